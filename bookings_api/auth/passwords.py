@@ -1,0 +1,45 @@
+"""Passwords: argon2id (RFC 9106) through argon2-cffi; parameters from the configuration."""
+
+from functools import cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from flask import current_app
+
+MIN_LENGTH = 10
+MAX_LENGTH = 128
+
+
+def hash_password(password: str) -> str:
+    """The argon2id hash in PHC string format, with a random salt."""
+    return _hasher().hash(password)
+
+
+def verify_password(password_hash: str | None, password: str) -> bool:
+    """Whether the password belongs to the hash.
+
+    Without a hash (no such account) it works as long as with one, so that the time tells nothing.
+    """
+    try:
+        matches = _hasher().verify(password_hash or _hash_of_nobody(), password)
+    except (VerificationError, InvalidHashError):
+        return False
+    return matches and password_hash is not None
+
+
+def _hasher() -> PasswordHasher:
+    return _hasher_with(current_app.config["ARGON2_TIME_COST"], current_app.config["ARGON2_MEMORY_KIB"])
+
+
+@cache
+def _hasher_with(time_cost: int, memory_kib: int) -> PasswordHasher:
+    return PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=1)
+
+
+def _hash_of_nobody() -> str:
+    return _hash_of_nobody_with(current_app.config["ARGON2_TIME_COST"], current_app.config["ARGON2_MEMORY_KIB"])
+
+
+@cache
+def _hash_of_nobody_with(time_cost: int, memory_kib: int) -> str:
+    return _hasher_with(time_cost, memory_kib).hash("nobody has this password")

@@ -1,0 +1,1 @@
+"""Bookings: taking tickets, never more than there are."""

@@ -1,0 +1,66 @@
+"""Celery, bound to the Flask application: tasks run in its context, with its logging and its request ids."""
+
+import logging.config
+from typing import Any
+
+import flask
+from celery import Celery, Task, signals
+
+from bookings_api.extensions import db
+from bookings_api.observability import current_request_id, logging_config, working_for
+
+# A Redis that is away or hangs must cost a request half a second at most, and a publish is never worth a
+# second try: the mail is in the outbox, and the sweep hands it over again.
+PUBLISH_TIMEOUT_SECONDS = 0.5
+
+REQUEST_ID = "bookings_request_id"
+
+
+def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
+    """Make the Celery application of `app` and keep it as `app.extensions["celery"]`."""
+
+    class ApplicationTask(Task):  # type: ignore[type-arg]
+        """Runs in the context of the Flask application, on behalf of the request that published it."""
+
+        abstract = True
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            with app.app_context(), working_for((self.request.headers or {}).get(REQUEST_ID)):
+                return self.run(*args, **kwargs)
+
+    celery = Celery(app.name, task_cls=ApplicationTask)
+    celery.conf.update(
+        broker_url=app.config["REDIS_URL"],
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            "socket_timeout": PUBLISH_TIMEOUT_SECONDS,
+            "socket_connect_timeout": PUBLISH_TIMEOUT_SECONDS,
+        },
+        task_publish_retry=False,
+        task_publish_retry_policy={"max_retries": 0},
+        # the outbox row is the result
+        task_ignore_result=True,
+        # a task whose worker dies is given to another; the claim in the database decides who sends
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        beat_schedule=beat_schedule,
+        timezone="UTC",
+    )
+    celery.set_default()
+    app.extensions["celery"] = celery
+
+    @signals.before_task_publish.connect(weak=False)
+    def _send_request_id(headers: dict[str, Any], **_: Any) -> None:
+        headers[REQUEST_ID] = current_request_id()
+
+    @signals.setup_logging.connect(weak=False)
+    def _log_as_the_application_does(**_: Any) -> None:
+        logging.config.dictConfig(logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"]))
+
+    @signals.worker_process_init.connect(weak=False)
+    def _drop_inherited_connections(**_: Any) -> None:
+        """A connection shared with the parent process would give crossed answers."""
+        with app.app_context():
+            db.engine.dispose(close=False)

@@ -1,0 +1,1 @@
+"""Events: what can be booked."""

@@ -1,0 +1,15 @@
+"""Who may see which event."""
+
+from bookings_api.models import Event, EventStatus, User
+
+
+def owns(user: User | None, event: Event) -> bool:
+    """Whether `user` is the event's organizer."""
+    return user is not None and event.organizer_id == user.id
+
+
+def may_see(viewer: User | None, event: Event) -> bool:
+    """Everybody sees what is published or was; a draft is its owner's alone, a deleted event nobody's."""
+    if event.deleted_at is not None:
+        return False
+    return event.status is not EventStatus.DRAFT or owns(viewer, event)

@@ -1,0 +1,44 @@
+"""Who sends this request: reads the bearer token (RFC 6750) and keeps the account for the view."""
+
+from collections.abc import Callable
+
+import flask
+from werkzeug.local import LocalProxy
+
+from bookings_api.errors import NotAllowed, Unauthenticated
+from bookings_api.models import User
+
+Authenticate = Callable[[str], User]
+
+_KEY = "bookings_api.authenticate"
+
+# The account of the request, behind `login_required`; with `login_optional` use `viewer()`.
+current_user: User = LocalProxy(lambda: flask.g.current_user)  # type: ignore[assignment]
+
+
+def init_authentication(app: flask.Flask, authenticate: Authenticate) -> None:
+    """Let `authenticate` turn tokens into active accounts; it raises `Unauthenticated`."""
+    app.extensions[_KEY] = authenticate
+
+
+def viewer() -> User | None:
+    """The account of the request, or None for an anonymous one."""
+    user: User | None = flask.g.get("current_user")
+    return user
+
+
+def require_user(*, organizer: bool = False) -> None:
+    """Raise `Unauthenticated` without a valid token; with `organizer`, `NotAllowed` for other roles."""
+    scheme, _, token = flask.request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthenticated("Send an access token as `Authorization: Bearer TOKEN`.")
+    user: User = flask.current_app.extensions[_KEY](token.strip())
+    flask.g.current_user = user
+    if organizer and not user.is_organizer:
+        raise NotAllowed("Only organizers may do that.")
+
+
+def accept_user() -> None:
+    """Let anonymous requests in; raise `Unauthenticated` for a token that is sent but not valid."""
+    if "Authorization" in flask.request.headers:
+        require_user()

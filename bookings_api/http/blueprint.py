@@ -1,0 +1,106 @@
+"""The blueprint of every room: what it enforces, it also writes into the OpenAPI document."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from copy import deepcopy
+from functools import partial, wraps
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import flask
+import flask_smorest
+from flask_smorest.pagination import PaginationMetadataSchema, PaginationParameters
+
+from bookings_api.errors import BookingError, NotAllowed, Unauthenticated
+from bookings_api.http.authentication import accept_user, require_user
+from bookings_api.http.pagination import fetch_page
+from bookings_api.http.parser import StrictParser
+from bookings_api.http.problems import DOMAIN_PROBLEMS, PROBLEM_CONTENT_TYPE, ProblemSchema
+from bookings_api.http.schemas import BaseSchema, PageQuerySchema
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Blueprint(flask_smorest.Blueprint):
+    """flask-smorest's blueprint with our parser, login, problems and lists.
+
+    Decorators, from the top: `doc`, `login_required`, `problems`, `arguments` or `listing`, `response`.
+    """
+
+    ARGUMENTS_PARSER = StrictParser()
+
+    def login_required(self, *, organizer: bool = False) -> Callable[[View], View]:
+        """Let in active accounts with a valid access token only, with `organizer` organizers only."""
+        documented = (Unauthenticated, NotAllowed) if organizer else (Unauthenticated,)
+        return self._guarded(partial(require_user, organizer=organizer), documented, [{"bearer": []}, {"password": []}])
+
+    def login_optional(self) -> Callable[[View], View]:
+        """Let anybody in; but who sends a token must send a valid one."""
+        return self._guarded(accept_user, (Unauthenticated,), [{}, {"bearer": []}, {"password": []}])
+
+    def public(self) -> Callable[[View], View]:
+        """Document that no token is looked at."""
+        return self.doc(security=[])
+
+    def problems(self, *raised: type[BookingError]) -> Callable[[View], View]:
+        """Document the domain errors that an operation may answer with, by status and `code`."""
+        codes: dict[HTTPStatus, list[str]] = defaultdict(list)
+        for error in raised:
+            codes[DOMAIN_PROBLEMS[error].status].append(DOMAIN_PROBLEMS[error].code)
+
+        def decorate(view: View) -> View:
+            for status, names in codes.items():
+                view = self.alt_response(
+                    status.value,
+                    schema=ProblemSchema,
+                    content_type=PROBLEM_CONTENT_TYPE,
+                    description=f"{status.phrase}: {', '.join(f'`{name}`' for name in names)}",
+                )(view)
+            return view
+
+        return decorate
+
+    def listing(self, query_schema: type[PageQuerySchema], item_schema: type[BaseSchema]) -> Callable[[View], View]:
+        """A list with paging: the view gets the filters by name and returns a `Select` in a total order."""
+
+        def decorate(view: View) -> View:
+            @self.response(HTTPStatus.OK.value, item_schema(many=True))
+            @wraps(view)
+            def page_of_view(**kwargs: Any) -> tuple[list[Any], HTTPStatus, dict[str, str]]:
+                filters = self.ARGUMENTS_PARSER.parse(query_schema, flask.request, location="query")
+                page = PaginationParameters(filters.pop("page"), filters.pop("page_size"))
+                rows = fetch_page(view(**kwargs, **filters), page)
+                rows, headers = self._set_pagination_metadata(page, rows, {})
+                return rows, HTTPStatus.OK, headers
+
+            page_of_view._apidoc["pagination"] = {  # noqa: SLF001 - where flask-smorest keeps what it documents
+                "parameters": {"in": "query", "schema": query_schema},
+                "response": {HTTPStatus.UNPROCESSABLE_ENTITY.value: HTTPStatus.UNPROCESSABLE_ENTITY.name},
+            }
+            return page_of_view
+
+        return decorate
+
+    def _document_pagination_metadata(self, spec: Any, resp_doc: dict[str, Any]) -> None:
+        """The header holds JSON as text, which OpenAPI says with `content` rather than `schema`."""
+        resp_doc.setdefault("headers", {})[self.PAGINATION_HEADER_NAME] = {
+            "description": "Where this page stands in the whole list.",
+            "content": {"application/json": {"schema": PaginationMetadataSchema}},
+        }
+
+    def _guarded(
+        self,
+        check: Callable[[], None],
+        documented: tuple[type[BookingError], ...],
+        security: list[dict[str, list[str]]],
+    ) -> Callable[[View], View]:
+        def decorate(view: View) -> View:
+            @wraps(view)
+            def guarded(*args: Any, **kwargs: Any) -> Any:
+                check()
+                return view(*args, **kwargs)
+
+            guarded._apidoc = deepcopy(getattr(view, "_apidoc", {}))  # type: ignore[attr-defined] # noqa: SLF001 - as above
+            return self.doc(security=security)(self.problems(*documented)(guarded))
+
+        return decorate

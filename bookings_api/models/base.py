@@ -1,0 +1,53 @@
+"""What all tables share: UUIDv7 keys and timestamps with time zone."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from uuid_utils.compat import uuid7
+
+from bookings_api.extensions import db
+
+
+def utcnow() -> datetime:
+    """The current time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def choice(enum: type[StrEnum], name: str) -> sa.Enum:
+    """A text column that holds the values of `enum`, with a named CHECK.
+
+    Text and a CHECK rather than a PostgreSQL enum: a value can be added and dropped in one migration.
+    """
+    return sa.Enum(
+        enum,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=32,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+class Base(DeclarativeBase):
+    """Declarative base on the metadata that Flask-Migrate reads."""
+
+    metadata = db.metadata
+    type_annotation_map = {datetime: sa.DateTime(timezone=True), UUID: sa.Uuid()}
+
+
+class Identified:
+    """A UUIDv7 primary key (RFC 9562): ordered by time of creation, so that its index grows at one end."""
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-1)
+
+
+class Timestamped:
+    """When the row was written first and last."""
+
+    created_at: Mapped[datetime] = mapped_column(default=utcnow, server_default=sa.func.now(), sort_order=90)
+    updated_at: Mapped[datetime] = mapped_column(
+        default=utcnow, server_default=sa.func.now(), onupdate=utcnow, sort_order=91
+    )

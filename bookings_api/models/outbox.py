@@ -1,0 +1,65 @@
+"""The outbox: every mail is a row, written in the transaction that caused it."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bookings_api.models.base import Base, Identified, Timestamped, choice
+
+
+class MailKind(StrEnum):
+    BOOKING_CONFIRMED = "booking_confirmed"
+
+
+class MailStatus(StrEnum):
+    """`pending` waits for its turn, `sending` is claimed until its lease ends, the others are final."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+UNSENT = (MailStatus.PENDING, MailStatus.SENDING)
+
+
+class OutboxMail(Identified, Timestamped, Base):
+    """One mail to one recipient.
+
+    `facts` is what its templates render: the truth at the moment of the commit, whatever changes later.
+    `next_attempt_at` is when the sweep hands it to Celery again: after a first grace, a back-off, or the end
+    of the lease of a worker that died.
+    """
+
+    __tablename__ = "outbox_mails"
+    __table_args__ = (
+        sa.UniqueConstraint("message_id"),
+        sa.CheckConstraint("(status = 'sent') = (sent_at IS NOT NULL)", name="sent_at_if_sent"),
+        sa.CheckConstraint("attempts >= 0", name="attempts_not_negative"),
+        sa.Index(
+            "ix_outbox_mails_due",
+            "next_attempt_at",
+            postgresql_where=sa.text("status IN ('pending', 'sending')"),
+        ),
+        sa.Index("ix_outbox_mails_booking_id", "booking_id"),
+    )
+
+    kind: Mapped[MailKind] = mapped_column(choice(MailKind, "kind"))
+    recipient: Mapped[str] = mapped_column(sa.String(254))
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    booking_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("bookings.id"))
+    user_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("users.id"))
+    request_id: Mapped[str | None] = mapped_column(sa.String(64))
+    status: Mapped[MailStatus] = mapped_column(
+        choice(MailStatus, "status"), default=MailStatus.PENDING, server_default=MailStatus.PENDING
+    )
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    next_attempt_at: Mapped[datetime]
+    last_error: Mapped[str | None] = mapped_column(sa.Text)
+    message_id: Mapped[str] = mapped_column(sa.String(320))
+    sent_at: Mapped[datetime | None]

@@ -1,0 +1,32 @@
+"""Accounts."""
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bookings_api.models.base import Base, Identified, Timestamped, choice
+
+
+class Role(StrEnum):
+    """What an account may do: organizers manage events and users, and may book as users do."""
+
+    ORGANIZER = "organizer"
+    USER = "user"
+
+
+class User(Identified, Timestamped, Base):
+    """An account; its e-mail address is unique whatever its case."""
+
+    __tablename__ = "users"
+    __table_args__ = (sa.Index("uq_users_email_lower", sa.text("lower(email)"), unique=True),)
+
+    email: Mapped[str] = mapped_column(sa.String(254))
+    name: Mapped[str | None] = mapped_column(sa.String(100))
+    password_hash: Mapped[str] = mapped_column(sa.String(255))
+    role: Mapped[Role] = mapped_column(choice(Role, "role"), default=Role.USER, server_default=Role.USER)
+    is_active: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
+
+    @property
+    def is_organizer(self) -> bool:
+        return self.role is Role.ORGANIZER

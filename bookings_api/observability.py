@@ -1,0 +1,126 @@
+"""Structured logs: one line for each request, and the request's id wherever its work goes on.
+
+A line never holds a body, a header, a query string or a mail; SQL parameters are hidden by the engine.
+"""
+
+import logging
+import logging.config
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+from uuid import uuid4
+
+import flask
+from pythonjsonlogger.json import JsonFormatter
+
+REQUEST_ID_HEADER = "X-Request-ID"
+
+# What a proxy or a client may give as id: nothing that could break a log line or a header.
+_ACCEPTED_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+access_logger = logging.getLogger("bookings_api.access")
+
+
+def current_request_id() -> str | None:
+    """The id of the request that this work is done for, also inside a Celery task; None outside of any."""
+    return _request_id.get()
+
+
+@contextmanager
+def working_for(request_id: str | None) -> Iterator[None]:
+    """Log, and publish tasks, on behalf of the request of that id."""
+    token = _request_id.set(request_id)
+    try:
+        yield
+    finally:
+        _request_id.reset(token)
+
+
+class RequestIdFilter(logging.Filter):
+    """Puts the current request's id on every record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = current_request_id()
+        return True
+
+
+class TextFormatter(logging.Formatter):
+    """Lines for a person at a terminal: `12:03:01 INFO    POST /api/v1/bookings/ 201 14 ms`."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
+
+
+class RecordFormatter(JsonFormatter):
+    """JSON lines with `time` (UTC, ISO 8601), `level`, `logger`, `message`, `request_id` and the line's own facts."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["levelname", "name", "message", "request_id"],
+            rename_fields={"levelname": "level", "name": "logger"},
+            timestamp="time",
+        )
+
+
+def logging_config(log_format: str, level: str) -> dict[str, Any]:
+    """A `logging.config` dictionary for every process of the service; `log_format` is `json` or `text`."""
+    formatter = TextFormatter if log_format == "text" else RecordFormatter
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"request_id": {"()": RequestIdFilter}},
+        "formatters": {"line": {"()": formatter}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
+        },
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            # what these say at INFO is our own line said again, or nothing new every few seconds
+            "celery.beat": {"level": "WARNING"},
+            "celery.worker.consumer.connection": {"level": "WARNING"},
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},
+            "alembic.runtime.plugins": {"level": "WARNING"},
+        },
+    }
+
+
+def init_observability(app: flask.Flask) -> None:
+    """Configure logging from `LOG_FORMAT` and `LOG_LEVEL`, and log each request once."""
+    logging.config.dictConfig(logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"]))
+    logging.captureWarnings(capture=True)
+    app.before_request(_begin_request)
+    app.after_request(_log_request)
+
+
+def _begin_request() -> None:
+    given = flask.request.headers.get(REQUEST_ID_HEADER, "")
+    _request_id.set(given if _ACCEPTED_REQUEST_ID.fullmatch(given) else uuid4().hex)
+    flask.g.started = time.perf_counter()
+
+
+def _log_request(response: flask.Response) -> flask.Response:
+    request = flask.request
+    response.headers[REQUEST_ID_HEADER] = current_request_id() or ""
+    route = request.url_rule.rule if request.url_rule else None
+    milliseconds = round((time.perf_counter() - flask.g.started) * 1000, 1)
+    access_logger.info(
+        "%s %s %d %s ms",
+        request.method,
+        route or "(no route)",
+        response.status_code,
+        milliseconds,
+        extra={
+            "method": request.method,
+            "route": route,
+            "status": response.status_code,
+            "duration_ms": milliseconds,
+            "user_id": str(user.id) if (user := flask.g.get("current_user")) else None,
+        },
+    )
+    return response

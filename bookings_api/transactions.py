@@ -1,0 +1,63 @@
+"""One use case, one transaction, one commit.
+
+Services write only inside `transaction()`. What must happen because something was committed (handing a
+mail to Celery) is given to `Transaction.after_commit` and runs once the data is safe, never before.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from bookings_api.extensions import db
+
+logger = logging.getLogger(__name__)
+
+_ACTIVE = "bookings_api.transaction"
+
+
+class Transaction:
+    """The unit of work of one use case; made by `transaction()`."""
+
+    def __init__(self) -> None:
+        self._hooks: list[Callable[[], object]] = []
+
+    def after_commit(self, hook: Callable[[], object]) -> None:
+        """Run `hook` once the commit has succeeded; a rolled back transaction forgets it."""
+        self._hooks.append(hook)
+
+    def run_hooks(self) -> None:
+        for hook in self._hooks:
+            try:
+                hook()
+            except Exception:  # the data is committed: whatever a hook meets must not turn it into a failure
+                logger.exception("after-commit hook failed")
+
+
+@contextmanager
+def transaction() -> Iterator[Transaction]:
+    """Commit on leaving, or roll back on any exception and raise it on.
+
+    Raises `RuntimeError` when entered twice: an inner commit would end the outer use case half-way.
+    """
+    session = db.session()
+    if _ACTIVE in session.info:
+        raise RuntimeError("a transaction is already open: one use case, one commit")
+    tx = session.info[_ACTIVE] = Transaction()
+    try:
+        yield tx
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        del session.info[_ACTIVE]
+    tx.run_hooks()
+
+
+def require_transaction() -> None:
+    """Refuse to go on outside `transaction()`: a row lock would be gone as soon as it was taken.
+
+    Raises `RuntimeError`.
+    """
+    if _ACTIVE not in db.session().info:
+        raise RuntimeError("rows are locked inside transaction() only")

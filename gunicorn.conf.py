@@ -1,0 +1,33 @@
+"""gunicorn's settings; those of the service itself are in the environment, see config.py."""
+
+import os
+from typing import Any
+
+from bookings_api.extensions import db
+from bookings_api.observability import logging_config
+from wsgi import app
+
+# A few threads each: one that waits for PostgreSQL costs little. DATABASE_POOL_SIZE must not be below `threads`.
+workers = int(os.environ.get("WEB_CONCURRENCY", 2 * (os.cpu_count() or 1)))
+worker_class = "gthread"
+threads = 4
+timeout = 30
+graceful_timeout = 20
+keepalive = 5
+
+# The application is loaded once and forked: a worker starts at once and shares what it does not write.
+preload_app = True
+
+# A control socket would lie in the home directory, which a service may not have.
+control_socket_disable = True
+
+# The access line is the application's own; what gunicorn itself has to say takes the same form.
+accesslog = None
+logconfig_dict = logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"])
+logconfig_dict["loggers"]["gunicorn.error"] = {"level": "WARNING", "handlers": [], "propagate": True}
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Forget connections of the parent: two processes on one would get each other's answers."""
+    with app.app_context():
+        db.engine.dispose(close=False)

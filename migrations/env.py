@@ -1,0 +1,37 @@
+"""Runs migrations with the application's own engine and metadata; logging is the application's, too."""
+
+import sqlalchemy as sa
+from alembic import context
+from flask import current_app
+
+# Any number; whoever migrates holds it, so that two machines starting at once do not migrate twice.
+MIGRATION_LOCK = 7_283_451
+
+db = current_app.extensions["migrate"].db
+
+
+def run_online() -> None:
+    with db.engine.connect() as connection:
+        # a migration may take its time; the timeouts of the engine are for requests
+        connection.execute(sa.text("SET statement_timeout = 0"))
+        connection.execute(sa.text("SET lock_timeout = 0"))
+        connection.execute(sa.text("SET idle_in_transaction_session_timeout = 0"))
+        connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+        connection.commit()
+        context.configure(connection=connection, target_metadata=db.metadata, compare_server_default=True)
+        with context.begin_transaction():
+            context.run_migrations()
+        # connections go back to the pool with their settings and locks
+        connection.invalidate()
+
+
+def run_offline() -> None:
+    context.configure(url=db.engine.url, target_metadata=db.metadata, literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if context.is_offline_mode():
+    run_offline()
+else:
+    run_online()

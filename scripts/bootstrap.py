@@ -1,0 +1,85 @@
+"""`bootstrap.py GROUP MODULE [ARGUMENT ...]`: install the locked dependencies, then become `python -m MODULE`.
+
+Needs Python >= 3.11 with its standard library, and either uv or pip. The process keeps its pid, and what it
+starts ends with it.
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+OWN_UV = ROOT / ".local" / "uv"
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    group, module, *arguments = sys.argv[1:]
+    python = install(group)
+    os.environ["PYTHONPATH"] = str(ROOT)
+    os.execv(python, [str(python), "-m", module, *arguments])
+
+
+def install(group: str) -> Path:
+    """Bring `.venv` to the state of uv.lock, and return its interpreter."""
+    if not (ROOT / ".venv").exists():
+        print("  ... installing the locked dependencies", flush=True)
+    # --inexact: run and test may use the same .venv at once, each with its own group
+    run(
+        find_uv(), "sync", "--quiet", "--locked", "--inexact", "--no-default-groups", "--group", group,
+        "--project", ROOT, "--python", sys.executable,
+    )  # fmt: skip
+    return ROOT / ".venv" / "bin" / "python"
+
+
+def find_uv() -> Path:
+    """The uv on PATH, or one of our own, which pip installs into a folder."""
+    on_path = shutil.which("uv")
+    if on_path:
+        return Path(on_path)
+    if not OWN_UV.exists():
+        print("  ... installing uv", flush=True)
+        OWN_UV.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=OWN_UV.parent) as unfinished:
+            require_pip()
+            run(
+                sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check",
+                "--root-user-action=ignore", "--target", Path(unfinished, "uv"), "uv",
+            )  # fmt: skip
+            try:
+                Path(unfinished, "uv").rename(OWN_UV)
+            except OSError:
+                if not OWN_UV.exists():  # else another run was faster
+                    raise
+    return OWN_UV / "bin" / "uv"
+
+
+def require_pip() -> None:
+    pip = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False)
+    if pip.returncode != 0:
+        sys.exit("scripts: needs uv, or pip to install it with (Debian: apt-get install python3-pip).")
+
+
+def run(*command: str | Path) -> None:
+    """Run a command to its end; the kernel ends it if we are killed."""
+    with subprocess.Popen([str(part) for part in command], preexec_fn=end_with_parent) as process:
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            sys.exit(130)
+    if status != 0:
+        sys.exit(f"scripts: {Path(command[0]).name} failed with status {status}.")
+
+
+def end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    main()

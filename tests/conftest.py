@@ -1,0 +1,148 @@
+"""The servers of a test run, one database for each process of it, and the fixtures that all tests share.
+
+The process that controls the run starts PostgreSQL, Valkey and the SMTP sink once, and migrates one database;
+each xdist worker copies that database and takes a Valkey database of its own.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from psycopg2.sql import SQL, Identifier
+from sqlalchemy.engine import make_url
+
+from bookings_api import create_app
+from bookings_api.extensions import db
+from bookings_api.local_stack.servers import LocalStack
+from bookings_api.models import Base
+from config import Config
+from tests.mailbox import Mailbox
+from tests.service import Service, running_service
+
+NO_ENV_FILE = Path(os.devnull)
+
+# What the service needs besides its servers. The cheapest password hashes: their strength is not what we test.
+FIXED_SETTINGS = {
+    "SECRET_KEY": "a secret of the test run, long enough",
+    "ARGON2_MEMORY_KIB": "8",
+    "ARGON2_TIME_COST": "1",
+    "MAIL_TIMEOUT": "2",
+    "WEB_CONCURRENCY": "2",
+}
+
+_servers = ExitStack()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the servers, unless a controlling process has."""
+    if hasattr(session.config, "workerinput") or session.config.option.collectonly:
+        return
+    directory = Path(_servers.enter_context(tempfile.TemporaryDirectory(prefix="bookings-test-")))
+    stack = _servers.enter_context(LocalStack(directory))
+    stack.start_postgres()
+    stack.start_valkey()
+    stack.start_smtp_sink()
+    os.environ |= stack.settings | FIXED_SETTINGS | {"TEST_MAILBOX": str(stack.mailbox)}
+    application = create_app(Config.from_environment(NO_ENV_FILE))
+    with application.app_context():
+        upgrade(str(Path(__file__).parents[1] / "migrations"))
+        db.engine.dispose()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    _servers.close()
+
+
+@pytest.fixture(scope="session")
+def database_url(worker_id: str) -> str:
+    """A copy of the migrated database for this process of the run."""
+    template = make_url(os.environ["DATABASE_URL"])
+    assert template.database
+    name = f"test_{worker_id}"
+    connection = psycopg2.connect(template.set(drivername="postgresql", database="postgres").render_as_string(False))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template.database)))
+    connection.close()
+    return template.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def settings(database_url: str, worker_id: str) -> dict[str, str]:
+    """The environment of the service under test, as its processes get it."""
+    number = int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 0
+    os.environ["DATABASE_URL"] = database_url
+    os.environ["REDIS_URL"] = f"{os.environ['REDIS_URL'].removesuffix('/0')}/{number + 1}"
+    return dict(os.environ)
+
+
+@pytest.fixture(scope="session")
+def application(settings: dict[str, str]) -> Flask:
+    return create_app(Config.from_environment(NO_ENV_FILE))
+
+
+@pytest.fixture
+def app(application: Flask) -> Iterator[Flask]:
+    """The application on an empty database."""
+    yield application
+    with application.app_context():
+        tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+        db.session.execute(sa.text(f"TRUNCATE {tables}"))
+        db.session.commit()
+
+
+@pytest.fixture(scope="session")
+def database(application: Flask) -> Iterator[sa.Engine]:
+    """The database behind the application's back: what is seen here is committed."""
+    engine = sa.create_engine(application.config["SQLALCHEMY_DATABASE_URI"], poolclass=sa.NullPool)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def context(app: Flask) -> Iterator[None]:
+    """An application context for tests that call services and queries themselves, and send no request."""
+    with app.app_context():
+        yield
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def _service(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running_service(settings, tmp_path_factory.mktemp("service")) as service:
+        yield service
+
+
+@pytest.fixture
+def service(_service: Service, app: Flask) -> Service:
+    """Gunicorn and a Celery worker with beat as child processes, on the same empty database as `app`."""
+    return _service
+
+
+@pytest.fixture
+def mailbox(settings: dict[str, str]) -> Mailbox:
+    """What the SMTP server has got."""
+    return Mailbox(Path(settings["TEST_MAILBOX"]))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process of the run is left with it at the end."""
+    items.sort(key=lambda item: not _is_slow(item))
+
+
+def _is_slow(item: Any) -> bool:
+    return "local_stack" in str(item.path)

@@ -1,0 +1,70 @@
+"""Accounts and events for tests, made the way a client makes them: over HTTP."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from flask.testing import FlaskClient
+
+PASSWORD = "correct horse battery"
+
+API = "/api/v1"
+
+EVENT: Mapping[str, Any] = {
+    "title": "An Evening of Chamber Music",
+    "description": "Two late quartets.\nDoors open at 19:00.",
+    "location": "Konzerthaus Berlin",
+    "timezone": "Europe/Berlin",
+    "starts_at": "2099-06-19T19:30:00+02:00",
+    "ends_at": "2099-06-19T22:00:00+02:00",
+    "capacity": 10,
+}
+
+
+@dataclass(frozen=True)
+class Account:
+    """A signed-up account and the headers that act for it."""
+
+    id: str
+    email: str
+    headers: Mapping[str, str]
+
+
+def new_email() -> str:
+    """An address that no other test uses: all share one SMTP server."""
+    return f"{uuid4().hex[:12]}@example.com"
+
+
+def make_account(client: FlaskClient, *, is_organizer: bool = False, name: str | None = "Ada Lovelace") -> Account:
+    email = new_email()
+    signup: dict[str, Any] = {"email": email, "password": PASSWORD, "is_organizer": is_organizer}
+    if name:
+        signup["name"] = name
+    created = client.post(f"{API}/auth/signup", json=signup)
+    assert created.status_code == 201, created.text
+    login = client.post(f"{API}/auth/login", json={"email": email, "password": PASSWORD})
+    return Account(created.json["id"], email, {"Authorization": f"Bearer {login.json['access_token']}"})
+
+
+def make_user(client: FlaskClient) -> Account:
+    return make_account(client)
+
+
+def make_organizer(client: FlaskClient) -> Account:
+    return make_account(client, is_organizer=True, name="Olivia Organizer")
+
+
+def make_event(client: FlaskClient, organizer: Account | None = None, **changes: Any) -> dict[str, Any]:
+    """An event of `organizer`, or of a new one; `changes` replace fields of `EVENT`."""
+    owner = organizer or make_organizer(client)
+    created = client.post(f"{API}/events/", headers=owner.headers, json={**EVENT, **changes})
+    assert created.status_code == 201, created.text
+    event = created.json
+    assert isinstance(event, dict)
+    return event
+
+
+def book(client: FlaskClient, account: Account, event: Mapping[str, Any], **order: Any) -> Any:
+    """The response to an order of tickets."""
+    return client.post(f"{API}/bookings/", headers=account.headers, json={"event_id": event["id"], **order})
