@@ -36,7 +36,6 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
             "socket_timeout": PUBLISH_TIMEOUT_SECONDS,
             "socket_connect_timeout": PUBLISH_TIMEOUT_SECONDS,
         },
-        task_publish_retry=False,
         task_publish_retry_policy={"max_retries": 0},
         # the outbox row is the result
         task_ignore_result=True,

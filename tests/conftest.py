@@ -32,7 +32,7 @@ NO_ENV_FILE = Path(os.devnull)
 
 # What the service needs besides its servers. The cheapest password hashes: their strength is not what we test.
 FIXED_SETTINGS = {
-    "SECRET_KEY": "a secret of the test run, long enough",
+    "SECRET_KEY": "a secret of the test run, long enough for every algorithm that a forger may try",
     "ARGON2_MEMORY_KIB": "8",
     "ARGON2_TIME_COST": "1",
     "MAIL_TIMEOUT": "2",

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,10 @@ from bookings_api.local_stack.processes import Child, free_port
 
 @dataclass(frozen=True)
 class Service:
-    """Where the running service answers, and where its two processes log."""
+    """Where the running service answers, and the directory of its logs."""
 
     url: str
-    server_log: Path
-    worker_log: Path
+    directory: Path
 
     @property
     def api(self) -> str:
@@ -27,30 +26,32 @@ class Service:
 
     def log_lines(self) -> list[dict[str, Any]]:
         """Every line that the service has logged so far; each is one JSON object."""
-        texts = [log.read_text() for log in (self.server_log, self.worker_log)]
+        texts = [log.read_text() for log in self.directory.glob("*.log")]
         return [json.loads(line) for text in texts for line in text.splitlines()]
 
 
 @contextmanager
-def running_service(settings: dict[str, str], directory: Path) -> Iterator[Service]:
+def running_server(settings: Mapping[str, str], directory: Path) -> Iterator[str]:
+    """gunicorn, which logs below `directory`; gives its URL."""
     port = free_port()
-    service = Service(f"http://127.0.0.1:{port}", directory / "server.log", directory / "worker.log")
-    server = Child(
-        "gunicorn",
-        [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", "wsgi:app"],
-        environment=settings,
-        log=service.server_log,
-    )
-    worker = Child(
-        "Celery worker",
-        [sys.executable, "-m", "celery", "--quiet", "--app=wsgi.celery", "worker", "--concurrency=2", "--beat",
-         "--scheduler=celery.beat:Scheduler"],
-        environment=settings,
-        log=service.worker_log,
-    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", "wsgi:app"]
+    server = Child("gunicorn", command, environment=settings, log=directory / f"server-{port}.log")
     try:
-        server.wait_until_ready(lambda: httpx.get(f"{service.api}/events/"))
-        yield service
+        server.wait_until_ready(lambda: httpx.get(f"{url}/api/v1/events/"))
+        yield url
     finally:
         server.stop()
+
+
+@contextmanager
+def running_service(settings: Mapping[str, str], directory: Path) -> Iterator[Service]:
+    """gunicorn, and a Celery worker with beat."""
+    options = ["--concurrency=2", "--beat", "--scheduler=celery.beat:Scheduler"]
+    command = [sys.executable, "-m", "celery", "--quiet", "--app=wsgi.celery", "worker", *options]
+    worker = Child("Celery worker", command, environment=settings, log=directory / "worker.log")
+    try:
+        with running_server(settings, directory) as url:
+            yield Service(url, directory)
+    finally:
         worker.stop()

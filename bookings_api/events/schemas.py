@@ -6,7 +6,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from bookings_api.http.fields import Instant, Integer, Text, TimeZone
+from bookings_api.http.fields import Choice, Instant, Integer, Text, TimeZone
 from bookings_api.http.schemas import BaseSchema, ResponseSchema
 from bookings_api.models import EventStatus
 from bookings_api.models.event import DEFAULT_TICKETS_PER_BOOKING, MAX_CAPACITY, MAX_TICKETS_PER_BOOKING
@@ -51,12 +51,7 @@ class EventCreateSchema(BaseSchema):
     max_tickets_per_booking = Integer(
         minimum=1, maximum=MAX_TICKETS_PER_BOOKING, load_default=DEFAULT_TICKETS_PER_BOOKING
     )
-    status = ma.fields.Enum(
-        EventStatus,
-        by_value=ma.fields.String,
-        load_default=EventStatus.PUBLISHED,
-        validate=ma.validate.OneOf([EventStatus.DRAFT, EventStatus.PUBLISHED], error="Must be draft or published."),
-    )
+    status = Choice(EventStatus.DRAFT, EventStatus.PUBLISHED, load_default=EventStatus.PUBLISHED)
     booking_opens_at = Instant(
         load_default=None, allow_none=True, metadata={"description": "Default: bookable at once."}
     )

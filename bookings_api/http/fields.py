@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -82,6 +83,18 @@ class Boolean(ma.fields.Boolean):
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return value
+
+
+class Choice(ma.fields.String):
+    """One of the given members of an enumeration, by its value."""
+
+    def __init__(self, *members: StrEnum, **kwargs: Any) -> None:
+        self._members = {member.value: member for member in members}
+        super().__init__(validate=[ma.validate.OneOf(list(self._members))], **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        return self._members.get(text, text)  # what is none of them is left to the validator
 
 
 class Instant(ma.fields.AwareDateTime):

@@ -29,7 +29,7 @@ class StrictParser(webargs.flaskparser.FlaskParser):
         if not webargs.flaskparser.is_json_request(req):
             raise UnsupportedMediaType("This operation reads application/json.")
         try:
-            return json.loads(body, object_pairs_hook=_unique_names, parse_constant=_refuse_constant)
+            return json.loads(body.decode(), object_pairs_hook=_unique_names, parse_constant=_refuse_constant)
         except json.JSONDecodeError as error:
             raise BadRequest(f"The body is not valid JSON: {error.msg} at character {error.pos}.") from None
         except UnicodeDecodeError:

@@ -74,10 +74,9 @@ class LocalStack:
             "log_timezone": "UTC",
         }
         settings = [f"--{name}={value}" for name, value in options.items()]
-        command: list[str | Path] = [_postgres_binary("postgres"), f"-D{data}", *settings]
         server = self._start(
             "PostgreSQL",
-            command,
+            [_postgres_binary("postgres"), f"-D{data}", *settings],
             stop_signal=signal.SIGINT,  # "fast": it ends its sessions instead of waiting for them
             unprivileged=True,
         )
@@ -119,8 +118,9 @@ class LocalStack:
     def start_smtp_sink(self) -> None:
         """An SMTP server that keeps each mail as a file in `mailbox/new`; sets `MAIL_SERVER` and `MAIL_PORT`."""
         port = free_port()
-        command = [sys.executable, "-m", "aiosmtpd", "-n", "-c", "aiosmtpd.handlers.Mailbox", self.mailbox]
-        server = self._start("SMTP sink", [*command, "-l", f"127.0.0.1:{port}"])
+        address = f"127.0.0.1:{port}"
+        handler = ["-c", "aiosmtpd.handlers.Mailbox", str(self.mailbox)]
+        server = self._start("SMTP sink", [sys.executable, "-m", "aiosmtpd", "-n", "-l", address, *handler])
         server.wait_until_ready(lambda: smtplib.SMTP("127.0.0.1", port, timeout=5).quit())
         self.settings |= {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port), "MAIL_FROM": MAIL_FROM}
 

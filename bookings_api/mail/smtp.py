@@ -1,6 +1,7 @@
 """Hands a mail to the SMTP server, through Flask-Mail."""
 
 import smtplib
+from email.policy import SMTP
 from email.utils import parseaddr
 
 from flask import current_app
@@ -34,9 +35,22 @@ class TimedConnection(Connection):
         return host
 
 
+class FaithfulMessage(Message):
+    """Flask-Mail's message with its headers sent as they were encoded.
+
+    Flask-Mail lets the email package fold them anew, which before Python 3.13 loses spaces between the encoded
+    words (RFC 2047) of a long subject in another script.
+    """
+
+    def as_bytes(self) -> bytes:
+        message = self._message()
+        message.policy = SMTP.clone(refold_source="none")
+        return message.as_bytes()
+
+
 def send(mail: OutboxMail, rendered: RenderedMail) -> None:
     """Send one mail, always with the same Message-ID. Raises `RefusedForGood` or `TryAgain`."""
-    message = Message(
+    message = FaithfulMessage(
         subject=rendered.subject,
         recipients=[mail.recipient],
         body=rendered.text,

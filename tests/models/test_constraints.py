@@ -14,7 +14,7 @@ def _refused_by(database: sa.Engine, statement: str, **values: Any) -> str | Non
     """The name of the constraint that refuses the statement."""
     with pytest.raises(IntegrityError) as caught, database.begin() as connection:
         connection.execute(sa.text(statement), values)
-    name: str | None = caught.value.orig.diag.constraint_name  # type: ignore[union-attr]
+    name: str | None = caught.value.orig.diag.constraint_name
     return name
 
 

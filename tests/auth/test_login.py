@@ -1,0 +1,162 @@
+"""Access tokens: how they are had, and which are accepted."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bookings_api.models import User
+from tests.factories import API, PASSWORD, Account, make_user, new_email
+
+
+def _whoami(client: FlaskClient, authorization: str | None) -> Any:
+    """The status of a request that needs a login, with the given header."""
+    headers = {} if authorization is None else {"Authorization": authorization}
+    return client.get(f"{API}/bookings/", headers=headers)
+
+
+def test_a_login_gives_a_bearer_token(client: FlaskClient) -> None:
+    user = make_user(client)
+
+    response = client.post(f"{API}/auth/login", json={"email": user.email.upper(), "password": PASSWORD})
+
+    assert response.status_code == 200
+    assert (response.json["token_type"], response.json["expires_in"]) == ("bearer", 900)
+    assert response.headers["Cache-Control"] == "no-store"
+    assert _whoami(client, f"Bearer {response.json['access_token']}").status_code == 200
+
+
+def test_a_token_names_its_issuer_audience_and_times(client: FlaskClient) -> None:
+    token = make_user(client).headers["Authorization"].removeprefix("Bearer ")
+
+    claims = jwt.decode(token, options={"verify_signature": False})
+
+    assert jwt.get_unverified_header(token)["alg"] == "HS256"
+    assert claims.keys() >= {"exp", "iat", "jti", "type", "iss", "aud", "sub"}
+    assert claims["exp"] - claims["iat"] == 900
+
+
+def test_the_scheme_may_be_written_in_any_case(client: FlaskClient) -> None:
+    token = make_user(client).headers["Authorization"].removeprefix("Bearer ")
+
+    assert _whoami(client, f"bearer {token}").status_code == 200
+
+
+def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(client: FlaskClient) -> None:
+    user = make_user(client)
+
+    wrong = client.post(f"{API}/auth/login", json={"email": user.email, "password": "not the password"})
+    unknown = client.post(f"{API}/auth/login", json={"email": new_email(), "password": PASSWORD})
+
+    assert (wrong.status_code, wrong.json["code"]) == (401, "invalid-credentials")
+    assert unknown.json == wrong.json
+
+
+def test_the_oauth2_form_gives_the_same_token(client: FlaskClient) -> None:
+    user = make_user(client)
+    form = {"grant_type": "password", "username": user.email, "password": PASSWORD, "scope": "", "client_id": ""}
+
+    # Swagger UI sends an empty Basic header along
+    response = client.post(f"{API}/auth/token", data=form, headers={"Authorization": "Basic Og=="})
+
+    assert response.status_code == 200
+    assert _whoami(client, f"Bearer {response.json['access_token']}").status_code == 200
+
+
+def test_the_oauth2_form_tells_a_wrong_password_as_oauth2_does(client: FlaskClient) -> None:
+    response = client.post(f"{API}/auth/token", data={"username": make_user(client).email, "password": "wrong"})
+
+    assert (response.status_code, response.json["code"]) == (400, "invalid-credentials")
+    assert response.json["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("grant_type", "client_credentials"), ("username", "x"), ("password", "")]
+)
+def test_a_bad_field_of_the_form_is_named(client: FlaskClient, field: str, value: str) -> None:
+    form = {"username": new_email(), "password": PASSWORD, field: value}
+
+    response = client.post(f"{API}/auth/token", data=form)
+
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json["errors"]] == [field]
+
+
+def _forge(app: Flask, user: Account, *, secret: str | None = None, algorithm: str = "HS256", **claims: Any) -> str:
+    """A token like ours but for the given claims; None leaves a claim out."""
+    now = datetime.now(UTC)
+    ours = {
+        "sub": user.id, "iss": "event-booking-api", "aud": "event-booking-api", "type": "access", "jti": "x",
+        "fresh": False, "iat": now, "nbf": now, "exp": now + timedelta(minutes=5),
+    }  # fmt: skip
+    payload = {name: value for name, value in (ours | claims).items() if value is not None}
+    return jwt.encode(payload, app.config["SECRET_KEY"] if secret is None else secret, algorithm=algorithm)
+
+
+def test_the_forged_tokens_of_these_tests_are_good_but_for_what_is_changed(app: Flask, client: FlaskClient) -> None:
+    assert _whoami(client, f"Bearer {_forge(app, make_user(client))}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": datetime(2020, 1, 1, tzinfo=UTC)},
+        {"exp": None},
+        {"iat": None},
+        {"jti": None},
+        {"type": "refresh"},
+        {"type": None},
+        {"iss": "somebody else"},
+        {"aud": "somebody else"},
+        {"aud": None},
+        {"sub": "not an id"},
+        {"sub": "00000000-0000-0000-0000-000000000000"},
+        {"sub": None},
+        {"nbf": datetime(2199, 1, 1, tzinfo=UTC)},
+        {"secret": "another secret that is long enough"},
+        {"secret": "", "algorithm": "none"},
+        {"algorithm": "HS512"},
+    ],
+    ids=str,
+)
+def test_a_token_that_is_not_quite_ours_is_refused(app: Flask, client: FlaskClient, changes: dict[str, Any]) -> None:
+    response = _whoami(client, f"Bearer {_forge(app, make_user(client), **changes)}")
+
+    assert (response.status_code, response.json["code"]) == (401, "unauthenticated")
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "",
+        ",",
+        "Bearer",
+        "Bearer ",
+        "Bearer x",
+        "Bearer a.b.c",
+        "Bearer é.é.é",
+        "Basic Og==",
+        "Token x",
+        "Bearer " * 9,
+    ],
+)
+def test_a_header_without_a_token_is_refused(client: FlaskClient, authorization: str | None) -> None:
+    assert _whoami(client, authorization).status_code == 401
+
+
+def test_a_deactivated_account_is_out_at_the_next_request_and_cannot_log_in(
+    client: FlaskClient, database: sa.Engine
+) -> None:
+    user = make_user(client)
+    with database.begin() as connection:
+        connection.execute(sa.update(User).values(is_active=False))
+
+    assert _whoami(client, user.headers["Authorization"]).status_code == 401
+    login = client.post(f"{API}/auth/login", json={"email": user.email, "password": PASSWORD})
+    assert login.json["code"] == "invalid-credentials"

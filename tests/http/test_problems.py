@@ -1,0 +1,121 @@
+"""Requests that are wrong before any operation sees them, and what every answer has in common."""
+
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.factories import API, PASSWORD, make_user, new_email
+
+SIGNUP = f"{API}/auth/signup"
+
+
+def _is_problem(response: Any, status: int, code: str) -> bool:
+    """Whether the response is RFC 9457 from its content type to its members."""
+    body = response.json
+    return (
+        response.status_code == body["status"] == status
+        and response.content_type == "application/problem+json"
+        and body["code"] == code
+        and body["type"] == f"urn:problem-type:{code}"
+        and bool(body["title"] and body["detail"])
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[1, 2",
+        b'{"email": "a@example.com", "email": "b@example.com"}',
+        b'{"email": NaN}',
+        b'{"email": Infinity}',
+        b'{"email": ' + b"9" * 5000 + b"}",
+        b"[" * 50_000,
+        b'{"a":' * 9_000,
+        b"\xff\xfe",
+        b'"\xed\xa0\x80"',
+        b"nonsense",
+        b" ",
+    ],
+    ids=lambda body: body[:20],
+)
+def test_a_body_that_is_not_json_or_means_two_things_is_a_400(client: FlaskClient, body: bytes) -> None:
+    assert _is_problem(client.post(SIGNUP, data=body, content_type="application/json"), 400, "bad-request")
+
+
+@pytest.mark.parametrize("body", [b"[]", b"5", b'"text"', b"null", b"true"])
+def test_a_body_that_is_no_object_is_a_422(client: FlaskClient, body: bytes) -> None:
+    assert _is_problem(client.post(SIGNUP, data=body, content_type="application/json"), 422, "invalid-input")
+
+
+def test_a_missing_body_names_what_is_missing(client: FlaskClient) -> None:
+    response = client.post(SIGNUP)
+
+    assert _is_problem(response, 422, "invalid-input")
+    assert sorted(error["field"] for error in response.json["errors"]) == ["email", "password"]
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "x"])
+def test_another_content_type_is_a_415(client: FlaskClient, content_type: str) -> None:
+    assert _is_problem(client.post(SIGNUP, data=b"{}", content_type=content_type), 415, "unsupported-media-type")
+
+
+def test_json_where_a_form_is_read_is_a_415(client: FlaskClient) -> None:
+    response = client.post(f"{API}/auth/token", json={"username": new_email(), "password": PASSWORD})
+
+    assert _is_problem(response, 415, "unsupported-media-type")
+
+
+def test_a_body_that_is_too_large_is_a_413(client: FlaskClient) -> None:
+    response = client.post(SIGNUP, data=b" " * 70_000, content_type="application/json")
+
+    assert response.status_code == 413
+    assert response.content_type == "application/problem+json"
+
+
+def test_an_unknown_address_is_a_404(client: FlaskClient) -> None:
+    assert _is_problem(client.get(f"{API}/nowhere"), 404, "not-found")
+
+
+def test_a_method_that_is_not_there_is_a_405_that_says_which_are(client: FlaskClient) -> None:
+    response = client.delete(SIGNUP)
+
+    assert _is_problem(response, 405, "method-not-allowed")
+    assert set(response.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
+
+
+def test_an_error_of_ours_tells_nothing_but_its_id(client: FlaskClient, app: Any, monkeypatch: Any) -> None:
+    monkeypatch.setitem(app.config, "JWT_ACCESS_TOKEN_EXPIRES", "broken by this test")
+    user = {"email": new_email(), "password": PASSWORD}
+    client.post(SIGNUP, json=user)
+
+    response = client.post(f"{API}/auth/login", json=user)
+
+    assert _is_problem(response, 500, "internal-error")
+    assert "Traceback" not in response.text
+    assert "broken" not in response.text
+
+
+def test_a_request_keeps_the_id_that_it_comes_with(client: FlaskClient) -> None:
+    response = client.get(f"{API}/events/", headers={"X-Request-ID": "abc-123"})
+
+    assert response.headers["X-Request-ID"] == "abc-123"
+
+
+@pytest.mark.parametrize("given", ["", "with space", "x" * 65, 'quote"', "é"])
+def test_an_id_that_could_break_a_log_line_is_replaced(client: FlaskClient, given: str) -> None:
+    response = client.get(f"{API}/events/", headers={"X-Request-ID": given.encode("utf-8").decode("latin-1")})
+
+    assert re.fullmatch(r"[0-9a-f]{32}", response.headers["X-Request-ID"])
+
+
+def test_head_and_options_are_answered(client: FlaskClient) -> None:
+    assert client.head(f"{API}/events/").status_code == 200
+    assert set(client.options(f"{API}/events/").headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
+
+
+def test_a_login_is_needed_before_anything_of_a_body_is_told(client: FlaskClient) -> None:
+    assert client.post(f"{API}/bookings/", json={"nonsense": 1}).status_code == 401
+    assert client.post(f"{API}/bookings/", json={"nonsense": 1}, headers=make_user(client).headers).status_code == 422

@@ -1,0 +1,80 @@
+"""From a booking to the mail, through the running service: gunicorn, Valkey, a Celery worker, SMTP."""
+
+import time
+
+import httpx
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+from bookings_api.local_stack.processes import free_port
+from bookings_api.models import MailStatus, OutboxMail
+from tests.factories import book, make_event, make_user
+from tests.mailbox import Mailbox, part
+from tests.service import Service, running_server
+
+
+def _statuses(database: sa.Engine) -> list[MailStatus]:
+    with database.connect() as connection:
+        return list(connection.scalars(sa.select(OutboxMail.status)))
+
+
+def _wait_until_sent(database: sa.Engine, *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while _statuses(database) != [MailStatus.SENT]:
+        assert time.monotonic() < deadline, _statuses(database)
+        time.sleep(0.1)
+
+
+def test_a_booking_is_confirmed_by_mail(
+    client: FlaskClient, service: Service, mailbox: Mailbox, database: sa.Engine
+) -> None:
+    user, event = make_user(client), make_event(client)
+
+    booking = book(client, user, event, ticket_count=2, guest_name="Grace Hopper").json
+
+    (mail,) = mailbox.wait_for(user.email, seconds=5)
+    assert booking["reference"] in mail["Subject"]
+    for kind in ("plain", "html"):
+        text = part(mail, kind)
+        for fact in (booking["reference"], "Grace Hopper", event["title"], event["location"], "2"):
+            assert fact in text
+        assert "Friday, 19 June 2099, 19:30 (Europe/Berlin, UTC+02:00)" in text
+    _wait_until_sent(database, seconds=5)
+
+
+def test_a_booking_is_confirmed_though_redis_is_away_and_the_mail_follows(
+    client: FlaskClient, service: Service, mailbox: Mailbox, database: sa.Engine, settings: dict[str, str]
+) -> None:
+    user, event = make_user(client), make_event(client)
+
+    with running_server(settings | {"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}, service.directory) as url:
+        began = time.monotonic()
+        response = httpx.post(f"{url}/api/v1/bookings/", headers=user.headers, json={"event_id": event["id"]})
+        elapsed = time.monotonic() - began
+
+    assert response.status_code == 201
+    assert elapsed < 2
+    assert _statuses(database) == [MailStatus.PENDING]
+    # the sweep would wait until the grace for new mails is over
+    with database.begin() as connection:
+        connection.execute(sa.update(OutboxMail).values(next_attempt_at=sa.func.now()))
+    mailbox.wait_for(user.email, seconds=20)
+    _wait_until_sent(database, seconds=5)
+
+
+def test_the_workers_lines_carry_the_id_of_the_request_that_caused_the_mail(
+    client: FlaskClient, service: Service, mailbox: Mailbox
+) -> None:
+    user, event = make_user(client), make_event(client)
+
+    response = book(client, user, event)
+    mailbox.wait_for(user.email, seconds=5)
+
+    request_id = response.headers["X-Request-ID"]
+    deadline = time.monotonic() + 5
+    while not (lines := [line for line in service.log_lines() if line["request_id"] == request_id]):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert {line["logger"] for line in lines} == {"bookings_api.mail.tasks"}
+    assert lines[-1]["message"].endswith("sent")
+    assert lines[-1]["kind"] == "booking_confirmed"

@@ -1,0 +1,54 @@
+"""What the running service logs, and what it never does."""
+
+import time
+
+import httpx
+from flask.testing import FlaskClient
+
+from tests.factories import PASSWORD, make_event, make_user, new_email
+from tests.mailbox import Mailbox
+from tests.service import Service
+
+
+def test_each_request_is_one_json_line(client: FlaskClient, service: Service) -> None:
+    user, event = make_user(client), make_event(client)
+
+    response = httpx.get(f"{service.api}/events/{event['id']}?page=1", headers=dict(user.headers))
+
+    request_id = response.headers["X-Request-ID"]
+    (line,) = [line for line in service.log_lines() if line["request_id"] == request_id]
+    assert line["method"] == "GET"
+    assert line["route"] == "/api/v1/events/<uuid:event_id>"
+    assert line["status"] == 200
+    assert line["user_id"] == user.id
+    assert 0 < line["duration_ms"] < 10_000
+    assert line["level"] == "INFO"
+    assert line["time"].endswith("+00:00")
+
+
+def test_an_anonymous_or_unknown_request_is_logged_too(service: Service) -> None:
+    response = httpx.get(f"{service.url}/nowhere")
+
+    (line,) = [line for line in service.log_lines() if line["request_id"] == response.headers["X-Request-ID"]]
+    assert (line["route"], line["status"], line["user_id"]) == (None, 404, None)
+
+
+def test_no_line_holds_a_password_a_token_an_address_or_a_mail(
+    client: FlaskClient, service: Service, mailbox: Mailbox
+) -> None:
+    event, email = make_event(client), new_email()
+    with httpx.Client(base_url=service.api) as http:
+        http.post("/auth/signup", json={"email": email, "password": PASSWORD, "name": "Ada Lovelace"})
+        http.post("/auth/login", json={"email": email, "password": "a wrong password"})
+        token = http.post("/auth/login", json={"email": email, "password": PASSWORD}).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        http.post("/bookings/", json={"event_id": event["id"]}, headers=headers)
+        http.get("/bookings/", params={"page": token}, headers=headers)
+    (mail,) = mailbox.wait_for(email)
+    time.sleep(0.2)  # the worker's last line comes after the mail
+
+    logged = "".join(str(line) for line in service.log_lines())
+
+    assert str(mail["Message-ID"]).split("@")[0].strip("<") in logged
+    for secret in (PASSWORD, "a wrong password", token, token.split(".")[2], email, "Ada Lovelace", event["title"]):
+        assert secret not in logged
