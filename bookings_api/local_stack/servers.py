@@ -24,7 +24,7 @@ DATABASE_USER = "bookings"
 MAIL_FROM = "Event Booking <tickets@example.com>"
 
 # A server that we were killed -9 away from needs a moment to end.
-LOCK_SECONDS = 10.0
+LOCK_SECONDS = 5.0
 
 Report = Callable[[str], None]
 

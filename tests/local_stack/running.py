@@ -1,0 +1,96 @@
+"""Runs `scripts/run` as a person at a terminal or a process manager does, and looks at its processes."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bookings_api.local_stack.processes import free_port
+
+ROOT = Path(__file__).parents[2]
+SECONDS_TO_STOP = 30
+
+# What the test run itself is set to; the command is to start with nothing set.
+OWN_SETTINGS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "WEB_CONCURRENCY", "MAIL_SERVER", "MAIL_PORT", "MAIL_FROM")
+
+
+def start(*options: str) -> subprocess.Popen[str]:
+    """The command as a child process in a session of its own; its output is a pipe."""
+    environment = {name: value for name, value in os.environ.items() if name not in OWN_SETTINGS}
+    return subprocess.Popen(
+        [str(ROOT / "scripts/run"), *options],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+class Run:
+    """A run that is ready."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.mail = directory / "mail" / "new"
+        self._process = start("--data-dir", str(directory), "--port", str(self.port), *options)
+        self.output = ""
+        assert self._process.stdout
+        for line in self._process.stdout:
+            self.output += line
+            if "Ctrl-C" in line:
+                return
+        pytest.fail(f"it ended before it was ready:\n{self.output}")
+
+    def end(self, number: signal.Signals) -> int:
+        """Send it a signal and wait until neither it nor a process that it started is left; its exit status."""
+        family = descendants(self._process.pid)
+        assert len(family) > 8  # PostgreSQL and gunicorn alone are more
+        self._process.send_signal(number)
+        self.output += self._process.communicate(timeout=SECONDS_TO_STOP)[0]
+        deadline = time.monotonic() + SECONDS_TO_STOP
+        while left := [pid for pid in family if parent_of(pid) is not None]:
+            assert time.monotonic() < deadline, f"left behind: {[_command_line(pid) for pid in left]}"
+            time.sleep(0.1)
+        return self._process.returncode
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+
+@contextmanager
+def running(directory: Path, *options: str) -> Iterator[Run]:
+    """A run that does not outlive the test."""
+    run = Run(directory, *options)
+    try:
+        yield run
+    finally:
+        if run.is_running:
+            run.end(signal.SIGTERM)
+
+
+def descendants(pid: int) -> set[int]:
+    """The process's children, and theirs."""
+    everybody = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+    children = {child for child in everybody if parent_of(child) == pid}
+    return children.union(*(descendants(child) for child in children))
+
+
+def parent_of(pid: int) -> int | None:
+    """None for a process that has ended, also for one that nobody has buried yet."""
+    try:
+        state, parent, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state == "Z" else int(parent)
+
+
+def _command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")

@@ -1,0 +1,119 @@
+"""`scripts/run`: starts everything, keeps its data, and leaves no process behind."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import venv
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.local_stack.running import ROOT, running, start
+
+
+def _event_titles(url: str) -> list[str]:
+    return [event["title"] for event in httpx.get(f"{url}/api/v1/events/").json()]
+
+
+def test_it_runs_fills_in_the_demo_and_finds_its_data_again(tmp_path: Path) -> None:
+    with running(tmp_path, "--demo") as first:
+        titles = _event_titles(first.url)
+        assert len(titles) == 12
+        for word in ("Swagger UI", f"http://localhost:{first.port}/docs", str(first.mail), "Ctrl-C"):
+            assert word in first.output
+        email, password = re.findall(r"User +(\S+) +password: (\S+)", first.output)[0]
+        login = httpx.post(f"{first.url}/api/v1/auth/login", json={"email": email, "password": password})
+        assert login.status_code == 200
+        assert httpx.get(f"{first.url}/docs").status_code == 200
+        assert first.end(signal.SIGINT) == 0
+        assert "Stopped" in first.output
+
+    with running(tmp_path, "--demo") as second:
+        assert _event_titles(second.url) == titles
+        # the signing key is kept, too
+        headers = {"Authorization": f"Bearer {login.json()['access_token']}"}
+        assert httpx.get(f"{second.url}/api/v1/bookings/", headers=headers).status_code == 200
+
+
+def test_killed_minus_9_it_leaves_no_process_and_can_be_started_again(tmp_path: Path) -> None:
+    with running(tmp_path) as first:
+        assert first.end(signal.SIGKILL) == -signal.SIGKILL
+
+    with running(tmp_path) as second:
+        assert second.end(signal.SIGTERM) == 0
+
+
+def test_two_run_side_by_side_and_one_of_them_below_a_long_path(tmp_path: Path) -> None:
+    long = tmp_path
+    while len(str(long)) < 200:
+        long /= "a folder with spaces"[: 199 - len(str(long))] or "x"
+
+    with running(long) as one, running(tmp_path / "short") as other:
+        assert (_event_titles(one.url), _event_titles(other.url)) == ([], [])
+
+
+def _refusal(*options: str) -> str:
+    """The one line that the command ends with instead of starting."""
+    process = start(*options)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in output
+    return output.strip().splitlines()[-1]
+
+
+def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+
+        line = _refusal("--data-dir", str(tmp_path), "--port", str(port))
+
+    assert f"Port {port} is not to be had" in line
+    assert "--port" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("port", ["70000", "http", "-1"])
+def test_a_port_that_is_none_is_one_clear_line(port: str) -> None:
+    assert f"argument --port: '{port}' is not a port" in _refusal(f"--port={port}")
+
+
+def test_a_directory_that_another_run_has_is_one_clear_line(tmp_path: Path) -> None:
+    with running(tmp_path):
+        line = _refusal("--data-dir", str(tmp_path), "--port", "0")
+
+    assert "is in use by another run" in line
+
+
+def test_a_directory_that_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    assert "is not usable" in _refusal("--data-dir", str(tmp_path / "file" / "below"), "--port", "0")
+
+
+def _refusal_with(directory: Path, path: Path) -> str:
+    """What `scripts/run` says in a fresh checkout in `directory`, with `path` before the machine's own programs."""
+    scripts = shutil.copytree(ROOT / "scripts", directory / "checkout" / "scripts")
+    environment = {"PATH": f"{path}:{os.defpath}", "HOME": str(directory)}
+    done = subprocess.run([str(scripts / "run")], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_a_python_that_is_too_old_is_one_clear_line(tmp_path: Path) -> None:
+    old = tmp_path / "python3"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2"\n')
+    old.chmod(0o755)
+
+    assert "needs python3 >= 3.11, found Python 3.9.2." in _refusal_with(tmp_path, tmp_path)
+
+
+def test_a_missing_pip_is_one_clear_line(tmp_path: Path) -> None:
+    venv.create(tmp_path / "without-pip", with_pip=False)
+
+    assert "needs uv, or pip to install it with" in _refusal_with(tmp_path, tmp_path / "without-pip" / "bin")

@@ -1,0 +1,85 @@
+"""The README says what is true: its tour is run, its table is complete."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bookings_api.http.openapi import API_PREFIX
+from config import Config
+from tests.mailbox import Mailbox
+from tests.service import Service
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def _section(title: str) -> str:
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the tour is one with curl, and this machine has none")
+def test_every_command_of_the_tour_works(service: Service, mailbox: Mailbox, settings: dict[str, str]) -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", _section("A tour"), re.DOTALL)
+    script = "\n".join(blocks)
+    for written, here in {"http://localhost:8000": service.url, ".local/mail": settings["TEST_MAILBOX"]}.items():
+        assert written in script
+        script = script.replace(written, here)
+
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    for answer in (
+        '"role":"organizer"',
+        '"title":"Schubert by Candlelight"',
+        '"role":"user"',
+        '"ticket_count":2',
+        "\n1\n",
+        '"code":"sold-out"',
+        "Only 1 ticket is left.",
+    ):
+        assert answer in done.stdout
+    assert "Schubert by Candlelight" in done.stdout[done.stdout.index("Subject:") :]
+    assert len(mailbox.to("uri@example.com")) == 1
+
+
+def _documented() -> set[str]:
+    return set(
+        re.findall(
+            r"`([A-Z][A-Z0-9_]+)`", "\n".join(re.findall(r"^\| (.*?) \|", _section("Configuration"), re.MULTILINE))
+        )
+    )
+
+
+def test_the_table_of_settings_is_complete() -> None:
+    assert _documented() == set(Config.__dataclass_fields__) | {"WEB_CONCURRENCY"}
+
+
+def test_the_example_of_an_env_file_names_what_has_no_default() -> None:
+    required = {
+        name for line in _section("Configuration").splitlines() if "| required |" in line
+        for name in re.findall(r"`([A-Z_]+)`", line.split("|")[1])
+    }  # fmt: skip
+    example = re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+
+    assert set(example) == required
+
+
+def test_the_table_of_the_interface_is_the_documents(service: Service) -> None:
+    documented = {
+        f"{method.upper()} {path.removeprefix(API_PREFIX)}"
+        for path, item in httpx.get(f"{service.api}/openapi.json").json()["paths"].items()
+        for method in item.keys() - {"parameters"}
+    }
+    told = set()
+    for row in re.findall(r"^\| (`.*?) \|", _section("The interface"), re.MULTILINE):
+        method, paths = row.strip("`").replace("`", "").split(" ", 1)
+        told |= {f"{method} {path.strip()}" for path in paths.split(",")}
+
+    assert told == {re.sub(r"{\w+_id}", "{id}", operation) for operation in documented}
