@@ -13,7 +13,7 @@ from typing import IO
 NOBODY = 65534
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP = 28, 1 << 2
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAP_DAC_OVERRIDE = 1
@@ -141,12 +141,13 @@ def free_port() -> int:
 def _become_nobody() -> None:
     """Run as uid 65534, because PostgreSQL refuses uid 0, but keep root's right to pass closed directories.
 
-    So a data directory below a home of mode 700 works with no change to any file that is there already. An
-    ambient capability survives exec; see capabilities(7).
+    So a checkout and a data directory below a home of mode 700 work, with no change to any file that is there
+    already. An ambient capability survives exec, and without the fix-up for user ids access(2) respects it, by
+    which initdb looks for its siblings; see capabilities(7).
     """
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
-    _check(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
+    _check(_libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0))
     os.setresuid(NOBODY, NOBODY, NOBODY)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     mask = 1 << _CAP_DAC_OVERRIDE
