@@ -4,8 +4,10 @@ Only the entry points (`wsgi.py`, the command line) read it; the package takes a
 looks at the environment itself.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +17,7 @@ from environs import Env, EnvValidationError
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-ENV_FILE = Path(__file__).with_name(".env")
+ENV_FILE = Path(os.environ.get("ENV_FILE") or Path(__file__).with_name(".env"))
 MIN_SECRET_BYTES = 32
 POSTGRES_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg2")
 
@@ -48,6 +50,7 @@ class Config:
     ARGON2_MEMORY_KIB: int
     ARGON2_TIME_COST: int
     DATABASE_POOL_SIZE: int
+    WEB_CONCURRENCY: int
     LOG_FORMAT: str
     LOG_LEVEL: str
 
@@ -76,6 +79,9 @@ class Config:
             "ARGON2_MEMORY_KIB": env.int("ARGON2_MEMORY_KIB", 19456, validate=ma.validate.Range(8, 4_194_304)),
             "ARGON2_TIME_COST": env.int("ARGON2_TIME_COST", 2, validate=ma.validate.Range(1, 100)),
             "DATABASE_POOL_SIZE": env.int("DATABASE_POOL_SIZE", 8, validate=ma.validate.Range(1, 1000)),
+            "WEB_CONCURRENCY": env.int(
+                "WEB_CONCURRENCY", 2 * (os.cpu_count() or 1), validate=ma.validate.Range(1, 1000)
+            ),
             "LOG_FORMAT": env.str("LOG_FORMAT", "json", validate=ma.validate.OneOf(["json", "text"])),
             "LOG_LEVEL": env.str(
                 "LOG_LEVEL", "INFO", validate=ma.validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
@@ -139,6 +145,5 @@ def _is_long_enough(value: str) -> None:
 
 
 def _is_mailbox(value: str) -> None:
-    address = value.rpartition("<")[2].removesuffix(">")
-    if not all(address.partition("@")) or any(not character.isprintable() for character in value):
-        raise ma.ValidationError("Must be an address, as in Tickets <tickets@example.com>.")
+    if not all(parseaddr(value)[1].partition("@")) or not value.isprintable():
+        raise ma.ValidationError('Must be an address, as in "Tickets, Inc." <tickets@example.com>.')

@@ -1,6 +1,5 @@
 """gunicorn's settings; those of the service itself are in the environment, see config.py."""
 
-import os
 from typing import Any
 
 from bookings_api.extensions import db
@@ -8,7 +7,7 @@ from bookings_api.observability import logging_config
 from wsgi import app
 
 # A few threads each: one that waits for PostgreSQL costs little. DATABASE_POOL_SIZE must not be below `threads`.
-workers = int(os.environ.get("WEB_CONCURRENCY", 2 * (os.cpu_count() or 1)))
+workers = app.config["WEB_CONCURRENCY"]
 worker_class = "gthread"
 threads = 4
 timeout = 30

@@ -35,7 +35,8 @@ from bookings_api.http.openapi import API_PREFIX, init_openapi
 from bookings_api.mail.tasks import BEAT_SCHEDULE
 from bookings_api.observability import init_observability
 
-MAX_BODY_BYTES = 64 * 1024
+# The longest event there may be, with every character of its description escaped.
+MAX_BODY_BYTES = 256 * 1024
 
 
 def create_app(config: object) -> Flask:

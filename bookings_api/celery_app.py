@@ -1,6 +1,7 @@
 """Celery, bound to the Flask application: tasks run in its context, with its logging and its request ids."""
 
 import logging.config
+import ssl
 from typing import Any
 
 import flask
@@ -28,9 +29,12 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
             with app.app_context(), working_for((self.request.headers or {}).get(REQUEST_ID)):
                 return self.run(*args, **kwargs)
 
+    redis_url: str = app.config["REDIS_URL"]
     celery = Celery(app.name, task_cls=ApplicationTask)
     celery.conf.update(
-        broker_url=app.config["REDIS_URL"],
+        broker_url=redis_url,
+        # without this a rediss:// URL encrypts, but believes any certificate
+        broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if redis_url.startswith("rediss:") else None,
         broker_connection_retry_on_startup=True,
         broker_transport_options={
             "socket_timeout": PUBLISH_TIMEOUT_SECONDS,
@@ -45,6 +49,8 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         beat_schedule=beat_schedule,
+        # no file: every entry may run at any time, so beat need not remember when one ran last
+        beat_scheduler="celery.beat:Scheduler",
         timezone="UTC",
     )
     celery.set_default()

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
+
 from bookings_api.auth.queries import user_by_email
 from bookings_api.auth.services import sign_up
 from bookings_api.events.services import create_event
-from bookings_api.models import Role
+from bookings_api.extensions import db
+from bookings_api.models import Event, Role
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,14 @@ PLANS = (
 
 
 def fill_in() -> None:
-    """Create the accounts and events, unless the organizer exists already."""
-    if user_by_email(ORGANIZER.email):
-        return
+    """Create what is missing of the accounts, and the events unless the organizer has some."""
     organizer, *_ = [
-        sign_up(email=account.email, password=account.password, name=account.name, role=account.role)
+        user_by_email(account.email)
+        or sign_up(email=account.email, password=account.password, name=account.name, role=account.role)
         for account in ACCOUNTS
     ]
+    if db.session.scalars(sa.select(Event.id).where(Event.organizer_id == organizer.id).limit(1)).one_or_none():
+        return
     for plan in PLANS:
         zone = ZoneInfo(plan.timezone)
         day = datetime.now(zone).date() + timedelta(days=plan.days_ahead)

@@ -120,7 +120,7 @@ def _log_request(response: flask.Response) -> flask.Response:
             "route": route,
             "status": response.status_code,
             "duration_ms": milliseconds,
-            "user_id": str(user.id) if (user := flask.g.get("current_user")) else None,
+            "user_id": flask.g.get("user_id"),
         },
     )
     return response

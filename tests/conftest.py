@@ -37,6 +37,7 @@ FIXED_SETTINGS = {
     "ARGON2_TIME_COST": "1",
     "MAIL_TIMEOUT": "2",
     "WEB_CONCURRENCY": "2",
+    "ENV_FILE": os.devnull,
 }
 
 _servers = ExitStack()
@@ -52,7 +53,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     stack.start_postgres()
     stack.start_valkey()
     stack.start_smtp_sink()
-    os.environ |= stack.settings | FIXED_SETTINGS | {"TEST_MAILBOX": str(stack.mailbox)}
+    os.environ |= stack.defaults | stack.settings | FIXED_SETTINGS | {"TEST_MAILBOX": str(stack.mailbox)}
     application = create_app(Config.from_environment(NO_ENV_FILE))
     with application.app_context():
         upgrade(str(Path(__file__).parents[1] / "migrations"))

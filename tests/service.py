@@ -47,7 +47,7 @@ def running_server(settings: Mapping[str, str], directory: Path) -> Iterator[str
 @contextmanager
 def running_service(settings: Mapping[str, str], directory: Path) -> Iterator[Service]:
     """gunicorn, and a Celery worker with beat."""
-    options = ["--concurrency=2", "--beat", "--scheduler=celery.beat:Scheduler"]
+    options = ["--concurrency=2", "--beat"]
     command = [sys.executable, "-m", "celery", "--quiet", "--app=wsgi.celery", "worker", *options]
     worker = Child("Celery worker", command, environment=settings, log=directory / "worker.log")
     try:

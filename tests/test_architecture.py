@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "extensions": set(),
     "observability": set(),
     "celery_app": {"observability", "extensions"},
-    "demo": {"services", "queries", "models"},
+    "demo": {"services", "queries", "models", "extensions"},
     "cli": {"demo"},
     "local_stack": {"local_stack", "demo"},
 }  # fmt: skip
@@ -45,7 +45,7 @@ MUST_NOT_KNOW = {
     "services": ("flask", "flask_jwt_extended", "marshmallow", "celery"),
     "queries": ("flask", "flask_jwt_extended", "marshmallow", "celery"),
     "permissions": ("flask", "flask_jwt_extended", "marshmallow", "sqlalchemy", "celery"),
-    "schemas": ("flask", "flask_jwt_extended", "sqlalchemy", "celery"),
+    "schemas": ("flask", "flask_jwt_extended", "sqlalchemy", "celery", "bookings_api.http.authentication"),
     "models": ("flask", "flask_mail", "marshmallow", "celery"),
     "errors": ("flask", "http", "werkzeug", "marshmallow"),
     "routes": ("sqlalchemy.orm", "celery", "flask_mail"),

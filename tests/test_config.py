@@ -75,6 +75,16 @@ def test_the_error_does_not_repeat_a_secret(environment: pytest.MonkeyPatch) -> 
     assert "hunter" not in str(caught.value)
 
 
+@pytest.mark.parametrize("sender", ["Tickets, Inc <t@example.com>", "tickets", "<@example.com>", "a@", "x\r\n <a@b.c>"])
+def test_a_sender_that_mail_programs_would_read_otherwise_is_wrong(
+    environment: pytest.MonkeyPatch, sender: str
+) -> None:
+    environment.setenv("MAIL_FROM", sender)
+
+    with pytest.raises(ConfigError, match="MAIL_FROM"):
+        Config.from_environment(NO_ENV_FILE)
+
+
 def test_settings_may_stand_in_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     environment.delenv("MAIL_SERVER")
     environment.delenv("LOG_LEVEL", raising=False)

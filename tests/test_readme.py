@@ -58,7 +58,7 @@ def _documented() -> set[str]:
 
 
 def test_the_table_of_settings_is_complete() -> None:
-    assert _documented() == set(Config.__dataclass_fields__) | {"WEB_CONCURRENCY"}
+    assert _documented() == set(Config.__dataclass_fields__)
 
 
 def test_the_example_of_an_env_file_names_what_has_no_default() -> None:

@@ -10,7 +10,7 @@ from bookings_api.bookings import queries, services
 from bookings_api.bookings.schemas import BookingCreateSchema, BookingSchema
 from bookings_api.errors import BookingNotFound, EventNotFound, EventNotOpen, SoldOut, TooManyTickets
 from bookings_api.http.authentication import current_user
-from bookings_api.http.blueprint import Blueprint
+from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.schemas import PageQuerySchema
 from bookings_api.models import Booking
 
@@ -22,7 +22,7 @@ blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Ticke
 @blp.login_required()
 @blp.problems(EventNotFound, EventNotOpen, SoldOut, TooManyTickets)
 @blp.arguments(BookingCreateSchema)
-@blp.response(201, BookingSchema)
+@blp.response(201, BookingSchema, headers=LOCATION)
 def create_booking(order: dict[str, Any]) -> tuple[Booking, dict[str, str]]:
     """Book tickets for an event; the guest gets a confirmation by mail."""
     booking = services.book_tickets(user=current_user, **order)

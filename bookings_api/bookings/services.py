@@ -4,6 +4,7 @@ from functools import partial
 from uuid import UUID
 
 from bookings_api.errors import EventNotFound, EventNotOpen, SoldOut, TooManyTickets
+from bookings_api.events.permissions import may_see
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
 from bookings_api.mail import messages, outbox, tasks
@@ -57,9 +58,9 @@ def book_tickets(
 def _require_open(event: Event, user: User) -> None:
     """Raise `EventNotOpen` with the reason, or `EventNotFound` for what `user` may not know of."""
     now = utcnow()
+    if not may_see(user, event):
+        raise EventNotFound
     if event.status is EventStatus.DRAFT:
-        if event.organizer_id != user.id:
-            raise EventNotFound
         raise EventNotOpen("The event is not published yet.")
     if event.status is EventStatus.CANCELLED:
         raise EventNotOpen("The event is cancelled.")

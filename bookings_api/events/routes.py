@@ -10,7 +10,7 @@ from bookings_api.errors import EventNotFound
 from bookings_api.events import queries, services
 from bookings_api.events.schemas import EventCreateSchema, EventSchema
 from bookings_api.http.authentication import current_user, viewer
-from bookings_api.http.blueprint import Blueprint
+from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.schemas import PageQuerySchema
 from bookings_api.models import Event
 
@@ -42,7 +42,7 @@ def list_all_events() -> sa.Select[Any]:
 @blp.doc(operationId="createEvent")
 @blp.login_required(organizer=True)
 @blp.arguments(EventCreateSchema)
-@blp.response(201, EventSchema)
+@blp.response(201, EventSchema, headers=LOCATION)
 def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:
     """Create an event."""
     created = services.create_event(organizer=current_user, **event)

@@ -34,6 +34,8 @@ def require_user(*, organizer: bool = False) -> None:
         raise Unauthenticated("Send an access token as `Authorization: Bearer TOKEN`.")
     user: User = flask.current_app.extensions[_KEY](token.strip())
     flask.g.current_user = user
+    # for the log: the account itself would be read again after a rollback
+    flask.g.user_id = str(user.id)
     if organizer and not user.is_organizer:
         raise NotAllowed("Only organizers may do that.")
 

@@ -15,8 +15,11 @@ from bookings_api.errors import BookingError, NotAllowed, Unauthenticated
 from bookings_api.http.authentication import accept_user, require_user
 from bookings_api.http.pagination import fetch_page
 from bookings_api.http.parser import StrictParser
-from bookings_api.http.problems import DOMAIN_PROBLEMS, PROBLEM_CONTENT_TYPE, ProblemSchema
+from bookings_api.http.problems import DOMAIN_PROBLEMS, INVALID_INPUT, PROBLEM_CONTENT_TYPE, ProblemSchema
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema
+
+# The headers of a 201.
+LOCATION = {"Location": {"description": "Address of what was created.", "schema": {"type": "string"}}}
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -46,7 +49,10 @@ class Blueprint(flask_smorest.Blueprint):
         """Document the domain errors that an operation may answer with, by status and `code`."""
         codes: dict[HTTPStatus, list[str]] = defaultdict(list)
         for error in raised:
-            codes[DOMAIN_PROBLEMS[error].status].append(DOMAIN_PROBLEMS[error].code)
+            problem = DOMAIN_PROBLEMS[error]
+            # an operation with a 422 of its own answers the usual one, too
+            named = codes[problem.status] or ([INVALID_INPUT.code] if problem.status is INVALID_INPUT.status else [])
+            codes[problem.status] = [*named, problem.code]
 
         def decorate(view: View) -> View:
             for status, names in codes.items():

@@ -64,7 +64,7 @@ def _invalid_input(messages: dict[str, Any]) -> flask.Response:
         for location, by_field in messages.items()
         for field, detail in _flatten(by_field)
     ]
-    detail = "; ".join(f"{entry['field']}: {entry['detail']}" for entry in field_errors)
+    detail = "; ".join(f"{entry['field'] or 'the body'}: {entry['detail']}" for entry in field_errors)
     return problem_response(INVALID_INPUT, detail, field_errors)
 
 

@@ -17,16 +17,15 @@ from celery import Celery
 from dotenv import load_dotenv
 
 from bookings_api.demo import ACCOUNTS
-from bookings_api.local_stack.processes import Child, StackError, free_port
-from bookings_api.local_stack.servers import MAIL_FROM, LocalStack
+from bookings_api.local_stack.processes import ROOT, Child, StackError, free_port
+from bookings_api.local_stack.servers import LocalStack
 
-ROOT = Path(__file__).resolve().parents[2]
 MAX_PORT = 65535
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Stopped(Exception):
-    """Somebody asked us to end."""
+class Stopped(BaseException):
+    """Somebody asked us to end; no `Exception`, so that nobody who retries catches it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,14 +78,14 @@ def _service(options: argparse.Namespace) -> Iterator[list[Child]]:
         _say(f"Ready after {time.monotonic() - began:.1f} s.\n")
         for account in ACCOUNTS if options.demo else ():
             _say(f"  {account.role.capitalize():<10}  {account.email}  password: {account.password}")
-        mail = f"{stack.mailbox}/new" if stack.mailbox.exists() else f"sent to {environment['MAIL_SERVER']}"
+        mail = f"{stack.mailbox}/new" if "MAIL_SERVER" in stack.settings else f"sent to {environment['MAIL_SERVER']}"
         _say(f"  Swagger UI  {url}/docs\n  Mail        {mail}\n  Stop        Ctrl-C\n")
         yield [*stack.children, worker, server]
 
 
 def _environment(stack: LocalStack) -> dict[str, str]:
     """Settings of the processes: what the environment or `.env` names is used, the rest is embedded."""
-    load_dotenv(ROOT / ".env")
+    load_dotenv(os.environ.get("ENV_FILE") or ROOT / ".env")
     for setting, start in {
         "DATABASE_URL": stack.start_postgres,
         "REDIS_URL": stack.start_valkey,
@@ -95,8 +94,8 @@ def _environment(stack: LocalStack) -> dict[str, str]:
         if not os.environ.get(setting):
             start()
     given = {name: value for name, value in os.environ.items() if value}
-    defaults = {"MAIL_FROM": MAIL_FROM, "LOG_FORMAT": "text" if sys.stderr.isatty() else "json"}
-    return {**defaults, **stack.settings, **given}
+    defaults = {"LOG_FORMAT": "text" if sys.stderr.isatty() else "json"}
+    return {**defaults, **stack.defaults, **given, **stack.settings}
 
 
 def _run_flask(command: str, stack: LocalStack, environment: dict[str, str]) -> None:
@@ -118,8 +117,8 @@ def _require_answer(redis_url: str) -> None:
 
 
 def _celery_command() -> list[str]:
-    """A worker of two processes with beat; beat keeps no file, since its only task may run at any time."""
-    options = ["--beat", "--scheduler=celery.beat:Scheduler", "--concurrency=2", "--without-gossip", "--without-mingle"]
+    """A worker of two processes, with beat."""
+    options = ["--beat", "--concurrency=2", "--without-gossip", "--without-mingle"]
     return [sys.executable, "-m", "celery", "--quiet", "--app=wsgi.celery", "worker", *options]
 
 

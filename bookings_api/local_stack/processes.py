@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 
 _PR_SET_PDEATHSIG = 1
@@ -21,12 +22,19 @@ _CAP_DAC_OVERRIDE = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+# Enough for a configuration in which everything is wrong.
+OBITUARY_LINES = 30
+
+
 class StackError(Exception):
     """Something could not be started; the message is meant for the person at the terminal."""
 
 
 class Child:
-    """A running child process in a session of its own, so that Ctrl-C reaches us alone and we stop it in order."""
+    """A running child process in a session of its own, so that Ctrl-C reaches us alone and we stop it in order.
+
+    It runs in the checkout, where `wsgi.py`, `migrations/` and `gunicorn.conf.py` are.
+    """
 
     def __init__(
         self,
@@ -67,6 +75,7 @@ class Child:
                 stdin=subprocess.DEVNULL if configuration is None else subprocess.PIPE,
                 stdout=output,
                 stderr=output,
+                cwd=ROOT,
                 env=environment,
                 start_new_session=True,
                 pass_fds=keep_open,
@@ -112,7 +121,7 @@ class Child:
         if self.exit_status is not None:
             raise StackError(self._obituary())
 
-    def stop(self, *, seconds: float = 15) -> None:
+    def stop(self, *, seconds: float = 30) -> None:
         """Ask it to end, and after `seconds` make it and its children end."""
         if self.exit_status is None:
             self._process.send_signal(self._stop_signal)
@@ -125,7 +134,7 @@ class Child:
     def _obituary(self) -> str:
         said = ""
         if self.log:
-            tail = self.log.read_text(errors="replace").splitlines()[-5:]
+            tail = self.log.read_text(errors="replace").splitlines()[-OBITUARY_LINES:]
             said = "".join(f"\n    {line}" for line in tail) + f"\n  (from {self.log})"
         return f"{self.name} ended with status {self.exit_status}.{said}"
 

@@ -32,16 +32,18 @@ Report = Callable[[str], None]
 class LocalStack:
     """PostgreSQL, Valkey and an SMTP sink, as far as they are wanted; a context manager that stops them.
 
-    `settings` are the environment variables that lead to them. Data survives to the next start.
+    `settings` are the environment variables that lead to them, `defaults` those that somebody may set otherwise.
+    Data survives to the next start.
     """
 
     def __init__(self, directory: Path, *, report: Report = lambda line: None) -> None:
         """Keep everything below `directory`; `report` takes lines about the progress."""
-        self.directory = directory
-        self.mailbox = directory / "mail"
+        self.directory = directory.resolve()
+        self.mailbox = self.directory / "mail"
         self.settings: dict[str, str] = {}
+        self.defaults: dict[str, str] = {"MAIL_FROM": MAIL_FROM}
         self.children: list[Child] = []
-        self._logs = directory / "logs"
+        self._logs = self.directory / "logs"
         self._report = report
         self._cleanup = ExitStack()
 
@@ -53,7 +55,7 @@ class LocalStack:
         except OSError as error:
             raise StackError(f"The data directory {self.directory} is not usable: {error.strerror}.") from error
         self._secrets = self._read_secrets()
-        self.settings["SECRET_KEY"] = self._secrets["secret_key"]
+        self.defaults["SECRET_KEY"] = self._secrets["secret_key"]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -70,6 +72,7 @@ class LocalStack:
             "listen_addresses": "127.0.0.1",
             "port": port,
             "unix_socket_directories": "",
+            "max_connections": 300,
             "timezone": "UTC",
             "log_timezone": "UTC",
         }
@@ -105,6 +108,7 @@ class LocalStack:
             "port": port,
             "dir": json.dumps(str(data)),
             "requirepass": password,
+            "databases": 256,
             "appendonly": "yes",
             "save": '""',
             "loglevel": "warning",
@@ -122,7 +126,10 @@ class LocalStack:
         handler = ["-c", "aiosmtpd.handlers.Mailbox", str(self.mailbox)]
         server = self._start("SMTP sink", [sys.executable, "-m", "aiosmtpd", "-n", "-l", address, *handler])
         server.wait_until_ready(lambda: smtplib.SMTP("127.0.0.1", port, timeout=5).quit())
-        self.settings |= {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port), "MAIL_FROM": MAIL_FROM}
+        self.settings |= {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port)}
+        # it speaks neither TLS nor AUTH
+        self.settings |= dict.fromkeys(("MAIL_USE_TLS", "MAIL_USE_SSL"), "false")
+        self.settings |= dict.fromkeys(("MAIL_USERNAME", "MAIL_PASSWORD"), "")
 
     def log_of(self, name: str) -> Path:
         """Where the output of a child is kept."""
@@ -180,7 +187,7 @@ class LocalStack:
         unfinished.rename(data)
 
     def _take_lock(self) -> int:
-        """A descriptor with the lock on our directory, inherited by the servers and never closed by us."""
+        """A descriptor with the lock on our directory, which the servers inherit and hold as long as they live."""
         descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + LOCK_SECONDS
         while True:

@@ -4,7 +4,8 @@ A row is never deleted or skipped here, and whoever sends it has claimed it firs
 workers, two sweeps, or a task that Celery delivers twice do not send it twice.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from email.utils import parseaddr
 from typing import Any
 from uuid import UUID
@@ -20,8 +21,11 @@ from bookings_api.transactions import require_transaction
 
 # How long the direct way through Celery has before the sweep takes a new mail for left behind.
 FIRST_GRACE = timedelta(seconds=15)
-# How long a worker may hold a mail before it counts as dead; longer than every SMTP timeout together.
-LEASE = timedelta(minutes=5)
+# How long Celery has for a mail that the sweep gave it, before the sweep gives it again.
+HAND_OVER_AGAIN = timedelta(seconds=60)
+# A worker that holds a mail for longer than every step of SMTP may take counts as dead: connecting, greeting, EHLO,
+# STARTTLS, EHLO, AUTH in three, MAIL, RCPT, DATA, the message, QUIT, and some for the database.
+SMTP_STEPS = 16
 FIRST_BACKOFF = timedelta(seconds=30)
 LONGEST_BACKOFF = timedelta(hours=2)
 
@@ -76,37 +80,70 @@ def claim(mail_id: UUID) -> OutboxMail | None:
     if mail is not None:
         mail.status = MailStatus.SENDING
         mail.attempts += 1
-        mail.next_attempt_at = now + LEASE
+        mail.next_attempt_at = now + SMTP_STEPS * timedelta(seconds=current_app.config["MAIL_TIMEOUT"])
     return mail
 
 
-def due_mails(*, limit: int) -> list[tuple[UUID, str | None]]:
-    """Ids, and ids of the requests that caused them, of unsent mails whose time has come, the longest due first."""
-    query = (
-        sa.select(OutboxMail.id, OutboxMail.request_id)
-        .where(OutboxMail.status.in_(UNSENT), OutboxMail.next_attempt_at <= utcnow())
+def take_due(*, limit: int) -> list[tuple[UUID, str | None]]:
+    """Reserve unsent mails whose time has come, for handing them to Celery; the longest due first.
+
+    Returns ids, and ids of the requests that caused them. A mail is reserved by one sweep at a time, so that a
+    queue nobody works on is not filled with the same mails over and over.
+    """
+    require_transaction()
+    now = utcnow()
+    due = (
+        sa.select(OutboxMail.id)
+        .where(
+            OutboxMail.status.in_(UNSENT),
+            OutboxMail.next_attempt_at <= now,
+            sa.or_(OutboxMail.handed_over_at.is_(None), OutboxMail.handed_over_at <= now - HAND_OVER_AGAIN),
+        )
         .order_by(OutboxMail.next_attempt_at)
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
-    return [(row.id, row.request_id) for row in db.session.execute(query)]
+    taken = (
+        sa.update(OutboxMail)
+        .where(OutboxMail.id.in_(due.scalar_subquery()))
+        .values(handed_over_at=now)
+        .returning(OutboxMail.id, OutboxMail.request_id, OutboxMail.next_attempt_at)
+    )
+    rows = db.session.execute(taken, execution_options={"synchronize_session": False}).all()
+    return [(row.id, row.request_id) for row in sorted(rows, key=lambda row: row.next_attempt_at)]
 
 
-def mark_sent(mail: OutboxMail) -> None:
-    """The SMTP server has taken the mail."""
-    mail.status = MailStatus.SENT
-    mail.sent_at = utcnow()
-    mail.last_error = None
+def give_back(mail_ids: Sequence[UUID]) -> None:
+    """Undo a reservation: Celery did not take these, so the next sweep may try at once."""
+    require_transaction()
+    db.session.execute(
+        sa.update(OutboxMail).where(OutboxMail.id.in_(mail_ids)).values(handed_over_at=None),
+        execution_options={"synchronize_session": False},
+    )
 
 
-def mark_deferred(mail: OutboxMail, error: str) -> datetime:
-    """It did not work this time; returns when it is tried again: 30 s, doubled each time, up to 2 h."""
-    mail.status = MailStatus.PENDING
-    mail.last_error = error
-    mail.next_attempt_at = utcnow() + min(FIRST_BACKOFF * 2 ** min(mail.attempts - 1, 10), LONGEST_BACKOFF)
-    return mail.next_attempt_at
+def mark_sent(mail: OutboxMail) -> bool:
+    """The SMTP server has taken the mail. False if the claim was lost: then another worker says how it ended."""
+    return _close_claim(mail, status=MailStatus.SENT, sent_at=utcnow(), last_error=None)
 
 
-def mark_failed(mail: OutboxMail, error: str) -> None:
-    """It will never work: the server refused this mail for good."""
-    mail.status = MailStatus.FAILED
-    mail.last_error = error
+def mark_deferred(mail: OutboxMail, error: str) -> bool:
+    """It did not work this time: try again after 30 s, doubled each time, up to 2 h. False if the claim was lost."""
+    wait = min(FIRST_BACKOFF * 2 ** min(mail.attempts - 1, 10), LONGEST_BACKOFF)
+    return _close_claim(
+        mail, status=MailStatus.PENDING, last_error=error, next_attempt_at=utcnow() + wait, handed_over_at=None
+    )
+
+
+def mark_failed(mail: OutboxMail, error: str) -> bool:
+    """It will never work: the server refused this mail for good. False if the claim was lost."""
+    return _close_claim(mail, status=MailStatus.FAILED, last_error=error)
+
+
+def _close_claim(mail: OutboxMail, **outcome: Any) -> bool:
+    """Record the outcome of this very attempt; one that took longer than its lease has nothing to say any more."""
+    require_transaction()
+    ours = sa.update(OutboxMail).where(
+        OutboxMail.id == mail.id, OutboxMail.status == MailStatus.SENDING, OutboxMail.attempts == mail.attempts
+    )
+    return db.session.scalars(ours.values(**outcome).returning(OutboxMail.id)).one_or_none() is not None

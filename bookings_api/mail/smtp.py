@@ -1,6 +1,8 @@
 """Hands a mail to the SMTP server, through Flask-Mail."""
 
 import smtplib
+import ssl
+from contextlib import suppress
 from email.policy import SMTP
 from email.utils import parseaddr
 
@@ -22,17 +24,27 @@ class TryAgain(Exception):
 
 
 class TimedConnection(Connection):
-    """Flask-Mail's connection with a timeout on every step; its own would wait for ever."""
+    """Flask-Mail's connection with a timeout on every step and certificates checked, where its own does neither."""
 
     def configure_host(self) -> smtplib.SMTP:
-        settings = self.mail
-        smtp = smtplib.SMTP_SSL if settings.use_ssl else smtplib.SMTP
-        host = smtp(settings.server, settings.port or 0, timeout=current_app.config["MAIL_TIMEOUT"])
+        settings, timeout = self.mail, current_app.config["MAIL_TIMEOUT"]
+        host: smtplib.SMTP
+        if settings.use_ssl:
+            context = ssl.create_default_context()
+            host = smtplib.SMTP_SSL(settings.server, settings.port or 0, timeout=timeout, context=context)
+        else:
+            host = smtplib.SMTP(settings.server, settings.port or 0, timeout=timeout)
         if settings.use_tls:
-            host.starttls()
+            host.starttls(context=ssl.create_default_context())
         if settings.username and settings.password:
             host.login(settings.username, settings.password)
         return host
+
+    def __exit__(self, *_: object) -> None:
+        """Say goodbye; how the server takes that changes nothing about the mail it has taken or refused."""
+        with suppress(smtplib.SMTPException, OSError):
+            if self.host is not None:
+                self.host.quit()
 
 
 class FaithfulMessage(Message):
@@ -61,14 +73,21 @@ def send(mail: OutboxMail, rendered: RenderedMail) -> None:
     message.msgId = mail.message_id
     try:
         with TimedConnection(current_app.extensions["mail"]) as connection:
-            connection.send(message)
-    except smtplib.SMTPRecipientsRefused as error:
-        code, reply = next(iter(error.recipients.values()))
-        raise _verdict(code, reply) from error
-    except smtplib.SMTPResponseException as error:
-        raise _verdict(error.smtp_code, error.smtp_error) from error
+            _hand_over(message, connection)
     except (smtplib.SMTPException, OSError) as error:
+        # not reached, lost, or not willing to talk to us, by greeting, STARTTLS, login or sender: nothing of that
+        # is about this mail, so it stays good for another attempt
         raise TryAgain(f"{type(error).__name__}: {error}") from error
+
+
+def _hand_over(message: Message, connection: Connection) -> None:
+    """Send on an open connection. Raises `RefusedForGood` or `TryAgain` for an answer about this very mail."""
+    try:
+        connection.send(message)
+    except smtplib.SMTPRecipientsRefused as error:
+        raise _verdict(*next(iter(error.recipients.values()))) from error
+    except smtplib.SMTPDataError as error:
+        raise _verdict(error.smtp_code, error.smtp_error) from error
 
 
 def _verdict(code: int, reply: bytes | str) -> RefusedForGood | TryAgain:

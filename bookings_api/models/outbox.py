@@ -32,8 +32,8 @@ class OutboxMail(Identified, Timestamped, Base):
     """One mail to one recipient.
 
     `facts` is what its templates render: the truth at the moment of the commit, whatever changes later.
-    `next_attempt_at` is when the sweep hands it to Celery again: after a first grace, a back-off, or the end
-    of the lease of a worker that died.
+    `next_attempt_at` is from when on it may be claimed by the sweep's hand: after a first grace, a back-off, or the
+    end of the lease of a worker that died; `handed_over_at` is when the sweep gave it to Celery last.
     """
 
     __tablename__ = "outbox_mails"
@@ -60,6 +60,7 @@ class OutboxMail(Identified, Timestamped, Base):
     )
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     next_attempt_at: Mapped[datetime]
+    handed_over_at: Mapped[datetime | None]
     last_error: Mapped[str | None] = mapped_column(sa.Text)
     message_id: Mapped[str] = mapped_column(sa.String(320))
     sent_at: Mapped[datetime | None]

@@ -61,6 +61,8 @@ def test_an_operation_that_needs_a_login_says_so_and_documents_the_401(document:
     assert booking["security"] == [{"bearer": []}, {"password": []}]
     assert {"201", "401", "404", "409", "422"} <= booking["responses"].keys()
     assert "`sold-out`" in booking["responses"]["409"]["description"]
+    assert "`invalid-input`, `too-many-tickets`" in booking["responses"]["422"]["description"]
+    assert "Location" in booking["responses"]["201"]["headers"]
 
 
 def test_limits_of_fields_stand_in_the_document(document: dict[str, Any]) -> None:

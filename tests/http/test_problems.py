@@ -69,7 +69,7 @@ def test_json_where_a_form_is_read_is_a_415(client: FlaskClient) -> None:
 
 
 def test_a_body_that_is_too_large_is_a_413(client: FlaskClient) -> None:
-    response = client.post(SIGNUP, data=b" " * 70_000, content_type="application/json")
+    response = client.post(SIGNUP, data=b" " * 300_000, content_type="application/json")
 
     assert response.status_code == 413
     assert response.content_type == "application/problem+json"

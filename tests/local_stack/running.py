@@ -10,21 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from bookings_api.local_stack.processes import free_port
+from bookings_api.local_stack.processes import ROOT, free_port
+from config import Config
 
-ROOT = Path(__file__).parents[2]
 SECONDS_TO_STOP = 30
 
-# What the test run itself is set to; the command is to start with nothing set.
-OWN_SETTINGS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "WEB_CONCURRENCY", "MAIL_SERVER", "MAIL_PORT", "MAIL_FROM")
 
+def start(*options: str, **settings: str) -> subprocess.Popen[str]:
+    """The command as a child process in a session of its own, away from the checkout; its output is a pipe.
 
-def start(*options: str) -> subprocess.Popen[str]:
-    """The command as a child process in a session of its own; its output is a pipe."""
-    environment = {name: value for name, value in os.environ.items() if name not in OWN_SETTINGS}
+    Of the service's settings it has only the given ones, and none of the test run.
+    """
+    foreign = {name: value for name, value in os.environ.items() if name not in Config.__dataclass_fields__}
     return subprocess.Popen(
         [str(ROOT / "scripts/run"), *options],
-        env=environment,
+        env=foreign | {"ENV_FILE": os.devnull} | settings,
+        cwd="/",
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -35,11 +36,11 @@ def start(*options: str) -> subprocess.Popen[str]:
 class Run:
     """A run that is ready."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(self, directory: Path, *options: str, **settings: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.mail = directory / "mail" / "new"
-        self._process = start("--data-dir", str(directory), "--port", str(self.port), *options)
+        self._process = start("--data-dir", str(directory), "--port", str(self.port), *options, **settings)
         self.output = ""
         assert self._process.stdout
         for line in self._process.stdout:
@@ -66,9 +67,9 @@ class Run:
 
 
 @contextmanager
-def running(directory: Path, *options: str) -> Iterator[Run]:
+def running(directory: Path, *options: str, **settings: str) -> Iterator[Run]:
     """A run that does not outlive the test."""
-    run = Run(directory, *options)
+    run = Run(directory, *options, **settings)
     try:
         yield run
     finally:

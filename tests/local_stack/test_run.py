@@ -6,13 +6,17 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 import venv
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.local_stack.running import ROOT, running, start
+from bookings_api.local_stack.processes import ROOT
+from tests.factories import EVENT, PASSWORD, new_email
+from tests.local_stack.running import descendants, parent_of, running, start
+from tests.mailbox import Mailbox
 
 
 def _event_titles(url: str) -> list[str]:
@@ -54,6 +58,50 @@ def test_two_run_side_by_side_and_one_of_them_below_a_long_path(tmp_path: Path) 
 
     with running(long) as one, running(tmp_path / "short") as other:
         assert (_event_titles(one.url), _event_titles(other.url)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("stage", "number"),
+    [
+        ("starting PostgreSQL", signal.SIGINT),
+        ("migrating", signal.SIGKILL),
+        ("starting the Celery worker", signal.SIGTERM),
+    ],
+)
+def test_ended_while_it_starts_it_leaves_no_process(tmp_path: Path, stage: str, number: signal.Signals) -> None:
+    process = start("--data-dir", str(tmp_path), "--port", "0")
+    assert process.stdout
+    while stage not in (line := process.stdout.readline()):
+        assert line
+    time.sleep(0.3)
+    family = descendants(process.pid)
+
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+
+    assert "Ready" not in output
+    assert process.returncode == (0 if number != signal.SIGKILL else -number)
+    deadline = time.monotonic() + 30
+    while left := [pid for pid in family if parent_of(pid) is not None]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+@pytest.mark.usefixtures("app")
+def test_servers_that_are_set_are_used_and_the_rest_is_embedded(tmp_path: Path, settings: dict[str, str]) -> None:
+    port = "1"  # of a mail server that is not set, and so not meant
+    with running(tmp_path, DATABASE_URL=settings["DATABASE_URL"], MAIL_PORT=port, MAIL_USE_TLS="true") as run:
+        assert not (tmp_path / "postgres").exists()
+        assert (tmp_path / "valkey").exists()
+        assert "Mail" in run.output
+        account = {"email": new_email(), "password": PASSWORD, "is_organizer": True}
+        with httpx.Client(base_url=f"{run.url}/api/v1") as http:
+            http.post("/auth/signup", json=account)
+            login = http.post("/auth/login", json={"email": account["email"], "password": PASSWORD}).json()
+            headers = {"Authorization": f"Bearer {login['access_token']}"}
+            event = http.post("/events/", json=dict(EVENT), headers=headers).json()
+            http.post("/bookings/", json={"event_id": event["id"]}, headers=headers)
+        assert len(Mailbox(run.mail.parent).wait_for(str(account["email"]))) == 1
 
 
 def _refusal(*options: str) -> str:

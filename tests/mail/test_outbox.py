@@ -1,6 +1,8 @@
 """Rows of the outbox: written with their cause, claimed once, closed with an outcome."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -105,13 +107,40 @@ def test_a_deferred_mail_is_not_claimed_before_its_time() -> None:
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(1, 30), (2, 60), (3, 120), (8, 3840), (9, 7200), (500, 7200)])
 def test_the_wait_doubles_from_30_seconds_to_2_hours(attempts: int, seconds: int) -> None:
-    mail = _put(attempts=attempts)
+    mail = _put(attempts=attempts, status=MailStatus.SENDING)
     before = utcnow()
 
     with transaction():
-        again_at = outbox.mark_deferred(mail, "450 busy")
+        outbox.mark_deferred(mail, "450 busy")
 
-    assert timedelta(0) <= again_at - before - timedelta(seconds=seconds) < timedelta(seconds=5)
+    assert timedelta(0) <= mail.next_attempt_at - before - timedelta(seconds=seconds) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    "outcome", [outbox.mark_sent, partial(outbox.mark_failed, error="x"), partial(outbox.mark_deferred, error="x")]
+)
+def test_an_attempt_that_outlived_its_lease_does_not_overwrite_the_next_one(
+    outcome: Callable[[OutboxMail], bool],
+) -> None:
+    mail = _put()
+    late = _claim(mail.id)
+    assert late is not None
+    db.session.expunge(late)
+    with transaction():
+        db.session.execute(sa.update(OutboxMail).values(next_attempt_at=utcnow()))
+    current = _claim(mail.id)
+    assert current is not None
+
+    with transaction():
+        assert outcome(late) is False
+        assert outbox.mark_sent(current) is True
+    with transaction():
+        assert outcome(late) is False
+
+
+def _take(limit: int = 10) -> list[UUID]:
+    with transaction():
+        return [mail_id for mail_id, _ in outbox.take_due(limit=limit)]
 
 
 def test_due_mails_are_the_unsent_ones_whose_time_has_come_the_longest_due_first() -> None:
@@ -121,5 +150,28 @@ def test_due_mails_are_the_unsent_ones_whose_time_has_come_the_longest_due_first
     _put(next_attempt_at=now + timedelta(minutes=1))
     _put(next_attempt_at=now - timedelta(minutes=3), status=MailStatus.FAILED)
 
-    assert [mail_id for mail_id, _ in outbox.due_mails(limit=10)] == [first.id, second.id]
-    assert [mail_id for mail_id, _ in outbox.due_mails(limit=1)] == [first.id]
+    assert _take(limit=1) == [first.id]
+    assert _take() == [second.id]
+
+
+def test_a_mail_is_taken_by_one_sweep_and_again_when_nothing_came_of_it() -> None:
+    mail = _put(next_attempt_at=utcnow() - timedelta(minutes=1))
+    assert _take() == [mail.id]
+    assert _take() == []
+
+    with transaction():
+        mail.handed_over_at = utcnow() - outbox.HAND_OVER_AGAIN
+
+    assert _take() == [mail.id]
+
+
+def test_a_mail_that_is_given_back_is_due_at_once() -> None:
+    mail = _put(next_attempt_at=utcnow() - timedelta(minutes=1))
+    with transaction():
+        outbox.give_back(_take_within())
+
+    assert _take() == [mail.id]
+
+
+def _take_within() -> list[UUID]:
+    return [mail_id for mail_id, _ in outbox.take_due(limit=10)]

@@ -70,7 +70,7 @@ def test_a_mail_is_sent_once_however_often_its_task_runs(mailbox: Mailbox) -> No
 
 @pytest.mark.parametrize("answers", [{"rcpt": "550 no such user"}, {"data": "554 spam"}], ids=["recipient", "message"])
 def test_a_mail_that_is_refused_for_good_fails_and_is_logged_as_an_error(
-    answers: dict[str, str], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch,
+    answers: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     mail = _put()
@@ -84,7 +84,7 @@ def test_a_mail_that_is_refused_for_good_fails_and_is_logged_as_an_error(
 
 @pytest.mark.parametrize("answers", [{"rcpt": "450 busy"}, {"data": "451 try later"}], ids=["recipient", "message"])
 def test_a_mail_that_is_refused_for_now_waits_and_is_then_sent(
-    answers: dict[str, str], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+    answers: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mail = _put()
     with smtp_server(Answering(**answers)) as port:
@@ -99,6 +99,54 @@ def test_a_mail_that_is_refused_for_now_waits_and_is_then_sent(
 
     assert len(willing.accepted) == 1
     assert _row(database, mail).status is MailStatus.SENT
+
+
+@pytest.mark.parametrize(
+    "answers", [{"ehlo": "554 not for you"}, {"mail": "530 log in first"}], ids=["greeting", "sender"]
+)
+def test_a_server_that_refuses_us_and_not_the_mail_loses_nothing(
+    answers: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail = _put()
+    with smtp_server(Answering(**answers)) as port:
+        _deliver_to(port, mail, application, monkeypatch)
+
+    row = _row(database, mail)
+    assert row.status is MailStatus.PENDING
+    assert next(iter(answers.values())).split()[0] in row.last_error
+
+
+def test_a_server_that_hangs_up_once_it_has_the_mail_gets_it_once(
+    application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail = _put()
+    server = Answering(hangs_up=True)
+    with smtp_server(server) as port:
+        _deliver_to(port, mail, application, monkeypatch)
+
+    assert len(server.accepted) == 1
+    assert _row(database, mail).status is MailStatus.SENT
+
+
+def test_a_server_that_hangs_up_with_its_refusal_is_not_asked_again(
+    application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail = _put()
+    with smtp_server(Answering(data="550 spam", hangs_up=True)) as port:
+        _deliver_to(port, mail, application, monkeypatch)
+
+    assert _row(database, mail).status is MailStatus.FAILED
+
+
+def test_a_mail_that_cannot_be_made_waits_and_says_why(database: sa.Engine, caplog: pytest.LogCaptureFixture) -> None:
+    mail = _put(timezone="Nowhere/At_All")
+
+    tasks.deliver(str(mail.id))
+
+    row = _row(database, mail)
+    assert row.status is MailStatus.PENDING
+    assert row.last_error.startswith("ZoneInfoNotFoundError")
+    assert "could not be made" in caplog.text
 
 
 def test_a_server_that_is_not_there_defers_the_mail(
