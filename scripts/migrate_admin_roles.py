@@ -1,0 +1,298 @@
+"""`migrate_admin_roles.py [--to ROLE] [--only EMAIL ...] [--dry-run]`: bring an older `users` table to today's roles.
+
+The older schema knew `ADMIN` and `USER`, as the PostgreSQL enum `userrole` or as text; the service knows `organizer`
+and `user`, as text. Everything happens in one transaction that holds the table, so stop the older service first.
+What is not recognised is left as it was, with an error that says what was found.
+"""
+
+import argparse
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg2
+from environs import Env
+from psycopg2 import errors, extensions
+from psycopg2.sql import SQL, Identifier
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+ENV_FILE = Path(__file__).resolve().parents[1] / ".env"
+POSTGRES_SCHEMES = {"postgres", "postgresql", "postgresql+psycopg2"}
+CONNECT_SECONDS = 10
+LOCK_TIMEOUT = "3s"
+
+ADMIN, USER, ORGANIZER = "admin", "user", "organizer"
+KNOWN_ROLES = {ADMIN, USER, ORGANIZER}
+NO_ROLE = "NULL"
+ENUM = "userrole"
+NEW_TYPE = "varchar(32)"
+
+# A default that is one text, as PostgreSQL writes it: 'USER'::userrole
+LITERAL = re.compile(r"'((?:[^']|'')*)'::[^']+")
+
+
+class Refusal(Exception):
+    """Why nothing was changed, in one line for the operator."""
+
+
+class Account(NamedTuple):
+    """A row of `users`, all of it as text: no e-mail address is "", no role is `NO_ROLE`."""
+
+    id: str
+    email: str
+    role: str
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role.lower() == ADMIN
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleColumn:
+    """The column `users.role` as it was found; `labels` are those of an enum."""
+
+    type: str
+    type_schema: str
+    labels: Sequence[str]
+    width: int | None
+    default: str | None
+
+    @property
+    def needs_conversion(self) -> bool:
+        """Whether it cannot hold the new roles."""
+        return bool(self.labels) or (self.width is not None and self.width < len(ORGANIZER))
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    try:
+        lines = run(arguments.database_url, to=arguments.to, only=arguments.only, dry_run=arguments.dry_run)
+    except Refusal as refusal:
+        sys.exit(f"{Path(__file__).name}: {refusal}")
+    print(*lines, sep="\n")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Map the role ADMIN of an older users table to organizer or user, in one transaction.",
+        epilog="Exit status: 0 done, or nothing to do; 1 refused, nothing was changed; 2 wrong arguments.",
+    )
+    parser.add_argument("--database-url", metavar="URL", help="default: DATABASE_URL of the environment or of .env")
+    parser.add_argument("--to", choices=[ORGANIZER, USER], default=ORGANIZER, help="what admins become (%(default)s)")
+    parser.add_argument("--only", metavar="EMAIL", nargs="+", action="extend", help="map none but these admins")
+    parser.add_argument("--dry-run", action="store_true", help="do everything, show each row, and roll it back")
+    return parser.parse_args()
+
+
+def run(url: str | None, *, to: str, only: Sequence[str] | None, dry_run: bool) -> list[str]:
+    """Migrate in one transaction, and return lines about what was done. Raises `Refusal`."""
+    connection = connect(url_from_environment() if url is None else url)
+    try:
+        with connection.cursor() as cursor:
+            lines = migrate(cursor, to=to, only=only)
+        if dry_run:
+            connection.rollback()
+            return [*lines, "Dry run: everything was rolled back, nothing has changed."]
+        connection.commit()
+    except psycopg2.Error as error:
+        raise Refusal(explain(error)) from error
+    else:
+        return lines
+    finally:
+        connection.close()
+
+
+def url_from_environment() -> str:
+    env = Env()
+    env.read_env(str(ENV_FILE), recurse=False)  # the environment wins, as in config.py
+    url = env.str("DATABASE_URL", "")
+    if not url:
+        raise Refusal("DATABASE_URL is not set: put it into the environment or .env, or give --database-url.")
+    return url
+
+
+def connect(text: str) -> extensions.connection:
+    """Connect as the service does. Raises `Refusal`, which never repeats the password."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        url = None
+    # a second @ is one of the password that should read %40: what follows it would be taken for the host, and named
+    if url is None or url.drivername not in POSTGRES_SCHEMES or not url.database or text.count("@") > 1:
+        raise Refusal("The database URL must look like postgresql://user:password@host:5432/name.")
+    url = url.set(drivername="postgresql+psycopg2")
+    _, options = url.get_dialect()().create_connect_args(url)
+    try:
+        connection: extensions.connection = psycopg2.connect(**{"connect_timeout": CONNECT_SECONDS, **options})
+    except psycopg2.OperationalError as error:
+        raise Refusal(f"No connection to the database: {one_line(str(error))}") from error
+    except (psycopg2.Error, ValueError):
+        raise Refusal("The database URL has an option or a value that PostgreSQL does not take.") from None
+    connection.set_session(isolation_level="READ COMMITTED")  # each statement sees what was there after the lock
+    return connection
+
+
+def explain(error: psycopg2.Error) -> str:
+    if isinstance(error, errors.LockNotAvailable):
+        return f"The table users has been in use for {LOCK_TIMEOUT}: stop the older service, and run this again."
+    if error.pgcode is None:
+        return "The connection was lost; run this again, and it will find what there is left to do."
+    message = error.diag.message_primary or ""
+    if isinstance(error, errors.FeatureNotSupported):  # names the view in the way; other details may hold a whole row
+        message += f" ({error.diag.message_detail})"
+    return f"The database refused, and nothing was changed: {one_line(message)}"
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def migrate(cursor: extensions.cursor, *, to: str, only: Sequence[str] | None) -> list[str]:
+    """Do everything but the commit, and return lines about it. Raises `Refusal` or an error of psycopg2."""
+    lock_users(cursor)
+    column = read_role_column(cursor)
+    accounts = read_accounts(cursor)
+    require_known([*column.labels, *(account.role for account in accounts), column.default or USER])
+    chosen = choose_admins(accounts, only=only, to=to)
+
+    planned = [account._replace(role=new_role(account.role, to if account in chosen else None)) for account in accounts]
+    changes = [(old, new) for old, new in zip(accounts, planned, strict=True) if old != new]
+    default = column.default and new_role(column.default, None if only else to)
+    lines = [f"{old.id}  {old.email}  {old.role} -> {new.role}" for old, new in changes]
+    altered = alter_column(cursor, column, default)
+    for role in (ORGANIZER, USER):
+        ids = [new.id for _, new in changes if new.role == role]
+        if ids:
+            cursor.execute("UPDATE users SET role = %s WHERE id::text = ANY(%s)", (role, ids))
+    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that a dry run meets what a commit would
+    if [(account.id, account.role) for account in read_accounts(cursor)] != [(new.id, new.role) for new in planned]:
+        raise Refusal("The table users did not take the roles as they were written; has it a trigger or a rule?")
+
+    if not changes and not altered:
+        lines.append("Nothing to do.")
+    totals = Counter(f"{old.role} -> {new.role}" for old, new in changes)
+    lines += [*altered, *(f"{number} x {change}" for change, number in sorted(totals.items()))]
+    waiting = [f"{account.email} ({account.role})" for account in planned if account.is_admin]
+    if waiting:
+        lines.append(f"Not named by --only, so they keep their role until a later run: {listed(waiting)}")
+    return lines
+
+
+def lock_users(cursor: extensions.cursor) -> None:
+    """Keep everybody else from the table until the end of the transaction."""
+    cursor.execute("""
+        SELECT current_schemas(false), to_regclass('users') IN (SELECT oid FROM pg_class WHERE relkind IN ('r', 'p'))
+    """)
+    ((schemas, exists),) = cursor.fetchall()
+    if not exists:
+        raise Refusal(f"There is no table users in the schema {listed(schemas) or '(none is open to this user)'}.")
+    cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
+    cursor.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+
+
+def read_role_column(cursor: extensions.cursor) -> RoleColumn:
+    """Raises `Refusal` if the table is not one of the schemas that we know."""
+    cursor.execute("""
+        SELECT attname, typname, nspname, typtype, format_type(atttypid, atttypmod), atttypmod - 4,
+               pg_get_expr(adbin, adrelid),
+               ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = atttypid ORDER BY enumsortorder)
+        FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid JOIN pg_namespace ON pg_namespace.oid = typnamespace
+        LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+        WHERE attrelid = to_regclass('users') AND attnum > 0 AND NOT attisdropped
+        ORDER BY attnum
+    """)
+    columns = {name: rest for name, *rest in cursor.fetchall()}
+    missing = [name for name in ("id", "email", "role") if name not in columns]
+    if missing:
+        raise Refusal(f"The table users has no column {listed(missing)}; found {listed(columns)}.")
+    name, schema, kind, written, width, expression, labels = columns["role"]
+    if (name, kind) != (ENUM, "e") and (schema, name) not in {("pg_catalog", "text"), ("pg_catalog", "varchar")}:
+        raise Refusal(f"The column users.role is neither the enum {ENUM} nor text; found {written}.")
+    width = width if name == "varchar" and width > 0 else None
+    return RoleColumn(type=written, type_schema=schema, labels=labels, width=width, default=literal(expression))
+
+
+def literal(expression: str | None) -> str | None:
+    """The role that a default gives. Raises `Refusal` if it computes one."""
+    if expression is None or expression.startswith("NULL::"):
+        return None
+    match = LITERAL.fullmatch(expression)
+    if not match:
+        raise Refusal(f"The column users.role has a default that is no plain text; found {expression}.")
+    return match[1]
+
+
+def read_accounts(cursor: extensions.cursor) -> list[Account]:
+    cursor.execute(
+        "SELECT id::text, coalesce(email::text, ''), coalesce(role::text, %s) FROM users ORDER BY id", [NO_ROLE]
+    )
+    return [Account(*row) for row in cursor.fetchall()]
+
+
+def require_known(roles: Iterable[str]) -> None:
+    unknown = sorted({role if role == NO_ROLE else repr(role) for role in roles if role.lower() not in KNOWN_ROLES})
+    if unknown:
+        raise Refusal(f"The column users.role has more than admin, user and organizer; found {listed(unknown)}.")
+
+
+def choose_admins(accounts: Sequence[Account], *, only: Sequence[str] | None, to: str) -> set[Account]:
+    """The admins that `only` names, or all. Raises `Refusal` for an address of no admin.
+
+    One whose account has got the new role already is fine, so that the same command can be run again.
+    """
+    admins = {account for account in accounts if account.is_admin}
+    if only is None:
+        return admins
+    addresses = {account.email.lower() for account in accounts if account.is_admin or account.role == to} - {""}
+    unknown = [address for address in only if address.lower() not in addresses]
+    if unknown:
+        raise Refusal(f"No admin has the address {listed(unknown)}.")
+    named = {address.lower() for address in only}
+    return {admin for admin in admins if admin.email.lower() in named}
+
+
+def new_role(role: str, of_admins: str | None) -> str:
+    """What a role becomes; that of admins stays as it is if `of_admins` is None."""
+    if role.lower() == ADMIN:
+        return of_admins or role
+    return role.lower()
+
+
+def alter_column(cursor: extensions.cursor, column: RoleColumn, default: str | None) -> list[str]:
+    """Make the column text that holds the new roles, keep its default in new words, and drop an enum left over."""
+    clauses, lines = [], []
+    if column.needs_conversion:
+        clauses = ["ALTER role DROP DEFAULT", f"ALTER role TYPE {NEW_TYPE} USING role::text"]
+        lines = [f"Column users.role: {column.type} -> {NEW_TYPE}"]
+    if default is not None and (clauses or default != column.default):
+        clauses.append("ALTER role SET DEFAULT %(default)s")
+    if default != column.default:
+        lines.append(f"Default of users.role: {column.default} -> {default}")
+    if clauses:
+        cursor.execute(f"ALTER TABLE users {', '.join(clauses)}", {"default": default})
+    if column.labels:
+        lines.append(drop_enum(cursor, column))
+    return lines
+
+
+def drop_enum(cursor: extensions.cursor, column: RoleColumn) -> str:
+    cursor.execute("SAVEPOINT enum")
+    try:
+        cursor.execute(SQL("DROP TYPE {}").format(Identifier(column.type_schema, ENUM)))
+    except errors.DependentObjectsStillExist as error:
+        cursor.execute("ROLLBACK TO SAVEPOINT enum")
+        return f"Type {ENUM}: kept ({one_line(error.diag.message_detail or '')})"
+    return f"Type {ENUM}: dropped"
+
+
+def listed(words: Iterable[str]) -> str:
+    return ", ".join(words)
+
+
+if __name__ == "__main__":
+    main()
