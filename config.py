@@ -18,7 +18,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 ENV_FILE = Path(os.environ.get("ENV_FILE") or Path(__file__).with_name(".env"))
+SIGNUP_POLICIES = ("open", "invite_only")
 MIN_SECRET_BYTES = 32
+# Where mails lead when there is no page of one's own for that.
+DOCS_URL = "http://localhost:8000/docs#/auth/"
 POSTGRES_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg2")
 
 
@@ -46,7 +49,11 @@ class Config:
     MAIL_USE_SSL: bool
     MAIL_TIMEOUT: int
     SUPPRESS_SEND: bool
+    ORGANIZER_SIGNUP: str
+    INVITATION_URL: str
+    PASSWORD_RESET_URL: str
     ACCESS_TOKEN_MINUTES: int
+    REFRESH_TOKEN_DAYS: int
     ARGON2_MEMORY_KIB: int
     ARGON2_TIME_COST: int
     DATABASE_POOL_SIZE: int
@@ -75,6 +82,14 @@ class Config:
             "MAIL_USE_SSL": env.bool("MAIL_USE_SSL", False),
             "MAIL_TIMEOUT": env.int("MAIL_TIMEOUT", 10, validate=ma.validate.Range(1, 120)),
             "SUPPRESS_SEND": env.bool("SUPPRESS_SEND", False),
+            "ORGANIZER_SIGNUP": env.str(
+                "ORGANIZER_SIGNUP", "open", validate=ma.validate.OneOf(["open", "invite_only"])
+            ),
+            "INVITATION_URL": env.str("INVITATION_URL", f"{DOCS_URL}acceptInvitation", validate=_is_web_url),
+            "PASSWORD_RESET_URL": env.str(
+                "PASSWORD_RESET_URL", f"{DOCS_URL}confirmPasswordReset", validate=_is_web_url
+            ),
+            "REFRESH_TOKEN_DAYS": env.int("REFRESH_TOKEN_DAYS", 14, validate=ma.validate.Range(1, 365)),
             "ACCESS_TOKEN_MINUTES": env.int("ACCESS_TOKEN_MINUTES", 15, validate=ma.validate.Range(1, 1440)),
             "ARGON2_MEMORY_KIB": env.int("ARGON2_MEMORY_KIB", 19456, validate=ma.validate.Range(8, 4_194_304)),
             "ARGON2_TIME_COST": env.int("ARGON2_TIME_COST", 2, validate=ma.validate.Range(1, 100)),
@@ -134,6 +149,11 @@ def _is_redis_url(value: str) -> None:
         well_formed = False
     if not well_formed:
         raise ma.ValidationError("Must look like redis://[:password@]host:6379/0 (or rediss:// for TLS).")
+
+
+def _is_web_url(value: str) -> None:
+    if not value.startswith(("http://", "https://")):
+        raise ma.ValidationError("Must be an address, as in https://example.com/accept?token={token}.")
 
 
 def _is_long_enough(value: str) -> None:

@@ -23,7 +23,11 @@ control_socket_disable = True
 # The access line is the application's own; what gunicorn itself has to say takes the same form.
 accesslog = None
 logconfig_dict = logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"])
-logconfig_dict["loggers"]["gunicorn.error"] = {"level": "WARNING", "handlers": [], "propagate": True}
+# Below ERROR it would quote what it cannot parse, which may be a password or a token.
+logconfig_dict["loggers"]["gunicorn.error"] = {"level": "ERROR", "handlers": [], "propagate": True}
+
+# No header of a request decides where the application lives.
+forwarder_headers = ""
 
 
 def post_fork(server: Any, worker: Any) -> None:

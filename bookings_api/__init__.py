@@ -4,6 +4,8 @@
     transactions     transaction(): one use case, one commit, hooks after it
     errors           what can go wrong in the trade, free of HTTP
     observability    structured logs, request ids
+    single_use       tokens that are mailed and work once
+    housekeeping     removes what has outlived its use
     celery_app       Celery, bound to the application
     cli              flask commands
     demo             believable data to try the service with
@@ -29,11 +31,13 @@ from bookings_api.celery_app import init_celery
 from bookings_api.cli import register_commands
 from bookings_api.events.routes import blp as events
 from bookings_api.extensions import api, db, mail, migrate
+from bookings_api.housekeeping import BEAT_SCHEDULE as HOUSEKEEPING_SCHEDULE
 from bookings_api.http.authentication import init_authentication
 from bookings_api.http.errors import register_error_handlers
 from bookings_api.http.openapi import API_PREFIX, init_openapi
-from bookings_api.mail.tasks import BEAT_SCHEDULE
+from bookings_api.mail.tasks import BEAT_SCHEDULE as MAIL_SCHEDULE
 from bookings_api.observability import init_observability
+from bookings_api.users.routes import blp as users
 
 # The longest event there may be, with every character of its description escaped.
 MAX_BODY_BYTES = 256 * 1024
@@ -51,9 +55,9 @@ def create_app(config: object) -> Flask:
     init_tokens(app)
     init_authentication(app, authenticate)
     init_mail(app)
-    init_celery(app, BEAT_SCHEDULE)
+    init_celery(app, MAIL_SCHEDULE | HOUSEKEEPING_SCHEDULE)
     init_openapi(app)
-    for blueprint in (auth, events, bookings):
+    for blueprint in (auth, users, events, bookings):
         api.register_blueprint(blueprint, url_prefix=f"{API_PREFIX}{blueprint.url_prefix}")
     register_error_handlers(app)
     register_commands(app)

@@ -1,12 +1,39 @@
 """The project's own `flask` commands."""
 
+import click
 from flask import Flask
+from flask.cli import AppGroup
+from marshmallow import ValidationError
 
+from bookings_api.auth.schemas import SignupSchema
+from bookings_api.auth.services import sign_up
 from bookings_api.demo import fill_in
+from bookings_api.errors import EmailTaken
+from bookings_api.models import Role
 
 
 def register_commands(app: Flask) -> None:
     """Add our commands to `flask`; each runs in an application context."""
+    users = AppGroup("users", help="Manage accounts.")
+    app.cli.add_command(users)
+
+    @users.command()
+    @click.argument("email")
+    @click.option("--organizer", is_flag=True, help="As an organizer rather than a user.")
+    @click.option("--name", help="The person's name.")
+    @click.password_option(help="Asked for if not given, which keeps it out of the shell's history.")
+    def create(email: str, *, organizer: bool, name: str | None, password: str) -> None:
+        """Create an account, for example the first organizer of a service where organizers are invited."""
+        account = {"email": email, "password": password, "is_organizer": organizer}
+        try:
+            fields = SignupSchema().load(account | ({"name": name} if name else {}))
+            role = Role.ORGANIZER if fields.pop("is_organizer") else Role.USER
+            user = sign_up(**fields, role=role)
+        except ValidationError as error:
+            raise click.ClickException(str(error.messages)) from None
+        except EmailTaken as error:
+            raise click.ClickException(str(error)) from None
+        click.echo(f"{user.role} {user.email} has the id {user.id}")
 
     @app.cli.command()
     def demo() -> None:

@@ -10,7 +10,7 @@ from bookings_api.auth.queries import user_by_email
 from bookings_api.auth.services import sign_up
 from bookings_api.events.services import create_event
 from bookings_api.extensions import db
-from bookings_api.models import Event, Role
+from bookings_api.models import Event, EventStatus, Role
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ def fill_in() -> None:
             description=plan.description,
             location=plan.location,
             timezone=plan.timezone,
+            status=EventStatus.PUBLISHED,
             starts_at=starts_at,
             ends_at=starts_at + timedelta(hours=plan.hours),
             capacity=plan.capacity,

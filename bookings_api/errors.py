@@ -5,16 +5,29 @@
     │   └── InvalidCredentials   wrong e-mail or password
     │       └── InvalidGrant     the same, said to an OAuth2 client
     ├── NotAllowed               known, but not entitled
+    ├── UserNotFound
     ├── EventNotFound
     ├── BookingNotFound
+    ├── InvalidFields            each sensible by itself, but not with the rest of the record
+    ├── InvalidToken             a mailed token that is none, spent or expired
+    ├── WrongPassword            not the present password of the account
     ├── EmailTaken
+    ├── LastOrganizer            nobody could manage the events any more
     ├── EventNotOpen             draft, cancelled, started, or outside its booking window
+    ├── EventOver                started: its times stand, and it cannot be cancelled
+    ├── EventCancelled
+    ├── BookingCancelled
     ├── SoldOut                  fewer tickets left than asked for
-    └── TooManyTickets           more than the event allows in one booking
+    ├── CapacityBelowBooked      fewer seats than are booked
+    ├── TooManyTickets           more than the event allows in one booking
+    ├── RequestInFlight          the same request is being worked on at this moment
+    └── IdempotencyKeyReused     the key was sent with another request before
 
 `str(error)` is a sentence for the person who asked. Which status code and `code` each becomes stands in
 `bookings_api.http.problems`.
 """
+
+from collections.abc import Mapping
 
 
 class BookingError(Exception):
@@ -48,6 +61,11 @@ class NotAllowed(BookingError):
     """The account is known and active, but its role or ownership does not permit this."""
 
 
+class UserNotFound(BookingError):
+    def __init__(self) -> None:
+        super().__init__("There is no such account.")
+
+
 class EventNotFound(BookingError):
     def __init__(self) -> None:
         super().__init__("There is no such event.")
@@ -58,9 +76,48 @@ class BookingNotFound(BookingError):
         super().__init__("There is no such booking.")
 
 
+class InvalidFields(BookingError):
+    """Fields that do not fit the rest of their record; `fields` has a sentence for each."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {sentence}" for name, sentence in fields.items()))
+        self.fields = fields
+
+
+class InvalidToken(BookingError):
+    def __init__(self) -> None:
+        super().__init__("The token is not valid, was used before, or has expired.")
+
+
+class WrongPassword(BookingError):
+    def __init__(self) -> None:
+        super().__init__("This is not the present password.")
+
+
 class EmailTaken(BookingError):
     def __init__(self) -> None:
         super().__init__("An account with this e-mail address exists already.")
+
+
+class LastOrganizer(BookingError):
+    """An account that cannot lose its role or access, because no other active organizer would be left."""
+
+    def __init__(self) -> None:
+        super().__init__("This is the last active organizer.")
+
+
+class EventOver(BookingError):
+    """The event has started; the sentence says what that rules out."""
+
+
+class EventCancelled(BookingError):
+    def __init__(self) -> None:
+        super().__init__("The event is cancelled.")
+
+
+class BookingCancelled(BookingError):
+    def __init__(self) -> None:
+        super().__init__("The booking is cancelled.")
 
 
 class EventNotOpen(BookingError):
@@ -75,6 +132,23 @@ class SoldOut(BookingError):
             tickets_available, f"Only {tickets_available} tickets are"
         )
         super().__init__(f"{left} left.", tickets_available=tickets_available)
+
+
+class CapacityBelowBooked(BookingError):
+    """The event cannot have fewer seats than are booked."""
+
+    def __init__(self, tickets_booked: int) -> None:
+        super().__init__(f"{tickets_booked} tickets are booked already.", tickets_booked=tickets_booked)
+
+
+class RequestInFlight(BookingError):
+    def __init__(self) -> None:
+        super().__init__("A request with this idempotency key is being worked on. Please try again.")
+
+
+class IdempotencyKeyReused(BookingError):
+    def __init__(self) -> None:
+        super().__init__("This idempotency key was sent with another request before.")
 
 
 class TooManyTickets(BookingError):

@@ -96,12 +96,18 @@ def init_observability(app: flask.Flask) -> None:
     logging.captureWarnings(capture=True)
     app.before_request(_begin_request)
     app.after_request(_log_request)
+    app.teardown_request(_end_request)
 
 
 def _begin_request() -> None:
     given = flask.request.headers.get(REQUEST_ID_HEADER, "")
     _request_id.set(given if _ACCEPTED_REQUEST_ID.fullmatch(given) else uuid4().hex)
     flask.g.started = time.perf_counter()
+
+
+def _end_request(error: BaseException | None) -> None:
+    """What the thread logs from now on is no work for that request."""
+    _request_id.set(None)
 
 
 def _log_request(response: flask.Response) -> flask.Response:

@@ -24,11 +24,16 @@ EVENT: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Account:
-    """A signed-up account and the headers that act for it."""
+    """A signed-up account and a login of it."""
 
     id: str
     email: str
-    headers: Mapping[str, str]
+    token: str
+    refresh_token: str
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
 
 
 def new_email() -> str:
@@ -44,7 +49,7 @@ def make_account(client: FlaskClient, *, is_organizer: bool = False, name: str |
     created = client.post(f"{API}/auth/signup", json=signup)
     assert created.status_code == 201, created.text
     login = client.post(f"{API}/auth/login", json={"email": email, "password": PASSWORD})
-    return Account(created.json["id"], email, {"Authorization": f"Bearer {login.json['access_token']}"})
+    return Account(created.json["id"], email, login.json["access_token"], login.json["refresh_token"])
 
 
 def make_user(client: FlaskClient) -> Account:

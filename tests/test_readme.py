@@ -43,10 +43,19 @@ def test_every_command_of_the_tour_works(service: Service, mailbox: Mailbox, set
         "\n1\n",
         '"code":"sold-out"',
         "Only 1 ticket is left.",
+        "\ncancelled\n",
+        '"guest_name":"Grace"',
+        '"email":"colleague@example.com"',
+        '"code":"unauthenticated"',
     ):
         assert answer in done.stdout
-    assert "Schubert by Candlelight" in done.stdout[done.stdout.index("Subject:") :]
-    assert len(mailbox.to("uri@example.com")) == 1
+    first, second = re.findall(r"^[3-9A-Y]{10}$", done.stdout, re.MULTILINE)
+    assert first == second
+    subjects = {str(mail["Subject"]).split(":")[0].split(" ")[0] for mail in mailbox.to("uri@example.com")}
+    assert subjects == {"Your", "Another", "Cancelled"}
+    assert len(mailbox.to("uri@example.com")) == 6
+    assert len(mailbox.to("colleague@example.com")) == 1
+    assert "\nSubject: Cancelled: Schubert by Candlelight" in done.stdout
 
 
 def _documented() -> set[str]:

@@ -5,9 +5,18 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from flask import current_app
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 MIN_LENGTH = 10
 MAX_LENGTH = 128
+
+# The shorter ones are refused for their length.
+_COMMON = frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= MIN_LENGTH)
+
+
+def is_common(password: str) -> bool:
+    """Whether a password, in any case, is one of those that guessers try first (zxcvbn's list)."""
+    return password.lower() in _COMMON
 
 
 def hash_password(password: str) -> str:

@@ -1,32 +1,53 @@
-"""`/auth`: signing up, logging in."""
+"""`/auth`: signing up, logging in and out, forgotten passwords, invitations."""
 
 from typing import Any
 
 import flask
 
 from bookings_api.auth import services
-from bookings_api.auth.schemas import LoginSchema, PasswordGrantSchema, SignupSchema, TokenSchema
-from bookings_api.auth.tokens import issue_access_token
-from bookings_api.errors import EmailTaken, InvalidCredentials, InvalidGrant
+from bookings_api.auth.schemas import (
+    InvitationAcceptSchema,
+    LoginSchema,
+    PasswordGrantSchema,
+    PasswordResetConfirmSchema,
+    PasswordResetSchema,
+    SignupSchema,
+    TokenSchema,
+)
+from bookings_api.auth.tokens import issue_tokens, read_refresh_token, refresh_lifetime
+from bookings_api.errors import (
+    EmailTaken,
+    InvalidCredentials,
+    InvalidGrant,
+    InvalidToken,
+    NotAllowed,
+    Unauthenticated,
+)
+from bookings_api.http.authentication import bearer_token, current_session_id
 from bookings_api.http.blueprint import Blueprint
-from bookings_api.models import Role, User
+from bookings_api.models import Role, Session, User
 from bookings_api.users.schemas import UserSchema
 
-blp = Blueprint("auth", __name__, url_prefix="/auth", description="Accounts and access tokens")
-
 # a body for TokenSchema, and headers
-Token = tuple[dict[str, Any], dict[str, str]]
+Tokens = tuple[dict[str, Any], dict[str, str]]
+
+blp = Blueprint("auth", __name__, url_prefix="/auth", description="Accounts, logins and passwords")
 
 
 @blp.route("/signup", methods=["POST"])
 @blp.doc(operationId="signup")
 @blp.public()
-@blp.problems(EmailTaken)
+@blp.problems(EmailTaken, NotAllowed)
 @blp.arguments(SignupSchema)
 @blp.response(201, UserSchema)
 def signup(account: dict[str, Any]) -> User:
-    """Create an account."""
+    """Create an account.
+
+    As an organizer only where the operator lets people sign up as one; elsewhere organizers are invited.
+    """
     role = Role.ORGANIZER if account.pop("is_organizer") else Role.USER
+    if role is Role.ORGANIZER and flask.current_app.config["ORGANIZER_SIGNUP"] != "open":
+        raise NotAllowed("Organizers are invited here; please ask one of them.")
     return services.sign_up(**account, role=role)
 
 
@@ -36,9 +57,9 @@ def signup(account: dict[str, Any]) -> User:
 @blp.problems(InvalidCredentials)
 @blp.arguments(LoginSchema)
 @blp.response(200, TokenSchema)
-def login(credentials: dict[str, str]) -> Token:
-    """Exchange e-mail and password for an access token."""
-    return _tokens_for(services.log_in(**credentials))
+def login(credentials: dict[str, str]) -> Tokens:
+    """Exchange e-mail and password for an access token and a refresh token."""
+    return _tokens_of(services.log_in(**credentials, lifetime=refresh_lifetime()))
 
 
 @blp.route("/token", methods=["POST"])
@@ -47,23 +68,75 @@ def login(credentials: dict[str, str]) -> Token:
 @blp.problems(InvalidGrant)
 @blp.arguments(PasswordGrantSchema, location="form")
 @blp.response(200, TokenSchema)
-def token(grant: dict[str, str]) -> Token:
+def token(grant: dict[str, str]) -> Tokens:
     """Log in with an OAuth2 password form.
 
     For Swagger UI's Authorize dialog and OAuth2 clients; `username` is the e-mail address.
     """
+    credentials = {"email": grant["username"], "password": grant["password"]}
     try:
-        return _tokens_for(services.log_in(email=grant["username"], password=grant["password"]))
+        return _tokens_of(services.log_in(**credentials, lifetime=refresh_lifetime()))
     except InvalidCredentials as error:
         raise InvalidGrant from error
 
 
-def _tokens_for(user: User) -> Token:
+@blp.route("/refresh", methods=["POST"])
+@blp.doc(operationId="refresh", security=[{"refresh": []}])
+@blp.problems(Unauthenticated)
+@blp.response(200, TokenSchema)
+def refresh() -> Tokens:
+    """Exchange the refresh token, sent as bearer token, for a new pair.
+
+    Each refresh token works once. One that is used again ends the login, since somebody may have stolen it.
+    """
+    session_id, jti = read_refresh_token(bearer_token())
+    return _tokens_of(services.refresh(session_id=session_id, jti=jti, lifetime=refresh_lifetime()))
+
+
+@blp.route("/logout", methods=["POST"])
+@blp.doc(operationId="logout")
+@blp.login_required()
+@blp.response(204)
+def logout() -> None:
+    """End this login: its access and refresh tokens are worth nothing from now on."""
+    services.log_out(session_id=current_session_id())
+
+
+@blp.route("/password-reset", methods=["POST"])
+@blp.doc(operationId="requestPasswordReset")
+@blp.public()
+@blp.arguments(PasswordResetSchema)
+@blp.response(202)
+def request_password_reset(account: dict[str, str]) -> None:
+    """Have a token mailed that sets a new password.
+
+    The answer is the same whether the address has an account or not.
+    """
+    services.request_password_reset(**account)
+
+
+@blp.route("/password-reset/confirm", methods=["POST"])
+@blp.doc(operationId="confirmPasswordReset")
+@blp.public()
+@blp.problems(InvalidToken)
+@blp.arguments(PasswordResetConfirmSchema)
+@blp.response(204)
+def confirm_password_reset(reset: dict[str, str]) -> None:
+    """Set a new password with the token of the mail, which ends every login of the account."""
+    services.reset_password(**reset)
+
+
+@blp.route("/invitations/accept", methods=["POST"])
+@blp.doc(operationId="acceptInvitation")
+@blp.public()
+@blp.problems(InvalidToken)
+@blp.arguments(InvitationAcceptSchema)
+@blp.response(200, UserSchema)
+def accept_invitation(acceptance: dict[str, str]) -> User:
+    """Accept an invitation with the token of the mail: set one's password, and one's name."""
+    return services.accept_invitation(**acceptance)
+
+
+def _tokens_of(session: Session) -> Tokens:
     """The token response, which nobody on the way may keep (RFC 6749, section 5.1)."""
-    lifetime = flask.current_app.config["JWT_ACCESS_TOKEN_EXPIRES"]
-    body = {
-        "access_token": issue_access_token(user),
-        "token_type": "bearer",
-        "expires_in": int(lifetime.total_seconds()),
-    }
-    return body, {"Cache-Control": "no-store"}
+    return issue_tokens(session), {"Cache-Control": "no-store"}

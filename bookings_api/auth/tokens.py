@@ -1,48 +1,83 @@
-"""Access tokens: JWT (RFC 7519), HS256 only, with exp, iat, jti, type, iss and aud.
+"""Access and refresh tokens: JWT (RFC 7519), HS256 only, with exp, iat, jti, sid, type, iss and aud.
 
-A token says who somebody is; whether the account is still active, and its role, is read from the database at
-every request.
+A token names a login (`sid`). Whether that login is revoked, whether the account is active, and its role, is read
+from the database at every request, in the one round trip that reads the account.
 """
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import flask
-from flask_jwt_extended import create_access_token
+from flask_jwt_extended import create_access_token, create_refresh_token
 from jwt import ExpiredSignatureError, PyJWTError, decode
 
+from bookings_api.auth.sessions import user_of_session
 from bookings_api.errors import Unauthenticated
-from bookings_api.extensions import db, jwt
-from bookings_api.models import User
+from bookings_api.extensions import jwt
+from bookings_api.models import Session, User
 
 ISSUER = "event-booking-api"
 ALGORITHM = "HS256"
-REQUIRED_CLAIMS = ["exp", "iat", "jti", "type", "iss", "aud", "sub"]
+REQUIRED_CLAIMS = ["exp", "iat", "jti", "sid", "type", "iss", "aud", "sub"]
 
 
 def init_tokens(app: flask.Flask) -> None:
-    """Bind flask-jwt-extended, with `SECRET_KEY` and `ACCESS_TOKEN_MINUTES` of the configuration."""
+    """Bind flask-jwt-extended, with the key and the lifetimes of the configuration."""
     app.config.update(
         JWT_SECRET_KEY=app.config["SECRET_KEY"],
         JWT_ALGORITHM=ALGORITHM,
         JWT_ENCODE_ISSUER=ISSUER,
         JWT_ENCODE_AUDIENCE=ISSUER,
         JWT_ACCESS_TOKEN_EXPIRES=timedelta(minutes=app.config["ACCESS_TOKEN_MINUTES"]),
+        JWT_REFRESH_TOKEN_EXPIRES=timedelta(days=app.config["REFRESH_TOKEN_DAYS"]),
     )
     jwt.init_app(app)
 
 
-def issue_access_token(user: User) -> str:
-    """A signed access token for `user`."""
-    token: str = create_access_token(identity=str(user.id))
-    return token
+def access_lifetime() -> timedelta:
+    lifetime: timedelta = flask.current_app.config["JWT_ACCESS_TOKEN_EXPIRES"]
+    return lifetime
 
 
-def authenticate(token: str) -> User:
-    """The active account that an access token was issued to. Raises `Unauthenticated`, whatever is wrong with it."""
+def refresh_lifetime() -> timedelta:
+    lifetime: timedelta = flask.current_app.config["JWT_REFRESH_TOKEN_EXPIRES"]
+    return lifetime
+
+
+def issue_tokens(session: Session) -> dict[str, Any]:
+    """What a client gets for a login: an access token, the one refresh token that is good, and seconds to go."""
+    owner, claims = str(session.user_id), {"sid": str(session.id)}
+    return {
+        "access_token": create_access_token(owner, additional_claims=claims),
+        "refresh_token": create_refresh_token(owner, additional_claims=claims | {"jti": str(session.refresh_jti)}),
+        "token_type": "bearer",
+        "expires_in": int(access_lifetime().total_seconds()),
+    }
+
+
+def authenticate(token: str) -> tuple[User, UUID]:
+    """The active account that an access token was issued to, and the id of its login.
+
+    Raises `Unauthenticated`, whatever is wrong with the token.
+    """
+    session_id = UUID(_claims(token, "access")["sid"])
+    user = user_of_session(session_id)
+    if user is None:
+        raise Unauthenticated("This login is over; please log in again.")
+    return user, session_id
+
+
+def read_refresh_token(token: str) -> tuple[UUID, UUID]:
+    """Id of the login, and of the refresh token itself. Raises `Unauthenticated`."""
+    claims = _claims(token, "refresh")
+    return UUID(claims["sid"]), UUID(claims["jti"])
+
+
+def _claims(token: str, kind: str) -> dict[str, Any]:
     # PyJWT itself, because flask-jwt-extended fills in claims that are missing
     try:
-        claims = decode(
+        claims: dict[str, Any] = decode(
             token,
             flask.current_app.config["SECRET_KEY"],
             algorithms=[ALGORITHM],
@@ -50,14 +85,12 @@ def authenticate(token: str) -> User:
             audience=ISSUER,
             options={"require": REQUIRED_CLAIMS},
         )
-        user_id = UUID(claims["sub"])
+        for name in ("sub", "sid", "jti"):
+            UUID(claims[name])
     except ExpiredSignatureError:
-        raise Unauthenticated("The access token has expired.") from None
-    except (PyJWTError, ValueError):
-        raise Unauthenticated("The access token is not valid.") from None
-    if claims["type"] != "access":
-        raise Unauthenticated("This is not an access token.")
-    user = db.session.get(User, user_id)
-    if user is None or not user.is_active:
-        raise Unauthenticated("The account of this token does not exist or is not active.")
-    return user
+        raise Unauthenticated(f"The {kind} token has expired.") from None
+    except (PyJWTError, ValueError, AttributeError):
+        raise Unauthenticated(f"The {kind} token is not valid.") from None
+    if claims["type"] != kind:
+        raise Unauthenticated(f"This is not a token for {kind}.")
+    return claims

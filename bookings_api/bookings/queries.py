@@ -1,4 +1,4 @@
-"""Finding bookings."""
+"""Finding bookings, and locking one."""
 
 from typing import Any
 from uuid import UUID
@@ -7,14 +7,31 @@ import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
 from bookings_api.bookings.permissions import may_see
-from bookings_api.errors import BookingNotFound
+from bookings_api.errors import BookingNotFound, NotAllowed
+from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
-from bookings_api.models import Booking, User
+from bookings_api.models import Booking, BookingStatus, Event, User, utcnow
+from bookings_api.transactions import require_transaction
 
 
-def bookings_of(user: User) -> sa.Select[Any]:
-    """The bookings that `user` made, the newest first (a UUIDv7 grows with time)."""
-    return sa.select(Booking).where(Booking.user_id == user.id).order_by(Booking.id.desc())
+def bookings_of(
+    user: User, *, status: BookingStatus | None = None, event_id: UUID | None = None, upcoming: bool | None = None
+) -> sa.Select[Any]:
+    """The bookings that `user` made, the newest first (a UUIDv7 grows with time).
+
+    `upcoming` are those for events that have not begun; False, those for events that have.
+    """
+    query = _with_status(sa.select(Booking).where(Booking.user_id == user.id), status).order_by(Booking.id.desc())
+    if event_id is not None:
+        query = query.where(Booking.event_id == event_id)
+    if upcoming is not None:
+        query = query.join(Event).where(Event.starts_at > utcnow() if upcoming else Event.starts_at <= utcnow())
+    return query
+
+
+def bookings_for(event: Event, *, status: BookingStatus | None = None) -> sa.Select[Any]:
+    """The bookings of an event, the first one first."""
+    return _with_status(sa.select(Booking).where(Booking.event_id == event.id), status).order_by(Booking.id)
 
 
 def get_booking(booking_id: UUID, *, viewer: User) -> Booking:
@@ -24,3 +41,21 @@ def get_booking(booking_id: UUID, *, viewer: User) -> Booking:
     if booking is None or not may_see(viewer, booking):
         raise BookingNotFound
     return booking
+
+
+def lock_own_booking(booking_id: UUID, *, owner: User) -> tuple[Booking, Event]:
+    """The owner's booking and its event, both locked, the event first as everywhere: so no deadlock.
+
+    Raises `BookingNotFound`, and `NotAllowed` to the event's organizer, who may see it and no more.
+    """
+    require_transaction()
+    booking = get_booking(booking_id, viewer=owner)
+    if booking.user_id != owner.id:
+        raise NotAllowed("Only who made a booking may change it.")
+    event = lock_event(booking.event_id, even_deleted=True)
+    locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update()
+    return db.session.scalars(locked, execution_options={"populate_existing": True}).one(), event
+
+
+def _with_status(query: sa.Select[Any], status: BookingStatus | None) -> sa.Select[Any]:
+    return query if status is None else query.where(Booking.status == status)

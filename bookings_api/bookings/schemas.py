@@ -2,8 +2,8 @@
 
 import marshmallow as ma
 
-from bookings_api.http.fields import EmailAddress, Integer, Text
-from bookings_api.http.schemas import BaseSchema, ResponseSchema
+from bookings_api.http.fields import Choice, EmailAddress, Integer, QueryBoolean, Text
+from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 from bookings_api.models import BookingStatus
 from bookings_api.models.event import MAX_TICKETS_PER_BOOKING
 
@@ -39,3 +39,24 @@ class BookingCreateSchema(BaseSchema):
     )
     guest_name = Text(max_length=100, metadata={"example": "Grace Hopper"})
     guest_email = EmailAddress(metadata={"example": "grace@example.com"})
+
+
+class BookingChangeSchema(BaseSchema):
+    """What may be changed of a booking; what is not given stays as it is."""
+
+    ticket_count = Integer(minimum=1, maximum=MAX_TICKETS_PER_BOOKING, metadata={"example": 3})
+    guest_name = Text(max_length=100, metadata={"example": "Grace Hopper"})
+    guest_email = EmailAddress(metadata={"example": "grace@example.com"})
+
+
+class AttendeeQuerySchema(PageQuerySchema):
+    """Which bookings of an event."""
+
+    status = Choice(*BookingStatus)
+
+
+class BookingQuerySchema(AttendeeQuerySchema):
+    """Which of one's own bookings."""
+
+    event_id = ma.fields.UUID()
+    upcoming = QueryBoolean(metadata={"description": "Only those for events that have not begun; false: that have."})

@@ -1,4 +1,4 @@
-"""`/events`: browsing and creating events."""
+"""`/events`: browsing events, and what their organizers do with them."""
 
 from typing import Any
 from uuid import UUID
@@ -6,12 +6,18 @@ from uuid import UUID
 import flask
 import sqlalchemy as sa
 
-from bookings_api.errors import EventNotFound
+from bookings_api.bookings.queries import bookings_for
+from bookings_api.bookings.schemas import AttendeeQuerySchema, BookingSchema
+from bookings_api.errors import (
+    CapacityBelowBooked,
+    EventCancelled,
+    EventNotFound,
+    EventOver,
+)
 from bookings_api.events import queries, services
-from bookings_api.events.schemas import EventCreateSchema, EventSchema
+from bookings_api.events.schemas import EventChangeSchema, EventCreateSchema, EventQuerySchema, EventSchema
 from bookings_api.http.authentication import current_user, viewer
 from bookings_api.http.blueprint import LOCATION, Blueprint
-from bookings_api.http.schemas import PageQuerySchema
 from bookings_api.models import Event
 
 blp = Blueprint("events", __name__, url_prefix="/events", description="Events and their free tickets")
@@ -20,22 +26,22 @@ blp = Blueprint("events", __name__, url_prefix="/events", description="Events an
 @blp.route("/", methods=["GET"])
 @blp.doc(operationId="listUpcomingEvents")
 @blp.public()
-@blp.listing(PageQuerySchema, EventSchema)
-def list_upcoming_events() -> sa.Select[Any]:
+@blp.listing(EventQuerySchema, EventSchema)
+def list_upcoming_events(**filters: Any) -> sa.Select[Any]:
     """List the published events that have not begun, the next one first."""
-    return queries.upcoming_events()
+    return queries.upcoming_events(**filters)
 
 
 @blp.route("/all", methods=["GET"])
 @blp.doc(operationId="listAllEvents")
 @blp.login_optional()
-@blp.listing(PageQuerySchema, EventSchema)
-def list_all_events() -> sa.Select[Any]:
+@blp.listing(EventQuerySchema, EventSchema)
+def list_all_events(**filters: Any) -> sa.Select[Any]:
     """List all events by their start, past and cancelled ones too.
 
     Organizers also see drafts of their own.
     """
-    return queries.all_events(viewer=viewer())
+    return queries.all_events(viewer=viewer(), **filters)
 
 
 @blp.route("/", methods=["POST"])
@@ -57,3 +63,54 @@ def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:
 def get_event(event_id: UUID) -> Event:
     """Get one event."""
     return queries.get_event(event_id, viewer=viewer())
+
+
+@blp.route("/<uuid:event_id>", methods=["PATCH"])
+@blp.doc(operationId="changeEvent")
+@blp.login_required(organizer=True)
+@blp.problems(EventNotFound, EventCancelled, EventOver, CapacityBelowBooked)
+@blp.arguments(EventChangeSchema)
+@blp.response(200, EventSchema)
+def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
+    """Change an event of one's own; another time or place is mailed to every guest."""
+    return services.change_event(actor=current_user, event_id=event_id, changes=changes)
+
+
+@blp.route("/<uuid:event_id>", methods=["DELETE"])
+@blp.doc(operationId="deleteEvent")
+@blp.login_required(organizer=True)
+@blp.problems(EventNotFound, EventOver)
+@blp.response(204)
+def delete_event(event_id: UUID) -> None:
+    """Cancel an event of one's own with all its bookings, tell the guests, and hide it."""
+    services.delete_event(actor=current_user, event_id=event_id)
+
+
+@blp.route("/<uuid:event_id>/publish", methods=["POST"])
+@blp.doc(operationId="publishEvent")
+@blp.login_required(organizer=True)
+@blp.problems(EventNotFound, EventCancelled, EventOver)
+@blp.response(200, EventSchema)
+def publish_event(event_id: UUID) -> Event:
+    """Publish a draft of one's own."""
+    return services.publish_event(actor=current_user, event_id=event_id)
+
+
+@blp.route("/<uuid:event_id>/cancel", methods=["POST"])
+@blp.doc(operationId="cancelEvent")
+@blp.login_required(organizer=True)
+@blp.problems(EventNotFound, EventOver)
+@blp.response(200, EventSchema)
+def cancel_event(event_id: UUID) -> Event:
+    """Cancel an event of one's own with all its bookings, and tell the guests."""
+    return services.cancel_event(actor=current_user, event_id=event_id)
+
+
+@blp.route("/<uuid:event_id>/bookings", methods=["GET"])
+@blp.doc(operationId="listAttendees")
+@blp.login_required(organizer=True)
+@blp.problems(EventNotFound)
+@blp.listing(AttendeeQuerySchema, BookingSchema)
+def list_attendees(event_id: UUID, **filters: Any) -> sa.Select[Any]:
+    """List who comes to an event of one's own, in the order of booking."""
+    return bookings_for(queries.get_own_event(event_id, owner=current_user), **filters)

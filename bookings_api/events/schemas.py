@@ -1,14 +1,10 @@
 """Events over HTTP."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
-
 import marshmallow as ma
 
-from bookings_api.http.fields import Choice, Instant, Integer, Text, TimeZone
-from bookings_api.http.schemas import BaseSchema, ResponseSchema
-from bookings_api.models import EventStatus
+from bookings_api.http.fields import Choice, Instant, Integer, QueryInteger, Text, TimeZone
+from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
+from bookings_api.models import EventSort, EventStatus
 from bookings_api.models.event import DEFAULT_TICKETS_PER_BOOKING, MAX_CAPACITY, MAX_TICKETS_PER_BOOKING
 
 
@@ -59,12 +55,32 @@ class EventCreateSchema(BaseSchema):
         load_default=None, allow_none=True, metadata={"description": "Default: until the event starts."}
     )
 
-    @ma.validates_schema
-    def _times_in_order(self, event: Mapping[str, Any], **_: Any) -> None:
-        if event["starts_at"] <= datetime.now(UTC):
-            raise ma.ValidationError("Must lie in the future.", "starts_at")
-        if event["ends_at"] <= event["starts_at"]:
-            raise ma.ValidationError("Must be later than starts_at.", "ends_at")
-        opens, closes = event["booking_opens_at"], event["booking_closes_at"]
-        if opens and closes and closes <= opens:
-            raise ma.ValidationError("Must be later than booking_opens_at.", "booking_closes_at")
+
+class EventChangeSchema(BaseSchema):
+    """What may be changed of an event; what is not given stays as it is."""
+
+    title = Text(max_length=200)
+    description = Text(max_length=10_000, min_length=0, multiline=True)
+    location = Text(max_length=200)
+    timezone = TimeZone()
+    starts_at = Instant()
+    ends_at = Instant()
+    capacity = Integer(
+        minimum=1, maximum=MAX_CAPACITY, metadata={"description": "Not below what is booked.", "example": 150}
+    )
+    max_tickets_per_booking = Integer(minimum=1, maximum=MAX_TICKETS_PER_BOOKING)
+    booking_opens_at = Instant(allow_none=True)
+    booking_closes_at = Instant(allow_none=True)
+
+
+class EventQuerySchema(PageQuerySchema):
+    """Which events, and in which order."""
+
+    q = Text(max_length=100, metadata={"description": "Part of the title, the location or the description."})
+    starts_after = Instant(metadata={"description": "Events that start then or later; write + as %2B."})
+    starts_before = Instant(metadata={"description": "Events that start earlier."})
+    organizer_id = ma.fields.UUID()
+    min_available = QueryInteger(
+        minimum=1, maximum=MAX_CAPACITY, metadata={"description": "Events with that many tickets left."}
+    )
+    sort = Choice(*EventSort, load_default=EventSort.STARTS_AT)

@@ -1,42 +1,134 @@
 """What organizers do with events."""
 
-from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
 
+from bookings_api.bookings.services import cancel_bookings_of
+from bookings_api.errors import (
+    CapacityBelowBooked,
+    EventCancelled,
+    EventNotFound,
+    EventOver,
+    InvalidFields,
+    NotAllowed,
+)
+from bookings_api.events.permissions import may_see, owns
+from bookings_api.events.queries import lock_event
+from bookings_api.events.times import time_problems
 from bookings_api.extensions import db
-from bookings_api.models import Event, EventStatus, User
-from bookings_api.transactions import transaction
+from bookings_api.mail import notices, tasks
+from bookings_api.models import Event, EventStatus, MailKind, User, utcnow
+from bookings_api.transactions import Transaction, transaction
+
+# What stands once the event has begun.
+_TIMES = {"starts_at", "ends_at", "timezone", "booking_opens_at", "booking_closes_at"}
+# A guest who is not told of a change of these stands before a closed door.
+_TOLD = {"starts_at", "ends_at", "timezone", "location"}
 
 
-def create_event(
-    *,
-    organizer: User,
-    title: str,
-    location: str,
-    timezone: str,
-    starts_at: datetime,
-    ends_at: datetime,
-    capacity: int,
-    max_tickets_per_booking: int,
-    description: str = "",
-    status: EventStatus = EventStatus.PUBLISHED,
-    booking_opens_at: datetime | None = None,
-    booking_closes_at: datetime | None = None,
-) -> Event:
-    """Create an event of `organizer`; times are aware, `timezone` is the IANA zone that people there live in."""
-    event = Event(
-        organizer_id=organizer.id,
-        title=title,
-        description=description,
-        location=location,
-        timezone=timezone,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        capacity=capacity,
-        max_tickets_per_booking=max_tickets_per_booking,
-        status=status,
-        booking_opens_at=booking_opens_at,
-        booking_closes_at=booking_closes_at,
-    )
+def create_event(*, organizer: User, **fields: Any) -> Event:
+    """Create an event of `organizer` from the fields of `EventCreateSchema`; times are aware.
+
+    Raises `InvalidFields` when its times do not fit each other.
+    """
+    event = Event(organizer_id=organizer.id, **fields)
+    _require_fitting_times(event)
     with transaction():
         db.session.add(event)
     return event
+
+
+def change_event(*, actor: User, event_id: UUID, changes: dict[str, Any]) -> Event:
+    """Change fields of an event; another time or place is told to every guest, once.
+
+    Raises `EventNotFound`, `NotAllowed`, `EventCancelled`, `EventOver` for times of an event that has begun,
+    `InvalidFields`, and `CapacityBelowBooked`.
+    """
+    with transaction() as tx:
+        event = _lock_own_event(actor, event_id)
+        if event.status is EventStatus.CANCELLED:
+            raise EventCancelled
+        changed = {field: value for field, value in changes.items() if getattr(event, field) != value}
+        if changed.keys() & _TIMES and event.starts_at <= utcnow():
+            raise EventOver("The event has started; its times stand.")
+        if changed.get("capacity", event.capacity) < event.tickets_booked:
+            raise CapacityBelowBooked(event.tickets_booked)
+        for field, value in changed.items():
+            setattr(event, field, value)
+        if changed.keys() & _TIMES:
+            _require_fitting_times(event)
+        if changed:
+            event.version += 1
+        if changed.keys() & _TOLD and event.tickets_booked:
+            _announce(tx, event, MailKind.EVENT_CHANGED)
+    return event
+
+
+def publish_event(*, actor: User, event_id: UUID) -> Event:
+    """Open a draft to the public; an event that is published already stays so.
+
+    Raises `EventNotFound`, `NotAllowed`, `EventCancelled`, `EventOver`.
+    """
+    with transaction():
+        event = _lock_own_event(actor, event_id)
+        if event.status is EventStatus.CANCELLED:
+            raise EventCancelled
+        if event.status is EventStatus.DRAFT:
+            if event.starts_at <= utcnow():
+                raise EventOver("The event would have started already.")
+            event.status = EventStatus.PUBLISHED
+            event.version += 1
+    return event
+
+
+def cancel_event(*, actor: User, event_id: UUID) -> Event:
+    """Cancel an event and every booking of it, and tell each guest; cancelling twice is the same.
+
+    Raises `EventNotFound`, `NotAllowed`, and `EventOver` for one that has begun.
+    """
+    with transaction() as tx:
+        event = _lock_own_event(actor, event_id)
+        _cancel(tx, event)
+    return event
+
+
+def delete_event(*, actor: User, event_id: UUID) -> None:
+    """Cancel an event as `cancel_event` does, and hide it; its bookings stay readable to their users."""
+    with transaction() as tx:
+        event = _lock_own_event(actor, event_id)
+        _cancel(tx, event)
+        event.deleted_at = utcnow()
+
+
+def _cancel(tx: Transaction, event: Event) -> None:
+    if event.status is EventStatus.CANCELLED:
+        return
+    if event.starts_at <= utcnow():
+        raise EventOver("The event has started and cannot be cancelled.")
+    event.status = EventStatus.CANCELLED
+    event.version += 1
+    if event.tickets_booked:
+        cancel_bookings_of(event)
+        _announce(tx, event, MailKind.EVENT_CANCELLED)
+
+
+def _announce(tx: Transaction, event: Event, kind: MailKind) -> None:
+    notice = notices.announce(event, kind)
+    tx.after_commit(partial(tasks.enqueue_notice, notice))
+
+
+def _lock_own_event(actor: User, event_id: UUID) -> Event:
+    """The locked event, if it is the actor's. Raises `EventNotFound`, `NotAllowed`."""
+    event = lock_event(event_id)
+    if not may_see(actor, event):
+        raise EventNotFound
+    if not owns(actor, event):
+        raise NotAllowed("Only its organizer may do that with an event.")
+    return event
+
+
+def _require_fitting_times(event: Event) -> None:
+    problems = time_problems(event, now=utcnow())
+    if problems:
+        raise InvalidFields(problems)

@@ -1,6 +1,7 @@
-"""Who sends this request: reads the bearer token (RFC 6750) and keeps the account for the view."""
+"""Who sends this request: reads the bearer token (RFC 6750) and keeps account and login for the view."""
 
 from collections.abc import Callable
+from uuid import UUID
 
 import flask
 from werkzeug.local import LocalProxy
@@ -8,7 +9,8 @@ from werkzeug.local import LocalProxy
 from bookings_api.errors import NotAllowed, Unauthenticated
 from bookings_api.models import User
 
-Authenticate = Callable[[str], User]
+# Turns an access token into the active account and the id of the login; raises `Unauthenticated`.
+Authenticate = Callable[[str], tuple[User, UUID]]
 
 _KEY = "bookings_api.authenticate"
 
@@ -17,7 +19,7 @@ current_user: User = LocalProxy(lambda: flask.g.current_user)  # type: ignore[as
 
 
 def init_authentication(app: flask.Flask, authenticate: Authenticate) -> None:
-    """Let `authenticate` turn tokens into active accounts; it raises `Unauthenticated`."""
+    """Let `authenticate` decide what an access token is worth."""
     app.extensions[_KEY] = authenticate
 
 
@@ -27,12 +29,24 @@ def viewer() -> User | None:
     return user
 
 
-def require_user(*, organizer: bool = False) -> None:
-    """Raise `Unauthenticated` without a valid token; with `organizer`, `NotAllowed` for other roles."""
+def current_session_id() -> UUID:
+    """The login of the request, behind `login_required`."""
+    session_id: UUID = flask.g.current_session_id
+    return session_id
+
+
+def bearer_token() -> str:
+    """The token of the Authorization header. Raises `Unauthenticated` when there is none."""
     scheme, _, token = flask.request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
-        raise Unauthenticated("Send an access token as `Authorization: Bearer TOKEN`.")
-    user: User = flask.current_app.extensions[_KEY](token.strip())
+        raise Unauthenticated("Send a token as `Authorization: Bearer TOKEN`.")
+    return token.strip()
+
+
+def require_user(*, organizer: bool = False) -> None:
+    """Raise `Unauthenticated` without a valid token; with `organizer`, `NotAllowed` for other roles."""
+    authenticate: Authenticate = flask.current_app.extensions[_KEY]
+    user, flask.g.current_session_id = authenticate(bearer_token())
     flask.g.current_user = user
     # for the log: the account itself would be read again after a rollback
     flask.g.user_id = str(user.id)

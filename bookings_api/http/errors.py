@@ -41,7 +41,8 @@ def register_error_handlers(app: flask.Flask) -> None:
 
 def _domain_error(error: BookingError) -> flask.Response:
     problem = DOMAIN_PROBLEMS[type(error)]
-    field_errors = [field_error("body", problem.field, str(error))] if problem.field else None
+    fields = {problem.field: str(error)} if problem.field else getattr(error, "fields", {})
+    field_errors = [field_error("body", field, sentence) for field, sentence in fields.items()]
     return problem_response(problem, str(error), field_errors, **error.facts)
 
 

@@ -76,6 +76,13 @@ class QueryInteger(Integer):
         return super()._deserialize(int(value), attr, data, **kwargs)
 
 
+class QueryBoolean(ma.fields.Boolean):
+    """`true` or `false` in a query string."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(truthy={"true"}, falsy={"false"}, **kwargs)
+
+
 class Boolean(ma.fields.Boolean):
     """JSON `true` or `false`; neither 1 nor "yes"."""
 
@@ -146,4 +153,6 @@ class EmailAddress(ma.fields.Email):
             checked = validate_email(address.strip(), check_deliverability=False, allow_smtputf8=False)
         except EmailNotValidError as error:
             raise ma.ValidationError(str(error)) from None
+        if "=?" in checked.local_part:  # mail programs would decode it, and send to somebody else (RFC 2047)
+            raise ma.ValidationError("Must not contain =? before the @-sign.")
         return checked.ascii_email or checked.normalized

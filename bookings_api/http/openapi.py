@@ -31,6 +31,12 @@ _SETTINGS = {
         "components": {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "refresh": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "The refresh token, for the operation that exchanges it.",
+                },
                 "password": {
                     "type": "oauth2",
                     "description": "E-mail and password; leave the client fields empty.",

@@ -7,7 +7,7 @@ import flask
 import marshmallow as ma
 import webargs.core
 import webargs.flaskparser
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -23,7 +23,7 @@ class StrictParser(webargs.flaskparser.FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {**webargs.flaskparser.FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}
 
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
-        body = req.get_data(cache=True)
+        body = _read(req)
         if not body and not req.mimetype:
             return webargs.core.missing
         if not webargs.flaskparser.is_json_request(req):
@@ -43,6 +43,15 @@ class StrictParser(webargs.flaskparser.FlaskParser):
         if req.mimetype not in FORM_TYPES:
             raise UnsupportedMediaType("This operation reads application/x-www-form-urlencoded.")
         return super().load_form(req, schema)
+
+
+def _read(req: flask.Request) -> bytes:
+    try:
+        return req.get_data(cache=True)
+    except HTTPException:
+        raise
+    except Exception:  # noqa: BLE001 - malformed chunks: each WSGI server has errors of its own for them
+        raise BadRequest("The body could not be read.") from None
 
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

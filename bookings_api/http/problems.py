@@ -41,9 +41,28 @@ DOMAIN_PROBLEMS: dict[type[errors.BookingError], Problem] = {
     errors.InvalidCredentials: Problem(HTTPStatus.UNAUTHORIZED, "invalid-credentials", "Wrong e-mail or password"),
     errors.InvalidGrant: Problem(HTTPStatus.BAD_REQUEST, "invalid-credentials", "Wrong e-mail or password"),
     errors.NotAllowed: Problem(HTTPStatus.FORBIDDEN, "not-allowed", "This account may not do that"),
+    errors.UserNotFound: Problem(HTTPStatus.NOT_FOUND, "user-not-found", "No such account"),
     errors.EventNotFound: Problem(HTTPStatus.NOT_FOUND, "event-not-found", "No such event"),
     errors.BookingNotFound: Problem(HTTPStatus.NOT_FOUND, "booking-not-found", "No such booking"),
+    errors.InvalidFields: INVALID_INPUT,
+    errors.InvalidToken: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-token", "The token is not valid", field="token"
+    ),
+    errors.WrongPassword: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "wrong-password", "Not the present password", field="current_password"
+    ),
     errors.EmailTaken: Problem(HTTPStatus.CONFLICT, "email-taken", "E-mail address already in use", field="email"),
+    errors.LastOrganizer: Problem(HTTPStatus.CONFLICT, "last-organizer", "No organizer would be left"),
+    errors.EventOver: Problem(HTTPStatus.CONFLICT, "event-over", "The event has started"),
+    errors.EventCancelled: Problem(HTTPStatus.CONFLICT, "event-cancelled", "The event is cancelled"),
+    errors.BookingCancelled: Problem(HTTPStatus.CONFLICT, "booking-cancelled", "The booking is cancelled"),
+    errors.CapacityBelowBooked: Problem(
+        HTTPStatus.CONFLICT, "capacity-below-booked", "More tickets are booked", field="capacity"
+    ),
+    errors.RequestInFlight: Problem(HTTPStatus.CONFLICT, "request-in-flight", "The request is being worked on"),
+    errors.IdempotencyKeyReused: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Another request had this idempotency key"
+    ),
     errors.EventNotOpen: Problem(HTTPStatus.CONFLICT, "event-not-open", "The event takes no bookings now"),
     errors.SoldOut: Problem(HTTPStatus.CONFLICT, "sold-out", "Not enough tickets left"),
     errors.TooManyTickets: Problem(

@@ -59,13 +59,14 @@ def _service(options: argparse.Namespace) -> Iterator[list[Child]]:
         cleanup.callback(_ignore_signals)
         stack = cleanup.enter_context(LocalStack(directory, report=_say_progress))
         cleanup.callback(_ignore_signals)
-        environment = _environment(stack)
+        port = options.port or free_port()
+        url = f"http://localhost:{port}"
+        environment = _environment(stack, url)
         _say_progress("migrating the database")
         _run_flask("db upgrade", stack, environment)
         if options.demo:
             _say_progress("filling in demo data")
             _run_flask("demo", stack, environment)
-        port = options.port or free_port()
         _say_progress("starting the Celery worker and gunicorn")
         worker = Child("Celery worker", _celery_command(), environment=environment)
         cleanup.callback(worker.stop)
@@ -73,7 +74,6 @@ def _service(options: argparse.Namespace) -> Iterator[list[Child]]:
         cleanup.callback(server.stop)
         cleanup.callback(_ignore_signals)
         worker.wait_until_ready(lambda: _require_answer(environment["REDIS_URL"]))
-        url = f"http://localhost:{port}"
         server.wait_until_ready(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/events/", timeout=5))
         _say(f"Ready after {time.monotonic() - began:.1f} s.\n")
         for account in ACCOUNTS if options.demo else ():
@@ -83,7 +83,7 @@ def _service(options: argparse.Namespace) -> Iterator[list[Child]]:
         yield [*stack.children, worker, server]
 
 
-def _environment(stack: LocalStack) -> dict[str, str]:
+def _environment(stack: LocalStack, url: str) -> dict[str, str]:
     """Settings of the processes: what the environment or `.env` names is used, the rest is embedded."""
     load_dotenv(os.environ.get("ENV_FILE") or ROOT / ".env")
     for setting, start in {
@@ -94,7 +94,11 @@ def _environment(stack: LocalStack) -> dict[str, str]:
         if not os.environ.get(setting):
             start()
     given = {name: value for name, value in os.environ.items() if value}
-    defaults = {"LOG_FORMAT": "text" if sys.stderr.isatty() else "json"}
+    defaults = {
+        "LOG_FORMAT": "text" if sys.stderr.isatty() else "json",
+        "INVITATION_URL": f"{url}/docs#/auth/acceptInvitation",
+        "PASSWORD_RESET_URL": f"{url}/docs#/auth/confirmPasswordReset",
+    }
     return {**defaults, **stack.defaults, **given, **stack.settings}
 
 

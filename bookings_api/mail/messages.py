@@ -28,12 +28,18 @@ class RenderedMail:
     html: str
 
 
-def booking_facts(booking: Booking, event: Event) -> dict[str, Any]:
-    """What a mail about a booking says, as JSON can hold it; times are ISO 8601 in UTC."""
+def guest_facts(booking: Booking) -> dict[str, Any]:
+    """What a mail says of a booking, as JSON can hold it."""
     return {
         "reference": booking.reference,
         "guest_name": booking.guest_name,
         "ticket_count": booking.ticket_count,
+    }
+
+
+def event_facts(event: Event) -> dict[str, Any]:
+    """What a mail says of an event, as JSON can hold it; times are ISO 8601 in UTC."""
+    return {
         "event_title": event.title,
         "location": event.location,
         "timezone": event.timezone,

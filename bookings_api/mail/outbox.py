@@ -26,6 +26,7 @@ HAND_OVER_AGAIN = timedelta(seconds=60)
 # A worker that holds a mail for longer than every step of SMTP may take counts as dead: connecting, greeting, EHLO,
 # STARTTLS, EHLO, AUTH in three, MAIL, RCPT, DATA, the message, QUIT, and some for the database.
 SMTP_STEPS = 16
+MAX_ERROR = 1000
 FIRST_BACKOFF = timedelta(seconds=30)
 LONGEST_BACKOFF = timedelta(hours=2)
 
@@ -37,6 +38,7 @@ def put(
     facts: dict[str, Any],
     booking_id: UUID | None = None,
     user_id: UUID | None = None,
+    notice_id: UUID | None = None,
 ) -> OutboxMail:
     """Write a mail into the open transaction; without the commit there is no mail.
 
@@ -52,6 +54,7 @@ def put(
         facts=facts,
         booking_id=booking_id,
         user_id=user_id,
+        notice_id=notice_id,
         request_id=current_request_id(),
         next_attempt_at=utcnow() + FIRST_GRACE,
         message_id=f"<{mail_id}@{domain}>",
@@ -131,13 +134,22 @@ def mark_deferred(mail: OutboxMail, error: str) -> bool:
     """It did not work this time: try again after 30 s, doubled each time, up to 2 h. False if the claim was lost."""
     wait = min(FIRST_BACKOFF * 2 ** min(mail.attempts - 1, 10), LONGEST_BACKOFF)
     return _close_claim(
-        mail, status=MailStatus.PENDING, last_error=error, next_attempt_at=utcnow() + wait, handed_over_at=None
+        mail,
+        status=MailStatus.PENDING,
+        last_error=_storable(error),
+        next_attempt_at=utcnow() + wait,
+        handed_over_at=None,
     )
 
 
 def mark_failed(mail: OutboxMail, error: str) -> bool:
     """It will never work: the server refused this mail for good. False if the claim was lost."""
-    return _close_claim(mail, status=MailStatus.FAILED, last_error=error)
+    return _close_claim(mail, status=MailStatus.FAILED, last_error=_storable(error))
+
+
+def _storable(error: str) -> str:
+    """PostgreSQL holds no NUL, and a server may answer anything, of any length."""
+    return error.replace("\0", "")[:MAX_ERROR]
 
 
 def _close_claim(mail: OutboxMail, **outcome: Any) -> bool:

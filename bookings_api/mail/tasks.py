@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
-from celery import shared_task
+from celery import Task, shared_task
 from kombu.exceptions import OperationalError
 
-from bookings_api.mail import messages, outbox, smtp
-from bookings_api.models import OutboxMail
+from bookings_api.mail import links, messages, notices, outbox, smtp
+from bookings_api.models import EventNotice, OutboxMail
 from bookings_api.observability import working_for
 from bookings_api.transactions import transaction
 
@@ -30,7 +30,12 @@ BEAT_SCHEDULE = {
 
 def enqueue(mail: OutboxMail) -> None:
     """Hand a committed mail to Celery. Never fails: what Redis does not take now, the sweep hands over later."""
-    _publish(mail.id)
+    _publish(deliver, mail.id)
+
+
+def enqueue_notice(notice: EventNotice) -> None:
+    """Have a committed notice written out by a worker; never fails, as above."""
+    _publish(expand, notice.id)
 
 
 @shared_task(name="mail.deliver")
@@ -43,7 +48,7 @@ def deliver(mail_id: str) -> None:
         return
     facts = {"mail_id": mail_id, "kind": mail.kind.value, "attempt": mail.attempts}
     try:
-        smtp.send(mail, messages.render(mail.kind, mail.facts))
+        smtp.send(mail, messages.render(mail.kind, mail.facts | links.links_for(mail.kind, mail.facts)))
     except smtp.TryAgain as error:
         logger.warning("mail %s deferred: %s", mail_id, error, extra=facts)
         _record(outbox.mark_deferred, mail, str(error))
@@ -58,14 +63,34 @@ def deliver(mail_id: str) -> None:
         _record(outbox.mark_sent, mail)
 
 
+@shared_task(name="mail.expand")
+def expand(notice_id: str) -> None:
+    """Write a notice out as one mail for each guest, batch by batch, and hand them over."""
+    written = 0
+    while True:
+        with transaction():
+            batch = notices.write_next_batch(UUID(notice_id))
+        if batch is None:
+            break
+        written += len(batch)
+        for mail in batch:
+            if not _publish(deliver, mail.id):
+                break  # the sweep hands over the rest
+    logger.info("notice %s: %d mails written", notice_id, written, extra={"notice_id": notice_id, "mails": written})
+
+
 @shared_task(name="mail.sweep")
 def sweep() -> None:
     """Hand over what is due and unsent; safe to run twice at once, because a mail is taken by one of them."""
     with transaction():
         due = outbox.take_due(limit=SWEEP_LIMIT)
+        unfinished = notices.unfinished_notices(limit=SWEEP_LIMIT)
+    for notice_id, request_id in unfinished:
+        with working_for(request_id):
+            _publish(expand, notice_id)
     for number, (mail_id, request_id) in enumerate(due):
         with working_for(request_id):
-            if not _publish(mail_id):  # no use to ask a silent Redis for each mail
+            if not _publish(deliver, mail_id):  # no use to ask a silent Redis for each mail
                 with transaction():
                     outbox.give_back([mail_id for mail_id, _ in due[number:]])
                 return
@@ -78,12 +103,12 @@ def _record(outcome: Callable[..., bool], mail: OutboxMail, *error: str) -> None
         logger.warning("mail %s: this attempt took longer than its lease", mail.id, extra={"mail_id": str(mail.id)})
 
 
-def _publish(mail_id: UUID) -> bool:
+def _publish(task: Task[[str], None], row_id: UUID) -> bool:
+    """Hand the id of a row to Celery; whether it took it."""
     try:
-        deliver.delay(str(mail_id))
+        task.delay(str(row_id))
     except OperationalError as error:
-        logger.warning(
-            "mail %s stays in the outbox, Redis is away: %s", mail_id, error, extra={"mail_id": str(mail_id)}
-        )
+        facts = {"task": task.name, "row_id": str(row_id)}
+        logger.warning("%s of %s waits for the sweep, Redis is away: %s", task.name, row_id, error, extra=facts)
         return False
     return True

@@ -46,12 +46,15 @@ class Booking(Identified, Timestamped, Base):
     event_id: Mapped[UUID] = mapped_column(sa.ForeignKey("events.id"))
     user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"))
     ticket_count: Mapped[int]
-    guest_name: Mapped[str] = mapped_column(sa.String(100))
+    # long enough for the address of an account that has no name
+    guest_name: Mapped[str] = mapped_column(sa.String(254))
     guest_email: Mapped[str] = mapped_column(sa.String(254))
     status: Mapped[BookingStatus] = mapped_column(
         choice(BookingStatus, "status"), default=BookingStatus.CONFIRMED, server_default=BookingStatus.CONFIRMED
     )
     version: Mapped[int] = mapped_column(default=1, server_default="1")
+    # the event's version that the guest booked, or that cancelled the booking
+    event_version: Mapped[int] = mapped_column(server_default="1")
     cancelled_at: Mapped[datetime | None]
 
     event: Mapped[Event] = relationship(lazy="raise")

@@ -14,10 +14,25 @@ MAX_TICKETS_PER_BOOKING = 1_000
 DEFAULT_TICKETS_PER_BOOKING = 10
 
 
+# What a search for words looks through; the index is on the very same expression.
+SEARCHED = "title || ' ' || location || ' ' || description"
+
+
 class EventStatus(StrEnum):
     DRAFT = "draft"
     PUBLISHED = "published"
     CANCELLED = "cancelled"
+
+
+class EventSort(StrEnum):
+    """The orders that a list of events may have; a minus turns one round."""
+
+    STARTS_AT = "starts_at"
+    LATEST_START = "-starts_at"
+    TITLE = "title"
+    LAST_TITLE = "-title"
+    CREATED_AT = "created_at"
+    NEWEST = "-created_at"
 
 
 class Event(Identified, Timestamped, Base):
@@ -37,7 +52,15 @@ class Event(Identified, Timestamped, Base):
         sa.CheckConstraint("ends_at > starts_at", name="ends_after_start"),
         sa.CheckConstraint("booking_closes_at > booking_opens_at", name="booking_window_in_order"),
         sa.Index("ix_events_listed", "starts_at", "id", postgresql_where=sa.text("deleted_at IS NULL")),
-        sa.Index("ix_events_organizer_id", "organizer_id"),
+        sa.Index("ix_events_organizer_id_starts_at", "organizer_id", "starts_at", "id"),
+        sa.Index("ix_events_created_at", "created_at", "id", postgresql_where=sa.text("deleted_at IS NULL")),
+        sa.Index("ix_events_title", "title", "id", postgresql_where=sa.text("deleted_at IS NULL")),
+        sa.Index(
+            "ix_events_search",
+            sa.text(f"({SEARCHED}) gin_trgm_ops"),
+            postgresql_using="gin",
+            postgresql_where=sa.text("deleted_at IS NULL"),
+        ),
     )
 
     organizer_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"))

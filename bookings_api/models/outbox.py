@@ -14,6 +14,14 @@ from bookings_api.models.base import Base, Identified, Timestamped, choice
 
 class MailKind(StrEnum):
     BOOKING_CONFIRMED = "booking_confirmed"
+    BOOKING_CHANGED = "booking_changed"
+    BOOKING_CANCELLED = "booking_cancelled"
+    EVENT_CHANGED = "event_changed"
+    EVENT_CANCELLED = "event_cancelled"
+    INVITATION = "invitation"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a kind of mail
+    ROLE_CHANGED = "role_changed"
+    ACCESS_CHANGED = "access_changed"
 
 
 class MailStatus(StrEnum):
@@ -47,6 +55,7 @@ class OutboxMail(Identified, Timestamped, Base):
             postgresql_where=sa.text("status IN ('pending', 'sending')"),
         ),
         sa.Index("ix_outbox_mails_booking_id", "booking_id"),
+        sa.UniqueConstraint("notice_id", "booking_id"),
     )
 
     kind: Mapped[MailKind] = mapped_column(choice(MailKind, "kind"))
@@ -54,6 +63,7 @@ class OutboxMail(Identified, Timestamped, Base):
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
     booking_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("bookings.id"))
     user_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("users.id"))
+    notice_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("event_notices.id"))
     request_id: Mapped[str | None] = mapped_column(sa.String(64))
     status: Mapped[MailStatus] = mapped_column(
         choice(MailStatus, "status"), default=MailStatus.PENDING, server_default=MailStatus.PENDING

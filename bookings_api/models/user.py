@@ -19,13 +19,23 @@ class User(Identified, Timestamped, Base):
     """An account; its e-mail address is unique whatever its case."""
 
     __tablename__ = "users"
-    __table_args__ = (sa.Index("uq_users_email_lower", sa.text("lower(email)"), unique=True),)
+    __table_args__ = (
+        sa.Index("uq_users_email_lower", sa.text("lower(email)"), unique=True),
+        # whoever takes an organizer's role or access away looks whether it is the last one's
+        sa.Index("ix_users_active_organizers", "id", postgresql_where=sa.text("role = 'organizer' AND is_active")),
+    )
 
     email: Mapped[str] = mapped_column(sa.String(254))
     name: Mapped[str | None] = mapped_column(sa.String(100))
-    password_hash: Mapped[str] = mapped_column(sa.String(255))
+    # None until an invitation is accepted
+    password_hash: Mapped[str | None] = mapped_column(sa.String(255))
     role: Mapped[Role] = mapped_column(choice(Role, "role"), default=Role.USER, server_default=Role.USER)
     is_active: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
+
+    @property
+    def is_invited(self) -> bool:
+        """Whether the person has still to accept the invitation, before which nobody can log in."""
+        return self.password_hash is None
 
     @property
     def is_organizer(self) -> bool:

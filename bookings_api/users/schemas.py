@@ -2,7 +2,10 @@
 
 import marshmallow as ma
 
-from bookings_api.http.schemas import ResponseSchema
+from bookings_api.auth.passwords import MAX_LENGTH
+from bookings_api.auth.schemas import new_password
+from bookings_api.http.fields import Boolean, Choice, EmailAddress, Password, QueryBoolean, Text
+from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 from bookings_api.models import Role
 
 
@@ -14,4 +17,44 @@ class UserSchema(ResponseSchema):
     name = ma.fields.String(required=True, allow_none=True, metadata={"example": "Ada Lovelace"})
     role = ma.fields.Enum(Role, by_value=ma.fields.String, required=True)
     is_active = ma.fields.Boolean(required=True)
+    is_invited = ma.fields.Boolean(
+        required=True, metadata={"description": "The invitation is not accepted yet.", "example": False}
+    )
     created_at = ma.fields.AwareDateTime(required=True)
+
+
+class UserQuerySchema(PageQuerySchema):
+    """Which accounts."""
+
+    q = Text(max_length=100, metadata={"description": "Part of the name or of the e-mail address."})
+    role = Choice(*Role)
+    is_active = QueryBoolean()
+
+
+class InvitationSchema(BaseSchema):
+    """Whom to invite, and as what."""
+
+    email = EmailAddress(required=True, metadata={"example": "grace@example.com"})
+    role = Choice(*Role, load_default=Role.USER)
+    name = Text(max_length=100, metadata={"example": "Grace Hopper"})
+
+
+class UserChangeSchema(BaseSchema):
+    """What organizers may change of an account; never its e-mail address or password."""
+
+    name = Text(max_length=100, metadata={"example": "Grace Hopper"})
+    role = Choice(*Role)
+    is_active = Boolean()
+
+
+class ProfileChangeSchema(BaseSchema):
+    """What everybody may change of the own account."""
+
+    name = Text(max_length=100, metadata={"example": "Ada Lovelace"})
+
+
+class PasswordChangeSchema(BaseSchema):
+    """The present password and the one to be."""
+
+    current_password = Password(max_length=MAX_LENGTH, required=True)
+    new_password = new_password()

@@ -33,6 +33,7 @@ def test_the_password_is_kept_as_an_argon2id_hash(client: FlaskClient, database:
 
     with database.connect() as connection:
         kept = connection.scalars(sa.select(User.password_hash)).one()
+    assert kept is not None
     assert kept.startswith("$argon2id$")
     assert PASSWORD not in kept
 

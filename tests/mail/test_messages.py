@@ -22,13 +22,24 @@ FACTS: dict[str, Any] = {
 }
 
 
+# What only mails about an account say.
+ACCOUNT_FACTS: dict[str, Any] = {
+    "name": "Grace Hopper",
+    "invited_by": "Olivia Organizer",
+    "role": "organizer",
+    "is_active": False,
+    "url": "https://example.com/accept?token=THE-TOKEN",
+    "token": "THE-TOKEN",
+}
+
+
 def _mail(**facts: Any) -> Any:
     return render(MailKind.BOOKING_CONFIRMED, {**FACTS, **facts})
 
 
 @pytest.mark.parametrize("kind", list(MailKind), ids=str)
 def test_the_wording_is_the_stored_one(kind: MailKind) -> None:
-    mail = render(kind, FACTS)
+    mail = render(kind, FACTS | ACCOUNT_FACTS)
 
     assert f"{mail.subject}\n\n{mail.text}" == (SNAPSHOTS / f"{kind}.txt").read_text()
     assert mail.html == (SNAPSHOTS / f"{kind}.html").read_text()

@@ -1,0 +1,90 @@
+"""Mail to all guests of an event: one row with the change itself, written out in batches by a worker.
+
+So cancelling an event with 50,000 bookings inserts one row, and neither the request nor the lock on the event
+waits for 50,000. Nobody is left out or told twice: a batch of mails and the mark of how far they have come are one
+transaction, and a mail is unique for its notice and booking.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from bookings_api.extensions import db
+from bookings_api.mail import messages, outbox
+from bookings_api.models import Booking, BookingStatus, Event, EventNotice, MailKind, OutboxMail, utcnow
+from bookings_api.observability import current_request_id
+from bookings_api.transactions import require_transaction
+
+BATCH = 500
+
+
+def announce(event: Event, kind: MailKind) -> EventNotice:
+    """Tell the guests of `event` of its present version, from the open transaction on.
+
+    A cancellation concerns the bookings that were cancelled with that version of the event, any other kind those
+    that are confirmed and were made when an earlier version was in force. Versions, and not times: the clocks of
+    two machines do not agree on what came first, the lock on the event does.
+    """
+    require_transaction()
+    notice = EventNotice(
+        kind=kind,
+        event_id=event.id,
+        facts=messages.event_facts(event),
+        request_id=current_request_id(),
+        event_version=event.version,
+    )
+    db.session.add(notice)
+    db.session.flush()
+    return notice
+
+
+def write_next_batch(notice_id: UUID) -> list[OutboxMail] | None:
+    """Write the mails for the next guests; None when all are written, or another worker is at it."""
+    require_transaction()
+    unfinished = (
+        sa.select(EventNotice)
+        .where(EventNotice.id == notice_id, EventNotice.finished_at.is_(None))
+        .with_for_update(skip_locked=True)
+    )
+    notice = db.session.scalars(unfinished, execution_options={"populate_existing": True}).one_or_none()
+    if notice is None:
+        return None
+    bookings = db.session.scalars(_next_bookings(notice)).all()
+    if len(bookings) < BATCH:
+        notice.finished_at = utcnow()
+    if bookings:
+        notice.last_booking_id = bookings[-1].id
+    return [
+        outbox.put(
+            kind=notice.kind,
+            recipient=booking.guest_email,
+            facts=notice.facts | messages.guest_facts(booking),
+            booking_id=booking.id,
+            user_id=booking.user_id,
+            notice_id=notice.id,
+        )
+        for booking in bookings
+    ]
+
+
+def unfinished_notices(*, limit: int) -> list[tuple[UUID, str | None]]:
+    """Ids, and ids of the requests that caused them, of notices with guests left to tell, the oldest first."""
+    query = (
+        sa.select(EventNotice.id, EventNotice.request_id)
+        .where(EventNotice.finished_at.is_(None))
+        .order_by(EventNotice.id)
+        .limit(limit)
+    )
+    return [(row.id, row.request_id) for row in db.session.execute(query)]
+
+
+def _next_bookings(notice: EventNotice) -> sa.Select[Any]:
+    if notice.kind is MailKind.EVENT_CANCELLED:
+        concerned = (Booking.status == BookingStatus.CANCELLED) & (Booking.event_version == notice.event_version)
+    else:
+        concerned = (Booking.status == BookingStatus.CONFIRMED) & (Booking.event_version < notice.event_version)
+    query = sa.select(Booking).where(Booking.event_id == notice.event_id, concerned)
+    if notice.last_booking_id is not None:
+        query = query.where(Booking.id > notice.last_booking_id)
+    return query.order_by(Booking.id).limit(BATCH)

@@ -1,0 +1,22 @@
+"""Requests that may be sent again without being done again."""
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bookings_api.models.base import Base, Timestamped
+
+
+class IdempotencyKey(Timestamped, Base):
+    """A key that a user has sent, what the request was (SHA-256), and what was answered."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (sa.Index("ix_idempotency_keys_created_at", "created_at"),)
+
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    request_hash: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
+    answer: Mapped[dict[str, Any]] = mapped_column(JSONB)

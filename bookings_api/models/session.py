@@ -1,0 +1,27 @@
+"""Logins: each is a family of refresh tokens, of which one is valid at a time."""
+
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bookings_api.models.base import Base, Identified, Timestamped
+
+
+class Session(Identified, Timestamped, Base):
+    """A login of a user, named by the `sid` of its access and refresh tokens; over once `revoked_at` is set.
+
+    `refresh_jti` is the only refresh token that is not spent yet.
+    """
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        sa.Index("ix_sessions_user_id", "user_id"),
+        sa.Index("ix_sessions_expires_at", "expires_at"),
+    )
+
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"))
+    refresh_jti: Mapped[UUID] = mapped_column(default=uuid4)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]

@@ -1,0 +1,115 @@
+"""`/users`: one's own account, and for organizers everybody's."""
+
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+import flask
+import sqlalchemy as sa
+
+from bookings_api.auth import services as auth_services
+from bookings_api.errors import EmailTaken, LastOrganizer, UserNotFound, WrongPassword
+from bookings_api.http.authentication import current_session_id, current_user
+from bookings_api.http.blueprint import LOCATION, Blueprint
+from bookings_api.models import User
+from bookings_api.users import queries, services
+from bookings_api.users.schemas import (
+    InvitationSchema,
+    PasswordChangeSchema,
+    ProfileChangeSchema,
+    UserChangeSchema,
+    UserQuerySchema,
+    UserSchema,
+)
+
+blp = Blueprint("users", __name__, url_prefix="/users", description="One's own account; for organizers, all of them")
+
+
+@blp.route("/me", methods=["GET"])
+@blp.doc(operationId="getProfile")
+@blp.login_required()
+@blp.response(200, UserSchema)
+def get_profile() -> User:
+    """Get one's own account."""
+    return current_user
+
+
+@blp.route("/me", methods=["PATCH"])
+@blp.doc(operationId="changeProfile")
+@blp.login_required()
+@blp.arguments(ProfileChangeSchema)
+@blp.response(200, UserSchema)
+def change_profile(changes: dict[str, Any]) -> User:
+    """Change one's own name."""
+    return services.change_profile(user=current_user, changes=changes)
+
+
+@blp.route("/me/password", methods=["POST"])
+@blp.doc(operationId="changePassword")
+@blp.login_required()
+@blp.problems(WrongPassword)
+@blp.arguments(PasswordChangeSchema)
+@blp.response(204)
+def change_password(passwords: dict[str, str]) -> None:
+    """Change one's own password, which ends every other login."""
+    auth_services.change_password(user=current_user, session_id=current_session_id(), **passwords)
+
+
+@blp.route("/", methods=["GET"])
+@blp.doc(operationId="listUsers")
+@blp.login_required(organizer=True)
+@blp.listing(UserQuerySchema, UserSchema)
+def list_users(**filters: Any) -> sa.Select[Any]:
+    """List accounts by e-mail address."""
+    return queries.list_users(**filters)
+
+
+@blp.route("/", methods=["POST"])
+@blp.doc(operationId="inviteUser")
+@blp.login_required(organizer=True)
+@blp.problems(EmailTaken)
+@blp.arguments(InvitationSchema)
+@blp.alt_response(200, schema=UserSchema, description="Invited again: the earlier invitation is void", success=True)
+@blp.response(201, UserSchema, headers=LOCATION)
+def invite_user(invitation: dict[str, Any]) -> tuple[User, HTTPStatus, dict[str, str]]:
+    """Invite a user or an organizer by mail, or once more who has not accepted yet.
+
+    The mail has a token that works once, for seven days.
+    """
+    user, is_new = services.invite_user(actor=current_user, **invitation)
+    address = {"Location": flask.url_for("users.get_user", user_id=user.id)}
+    return (user, HTTPStatus.CREATED, address) if is_new else (user, HTTPStatus.OK, {})
+
+
+@blp.route("/<uuid:user_id>", methods=["GET"])
+@blp.doc(operationId="getUser")
+@blp.login_required(organizer=True)
+@blp.problems(UserNotFound)
+@blp.response(200, UserSchema)
+def get_user(user_id: UUID) -> User:
+    """Get an account."""
+    return queries.get_user(user_id)
+
+
+@blp.route("/<uuid:user_id>", methods=["PATCH"])
+@blp.doc(operationId="changeUser")
+@blp.login_required(organizer=True)
+@blp.problems(UserNotFound, LastOrganizer)
+@blp.arguments(UserChangeSchema)
+@blp.response(200, UserSchema)
+def change_user(changes: dict[str, Any], user_id: UUID) -> User:
+    """Change name, role or access of an account.
+
+    Another role, or no access, ends the account's logins; the person is told by mail.
+    """
+    return services.change_user(actor=current_user, user_id=user_id, changes=changes)
+
+
+@blp.route("/<uuid:user_id>", methods=["DELETE"])
+@blp.doc(operationId="deactivateUser")
+@blp.login_required(organizer=True)
+@blp.problems(UserNotFound, LastOrganizer)
+@blp.response(204)
+def deactivate_user(user_id: UUID) -> None:
+    """Deactivate an account: it cannot log in any more, and nothing of it is lost."""
+    services.deactivate_user(actor=current_user, user_id=user_id)

@@ -1,0 +1,111 @@
+"""What organizers do with accounts, and everybody with the own one."""
+
+import logging
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from psycopg2.errors import UniqueViolation
+from sqlalchemy.exc import IntegrityError
+
+from bookings_api.auth.queries import user_by_email
+from bookings_api.auth.sessions import revoke_sessions_of
+from bookings_api.errors import EmailTaken, LastOrganizer
+from bookings_api.extensions import db
+from bookings_api.mail import outbox, tasks
+from bookings_api.models import MailKind, Role, TokenPurpose, User
+from bookings_api.single_use import issue_token
+from bookings_api.transactions import Transaction, transaction
+from bookings_api.users.queries import active_organizers, lock_user
+
+audit_logger = logging.getLogger("bookings_api.audit")
+
+# Which of the changes is told to the person.
+_TOLD = {"role": MailKind.ROLE_CHANGED, "is_active": MailKind.ACCESS_CHANGED}
+
+
+def invite_user(*, actor: User, email: str, role: Role, name: str | None = None) -> tuple[User, bool]:
+    """Make an account that its owner has still to accept, and mail the invitation.
+
+    Inviting somebody again who has not accepted yet replaces the earlier invitation, and its role and name.
+    Returns the account and whether it is a new one. Raises `EmailTaken` when the address has an account in use.
+    """
+    try:
+        with transaction() as tx:
+            user = user_by_email(email)
+            is_new = user is None
+            if user is None:
+                user = User(email=email)
+                db.session.add(user)
+            elif not user.is_invited or not user.is_active:
+                raise EmailTaken
+            user.role = role
+            user.name = name or user.name
+            db.session.flush()
+            facts = {"token_id": str(issue_token(user, TokenPurpose.INVITATION)), "invited_by": actor.name}
+            _mail(tx, MailKind.INVITATION, user, **facts)
+    except IntegrityError as error:
+        if isinstance(error.orig, UniqueViolation):  # somebody else was faster
+            raise EmailTaken from error
+        raise
+    _log_change(actor, user, {"invited_as": role.value})
+    return user, is_new
+
+
+def change_user(*, actor: User, user_id: UUID, changes: dict[str, Any]) -> User:
+    """Change name, role or is_active of an account.
+
+    Another role or no access ends the account's logins at once; both are told to the person by mail. Raises
+    `UserNotFound`, and `LastOrganizer` rather than leave the service without one.
+    """
+    with transaction() as tx:
+        user = lock_user(user_id)
+        changed = {field: value for field, value in changes.items() if getattr(user, field) != value}
+        if user.is_organizer and (changed.get("role") is Role.USER or changed.get("is_active") is False):
+            _require_another_organizer(user)
+        for field, value in changed.items():
+            setattr(user, field, value)
+        if changed.keys() & _TOLD.keys():
+            revoke_sessions_of(user)
+        for field in changed.keys() & _TOLD.keys():
+            _mail(tx, _TOLD[field], user, role=user.role.value, is_active=user.is_active)
+    if changed:
+        # that a name was changed is worth a line, but the name itself is a person's and stays out of the log
+        _log_change(
+            actor, user, {field: str(value) if field in _TOLD else "changed" for field, value in changed.items()}
+        )
+    return user
+
+
+def deactivate_user(*, actor: User, user_id: UUID) -> None:
+    """Take an account's access away; nothing of it is lost. Raises `UserNotFound`, `LastOrganizer`."""
+    change_user(actor=actor, user_id=user_id, changes={"is_active": False})
+
+
+def change_profile(*, user: User, changes: dict[str, Any]) -> User:
+    """Change one's own name."""
+    with transaction():
+        for field, value in changes.items():
+            setattr(user, field, value)
+    return user
+
+
+def _require_another_organizer(user: User) -> None:
+    others = active_organizers().where(User.id != user.id).with_only_columns(User.id).limit(1)
+    if db.session.scalars(others).one_or_none() is None:
+        raise LastOrganizer
+
+
+def _mail(tx: Transaction, kind: MailKind, user: User, **facts: Any) -> None:
+    mail = outbox.put(kind=kind, recipient=user.email, facts={"name": user.name, **facts}, user_id=user.id)
+    tx.after_commit(partial(tasks.enqueue, mail))
+
+
+def _log_change(actor: User, user: User, changes: dict[str, str]) -> None:
+    audit_logger.info(
+        "account %s changed by %s: %s",
+        user.id,
+        actor.id,
+        ", ".join(f"{field}={value}" for field, value in sorted(changes.items())),
+        extra={"user_id": str(user.id), "actor_id": str(actor.id), "changes": changes},
+    )
