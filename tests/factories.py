@@ -48,8 +48,13 @@ def make_account(client: FlaskClient, *, is_organizer: bool = False, name: str |
         signup["name"] = name
     created = client.post(f"{API}/auth/signup", json=signup)
     assert created.status_code == 201, created.text
-    login = client.post(f"{API}/auth/login", json={"email": email, "password": PASSWORD})
-    return Account(created.json["id"], email, login.json["access_token"], login.json["refresh_token"])
+    return log_in(client, Account(created.json["id"], email, "", ""))
+
+
+def log_in(client: FlaskClient, account: Account) -> Account:
+    """The account with a login of its own."""
+    login = client.post(f"{API}/auth/login", json={"email": account.email, "password": PASSWORD}).json
+    return Account(account.id, account.email, login["access_token"], login["refresh_token"])
 
 
 def make_user(client: FlaskClient) -> Account:
