@@ -1,0 +1,136 @@
+"""Filters and orders of the lists of events, and the indexes that serve them."""
+
+import re
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bookings_api.events.queries import all_events, upcoming_events
+from bookings_api.extensions import db
+from bookings_api.models import EventSort
+from tests.factories import API, Account, book, make_event, make_organizer, make_user
+
+
+@pytest.fixture
+def organizer(client: FlaskClient) -> Account:
+    """The organizer of three events, of whom `b` has two tickets left."""
+    organizer = make_organizer(client)
+    for title, month, location in (("b", 3, "Berlin"), ("c", 2, "50% off_Street"), ("a", 1, "Basel")):
+        times = {"starts_at": f"2099-0{month}-01T10:00:00Z", "ends_at": f"2099-0{month}-01T12:00:00Z"}
+        event = make_event(client, organizer, title=title, location=location, description=f"{title}-side", **times)
+        if title == "b":
+            book(client, make_user(client), event, ticket_count=8)
+    return organizer
+
+
+def _titles(client: FlaskClient, query: str) -> str:
+    response = client.get(f"{API}/events/?{query}")
+    assert response.status_code == 200, response.text
+    assert client.get(f"{API}/events/all?{query}").json == response.json
+    return "".join(event["title"] for event in response.json)
+
+
+@pytest.mark.parametrize(
+    ("query", "titles"),
+    [
+        ("", "acb"),
+        ("sort=-starts_at", "bca"),
+        ("sort=title", "abc"),
+        ("sort=-title", "cba"),
+        ("sort=created_at", "bca"),
+        ("sort=-created_at", "acb"),
+        ("starts_after=2099-02-01T10:00:00Z", "cb"),
+        ("starts_before=2099-02-01T10:00:00Z", "a"),
+        ("starts_after=2099-01-15T00:00:00%2B02:00&starts_before=2099-02-15T00:00:00Z", "c"),
+        ("min_available=3", "ac"),
+        ("min_available=2", "acb"),
+        ("q=BERLIN", "b"),
+        ("q=-side", "acb"),
+        ("q=%25", "c"),
+        ("q=f_s", "c"),
+        ("q=b%25", ""),
+        ("q=ba&sort=-title", "a"),
+        ("q=%5C", ""),
+    ],
+)
+@pytest.mark.usefixtures("organizer")
+def test_events_are_filtered_and_ordered(client: FlaskClient, query: str, titles: str) -> None:
+    assert _titles(client, query) == titles
+
+
+def test_events_are_filtered_by_their_organizer(client: FlaskClient, organizer: Account) -> None:
+    make_event(client, title="another's")
+
+    assert _titles(client, f"organizer_id={organizer.id}") == "acb"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["sort=price", "sort=", "min_available=0", "min_available=x", "organizer_id=1", "starts_after=tomorrow",
+     "starts_after=2099-01-01", "q=", "q=%00", "q=%E2%80%AE"],
+)  # fmt: skip
+def test_a_bad_filter_is_named(client: FlaskClient, query: str) -> None:
+    response = client.get(f"{API}/events/?{query}")
+
+    assert response.status_code == 422
+    assert [(error["in"], error["field"]) for error in response.json["errors"]] == [
+        ("query", query.split("=", maxsplit=1)[0])
+    ]
+
+
+EVENTS = 100_000
+
+
+@pytest.fixture
+def plans(app: Flask, client: FlaskClient, database: sa.Engine) -> Any:
+    """Explains a query on 100,000 events of 100 organizers, spread over 200 days, half of them past."""
+    make_event(client)
+    columns = (
+        "organizer_id, title, description, location, timezone, starts_at, ends_at, capacity, tickets_booked, "
+        "max_tickets_per_booking, status, version, created_at, updated_at"
+    )
+    with database.begin() as connection:
+        connection.execute(
+            sa.text(
+                f"INSERT INTO events (id, {columns}) SELECT gen_random_uuid(), organizer_id, md5(n::text), description,"
+                " md5((n * 7)::text), timezone, now() + (n - :half) * interval '3 minutes',"
+                " now() + (n - :half) * interval '3 minutes' + interval '2 hours', 100, n % 101,"
+                " 10, 'published', 1, now() - n * interval '1 second', now()"
+                " FROM events, generate_series(1, :count) AS n"
+            ),
+            {"half": EVENTS // 2, "count": EVENTS},
+        )
+    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text("ANALYZE events"))
+
+    def explain(query: sa.Select[Any]) -> str:
+        with app.app_context():
+            compiled = query.limit(20).compile(db.engine, compile_kwargs={"literal_binds": True})
+        with database.connect() as connection:
+            return "\n".join(connection.exec_driver_sql(f"EXPLAIN {compiled}".replace("%", "%%")).scalars())
+
+    return explain
+
+
+def test_indexes_serve_every_filter_and_order_of_100_000_events(plans: Any, client: FlaskClient) -> None:
+    event = client.get(f"{API}/events/all?page_size=1").json[0]
+    used = {
+        "upcoming": plans(upcoming_events()),
+        "some left": plans(upcoming_events(min_available=50)),
+        "words": plans(upcoming_events(q="c4ca4238a0")),
+        "span": plans(all_events(viewer=None, starts_after=event["starts_at"], starts_before=event["ends_at"])),
+        "organizer": plans(all_events(viewer=None, organizer_id=event["organizer_id"])),
+        **{sort.value: plans(all_events(viewer=None, sort=sort)) for sort in EventSort},
+    }
+
+    for name, plan in used.items():
+        assert "Seq Scan" not in plan, f"{name}:\n{plan}"
+    indexes = {name: set(re.findall(r"ix_events_\w+", plan)) for name, plan in used.items()}
+    assert indexes["words"] == {"ix_events_search"}
+    assert indexes["upcoming"] == indexes["some left"] == indexes["span"] == {"ix_events_listed"}
+    assert indexes["starts_at"] == indexes["-starts_at"] == {"ix_events_listed"}
+    assert indexes["title"] == indexes["-title"] == {"ix_events_title"}
+    assert indexes["created_at"] == indexes["-created_at"] == {"ix_events_created_at"}

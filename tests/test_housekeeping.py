@@ -1,0 +1,38 @@
+"""What has outlived its use is removed, and nothing else."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bookings_api.housekeeping import prune
+from bookings_api.models import IdempotencyKey, Session, SingleUseToken, utcnow
+from tests.factories import API, make_event, make_user
+
+
+def test_expired_logins_tokens_and_keys_are_removed(app: Flask, client: FlaskClient, database: sa.Engine) -> None:
+    user, event = make_user(client), make_event(client)
+    client.post(f"{API}/auth/password-reset", json={"email": user.email})
+    headers = {**user.headers, "Idempotency-Key": "a-key"}
+    client.post(f"{API}/bookings/", headers=headers, json={"event_id": event["id"]})
+
+    def counts() -> list[int]:
+        with database.connect() as connection:
+            models = (Session, SingleUseToken, IdempotencyKey)
+            return [connection.scalars(sa.select(sa.func.count()).select_from(model)).one() for model in models]
+
+    with app.app_context():
+        prune()
+    assert counts() == [2, 1, 1]
+
+    with database.begin() as connection:
+        past = utcnow() - timedelta(seconds=1)
+        connection.execute(
+            sa.update(Session).where(Session.user_id == sa.cast(user.id, sa.Uuid)).values(expires_at=past)
+        )
+        connection.execute(sa.update(SingleUseToken).values(expires_at=past))
+        connection.execute(sa.update(IdempotencyKey).values(created_at=past - timedelta(hours=24)))
+    with app.app_context():
+        prune()
+    assert counts() == [1, 0, 0]
