@@ -42,6 +42,9 @@ FIXED_SETTINGS = {
 
 _servers = ExitStack()
 
+# The service of this process, once a test has asked for it.
+_services: list[Service] = []
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -96,6 +99,8 @@ def application(settings: dict[str, str]) -> Flask:
 def app(application: Flask) -> Iterator[Flask]:
     """The application on an empty database."""
     yield application
+    for service in _services:
+        service.rest()
     with application.app_context():
         tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
         db.session.execute(sa.text(f"TRUNCATE {tables}"))
@@ -125,12 +130,14 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture(scope="session")
 def _service(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with running_service(settings, tmp_path_factory.mktemp("service")) as service:
+        _services.append(service)
         yield service
 
 
 @pytest.fixture
 def service(_service: Service, app: Flask) -> Service:
     """Gunicorn and a Celery worker with beat as child processes, on the same empty database as `app`."""
+    _service.take_tasks()
     return _service
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,16 +10,41 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from celery import Celery
+from celery.app.control import Control
 
 from bookings_api.local_stack.processes import Child, free_port
 
+QUEUE = "celery"
 
-@dataclass(frozen=True)
+
+@dataclass
 class Service:
-    """Where the running service answers, and the directory of its logs."""
+    """Where the running service answers, and the directory of its logs.
+
+    Its worker takes tasks only while a test wants it to: the same queue is filled by all tests of a process.
+    """
 
     url: str
     directory: Path
+    control: Control
+    takes_tasks: bool = True
+
+    def take_tasks(self) -> None:
+        """Let the worker work."""
+        if not self.takes_tasks:
+            self.control.add_consumer(QUEUE, reply=True, limit=1, timeout=10)
+            self.takes_tasks = True
+
+    def rest(self) -> None:
+        """Have the worker finish what it is at, and take nothing more."""
+        if self.takes_tasks:
+            self.control.cancel_consumer(QUEUE, reply=True, limit=1, timeout=10)
+            self.takes_tasks = False
+            deadline = time.monotonic() + 10
+            while any(self.control.inspect(limit=1, timeout=10).active().values()):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
 
     @property
     def api(self) -> str:
@@ -52,6 +78,6 @@ def running_service(settings: Mapping[str, str], directory: Path) -> Iterator[Se
     worker = Child("Celery worker", command, environment=settings, log=directory / "worker.log")
     try:
         with running_server(settings, directory) as url:
-            yield Service(url, directory)
+            yield Service(url, directory, Celery(broker=settings["REDIS_URL"]).control)
     finally:
         worker.stop()

@@ -1,6 +1,7 @@
 """What has outlived its use is removed, and nothing else."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import sqlalchemy as sa
 from flask import Flask
@@ -28,9 +29,7 @@ def test_expired_logins_tokens_and_keys_are_removed(app: Flask, client: FlaskCli
 
     with database.begin() as connection:
         past = utcnow() - timedelta(seconds=1)
-        connection.execute(
-            sa.update(Session).where(Session.user_id == sa.cast(user.id, sa.Uuid)).values(expires_at=past)
-        )
+        connection.execute(sa.update(Session).where(Session.user_id == UUID(user.id)).values(expires_at=past))
         connection.execute(sa.update(SingleUseToken).values(expires_at=past))
         connection.execute(sa.update(IdempotencyKey).values(created_at=past - timedelta(hours=24)))
     with app.app_context():
