@@ -13,6 +13,7 @@
     ├── WrongPassword            not the present password of the account
     ├── EmailTaken
     ├── LastOrganizer            nobody could manage the events any more
+    ├── StaleVersion             changed by somebody else since the client read it
     ├── EventNotOpen             draft, cancelled, started, or outside its booking window
     ├── EventOver                started: its times stand, and it cannot be cancelled
     ├── EventCancelled
@@ -104,6 +105,11 @@ class LastOrganizer(BookingError):
 
     def __init__(self) -> None:
         super().__init__("This is the last active organizer.")
+
+
+class StaleVersion(BookingError):
+    def __init__(self) -> None:
+        super().__init__("It has been changed since; please read it again.")
 
 
 class EventOver(BookingError):

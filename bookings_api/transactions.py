@@ -7,12 +7,21 @@ mail to Celery) is given to `Transaction.after_commit` and runs once the data is
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from bookings_api.extensions import db
 
 logger = logging.getLogger(__name__)
 
 _ACTIVE = "bookings_api.transaction"
+
+
+# Called by a service with the row that it has locked and is about to change; raises what forbids the change.
+Precondition = Callable[[Any], None]
+
+
+def no_precondition(row: object) -> None:
+    """The precondition that is always met."""
 
 
 class Transaction:

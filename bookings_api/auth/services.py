@@ -110,4 +110,5 @@ def accept_invitation(*, token: str, password: str, name: str | None = None) -> 
             raise InvalidToken
         user.password_hash = password_hash
         user.name = name or user.name
+        user.version += 1
     return user

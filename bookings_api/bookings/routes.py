@@ -5,6 +5,7 @@ from uuid import UUID
 
 import flask
 import sqlalchemy as sa
+from werkzeug.http import quote_etag
 
 from bookings_api.bookings import queries, services
 from bookings_api.bookings.idempotency import Once
@@ -26,7 +27,8 @@ from bookings_api.errors import (
     TooManyTickets,
 )
 from bookings_api.http.authentication import current_user
-from bookings_api.http.blueprint import LOCATION, Blueprint
+from bookings_api.http.blueprint import Blueprint
+from bookings_api.http.conditional import if_match
 from bookings_api.http.idempotency import REPLAYED_HEADER, IdempotencyKeySchema, request_hash
 from bookings_api.models import Booking
 
@@ -39,7 +41,7 @@ blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Ticke
 @blp.problems(EventNotFound, EventNotOpen, SoldOut, TooManyTickets, RequestInFlight, IdempotencyKeyReused)
 @blp.arguments(BookingCreateSchema)
 @blp.arguments(IdempotencyKeySchema, location="headers")
-@blp.response(201, BookingSchema, headers=LOCATION)
+@blp.response(201, BookingSchema, location=True)
 def create_booking(order: dict[str, Any], header: dict[str, str | None]) -> Any:
     """Book tickets for an event; the guest gets a confirmation by mail.
 
@@ -51,10 +53,8 @@ def create_booking(order: dict[str, Any], header: dict[str, str | None]) -> Any:
         return booking, _location(booking.id)
     once = Once(key, request_hash(order), BookingSchema().dump)
     answer, is_replayed = services.book_tickets_once(user=current_user, once=once, **order)
-    response = flask.make_response(answer, 201, _location(UUID(answer["id"])))
-    if is_replayed:
-        response.headers[REPLAYED_HEADER] = "true"
-    return response
+    headers = _location(UUID(answer["id"])) | {"ETag": quote_etag(str(answer["version"]))}
+    return flask.make_response(answer, 201, headers | ({REPLAYED_HEADER: "true"} if is_replayed else {}))
 
 
 @blp.route("/", methods=["GET"])
@@ -69,6 +69,7 @@ def list_bookings(**filters: Any) -> sa.Select[Any]:
 @blp.route("/<uuid:booking_id>", methods=["GET"])
 @blp.doc(operationId="getBooking")
 @blp.login_required()
+@blp.if_none_match()
 @blp.problems(BookingNotFound)
 @blp.response(200, BookingSchema)
 def get_booking(booking_id: UUID) -> Booking:
@@ -79,22 +80,24 @@ def get_booking(booking_id: UUID) -> Booking:
 @blp.route("/<uuid:booking_id>", methods=["PATCH"])
 @blp.doc(operationId="changeBooking")
 @blp.login_required()
+@blp.if_match()
 @blp.problems(BookingNotFound, NotAllowed, BookingCancelled, EventNotOpen, SoldOut, TooManyTickets)
 @blp.arguments(BookingChangeSchema)
 @blp.response(200, BookingSchema)
 def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     """Change ticket count or guest of one's own booking; the guest is told by mail."""
-    return services.change_booking(user=current_user, booking_id=booking_id, changes=changes)
+    return services.change_booking(user=current_user, booking_id=booking_id, changes=changes, precondition=if_match())
 
 
 @blp.route("/<uuid:booking_id>", methods=["DELETE"])
 @blp.doc(operationId="cancelBooking")
 @blp.login_required()
+@blp.if_match()
 @blp.problems(BookingNotFound, NotAllowed, EventNotOpen)
 @blp.response(200, BookingSchema)
 def cancel_booking(booking_id: UUID) -> Booking:
     """Cancel one's own booking; its tickets are free again. A second time answers the same."""
-    return services.cancel_booking(user=current_user, booking_id=booking_id)
+    return services.cancel_booking(user=current_user, booking_id=booking_id, precondition=if_match())
 
 
 def _location(booking_id: UUID) -> dict[str, str]:

@@ -14,7 +14,7 @@ from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
 from bookings_api.mail import messages, outbox, tasks
 from bookings_api.models import Booking, BookingStatus, Event, EventStatus, MailKind, User, utcnow
-from bookings_api.transactions import Transaction, require_transaction, transaction
+from bookings_api.transactions import Precondition, Transaction, no_precondition, require_transaction, transaction
 
 
 def book_tickets(
@@ -48,7 +48,9 @@ def book_tickets_once(*, user: User, once: Once, **order: Any) -> tuple[dict[str
         return remember(user, once, _book(tx, user, **order)), False
 
 
-def change_booking(*, user: User, booking_id: UUID, changes: dict[str, Any]) -> Booking:
+def change_booking(
+    *, user: User, booking_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
+) -> Booking:
     """Change ticket count or guest of one's own booking; the guest is told by mail.
 
     More tickets are taken under the lock on the event, fewer are given back in the same transaction. Raises
@@ -56,6 +58,7 @@ def change_booking(*, user: User, booking_id: UUID, changes: dict[str, Any]) -> 
     """
     with transaction() as tx:
         booking, event = lock_own_booking(booking_id, owner=user)
+        precondition(booking)
         if booking.status is BookingStatus.CANCELLED:
             raise BookingCancelled
         _require_not_begun(event)
@@ -74,7 +77,7 @@ def change_booking(*, user: User, booking_id: UUID, changes: dict[str, Any]) -> 
     return booking
 
 
-def cancel_booking(*, user: User, booking_id: UUID) -> Booking:
+def cancel_booking(*, user: User, booking_id: UUID, precondition: Precondition = no_precondition) -> Booking:
     """Cancel one's own booking and give its tickets back; cancelling again changes nothing and answers the same.
 
     Raises `BookingNotFound`, `NotAllowed`, and `EventNotOpen` once the event has begun.
@@ -83,6 +86,7 @@ def cancel_booking(*, user: User, booking_id: UUID) -> Booking:
         booking, event = lock_own_booking(booking_id, owner=user)
         if booking.status is BookingStatus.CANCELLED:
             return booking
+        precondition(booking)
         _require_not_begun(event)
         event.tickets_booked -= booking.ticket_count
         booking.status = BookingStatus.CANCELLED

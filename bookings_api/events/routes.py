@@ -17,7 +17,8 @@ from bookings_api.errors import (
 from bookings_api.events import queries, services
 from bookings_api.events.schemas import EventChangeSchema, EventCreateSchema, EventQuerySchema, EventSchema
 from bookings_api.http.authentication import current_user, viewer
-from bookings_api.http.blueprint import LOCATION, Blueprint
+from bookings_api.http.blueprint import Blueprint
+from bookings_api.http.conditional import if_match
 from bookings_api.models import Event
 
 blp = Blueprint("events", __name__, url_prefix="/events", description="Events and their free tickets")
@@ -48,7 +49,7 @@ def list_all_events(**filters: Any) -> sa.Select[Any]:
 @blp.doc(operationId="createEvent")
 @blp.login_required(organizer=True)
 @blp.arguments(EventCreateSchema)
-@blp.response(201, EventSchema, headers=LOCATION)
+@blp.response(201, EventSchema, location=True)
 def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:
     """Create an event."""
     created = services.create_event(organizer=current_user, **event)
@@ -58,6 +59,7 @@ def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:
 @blp.route("/<uuid:event_id>", methods=["GET"])
 @blp.doc(operationId="getEvent")
 @blp.login_optional()
+@blp.if_none_match()
 @blp.problems(EventNotFound)
 @blp.response(200, EventSchema)
 def get_event(event_id: UUID) -> Event:
@@ -68,22 +70,24 @@ def get_event(event_id: UUID) -> Event:
 @blp.route("/<uuid:event_id>", methods=["PATCH"])
 @blp.doc(operationId="changeEvent")
 @blp.login_required(organizer=True)
+@blp.if_match()
 @blp.problems(EventNotFound, EventCancelled, EventOver, CapacityBelowBooked)
 @blp.arguments(EventChangeSchema)
 @blp.response(200, EventSchema)
 def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
     """Change an event of one's own; another time or place is mailed to every guest."""
-    return services.change_event(actor=current_user, event_id=event_id, changes=changes)
+    return services.change_event(actor=current_user, event_id=event_id, changes=changes, precondition=if_match())
 
 
 @blp.route("/<uuid:event_id>", methods=["DELETE"])
 @blp.doc(operationId="deleteEvent")
 @blp.login_required(organizer=True)
+@blp.if_match()
 @blp.problems(EventNotFound, EventOver)
 @blp.response(204)
 def delete_event(event_id: UUID) -> None:
     """Cancel an event of one's own with all its bookings, tell the guests, and hide it."""
-    services.delete_event(actor=current_user, event_id=event_id)
+    services.delete_event(actor=current_user, event_id=event_id, precondition=if_match())
 
 
 @blp.route("/<uuid:event_id>/publish", methods=["POST"])

@@ -19,7 +19,7 @@ from bookings_api.events.times import time_problems
 from bookings_api.extensions import db
 from bookings_api.mail import notices, tasks
 from bookings_api.models import Event, EventStatus, MailKind, User, utcnow
-from bookings_api.transactions import Transaction, transaction
+from bookings_api.transactions import Precondition, Transaction, no_precondition, transaction
 
 # What stands once the event has begun.
 _TIMES = {"starts_at", "ends_at", "timezone", "booking_opens_at", "booking_closes_at"}
@@ -39,7 +39,9 @@ def create_event(*, organizer: User, **fields: Any) -> Event:
     return event
 
 
-def change_event(*, actor: User, event_id: UUID, changes: dict[str, Any]) -> Event:
+def change_event(
+    *, actor: User, event_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
+) -> Event:
     """Change fields of an event; another time or place is told to every guest, once.
 
     Raises `EventNotFound`, `NotAllowed`, `EventCancelled`, `EventOver` for times of an event that has begun,
@@ -47,6 +49,7 @@ def change_event(*, actor: User, event_id: UUID, changes: dict[str, Any]) -> Eve
     """
     with transaction() as tx:
         event = _lock_own_event(actor, event_id)
+        precondition(event)
         if event.status is EventStatus.CANCELLED:
             raise EventCancelled
         changed = {field: value for field, value in changes.items() if getattr(event, field) != value}
@@ -93,10 +96,11 @@ def cancel_event(*, actor: User, event_id: UUID) -> Event:
     return event
 
 
-def delete_event(*, actor: User, event_id: UUID) -> None:
+def delete_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> None:
     """Cancel an event as `cancel_event` does, and hide it; its bookings stay readable to their users."""
     with transaction() as tx:
         event = _lock_own_event(actor, event_id)
+        precondition(event)
         _cancel(tx, event)
         event.deleted_at = utcnow()
 

@@ -10,16 +10,22 @@ from typing import Any, TypeVar
 import flask
 import flask_smorest
 from flask_smorest.pagination import PaginationMetadataSchema, PaginationParameters
+from flask_smorest.utils import unpack_tuple_response
+from werkzeug.http import quote_etag
+from werkzeug.wrappers import Response
 
-from bookings_api.errors import BookingError, NotAllowed, Unauthenticated
+from bookings_api.errors import BookingError, NotAllowed, StaleVersion, Unauthenticated
 from bookings_api.http.authentication import accept_user, require_user
+from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of
 from bookings_api.http.pagination import fetch_page
 from bookings_api.http.parser import StrictParser
 from bookings_api.http.problems import DOMAIN_PROBLEMS, INVALID_INPUT, PROBLEM_CONTENT_TYPE, ProblemSchema
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema
 
-# The headers of a 201.
-LOCATION = {"Location": {"description": "Address of what was created.", "schema": {"type": "string"}}}
+_TEXT = {"schema": {"type": "string"}}
+LOCATION = {"Location": {"description": "Address of what was created.", **_TEXT}}
+
+_READING = {"GET", "HEAD"}
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -44,6 +50,47 @@ class Blueprint(flask_smorest.Blueprint):
     def public(self) -> Callable[[View], View]:
         """Document that no token is looked at."""
         return self.doc(security=[])
+
+    def response(
+        self, status_code: int, schema: type[BaseSchema] | BaseSchema | None = None, *, location: bool = False
+    ) -> Callable[[View], View]:
+        """flask-smorest's decorator, and an `ETag` on every resource that has a version.
+
+        `location` documents the header of that name. GET answers 304 to an `If-None-Match` that names the tag.
+        """
+        is_versioned = schema is not None and "version" in getattr(schema, "_declared_fields", {})
+        headers = (ETAG if is_versioned else {}) | (LOCATION if location else {})
+        produced = super().response(status_code, schema, headers=headers or None)
+
+        def decorate(view: View) -> View:
+            @wraps(view)
+            def tagged(*args: Any, **kwargs: Any) -> Any:
+                result, status, headers = unpack_tuple_response(view(*args, **kwargs))
+                if is_versioned and not isinstance(result, Response):
+                    headers = {**(headers or {}), "ETag": quote_etag(etag_of(result))}
+                return result, status, headers
+
+            answer = produced(tagged)
+
+            @wraps(answer)
+            def conditional(*args: Any, **kwargs: Any) -> Response:
+                response: Response = answer(*args, **kwargs)
+                return response.make_conditional(flask.request) if flask.request.method in _READING else response
+
+            return conditional  # type: ignore[return-value]
+
+        return decorate
+
+    def if_match(self) -> Callable[[View], View]:
+        """Document that a change takes `If-Match`; the view hands `http.conditional.if_match()` to its service."""
+        documented = self.doc(parameters=[IF_MATCH])
+        return lambda view: documented(self.problems(StaleVersion)(view))
+
+    def if_none_match(self) -> Callable[[View], View]:
+        """Document that a read takes `If-None-Match`."""
+        documented = self.doc(parameters=[IF_NONE_MATCH])
+        unchanged = self.alt_response(304, description="What the client has is up to date")
+        return lambda view: documented(unchanged(view))
 
     def problems(self, *raised: type[BookingError]) -> Callable[[View], View]:
         """Document the domain errors that an operation may answer with, by status and `code`."""
@@ -70,7 +117,7 @@ class Blueprint(flask_smorest.Blueprint):
         """A list with paging: the view gets the filters by name and returns a `Select` in a total order."""
 
         def decorate(view: View) -> View:
-            @self.response(HTTPStatus.OK.value, item_schema(many=True))
+            @super(Blueprint, self).response(HTTPStatus.OK.value, item_schema(many=True))
             @wraps(view)
             def page_of_view(**kwargs: Any) -> tuple[list[Any], HTTPStatus, dict[str, str]]:
                 filters = self.ARGUMENTS_PARSER.parse(query_schema, flask.request, location="query")

@@ -53,6 +53,7 @@ DOMAIN_PROBLEMS: dict[type[errors.BookingError], Problem] = {
     ),
     errors.EmailTaken: Problem(HTTPStatus.CONFLICT, "email-taken", "E-mail address already in use", field="email"),
     errors.LastOrganizer: Problem(HTTPStatus.CONFLICT, "last-organizer", "No organizer would be left"),
+    errors.StaleVersion: Problem(HTTPStatus.PRECONDITION_FAILED, "stale-version", "There is a newer version"),
     errors.EventOver: Problem(HTTPStatus.CONFLICT, "event-over", "The event has started"),
     errors.EventCancelled: Problem(HTTPStatus.CONFLICT, "event-cancelled", "The event is cancelled"),
     errors.BookingCancelled: Problem(HTTPStatus.CONFLICT, "booking-cancelled", "The booking is cancelled"),

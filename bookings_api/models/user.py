@@ -32,6 +32,8 @@ class User(Identified, Timestamped, Base):
     role: Mapped[Role] = mapped_column(choice(Role, "role"), default=Role.USER, server_default=Role.USER)
     is_active: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
 
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
+
     @property
     def is_invited(self) -> bool:
         """Whether the person has still to accept the invitation, before which nobody can log in."""

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from bookings_api.auth import services as auth_services
 from bookings_api.errors import EmailTaken, LastOrganizer, UserNotFound, WrongPassword
 from bookings_api.http.authentication import current_session_id, current_user
-from bookings_api.http.blueprint import LOCATION, Blueprint
+from bookings_api.http.blueprint import Blueprint
+from bookings_api.http.conditional import if_match
 from bookings_api.models import User
 from bookings_api.users import queries, services
 from bookings_api.users.schemas import (
@@ -28,6 +29,7 @@ blp = Blueprint("users", __name__, url_prefix="/users", description="One's own a
 @blp.route("/me", methods=["GET"])
 @blp.doc(operationId="getProfile")
 @blp.login_required()
+@blp.if_none_match()
 @blp.response(200, UserSchema)
 def get_profile() -> User:
     """Get one's own account."""
@@ -37,11 +39,12 @@ def get_profile() -> User:
 @blp.route("/me", methods=["PATCH"])
 @blp.doc(operationId="changeProfile")
 @blp.login_required()
+@blp.if_match()
 @blp.arguments(ProfileChangeSchema)
 @blp.response(200, UserSchema)
 def change_profile(changes: dict[str, Any]) -> User:
     """Change one's own name."""
-    return services.change_profile(user=current_user, changes=changes)
+    return services.change_profile(user=current_user, changes=changes, precondition=if_match())
 
 
 @blp.route("/me/password", methods=["POST"])
@@ -70,7 +73,7 @@ def list_users(**filters: Any) -> sa.Select[Any]:
 @blp.problems(EmailTaken)
 @blp.arguments(InvitationSchema)
 @blp.alt_response(200, schema=UserSchema, description="Invited again: the earlier invitation is void", success=True)
-@blp.response(201, UserSchema, headers=LOCATION)
+@blp.response(201, UserSchema, location=True)
 def invite_user(invitation: dict[str, Any]) -> tuple[User, HTTPStatus, dict[str, str]]:
     """Invite a user or an organizer by mail, or once more who has not accepted yet.
 
@@ -84,6 +87,7 @@ def invite_user(invitation: dict[str, Any]) -> tuple[User, HTTPStatus, dict[str,
 @blp.route("/<uuid:user_id>", methods=["GET"])
 @blp.doc(operationId="getUser")
 @blp.login_required(organizer=True)
+@blp.if_none_match()
 @blp.problems(UserNotFound)
 @blp.response(200, UserSchema)
 def get_user(user_id: UUID) -> User:
@@ -94,6 +98,7 @@ def get_user(user_id: UUID) -> User:
 @blp.route("/<uuid:user_id>", methods=["PATCH"])
 @blp.doc(operationId="changeUser")
 @blp.login_required(organizer=True)
+@blp.if_match()
 @blp.problems(UserNotFound, LastOrganizer)
 @blp.arguments(UserChangeSchema)
 @blp.response(200, UserSchema)
@@ -102,14 +107,15 @@ def change_user(changes: dict[str, Any], user_id: UUID) -> User:
 
     Another role, or no access, ends the account's logins; the person is told by mail.
     """
-    return services.change_user(actor=current_user, user_id=user_id, changes=changes)
+    return services.change_user(actor=current_user, user_id=user_id, changes=changes, precondition=if_match())
 
 
 @blp.route("/<uuid:user_id>", methods=["DELETE"])
 @blp.doc(operationId="deactivateUser")
 @blp.login_required(organizer=True)
+@blp.if_match()
 @blp.problems(UserNotFound, LastOrganizer)
 @blp.response(204)
 def deactivate_user(user_id: UUID) -> None:
     """Deactivate an account: it cannot log in any more, and nothing of it is lost."""
-    services.deactivate_user(actor=current_user, user_id=user_id)
+    services.deactivate_user(actor=current_user, user_id=user_id, precondition=if_match())

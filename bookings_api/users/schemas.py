@@ -20,6 +20,7 @@ class UserSchema(ResponseSchema):
     is_invited = ma.fields.Boolean(
         required=True, metadata={"description": "The invitation is not accepted yet.", "example": False}
     )
+    version = ma.fields.Integer(required=True)
     created_at = ma.fields.AwareDateTime(required=True)
 
 

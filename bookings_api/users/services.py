@@ -15,7 +15,7 @@ from bookings_api.extensions import db
 from bookings_api.mail import outbox, tasks
 from bookings_api.models import MailKind, Role, TokenPurpose, User
 from bookings_api.single_use import issue_token
-from bookings_api.transactions import Transaction, transaction
+from bookings_api.transactions import Precondition, Transaction, no_precondition, transaction
 from bookings_api.users.queries import active_organizers, lock_user
 
 audit_logger = logging.getLogger("bookings_api.audit")
@@ -52,7 +52,9 @@ def invite_user(*, actor: User, email: str, role: Role, name: str | None = None)
     return user, is_new
 
 
-def change_user(*, actor: User, user_id: UUID, changes: dict[str, Any]) -> User:
+def change_user(
+    *, actor: User, user_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
+) -> User:
     """Change name, role or is_active of an account.
 
     Another role or no access ends the account's logins at once; both are told to the person by mail. Raises
@@ -60,11 +62,14 @@ def change_user(*, actor: User, user_id: UUID, changes: dict[str, Any]) -> User:
     """
     with transaction() as tx:
         user = lock_user(user_id)
+        precondition(user)
         changed = {field: value for field, value in changes.items() if getattr(user, field) != value}
         if user.is_organizer and (changed.get("role") is Role.USER or changed.get("is_active") is False):
             _require_another_organizer(user)
         for field, value in changed.items():
             setattr(user, field, value)
+        if changed:
+            user.version += 1
         if changed.keys() & _TOLD.keys():
             revoke_sessions_of(user)
         for field in changed.keys() & _TOLD.keys():
@@ -77,16 +82,21 @@ def change_user(*, actor: User, user_id: UUID, changes: dict[str, Any]) -> User:
     return user
 
 
-def deactivate_user(*, actor: User, user_id: UUID) -> None:
+def deactivate_user(*, actor: User, user_id: UUID, precondition: Precondition = no_precondition) -> None:
     """Take an account's access away; nothing of it is lost. Raises `UserNotFound`, `LastOrganizer`."""
-    change_user(actor=actor, user_id=user_id, changes={"is_active": False})
+    change_user(actor=actor, user_id=user_id, changes={"is_active": False}, precondition=precondition)
 
 
-def change_profile(*, user: User, changes: dict[str, Any]) -> User:
+def change_profile(*, user: User, changes: dict[str, Any], precondition: Precondition = no_precondition) -> User:
     """Change one's own name."""
     with transaction():
-        for field, value in changes.items():
+        user = lock_user(user.id)
+        precondition(user)
+        changed = {field: value for field, value in changes.items() if getattr(user, field) != value}
+        for field, value in changed.items():
             setattr(user, field, value)
+        if changed:
+            user.version += 1
     return user
 
 

@@ -137,6 +137,7 @@ def upgrade() -> None:
     op.drop_constraint(op.f("ck_outbox_mails_kind"), "outbox_mails", type_="check")
     op.create_check_constraint(op.f("ck_outbox_mails_kind"), "outbox_mails", sa.column("kind").in_(KINDS))
     op.alter_column("users", "password_hash", existing_type=sa.VARCHAR(length=255), nullable=True)
+    op.add_column("users", sa.Column("version", sa.Integer(), server_default="1", nullable=False))
     op.create_index(
         "ix_users_active_organizers",
         "users",
@@ -150,6 +151,7 @@ def downgrade() -> None:
     op.drop_index(
         "ix_users_active_organizers", table_name="users", postgresql_where=sa.text("role = 'organizer' AND is_active")
     )
+    op.drop_column("users", "version")
     # nobody can log in with an empty hash, which is what an invitation amounts to
     op.execute("UPDATE users SET password_hash = '' WHERE password_hash IS NULL")
     op.alter_column("users", "password_hash", existing_type=sa.VARCHAR(length=255), nullable=False)

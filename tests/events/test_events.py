@@ -39,6 +39,23 @@ def test_times_are_kept_to_the_instant_whatever_their_offset(client: FlaskClient
     assert datetime.fromisoformat(event["starts_at"]) == datetime(2099, 6, 19, 17, 30, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("2099-03-29T02:30:00+01:00", "2099-03-29T01:30:00+00:00"),
+        ("2099-10-25T02:30:00+02:00", "2099-10-25T00:30:00+00:00"),
+        ("2099-10-25T02:30:00+01:00", "2099-10-25T01:30:00+00:00"),
+    ],
+    ids=["in the gap", "in the fold, first", "in the fold, second"],
+)
+def test_the_offset_decides_where_the_events_zone_skips_or_repeats_an_hour(
+    client: FlaskClient, given: str, kept: str
+) -> None:
+    event = make_event(client, starts_at=given, ends_at="2099-12-01T00:00:00Z", timezone="Europe/Berlin")
+
+    assert event["starts_at"] == kept
+
+
 @pytest.mark.parametrize("method", ["user", "anonymous"])
 def test_only_organizers_create_events(client: FlaskClient, method: str) -> None:
     headers = make_user(client).headers if method == "user" else {}

@@ -62,6 +62,16 @@ def test_the_hour_that_comes_twice_is_told_apart(starts_at: str, expected: str) 
     assert expected in _mail(starts_at=starts_at).text
 
 
+@pytest.mark.parametrize(
+    ("starts_at", "expected"),
+    [("2026-03-29T00:59:00+00:00", "01:59 (Europe/Berlin, UTC+01:00)"),
+     ("2026-03-29T01:00:00+00:00", "03:00 (Europe/Berlin, UTC+02:00)")],
+    ids=["before", "after"],
+)  # fmt: skip
+def test_the_hour_that_never_comes_is_passed_over(starts_at: str, expected: str) -> None:
+    assert expected in _mail(starts_at=starts_at).text
+
+
 def test_a_title_cannot_put_markup_into_the_html_part() -> None:
     mail = _mail(event_title="<script>alert('x')</script> & more")
 

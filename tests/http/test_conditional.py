@@ -1,0 +1,105 @@
+"""ETags: a read that need not be repeated, and a change that does not overwrite somebody else's."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.factories import API, Account, book, make_event, make_organizer, make_user
+
+# What makes a resource: its address, and who may read and change it.
+Resource = tuple[str, Account]
+
+
+def _event(client: FlaskClient) -> Resource:
+    organizer = make_organizer(client)
+    return f"{API}/events/{make_event(client, organizer)['id']}", organizer
+
+
+def _booking(client: FlaskClient) -> Resource:
+    user = make_user(client)
+    return f"{API}/bookings/{book(client, user, make_event(client)).json['id']}", user
+
+
+def _account(client: FlaskClient) -> Resource:
+    return f"{API}/users/{make_user(client).id}", make_organizer(client)
+
+
+def _profile(client: FlaskClient) -> Resource:
+    return f"{API}/users/me", make_user(client)
+
+
+every_resource = pytest.mark.parametrize(
+    ("make", "change"),
+    [
+        (_event, {"title": "New"}),
+        (_booking, {"guest_name": "New"}),
+        (_account, {"name": "New"}),
+        (_profile, {"name": "New"}),
+    ],
+    ids=["event", "booking", "account", "profile"],
+)
+
+
+@every_resource
+def test_what_the_client_has_already_is_not_sent_again(
+    client: FlaskClient, make: Callable[[FlaskClient], Resource], change: dict[str, str]
+) -> None:
+    url, account = make(client)
+    etag = client.get(url, headers=account.headers).headers["ETag"]
+
+    same = client.get(url, headers={**account.headers, "If-None-Match": etag})
+    client.patch(url, headers=account.headers, json=change)
+    changed = client.get(url, headers={**account.headers, "If-None-Match": etag})
+
+    assert (same.status_code, same.data, same.headers["ETag"]) == (304, b"", etag)
+    assert (changed.status_code, changed.headers["ETag"] != etag) == (200, True)
+
+
+@every_resource
+def test_a_change_of_what_somebody_else_has_changed_is_refused(
+    client: FlaskClient, make: Callable[[FlaskClient], Resource], change: dict[str, str]
+) -> None:
+    url, account = make(client)
+    etag = client.get(url, headers=account.headers).headers["ETag"]
+
+    def changed(if_match: str, changes: dict[str, str]) -> Any:
+        return client.patch(url, headers={**account.headers, "If-Match": if_match}, json=changes)
+
+    first = changed(etag, change)
+    late = changed(etag, dict.fromkeys(change, "Late"))
+
+    assert first.status_code == 200
+    assert (late.status_code, late.json["code"]) == (412, "stale-version")
+    assert client.get(url, headers=account.headers).json == first.json
+    assert changed(first.headers["ETag"], dict.fromkeys(change, "Third")).status_code == 200
+    assert changed("*", dict.fromkeys(change, "Fourth")).status_code == 200
+    assert changed('"x", W/"1"', change).status_code == 412
+
+
+@pytest.mark.parametrize("make", [_event, _booking, _account], ids=["event", "booking", "account"])
+def test_a_stale_delete_is_refused(client: FlaskClient, make: Callable[[FlaskClient], Resource]) -> None:
+    url, account = make(client)
+
+    assert client.delete(url, headers={**account.headers, "If-Match": '"99"'}).status_code == 412
+    assert client.delete(url, headers=account.headers).status_code in {200, 204}
+
+
+def test_a_booking_changes_the_tag_of_its_event_but_does_not_get_in_its_organizers_way(client: FlaskClient) -> None:
+    organizer = make_organizer(client)
+    event = make_event(client, organizer)
+    url = f"{API}/events/{event['id']}"
+    etag = client.get(url).headers["ETag"]
+    book(client, make_user(client), event)
+
+    assert client.get(url, headers={"If-None-Match": etag}).status_code == 200
+    changed = client.patch(url, headers={**organizer.headers, "If-Match": etag}, json={"title": "New"})
+    assert changed.status_code == 200
+
+
+def test_what_is_created_has_its_tag(client: FlaskClient) -> None:
+    user, event = make_user(client), make_event(client)
+    for extra in ({}, {"Idempotency-Key": "a-key"}):
+        response = client.post(f"{API}/bookings/", headers={**user.headers, **extra}, json={"event_id": event["id"]})
+        assert response.headers["ETag"] == '"1"'
