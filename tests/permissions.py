@@ -1,0 +1,115 @@
+"""The scene of the table of permissions: who calls, and a valid request for each operation."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+from bookings_api.models import OutboxMail
+from bookings_api.single_use import token_of
+from tests.factories import API, EVENT, PASSWORD, Account, book, make_event, make_organizer, make_user, new_email
+
+NEW_PASSWORD = "another horse battery"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A user's booking for an owner's event, and one who calls."""
+
+    client: FlaskClient
+    database: sa.Engine
+    user: Account
+    owner: Account
+    caller: Account | None
+    event: Mapping[str, Any]
+    booking: Mapping[str, Any]
+
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """What the parameters of a path stand for."""
+        return {"user_id": self.user.id, "event_id": self.event["id"], "booking_id": self.booking["id"]}
+
+
+# Makes whoever calls in a scene; the first two arguments are its user and its owner.
+Caller = Callable[[FlaskClient, Account, Account], Account | None]
+
+
+def _deactivated(client: FlaskClient, user: Account, owner: Account) -> Account:
+    """An organizer, so that nothing but the deactivation is in the way, with a login from before."""
+    account = make_organizer(client)
+    assert client.get(f"{API}/users/me", headers=account.headers).status_code == 200
+    assert client.delete(f"{API}/users/{account.id}", headers=owner.headers).status_code == 204
+    return account
+
+
+CALLERS: Mapping[str, Caller] = {
+    "anonymous": lambda client, user, owner: None,
+    "user": lambda client, user, owner: user,
+    "other-user": lambda client, user, owner: make_user(client),
+    "organizer": lambda client, user, owner: make_organizer(client),
+    "owner": lambda client, user, owner: owner,
+    "deactivated": _deactivated,
+}
+
+
+def make_scene(client: FlaskClient, database: sa.Engine, caller: str) -> Scene:
+    user, owner = make_user(client), make_organizer(client)
+    event = make_event(client, owner)
+    booking = book(client, user, event).json
+    return Scene(client, database, user, owner, CALLERS[caller](client, user, owner), event, booking)
+
+
+# What a request needs besides its address and the caller's access token; arguments of the test client.
+REQUESTS: Mapping[str, Callable[[Scene], Mapping[str, Any]]] = {
+    "signup": lambda scene: {"json": {"email": new_email(), "password": PASSWORD}},
+    "login": lambda scene: {"json": {"email": scene.user.email, "password": PASSWORD}},
+    "token": lambda scene: {"data": {"username": scene.user.email, "password": PASSWORD}},
+    "refresh": lambda scene: {"headers": _refresh_header(scene.caller)},
+    "requestPasswordReset": lambda scene: {"json": {"email": scene.user.email}},
+    "confirmPasswordReset": lambda scene: {"json": {"token": _reset_token(scene), "password": NEW_PASSWORD}},
+    "acceptInvitation": lambda scene: {"json": {"token": _invitation_token(scene), "password": NEW_PASSWORD}},
+    "changeProfile": lambda scene: {"json": {"name": "Grace Hopper"}},
+    "changePassword": lambda scene: {"json": {"current_password": PASSWORD, "new_password": NEW_PASSWORD}},
+    "inviteUser": lambda scene: {"json": {"email": new_email()}},
+    "changeUser": lambda scene: {"json": {"name": "Grace Hopper", "role": "organizer"}},
+    "createEvent": lambda scene: {"json": dict(EVENT)},
+    "changeEvent": lambda scene: {"json": {"location": "Philharmonie", "capacity": 20}},
+    "createBooking": lambda scene: {"json": {"event_id": scene.event["id"]}},
+    "changeBooking": lambda scene: {"json": {"ticket_count": 2}},
+}
+
+
+def send(scene: Scene, operation_id: str, method: str, path: str) -> Any:
+    """The answer to a valid request of the scene's caller."""
+    headers = {"headers": scene.caller.headers} if scene.caller else {}
+    request = REQUESTS[operation_id](scene) if operation_id in REQUESTS else {}
+    return scene.client.open(path.format_map(scene.ids), method=method, **{**headers, **request})
+
+
+def _refresh_header(account: Account | None) -> Mapping[str, str]:
+    return {"Authorization": f"Bearer {account.refresh_token}"} if account else {}
+
+
+def _reset_token(scene: Scene) -> str:
+    asked = scene.client.post(f"{API}/auth/password-reset", json={"email": scene.user.email})
+    assert asked.status_code == 202
+    return _token_for(scene, scene.user.email)
+
+
+def _invitation_token(scene: Scene) -> str:
+    address = new_email()
+    invited = scene.client.post(f"{API}/users/", headers=scene.owner.headers, json={"email": address})
+    assert invited.status_code == 201
+    return _token_for(scene, address)
+
+
+def _token_for(scene: Scene, address: str) -> str:
+    """The token that the latest mail to `address` will have; that it arrives is tested elsewhere."""
+    facts = sa.select(OutboxMail.facts).where(OutboxMail.recipient == address).order_by(OutboxMail.id.desc()).limit(1)
+    with scene.database.connect() as connection:
+        token_id = connection.scalars(facts).one()["token_id"]
+    with scene.client.application.app_context():
+        return token_of(UUID(token_id))

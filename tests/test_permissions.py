@@ -1,0 +1,111 @@
+"""Who may do what: every operation of the OpenAPI document, called by everybody."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.permissions import CALLERS, REQUESTS, make_scene, send
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+# The booking is the user's, the event the owner's; the deactivated account was an organizer's.
+TABLE = """
+                        anonymous   user   other-user   organizer   owner   deactivated
+
+signup                  201         201    201          201         201     201
+login                   200         200    200          200         200     200
+token                   200         200    200          200         200     200
+refresh                 401         200    200          200         200     401
+logout                  401         204    204          204         204     401
+requestPasswordReset    202         202    202          202         202     202
+confirmPasswordReset    204         204    204          204         204     204
+acceptInvitation        200         200    200          200         200     200
+
+getProfile              401         200    200          200         200     401
+changeProfile           401         200    200          200         200     401
+changePassword          401         204    204          204         204     401
+listUsers               401         403    403          200         200     401
+inviteUser              401         403    403          201         201     401
+getUser                 401         403    403          200         200     401
+changeUser              401         403    403          200         200     401
+deactivateUser          401         403    403          204         204     401
+
+listUpcomingEvents      200         200    200          200         200     200
+listAllEvents           200         200    200          200         200     401
+createEvent             401         403    403          201         201     401
+getEvent                200         200    200          200         200     401
+changeEvent             401         403    403          403         200     401
+publishEvent            401         403    403          403         200     401
+cancelEvent             401         403    403          403         200     401
+deleteEvent             401         403    403          403         204     401
+listAttendees           401         403    403          403         200     401
+
+createBooking           401         201    201          201         201     401
+listBookings            401         200    200          200         200     401
+getBooking              401         200    404          404         200     401
+changeBooking           401         200    404          404         403     401
+cancelBooking           401         200    404          404         403     401
+"""
+
+CODES = {401: "unauthenticated", 403: "not-allowed", 404: "booking-not-found"}
+
+
+def _expected(table: str) -> Mapping[str, Mapping[str, int]]:
+    """Operation, caller, status."""
+    callers, *rows = (line.split() for line in table.splitlines() if line)
+    assert callers == list(CALLERS)
+    return {name: dict(zip(callers, map(int, statuses), strict=True)) for name, *statuses in rows}
+
+
+EXPECTED = _expected(TABLE)
+
+
+@pytest.fixture(scope="module")
+def operations(application: Flask) -> Mapping[str, tuple[str, str, Mapping[str, Any]]]:
+    """Method, path and documentation of each operation, by its id."""
+    document = application.test_client().get("/api/v1/openapi.json").json
+    return {
+        operation["operationId"]: (method, path, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    }
+
+
+def test_every_operation_has_a_row_and_every_row_an_operation(operations: Mapping[str, Any]) -> None:
+    assert EXPECTED.keys() == operations.keys()
+    assert REQUESTS.keys() <= operations.keys()
+
+
+def test_the_table_and_the_document_agree_on_who_needs_a_login(operations: Mapping[str, Any]) -> None:
+    for name, (_, _, operation) in operations.items():
+        refused = {caller for caller, status in EXPECTED[name].items() if status == 401}
+        assert refused == _turned_away(operation["security"]), name
+
+
+def _turned_away(security: list[Mapping[str, Any]]) -> set[str]:
+    """Whom the documented security keeps out, if it is optional (`{}`), or not there at all."""
+    if not security:
+        return set()
+    return {"deactivated"} if {} in security else {"anonymous", "deactivated"}
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("name", EXPECTED)
+def test_each_may_do_what_the_table_says(
+    client: FlaskClient, database: sa.Engine, operations: Mapping[str, Any], name: str, caller: str
+) -> None:
+    method, path, operation = operations[name]
+    scene = make_scene(client, database, caller)
+
+    answer = send(scene, name, method, path)
+
+    status = EXPECTED[name][caller]
+    assert answer.status_code == status, answer.text
+    assert str(status) in operation["responses"]
+    if status >= 400:
+        assert answer.json["code"] == CODES[status]
