@@ -1,0 +1,184 @@
+"""Things that get in each other's way, done to one event at the same moment, at the real server.
+
+Which of them comes first is not ours to say; whichever does, no seat is sold twice and none is lost.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+from bookings_api.models import Booking, MailKind, OutboxMail
+from tests.concurrency.harness import Call, Seats, collide, count_of, outcome_of, race, seats_of
+from tests.factories import Account, book, make_event, make_organizer, make_user
+
+ROUNDS = 8
+
+
+@dataclass(frozen=True)
+class People:
+    """An organizer, somebody who holds tickets already, and others who want one."""
+
+    organizer: Account
+    holder: Account
+    buyers: list[Account]
+
+    def buy(self, event: Mapping[str, Any]) -> list[Call]:
+        """Every buyer wants one ticket."""
+        return [Call("book", buyer, "POST", "/bookings/", {"event_id": event["id"]}) for buyer in self.buyers]
+
+
+@pytest.fixture
+def people(client: FlaskClient) -> People:
+    return People(make_organizer(client), make_user(client), [make_user(client) for _ in range(5)])
+
+
+def _assert_all_seats_can_be_had(client: FlaskClient, database: sa.Engine, people: People, event: Any) -> None:
+    """The seats that are left can be booked, and not one more."""
+    seats = seats_of(database, event)
+    assert seats.counted == seats.held <= seats.capacity
+    for _ in range(seats.capacity - seats.held):
+        assert outcome_of(book(client, people.holder, event)) == "201"
+    assert outcome_of(book(client, people.holder, event)) == "409 sold-out"
+    assert seats_of(database, event) == Seats(seats.capacity, seats.capacity, seats.capacity)
+
+
+def test_cancelling_twice_gives_tickets_back_once_to_those_who_book_meanwhile(
+    client: FlaskClient, database: sa.Engine, http: httpx.Client, people: People
+) -> None:
+    for _ in range(ROUNDS):
+        event = make_event(client, people.organizer, capacity=4)
+        booking = book(client, people.holder, event, ticket_count=3).json
+        cancel = Call("cancel", people.holder, "DELETE", f"/bookings/{booking['id']}")
+
+        outcomes = collide(http, cancel, *people.buy(event), cancel)
+
+        assert outcomes["cancel 200"] == 2
+        assert outcomes["book 201"] + outcomes["book 409 sold-out"] == 5
+        assert seats_of(database, event).held == outcomes["book 201"]
+        _assert_all_seats_can_be_had(client, database, people, event)
+
+
+def test_raising_a_count_and_booking_share_out_the_last_seats(
+    client: FlaskClient, database: sa.Engine, http: httpx.Client, people: People
+) -> None:
+    for _ in range(ROUNDS):
+        event = make_event(client, people.organizer, capacity=4)
+        booking = book(client, people.holder, event).json
+        more = Call("raise", people.holder, "PATCH", f"/bookings/{booking['id']}", {"ticket_count": 4})
+
+        outcomes = collide(http, more, *people.buy(event))
+
+        # all three seats to the one, or one each to three of the others
+        assert outcomes in (
+            {"raise 200": 1, "book 409 sold-out": 5},
+            {"raise 409 sold-out": 1, "book 201": 3, "book 409 sold-out": 2},
+        )
+        assert seats_of(database, event) == Seats(4, 4, 4)
+
+
+def test_a_cut_of_capacity_comes_before_the_bookings_it_refuses_or_is_refused(
+    client: FlaskClient, database: sa.Engine, http: httpx.Client, people: People
+) -> None:
+    for _ in range(ROUNDS):
+        event = make_event(client, people.organizer, capacity=5)
+        cut = Call("cut", people.organizer, "PATCH", f"/events/{event['id']}", {"capacity": 2})
+
+        outcomes = collide(http, cut, *people.buy(event))
+
+        assert outcomes in (
+            {"cut 200": 1, "book 201": 2, "book 409 sold-out": 3},
+            {"cut 409 capacity-below-booked": 1, "book 201": 5},
+        )
+        left = 2 if outcomes["cut 200"] else 5
+        assert seats_of(database, event) == Seats(left, left, left)
+
+
+def test_cancelling_an_event_leaves_no_booking_and_tells_everybody_who_got_one(
+    client: FlaskClient, database: sa.Engine, http: httpx.Client, people: People
+) -> None:
+    sold = 0
+    for _ in range(ROUNDS):
+        event = make_event(client, people.organizer, capacity=10)
+        book(client, people.holder, event, ticket_count=2)
+        cancel = Call("cancel", people.organizer, "POST", f"/events/{event['id']}/cancel")
+
+        outcomes = collide(http, cancel, *people.buy(event))
+
+        assert outcomes["cancel 200"] == 1
+        assert outcomes["book 201"] + outcomes["book 409 event-not-open"] == 5
+        assert seats_of(database, event) == Seats(10, 0, 0)
+        sold += 1 + outcomes["book 201"]
+
+    assert count_of(database, Booking) == sold
+    _wait_for_mails(database, MailKind.EVENT_CANCELLED, sold)
+
+
+def test_deleting_an_event_ends_every_change_of_its_bookings(
+    client: FlaskClient, database: sa.Engine, http: httpx.Client, people: People
+) -> None:
+    for _ in range(ROUNDS):
+        event = make_event(client, people.organizer, capacity=10)
+        booking = book(client, people.holder, event, ticket_count=5).json
+        path = f"/bookings/{booking['id']}"
+        delete = Call("delete", people.organizer, "DELETE", f"/events/{event['id']}")
+        changes = [Call("change", people.holder, "PATCH", path, {"ticket_count": count}) for count in (1, 9, 3, 7)]
+
+        outcomes = collide(http, *changes[:2], delete, *changes[2:])
+
+        assert outcomes["delete 204"] == 1
+        assert outcomes["change 200"] + outcomes["change 409 booking-cancelled"] == 4
+        assert seats_of(database, event) == Seats(10, 0, 0)
+        found = client.get(f"/api/v1{path}", headers=people.holder.headers).json
+        # what was changed before is kept, and versions count the changes and the cancellation
+        assert (found["status"], found["version"]) == ("cancelled", 2 + outcomes["change 200"])
+
+    _wait_for_mails(database, MailKind.EVENT_CANCELLED, ROUNDS)
+
+
+def test_of_20_requests_with_one_idempotency_key_one_books_and_all_others_get_its_answer_or_wait(
+    client: FlaskClient, database: sa.Engine, http: httpx.Client, people: People
+) -> None:
+    event = make_event(client, people.organizer, capacity=100)
+
+    for number in range(ROUNDS):
+        headers = {**people.holder.headers, "Idempotency-Key": f"round-{number}"}
+
+        def send(headers: Mapping[str, str] = headers) -> httpx.Response:
+            return http.post("/bookings/", headers=dict(headers), json={"event_id": event["id"], "ticket_count": 2})
+
+        def attempt(_: int) -> str:
+            answer = send()
+            outcome = outcome_of(answer)
+            return json.dumps(answer.json(), sort_keys=True) if outcome == "201" else outcome
+
+        outcomes = race(attempt, clients=20)
+
+        (booked,) = outcomes.keys() - {"409 request-in-flight"}
+        again = send()
+        assert (outcome_of(again), again.headers["Idempotency-Replayed"]) == ("201", "true")
+        assert again.json() == json.loads(booked)
+        with database.connect() as connection:
+            stored = connection.scalars(sa.select(Booking.id).where(Booking.event_id == UUID(event["id"]))).all()
+        assert UUID(again.json()["id"]) in stored
+        assert len(stored) == number + 1
+        assert seats_of(database, event) == Seats(100, 2 * (number + 1), 2 * (number + 1))
+
+
+def _wait_for_mails(database: sa.Engine, kind: MailKind, count: int) -> None:
+    """Until the worker has written the event's mails, each of them once."""
+    written = sa.select(sa.func.count()).select_from(OutboxMail).where(OutboxMail.kind == kind)
+    deadline = time.monotonic() + 15
+    found = -1
+    while found != count and time.monotonic() < deadline:
+        time.sleep(0.1)
+        with database.connect() as connection:
+            found = connection.scalars(written).one()
+    assert found == count

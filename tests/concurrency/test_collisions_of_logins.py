@@ -1,0 +1,68 @@
+"""What accounts do to each other, and a refresh token to itself, at the same moment."""
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+from bookings_api.models import Role, Session, User
+from tests.concurrency.harness import Call, collide, outcome_of, race
+from tests.factories import make_organizer, make_user
+
+ROUNDS = 8
+
+
+def test_a_refresh_token_used_twice_at_once_gives_one_pair_which_is_worth_nothing(
+    client: FlaskClient, database: sa.Engine, http: httpx.Client
+) -> None:
+    for _ in range(ROUNDS):
+        user = make_user(client)
+        pairs: list[dict[str, str]] = []
+
+        def refresh(token: str) -> httpx.Response:
+            return http.post("/auth/refresh", headers={"Authorization": f"Bearer {token}"})
+
+        def attempt(_: int, token: str = user.refresh_token, pairs: list[dict[str, str]] = pairs) -> str:
+            answer = refresh(token)
+            if answer.status_code == 200:
+                pairs.append(answer.json())
+            return outcome_of(answer)
+
+        assert race(attempt, clients=2) == {"200": 1, "401 unauthenticated": 1}
+        (pair,) = pairs
+        assert outcome_of(refresh(pair["refresh_token"])) == "401 unauthenticated"
+        for token in (user.token, pair["access_token"]):
+            profile = http.get("/users/me", headers={"Authorization": f"Bearer {token}"})
+            assert outcome_of(profile) == "401 unauthenticated"
+
+    with database.connect() as connection:
+        assert connection.scalars(sa.select(Session.id).where(Session.revoked_at.is_(None))).all() == []
+
+
+@pytest.mark.parametrize("targets", [(1, 0), (0, 1)], ids=["each other", "themselves"])
+def test_of_two_organizers_who_demote_at_once_one_remains(
+    client: FlaskClient, database: sa.Engine, http: httpx.Client, targets: tuple[int, int]
+) -> None:
+    for _ in range(ROUNDS):
+        _have_no_organizer(database)
+        pair = (make_organizer(client), make_organizer(client))
+        calls = [
+            Call("demote", actor, "PATCH", f"/users/{pair[target].id}", {"role": "user"})
+            for actor, target in zip(pair, targets, strict=True)
+        ]
+
+        outcomes = collide(http, *calls)
+
+        # who is demoted before the other request is looked at, is not logged in any more
+        refusals = {"demote 409 last-organizer", "demote 401 unauthenticated"}
+        assert outcomes["demote 200"] == 1
+        assert sum(outcomes.get(refusal, 0) for refusal in refusals) == 1
+        with database.connect() as connection:
+            left = connection.scalars(sa.select(User.id).where(User.role == Role.ORGANIZER, User.is_active)).all()
+        assert len(left) == 1
+
+
+def _have_no_organizer(database: sa.Engine) -> None:
+    """Deactivate those of earlier rounds."""
+    with database.begin() as connection:
+        connection.execute(sa.update(User).where(User.role == Role.ORGANIZER).values(is_active=False))
