@@ -1,0 +1,230 @@
+"""Whatever users and organizers do with tickets in whatever order, against a model of what must come of it."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from bookings_api.models import Booking, Event, OutboxMail
+from tests.concurrency.harness import outcome_of
+from tests.factories import API, Account, book, make_event, make_organizer, make_user
+
+LIMIT = 4
+
+# What fits into a few seconds; the same steps in every run, so that a failure can be had again.
+SETTINGS = settings(
+    max_examples=50,
+    stateful_step_count=25,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    # a failure is made as short as can be, but not explained line by line, which takes a minute
+    phases=[Phase.generate, Phase.shrink],
+)
+
+
+@dataclass(eq=False)
+class Order:
+    """A booking as it must be."""
+
+    id: UUID
+    show: "Show"
+    user: Account
+    tickets: int
+    status: str = "confirmed"
+    # about the booking itself; what its event has to tell is written by a worker
+    mails: Counter[str] = field(default_factory=lambda: Counter(booking_confirmed=1))
+
+
+@dataclass(eq=False)
+class Show:
+    """An event as it must be."""
+
+    id: UUID
+    capacity: int
+    status: str = "published"
+    is_deleted: bool = False
+    orders: list[Order] = field(default_factory=list)
+
+    @property
+    def booked(self) -> int:
+        return sum(order.tickets for order in self.orders if order.status == "confirmed")
+
+    @property
+    def free(self) -> int:
+        return self.capacity - self.booked
+
+    def call_off(self) -> None:
+        self.status = "cancelled"
+        for order in self.orders:
+            order.status = "cancelled"
+
+
+def outcome_of_booking(show: Show, tickets: int) -> str:
+    if show.is_deleted:
+        return "404 event-not-found"
+    if show.status == "cancelled":
+        return "409 event-not-open"
+    if tickets > LIMIT:
+        return "422 too-many-tickets"
+    return "201" if tickets <= show.free else "409 sold-out"
+
+
+def outcome_of_change(order: Order, tickets: int) -> str:
+    if order.status == "cancelled":
+        return "409 booking-cancelled"
+    if tickets > LIMIT:
+        return "422 too-many-tickets"
+    return "200" if tickets - order.tickets <= order.show.free else "409 sold-out"
+
+
+def outcome_of_resizing(show: Show, capacity: int) -> str:
+    if show.is_deleted:
+        return "404 event-not-found"
+    if show.status == "cancelled":
+        return "409 event-cancelled"
+    return "200" if capacity >= show.booked else "409 capacity-below-booked"
+
+
+class BoxOffice(RuleBasedStateMachine):
+    """Several users at several events; each answer is the one that the model has."""
+
+    shows: Bundle[Show] = Bundle("shows")
+    orders: Bundle[Order] = Bundle("orders")
+    users = st.integers(min_value=0, max_value=2)
+    # one more than may be booked at once, so that this is tried, too
+    tickets = st.integers(min_value=1, max_value=LIMIT + 1)
+    capacities = st.integers(min_value=1, max_value=8)
+
+    def __init__(
+        self, *, client: FlaskClient, connection: sa.Connection, organizer: Account, accounts: list[Account]
+    ) -> None:
+        super().__init__()
+        self.client, self.connection = client, connection
+        self.organizer, self.accounts = organizer, accounts
+        self.known: list[Show] = []
+
+    @initialize(target=shows, capacity=capacities)
+    def open_first_show(self, capacity: int) -> Show:
+        return self._open(capacity)
+
+    @rule(target=shows, capacity=capacities)
+    def open_another_show(self, capacity: int) -> Show:
+        return self._open(capacity)
+
+    def _open(self, capacity: int) -> Show:
+        event = make_event(self.client, self.organizer, capacity=capacity, max_tickets_per_booking=LIMIT)
+        show = Show(UUID(event["id"]), capacity)
+        self.known.append(show)
+        return show
+
+    @rule(target=orders, show=shows, user=users, tickets=tickets)
+    def book(self, show: Show, user: int, tickets: int) -> Order | MultipleResults[Order]:
+        expected, account = outcome_of_booking(show, tickets), self.accounts[user]
+        answer = book(self.client, account, {"id": str(show.id)}, ticket_count=tickets)
+        assert outcome_of(answer) == expected
+        if expected != "201":
+            return multiple()
+        order = Order(UUID(answer.json["id"]), show, account, tickets)
+        show.orders.append(order)
+        return order
+
+    @rule(order=orders, tickets=tickets)
+    def change(self, order: Order, tickets: int) -> None:
+        expected = outcome_of_change(order, tickets)
+        answer = self.client.patch(
+            f"{API}/bookings/{order.id}", headers=order.user.headers, json={"ticket_count": tickets}
+        )
+        assert outcome_of(answer) == expected
+        if expected == "200" and tickets != order.tickets:
+            order.tickets = tickets
+            order.mails["booking_changed"] += 1
+
+    @rule(order=orders)
+    def cancel(self, order: Order) -> None:
+        answer = self.client.delete(f"{API}/bookings/{order.id}", headers=order.user.headers)
+        assert outcome_of(answer) == "200"
+        if order.status == "confirmed":
+            order.status = "cancelled"
+            order.mails["booking_cancelled"] += 1
+
+    @rule(show=shows, capacity=capacities)
+    def resize(self, show: Show, capacity: int) -> None:
+        expected = outcome_of_resizing(show, capacity)
+        answer = self.client.patch(
+            f"{API}/events/{show.id}", headers=self.organizer.headers, json={"capacity": capacity}
+        )
+        assert outcome_of(answer) == expected
+        if expected == "200":
+            show.capacity = capacity
+
+    @rule(show=shows)
+    def call_off(self, show: Show) -> None:
+        answer = self.client.post(f"{API}/events/{show.id}/cancel", headers=self.organizer.headers)
+        assert outcome_of(answer) == ("404 event-not-found" if show.is_deleted else "200")
+        show.call_off()
+
+    @rule(show=shows)
+    def delete(self, show: Show) -> None:
+        answer = self.client.delete(f"{API}/events/{show.id}", headers=self.organizer.headers)
+        assert outcome_of(answer) == ("404 event-not-found" if show.is_deleted else "204")
+        show.call_off()
+        show.is_deleted = True
+
+    @invariant()
+    def events_count_what_their_bookings_hold_and_no_more_than_they_have(self) -> None:
+        held = sa.func.coalesce(sa.func.sum(Booking.ticket_count).filter(Booking.status == "confirmed"), 0)
+        query = (
+            sa.select(Event.id, Event.status, Event.capacity, Event.tickets_booked, held)
+            .outerjoin(Booking, Booking.event_id == Event.id)
+            .where(Event.id.in_([show.id for show in self.known]))
+            .group_by(Event.id)
+        )
+        found = {row[0]: tuple(row[1:]) for row in self.connection.execute(query).all()}
+        assert found == {show.id: (show.status, show.capacity, show.booked, show.booked) for show in self.known}
+        assert all(show.booked <= show.capacity for show in self.known)
+
+    @invariant()
+    def bookings_are_what_was_booked_and_each_is_confirmed_by_mail_once(self) -> None:
+        orders = [order for show in self.known for order in show.orders]
+        query = (
+            sa.select(Booking.id, Booking.status, Booking.ticket_count, sa.func.array_agg(OutboxMail.kind))
+            .outerjoin(OutboxMail, (OutboxMail.booking_id == Booking.id) & OutboxMail.notice_id.is_(None))
+            .where(Booking.event_id.in_([show.id for show in self.known]))
+            .group_by(Booking.id)
+        )
+        found = {row[0]: (row[1], row[2], Counter(row[3])) for row in self.connection.execute(query)}
+        assert found == {order.id: (order.status, order.tickets, order.mails) for order in orders}
+
+
+def test_whatever_is_done_in_whatever_order_no_event_is_oversold_and_no_confirmation_lost(
+    client: FlaskClient, database: sa.Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    # thousands of requests, whose lines would bury the few steps that Hypothesis comes to in the end
+    caplog.set_level("ERROR", logger="bookings_api.access")
+    organizer, accounts = make_organizer(client), [make_user(client) for _ in range(3)]
+    # each step looks at what is committed by then
+    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+
+        class BoxOfficeOfThisTest(BoxOffice):
+            """Hypothesis makes one for each example, without arguments."""
+
+            def __init__(self) -> None:
+                super().__init__(client=client, connection=connection, organizer=organizer, accounts=accounts)
+
+        run_state_machine_as_test(BoxOfficeOfThisTest, settings=SETTINGS)
