@@ -20,8 +20,6 @@ from sqlalchemy.exc import ArgumentError
 ENV_FILE = Path(os.environ.get("ENV_FILE") or Path(__file__).with_name(".env"))
 SIGNUP_POLICIES = ("open", "invite_only")
 MIN_SECRET_BYTES = 32
-# Where mails lead when there is no page of one's own for that.
-DOCS_URL = "http://localhost:8000/docs#/auth/"
 POSTGRES_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg2")
 
 
@@ -50,6 +48,7 @@ class Config:
     MAIL_TIMEOUT: int
     SUPPRESS_SEND: bool
     ORGANIZER_SIGNUP: str
+    PUBLIC_URL: str
     INVITATION_URL: str
     PASSWORD_RESET_URL: str
     ACCESS_TOKEN_MINUTES: int
@@ -82,13 +81,10 @@ class Config:
             "MAIL_USE_SSL": env.bool("MAIL_USE_SSL", False),
             "MAIL_TIMEOUT": env.int("MAIL_TIMEOUT", 10, validate=ma.validate.Range(1, 120)),
             "SUPPRESS_SEND": env.bool("SUPPRESS_SEND", False),
-            "ORGANIZER_SIGNUP": env.str(
-                "ORGANIZER_SIGNUP", "open", validate=ma.validate.OneOf(["open", "invite_only"])
-            ),
-            "INVITATION_URL": env.str("INVITATION_URL", f"{DOCS_URL}acceptInvitation", validate=_is_web_url),
-            "PASSWORD_RESET_URL": env.str(
-                "PASSWORD_RESET_URL", f"{DOCS_URL}confirmPasswordReset", validate=_is_web_url
-            ),
+            "ORGANIZER_SIGNUP": env.str("ORGANIZER_SIGNUP", "open", validate=ma.validate.OneOf(SIGNUP_POLICIES)),
+            "PUBLIC_URL": env.str("PUBLIC_URL", validate=_is_web_url),
+            "INVITATION_URL": env.str("INVITATION_URL", None, validate=_is_web_url),
+            "PASSWORD_RESET_URL": env.str("PASSWORD_RESET_URL", None, validate=_is_web_url),
             "REFRESH_TOKEN_DAYS": env.int("REFRESH_TOKEN_DAYS", 14, validate=ma.validate.Range(1, 365)),
             "ACCESS_TOKEN_MINUTES": env.int("ACCESS_TOKEN_MINUTES", 15, validate=ma.validate.Range(1, 1440)),
             "ARGON2_MEMORY_KIB": env.int("ARGON2_MEMORY_KIB", 19456, validate=ma.validate.Range(8, 4_194_304)),
@@ -107,6 +103,10 @@ class Config:
             problems["MAIL_USE_SSL"] = ["MAIL_USE_TLS and MAIL_USE_SSL exclude each other."]
         if problems:
             raise ConfigError(problems)
+        # where those mails lead when there is no page of one's own for that: Swagger UI
+        docs = f"{values['PUBLIC_URL'].rstrip('/')}/docs#/auth"
+        values["INVITATION_URL"] = values["INVITATION_URL"] or f"{docs}/acceptInvitation"
+        values["PASSWORD_RESET_URL"] = values["PASSWORD_RESET_URL"] or f"{docs}/confirmPasswordReset"
         values["DATABASE_URL"] = _with_psycopg2(values["DATABASE_URL"])
         return cls(**values)
 

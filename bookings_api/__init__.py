@@ -4,6 +4,7 @@
     transactions     transaction(): one use case, one commit, hooks after it
     errors           what can go wrong in the trade, free of HTTP
     observability    structured logs, request ids
+    locks            row locks on accounts, in one order for everybody
     single_use       tokens that are mailed and work once
     housekeeping     removes what has outlived its use
     celery_app       Celery, bound to the application

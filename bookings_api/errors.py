@@ -16,6 +16,7 @@
     ├── StaleVersion             changed by somebody else since the client read it
     ├── EventNotOpen             draft, cancelled, started, or outside its booking window
     ├── EventOver                started: its times stand, and it cannot be cancelled
+    ├── EventNotPublished        a draft, which nobody can be told to be cancelled
     ├── EventCancelled
     ├── BookingCancelled
     ├── SoldOut                  fewer tickets left than asked for
@@ -114,6 +115,11 @@ class StaleVersion(BookingError):
 
 class EventOver(BookingError):
     """The event has started; the sentence says what that rules out."""
+
+
+class EventNotPublished(BookingError):
+    def __init__(self) -> None:
+        super().__init__("The event is a draft; delete it instead.")
 
 
 class EventCancelled(BookingError):

@@ -16,6 +16,7 @@ from flask import current_app
 from uuid_utils.compat import uuid7
 
 from bookings_api.extensions import db
+from bookings_api.locks import lock_account
 from bookings_api.models import SingleUseToken, TokenPurpose, User, utcnow
 from bookings_api.transactions import require_transaction
 
@@ -23,12 +24,9 @@ LIFETIMES = {TokenPurpose.INVITATION: timedelta(days=7), TokenPurpose.PASSWORD_R
 
 
 def issue_token(user: User, purpose: TokenPurpose) -> UUID:
-    """A new token of `user`, in place of an earlier one; returns the id by which `token_of` gives it."""
-    require_transaction()
+    """A new token of the locked `user`, in place of an earlier one; returns the id by which `token_of` gives it."""
+    withdraw_tokens(user, purpose)
     token_id = uuid7()
-    db.session.execute(
-        sa.delete(SingleUseToken).where(SingleUseToken.user_id == user.id, SingleUseToken.purpose == purpose)
-    )
     db.session.add(
         SingleUseToken(
             id=token_id,
@@ -41,26 +39,28 @@ def issue_token(user: User, purpose: TokenPurpose) -> UUID:
     return token_id
 
 
-def spend_token(token: str, purpose: TokenPurpose) -> User | None:
-    """The active account that the token was issued to, and the token gone; None if it is no token, spent or expired.
+def withdraw_tokens(user: User, purpose: TokenPurpose) -> None:
+    """Make what was mailed to the locked `user` for that purpose worth nothing."""
+    require_transaction()
+    db.session.execute(
+        sa.delete(SingleUseToken).where(SingleUseToken.user_id == user.id, SingleUseToken.purpose == purpose)
+    )
 
-    Deleting is what spends it, so of two requests with the same token one at most succeeds.
+
+def owner_of_token(token: str, purpose: TokenPurpose) -> User | None:
+    """The account that a token was issued to, locked; None if it is no token, was withdrawn, or has expired.
+
+    The caller withdraws it, which spends it: who waits for the lock meanwhile finds it gone.
     """
     require_transaction()
-    statement = (
-        sa.delete(SingleUseToken)
-        .where(
-            SingleUseToken.token_hash == _hash(token),
-            SingleUseToken.purpose == purpose,
-            SingleUseToken.expires_at > utcnow(),
-        )
-        .returning(SingleUseToken.user_id)
+    good = sa.select(SingleUseToken.user_id).where(
+        SingleUseToken.token_hash == _hash(token),
+        SingleUseToken.purpose == purpose,
+        SingleUseToken.expires_at > utcnow(),
     )
-    user_id = db.session.scalars(statement).one_or_none()
-    if user_id is None:
-        return None
-    active = sa.select(User).where(User.id == user_id, User.is_active).with_for_update()
-    return db.session.scalars(active, execution_options={"populate_existing": True}).one_or_none()
+    user_id = db.session.scalars(good).one_or_none()
+    user = lock_account(user_id) if user_id else None
+    return user if db.session.scalars(good).one_or_none() else None
 
 
 def token_of(token_id: UUID) -> str:

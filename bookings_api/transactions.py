@@ -63,6 +63,11 @@ def transaction() -> Iterator[Transaction]:
     tx.run_hooks()
 
 
+def end_reading() -> None:
+    """Give the connection back before slow work that needs none, such as hashing a password."""
+    db.session.rollback()
+
+
 def require_transaction() -> None:
     """Refuse to go on outside `transaction()`: a row lock would be gone as soon as it was taken.
 

@@ -36,6 +36,7 @@ FIXED_SETTINGS = {
     "ARGON2_MEMORY_KIB": "8",
     "ARGON2_TIME_COST": "1",
     "MAIL_TIMEOUT": "2",
+    "PUBLIC_URL": "https://tickets.example.com",
     "WEB_CONCURRENCY": "2",
     "ENV_FILE": os.devnull,
 }

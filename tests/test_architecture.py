@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "routes": {"routes", "schemas", "services", "queries", "tokens", "idempotency", "http", "errors", "models"},
     "schemas": {"schemas", "http", "models", "passwords"},
     "services": {
-        "services", "queries", "permissions", "passwords", "sessions", "times", "idempotency", "single_use",
+        "services", "queries", "permissions", "passwords", "sessions", "times", "idempotency", "single_use", "locks",
         "models", "errors", "transactions", "mail", "extensions",
     },
     "times": {"models"},
@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "http": {"http", "errors", "models", "extensions"},
     "models": {"models", "extensions"},
     "mail": {"mail", "models", "single_use", "transactions", "observability", "extensions"},
-    "single_use": {"models", "transactions", "extensions"},
+    "single_use": {"locks", "models", "transactions", "extensions"},
+    "locks": {"models", "transactions", "extensions"},
     "housekeeping": {"models", "transactions", "extensions"},
     "transactions": {"extensions"},
     "errors": set(),

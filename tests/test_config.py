@@ -17,6 +17,7 @@ GOOD = {
     "REDIS_URL": "redis://localhost:6379/0",
     "MAIL_SERVER": "smtp.example.com",
     "MAIL_FROM": "Tickets <tickets@example.com>",
+    "PUBLIC_URL": "https://tickets.example.com/",
 }
 
 
@@ -44,6 +45,7 @@ def test_the_rest_has_defaults(environment: pytest.MonkeyPatch) -> None:
     config = Config.from_environment(NO_ENV_FILE)
 
     assert (config.MAIL_PORT, config.SUPPRESS_SEND, config.LOG_FORMAT) == (25, False, "json")
+    assert config.INVITATION_URL == "https://tickets.example.com/docs#/auth/acceptInvitation"
 
 
 def test_everything_that_is_wrong_is_named_at_once(environment: pytest.MonkeyPatch) -> None:

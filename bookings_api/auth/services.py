@@ -1,7 +1,6 @@
 """Signing up, logging in and out, and everything about passwords."""
 
 from datetime import timedelta
-from functools import partial
 from uuid import UUID
 
 from psycopg2.errors import UniqueViolation
@@ -9,13 +8,20 @@ from sqlalchemy.exc import IntegrityError
 
 from bookings_api.auth import queries
 from bookings_api.auth.passwords import hash_password, verify_password
-from bookings_api.auth.sessions import begin_session, revoke_session, revoke_sessions_of, spend_refresh_token
+from bookings_api.auth.sessions import (
+    begin_session,
+    revoke_session,
+    revoke_sessions_of,
+    spend_refresh_token,
+    user_of_session,
+)
 from bookings_api.errors import EmailTaken, InvalidCredentials, InvalidToken, Unauthenticated, WrongPassword
 from bookings_api.extensions import db
-from bookings_api.mail import outbox, tasks
+from bookings_api.locks import lock_account, lock_account_of
+from bookings_api.mail import tasks
 from bookings_api.models import MailKind, Role, Session, TokenPurpose, User, utcnow
-from bookings_api.single_use import issue_token, spend_token
-from bookings_api.transactions import transaction
+from bookings_api.single_use import issue_token, owner_of_token, withdraw_tokens
+from bookings_api.transactions import end_reading, transaction
 
 
 def sign_up(*, email: str, password: str, name: str | None = None, role: Role = Role.USER) -> User:
@@ -37,11 +43,14 @@ def log_in(*, email: str, password: str, lifetime: timedelta) -> Session:
 
     Raises `InvalidCredentials`, never saying what is wrong.
     """
-    user = queries.user_by_email(email)
-    if not verify_password(user.password_hash if user else None, password) or user is None or not user.is_active:
+    found = queries.user_by_email(email)
+    user_id, password_hash = (found.id, found.password_hash) if found and found.is_active else (None, None)
+    end_reading()
+    if not verify_password(password_hash, password) or user_id is None:
         raise InvalidCredentials
     with transaction():
-        return begin_session(user, expires_at=utcnow() + lifetime)
+        _require_unchanged(user_id, password_hash)
+        return begin_session(user_id, expires_at=utcnow() + lifetime)
 
 
 def refresh(*, session_id: UUID, jti: UUID, lifetime: timedelta) -> Session:
@@ -66,38 +75,41 @@ def log_out(*, session_id: UUID) -> None:
 
 
 def change_password(*, user: User, session_id: UUID, current_password: str, new_password: str) -> None:
-    """Change one's own password, which ends every other login. Raises `WrongPassword`."""
-    if not verify_password(user.password_hash, current_password):
+    """Change one's own password, which ends every other login, and withdraws a reset that was asked for.
+
+    Raises `WrongPassword`, and `InvalidCredentials` if the password or the login was taken away meanwhile.
+    """
+    user_id, present = user.id, user.password_hash
+    end_reading()
+    if not verify_password(present, current_password):
         raise WrongPassword
     password_hash = hash_password(new_password)
     with transaction():
-        user.password_hash = password_hash
-        revoke_sessions_of(user, except_for=session_id)
+        account = _require_unchanged(user_id, present)
+        if user_of_session(session_id) is None:
+            raise InvalidCredentials
+        _set_password(account, password_hash)
+        revoke_sessions_of(account, except_for=session_id)
 
 
 def request_password_reset(*, email: str) -> None:
     """Mail a token to the account of that address; for an address without one, do nothing and say nothing."""
-    user = queries.user_by_email(email)
-    if user is None or not user.is_active or user.is_invited:
-        return
     with transaction() as tx:
-        mail = outbox.put(
-            kind=MailKind.PASSWORD_RESET,
-            recipient=user.email,
-            facts={"name": user.name, "token_id": str(issue_token(user, TokenPurpose.PASSWORD_RESET))},
-            user_id=user.id,
-        )
-        tx.after_commit(partial(tasks.enqueue, mail))
+        user = lock_account_of(email)
+        if user is None or not user.is_active or user.is_invited:
+            return
+        facts = {"name": user.name, "token_id": str(issue_token(user, TokenPurpose.PASSWORD_RESET))}
+        tasks.post(tx, kind=MailKind.PASSWORD_RESET, recipient=user.email, facts=facts, user_id=user.id)
 
 
 def reset_password(*, token: str, password: str) -> None:
     """Set the password of the account that the token was mailed to, and end its logins. Raises `InvalidToken`."""
     password_hash = hash_password(password)
     with transaction():
-        user = spend_token(token, TokenPurpose.PASSWORD_RESET)
-        if user is None:
+        user = owner_of_token(token, TokenPurpose.PASSWORD_RESET)
+        if user is None or not user.is_active:
             raise InvalidToken
-        user.password_hash = password_hash
+        _set_password(user, password_hash)
         revoke_sessions_of(user)
 
 
@@ -105,10 +117,24 @@ def accept_invitation(*, token: str, password: str, name: str | None = None) -> 
     """Make an invited account the person's own. Raises `InvalidToken`."""
     password_hash = hash_password(password)
     with transaction():
-        user = spend_token(token, TokenPurpose.INVITATION)
-        if user is None:
+        user = owner_of_token(token, TokenPurpose.INVITATION)
+        if user is None or not user.is_active or not user.is_invited:
             raise InvalidToken
+        withdraw_tokens(user, TokenPurpose.INVITATION)
         user.password_hash = password_hash
         user.name = name or user.name
         user.version += 1
     return user
+
+
+def _require_unchanged(user_id: UUID, password_hash: str | None) -> User:
+    """The locked account, if the password that was verified before the lock is still its own."""
+    user = lock_account(user_id)
+    if user is None or not user.is_active or user.password_hash != password_hash:
+        raise InvalidCredentials
+    return user
+
+
+def _set_password(user: User, password_hash: str) -> None:
+    withdraw_tokens(user, TokenPurpose.PASSWORD_RESET)
+    user.password_hash = password_hash

@@ -10,10 +10,10 @@ from bookings_api.models import Session, User, utcnow
 from bookings_api.transactions import require_transaction
 
 
-def begin_session(user: User, *, expires_at: datetime) -> Session:
-    """A new login of `user`, in the open transaction; its first refresh token is good until `expires_at`."""
+def begin_session(user_id: UUID, *, expires_at: datetime) -> Session:
+    """A new login of that account, in the open transaction; its first refresh token is good until `expires_at`."""
     require_transaction()
-    session = Session(user_id=user.id, expires_at=expires_at)
+    session = Session(user_id=user_id, expires_at=expires_at)
     db.session.add(session)
     db.session.flush()
     return session

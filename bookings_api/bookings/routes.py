@@ -27,9 +27,9 @@ from bookings_api.errors import (
     TooManyTickets,
 )
 from bookings_api.http.authentication import current_user
-from bookings_api.http.blueprint import Blueprint
+from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
-from bookings_api.http.idempotency import REPLAYED_HEADER, IdempotencyKeySchema, request_hash
+from bookings_api.http.idempotency import REPLAYED, REPLAYED_HEADER, IdempotencyKeySchema, request_hash
 from bookings_api.models import Booking
 
 blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Tickets of the logged-in account")
@@ -41,13 +41,13 @@ blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Ticke
 @blp.problems(EventNotFound, EventNotOpen, SoldOut, TooManyTickets, RequestInFlight, IdempotencyKeyReused)
 @blp.arguments(BookingCreateSchema)
 @blp.arguments(IdempotencyKeySchema, location="headers")
-@blp.response(201, BookingSchema, location=True)
-def create_booking(order: dict[str, Any], header: dict[str, str | None]) -> Any:
+@blp.response(201, BookingSchema, headers=LOCATION | REPLAYED)
+def create_booking(order: dict[str, Any], header: dict[str, str]) -> Any:
     """Book tickets for an event; the guest gets a confirmation by mail.
 
     With an `Idempotency-Key` the request may be sent again, after a timeout for example, and is done once.
     """
-    key = header["key"]
+    key = header.get("key")
     if key is None:
         booking = services.book_tickets(user=current_user, **order)
         return booking, _location(booking.id)

@@ -1,6 +1,5 @@
 """What users do with tickets."""
 
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from bookings_api.errors import BookingCancelled, EventNotFound, EventNotOpen, S
 from bookings_api.events.permissions import may_see
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
-from bookings_api.mail import messages, outbox, tasks
+from bookings_api.mail import messages, tasks
 from bookings_api.models import Booking, BookingStatus, Event, EventStatus, MailKind, User, utcnow
 from bookings_api.transactions import Precondition, Transaction, no_precondition, require_transaction, transaction
 
@@ -173,11 +172,11 @@ def _require_seats(event: Event, more: int, *, in_all: int) -> None:
 
 
 def _mail(tx: Transaction, kind: MailKind, booking: Booking, event: Event) -> None:
-    mail = outbox.put(
+    tasks.post(
+        tx,
         kind=kind,
         recipient=booking.guest_email,
         facts=messages.event_facts(event) | messages.guest_facts(booking),
         booking_id=booking.id,
         user_id=booking.user_id,
     )
-    tx.after_commit(partial(tasks.enqueue, mail))

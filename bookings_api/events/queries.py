@@ -74,7 +74,7 @@ def _listed(
     organizer_id: UUID | None = None,
     min_available: int | None = None,
 ) -> sa.Select[Any]:
-    """Events that are not deleted; `q` is a part of title, location or description, in any case.
+    """Events that are not deleted; `q` is part of title, location and description, one after the other, in any case.
 
     `starts_after` is inclusive, `starts_before` exclusive, so that neighbouring spans share no event.
     """

@@ -12,12 +12,13 @@ from bookings_api.errors import (
     CapacityBelowBooked,
     EventCancelled,
     EventNotFound,
+    EventNotPublished,
     EventOver,
 )
 from bookings_api.events import queries, services
 from bookings_api.events.schemas import EventChangeSchema, EventCreateSchema, EventQuerySchema, EventSchema
 from bookings_api.http.authentication import current_user, viewer
-from bookings_api.http.blueprint import Blueprint
+from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.models import Event
 
@@ -49,7 +50,7 @@ def list_all_events(**filters: Any) -> sa.Select[Any]:
 @blp.doc(operationId="createEvent")
 @blp.login_required(organizer=True)
 @blp.arguments(EventCreateSchema)
-@blp.response(201, EventSchema, location=True)
+@blp.response(201, EventSchema, headers=LOCATION)
 def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:
     """Create an event."""
     created = services.create_event(organizer=current_user, **event)
@@ -103,7 +104,7 @@ def publish_event(event_id: UUID) -> Event:
 @blp.route("/<uuid:event_id>/cancel", methods=["POST"])
 @blp.doc(operationId="cancelEvent")
 @blp.login_required(organizer=True)
-@blp.problems(EventNotFound, EventOver)
+@blp.problems(EventNotFound, EventNotPublished, EventOver)
 @blp.response(200, EventSchema)
 def cancel_event(event_id: UUID) -> Event:
     """Cancel an event of one's own with all its bookings, and tell the guests."""

@@ -1,6 +1,5 @@
 """What organizers do with events."""
 
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +8,7 @@ from bookings_api.errors import (
     CapacityBelowBooked,
     EventCancelled,
     EventNotFound,
+    EventNotPublished,
     EventOver,
     InvalidFields,
     NotAllowed,
@@ -17,7 +17,7 @@ from bookings_api.events.permissions import may_see, owns
 from bookings_api.events.queries import lock_event
 from bookings_api.events.times import time_problems
 from bookings_api.extensions import db
-from bookings_api.mail import notices, tasks
+from bookings_api.mail import tasks
 from bookings_api.models import Event, EventStatus, MailKind, User, utcnow
 from bookings_api.transactions import Precondition, Transaction, no_precondition, transaction
 
@@ -53,7 +53,7 @@ def change_event(
         if event.status is EventStatus.CANCELLED:
             raise EventCancelled
         changed = {field: value for field, value in changes.items() if getattr(event, field) != value}
-        if changed.keys() & _TIMES and event.starts_at <= utcnow():
+        if changed.keys() & _TIMES and _has_begun(event):
             raise EventOver("The event has started; its times stand.")
         if changed.get("capacity", event.capacity) < event.tickets_booked:
             raise CapacityBelowBooked(event.tickets_booked)
@@ -63,8 +63,8 @@ def change_event(
             _require_fitting_times(event)
         if changed:
             event.version += 1
-        if changed.keys() & _TOLD and event.tickets_booked:
-            _announce(tx, event, MailKind.EVENT_CHANGED)
+        if changed.keys() & _TOLD and event.tickets_booked and not _has_begun(event):
+            tasks.announce(tx, event, MailKind.EVENT_CHANGED)
     return event
 
 
@@ -88,38 +88,43 @@ def publish_event(*, actor: User, event_id: UUID) -> Event:
 def cancel_event(*, actor: User, event_id: UUID) -> Event:
     """Cancel an event and every booking of it, and tell each guest; cancelling twice is the same.
 
-    Raises `EventNotFound`, `NotAllowed`, and `EventOver` for one that has begun.
+    Raises `EventNotFound`, `NotAllowed`, `EventNotPublished`, and `EventOver` for one that has begun.
     """
     with transaction() as tx:
         event = _lock_own_event(actor, event_id)
-        _cancel(tx, event)
+        if event.status is EventStatus.DRAFT:
+            raise EventNotPublished
+        if event.status is EventStatus.PUBLISHED:
+            _cancel(tx, event)
     return event
 
 
 def delete_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> None:
-    """Cancel an event as `cancel_event` does, and hide it; its bookings stay readable to their users."""
+    """Cancel an event as `cancel_event` does, and hide it; its bookings stay readable to their users.
+
+    A draft is only hidden. Raises `EventNotFound`, `NotAllowed`, and `EventOver` for an event that has begun.
+    """
     with transaction() as tx:
         event = _lock_own_event(actor, event_id)
         precondition(event)
-        _cancel(tx, event)
+        if event.status is EventStatus.PUBLISHED:
+            _cancel(tx, event)
         event.deleted_at = utcnow()
 
 
+def _has_begun(event: Event) -> bool:
+    """Whether people are there already; a draft never begins, whatever its times."""
+    return event.status is EventStatus.PUBLISHED and event.starts_at <= utcnow()
+
+
 def _cancel(tx: Transaction, event: Event) -> None:
-    if event.status is EventStatus.CANCELLED:
-        return
-    if event.starts_at <= utcnow():
+    if _has_begun(event):
         raise EventOver("The event has started and cannot be cancelled.")
     event.status = EventStatus.CANCELLED
     event.version += 1
     if event.tickets_booked:
         cancel_bookings_of(event)
-        _announce(tx, event, MailKind.EVENT_CANCELLED)
-
-
-def _announce(tx: Transaction, event: Event, kind: MailKind) -> None:
-    notice = notices.announce(event, kind)
-    tx.after_commit(partial(tasks.enqueue_notice, notice))
+        tasks.announce(tx, event, MailKind.EVENT_CANCELLED)
 
 
 def _lock_own_event(actor: User, event_id: UUID) -> Event:

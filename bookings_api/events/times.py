@@ -15,6 +15,8 @@ def time_problems(event: Event, *, now: datetime) -> dict[str, str]:
     opens, closes = event.booking_opens_at, event.booking_closes_at
     if opens and opens >= event.starts_at:
         problems["booking_opens_at"] = "Must be earlier than starts_at."
+    if closes and closes > event.starts_at:
+        problems["booking_closes_at"] = "Must not be later than starts_at."
     elif opens and closes and closes <= opens:
         problems["booking_closes_at"] = "Must be later than booking_opens_at."
     return problems

@@ -52,15 +52,19 @@ class Blueprint(flask_smorest.Blueprint):
         return self.doc(security=[])
 
     def response(
-        self, status_code: int, schema: type[BaseSchema] | BaseSchema | None = None, *, location: bool = False
+        self,
+        status_code: int,
+        schema: type[BaseSchema] | BaseSchema | None = None,
+        *,
+        headers: dict[str, Any] | None = None,
     ) -> Callable[[View], View]:
         """flask-smorest's decorator, and an `ETag` on every resource that has a version.
 
-        `location` documents the header of that name. GET answers 304 to an `If-None-Match` that names the tag.
+        `headers` are further ones to document. GET answers 304 to an `If-None-Match` that names the tag.
         """
         is_versioned = schema is not None and "version" in getattr(schema, "_declared_fields", {})
-        headers = (ETAG if is_versioned else {}) | (LOCATION if location else {})
-        produced = super().response(status_code, schema, headers=headers or None)
+        documented = (ETAG if is_versioned else {}) | (headers or {})
+        produced = super().response(status_code, schema, headers=documented or None)
 
         def decorate(view: View) -> View:
             @wraps(view)

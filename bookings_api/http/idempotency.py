@@ -9,6 +9,12 @@ import marshmallow as ma
 
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
+REPLAYED = {
+    REPLAYED_HEADER: {
+        "description": "`true` on the stored answer to a request that was done before.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
 
 
 class IdempotencyKeySchema(ma.Schema):
@@ -19,8 +25,7 @@ class IdempotencyKeySchema(ma.Schema):
 
     key = ma.fields.String(
         data_key=IDEMPOTENCY_KEY_HEADER,
-        load_default=None,
-        validate=[ma.validate.Length(1, 255), ma.validate.Regexp(r"[\x21-\x7e]*\Z", error="Must be visible ASCII.")],
+        validate=[ma.validate.Length(1, 255), ma.validate.Regexp(r"^[\x21-\x7e]*$", error="Must be visible ASCII.")],
         metadata={
             "description": "Chosen by the client, a UUID for example: sent again with the same body, the first answer"
             " is given again; with another body it is refused. Kept for 24 hours.",

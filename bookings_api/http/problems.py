@@ -55,6 +55,7 @@ DOMAIN_PROBLEMS: dict[type[errors.BookingError], Problem] = {
     errors.LastOrganizer: Problem(HTTPStatus.CONFLICT, "last-organizer", "No organizer would be left"),
     errors.StaleVersion: Problem(HTTPStatus.PRECONDITION_FAILED, "stale-version", "There is a newer version"),
     errors.EventOver: Problem(HTTPStatus.CONFLICT, "event-over", "The event has started"),
+    errors.EventNotPublished: Problem(HTTPStatus.CONFLICT, "event-not-published", "The event is a draft"),
     errors.EventCancelled: Problem(HTTPStatus.CONFLICT, "event-cancelled", "The event is cancelled"),
     errors.BookingCancelled: Problem(HTTPStatus.CONFLICT, "booking-cancelled", "The booking is cancelled"),
     errors.CapacityBelowBooked: Problem(

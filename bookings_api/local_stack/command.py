@@ -96,8 +96,7 @@ def _environment(stack: LocalStack, url: str) -> dict[str, str]:
     given = {name: value for name, value in os.environ.items() if value}
     defaults = {
         "LOG_FORMAT": "text" if sys.stderr.isatty() else "json",
-        "INVITATION_URL": f"{url}/docs#/auth/acceptInvitation",
-        "PASSWORD_RESET_URL": f"{url}/docs#/auth/confirmPasswordReset",
+        "PUBLIC_URL": url,
     }
     return {**defaults, **stack.defaults, **given, **stack.settings}
 

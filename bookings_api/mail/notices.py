@@ -19,7 +19,7 @@ from bookings_api.transactions import require_transaction
 BATCH = 500
 
 
-def announce(event: Event, kind: MailKind) -> EventNotice:
+def put(event: Event, kind: MailKind) -> EventNotice:
     """Tell the guests of `event` of its present version, from the open transaction on.
 
     A cancellation concerns the bookings that were cancelled with that version of the event, any other kind those
@@ -50,6 +50,10 @@ def write_next_batch(notice_id: UUID) -> list[OutboxMail] | None:
     notice = db.session.scalars(unfinished, execution_options={"populate_existing": True}).one_or_none()
     if notice is None:
         return None
+    if notice.kind is MailKind.EVENT_CHANGED and _is_superseded(notice):
+        # the later one says how things stand; this one could reach a guest after it
+        notice.finished_at = utcnow()
+        return []
     bookings = db.session.scalars(_next_bookings(notice)).all()
     if len(bookings) < BATCH:
         notice.finished_at = utcnow()
@@ -77,6 +81,13 @@ def unfinished_notices(*, limit: int) -> list[tuple[UUID, str | None]]:
         .limit(limit)
     )
     return [(row.id, row.request_id) for row in db.session.execute(query)]
+
+
+def _is_superseded(notice: EventNotice) -> bool:
+    later = sa.select(EventNotice.id).where(
+        EventNotice.event_id == notice.event_id, EventNotice.event_version > notice.event_version
+    )
+    return db.session.scalars(later.limit(1)).one_or_none() is not None
 
 
 def _next_bookings(notice: EventNotice) -> sa.Select[Any]:

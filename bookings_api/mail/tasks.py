@@ -3,15 +3,17 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 from celery import Task, shared_task
 from kombu.exceptions import OperationalError
 
 from bookings_api.mail import links, messages, notices, outbox, smtp
-from bookings_api.models import EventNotice, OutboxMail
+from bookings_api.models import Event, MailKind, OutboxMail
 from bookings_api.observability import working_for
-from bookings_api.transactions import transaction
+from bookings_api.transactions import Transaction, transaction
 
 logger = logging.getLogger(__name__)
 
@@ -28,14 +30,27 @@ BEAT_SCHEDULE = {
 }
 
 
-def enqueue(mail: OutboxMail) -> None:
-    """Hand a committed mail to Celery. Never fails: what Redis does not take now, the sweep hands over later."""
-    _publish(deliver, mail.id)
+def post(
+    tx: Transaction,
+    *,
+    kind: MailKind,
+    recipient: str,
+    facts: dict[str, Any],
+    user_id: UUID,
+    booking_id: UUID | None = None,
+) -> None:
+    """Write a mail into the open transaction, and hand it to Celery once that is committed.
+
+    Handing over never fails: what Redis does not take now, the sweep hands over later.
+    """
+    mail = outbox.put(kind=kind, recipient=recipient, facts=facts, user_id=user_id, booking_id=booking_id)
+    tx.after_commit(partial(_publish, deliver, mail.id))
 
 
-def enqueue_notice(notice: EventNotice) -> None:
-    """Have a committed notice written out by a worker; never fails, as above."""
-    _publish(expand, notice.id)
+def announce(tx: Transaction, event: Event, kind: MailKind) -> None:
+    """Tell all guests of `event`, in the same two steps."""
+    notice = notices.put(event, kind)
+    tx.after_commit(partial(_publish, expand, notice.id))
 
 
 @shared_task(name="mail.deliver")

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bookings_api.models.base import Base, Timestamped
@@ -19,4 +18,5 @@ class IdempotencyKey(Timestamped, Base):
     user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"), primary_key=True)
     key: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     request_hash: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
-    answer: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    # JSON and not JSONB, which would give the members back in another order
+    answer: Mapped[dict[str, Any]] = mapped_column(sa.JSON)

@@ -8,9 +8,9 @@ import flask
 import sqlalchemy as sa
 
 from bookings_api.auth import services as auth_services
-from bookings_api.errors import EmailTaken, LastOrganizer, UserNotFound, WrongPassword
+from bookings_api.errors import EmailTaken, InvalidCredentials, LastOrganizer, UserNotFound, WrongPassword
 from bookings_api.http.authentication import current_session_id, current_user
-from bookings_api.http.blueprint import Blueprint
+from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.models import User
 from bookings_api.users import queries, services
@@ -50,7 +50,7 @@ def change_profile(changes: dict[str, Any]) -> User:
 @blp.route("/me/password", methods=["POST"])
 @blp.doc(operationId="changePassword")
 @blp.login_required()
-@blp.problems(WrongPassword)
+@blp.problems(WrongPassword, InvalidCredentials)
 @blp.arguments(PasswordChangeSchema)
 @blp.response(204)
 def change_password(passwords: dict[str, str]) -> None:
@@ -73,7 +73,7 @@ def list_users(**filters: Any) -> sa.Select[Any]:
 @blp.problems(EmailTaken)
 @blp.arguments(InvitationSchema)
 @blp.alt_response(200, schema=UserSchema, description="Invited again: the earlier invitation is void", success=True)
-@blp.response(201, UserSchema, location=True)
+@blp.response(201, UserSchema, headers=LOCATION)
 def invite_user(invitation: dict[str, Any]) -> tuple[User, HTTPStatus, dict[str, str]]:
     """Invite a user or an organizer by mail, or once more who has not accepted yet.
 

@@ -36,7 +36,7 @@ class InvitationSchema(BaseSchema):
     """Whom to invite, and as what."""
 
     email = EmailAddress(required=True, metadata={"example": "grace@example.com"})
-    role = Choice(*Role, load_default=Role.USER)
+    role = Choice(*Role, metadata={"description": "Default: user, or as invited before."})
     name = Text(max_length=100, metadata={"example": "Grace Hopper"})
 
 

@@ -1,22 +1,20 @@
 """What organizers do with accounts, and everybody with the own one."""
 
 import logging
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
-from bookings_api.auth.queries import user_by_email
 from bookings_api.auth.sessions import revoke_sessions_of
-from bookings_api.errors import EmailTaken, LastOrganizer
+from bookings_api.errors import EmailTaken, LastOrganizer, UserNotFound
 from bookings_api.extensions import db
-from bookings_api.mail import outbox, tasks
+from bookings_api.locks import lock_account, lock_account_of, lock_active_organizers
+from bookings_api.mail import tasks
 from bookings_api.models import MailKind, Role, TokenPurpose, User
 from bookings_api.single_use import issue_token
 from bookings_api.transactions import Precondition, Transaction, no_precondition, transaction
-from bookings_api.users.queries import active_organizers, lock_user
 
 audit_logger = logging.getLogger("bookings_api.audit")
 
@@ -24,22 +22,22 @@ audit_logger = logging.getLogger("bookings_api.audit")
 _TOLD = {"role": MailKind.ROLE_CHANGED, "is_active": MailKind.ACCESS_CHANGED}
 
 
-def invite_user(*, actor: User, email: str, role: Role, name: str | None = None) -> tuple[User, bool]:
-    """Make an account that its owner has still to accept, and mail the invitation.
+def invite_user(*, actor: User, email: str, role: Role | None = None, name: str | None = None) -> tuple[User, bool]:
+    """Make an account that its owner has still to accept, a user's unless `role` says otherwise; mail the invitation.
 
-    Inviting somebody again who has not accepted yet replaces the earlier invitation, and its role and name.
+    Inviting somebody again who has not accepted yet withdraws the earlier invitation; role and name stay unless given.
     Returns the account and whether it is a new one. Raises `EmailTaken` when the address has an account in use.
     """
     try:
         with transaction() as tx:
-            user = user_by_email(email)
+            user = lock_account_of(email)
             is_new = user is None
             if user is None:
-                user = User(email=email)
+                user = User(email=email, role=Role.USER)
                 db.session.add(user)
             elif not user.is_invited or not user.is_active:
                 raise EmailTaken
-            user.role = role
+            user.role = role or user.role
             user.name = name or user.name
             db.session.flush()
             facts = {"token_id": str(issue_token(user, TokenPurpose.INVITATION)), "invited_by": actor.name}
@@ -48,7 +46,7 @@ def invite_user(*, actor: User, email: str, role: Role, name: str | None = None)
         if isinstance(error.orig, UniqueViolation):  # somebody else was faster
             raise EmailTaken from error
         raise
-    _log_change(actor, user, {"invited_as": role.value})
+    _log_change(actor, user, {"invited_as": user.role.value})
     return user, is_new
 
 
@@ -61,19 +59,22 @@ def change_user(
     `UserNotFound`, and `LastOrganizer` rather than leave the service without one.
     """
     with transaction() as tx:
-        user = lock_user(user_id)
+        # all organizers first, so that whoever changes roles or access takes the locks in the same order
+        organizers = lock_active_organizers() if changes.keys() & _TOLD.keys() else []
+        user = _lock_user(user_id)
         precondition(user)
         changed = {field: value for field, value in changes.items() if getattr(user, field) != value}
-        if user.is_organizer and (changed.get("role") is Role.USER or changed.get("is_active") is False):
-            _require_another_organizer(user)
+        if (changed.get("role") is Role.USER or changed.get("is_active") is False) and [*organizers] == [user]:
+            raise LastOrganizer
         for field, value in changed.items():
             setattr(user, field, value)
         if changed:
             user.version += 1
         if changed.keys() & _TOLD.keys():
             revoke_sessions_of(user)
-        for field in changed.keys() & _TOLD.keys():
-            _mail(tx, _TOLD[field], user, role=user.role.value, is_active=user.is_active)
+        if not user.is_invited:  # who has never been in has nothing to be told
+            for field in changed.keys() & _TOLD.keys():
+                _mail(tx, _TOLD[field], user, role=user.role.value, is_active=user.is_active)
     if changed:
         # that a name was changed is worth a line, but the name itself is a person's and stays out of the log
         _log_change(
@@ -90,7 +91,7 @@ def deactivate_user(*, actor: User, user_id: UUID, precondition: Precondition = 
 def change_profile(*, user: User, changes: dict[str, Any], precondition: Precondition = no_precondition) -> User:
     """Change one's own name."""
     with transaction():
-        user = lock_user(user.id)
+        user = _lock_user(user.id)
         precondition(user)
         changed = {field: value for field, value in changes.items() if getattr(user, field) != value}
         for field, value in changed.items():
@@ -100,15 +101,15 @@ def change_profile(*, user: User, changes: dict[str, Any], precondition: Precond
     return user
 
 
-def _require_another_organizer(user: User) -> None:
-    others = active_organizers().where(User.id != user.id).with_only_columns(User.id).limit(1)
-    if db.session.scalars(others).one_or_none() is None:
-        raise LastOrganizer
+def _lock_user(user_id: UUID) -> User:
+    user = lock_account(user_id)
+    if user is None:
+        raise UserNotFound
+    return user
 
 
 def _mail(tx: Transaction, kind: MailKind, user: User, **facts: Any) -> None:
-    mail = outbox.put(kind=kind, recipient=user.email, facts={"name": user.name, **facts}, user_id=user.id)
-    tx.after_commit(partial(tasks.enqueue, mail))
+    tasks.post(tx, kind=kind, recipient=user.email, facts={"name": user.name, **facts}, user_id=user.id)
 
 
 def _log_change(actor: User, user: User, changes: dict[str, str]) -> None:
@@ -117,5 +118,5 @@ def _log_change(actor: User, user: User, changes: dict[str, str]) -> None:
         user.id,
         actor.id,
         ", ".join(f"{field}={value}" for field, value in sorted(changes.items())),
-        extra={"user_id": str(user.id), "actor_id": str(actor.id), "changes": changes},
+        extra={"account_id": str(user.id), "actor_id": str(actor.id), "changes": changes},
     )

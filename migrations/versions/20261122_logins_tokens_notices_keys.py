@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.Uuid(), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("request_hash", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("answer", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("answer", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_idempotency_keys_user_id_users")),
@@ -137,6 +137,8 @@ def upgrade() -> None:
     op.drop_constraint(op.f("ck_outbox_mails_kind"), "outbox_mails", type_="check")
     op.create_check_constraint(op.f("ck_outbox_mails_kind"), "outbox_mails", sa.column("kind").in_(KINDS))
     op.alter_column("users", "password_hash", existing_type=sa.VARCHAR(length=255), nullable=True)
+    # what a downgrade made of accounts that were merely invited
+    op.execute("UPDATE users SET password_hash = NULL WHERE password_hash = ''")
     op.add_column("users", sa.Column("version", sa.Integer(), server_default="1", nullable=False))
     op.create_index(
         "ix_users_active_organizers",

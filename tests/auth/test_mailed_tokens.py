@@ -177,6 +177,18 @@ def test_an_invited_person_does_not_reset_a_password_and_one_deactivated_is_not_
         assert connection.scalars(sa.select(User.password_hash).where(User.email == address)).one() is None
 
 
+def test_a_token_is_withdrawn_when_the_password_is_changed(
+    app: Flask, client: FlaskClient, database: sa.Engine, mailbox: Mailbox
+) -> None:
+    user = make_user(client)
+    _ask_for_reset(client, user.email)
+    token = _token_mailed_to(app, database, mailbox, user.email)
+    passwords = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert client.post(f"{API}/users/me/password", headers=user.headers, json=passwords).status_code == 204
+
+    assert _reset(client, token, "a third horse battery").json["code"] == "invalid-token"
+
+
 def test_a_login_before_a_reset_is_over_after_it(
     app: Flask, client: FlaskClient, database: sa.Engine, mailbox: Mailbox
 ) -> None:

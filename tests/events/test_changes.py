@@ -85,6 +85,7 @@ def test_what_is_not_the_organizers_to_set_is_refused(
         ({"ends_at": "2099-06-01T00:00:00Z"}, "ends_at"),
         ({"starts_at": "2020-01-01T00:00:00Z"}, "starts_at"),
         ({"booking_opens_at": "2099-06-20T00:00:00Z"}, "booking_opens_at"),
+        ({"booking_closes_at": "2099-06-20T00:00:00Z"}, "booking_closes_at"),
         (
             {"booking_opens_at": "2099-02-01T00:00:00Z", "booking_closes_at": "2099-01-01T00:00:00Z"},
             "booking_closes_at",
@@ -169,6 +170,29 @@ def test_cancelling_cancels_every_booking_and_twice_is_the_same(
     assert client.post(_url(event, "/cancel"), headers=organizer.headers).json == cancelled.json
     assert _notices(database) == ["event_cancelled"]
     assert book(client, users[0], event).json["code"] == "event-not-open"
+
+
+def test_a_draft_is_deleted_and_not_cancelled(client: FlaskClient, organizer: Account, database: sa.Engine) -> None:
+    draft = make_event(client, organizer, status="draft")
+    _let_it_begin(database)
+
+    refused = client.post(_url(draft, "/cancel"), headers=organizer.headers)
+
+    assert _is_refused(refused, 409, "event-not-published")
+    assert client.get(f"{API}/events/all").json == []
+    later = {"starts_at": "2099-07-01T00:00:00Z", "ends_at": "2099-07-02T00:00:00Z"}
+    assert _change(client, organizer, draft, **later).status_code == 200
+    assert client.delete(_url(draft), headers=organizer.headers).status_code == 204
+
+
+def test_guests_of_an_event_that_has_begun_are_told_of_no_other_place(
+    client: FlaskClient, organizer: Account, event: dict[str, Any], database: sa.Engine
+) -> None:
+    book(client, make_user(client), event)
+    _let_it_begin(database)
+
+    assert _change(client, organizer, event, location="Philharmonie").status_code == 200
+    assert _notices(database) == []
 
 
 def test_a_cancelled_event_is_changed_and_published_no_more(

@@ -56,13 +56,28 @@ def test_each_guest_of_a_confirmed_booking_is_told_once(
     assert _told(database, "event_changed") == [early.email]
 
 
-def test_each_change_is_told(app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine) -> None:
+def test_of_two_changes_that_nobody_was_told_of_yet_the_later_one_is_told(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
+) -> None:
     event, user = make_event(client, organizer), make_user(client)
     book(client, user, event)
     _move(client, organizer, event, location="Philharmonie")
     _move(client, organizer, event, location="Waldbühne")
 
     _expand_all(app, database)
+
+    assert _told(database, "event_changed") == [user.email]
+    with database.connect() as connection:
+        facts = connection.scalars(sa.select(OutboxMail.facts).where(OutboxMail.kind == "event_changed")).one()
+    assert facts["location"] == "Waldbühne"
+
+
+def test_each_change_is_told(app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine) -> None:
+    event, user = make_event(client, organizer), make_user(client)
+    book(client, user, event)
+    for place in ("Philharmonie", "Waldbühne"):
+        _move(client, organizer, event, location=place)
+        _expand_all(app, database)
 
     assert _told(database, "event_changed") == [user.email] * 2
 

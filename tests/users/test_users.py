@@ -128,6 +128,19 @@ def test_an_organizer_may_step_back_while_another_is_there(client: FlaskClient) 
     assert response.status_code == 200
 
 
+def test_who_never_accepted_an_invitation_is_told_of_no_change(client: FlaskClient, database: sa.Engine) -> None:
+    organizer, address = make_organizer(client), new_email()
+    invited = client.post(f"{API}/users/", headers=organizer.headers, json={"email": address, "role": "organizer"}).json
+    url = f"{API}/users/{invited['id']}"
+
+    for change in ({"is_active": False}, {"is_active": True}, {"role": "user"}):
+        assert client.patch(url, headers=organizer.headers, json=change).status_code == 200
+
+    assert _kinds(database, address) == ["invitation"]
+    again = client.post(f"{API}/users/", headers=organizer.headers, json={"email": address}).json
+    assert again["role"] == "user"
+
+
 def test_an_unknown_account_is_not_found(client: FlaskClient) -> None:
     organizer = make_organizer(client)
 
@@ -145,7 +158,7 @@ def test_each_change_is_logged_with_who_did_it_and_what(client: FlaskClient, cap
 
     (record,) = [record for record in caplog.records if record.name == "bookings_api.audit"]
     assert record.__dict__["actor_id"] == organizer.id
-    assert record.__dict__["user_id"] == user.id
+    assert record.__dict__["account_id"] == user.id
     assert record.__dict__["changes"] == {"role": "organizer", "name": "changed"}
     assert "Grace" not in record.getMessage()
 

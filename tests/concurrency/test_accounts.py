@@ -1,0 +1,89 @@
+"""What happens to one account at the same moment, at the real server."""
+
+import httpx
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bookings_api.models import OutboxMail, SingleUseToken
+from bookings_api.single_use import token_of
+from tests.concurrency.harness import count_of, race
+from tests.factories import PASSWORD, make_organizer, make_user, new_email
+from tests.service import Service
+
+NEW_PASSWORD = "another horse battery"
+
+
+def _token(app: Flask, database: sa.Engine) -> str:
+    """The only token that is out."""
+    with database.connect() as connection:
+        token_id = connection.scalars(sa.select(SingleUseToken.id)).one()
+    with app.app_context():
+        return token_of(token_id)
+
+
+def test_many_requests_for_a_reset_leave_one_token_and_no_error(
+    client: FlaskClient, database: sa.Engine, service: Service
+) -> None:
+    user = make_user(client)
+    with httpx.Client(base_url=service.api, timeout=30) as http:
+        outcomes = race(
+            lambda _: str(http.post("/auth/password-reset", json={"email": user.email}).status_code), clients=10
+        )
+
+    assert outcomes == {"202": 10}
+    assert count_of(database, SingleUseToken) == 1
+    assert count_of(database, OutboxMail) == 10
+
+
+def test_a_login_with_the_old_password_does_not_survive_a_reset_at_the_same_time(
+    app: Flask, client: FlaskClient, database: sa.Engine, service: Service
+) -> None:
+    with httpx.Client(base_url=service.api, timeout=30) as http:
+        for _ in range(5):
+            user = make_user(client)
+            http.post("/auth/password-reset", json={"email": user.email})
+            reset = {"token": _token(app, database), "password": NEW_PASSWORD}
+            logins: list[str] = []
+
+            def act(number: int) -> str:
+                if number == 0:
+                    return f"reset {http.post('/auth/password-reset/confirm', json=reset).status_code}"  # noqa: B023
+                answer = http.post("/auth/login", json={"email": user.email, "password": PASSWORD})  # noqa: B023
+                if answer.status_code == httpx.codes.OK:
+                    logins.append(answer.json()["access_token"])  # noqa: B023
+                return f"login {answer.status_code}"
+
+            outcomes = race(act, clients=6)
+
+            assert outcomes["reset 204"] == 1
+            assert outcomes["login 200"] + outcomes["login 401"] == 5
+            for token in logins:
+                assert http.get("/users/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+
+
+def test_an_invitation_that_is_accepted_and_sent_again_at_the_same_time_ends_as_one_of_both(
+    app: Flask, client: FlaskClient, database: sa.Engine, service: Service
+) -> None:
+    organizer = make_organizer(client)
+    headers = dict(organizer.headers)
+    with httpx.Client(base_url=service.api, timeout=30) as http:
+        for _ in range(8):
+            address = new_email()
+            http.post("/users/", headers=headers, json={"email": address, "role": "organizer"})
+            acceptance = {"token": _token(app, database), "password": NEW_PASSWORD}
+
+            def act(number: int) -> str:
+                if number == 0:
+                    return f"accept {http.post('/auth/invitations/accept', json=acceptance).status_code}"  # noqa: B023
+                again = {"email": address, "role": "user"}  # noqa: B023
+                return f"invite {http.post('/users/', headers=headers, json=again).status_code}"
+
+            outcomes = race(act, clients=2)
+
+            users = http.get("/users/", headers=headers, params={"q": address}).json()
+            accepted = outcomes == {"accept 200": 1, "invite 409": 1}
+            assert accepted or outcomes == {"accept 422": 1, "invite 200": 1}
+            assert (users[0]["is_invited"], users[0]["role"]) == (not accepted, "organizer" if accepted else "user")
+            with database.begin() as connection:
+                connection.execute(sa.delete(SingleUseToken))
