@@ -26,12 +26,16 @@ from bookings_api.transactions import end_reading, transaction
 
 def sign_up(*, email: str, password: str, name: str | None = None, role: Role = Role.USER) -> User:
     """Create an account. Raises `EmailTaken` when the address has one, in whatever case."""
+    taken = queries.user_by_email(email) is not None
+    end_reading()
+    if taken:
+        raise EmailTaken
     user = User(email=email, name=name, password_hash=hash_password(password), role=role)
     try:
         with transaction():
             db.session.add(user)
     except IntegrityError as error:
-        # asking first would be a race; the unique index is the judge
+        # somebody else was faster; the unique index is the judge, asking first only spares the usual case
         if isinstance(error.orig, UniqueViolation):
             raise EmailTaken from error
         raise

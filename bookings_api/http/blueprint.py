@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 
 from bookings_api.errors import BookingError, NotAllowed, StaleVersion, Unauthenticated
 from bookings_api.http.authentication import accept_user, require_user
-from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of
+from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_known_to_client
 from bookings_api.http.pagination import fetch_page
 from bookings_api.http.parser import StrictParser
 from bookings_api.http.problems import DOMAIN_PROBLEMS, INVALID_INPUT, PROBLEM_CONTENT_TYPE, ProblemSchema
@@ -24,8 +24,6 @@ from bookings_api.http.schemas import BaseSchema, PageQuerySchema
 
 _TEXT = {"schema": {"type": "string"}}
 LOCATION = {"Location": {"description": "Address of what was created.", **_TEXT}}
-
-_READING = {"GET", "HEAD"}
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -71,17 +69,13 @@ class Blueprint(flask_smorest.Blueprint):
             def tagged(*args: Any, **kwargs: Any) -> Any:
                 result, status, headers = unpack_tuple_response(view(*args, **kwargs))
                 if is_versioned and not isinstance(result, Response):
-                    headers = {**(headers or {}), "ETag": quote_etag(etag_of(result))}
+                    etag = etag_of(result)
+                    headers = {**(headers or {}), "ETag": quote_etag(etag)}
+                    if is_known_to_client(etag):
+                        return flask.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
                 return result, status, headers
 
-            answer = produced(tagged)
-
-            @wraps(answer)
-            def conditional(*args: Any, **kwargs: Any) -> Response:
-                response: Response = answer(*args, **kwargs)
-                return response.make_conditional(flask.request) if flask.request.method in _READING else response
-
-            return conditional  # type: ignore[return-value]
+            return produced(tagged)
 
         return decorate
 

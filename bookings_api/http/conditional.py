@@ -5,6 +5,7 @@ changes what is shown but no field that anybody set. `If-Match` looks at the ver
 transaction that makes the change; so a booking in between does not get in an organizer's way.
 """
 
+import re
 from collections.abc import Callable
 from typing import Protocol
 
@@ -12,6 +13,9 @@ import flask
 
 from bookings_api.errors import StaleVersion
 from bookings_api.models import Event
+
+# W/ before the quotation mark makes a weak tag, which never matches (section 13.1.1).
+_STRONG_TAG = re.compile(r'(?:^|[,\s])"([^"]*)"')
 
 _TEXT = {"type": "string"}
 ETAG = {"ETag": {"description": "Version of the resource, for If-None-Match and If-Match.", "schema": _TEXT}}
@@ -45,13 +49,19 @@ def etag_of(resource: Versioned) -> str:
 def if_match() -> Callable[[Versioned], None]:
     """The request's `If-Match` as a check for a service, which calls it with the locked row.
 
-    The check raises `StaleVersion`; without the header it accepts every version.
+    The check raises `StaleVersion`, also for a header that is no list of entity tags: who sends it wants to be
+    protected. Without the header it accepts every version.
     """
-    wanted = flask.request.if_match
+    header = flask.request.headers.get("If-Match")
+    versions = {tag.partition("-")[0] for tag in _STRONG_TAG.findall(header or "")}
 
     def check(resource: Versioned) -> None:
-        versions = {tag.partition("-")[0] for tag in wanted.as_set(include_weak=False)}
-        if wanted and not wanted.star_tag and str(resource.version) not in versions:
+        if header is not None and header.strip() != "*" and str(resource.version) not in versions:
             raise StaleVersion
 
     return check
+
+
+def is_known_to_client(etag: str) -> bool:
+    """Whether a read names this tag, without quotation marks, in its `If-None-Match`."""
+    return flask.request.method in {"GET", "HEAD"} and flask.request.if_none_match.contains_weak(etag)

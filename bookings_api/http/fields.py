@@ -19,6 +19,8 @@ MAX_EMAIL = 254
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # Embeddings, overrides and isolates (UAX 9) make a text read otherwise than it is stored.
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Names that tzdata has for the machine's own setting, and for none.
+_NO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
 _ASCII_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
@@ -132,7 +134,7 @@ class TimeZone(ma.fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         name = super()._deserialize(value, attr, data, **kwargs)
-        if name not in available_timezones():
+        if name in _NO_ZONES or name not in available_timezones():
             raise self.make_error("zone")
         return name
 

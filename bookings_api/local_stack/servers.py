@@ -50,7 +50,8 @@ class LocalStack:
     def __enter__(self) -> Self:
         """Take the directory for us alone. Raises `StackError` if another run has it."""
         try:
-            self._logs.mkdir(parents=True, exist_ok=True)
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._logs.mkdir(mode=0o700, exist_ok=True)
             self._lock = self._take_lock()
         except OSError as error:
             raise StackError(f"The data directory {self.directory} is not usable: {error.strerror}.") from error
@@ -75,6 +76,9 @@ class LocalStack:
             "max_connections": 300,
             "timezone": "UTC",
             "log_timezone": "UTC",
+            # neither values nor statements of what it refuses: they are people's
+            "log_error_verbosity": "terse",
+            "log_min_error_statement": "panic",
         }
         settings = [f"--{name}={value}" for name, value in options.items()]
         server = self._start(

@@ -13,7 +13,7 @@ from bookings_api.extensions import db
 from bookings_api.locks import lock_account, lock_account_of, lock_active_organizers
 from bookings_api.mail import tasks
 from bookings_api.models import MailKind, Role, TokenPurpose, User
-from bookings_api.single_use import issue_token
+from bookings_api.single_use import issue_token, withdraw_tokens
 from bookings_api.transactions import Precondition, Transaction, no_precondition, transaction
 
 audit_logger = logging.getLogger("bookings_api.audit")
@@ -39,6 +39,7 @@ def invite_user(*, actor: User, email: str, role: Role | None = None, name: str 
                 raise EmailTaken
             user.role = role or user.role
             user.name = name or user.name
+            user.version = 1 if is_new else user.version + 1
             db.session.flush()
             facts = {"token_id": str(issue_token(user, TokenPurpose.INVITATION)), "invited_by": actor.name}
             _mail(tx, MailKind.INVITATION, user, **facts)
@@ -72,6 +73,9 @@ def change_user(
             user.version += 1
         if changed.keys() & _TOLD.keys():
             revoke_sessions_of(user)
+        if not user.is_active:
+            for purpose in TokenPurpose:
+                withdraw_tokens(user, purpose)
         if not user.is_invited:  # who has never been in has nothing to be told
             for field in changed.keys() & _TOLD.keys():
                 _mail(tx, _TOLD[field], user, role=user.role.value, is_active=user.is_active)

@@ -189,6 +189,18 @@ def test_a_token_is_withdrawn_when_the_password_is_changed(
     assert _reset(client, token, "a third horse battery").json["code"] == "invalid-token"
 
 
+def test_a_token_does_not_outlive_a_deactivation(
+    app: Flask, client: FlaskClient, database: sa.Engine, mailbox: Mailbox
+) -> None:
+    organizer, user = make_organizer(client), make_user(client)
+    _ask_for_reset(client, user.email)
+    token = _token_mailed_to(app, database, mailbox, user.email)
+    for is_active in (False, True):
+        client.patch(f"{API}/users/{user.id}", headers=organizer.headers, json={"is_active": is_active})
+
+    assert _reset(client, token).json["code"] == "invalid-token"
+
+
 def test_a_login_before_a_reset_is_over_after_it(
     app: Flask, client: FlaskClient, database: sa.Engine, mailbox: Mailbox
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.factories import API, Account, book, make_event, make_organizer, make_user
+from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
 
 # What makes a resource: its address, and who may read and change it.
 Resource = tuple[str, Account]
@@ -76,6 +76,32 @@ def test_a_change_of_what_somebody_else_has_changed_is_refused(
     assert changed(first.headers["ETag"], dict.fromkeys(change, "Third")).status_code == 200
     assert changed("*", dict.fromkeys(change, "Fourth")).status_code == 200
     assert changed('"x", W/"1"', change).status_code == 412
+
+
+@pytest.mark.parametrize("header", ['""', '"1', "1", '"', ",", "", 'W/"1"', '"2", ""', '"1-', "é"])
+def test_a_tag_that_is_none_or_another_protects_as_well(client: FlaskClient, header: str) -> None:
+    url, account = _event(client)
+    headers = {**account.headers, "If-Match": header.encode().decode("latin-1")}
+
+    response = client.delete(url, headers=headers)
+
+    assert (response.status_code, response.json["code"]) == (412, "stale-version")
+    assert client.get(url).status_code == 200
+
+
+def test_a_read_does_not_look_at_if_match(client: FlaskClient) -> None:
+    url, account = _profile(client)
+
+    for method in ("GET", "HEAD"):
+        assert client.open(url, method=method, headers={**account.headers, "If-Match": '"99"'}).status_code == 200
+
+
+def test_an_account_that_is_invited_again_has_another_version(client: FlaskClient) -> None:
+    organizer, invitation = make_organizer(client), {"email": new_email()}
+    first = client.post(f"{API}/users/", headers=organizer.headers, json=invitation)
+    again = client.post(f"{API}/users/", headers=organizer.headers, json={**invitation, "role": "organizer"})
+
+    assert (first.headers["ETag"], again.headers["ETag"]) == ('"1"', '"2"')
 
 
 @pytest.mark.parametrize("make", [_event, _booking, _account], ids=["event", "booking", "account"])
