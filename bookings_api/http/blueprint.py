@@ -22,8 +22,7 @@ from bookings_api.http.parser import StrictParser
 from bookings_api.http.problems import DOMAIN_PROBLEMS, INVALID_INPUT, PROBLEM_CONTENT_TYPE, ProblemSchema
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema
 
-_TEXT = {"schema": {"type": "string"}}
-LOCATION = {"Location": {"description": "Address of what was created.", **_TEXT}}
+LOCATION = {"Location": {"description": "Address of what was created.", "schema": {"type": "string"}}}
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -31,7 +30,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Blueprint(flask_smorest.Blueprint):
     """flask-smorest's blueprint with our parser, login, problems and lists.
 
-    Decorators, from the top: `doc`, `login_required`, `problems`, `arguments` or `listing`, `response`.
+    Decorators, from the top: `doc`, `login_required`, `if_match` or `if_none_match`, `problems`, `arguments` or
+    `listing`, `response`.
     """
 
     ARGUMENTS_PARSER = StrictParser()

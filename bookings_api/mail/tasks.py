@@ -100,14 +100,12 @@ def sweep() -> None:
     with transaction():
         due = outbox.take_due(limit=SWEEP_LIMIT)
         unfinished = notices.unfinished_notices(limit=SWEEP_LIMIT)
-    for notice_id, request_id in unfinished:
+    work = [(expand, *notice) for notice in unfinished] + [(deliver, *mail) for mail in due]
+    for number, (task, row_id, request_id) in enumerate(work):
         with working_for(request_id):
-            _publish(expand, notice_id)
-    for number, (mail_id, request_id) in enumerate(due):
-        with working_for(request_id):
-            if not _publish(deliver, mail_id):  # no use to ask a silent Redis for each mail
+            if not _publish(task, row_id):  # no use to ask a silent Redis for each of them
                 with transaction():
-                    outbox.give_back([mail_id for mail_id, _ in due[number:]])
+                    outbox.give_back([row_id for task, row_id, _ in work[number:] if task is deliver])
                 return
 
 
