@@ -6,6 +6,7 @@ What is not recognised is left as it was, with an error that says what was found
 """
 
 import argparse
+import os
 import re
 import sys
 from collections import Counter
@@ -21,7 +22,7 @@ from psycopg2.sql import SQL, Identifier
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-ENV_FILE = Path(__file__).resolve().parents[1] / ".env"
+ENV_FILE = Path(os.environ.get("ENV_FILE") or Path(__file__).resolve().parents[1] / ".env")
 POSTGRES_SCHEMES = {"postgres", "postgresql", "postgresql+psycopg2"}
 CONNECT_SECONDS = 10
 LOCK_TIMEOUT = "3s"

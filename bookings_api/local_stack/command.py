@@ -55,32 +55,38 @@ def _service(options: argparse.Namespace) -> Iterator[list[Child]]:
     directory = options.data_dir.resolve()
     _say(f"Data in {directory}")
     with ExitStack() as cleanup:
-        # once we are stopping, nothing interrupts that
-        cleanup.callback(_ignore_signals)
-        stack = cleanup.enter_context(LocalStack(directory, report=_say_progress))
-        cleanup.callback(_ignore_signals)
-        port = options.port or free_port()
-        url = f"http://localhost:{port}"
-        environment = _environment(stack, url)
-        _say_progress("migrating the database")
-        _run_flask("db upgrade", stack, environment)
-        if options.demo:
-            _say_progress("filling in demo data")
-            _run_flask("demo", stack, environment)
-        _say_progress("starting the Celery worker and gunicorn")
-        worker = Child("Celery worker", _celery_command(), environment=environment)
-        cleanup.callback(worker.stop)
-        server = Child("gunicorn", _gunicorn_command(port), environment=environment)
-        cleanup.callback(server.stop)
-        cleanup.callback(_ignore_signals)
-        worker.wait_until_ready(lambda: _require_answer(environment["REDIS_URL"]))
-        server.wait_until_ready(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/events/", timeout=5))
-        _say(f"Ready after {time.monotonic() - began:.1f} s.\n")
-        for account in ACCOUNTS if options.demo else ():
-            _say(f"  {account.role.capitalize():<10}  {account.email}  password: {account.password}")
-        mail = f"{stack.mailbox}/new" if "MAIL_SERVER" in stack.settings else f"sent to {environment['MAIL_SERVER']}"
-        _say(f"  Swagger UI  {url}/docs\n  Mail        {mail}\n  Stop        Ctrl-C\n")
-        yield [*stack.children, worker, server]
+        try:
+            stack = cleanup.enter_context(LocalStack(directory, report=_say_progress))
+            port = options.port or free_port()
+            url = f"http://localhost:{port}"
+            environment = _environment(stack, url)
+            _say_progress("migrating the database")
+            _run_flask("db upgrade", stack, environment)
+            if options.demo:
+                _say_progress("filling in demo data")
+                _run_flask("demo", stack, environment)
+            _say_progress("starting the Celery worker and gunicorn")
+            worker = Child("Celery worker", _celery_command(), environment=environment)
+            cleanup.callback(worker.stop)
+            server = Child("gunicorn", _gunicorn_command(port), environment=environment)
+            cleanup.callback(server.stop)
+            worker.wait_until_ready(lambda: _require_answer(environment["REDIS_URL"]))
+            events = f"http://127.0.0.1:{port}/api/v1/events/"
+            server.wait_until_ready(lambda: urllib.request.urlopen(events, timeout=5))
+            _say(f"Ready after {time.monotonic() - began:.1f} s.\n")
+            _say_where(options, stack, url, environment["MAIL_SERVER"])
+            yield [*stack.children, worker, server]
+        finally:
+            # from here on everything is stopped, and nothing interrupts that
+            _ignore_signals()
+
+
+def _say_where(options: argparse.Namespace, stack: LocalStack, url: str, mail_server: str) -> None:
+    """The last lines: whom to log in as, where to look, how to stop."""
+    for account in ACCOUNTS if options.demo else ():
+        _say(f"  {account.role.capitalize():<10}  {account.email}  password: {account.password}")
+    mail = f"{stack.mailbox}/new" if "MAIL_SERVER" in stack.settings else f"sent to {mail_server}"
+    _say(f"  Swagger UI  {url}/docs\n  Mail        {mail}\n  Stop        Ctrl-C\n")
 
 
 def _environment(stack: LocalStack, url: str) -> dict[str, str]:
@@ -102,15 +108,10 @@ def _environment(stack: LocalStack, url: str) -> dict[str, str]:
 
 
 def _run_flask(command: str, stack: LocalStack, environment: dict[str, str]) -> None:
-    """Run a `flask` command to its end; it ends with us, too."""
-    log = stack.log_of(f"flask {command}")
-    child = Child(
-        f"flask {command}", [sys.executable, "-m", "flask", *command.split()], environment=environment, log=log
-    )
-    try:
-        child.wait()
-    finally:
-        child.stop()
+    """Run a `flask` command to its end."""
+    name = f"flask {command}"
+    arguments = [sys.executable, "-m", "flask", *command.split()]
+    Child(name, arguments, environment=environment, log=stack.log_of(name)).wait()
 
 
 def _require_answer(redis_url: str) -> None:

@@ -98,8 +98,12 @@ class Child:
         return self._process.poll()
 
     def wait(self) -> None:
-        """Wait until it is done. Raises `StackError` unless it succeeded."""
-        if self._process.wait() != 0:
+        """Wait until it is done, and end it if that is interrupted. Raises `StackError` unless it succeeded."""
+        try:
+            self._process.wait()
+        finally:
+            self.stop()
+        if self.exit_status != 0:
             raise StackError(self._obituary())
 
     def wait_until_ready(self, probe: Callable[[], object], *, seconds: float = 30) -> None:

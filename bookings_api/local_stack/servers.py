@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import signal
 import smtplib
 import sys
@@ -166,8 +167,9 @@ class LocalStack:
     def _initialise_cluster(self, data: Path, password: str) -> None:
         """Initdb beside the final place, so that an interrupted one leaves nothing that looks finished."""
         self._report("creating the database cluster")
-        unfinished = data.with_suffix(f".{secrets.token_hex(4)}")
-        password_file = self.directory / f"{unfinished.name}.password"
+        unfinished = data.with_suffix(".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        password_file = self.directory / "postgres.password"
         password_file.touch(mode=0o600)
         password_file.write_text(password)
         try:
@@ -184,6 +186,7 @@ class LocalStack:
                     "--locale=C.UTF-8",
                 ],
                 log=self.log_of("initdb"),
+                keep_open=[self._lock],
                 unprivileged=True,
             ).wait()  # fmt: skip
         finally:

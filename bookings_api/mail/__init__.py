@@ -1,1 +1,1 @@
-"""Mail that is never lost: wording (`messages`), rows (`outbox`), Celery (`tasks`), SMTP (`smtp`)."""
+"""Mail that is never lost: wording (`messages`, `links`), rows (`outbox`, `notices`), Celery `tasks`, `smtp`."""

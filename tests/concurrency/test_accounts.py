@@ -1,5 +1,7 @@
 """What happens to one account at the same moment, at the real server."""
 
+from collections.abc import Mapping
+
 import httpx
 import sqlalchemy as sa
 from flask import Flask
@@ -36,6 +38,22 @@ def test_many_requests_for_a_reset_leave_one_token_and_no_error(
     assert count_of(database, OutboxMail) == 10
 
 
+def _reset_against_logins(http: httpx.Client, email: str, token: str) -> tuple[Mapping[str, int], list[str]]:
+    """One reset and five logins with the old password at once: how they ended, and the tokens that were had."""
+    logins: list[str] = []
+
+    def act(number: int) -> str:
+        if number == 0:
+            reset = {"token": token, "password": NEW_PASSWORD}
+            return f"reset {http.post('/auth/password-reset/confirm', json=reset).status_code}"
+        answer = http.post("/auth/login", json={"email": email, "password": PASSWORD})
+        if answer.status_code == httpx.codes.OK:
+            logins.append(answer.json()["access_token"])
+        return f"login {answer.status_code}"
+
+    return race(act, clients=6), logins
+
+
 def test_a_login_with_the_old_password_does_not_survive_a_reset_at_the_same_time(
     app: Flask, client: FlaskClient, database: sa.Engine, service: Service
 ) -> None:
@@ -43,18 +61,8 @@ def test_a_login_with_the_old_password_does_not_survive_a_reset_at_the_same_time
         for _ in range(5):
             user = make_user(client)
             http.post("/auth/password-reset", json={"email": user.email})
-            reset = {"token": _token(app, database), "password": NEW_PASSWORD}
-            logins: list[str] = []
 
-            def act(number: int) -> str:
-                if number == 0:
-                    return f"reset {http.post('/auth/password-reset/confirm', json=reset).status_code}"  # noqa: B023
-                answer = http.post("/auth/login", json={"email": user.email, "password": PASSWORD})  # noqa: B023
-                if answer.status_code == httpx.codes.OK:
-                    logins.append(answer.json()["access_token"])  # noqa: B023
-                return f"login {answer.status_code}"
-
-            outcomes = race(act, clients=6)
+            outcomes, logins = _reset_against_logins(http, user.email, _token(app, database))
 
             assert outcomes["reset 204"] == 1
             assert outcomes["login 200"] + outcomes["login 401"] == 5
@@ -62,24 +70,28 @@ def test_a_login_with_the_old_password_does_not_survive_a_reset_at_the_same_time
                 assert http.get("/users/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401
 
 
+def _accept_against_invite(http: httpx.Client, headers: dict[str, str], email: str, token: str) -> Mapping[str, int]:
+    """An invitation accepted and, at the same moment, sent again with another role."""
+
+    def act(number: int) -> str:
+        if number == 0:
+            acceptance = {"token": token, "password": NEW_PASSWORD}
+            return f"accept {http.post('/auth/invitations/accept', json=acceptance).status_code}"
+        return f"invite {http.post('/users/', headers=headers, json={'email': email, 'role': 'user'}).status_code}"
+
+    return race(act, clients=2)
+
+
 def test_an_invitation_that_is_accepted_and_sent_again_at_the_same_time_ends_as_one_of_both(
     app: Flask, client: FlaskClient, database: sa.Engine, service: Service
 ) -> None:
-    organizer = make_organizer(client)
-    headers = dict(organizer.headers)
+    headers = dict(make_organizer(client).headers)
     with httpx.Client(base_url=service.api, timeout=30) as http:
         for _ in range(8):
             address = new_email()
             http.post("/users/", headers=headers, json={"email": address, "role": "organizer"})
-            acceptance = {"token": _token(app, database), "password": NEW_PASSWORD}
 
-            def act(number: int) -> str:
-                if number == 0:
-                    return f"accept {http.post('/auth/invitations/accept', json=acceptance).status_code}"  # noqa: B023
-                again = {"email": address, "role": "user"}  # noqa: B023
-                return f"invite {http.post('/users/', headers=headers, json=again).status_code}"
-
-            outcomes = race(act, clients=2)
+            outcomes = _accept_against_invite(http, headers, address, _token(app, database))
 
             users = http.get("/users/", headers=headers, params={"q": address}).json()
             accepted = outcomes == {"accept 200": 1, "invite 409": 1}

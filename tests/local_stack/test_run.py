@@ -63,6 +63,7 @@ def test_two_run_side_by_side_and_one_of_them_below_a_long_path(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("stage", "number"),
     [
+        ("creating the database cluster", signal.SIGTERM),
         ("starting PostgreSQL", signal.SIGINT),
         ("migrating", signal.SIGKILL),
         ("starting the Celery worker", signal.SIGTERM),
