@@ -5,13 +5,15 @@ looks at the environment itself.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parseaddr
+from email.utils import getaddresses
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import limits
 import marshmallow as ma
 from environs import Env, EnvValidationError
 from sqlalchemy.engine import URL, make_url
@@ -20,7 +22,28 @@ from sqlalchemy.exc import ArgumentError
 ENV_FILE = Path(os.environ.get("ENV_FILE") or Path(__file__).with_name(".env"))
 SIGNUP_POLICIES = ("open", "invite_only")
 MIN_SECRET_BYTES = 32
+MAX_LIMIT_SECONDS = 366 * 24 * 3600
+# How often something may be done. People behind one office address do not notice those that are counted for each
+# client address, and nobody notices the others but who guesses passwords or floods somebody with mail.
+LIMITS = {
+    "SIGNUP_LIMIT": "60 per minute",
+    "LOGIN_LIMIT": "120 per minute",
+    "LOGIN_ACCOUNT_LIMIT": "60 per minute",
+    "LOGIN_FAILURE_LIMIT": "10 per 15 minutes",
+    "PASSWORD_LIMIT": "60 per minute",
+    "PASSWORD_RESET_LIMIT": "5 per hour",
+    "BOOKING_LIMIT": "60 per minute",
+    "GUEST_MAIL_LIMIT": "20 per hour",
+    "INVITATION_LIMIT": "100 per hour",
+    "MAIL_RESEND_LIMIT": "3 per hour",
+}
 POSTGRES_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg2")
+# RFC 6454, section 6.2: what a browser sends as Origin
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
+# Dot-atom @ host name (RFC 5321, section 4.1.2), of the length that section 4.5.3.1 leaves; without the beginning of
+# an encoded word (RFC 2047), which mail programs would decode.
+_ATOM, _LABEL = r"[\w!#$%&'*+/=?^`{|}~-]+", r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ADDRESS = re.compile(rf"(?!.*=\?)(?=.{{1,254}}$){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 
 
 class ConfigError(Exception):
@@ -46,8 +69,23 @@ class Config:
     MAIL_USE_TLS: bool
     MAIL_USE_SSL: bool
     MAIL_TIMEOUT: int
+    MAIL_MAX_ATTEMPTS: int
+    MAIL_RETENTION_DAYS: int
+    MAIL_RESEND_LIMIT: str
+    SIGNUP_LIMIT: str
+    LOGIN_LIMIT: str
+    LOGIN_ACCOUNT_LIMIT: str
+    LOGIN_FAILURE_LIMIT: str
+    PASSWORD_LIMIT: str
+    PASSWORD_RESET_LIMIT: str
+    BOOKING_LIMIT: str
+    GUEST_MAIL_LIMIT: str
+    INVITATION_LIMIT: str
+    TRUSTED_PROXIES: int
     SUPPRESS_SEND: bool
+    REMINDER_HOURS: int
     ORGANIZER_SIGNUP: str
+    CORS_ORIGINS: list[str]
     PUBLIC_URL: str
     INVITATION_URL: str
     PASSWORD_RESET_URL: str
@@ -57,6 +95,7 @@ class Config:
     ARGON2_TIME_COST: int
     DATABASE_POOL_SIZE: int
     WEB_CONCURRENCY: int
+    METRICS_TOKEN: str | None
     LOG_FORMAT: str
     LOG_LEVEL: str
 
@@ -74,14 +113,21 @@ class Config:
             "SECRET_KEY": env.str("SECRET_KEY", validate=_is_long_enough),
             "MAIL_SERVER": env.str("MAIL_SERVER", validate=ma.validate.Length(min=1)),
             "MAIL_PORT": env.int("MAIL_PORT", 25, validate=ma.validate.Range(1, 65535)),
-            "MAIL_USERNAME": env.str("MAIL_USERNAME", None),
-            "MAIL_PASSWORD": env.str("MAIL_PASSWORD", None),
+            "MAIL_USERNAME": env.str("MAIL_USERNAME", None, validate=_is_ascii),
+            "MAIL_PASSWORD": env.str("MAIL_PASSWORD", None, validate=_is_ascii),
             "MAIL_FROM": env.str("MAIL_FROM", validate=_is_mailbox),
             "MAIL_USE_TLS": env.bool("MAIL_USE_TLS", False),
             "MAIL_USE_SSL": env.bool("MAIL_USE_SSL", False),
             "MAIL_TIMEOUT": env.int("MAIL_TIMEOUT", 10, validate=ma.validate.Range(1, 120)),
+            # RFC 5321, section 4.5.4.1: give up after four to five days
+            "MAIL_MAX_ATTEMPTS": env.int("MAIL_MAX_ATTEMPTS", 60, validate=ma.validate.Range(1, 10_000)),
+            "MAIL_RETENTION_DAYS": env.int("MAIL_RETENTION_DAYS", 90, validate=ma.validate.Range(1, 36_500)),
+            **{name: env.str(name, limit, validate=_is_rate_limit) for name, limit in LIMITS.items()},
+            "TRUSTED_PROXIES": env.int("TRUSTED_PROXIES", 0, validate=ma.validate.Range(0, 10)),
+            "REMINDER_HOURS": env.int("REMINDER_HOURS", 24, validate=ma.validate.Range(0, 8760)),
             "SUPPRESS_SEND": env.bool("SUPPRESS_SEND", False),
             "ORGANIZER_SIGNUP": env.str("ORGANIZER_SIGNUP", "open", validate=ma.validate.OneOf(SIGNUP_POLICIES)),
+            "CORS_ORIGINS": env.list("CORS_ORIGINS", [], validate=_are_origins),
             "PUBLIC_URL": env.str("PUBLIC_URL", validate=_is_web_url),
             "INVITATION_URL": env.str("INVITATION_URL", None, validate=_is_web_url),
             "PASSWORD_RESET_URL": env.str("PASSWORD_RESET_URL", None, validate=_is_web_url),
@@ -93,6 +139,7 @@ class Config:
             "WEB_CONCURRENCY": env.int(
                 "WEB_CONCURRENCY", 2 * (os.cpu_count() or 1), validate=ma.validate.Range(1, 1000)
             ),
+            "METRICS_TOKEN": env.str("METRICS_TOKEN", None),
             "LOG_FORMAT": env.str("LOG_FORMAT", "json", validate=ma.validate.OneOf(["json", "text"])),
             "LOG_LEVEL": env.str(
                 "LOG_LEVEL", "INFO", validate=ma.validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
@@ -144,7 +191,8 @@ def _with_psycopg2(value: str) -> str:
 def _is_redis_url(value: str) -> None:
     try:
         url = urlsplit(value)
-        well_formed = url.scheme in {"redis", "rediss"} and bool(url.hostname) and url.port != 0
+        is_database = not url.path.strip("/") or url.path[1:].isdecimal()
+        well_formed = url.scheme in {"redis", "rediss"} and bool(url.hostname) and url.port != 0 and is_database
     except ValueError:
         well_formed = False
     if not well_formed:
@@ -156,6 +204,26 @@ def _is_web_url(value: str) -> None:
         raise ma.ValidationError("Must be an address, as in https://example.com/accept?token={token}.")
 
 
+def _is_rate_limit(value: str) -> None:
+    try:
+        usable = all(limit.amount > 0 and limit.get_expiry() <= MAX_LIMIT_SECONDS for limit in limits.parse_many(value))
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ma.ValidationError('Must be a limit, as in "3 per hour" or "2 per 10 minutes; 5 per day".')
+
+
+def _is_ascii(value: str) -> None:
+    if not value.isascii():
+        raise ma.ValidationError("Must be ASCII: Python's smtplib can send no other to the mail server.")
+
+
+def _are_origins(values: list[str]) -> None:
+    for value in values:
+        if value != "*" and not _ORIGIN.fullmatch(value):
+            raise ma.ValidationError("Must be origins, as in https://shop.example.com,http://localhost:3000, or *.")
+
+
 def _is_long_enough(value: str) -> None:
     if len(value.encode()) < MIN_SECRET_BYTES:
         raise ma.ValidationError(
@@ -165,5 +233,10 @@ def _is_long_enough(value: str) -> None:
 
 
 def _is_mailbox(value: str) -> None:
-    if not all(parseaddr(value)[1].partition("@")) or not value.isprintable():
-        raise ma.ValidationError('Must be an address, as in "Tickets, Inc." <tickets@example.com>.')
+    # one that a mail program would read as several is none
+    addresses = [address for _, address in getaddresses([value])]
+    if len(addresses) != 1 or not _ADDRESS.fullmatch(addresses[0]) or not value.isprintable():
+        raise ma.ValidationError(
+            'Must be one address, as in "Tickets, Inc." <tickets@example.com>; '
+            "it is ASCII, a domain in another script stands in its xn-- form."
+        )

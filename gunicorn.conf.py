@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from gunicorn import util
+
 from bookings_api.extensions import db
+from bookings_api.http.server import write_problem
 from bookings_api.observability import logging_config
 from wsgi import app
 
@@ -34,3 +37,7 @@ def post_fork(server: Any, worker: Any) -> None:
     """Forget connections of the parent: two processes on one would get each other's answers."""
     with app.app_context():
         db.engine.dispose(close=False)
+
+
+# What gunicorn itself refuses is answered as everything else is.
+util.write_error = write_problem

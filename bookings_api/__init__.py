@@ -1,9 +1,12 @@
 """The Event Booking API.
 
     extensions       the Flask extensions, unbound
+    database         the way to PostgreSQL, on which nothing waits for ever
     transactions     transaction(): one use case, one commit, hooks after it
     errors           what can go wrong in the trade, free of HTTP
     observability    structured logs, request ids
+    metrics          /metrics for Prometheus
+    health           /health/live and /health/ready for who runs the processes
     locks            row locks on accounts, in one order for everybody
     single_use       tokens that are mailed and work once
     housekeeping     removes what has outlived its use
@@ -11,7 +14,7 @@
     cli              flask commands
     demo             believable data to try the service with
 
-    http/            what every route shares: blueprint, parser, fields, problems, lists, OpenAPI
+    http/            what every route shares: blueprint, parser, fields, problems, lists, limits, OpenAPI
     models/          tables and constraints
     auth/ users/ events/ bookings/
                      one room per feature: routes, schemas, services, queries, permissions
@@ -30,13 +33,20 @@ from bookings_api.auth.tokens import authenticate, init_tokens
 from bookings_api.bookings.routes import blp as bookings
 from bookings_api.celery_app import init_celery
 from bookings_api.cli import register_commands
+from bookings_api.database import init_database
 from bookings_api.events.routes import blp as events
-from bookings_api.extensions import api, db, mail, migrate
+from bookings_api.extensions import api, mail
+from bookings_api.health import init_health
 from bookings_api.housekeeping import BEAT_SCHEDULE as HOUSEKEEPING_SCHEDULE
 from bookings_api.http.authentication import init_authentication
 from bookings_api.http.errors import register_error_handlers
+from bookings_api.http.headers import init_headers
+from bookings_api.http.limits import init_limits
 from bookings_api.http.openapi import API_PREFIX, init_openapi
+from bookings_api.http.proxies import init_proxies
+from bookings_api.mail.relay import Relay
 from bookings_api.mail.tasks import BEAT_SCHEDULE as MAIL_SCHEDULE
+from bookings_api.metrics import init_metrics
 from bookings_api.observability import init_observability
 from bookings_api.users.routes import blp as users
 
@@ -55,38 +65,23 @@ def create_app(config: object) -> Flask:
     init_database(app)
     init_tokens(app)
     init_authentication(app, authenticate)
+    init_proxies(app)
+    init_limits(app)
     init_mail(app)
     init_celery(app, MAIL_SCHEDULE | HOUSEKEEPING_SCHEDULE)
     init_openapi(app)
+    init_headers(app)
     for blueprint in (auth, users, events, bookings):
         api.register_blueprint(blueprint, url_prefix=f"{API_PREFIX}{blueprint.url_prefix}")
+    init_metrics(app)
+    init_health(app)
     register_error_handlers(app)
     register_commands(app)
     return app
 
 
-def init_database(app: Flask) -> None:
-    """Bind SQLAlchemy; no statement, lock or connection may wait for ever, and no parameter reaches a log."""
-    app.config["SQLALCHEMY_DATABASE_URI"] = app.config["DATABASE_URL"]
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
-        "pool_size": app.config["DATABASE_POOL_SIZE"],
-        "max_overflow": 0,
-        "pool_timeout": 2,
-        "pool_pre_ping": True,
-        "hide_parameters": True,
-        "connect_args": {
-            "connect_timeout": 3,
-            "application_name": "event-booking-api",
-            "options": "-c timezone=UTC -c lock_timeout=5s -c statement_timeout=15s"
-            " -c idle_in_transaction_session_timeout=30s",
-        },
-    }
-    db.init_app(app)
-    migrate.init_app(app, db)
-
-
 def init_mail(app: Flask) -> None:
-    """Bind Flask-Mail, which has other names for two of our settings."""
-    app.config["MAIL_DEFAULT_SENDER"] = app.config["MAIL_FROM"]
+    """Bind Flask-Mail, which has another name for one of our settings, and the thread that tells Celery of mail."""
     app.config["MAIL_SUPPRESS_SEND"] = app.config["SUPPRESS_SEND"]
     mail.init_app(app)
+    app.extensions["mail_relay"] = Relay(app)

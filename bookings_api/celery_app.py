@@ -5,16 +5,34 @@ import ssl
 from typing import Any
 
 import flask
+import kombu
 from celery import Celery, Task, signals
+from celery.app.amqp import AMQP
 
 from bookings_api.extensions import db
 from bookings_api.observability import current_request_id, logging_config, working_for
 
-# A Redis that is away or hangs must cost a request half a second at most, and a publish is never worth a
-# second try: the mail is in the outbox, and the sweep hands it over again.
-PUBLISH_TIMEOUT_SECONDS = 0.5
+# A publish is never worth a second try within Celery: the mail is in the outbox, and the sweep finds it.
+REDIS_TIMEOUT_SECONDS = 0.5
+# What a worker took and did not finish because it was killed comes back after this time.
+VISIBILITY_SECONDS = 60
+# How often a worker or beat looks whether Redis is back; kombu's own pauses grow to half a minute.
+RECONNECT_SECONDS = 2
 
 REQUEST_ID = "bookings_request_id"
+
+
+class Connection(kombu.Connection):
+    """Looks for its broker again and again, never after a long pause."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Any:
+        return super().ensure_connection(*args, **{"interval_max": RECONNECT_SECONDS, **options})
+
+
+class Amqp(AMQP):
+    """Makes the connections of workers and beat."""
+
+    Connection = Connection
 
 
 def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
@@ -30,15 +48,20 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
                 return self.run(*args, **kwargs)
 
     redis_url: str = app.config["REDIS_URL"]
-    celery = Celery(app.name, task_cls=ApplicationTask)
+    celery = Celery(app.name, task_cls=ApplicationTask, amqp=Amqp)
     celery.conf.update(
         broker_url=redis_url,
         # without this a rediss:// URL encrypts, but believes any certificate
         broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if redis_url.startswith("rediss:") else None,
         broker_connection_retry_on_startup=True,
+        broker_channel_error_retry=True,  # a Redis that turns read-only in a failover would end the worker
+        broker_connection_max_retries=None,  # however long Redis is away: the default gives up in the end
         broker_transport_options={
-            "socket_timeout": PUBLISH_TIMEOUT_SECONDS,
-            "socket_connect_timeout": PUBLISH_TIMEOUT_SECONDS,
+            "socket_timeout": REDIS_TIMEOUT_SECONDS,
+            "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
+            "visibility_timeout": VISIBILITY_SECONDS,
+            "unacked_restore_interval": 2,
+            "unacked_restore_throttle": 1,
         },
         task_publish_retry_policy={"max_retries": 0},
         # the outbox row is the result

@@ -9,7 +9,10 @@ from bookings_api.auth.schemas import SignupSchema
 from bookings_api.auth.services import sign_up
 from bookings_api.demo import fill_in
 from bookings_api.errors import EmailTaken
+from bookings_api.mail import outbox
+from bookings_api.mail.status import outbox_state
 from bookings_api.models import Role
+from bookings_api.transactions import transaction
 
 
 def register_commands(app: Flask) -> None:
@@ -34,6 +37,27 @@ def register_commands(app: Flask) -> None:
         except EmailTaken as error:
             raise click.ClickException(str(error)) from None
         click.echo(f"{user.role} {user.email} has the id {user.id}")
+
+    mail = AppGroup("mail", help="Look after the outbox.")
+    app.cli.add_command(mail)
+
+    @mail.command()
+    def status() -> None:
+        """Show how many mails there are by status, and for how long the oldest ones wait."""
+        state = outbox_state()
+        for mail_status, count in state.mails.items():
+            click.echo(f"{mail_status:<16}{count:>10}")
+        click.echo(f"{'notices to write':<16}{state.unfinished_notices:>10}")
+        for name, age in {"oldest unsent": state.oldest_unsent, "oldest due": state.oldest_due}.items():
+            click.echo(f"{name:<16}{age.total_seconds():>10.0f} s")
+
+    @mail.command()
+    @click.option("--deferred", is_flag=True, help="Also mails that wait for their next attempt.")
+    def retry(*, deferred: bool) -> None:
+        """Have failed mails tried again, with all their attempts before them."""
+        with transaction():
+            count = outbox.retry_failed() + (outbox.retry_deferred() if deferred else 0)
+        click.echo(f"{count} mails are due now; a worker takes them within seconds.")
 
     @app.cli.command()
     def demo() -> None:

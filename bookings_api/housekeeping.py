@@ -4,12 +4,15 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 from celery import shared_task
+from flask import current_app
 
 from bookings_api.extensions import db
+from bookings_api.mail import outbox
 from bookings_api.models import IdempotencyKey, Session, SingleUseToken, utcnow
 from bookings_api.transactions import transaction
 
 IDEMPOTENCY_KEYS_KEPT = timedelta(hours=24)
+MAILS_AT_ONCE = 5000
 
 BEAT_SCHEDULE = {
     "prune": {"task": "housekeeping.prune", "schedule": timedelta(hours=1), "options": {"expires": 3600.0}},
@@ -18,7 +21,7 @@ BEAT_SCHEDULE = {
 
 @shared_task(name="housekeeping.prune")
 def prune() -> None:
-    """Delete expired logins and mailed tokens, and idempotency keys that are a day old."""
+    """Delete expired logins and mailed tokens, idempotency keys that are a day old, and mails sent long ago."""
     now = utcnow()
     with transaction():
         for statement in (
@@ -27,3 +30,8 @@ def prune() -> None:
             sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < now - IDEMPOTENCY_KEYS_KEPT),
         ):
             db.session.execute(statement, execution_options={"synchronize_session": False})
+    kept = timedelta(days=current_app.config["MAIL_RETENTION_DAYS"])
+    is_done = False
+    while not is_done:  # in steps, each of which holds its locks for a moment only
+        with transaction():
+            is_done = outbox.prune_sent(kept=kept, limit=MAILS_AT_ONCE) < MAILS_AT_ONCE

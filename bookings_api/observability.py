@@ -21,6 +21,9 @@ REQUEST_ID_HEADER = "X-Request-ID"
 # What a proxy or a client may give as id: nothing that could break a log line or a header.
 _ACCEPTED_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
+# Asked every few seconds, and of interest to nobody unless something is wrong, which has a line of its own.
+QUIET_ROUTES = "/health/"
+
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 access_logger = logging.getLogger("bookings_api.access")
@@ -115,7 +118,8 @@ def _log_request(response: flask.Response) -> flask.Response:
     response.headers[REQUEST_ID_HEADER] = current_request_id() or ""
     route = request.url_rule.rule if request.url_rule else None
     milliseconds = round((time.perf_counter() - flask.g.started) * 1000, 1)
-    access_logger.info(
+    access_logger.log(
+        logging.DEBUG if route and route.startswith(QUIET_ROUTES) else logging.INFO,
         "%s %s %d %s ms",
         request.method,
         route or "(no route)",

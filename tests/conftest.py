@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+import redis
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
@@ -22,9 +23,11 @@ from sqlalchemy.engine import make_url
 
 from bookings_api import create_app
 from bookings_api.extensions import db
+from bookings_api.http.counters import KEY_PREFIX
 from bookings_api.local_stack.servers import LocalStack
 from bookings_api.models import Base
 from config import Config
+from tests.faults import report
 from tests.mailbox import Mailbox
 from tests.service import Service, running_service
 
@@ -35,16 +38,25 @@ FIXED_SETTINGS = {
     "SECRET_KEY": "a secret of the test run, long enough for every algorithm that a forger may try",
     "ARGON2_MEMORY_KIB": "8",
     "ARGON2_TIME_COST": "1",
-    "MAIL_TIMEOUT": "2",
     "PUBLIC_URL": "https://tickets.example.com",
+    "METRICS_TOKEN": "a token for metrics",
     "WEB_CONCURRENCY": "2",
     "ENV_FILE": os.devnull,
+    # all accounts of all tests have one address, and are made and busy within a moment; see http/test_rate_limits.py
+    **dict.fromkeys(["SIGNUP_LIMIT", "LOGIN_LIMIT", "LOGIN_ACCOUNT_LIMIT", "BOOKING_LIMIT"], "1000000 per minute"),
+    **dict.fromkeys(["PASSWORD_LIMIT", "PASSWORD_RESET_LIMIT", "INVITATION_LIMIT"], "1000000 per minute"),
+    "GUEST_MAIL_LIMIT": "1000000 per minute",
 }
 
 _servers = ExitStack()
 
 # The service of this process, once a test has asked for it.
 _services: list[Service] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have what the faults did printed at the end, by the process that controls the run and collects no test."""
+    config.pluginmanager.register(report)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -98,7 +110,10 @@ def application(settings: dict[str, str]) -> Flask:
 
 @pytest.fixture
 def app(application: Flask) -> Iterator[Flask]:
-    """The application on an empty database."""
+    """The application on an empty database, with nothing counted against anybody."""
+    # a test may have made another one, and Celery runs tasks for the latest
+    application.extensions["celery"].set_current()
+    application.extensions["celery"].set_default()
     yield application
     for service in _services:
         service.rest()
@@ -106,6 +121,9 @@ def app(application: Flask) -> Iterator[Flask]:
         tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
         db.session.execute(sa.text(f"TRUNCATE {tables}"))
         db.session.commit()
+    with redis.Redis.from_url(application.config["REDIS_URL"]) as connection:
+        for key in connection.scan_iter(f"{KEY_PREFIX}:*"):
+            connection.delete(key)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from limits import parse_many
 
-from config import Config, ConfigError
+from config import LIMITS, Config, ConfigError
 
 NO_ENV_FILE = Path(os.devnull)
 
@@ -77,13 +78,88 @@ def test_the_error_does_not_repeat_a_secret(environment: pytest.MonkeyPatch) -> 
     assert "hunter" not in str(caught.value)
 
 
-@pytest.mark.parametrize("sender", ["Tickets, Inc <t@example.com>", "tickets", "<@example.com>", "a@", "x\r\n <a@b.c>"])
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "Tickets, Inc <t@example.com>", "tickets", "<@example.com>", "a@", "x\r\n <a@b.c>", "", "a@b@c.de",
+        "a@example.com, b@example.com", "x\u2028 <a@b.c>", "jürgen@example.com", "Tickets <t@füße.example>",
+        "a b@example.com", ".a@example.com", "a@-example.com", "a@example..com", "=?utf-8?q?a?=@example.com",
+        f"{'a' * 250}@example.com",
+    ],
+    ids=ascii,
+)  # fmt: skip
 def test_a_sender_that_mail_programs_would_read_otherwise_is_wrong(
     environment: pytest.MonkeyPatch, sender: str
 ) -> None:
     environment.setenv("MAIL_FROM", sender)
 
-    with pytest.raises(ConfigError, match="MAIL_FROM"):
+    with pytest.raises(ConfigError, match=r"MAIL_FROM: Must be one address, .*; it is ASCII"):
+        Config.from_environment(NO_ENV_FILE)
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "t@example.com", "Füße & Co <t@xn--fe-yja8a.example>", '"Tickets, Inc." <o\'hara+t@mail.example.com>',
+        "=?utf-8?q?x?= <t@example.com>", "tickets@localhost", "Tickets <T.T@EXAMPLE.COM>",
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_a_sender_may_have_any_name(environment: pytest.MonkeyPatch, sender: str) -> None:
+    environment.setenv("MAIL_FROM", sender)
+
+    assert sender == Config.from_environment(NO_ENV_FILE).MAIL_FROM
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CORS_ORIGINS", "shop.example.com"),
+        ("CORS_ORIGINS", "https://shop.example.com/"),
+        ("MAIL_PASSWORD", "pässword"),
+        ("MAIL_USERNAME", "jürgen"),
+        ("REDIS_URL", "redis://localhost:6379/bookings"),
+    ],
+)
+def test_what_would_fail_only_when_it_is_needed_is_wrong_at_the_start(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(name, value)
+
+    with pytest.raises(ConfigError, match=f"{name}: Must "):
+        Config.from_environment(NO_ENV_FILE)
+
+
+@pytest.mark.parametrize("limit", ["", "often", "3", "3 per fortnight", "0 per hour", "1 per 9999 year", "-1 per day"])
+def test_a_limit_that_cannot_be_counted_is_wrong(environment: pytest.MonkeyPatch, limit: str) -> None:
+    for name in LIMITS:
+        environment.setenv(name, limit)
+
+    with pytest.raises(ConfigError) as caught:
+        Config.from_environment(NO_ENV_FILE)
+
+    assert str(caught.value).count(": Must be a limit") == len(LIMITS) == 10
+
+
+def test_people_behind_one_address_do_not_notice_the_limits_and_who_guesses_passwords_does(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    config = Config.from_environment(NO_ENV_FILE)
+
+    for name, least in {"SIGNUP_LIMIT": 30, "LOGIN_LIMIT": 60, "PASSWORD_LIMIT": 30, "BOOKING_LIMIT": 60}.items():
+        (limit,) = parse_many(getattr(config, name))
+        assert limit.amount >= least, name
+        assert limit.get_expiry() == 60, name
+    (failures,) = parse_many(config.LOGIN_FAILURE_LIMIT)
+    assert (failures.amount, failures.get_expiry()) == (10, 15 * 60)
+    assert config.TRUSTED_PROXIES == 0
+
+
+@pytest.mark.parametrize("proxies", ["-1", "many", "11"])
+def test_a_number_of_proxies_that_nobody_has_is_wrong(environment: pytest.MonkeyPatch, proxies: str) -> None:
+    environment.setenv("TRUSTED_PROXIES", proxies)
+
+    with pytest.raises(ConfigError, match="TRUSTED_PROXIES"):
         Config.from_environment(NO_ENV_FILE)
 
 

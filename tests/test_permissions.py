@@ -49,6 +49,8 @@ listBookings            401         200    200          200         200     401
 getBooking              401         200    404          404         200     401
 changeBooking           401         200    404          404         403     401
 cancelBooking           401         200    404          404         403     401
+listBookingEmails       401         200    404          404         200     401
+resendConfirmation      401         202    404          404         202     401
 """
 
 CODES = {401: "unauthenticated", 403: "not-allowed", 404: "booking-not-found"}

@@ -47,6 +47,8 @@ def test_every_command_of_the_tour_works(service: Service, mailbox: Mailbox, set
         '"guest_name":"Grace"',
         '"email":"colleague@example.com"',
         '"code":"unauthenticated"',
+        '"kind":"booking_cancelled"',
+        '"status":"sent"',
     ):
         assert answer in done.stdout
     first, second = re.findall(r"^[3-9A-Y]{10}$", done.stdout, re.MULTILINE)

@@ -25,18 +25,25 @@ from bookings_api.errors import (
 )
 from bookings_api.http.authentication import bearer_token, current_session_id
 from bookings_api.http.blueprint import Blueprint
+from bookings_api.http.limits import by_client, by_email, failures
 from bookings_api.models import Role, Session, User
 from bookings_api.users.schemas import UserSchema
 
 # a body for TokenSchema, and headers
 Tokens = tuple[dict[str, Any], dict[str, str]]
 
+# Wrong passwords are counted for the account alone, from whatever addresses they come, and whether there is such an
+# account or not, which so is not told. When there are too many, the right password is refused, too: an answer to it
+# would tell the guesser that it is the right one. So anybody can lock an owner out, for the 15 minutes at most that
+# began with the first wrong password (what is refused is not counted); logins that are open go on, and a reset by mail
+# stays possible.
 blp = Blueprint("auth", __name__, url_prefix="/auth", description="Accounts, logins and passwords")
 
 
 @blp.route("/signup", methods=["POST"])
 @blp.doc(operationId="signup")
 @blp.public()
+@blp.limited("SIGNUP_LIMIT", by=by_client)
 @blp.problems(EmailTaken, NotAllowed)
 @blp.arguments(SignupSchema)
 @blp.response(201, UserSchema)
@@ -54,8 +61,11 @@ def signup(account: dict[str, Any]) -> User:
 @blp.route("/login", methods=["POST"])
 @blp.doc(operationId="login")
 @blp.public()
+@blp.limited("LOGIN_LIMIT", by=by_client)
 @blp.problems(InvalidCredentials)
 @blp.arguments(LoginSchema)
+@blp.limited("LOGIN_ACCOUNT_LIMIT", by=by_email("email"))
+@blp.limited("LOGIN_FAILURE_LIMIT", by=by_email("email"), counts=failures(InvalidCredentials))
 @blp.response(200, TokenSchema)
 def login(credentials: dict[str, str]) -> Tokens:
     """Exchange e-mail and password for an access token and a refresh token."""
@@ -65,8 +75,11 @@ def login(credentials: dict[str, str]) -> Tokens:
 @blp.route("/token", methods=["POST"])
 @blp.doc(operationId="token")
 @blp.public()
+@blp.limited("LOGIN_LIMIT", by=by_client)
 @blp.problems(InvalidGrant)
 @blp.arguments(PasswordGrantSchema, location="form")
+@blp.limited("LOGIN_ACCOUNT_LIMIT", by=by_email("username"))
+@blp.limited("LOGIN_FAILURE_LIMIT", by=by_email("username"), counts=failures(InvalidGrant))
 @blp.response(200, TokenSchema)
 def token(grant: dict[str, str]) -> Tokens:
     """Log in with an OAuth2 password form.
@@ -105,7 +118,9 @@ def logout() -> None:
 @blp.route("/password-reset", methods=["POST"])
 @blp.doc(operationId="requestPasswordReset")
 @blp.public()
+@blp.limited("PASSWORD_LIMIT", by=by_client)
 @blp.arguments(PasswordResetSchema)
+@blp.limited("PASSWORD_RESET_LIMIT", by=by_email("email"))
 @blp.response(202)
 def request_password_reset(account: dict[str, str]) -> None:
     """Have a token mailed that sets a new password.
@@ -118,6 +133,7 @@ def request_password_reset(account: dict[str, str]) -> None:
 @blp.route("/password-reset/confirm", methods=["POST"])
 @blp.doc(operationId="confirmPasswordReset")
 @blp.public()
+@blp.limited("PASSWORD_LIMIT", by=by_client)
 @blp.problems(InvalidToken)
 @blp.arguments(PasswordResetConfirmSchema)
 @blp.response(204)
@@ -129,6 +145,7 @@ def confirm_password_reset(reset: dict[str, str]) -> None:
 @blp.route("/invitations/accept", methods=["POST"])
 @blp.doc(operationId="acceptInvitation")
 @blp.public()
+@blp.limited("PASSWORD_LIMIT", by=by_client)
 @blp.problems(InvalidToken)
 @blp.arguments(InvitationAcceptSchema)
 @blp.response(200, UserSchema)

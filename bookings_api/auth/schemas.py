@@ -3,7 +3,7 @@
 import marshmallow as ma
 
 from bookings_api.auth.passwords import MAX_LENGTH, MIN_LENGTH, is_common
-from bookings_api.http.fields import Boolean, EmailAddress, Password, Text
+from bookings_api.http.fields import Boolean, EmailAddress, Name, Password, Text
 from bookings_api.http.schemas import BaseSchema, ResponseSchema
 
 
@@ -24,7 +24,7 @@ class SignupSchema(BaseSchema):
 
     email = EmailAddress(required=True, metadata={"example": "ada@example.com"})
     password = new_password()
-    name = Text(max_length=100, metadata={"example": "Ada Lovelace"})
+    name = Name(metadata={"example": "Ada Lovelace"})
     is_organizer = Boolean(load_default=False, metadata={"description": "Organizers create and manage events."})
 
 
@@ -75,4 +75,4 @@ class InvitationAcceptSchema(BaseSchema):
 
     token = Text(max_length=100, required=True)
     password = new_password()
-    name = Text(max_length=100, metadata={"example": "Ada Lovelace"})
+    name = Name(metadata={"example": "Ada Lovelace"})

@@ -17,10 +17,10 @@ from bookings_api.auth.sessions import (
 )
 from bookings_api.errors import EmailTaken, InvalidCredentials, InvalidToken, Unauthenticated, WrongPassword
 from bookings_api.extensions import db
-from bookings_api.locks import lock_account, lock_account_of
+from bookings_api.locks import lock_account
 from bookings_api.mail import tasks
 from bookings_api.models import MailKind, Role, Session, TokenPurpose, User, utcnow
-from bookings_api.single_use import issue_token, owner_of_token, withdraw_tokens
+from bookings_api.single_use import owner_of_token, withdraw_tokens
 from bookings_api.transactions import end_reading, transaction
 
 
@@ -97,13 +97,12 @@ def change_password(*, user: User, session_id: UUID, current_password: str, new_
 
 
 def request_password_reset(*, email: str) -> None:
-    """Mail a token to the account of that address; for an address without one, do nothing and say nothing."""
+    """Mail a token to the account of that address.
+
+    Whether it has one is looked up when the mail is sent (`mail.resets`), so that the answer takes as long either way.
+    """
     with transaction() as tx:
-        user = lock_account_of(email)
-        if user is None or not user.is_active or user.is_invited:
-            return
-        facts = {"name": user.name, "token_id": str(issue_token(user, TokenPurpose.PASSWORD_RESET))}
-        tasks.post(tx, kind=MailKind.PASSWORD_RESET, recipient=user.email, facts=facts, user_id=user.id)
+        tasks.post(tx, kind=MailKind.PASSWORD_RESET, recipient=email, facts={})
 
 
 def reset_password(*, token: str, password: str) -> None:

@@ -10,7 +10,7 @@ from bookings_api.bookings.permissions import may_see
 from bookings_api.errors import BookingNotFound, NotAllowed
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
-from bookings_api.models import Booking, BookingStatus, Event, User, utcnow
+from bookings_api.models import Booking, BookingStatus, Event, OutboxMail, User, utcnow
 from bookings_api.transactions import require_transaction
 
 
@@ -34,6 +34,18 @@ def bookings_for(event: Event, *, status: BookingStatus | None = None) -> sa.Sel
     return _with_status(sa.select(Booking).where(Booking.event_id == event.id), status).order_by(Booking.id)
 
 
+def mails_of(booking: Booking) -> sa.Select[Any]:
+    """The mails of a booking, the newest first; those sent long ago are gone."""
+    return sa.select(OutboxMail).where(OutboxMail.booking_id == booking.id).order_by(OutboxMail.id.desc())
+
+
+def guest_email_of(booking_id: UUID, *, viewer: User) -> str | None:
+    """The guest's address at this moment; None unless `viewer` may see the booking."""
+    is_theirs = (Booking.user_id == viewer.id) | (Event.organizer_id == viewer.id)
+    query = sa.select(Booking.guest_email).join(Event).where(Booking.id == booking_id, is_theirs)
+    return db.session.scalars(query).one_or_none()
+
+
 def get_booking(booking_id: UUID, *, viewer: User) -> Booking:
     """The booking with its event, if `viewer` may see it. Raises `BookingNotFound`."""
     query = sa.select(Booking).where(Booking.id == booking_id).options(joinedload(Booking.event))
@@ -43,17 +55,27 @@ def get_booking(booking_id: UUID, *, viewer: User) -> Booking:
     return booking
 
 
+def lock_booking(booking_id: UUID, *, viewer: User) -> tuple[Booking, Event]:
+    """A booking that `viewer` may see, and its event, both locked. Raises `BookingNotFound`."""
+    return _locked(get_booking(booking_id, viewer=viewer))
+
+
 def lock_own_booking(booking_id: UUID, *, owner: User) -> tuple[Booking, Event]:
-    """The owner's booking and its event, both locked, the event first as everywhere: so no deadlock.
+    """The owner's booking and its event, both locked.
 
     Raises `BookingNotFound`, and `NotAllowed` to the event's organizer, who may see it and no more.
     """
-    require_transaction()
     booking = get_booking(booking_id, viewer=owner)
     if booking.user_id != owner.id:
         raise NotAllowed("Only who made a booking may change it.")
+    return _locked(booking)
+
+
+def _locked(booking: Booking) -> tuple[Booking, Event]:
+    """Both as they are now, locked until the transaction ends, the event first as everywhere: so no deadlock."""
+    require_transaction()
     event = lock_event(booking.event_id, even_deleted=True)
-    locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update()
+    locked = sa.select(Booking).where(Booking.id == booking.id).with_for_update()
     return db.session.scalars(locked, execution_options={"populate_existing": True}).one(), event
 
 

@@ -14,12 +14,14 @@ from bookings_api.bookings.schemas import (
     BookingCreateSchema,
     BookingQuerySchema,
     BookingSchema,
+    EmailSchema,
 )
 from bookings_api.errors import (
     BookingCancelled,
     BookingNotFound,
     EventNotFound,
     EventNotOpen,
+    EventOver,
     IdempotencyKeyReused,
     NotAllowed,
     RequestInFlight,
@@ -30,17 +32,35 @@ from bookings_api.http.authentication import current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.http.idempotency import REPLAYED, REPLAYED_HEADER, IdempotencyKeySchema, request_hash
-from bookings_api.models import Booking
+from bookings_api.http.limits import by_account, of_email, successes
+from bookings_api.http.schemas import PageQuerySchema
+from bookings_api.models import Booking, OutboxMail
 
 blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Tickets of the logged-in account")
+
+
+def _guest(body: dict[str, Any] | None = None, *_: Any, booking_id: UUID | None = None) -> str | None:
+    """Count for each guest who will get mail because of somebody else, whoever that is; one's own mail is not counted.
+
+    Many accounts together cannot flood a stranger, and who uses up a stranger's share keeps nobody from booking for
+    himself.
+    """
+    address: str | None = (body or {}).get("guest_email")
+    if address is None and booking_id is not None:
+        address = queries.guest_email_of(booking_id, viewer=current_user)
+    if address is None or address.lower() == current_user.email.lower():
+        return None
+    return of_email(address)
 
 
 @blp.route("/", methods=["POST"])
 @blp.doc(operationId="createBooking")
 @blp.login_required()
+@blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.problems(EventNotFound, EventNotOpen, SoldOut, TooManyTickets, RequestInFlight, IdempotencyKeyReused)
 @blp.arguments(BookingCreateSchema)
 @blp.arguments(IdempotencyKeySchema, location="headers")
+@blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
 @blp.response(201, BookingSchema, headers=LOCATION | REPLAYED)
 def create_booking(order: dict[str, Any], header: dict[str, str]) -> Any:
     """Book tickets for an event; the guest gets a confirmation by mail.
@@ -81,9 +101,11 @@ def get_booking(booking_id: UUID) -> Booking:
 @blp.route("/<uuid:booking_id>", methods=["PATCH"])
 @blp.doc(operationId="changeBooking")
 @blp.login_required()
+@blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.if_match()
 @blp.problems(BookingNotFound, NotAllowed, BookingCancelled, EventNotOpen, SoldOut, TooManyTickets)
 @blp.arguments(BookingChangeSchema)
+@blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
 @blp.response(200, BookingSchema)
 def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     """Change ticket count or guest of one's own booking; the guest is told by mail."""
@@ -99,6 +121,28 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
 def cancel_booking(booking_id: UUID) -> Booking:
     """Cancel one's own booking; its tickets are free again. A second time answers the same."""
     return services.cancel_booking(user=current_user, booking_id=booking_id, precondition=if_match())
+
+
+@blp.route("/<uuid:booking_id>/emails", methods=["GET"])
+@blp.doc(operationId="listBookingEmails")
+@blp.login_required()
+@blp.problems(BookingNotFound)
+@blp.listing(PageQuerySchema, EmailSchema)
+def list_booking_emails(booking_id: UUID) -> sa.Select[Any]:
+    """List the mails about a booking, one's own or one for an event that one organizes, the newest first."""
+    return queries.mails_of(queries.get_booking(booking_id, viewer=current_user))
+
+
+@blp.route("/<uuid:booking_id>/emails", methods=["POST"])
+@blp.doc(operationId="resendConfirmation")
+@blp.login_required()
+@blp.limited("MAIL_RESEND_LIMIT", by=by_account("booking_id"), counts=successes)
+@blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
+@blp.problems(BookingNotFound, BookingCancelled, EventOver)
+@blp.response(202, EmailSchema)
+def resend_confirmation(booking_id: UUID) -> OutboxMail:
+    """Mail the confirmation of a booking again, to its present guest; a few times an hour."""
+    return services.resend_confirmation(user=current_user, booking_id=booking_id)
 
 
 def _location(booking_id: UUID) -> dict[str, str]:

@@ -2,9 +2,9 @@
 
 import marshmallow as ma
 
-from bookings_api.http.fields import Choice, EmailAddress, Integer, QueryBoolean, Text
+from bookings_api.http.fields import Choice, EmailAddress, Identifier, Integer, Name, QueryBoolean
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
-from bookings_api.models import BookingStatus
+from bookings_api.models import BookingStatus, MailKind, MailStatus
 from bookings_api.models.event import MAX_TICKETS_PER_BOOKING
 
 
@@ -30,14 +30,14 @@ class BookingSchema(ResponseSchema):
 class BookingCreateSchema(BaseSchema):
     """Tickets to book; the guest is the account's owner unless given."""
 
-    event_id = ma.fields.UUID(required=True)
+    event_id = Identifier(required=True)
     ticket_count = Integer(
         minimum=1,
         maximum=MAX_TICKETS_PER_BOOKING,
         load_default=1,
         metadata={"description": "At most the event's max_tickets_per_booking.", "example": 2},
     )
-    guest_name = Text(max_length=100, metadata={"example": "Grace Hopper"})
+    guest_name = Name(metadata={"example": "Grace Hopper"})
     guest_email = EmailAddress(metadata={"example": "grace@example.com"})
 
 
@@ -45,8 +45,45 @@ class BookingChangeSchema(BaseSchema):
     """What may be changed of a booking; what is not given stays as it is."""
 
     ticket_count = Integer(minimum=1, maximum=MAX_TICKETS_PER_BOOKING, metadata={"example": 3})
-    guest_name = Text(max_length=100, metadata={"example": "Grace Hopper"})
+    guest_name = Name(metadata={"example": "Grace Hopper"})
     guest_email = EmailAddress(metadata={"example": "grace@example.com"})
+
+
+class EmailSchema(ResponseSchema):
+    """A mail about a booking."""
+
+    id = ma.fields.UUID(required=True)
+    kind = ma.fields.Enum(
+        MailKind, by_value=ma.fields.String, required=True, metadata={"example": MailKind.BOOKING_CONFIRMED.value}
+    )
+    recipient = ma.fields.Email(required=True, metadata={"example": "grace@example.com"})
+    status = ma.fields.Enum(
+        MailStatus, by_value=ma.fields.String, required=True, metadata={"example": MailStatus.PENDING.value}
+    )
+    attempts = ma.fields.Integer(required=True, metadata={"description": "How often it was tried.", "example": 1})
+    created_at = ma.fields.AwareDateTime(required=True, metadata={"example": "2030-06-01T12:00:00+00:00"})
+    sent_at = ma.fields.AwareDateTime(
+        required=True,
+        allow_none=True,
+        metadata={"description": "When the mail server took it; null until then.", "example": None},
+    )
+    next_attempt_at = ma.fields.AwareDateTime(
+        attribute="due_at",
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "From when on it is tried next; null once it is sent or has failed.",
+            "example": "2030-06-01T12:00:30+00:00",
+        },
+    )
+    last_error = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Why the last attempt did not work, in words; null if none has failed, or it is sent.",
+            "example": "The mail server could not be reached.",
+        },
+    )
 
 
 class AttendeeQuerySchema(PageQuerySchema):
@@ -58,5 +95,5 @@ class AttendeeQuerySchema(PageQuerySchema):
 class BookingQuerySchema(AttendeeQuerySchema):
     """Which of one's own bookings."""
 
-    event_id = ma.fields.UUID()
+    event_id = Identifier()
     upcoming = QueryBoolean(metadata={"description": "Only those for events that have not begun; false: that have."})

@@ -6,13 +6,13 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from bookings_api.bookings.idempotency import Once, recall, remember
-from bookings_api.bookings.queries import lock_own_booking
-from bookings_api.errors import BookingCancelled, EventNotFound, EventNotOpen, SoldOut, TooManyTickets
+from bookings_api.bookings.queries import lock_booking, lock_own_booking
+from bookings_api.errors import BookingCancelled, EventNotFound, EventNotOpen, EventOver, SoldOut, TooManyTickets
 from bookings_api.events.permissions import may_see
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
 from bookings_api.mail import messages, tasks
-from bookings_api.models import Booking, BookingStatus, Event, EventStatus, MailKind, User, utcnow
+from bookings_api.models import Booking, BookingStatus, Event, EventStatus, MailKind, OutboxMail, User, utcnow
 from bookings_api.transactions import Precondition, Transaction, no_precondition, require_transaction, transaction
 
 
@@ -95,6 +95,21 @@ def cancel_booking(*, user: User, booking_id: UUID, precondition: Precondition =
     return booking
 
 
+def resend_confirmation(*, user: User, booking_id: UUID) -> OutboxMail:
+    """Mail the confirmation again, with the present facts, to the present guest; returns the mail, not sent yet.
+
+    Its user and the event's organizer may. Written under the locks that a cancellation takes, so that no confirmation
+    follows one. Raises `BookingNotFound`, `BookingCancelled`, `EventOver`.
+    """
+    with transaction() as tx:
+        booking, event = lock_booking(booking_id, viewer=user)
+        if booking.status is BookingStatus.CANCELLED:
+            raise BookingCancelled
+        if event.ends_at <= utcnow():
+            raise EventOver("The event is over.")
+        return _mail(tx, MailKind.BOOKING_CONFIRMED, booking, event)
+
+
 def cancel_bookings_of(event: Event) -> None:
     """Cancel every booking of a locked event, in one statement however many there are.
 
@@ -171,8 +186,8 @@ def _require_seats(event: Event, more: int, *, in_all: int) -> None:
         raise SoldOut(event.tickets_available)
 
 
-def _mail(tx: Transaction, kind: MailKind, booking: Booking, event: Event) -> None:
-    tasks.post(
+def _mail(tx: Transaction, kind: MailKind, booking: Booking, event: Event) -> OutboxMail:
+    return tasks.post(
         tx,
         kind=kind,
         recipient=booking.guest_email,

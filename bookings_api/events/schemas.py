@@ -2,7 +2,7 @@
 
 import marshmallow as ma
 
-from bookings_api.http.fields import Choice, Instant, Integer, QueryInteger, Text, TimeZone
+from bookings_api.http.fields import Choice, Identifier, Instant, Integer, QueryInteger, Text, TimeZone
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 from bookings_api.models import EventSort, EventStatus
 from bookings_api.models.event import DEFAULT_TICKETS_PER_BOOKING, MAX_CAPACITY, MAX_TICKETS_PER_BOOKING
@@ -79,7 +79,7 @@ class EventQuerySchema(PageQuerySchema):
     q = Text(max_length=100, metadata={"description": "Part of the title, the location or the description."})
     starts_after = Instant(metadata={"description": "Events that start then or later; write + as %2B."})
     starts_before = Instant(metadata={"description": "Events that start earlier."})
-    organizer_id = ma.fields.UUID()
+    organizer_id = Identifier()
     min_available = QueryInteger(
         minimum=1, maximum=MAX_CAPACITY, metadata={"description": "Events with that many tickets left."}
     )

@@ -17,9 +17,17 @@ from werkzeug.wrappers import Response
 from bookings_api.errors import BookingError, NotAllowed, StaleVersion, Unauthenticated
 from bookings_api.http.authentication import accept_user, require_user
 from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_known_to_client
+from bookings_api.http.limits import RATE_LIMIT, RETRY_AFTER, Counted, Key, attempts, limit
 from bookings_api.http.pagination import fetch_page
 from bookings_api.http.parser import StrictParser
-from bookings_api.http.problems import DOMAIN_PROBLEMS, INVALID_INPUT, PROBLEM_CONTENT_TYPE, ProblemSchema
+from bookings_api.http.problems import (
+    DOMAIN_PROBLEMS,
+    INVALID_INPUT,
+    PROBLEM_CONTENT_TYPE,
+    TOO_MANY_REQUESTS,
+    ProblemSchema,
+)
+from bookings_api.http.retrying import retried
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema
 
 LOCATION = {"Location": {"description": "Address of what was created.", "schema": {"type": "string"}}}
@@ -30,11 +38,17 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Blueprint(flask_smorest.Blueprint):
     """flask-smorest's blueprint with our parser, login, problems and lists.
 
-    Decorators, from the top: `doc`, `login_required`, `if_match` or `if_none_match`, `problems`, `arguments` or
-    `listing`, `response`.
+    Decorators, from the top: `doc`, `login_required`, `limited`, `if_match` or `if_none_match`, `problems`,
+    `arguments` or `listing`, `response`; `limited` below `arguments` where it counts by what the body says.
     """
 
     ARGUMENTS_PARSER = StrictParser()
+
+    def add_url_rule(
+        self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
+    ) -> None:
+        """flask-smorest's, for views that are done again when their transaction lost a collision."""
+        super().add_url_rule(rule, endpoint, retried(view_func) if view_func else None, **options)
 
     def login_required(self, *, organizer: bool = False) -> Callable[[View], View]:
         """Let in active accounts with a valid access token only, with `organizer` organizers only."""
@@ -48,6 +62,18 @@ class Blueprint(flask_smorest.Blueprint):
     def public(self) -> Callable[[View], View]:
         """Document that no token is looked at."""
         return self.doc(security=[])
+
+    def limited(self, setting: str, *, by: Key, counts: Counted = attempts) -> Callable[[View], View]:
+        """Let an operation be done as often as `setting` says, counted for each `by`; see `http.limits`."""
+        documented = self.alt_response(
+            TOO_MANY_REQUESTS.status.value,
+            schema=ProblemSchema,
+            content_type=PROBLEM_CONTENT_TYPE,
+            description=f"{TOO_MANY_REQUESTS.status.phrase}: `{TOO_MANY_REQUESTS.code}`",
+            headers=RETRY_AFTER | RATE_LIMIT,
+        )
+        enforced = limit(setting, by=by, counts=counts)
+        return lambda view: documented(enforced(view))
 
     def response(
         self,

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import flask
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 2
 
+# What psycopg2 calls internal errors: read_only_sql_transaction, idle_in_transaction_session_timeout.
+_PASSING_STATES = {"25006", "25P03"}
+
 # What webargs calls the place of an argument, and what the client calls it.
 _LOCATIONS = {"json": "body", "form": "body", "query": "query", "headers": "header"}
 
@@ -33,9 +36,8 @@ def register_error_handlers(app: flask.Flask) -> None:
     """Answer domain errors, HTTP errors, an unreachable database, and the unforeseen."""
     app.register_error_handler(BookingError, _domain_error)
     app.register_error_handler(HTTPException, _http_error)
-    # refused and lost connections, a server shutting down, a lock or a statement that took too long, a full pool
-    for unavailable in (OperationalError, InterfaceError, PoolTimeoutError):
-        app.register_error_handler(unavailable, _unavailable)
+    app.register_error_handler(DBAPIError, _database_error)
+    app.register_error_handler(PoolTimeoutError, _unavailable)
     app.register_error_handler(Exception, _unforeseen)
 
 
@@ -79,8 +81,18 @@ def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield path, message
 
 
+def _database_error(error: DBAPIError) -> flask.Response:
+    """Nobody's mistake, and over soon, or a defect of ours."""
+    # refused, lost and silent connections, too many of them, a server that starts, stops or has no disk left, a lock
+    # or a statement that took too long, a collision that was lost every time
+    is_operational = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+    code = getattr(error.orig, "pgcode", None)
+    return _unavailable(error) if is_operational or code in _PASSING_STATES else _unforeseen(error)
+
+
 def _unavailable(error: Exception) -> flask.Response:
-    logger.error("database unavailable: %s", type(error).__name__)
+    code = getattr(getattr(error, "orig", None), "pgcode", None)
+    logger.error("database unavailable: %s %s", type(error).__name__, code or "")
     response = problem_response(UNAVAILABLE, "A server behind this one does not answer. Please try again.")
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response

@@ -21,23 +21,53 @@ _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Names that tzdata has for the machine's own setting, and for none.
 _NO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
+# RFC 3339, section 5.6; Python also reads weeks, basic forms, and moments without seconds.
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+# RFC 9562, section 4; Python also reads braces, a urn: and any dashes.
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+# What mail programs make a link of: a scheme, www., or a host name, alone or before a path.
+_WEB_ADDRESS = re.compile(
+    r"(?i:[a-z][a-z0-9+-]*://|\bwww\.)|(?<![\w@.-])[\w-]{2,}(\.[\w-]+)*\.([a-z]{2,}\b|[^\W\d_]{2,}[/:?#])"
+)
+# The most combining marks in a row that text in use has (UAX 15, Stream-Safe Text Format); sorting more is slow.
+_MAX_MARKS = 30
 _ASCII_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+
+
+def _pattern(*, multiline: bool, visible: bool) -> str:
+    """What JSON Schema can say of the characters of a text, for the document."""
+    controls = "\\u0000-\\u0008\\u000b-\\u001f" if multiline else "\\u0000-\\u001f"
+    forbidden = controls + r"\u007f-\u009f\u2028-\u202e\u2066-\u2069"
+    allowed = f"[^{forbidden}]*"
+    unseen = r"\s\u00ad\u061c\u180e\u200b-\u200f\u2060-\u2065\ufeff\ue000-\uf8ff"
+    return f"^{allowed}[^{forbidden}{unseen}]{allowed}$" if visible else f"^{allowed}$"
 
 
 class Text(ma.fields.String):
     """Text in any script, NFC-normalised and stripped, of `min_length` to `max_length` characters.
 
-    Without control, surrogate and bidirectional-override characters; `multiline` allows line feeds and tabs.
+    Without control, surrogate and bidirectional-override characters; `multiline` allows line feeds and tabs. Unless
+    it may be empty, something of it is seen: joiners, which many scripts need within a word, make no text alone.
     """
 
-    default_error_messages = {"characters": "Contains a character that is not allowed: U+{code:04X}."}
+    default_error_messages = {
+        "marks": "Contains too many combining marks in a row.",
+        "characters": "Contains a character that is not allowed: U+{code:04X}.",
+        "invisible": "Must contain something that can be seen.",
+    }
 
     def __init__(self, *, max_length: int, min_length: int = 1, multiline: bool = False, **kwargs: Any) -> None:
         super().__init__(validate=[ma.validate.Length(min_length, max_length)], **kwargs)
+        self.max_length = max_length
         self.allowed = frozenset("\n\t") if multiline else frozenset()
+        self.metadata = {"pattern": _pattern(multiline=multiline, visible=min_length > 0), **self.metadata}
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        text = unicodedata.normalize("NFC", super()._deserialize(value, attr, data, **kwargs))
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if len(text) > 4 * self.max_length:  # no composition makes that short enough
+            return text  # the length is told by the validator
+        self._require_few_marks(text)
+        text = unicodedata.normalize("NFC", text)
         if self.allowed:
             text = text.replace("\r\n", "\n")
         for character in text:
@@ -45,10 +75,49 @@ class Text(ma.fields.String):
                 continue
             if unicodedata.category(character) in _FORBIDDEN_CATEGORIES or character in _BIDI_CONTROLS:
                 raise self.make_error("characters", code=ord(character))
-        return self._trim(text)
+        text = self._trim(text)
+        if text and all(unicodedata.category(character)[0] in "CZ" for character in text):
+            raise self.make_error("invisible")
+        return text
+
+    def _require_few_marks(self, text: str) -> None:
+        """Or normalising takes seconds: its time grows with the square of how many there are."""
+        marks = 0
+        for character in text:
+            marks = marks + 1 if unicodedata.combining(character) else 0
+            if marks > _MAX_MARKS:
+                raise self.make_error("marks")
 
     def _trim(self, text: str) -> str:
         return text.strip()
+
+
+class Name(Text):
+    """The name of a person, which stands in mail that anybody can have sent to a stranger: it holds no web address.
+
+    Titles and descriptions are plain `Text`: they belong to organizers, who may well name their website.
+    """
+
+    default_error_messages = {"address": "Must not hold a web address; within a name, write a space after a full stop."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=100, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        name = super()._deserialize(value, attr, data, **kwargs)
+        # mail programs see through compatibility forms, such as full-width letters and dots
+        if len(name) <= self.max_length and _WEB_ADDRESS.search(unicodedata.normalize("NFKC", name)):
+            raise self.make_error("address")
+        return name
+
+
+class Identifier(ma.fields.UUID):
+    """A UUID as RFC 9562 writes it, with its four dashes."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if not isinstance(value, str) or not _UUID.fullmatch(value):
+            raise self.make_error("invalid_uuid")
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class Password(Text):
@@ -113,10 +182,15 @@ class Instant(ma.fields.AwareDateTime):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(format="iso", **kwargs)
+        bounds = {"x-formatMinimum": EARLIEST.isoformat(), "x-formatExclusiveMaximum": LATEST.isoformat()}
+        self.metadata = {**bounds, **self.metadata}
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+        if not isinstance(value, str) or not _DATE_TIME.fullmatch(value):
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
         try:
-            moment: datetime = super()._deserialize(value, attr, data, **kwargs).astimezone(UTC)
+            # RFC 3339 allows a small t and z, Python does not
+            moment: datetime = super()._deserialize(value.upper(), attr, data, **kwargs).astimezone(UTC)
         except OverflowError:
             raise self.make_error("range") from None
         if not EARLIEST <= moment < LATEST:
@@ -152,7 +226,9 @@ class EmailAddress(ma.fields.Email):
         if len(address) > MAX_EMAIL:
             return address  # the length is told by the validator, and costs no parsing
         try:
-            checked = validate_email(address.strip(), check_deliverability=False, allow_smtputf8=False)
+            checked = validate_email(  # strict: a local part of 64 octets at most (RFC 5321, section 4.5.3.1.1)
+                address.strip(), check_deliverability=False, allow_smtputf8=False, strict=True
+            )
         except EmailNotValidError as error:
             raise ma.ValidationError(str(error)) from None
         if "=?" in checked.local_part:  # mail programs would decode it, and send to somebody else (RFC 2047)

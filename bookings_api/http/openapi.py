@@ -51,6 +51,7 @@ _SETTINGS = {
 def init_openapi(app: flask.Flask) -> None:
     """Bind flask-smorest with our settings, and make every error response of the document a problem."""
     app.config.update(_SETTINGS)
+    app.url_map.merge_slashes = False  # a resource has one address, and `//` is a 404 as any other
     api.ERROR_SCHEMA = ProblemSchema
     api.init_app(app)
     problem = {"content": {PROBLEM_CONTENT_TYPE: {"schema": ProblemSchema}}}

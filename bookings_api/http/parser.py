@@ -2,12 +2,14 @@
 
 import json
 from typing import Any, NoReturn
+from urllib.parse import unquote_to_bytes
 
 import flask
 import marshmallow as ma
 import webargs.core
 import webargs.flaskparser
-from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -25,9 +27,13 @@ class StrictParser(webargs.flaskparser.FlaskParser):
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
         body = _read(req)
         if not body and not req.mimetype:
+            if not any(field.required for field in schema.fields.values()):  # else each of them is named
+                raise ma.ValidationError("A JSON object is needed.")
             return webargs.core.missing
         if not webargs.flaskparser.is_json_request(req):
             raise UnsupportedMediaType("This operation reads application/json.")
+        if req.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
+            raise UnsupportedMediaType("JSON is UTF-8.")  # RFC 8259, section 8.1
         try:
             return json.loads(body.decode(), object_pairs_hook=_unique_names, parse_constant=_refuse_constant)
         except json.JSONDecodeError as error:
@@ -42,16 +48,46 @@ class StrictParser(webargs.flaskparser.FlaskParser):
     def load_form(self, req: flask.Request, schema: ma.Schema) -> Any:
         if req.mimetype not in FORM_TYPES:
             raise UnsupportedMediaType("This operation reads application/x-www-form-urlencoded.")
+        _require_utf_8(_read(req))
+        _refuse_repeated(req.form)
         return super().load_form(req, schema)
+
+    def load_querystring(self, req: flask.Request, schema: ma.Schema) -> Any:
+        _require_utf_8(req.query_string)
+        _refuse_repeated(req.args)
+        return super().load_querystring(req, schema)
 
 
 def _read(req: flask.Request) -> bytes:
+    if req.content_encoding:
+        raise UnsupportedMediaType("Send the body without Content-Encoding.")  # RFC 9110, section 8.4
     try:
-        return req.get_data(cache=True)
+        body = req.get_data(cache=True)
+        # of a body in chunks Werkzeug reads as much as is allowed, and leaves the rest
+        is_cut = req.content_length is None and len(body) == req.max_content_length
+        too_large = is_cut and bool(req.environ["wsgi.input"].read(1))
     except HTTPException:
         raise
     except Exception:  # noqa: BLE001 - malformed chunks: each WSGI server has errors of its own for them
         raise BadRequest("The body could not be read.") from None
+    if too_large:
+        raise RequestEntityTooLarge
+    return body
+
+
+def _refuse_repeated(values: MultiDict[str, str]) -> None:
+    """No operation takes a list here, and of two values each reader would take another one."""
+    repeated = {name: ["Given more than once."] for name, given in values.lists() if len(given) > 1}
+    if repeated:
+        raise ma.ValidationError(repeated)
+
+
+def _require_utf_8(encoded: bytes) -> None:
+    """Werkzeug would keep the percent signs of what is not, and two different values would be the same."""
+    try:
+        unquote_to_bytes(encoded).decode()
+    except UnicodeDecodeError:
+        raise BadRequest("The parameters are not valid UTF-8.") from None
 
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -78,17 +78,25 @@ def problem_for_status(status: HTTPStatus) -> Problem:
     return Problem(status, status.phrase.lower().replace(" ", "-"), status.phrase)
 
 
-def problem_response(
-    problem: Problem, detail: str, field_errors: list[dict[str, str]] | None = None, **facts: Any
-) -> flask.Response:
-    """The response for `problem`; `facts` become extension members (RFC 9457, section 3.2)."""
-    body: dict[str, Any] = {
+TOO_MANY_REQUESTS = problem_for_status(HTTPStatus.TOO_MANY_REQUESTS)
+
+
+def problem_body(problem: Problem, detail: str) -> dict[str, Any]:
+    """The members that every problem has."""
+    return {
         "type": problem.type,
         "title": problem.title,
         "status": problem.status.value,
         "detail": detail,
         "code": problem.code,
     }
+
+
+def problem_response(
+    problem: Problem, detail: str, field_errors: list[dict[str, str]] | None = None, **facts: Any
+) -> flask.Response:
+    """The response for `problem`; `facts` become extension members (RFC 9457, section 3.2)."""
+    body = problem_body(problem, detail)
     if field_errors:
         body["errors"] = field_errors
     response = flask.jsonify(body | facts)

@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -92,17 +92,19 @@ def _say_where(options: argparse.Namespace, stack: LocalStack, url: str, mail_se
 def _environment(stack: LocalStack, url: str) -> dict[str, str]:
     """Settings of the processes: what the environment or `.env` names is used, the rest is embedded."""
     load_dotenv(os.environ.get("ENV_FILE") or ROOT / ".env")
-    for setting, start in {
+    servers: dict[str, Callable[[], object]] = {
         "DATABASE_URL": stack.start_postgres,
         "REDIS_URL": stack.start_valkey,
         "MAIL_SERVER": stack.start_smtp_sink,
-    }.items():
+    }
+    for setting, start in servers.items():
         if not os.environ.get(setting):
             start()
     given = {name: value for name, value in os.environ.items() if value}
     defaults = {
         "LOG_FORMAT": "text" if sys.stderr.isatty() else "json",
         "PUBLIC_URL": url,
+        "METRICS_TOKEN": "local",
     }
     return {**defaults, **stack.defaults, **given, **stack.settings}
 

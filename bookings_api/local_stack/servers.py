@@ -63,13 +63,13 @@ class LocalStack:
     def __exit__(self, *_: object) -> None:
         self._cleanup.close()
 
-    def start_postgres(self) -> None:
-        """PostgreSQL with its default durability; sets `DATABASE_URL`."""
+    def start_postgres(self, port: int | None = None) -> Child:
+        """PostgreSQL with its default durability, on a free port unless given; sets `DATABASE_URL`."""
         data = self.directory / "postgres"
         password = self._secrets["postgres"]
         if not data.exists():
             self._initialise_cluster(data, password)
-        port = free_port()
+        port = port or free_port()
         options = {
             "listen_addresses": "127.0.0.1",
             "port": port,
@@ -102,12 +102,13 @@ class LocalStack:
 
         server.wait_until_ready(ensure_database)
         self.settings["DATABASE_URL"] = f"postgresql://{DATABASE_USER}:{password}@127.0.0.1:{port}/{DATABASE}"
+        return server
 
-    def start_valkey(self) -> None:
-        """Valkey, which speaks the Redis protocol, with an append-only file; sets `REDIS_URL`."""
+    def start_valkey(self, port: int | None = None) -> Child:
+        """Valkey, which speaks the Redis protocol, with an append-only file, as above; sets `REDIS_URL`."""
         data = self.directory / "valkey"
         data.mkdir(exist_ok=True)
-        port, password = free_port(), self._secrets["valkey"]
+        port, password = port or free_port(), self._secrets["valkey"]
         options = {
             "bind": "127.0.0.1",
             "port": port,
@@ -123,6 +124,7 @@ class LocalStack:
         server = self._start("Valkey", [_valkey_binary(), "-"], configuration=configuration.encode())
         server.wait_until_ready(redis.Redis(port=port, password=password).ping)
         self.settings["REDIS_URL"] = f"redis://:{password}@127.0.0.1:{port}/0"
+        return server
 
     def start_smtp_sink(self) -> None:
         """An SMTP server that keeps each mail as a file in `mailbox/new`; sets `MAIL_SERVER` and `MAIL_PORT`."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from unicodedata import category
 from zoneinfo import ZoneInfo
 
 import jinja2
@@ -17,6 +18,9 @@ _templates = jinja2.Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
+
+# Controls, lone surrogates, and the separators of lines and paragraphs.
+_NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ def guest_facts(booking: Booking) -> dict[str, Any]:
         "reference": booking.reference,
         "guest_name": booking.guest_name,
         "ticket_count": booking.ticket_count,
+        "booking_version": booking.version,
     }
 
 
@@ -45,14 +50,19 @@ def event_facts(event: Event) -> dict[str, Any]:
         "timezone": event.timezone,
         "starts_at": event.starts_at.isoformat(),
         "ends_at": event.ends_at.isoformat(),
+        "event_version": event.version,
     }
+
+
+def one_line(text: str) -> str:
+    """`text` with every control character and every line end, as Python or SMTP may take them, made a space."""
+    return " ".join("".join(" " if category(c) in _NOT_IN_A_LINE else c for c in text).split())
 
 
 def render(kind: MailKind, facts: dict[str, Any]) -> RenderedMail:
     """Fill the templates of `kind`; a fact that is missing raises `jinja2.UndefinedError`."""
     text = _templates.get_template(f"{kind}.txt").make_module(facts)
-    # split() knows every character that Python or SMTP could take for a line end
-    subject = " ".join(str(vars(text)["subject"]).split())
+    subject = one_line(str(vars(text)["subject"]))
     html = _templates.get_template(f"{kind}.html").render(facts, subject=subject)
     return RenderedMail(subject=subject, text=str(text).lstrip(), html=html)
 

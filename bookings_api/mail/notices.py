@@ -6,13 +6,12 @@ transaction, and a mail is unique for its notice and booking.
 """
 
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 
 from bookings_api.extensions import db
 from bookings_api.mail import messages, outbox
-from bookings_api.models import Booking, BookingStatus, Event, EventNotice, MailKind, OutboxMail, utcnow
+from bookings_api.models import Booking, BookingStatus, Event, EventNotice, MailKind, utcnow
 from bookings_api.observability import current_request_id
 from bookings_api.transactions import require_transaction
 
@@ -39,27 +38,33 @@ def put(event: Event, kind: MailKind) -> EventNotice:
     return notice
 
 
-def write_next_batch(notice_id: UUID) -> list[OutboxMail] | None:
-    """Write the mails for the next guests; None when all are written, or another worker is at it."""
+def write_next_batch() -> bool:
+    """Write the next mails of the oldest notice that is unfinished; False when there is none to work on.
+
+    One that another worker is at is passed over.
+    """
     require_transaction()
     unfinished = (
         sa.select(EventNotice)
-        .where(EventNotice.id == notice_id, EventNotice.finished_at.is_(None))
+        # of a kind that only a newer release has words for, that one writes it
+        .where(EventNotice.finished_at.is_(None), EventNotice.kind.in_(MailKind))
+        .order_by(EventNotice.id)
+        .limit(1)
         .with_for_update(skip_locked=True)
     )
     notice = db.session.scalars(unfinished, execution_options={"populate_existing": True}).one_or_none()
     if notice is None:
-        return None
+        return False
     if notice.kind is MailKind.EVENT_CHANGED and _is_superseded(notice):
         # the later one says how things stand; this one could reach a guest after it
         notice.finished_at = utcnow()
-        return []
+        return True
     bookings = db.session.scalars(_next_bookings(notice)).all()
     if len(bookings) < BATCH:
         notice.finished_at = utcnow()
     if bookings:
         notice.last_booking_id = bookings[-1].id
-    return [
+    for booking in bookings:
         outbox.put(
             kind=notice.kind,
             recipient=booking.guest_email,
@@ -67,20 +72,9 @@ def write_next_batch(notice_id: UUID) -> list[OutboxMail] | None:
             booking_id=booking.id,
             user_id=booking.user_id,
             notice_id=notice.id,
+            request_id=notice.request_id,
         )
-        for booking in bookings
-    ]
-
-
-def unfinished_notices(*, limit: int) -> list[tuple[UUID, str | None]]:
-    """Ids, and ids of the requests that caused them, of notices with guests left to tell, the oldest first."""
-    query = (
-        sa.select(EventNotice.id, EventNotice.request_id)
-        .where(EventNotice.finished_at.is_(None))
-        .order_by(EventNotice.id)
-        .limit(limit)
-    )
-    return [(row.id, row.request_id) for row in db.session.execute(query)]
+    return True
 
 
 def _is_superseded(notice: EventNotice) -> bool:

@@ -1,10 +1,12 @@
 """The rows of the outbox: written with what caused them, claimed by one worker at a time, closed with the outcome.
 
-A row is never deleted or skipped here, and whoever sends it has claimed it first: so no mail is lost, and two
-workers, two sweeps, or a task that Celery delivers twice do not send it twice.
+A row is never skipped, and deleted only long after it was sent; whoever sends it has claimed it first. So no mail is
+lost, and two workers, two sweeps, or a task that Celery delivers twice do not send it twice.
+
+Every moment here is the database's, so that machines whose clocks differ agree on what is due.
 """
 
-from collections.abc import Sequence
+import random
 from datetime import timedelta
 from email.utils import parseaddr
 from typing import Any
@@ -12,23 +14,22 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from flask import current_app
+from sqlalchemy.orm import aliased
 from uuid_utils.compat import uuid7
 
 from bookings_api.extensions import db
+from bookings_api.mail import smtp
 from bookings_api.models import UNSENT, MailKind, MailStatus, OutboxMail, utcnow
 from bookings_api.observability import current_request_id
 from bookings_api.transactions import require_transaction
 
-# How long the direct way through Celery has before the sweep takes a new mail for left behind.
-FIRST_GRACE = timedelta(seconds=15)
-# How long Celery has for a mail that the sweep gave it, before the sweep gives it again.
-HAND_OVER_AGAIN = timedelta(seconds=60)
-# A worker that holds a mail for longer than every step of SMTP may take counts as dead: connecting, greeting, EHLO,
-# STARTTLS, EHLO, AUTH in three, MAIL, RCPT, DATA, the message, QUIT, and some for the database.
-SMTP_STEPS = 16
+# A worker that holds a mail for longer than sending it may take, and this for the database, counts as dead.
+RECORDING = timedelta(seconds=30)
 MAX_ERROR = 1000
 FIRST_BACKOFF = timedelta(seconds=30)
 LONGEST_BACKOFF = timedelta(hours=2)
+# Mails that met the same trouble do not all come back at the same moment.
+JITTER = 0.25
 
 
 def put(
@@ -39,10 +40,11 @@ def put(
     booking_id: UUID | None = None,
     user_id: UUID | None = None,
     notice_id: UUID | None = None,
+    request_id: str | None = None,
 ) -> OutboxMail:
     """Write a mail into the open transaction; without the commit there is no mail.
 
-    Raises `RuntimeError` outside a transaction.
+    `request_id` is the present one unless given. Raises `RuntimeError` outside a transaction.
     """
     require_transaction()
     mail_id = uuid7()
@@ -55,90 +57,97 @@ def put(
         booking_id=booking_id,
         user_id=user_id,
         notice_id=notice_id,
-        request_id=current_request_id(),
-        next_attempt_at=utcnow() + FIRST_GRACE,
+        request_id=request_id or current_request_id(),
         message_id=f"<{mail_id}@{domain}>",
     )
     db.session.add(mail)
     return mail
 
 
-def claim(mail_id: UUID) -> OutboxMail | None:
-    """Take an unsent mail for this worker until its lease ends.
+def lease() -> timedelta:
+    """For how long a claim holds."""
+    return smtp.time_limit() + RECORDING
 
-    None when it is sent, failed, held by another worker, or backing off after an attempt.
+
+def is_due() -> sa.ColumnElement[bool]:
+    """That a mail may be sent now.
+
+    Its time has come, and no earlier mail about the same booking still waits for the same recipient: a confirmation
+    never comes after the cancellation. Of a kind that only a newer release has words for, that one sends it.
+    """
+    earlier = aliased(OutboxMail)
+    is_held_back = (
+        sa.select(earlier.id)
+        .where(
+            earlier.booking_id == OutboxMail.booking_id,
+            earlier.recipient == OutboxMail.recipient,
+            earlier.id < OutboxMail.id,
+            earlier.status.in_(UNSENT),
+        )
+        .exists()
+    )
+    return sa.and_(
+        OutboxMail.status.in_(UNSENT),
+        OutboxMail.next_attempt_at <= sa.func.now(),
+        OutboxMail.kind.in_(MailKind),
+        ~is_held_back,
+    )
+
+
+# Built once: SQLAlchemy would take longer to build it than PostgreSQL to run it.
+_CLAIM_NEXT = (
+    sa.update(OutboxMail)
+    .where(
+        OutboxMail.id
+        == sa.select(OutboxMail.id)
+        .where(is_due())
+        .order_by(OutboxMail.attempts > 0, OutboxMail.next_attempt_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    .values(
+        status=MailStatus.SENDING,
+        attempts=OutboxMail.attempts + 1,
+        next_attempt_at=sa.func.now() + sa.bindparam("lease", type_=sa.Interval),
+    )
+    .returning(OutboxMail)
+)
+# Statistics that are a minute old know nothing of ten thousand new mails, and would have them all sorted for each
+# claim, instead of taking the first one of the index.
+_BY_THE_INDEX = sa.text("SET LOCAL enable_sort = off")
+
+
+def claim_next() -> OutboxMail | None:
+    """Take the mail that is due for longest, for this worker alone until the lease ends; None when nothing is due.
+
+    New mail goes before what has failed before, which so holds up nobody. What another worker is claiming at this
+    moment is passed over, not waited for.
     """
     require_transaction()
-    now = utcnow()
-    query = (
-        sa.select(OutboxMail)
-        .where(
-            OutboxMail.id == mail_id,
-            OutboxMail.status.in_(UNSENT),
-            sa.or_(OutboxMail.attempts == 0, OutboxMail.next_attempt_at <= now),
-        )
-        .with_for_update(skip_locked=True)
-    )
-    mail = db.session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
+    db.session.execute(_BY_THE_INDEX)
+    # what an earlier read of this session left in memory is older than the row
+    claimed = db.session.scalars(_CLAIM_NEXT, {"lease": lease()}, execution_options={"populate_existing": True})
+    mail = claimed.one_or_none()
     if mail is not None:
-        mail.status = MailStatus.SENDING
-        mail.attempts += 1
-        mail.next_attempt_at = now + SMTP_STEPS * timedelta(seconds=current_app.config["MAIL_TIMEOUT"])
+        # it stays what was claimed: after a rollback the session would read the row again, and with it the claim
+        # that another worker may have by then
+        db.session.expunge(mail)
     return mail
-
-
-def take_due(*, limit: int) -> list[tuple[UUID, str | None]]:
-    """Reserve unsent mails whose time has come, for handing them to Celery; the longest due first.
-
-    Returns ids, and ids of the requests that caused them. A mail is reserved by one sweep at a time, so that a
-    queue nobody works on is not filled with the same mails over and over.
-    """
-    require_transaction()
-    now = utcnow()
-    due = (
-        sa.select(OutboxMail.id)
-        .where(
-            OutboxMail.status.in_(UNSENT),
-            OutboxMail.next_attempt_at <= now,
-            sa.or_(OutboxMail.handed_over_at.is_(None), OutboxMail.handed_over_at <= now - HAND_OVER_AGAIN),
-        )
-        .order_by(OutboxMail.next_attempt_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    taken = (
-        sa.update(OutboxMail)
-        .where(OutboxMail.id.in_(due.scalar_subquery()))
-        .values(handed_over_at=now)
-        .returning(OutboxMail.id, OutboxMail.request_id, OutboxMail.next_attempt_at)
-    )
-    rows = db.session.execute(taken, execution_options={"synchronize_session": False}).all()
-    return [(row.id, row.request_id) for row in sorted(rows, key=lambda row: row.next_attempt_at)]
-
-
-def give_back(mail_ids: Sequence[UUID]) -> None:
-    """Undo a reservation: Celery did not take these, so the next sweep may try at once."""
-    require_transaction()
-    db.session.execute(
-        sa.update(OutboxMail).where(OutboxMail.id.in_(mail_ids)).values(handed_over_at=None),
-        execution_options={"synchronize_session": False},
-    )
 
 
 def mark_sent(mail: OutboxMail) -> bool:
     """The SMTP server has taken the mail. False if the claim was lost: then another worker says how it ended."""
-    return _close_claim(mail, status=MailStatus.SENT, sent_at=utcnow(), last_error=None)
+    return _close_claim(mail, status=MailStatus.SENT, sent_at=sa.func.now(), last_error=None)
 
 
 def mark_deferred(mail: OutboxMail, error: str) -> bool:
     """It did not work this time: try again after 30 s, doubled each time, up to 2 h. False if the claim was lost."""
-    wait = min(FIRST_BACKOFF * 2 ** min(mail.attempts - 1, 10), LONGEST_BACKOFF)
     return _close_claim(
         mail,
         status=MailStatus.PENDING,
         last_error=_storable(error),
-        next_attempt_at=utcnow() + wait,
-        handed_over_at=None,
+        next_attempt_at=sa.func.now() + backoff(mail.attempts),
     )
 
 
@@ -147,15 +156,74 @@ def mark_failed(mail: OutboxMail, error: str) -> bool:
     return _close_claim(mail, status=MailStatus.FAILED, last_error=_storable(error))
 
 
+def drop(mail: OutboxMail) -> bool:
+    """There is nobody to send it to: forget it. False if the claim was lost."""
+    require_transaction()
+    return _count(sa.delete(OutboxMail).where(*_is_claim_of(mail))) == 1
+
+
+def backoff(attempts: int) -> timedelta:
+    """How long to wait after that many attempts: between 30 s and 2 h, and never quite the same twice."""
+    steady: timedelta = min(FIRST_BACKOFF * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF / (1 + JITTER))
+    return steady * random.uniform(1, 1 + JITTER)  # noqa: S311 - spreads load, guards nothing
+
+
+def retry_failed() -> int:
+    """Give every failed mail all its attempts again, from now on; returns how many there were."""
+    return _start_over(OutboxMail.status == MailStatus.FAILED, attempts=0)
+
+
+def retry_deferred() -> int:
+    """Let mails that wait after an attempt be due now, as when the SMTP server is back; returns how many."""
+    return _start_over((OutboxMail.status == MailStatus.PENDING) & (OutboxMail.next_attempt_at > sa.func.now()))
+
+
+def prune_sent(*, kept: timedelta, limit: int) -> int:
+    """Delete up to `limit` mails that were sent longer ago than `kept`, the oldest first; returns how many."""
+    require_transaction()
+    until = utcnow() - kept
+    # a mail was written before it was sent, and its key begins with that moment: so the primary key finds the old ones
+    first_key_after = UUID(int=int(until.timestamp() * 1000) << 80)
+    old = (
+        sa.select(OutboxMail.id)
+        .where(OutboxMail.id < first_key_after, OutboxMail.status == MailStatus.SENT, OutboxMail.sent_at < until)
+        .order_by(OutboxMail.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return _count(sa.delete(OutboxMail).where(OutboxMail.id.in_(old.scalar_subquery())))
+
+
+def _start_over(concerned: sa.ColumnElement[bool], **values: Any) -> int:
+    return _count(
+        sa.update(OutboxMail)
+        .where(concerned)
+        .values(status=MailStatus.PENDING, next_attempt_at=sa.func.now(), **values)
+    )
+
+
+def _count(statement: sa.Update | sa.Delete) -> int:
+    require_transaction()
+    result = db.session.execute(statement, execution_options={"synchronize_session": False})
+    return int(result.rowcount)  # type: ignore[attr-defined] # it has one for UPDATE and DELETE
+
+
 def _storable(error: str) -> str:
     """PostgreSQL holds no NUL, and a server may answer anything, of any length."""
     return error.replace("\0", "")[:MAX_ERROR]
 
 
 def _close_claim(mail: OutboxMail, **outcome: Any) -> bool:
-    """Record the outcome of this very attempt; one that took longer than its lease has nothing to say any more."""
+    """Record the outcome of this very claim, told by the end of its lease; one that outlived it has nothing to say."""
     require_transaction()
-    ours = sa.update(OutboxMail).where(
-        OutboxMail.id == mail.id, OutboxMail.status == MailStatus.SENDING, OutboxMail.attempts == mail.attempts
+    closing = sa.update(OutboxMail).where(*_is_claim_of(mail)).values(**outcome).returning(OutboxMail.id)
+    closed = db.session.scalars(closing, execution_options={"synchronize_session": False})
+    return closed.one_or_none() is not None
+
+
+def _is_claim_of(mail: OutboxMail) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        OutboxMail.id == mail.id,
+        OutboxMail.status == MailStatus.SENDING,
+        OutboxMail.next_attempt_at == mail.next_attempt_at,
     )
-    return db.session.scalars(ours.values(**outcome).returning(OutboxMail.id)).one_or_none() is not None

@@ -1,16 +1,22 @@
-"""Celery's part: one task sends one mail, another hands over again what was left behind."""
+"""Celery's part: workers that empty the outbox, each over one SMTP connection, one claim at a time."""
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from celery import Task, shared_task
-from kombu.exceptions import OperationalError
+from celery import shared_task
+from flask import current_app
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from bookings_api.mail import links, messages, notices, outbox, smtp
+from bookings_api.mail import notices, outbox, reminders, status
+from bookings_api.mail.delivery import Outcome, attempt
+from bookings_api.mail.relay import DRAIN
+from bookings_api.mail.smtp import Postman
 from bookings_api.models import Event, MailKind, OutboxMail
 from bookings_api.observability import working_for
 from bookings_api.transactions import Transaction, transaction
@@ -18,15 +24,26 @@ from bookings_api.transactions import Transaction, transaction
 logger = logging.getLogger(__name__)
 
 SWEEP_EVERY = timedelta(seconds=10)
-SWEEP_LIMIT = 500
+REMIND_EVERY = timedelta(minutes=1)
+WATCH_EVERY = timedelta(minutes=1)
+# A worker that is told to stop finishes its task; so a long queue is worked off in turns.
+TURN_SECONDS = 10
+INSIST_SECONDS = 1
 
-# A sweep that nobody got round to is of no use once the next one is there.
+T = TypeVar("T")
+
+
+def _every(period: timedelta, task: str) -> dict[str, Any]:
+    """An entry for beat. What no worker took for an hour is forgotten; sooner, a worker whose clock is ahead of beat's
+    might take nothing.
+    """
+    return {"task": task, "schedule": period, "options": {"expires": 3600}}
+
+
 BEAT_SCHEDULE = {
-    "sweep-outbox": {
-        "task": "mail.sweep",
-        "schedule": SWEEP_EVERY,
-        "options": {"expires": SWEEP_EVERY.total_seconds()},
-    }
+    "sweep-outbox": _every(SWEEP_EVERY, DRAIN),
+    "remind-guests": _every(REMIND_EVERY, "mail.remind"),
+    "watch-outbox": _every(WATCH_EVERY, "mail.watch"),
 }
 
 
@@ -36,92 +53,112 @@ def post(
     kind: MailKind,
     recipient: str,
     facts: dict[str, Any],
-    user_id: UUID,
+    user_id: UUID | None = None,
     booking_id: UUID | None = None,
-) -> None:
-    """Write a mail into the open transaction, and hand it to Celery once that is committed.
-
-    Handing over never fails: what Redis does not take now, the sweep hands over later.
-    """
+) -> OutboxMail:
+    """Write a mail into the open transaction, and wake a worker once that is committed."""
     mail = outbox.put(kind=kind, recipient=recipient, facts=facts, user_id=user_id, booking_id=booking_id)
-    tx.after_commit(partial(_publish, deliver, mail.id))
+    tx.after_commit(_wake_worker)
+    return mail
 
 
 def announce(tx: Transaction, event: Event, kind: MailKind) -> None:
     """Tell all guests of `event`, in the same two steps."""
-    notice = notices.put(event, kind)
-    tx.after_commit(partial(_publish, expand, notice.id))
+    notices.put(event, kind)
+    tx.after_commit(_wake_worker)
 
 
-@shared_task(name="mail.deliver")
-def deliver(mail_id: str) -> None:
-    """Claim one mail, send it, and record the outcome."""
-    with transaction():
-        mail = outbox.claim(UUID(mail_id))
-    if mail is None:
-        logger.info("mail %s needs no sending now", mail_id, extra={"mail_id": mail_id})
-        return
-    facts = {"mail_id": mail_id, "kind": mail.kind.value, "attempt": mail.attempts}
-    try:
-        smtp.send(mail, messages.render(mail.kind, mail.facts | links.links_for(mail.kind, mail.facts)))
-    except smtp.TryAgain as error:
-        logger.warning("mail %s deferred: %s", mail_id, error, extra=facts)
-        _record(outbox.mark_deferred, mail, str(error))
-    except smtp.RefusedForGood as error:
-        logger.error("mail %s failed: %s", mail_id, error, extra=facts)  # noqa: TRY400 - the server's answer says it all
-        _record(outbox.mark_failed, mail, str(error))
-    except Exception as error:  # a mistake of ours, which the next release may mend: the mail waits for it
-        logger.exception("mail %s could not be made", mail_id, extra=facts)
-        _record(outbox.mark_deferred, mail, f"{type(error).__name__}: {error}")
-    else:
-        logger.info("mail %s sent", mail_id, extra=facts)
-        _record(outbox.mark_sent, mail)
+@shared_task(name=DRAIN)
+def drain() -> None:
+    """Send what is due, over one connection, and write out news for all guests of an event, until nothing is left.
 
-
-@shared_task(name="mail.expand")
-def expand(notice_id: str) -> None:
-    """Write a notice out as one mail for each guest, batch by batch, and hand them over."""
-    written = 0
-    while True:
-        with transaction():
-            batch = notices.write_next_batch(UUID(notice_id))
-        if batch is None:
-            break
-        written += len(batch)
-        for mail in batch:
-            if not _publish(deliver, mail.id):
-                break  # the sweep hands over the rest
-    logger.info("notice %s: %d mails written", notice_id, written, extra={"notice_id": notice_id, "mails": written})
-
-
-@shared_task(name="mail.sweep")
-def sweep() -> None:
-    """Hand over what is due and unsent; safe to run twice at once, because a mail is taken by one of them."""
-    with transaction():
-        due = outbox.take_due(limit=SWEEP_LIMIT)
-        unfinished = notices.unfinished_notices(limit=SWEEP_LIMIT)
-    work = [(expand, *notice) for notice in unfinished] + [(deliver, *mail) for mail in due]
-    for number, (task, row_id, request_id) in enumerate(work):
-        with working_for(request_id):
-            if not _publish(task, row_id):  # no use to ask a silent Redis for each of them
-                with transaction():
-                    outbox.give_back([row_id for task, row_id, _ in work[number:] if task is deliver])
+    May run as often, as late, and as many at once as it comes: each mail is claimed by one of them. Direct mail goes
+    first: thousands of guests are written to batch by batch, so that they do not stand before somebody who waits.
+    """
+    turn_ends = time.monotonic() + TURN_SECONDS
+    with Postman() as postman:
+        while True:
+            server_is_away = _send_what_is_due(postman, turn_ends)
+            has_written = _write_notices()
+            if time.monotonic() > turn_ends and not server_is_away:
+                _wake_worker()
+                return
+            if server_is_away or not has_written:
                 return
 
 
-def _record(outcome: Callable[..., bool], mail: OutboxMail, *error: str) -> None:
+@shared_task(name="mail.remind")
+def remind() -> None:
+    """Write the reminders that are due, batch by batch."""
+    while True:
+        with transaction() as tx:
+            written = reminders.write_next_batch()
+            if written:
+                tx.after_commit(_wake_worker)
+        if written < reminders.BATCH:
+            return
+
+
+@shared_task(name="mail.watch")
+def watch() -> None:
+    """Log an error when mail is late."""
+    status.complain_of_delay()
+
+
+def _send_what_is_due(postman: Postman, turn_ends: float) -> bool:
+    """Send one mail after the other until none is due or the turn is over; True if the server is away.
+
+    What came of a mail and the claim on the next are one transaction; so a worker that is killed has sent one mail at
+    most that it did not record, and leaves one to the end of its lease.
+    """
     with transaction():
-        in_time = outcome(mail, *error)
-    if not in_time:
-        logger.warning("mail %s: this attempt took longer than its lease", mail.id, extra={"mail_id": str(mail.id)})
+        mail = outbox.claim_next()
+    server_is_away = False
+    while mail is not None:
+        with working_for(mail.request_id):
+            outcome = attempt(postman, mail)
+            record = partial(_record, mail, outcome)
+            server_is_away = outcome.server_is_away
+            goes_on = not server_is_away and time.monotonic() <= turn_ends
+            try:
+                mail = _insist(partial(record, claims_next=goes_on))
+            except Exception:  # whatever the claim on the next one met, this one was sent
+                _insist(partial(record, claims_next=False))
+                raise
+    return server_is_away
 
 
-def _publish(task: Task[[str], None], row_id: UUID) -> bool:
-    """Hand the id of a row to Celery; whether it took it."""
-    try:
-        task.delay(str(row_id))
-    except OperationalError as error:
-        facts = {"task": task.name, "row_id": str(row_id)}
-        logger.warning("%s of %s waits for the sweep, Redis is away: %s", task.name, row_id, error, extra=facts)
-        return False
-    return True
+def _record(mail: OutboxMail, outcome: Outcome, *, claims_next: bool) -> OutboxMail | None:
+    """Write what came of a claimed mail, and claim the next one in the same transaction."""
+    with transaction():
+        if not outcome.record():
+            logger.warning("mail %s: this attempt took longer than its lease", mail.id, extra={"mail_id": str(mail.id)})
+        return outbox.claim_next() if claims_next else None
+
+
+def _write_notices() -> bool:
+    """Write the next mails of news for all guests of an event; False if there is none."""
+    with transaction() as tx:
+        has_written = notices.write_next_batch()
+        if has_written:
+            tx.after_commit(_wake_worker)  # the other workers can help with these
+    return has_written
+
+
+def _insist(work: Callable[[], T]) -> T:
+    """Do `work` as soon as PostgreSQL is there: what is sent but not recorded would be sent again.
+
+    Also when that is long after the lease: nobody else could claim the mail meanwhile, and a worker without
+    PostgreSQL has nothing better to do.
+    """
+    while True:
+        try:
+            return work()
+        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+            logger.warning("the outcome of a mail waits for PostgreSQL: %s", type(error).__name__)
+            time.sleep(INSIST_SECONDS)
+
+
+def _wake_worker() -> None:
+    """Never fails: what Redis does not take now, beat makes good."""
+    current_app.extensions["mail_relay"].wake()

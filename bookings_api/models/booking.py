@@ -40,6 +40,11 @@ class Booking(Identified, Timestamped, Base):
         sa.CheckConstraint("(status = 'cancelled') = (cancelled_at IS NOT NULL)", name="cancelled_at_if_cancelled"),
         sa.Index("ix_bookings_user_id_id", "user_id", "id"),
         sa.Index("ix_bookings_event_id_id", "event_id", "id"),
+        sa.Index(
+            "ix_bookings_not_reminded",
+            "event_id",
+            postgresql_where=sa.text("status = 'confirmed' AND reminded_at IS NULL"),
+        ),
     )
 
     reference: Mapped[str] = mapped_column(sa.String(REFERENCE_LENGTH), default=new_reference)
@@ -56,5 +61,7 @@ class Booking(Identified, Timestamped, Base):
     # the event's version that the guest booked, or that cancelled the booking
     event_version: Mapped[int] = mapped_column(server_default="1")
     cancelled_at: Mapped[datetime | None]
+    # when the reminder was written, of which each booking gets one
+    reminded_at: Mapped[datetime | None]
 
     event: Mapped[Event] = relationship(lazy="raise")

@@ -18,6 +18,7 @@ class MailKind(StrEnum):
     BOOKING_CANCELLED = "booking_cancelled"
     EVENT_CHANGED = "event_changed"
     EVENT_CANCELLED = "event_cancelled"
+    EVENT_REMINDER = "event_reminder"
     INVITATION = "invitation"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a kind of mail
     ROLE_CHANGED = "role_changed"
@@ -40,8 +41,8 @@ class OutboxMail(Identified, Timestamped, Base):
     """One mail to one recipient.
 
     `facts` is what its templates render: the truth at the moment of the commit, whatever changes later.
-    `next_attempt_at` is from when on it may be claimed by the sweep's hand: after a first grace, a back-off, or the
-    end of the lease of a worker that died; `handed_over_at` is when the sweep gave it to Celery last.
+    `next_attempt_at` is from when on a worker may claim it: at once when it is new, later after an attempt that did
+    not work, and at the end of the lease while one has it. It is the database's clock, which all workers share.
     """
 
     __tablename__ = "outbox_mails"
@@ -51,9 +52,11 @@ class OutboxMail(Identified, Timestamped, Base):
         sa.CheckConstraint("attempts >= 0", name="attempts_not_negative"),
         sa.Index(
             "ix_outbox_mails_due",
+            sa.text("(attempts > 0)"),
             "next_attempt_at",
             postgresql_where=sa.text("status IN ('pending', 'sending')"),
         ),
+        sa.Index("ix_outbox_mails_failed", "id", postgresql_where=sa.text("status = 'failed'")),
         sa.Index("ix_outbox_mails_booking_id", "booking_id"),
         sa.UniqueConstraint("notice_id", "booking_id"),
     )
@@ -69,8 +72,12 @@ class OutboxMail(Identified, Timestamped, Base):
         choice(MailStatus, "status"), default=MailStatus.PENDING, server_default=MailStatus.PENDING
     )
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
-    next_attempt_at: Mapped[datetime]
-    handed_over_at: Mapped[datetime | None]
+    next_attempt_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
     last_error: Mapped[str | None] = mapped_column(sa.Text)
     message_id: Mapped[str] = mapped_column(sa.String(320))
     sent_at: Mapped[datetime | None]
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When it is tried next; None once it has arrived or failed."""
+        return self.next_attempt_at if self.status in UNSENT else None

@@ -12,6 +12,7 @@ from bookings_api.errors import EmailTaken, InvalidCredentials, LastOrganizer, U
 from bookings_api.http.authentication import current_session_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
+from bookings_api.http.limits import by_account, by_email, failures, of_email, successes
 from bookings_api.models import User
 from bookings_api.users import queries, services
 from bookings_api.users.schemas import (
@@ -24,6 +25,11 @@ from bookings_api.users.schemas import (
 )
 
 blp = Blueprint("users", __name__, url_prefix="/users", description="One's own account; for organizers, all of them")
+
+
+def _own_address(*_: Any) -> str:
+    """A stolen access token is not to be had for guessing the password: that counts with the failed logins."""
+    return of_email(current_user.email)
 
 
 @blp.route("/me", methods=["GET"])
@@ -50,6 +56,7 @@ def change_profile(changes: dict[str, Any]) -> User:
 @blp.route("/me/password", methods=["POST"])
 @blp.doc(operationId="changePassword")
 @blp.login_required()
+@blp.limited("LOGIN_FAILURE_LIMIT", by=_own_address, counts=failures(WrongPassword))
 @blp.problems(WrongPassword, InvalidCredentials)
 @blp.arguments(PasswordChangeSchema)
 @blp.response(204)
@@ -70,8 +77,10 @@ def list_users(**filters: Any) -> sa.Select[Any]:
 @blp.route("/", methods=["POST"])
 @blp.doc(operationId="inviteUser")
 @blp.login_required(organizer=True)
+@blp.limited("INVITATION_LIMIT", by=by_account(), counts=successes)
 @blp.problems(EmailTaken)
 @blp.arguments(InvitationSchema)
+@blp.limited("GUEST_MAIL_LIMIT", by=by_email("email"), counts=successes)
 @blp.alt_response(200, schema=UserSchema, description="Invited again: the earlier invitation is void", success=True)
 @blp.response(201, UserSchema, headers=LOCATION)
 def invite_user(invitation: dict[str, Any]) -> tuple[User, HTTPStatus, dict[str, str]]:

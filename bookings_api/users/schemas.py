@@ -4,7 +4,7 @@ import marshmallow as ma
 
 from bookings_api.auth.passwords import MAX_LENGTH
 from bookings_api.auth.schemas import new_password
-from bookings_api.http.fields import Boolean, Choice, EmailAddress, Password, QueryBoolean, Text
+from bookings_api.http.fields import Boolean, Choice, EmailAddress, Name, Password, QueryBoolean, Text
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 from bookings_api.models import Role
 
@@ -37,13 +37,13 @@ class InvitationSchema(BaseSchema):
 
     email = EmailAddress(required=True, metadata={"example": "grace@example.com"})
     role = Choice(*Role, metadata={"description": "Default: user, or as invited before."})
-    name = Text(max_length=100, metadata={"example": "Grace Hopper"})
+    name = Name(metadata={"example": "Grace Hopper"})
 
 
 class UserChangeSchema(BaseSchema):
     """What organizers may change of an account; never its e-mail address or password."""
 
-    name = Text(max_length=100, metadata={"example": "Grace Hopper"})
+    name = Name(metadata={"example": "Grace Hopper"})
     role = Choice(*Role)
     is_active = Boolean()
 
@@ -51,7 +51,7 @@ class UserChangeSchema(BaseSchema):
 class ProfileChangeSchema(BaseSchema):
     """What everybody may change of the own account."""
 
-    name = Text(max_length=100, metadata={"example": "Ada Lovelace"})
+    name = Name(metadata={"example": "Ada Lovelace"})
 
 
 class PasswordChangeSchema(BaseSchema):

@@ -37,7 +37,7 @@ def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
 def test_every_operation_has_an_id_a_summary_a_tag_and_its_security(document: dict[str, Any]) -> None:
     operations = _operations(document)
 
-    assert len({operation["operationId"] for operation in operations.values()}) == len(operations) == 30
+    assert len({operation["operationId"] for operation in operations.values()}) == len(operations) == 32
     for name, operation in operations.items():
         assert operation["summary"], name
         assert operation["tags"], name
@@ -63,6 +63,24 @@ def test_an_operation_that_needs_a_login_says_so_and_documents_the_401(document:
     assert "`sold-out`" in booking["responses"]["409"]["description"]
     assert "`invalid-input`, `too-many-tickets`" in booking["responses"]["422"]["description"]
     assert "Location" in booking["responses"]["201"]["headers"]
+
+
+def test_an_operation_with_a_limit_documents_the_429_and_when_to_come_back(document: dict[str, Any]) -> None:
+    limited = {
+        name.removeprefix("post /api/v1")
+        for name, operation in _operations(document).items()
+        if "429" in operation["responses"]
+    }
+    assert limited == {
+        "/auth/signup", "/auth/login", "/auth/token", "/auth/password-reset", "/auth/password-reset/confirm",
+        "/auth/invitations/accept", "/users/", "/users/me/password", "/bookings/", "/bookings/{booking_id}/emails",
+        "patch /api/v1/bookings/{booking_id}",
+    }  # fmt: skip
+    refusal = _operations(document)["post /api/v1/bookings/{booking_id}/emails"]["responses"]["429"]
+    assert refusal["description"] == "Too Many Requests: `too-many-requests`"
+    assert refusal["headers"].keys() == {
+        "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"
+    }  # fmt: skip
 
 
 def test_limits_of_fields_stand_in_the_document(document: dict[str, Any]) -> None:

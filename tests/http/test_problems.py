@@ -119,3 +119,22 @@ def test_head_and_options_are_answered(client: FlaskClient) -> None:
 def test_a_login_is_needed_before_anything_of_a_body_is_told(client: FlaskClient) -> None:
     assert client.post(f"{API}/bookings/", json={"nonsense": 1}).status_code == 401
     assert client.post(f"{API}/bookings/", json={"nonsense": 1}, headers=make_user(client).headers).status_code == 422
+
+
+@pytest.mark.parametrize("query", ["page=1&page=2", "q=a&page=1&q=a"])
+def test_a_query_parameter_that_is_given_twice_is_a_422_that_names_it(client: FlaskClient, query: str) -> None:
+    response = client.get(f"{API}/events/?{query}")
+
+    assert _is_problem(response, 422, "invalid-input")
+    assert [(error["in"], error["field"]) for error in response.json["errors"]] == [
+        ("query", query[: query.index("=")])
+    ]
+
+
+def test_a_form_field_that_is_given_twice_is_a_422_that_names_it(client: FlaskClient) -> None:
+    form = {"username": [new_email(), new_email()], "password": PASSWORD}
+
+    response = client.post(f"{API}/auth/token", data=form)
+
+    assert _is_problem(response, 422, "invalid-input")
+    assert [error["field"] for error in response.json["errors"]] == ["username"]

@@ -1,6 +1,7 @@
 """A real SMTP server whose answers a test chooses."""
 # ruff: noqa: N802 - the names of hooks are aiosmtpd's
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,28 +10,47 @@ from aiosmtpd.controller import Controller
 
 from bookings_api.local_stack.processes import free_port
 
+OK = "250 OK"
+
 
 class Answering:
-    """Answers each step of SMTP as told, and keeps the messages that it accepted.
+    """Answers each step of SMTP as told, and keeps the messages that it accepted and how many connections it had."""
 
-    With `hangs_up` it closes the connection with its answer to the message, and never hears the goodbye.
-    """
+    def __init__(self, **behaviour: Any) -> None:
+        """Take the arguments of `behave`."""
+        self.accepted: list[bytes] = []
+        self.connections = 0
+        self.behave(**behaviour)
 
-    def __init__(
-        self, *, ehlo: str = "250 OK", mail: str = "250 OK", rcpt: str = "250 OK", data: str = "250 OK",
-        hangs_up: bool = False,
+    def behave(
+        self, *, ehlo: str = OK, mail: str = OK, rcpt: str = OK, data: str = OK, only_for: str | None = None,
+        hangs_up: bool = False, drops_after_data: bool = False, mails_per_connection: int | None = None,
+        silent_for: float = 0, silent_after_data: float = 0,
     ) -> None:  # fmt: skip
+        """Do so from the next command on, and in all that is not given as a good server does.
+
+        `only_for` limits refusals to one recipient. With `hangs_up` it closes the connection with its answer to the
+        message, and never hears the goodbye; with `drops_after_data` it takes the message and closes without an
+        answer; after `mails_per_connection` it takes no more on the same one; it thinks `silent_for` seconds about
+        each sender, and `silent_after_data` once it has taken a message, before it says so.
+        """
         self._ehlo = ehlo
         self._mail = mail
         self._rcpt = rcpt
         self._data = data
+        self._only_for = only_for
         self._hangs_up = hangs_up
-        self.accepted: list[bytes] = []
+        self._drops_after_data = drops_after_data
+        self._mails_per_connection = mails_per_connection
+        self._silent_for = silent_for
+        self._silent_after_data = silent_after_data
 
     async def handle_EHLO(
         self, server: Any, session: Any, envelope: Any, hostname: str, answers: list[str]
     ) -> list[str]:
+        self.connections += 1
         session.host_name = hostname
+        session.mails = 0
         return [*answers[:-1], self._ehlo]
 
     async def handle_HELO(self, server: Any, session: Any, envelope: Any, hostname: str) -> str:
@@ -38,27 +58,36 @@ class Answering:
         return self._ehlo
 
     async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
+        await asyncio.sleep(self._silent_for)
+        if session.mails == self._mails_per_connection:
+            return "421 enough on this connection"
         envelope.mail_from = address
         return self._mail
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
-        if self._rcpt.startswith("250"):
+        answer = self._rcpt if self._only_for in {None, address} else OK
+        if answer.startswith("250"):
             envelope.rcpt_tos.append(address)
-        return self._rcpt
+        return answer
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        if self._data.startswith("250"):
+        answer = self._data if self._only_for in {None, *envelope.rcpt_tos} else OK
+        if answer.startswith("250"):
             self.accepted.append(envelope.content)
-        if self._hangs_up:
-            await server.push(self._data)
+            session.mails += 1
+            await asyncio.sleep(self._silent_after_data)
+        if self._drops_after_data:
+            server.transport.abort()
+        elif self._hangs_up:
+            await server.push(answer)
             server.transport.close()
-        return self._data
+        return answer
 
 
 @contextmanager
-def smtp_server(handler: Answering) -> Iterator[int]:
-    """Run it on a free port of 127.0.0.1, which is what is given."""
-    controller = Controller(handler, hostname="127.0.0.1", port=free_port())
+def smtp_server(handler: Answering, port: int | None = None) -> Iterator[int]:
+    """Run it on that port of 127.0.0.1, or on a free one, which is what is given."""
+    controller = Controller(handler, hostname="127.0.0.1", port=port or free_port())
     controller.start()
     try:
         yield controller.port

@@ -1,20 +1,14 @@
 """From a booking to the mail, through the running service: gunicorn, Valkey, a Celery worker, SMTP."""
 
-import os
-import signal
 import time
-from pathlib import Path
 
-import httpx
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from bookings_api.local_stack.processes import free_port
-from bookings_api.local_stack.servers import LocalStack
 from bookings_api.models import MailStatus, OutboxMail
 from tests.factories import book, make_event, make_user
 from tests.mailbox import Mailbox, part
-from tests.service import Service, running_server
+from tests.service import Service
 
 
 def _statuses(database: sa.Engine) -> list[MailStatus]:
@@ -46,48 +40,6 @@ def test_a_booking_is_confirmed_by_mail(
     _wait_until_sent(database, seconds=5)
 
 
-def test_a_booking_is_confirmed_though_redis_is_away_and_the_mail_follows(
-    client: FlaskClient, service: Service, mailbox: Mailbox, database: sa.Engine, settings: dict[str, str]
-) -> None:
-    user, event = make_user(client), make_event(client)
-
-    with running_server(settings | {"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}, service.directory) as url:
-        began = time.monotonic()
-        response = httpx.post(f"{url}/api/v1/bookings/", headers=user.headers, json={"event_id": event["id"]})
-        elapsed = time.monotonic() - began
-
-    assert response.status_code == 201
-    assert elapsed < 2
-    assert _statuses(database) == [MailStatus.PENDING]
-    # the sweep would wait until the grace for new mails is over
-    with database.begin() as connection:
-        connection.execute(sa.update(OutboxMail).values(next_attempt_at=sa.func.now()))
-    mailbox.wait_for(user.email, seconds=20)
-    _wait_until_sent(database, seconds=5)
-
-
-def test_a_redis_that_hangs_costs_a_booking_half_a_second(
-    client: FlaskClient, settings: dict[str, str], tmp_path: Path, database: sa.Engine
-) -> None:
-    user, event = make_user(client), make_event(client)
-    order = {"event_id": event["id"]}
-    with LocalStack(tmp_path) as stack:
-        stack.start_valkey()
-        (valkey,) = stack.children
-        with running_server(settings | {"REDIS_URL": stack.settings["REDIS_URL"]}, tmp_path) as url:
-            bookings = f"{url}/api/v1/bookings/"
-            assert httpx.post(bookings, headers=user.headers, json=order).status_code == 201
-            os.kill(valkey.pid, signal.SIGSTOP)
-            began = time.monotonic()
-            response = httpx.post(bookings, headers=user.headers, json=order)
-            elapsed = time.monotonic() - began
-            os.kill(valkey.pid, signal.SIGCONT)
-
-    assert response.status_code == 201
-    assert 0.4 < elapsed < 1.5
-    assert _statuses(database) == [MailStatus.PENDING] * 2
-
-
 def test_the_workers_lines_carry_the_id_of_the_request_that_caused_the_mail(
     client: FlaskClient, service: Service, mailbox: Mailbox
 ) -> None:
@@ -101,6 +53,6 @@ def test_the_workers_lines_carry_the_id_of_the_request_that_caused_the_mail(
     while not (lines := [line for line in service.log_lines() if line["request_id"] == request_id]):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert {line["logger"] for line in lines} == {"bookings_api.mail.tasks"}
+    assert {line["logger"] for line in lines} == {"bookings_api.mail.delivery"}
     assert lines[-1]["message"].endswith("sent")
     assert lines[-1]["kind"] == "booking_confirmed"

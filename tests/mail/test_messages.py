@@ -7,30 +7,9 @@ import pytest
 
 from bookings_api.mail.messages import render
 from bookings_api.models import MailKind
+from tests.mail.composing import ACCOUNT_FACTS, FACTS
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
-
-FACTS: dict[str, Any] = {
-    "reference": "K7M3PTW9XA",
-    "guest_name": "Grace Hopper",
-    "ticket_count": 2,
-    "event_title": "An Evening of Chamber Music",
-    "location": "Konzerthaus Berlin",
-    "timezone": "Europe/Berlin",
-    "starts_at": "2099-06-19T17:30:00+00:00",
-    "ends_at": "2099-06-19T20:00:00+00:00",
-}
-
-
-# What only mails about an account say.
-ACCOUNT_FACTS: dict[str, Any] = {
-    "name": "Grace Hopper",
-    "invited_by": "Olivia Organizer",
-    "role": "organizer",
-    "is_active": False,
-    "url": "https://example.com/accept?token=THE-TOKEN",
-    "token": "THE-TOKEN",
-}
 
 
 def _mail(**facts: Any) -> Any:
@@ -82,7 +61,7 @@ def test_a_title_cannot_put_markup_into_the_html_part() -> None:
 
 
 @pytest.mark.parametrize(
-    "line_end", ["\r\n", "\n", "\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
+    "line_end", ["\r\n", "\n", "\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\x00", "\x1b"]
 )
 def test_a_subject_is_one_line_whatever_the_title_holds(line_end: str) -> None:
     mail = _mail(event_title=f"Concert{line_end}Bcc: everybody@example.com")

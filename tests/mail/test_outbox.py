@@ -1,7 +1,7 @@
 """Rows of the outbox: written with their cause, claimed once, closed with an outcome."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from bookings_api.mail import outbox
 from bookings_api.models import MailKind, MailStatus, OutboxMail, utcnow
 from bookings_api.transactions import transaction
 from tests.factories import new_email
-from tests.mail.test_messages import FACTS
+from tests.mail.composing import FACTS
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -27,9 +27,18 @@ def _put(**values: Any) -> OutboxMail:
     return mail
 
 
-def _claim(mail_id: UUID) -> OutboxMail | None:
+def _claim() -> OutboxMail | None:
     with transaction():
-        return outbox.claim(mail_id)
+        return outbox.claim_next()
+
+
+def _row(database: sa.Engine, mail: OutboxMail) -> Any:
+    with database.connect() as connection:
+        return connection.execute(sa.select(OutboxMail).where(OutboxMail.id == mail.id)).one()
+
+
+def _ago(**duration: int) -> Any:
+    return utcnow() - timedelta(**duration)
 
 
 def test_a_mail_is_written_with_what_caused_it_or_not_at_all() -> None:
@@ -51,69 +60,112 @@ def test_a_message_id_is_in_our_domain_and_never_changes() -> None:
     first = mail.message_id
 
     assert first == f"<{mail.id}@example.com>"
-    claimed = _claim(mail.id)
+    claimed = _claim()
     assert claimed is not None
     assert claimed.message_id == first
 
 
-def test_a_new_mail_is_claimed_once() -> None:
+def test_a_new_mail_is_claimed_at_once_and_once() -> None:
     mail = _put()
 
-    claimed = _claim(mail.id)
+    claimed = _claim()
 
     assert claimed is not None
-    assert (claimed.status, claimed.attempts) == (MailStatus.SENDING, 1)
-    assert _claim(mail.id) is None
+    assert (claimed.id, claimed.status, claimed.attempts) == (mail.id, MailStatus.SENDING, 1)
+    assert _claim() is None
 
 
-def test_a_claim_ends_with_its_lease() -> None:
+def test_a_claim_ends_with_its_lease(database: sa.Engine) -> None:
     mail = _put()
-    _claim(mail.id)
+    _claim()
+    left = _row(database, mail).next_attempt_at - utcnow()
+    assert timedelta(0) < outbox.lease() - left < timedelta(seconds=5)
     with transaction():
-        mail.next_attempt_at = utcnow() - timedelta(seconds=1)
+        db.session.execute(sa.update(OutboxMail).values(next_attempt_at=_ago(seconds=1)))
 
-    again = _claim(mail.id)
+    again = _claim()
 
     assert again is not None
     assert again.attempts == 2
 
 
 def test_a_mail_that_another_transaction_holds_is_passed_over(database: sa.Engine) -> None:
-    mail = _put()
+    held, free = _put(next_attempt_at=_ago(minutes=1)), _put()
     with database.begin() as elsewhere:
-        elsewhere.execute(sa.select(OutboxMail.id).where(OutboxMail.id == mail.id).with_for_update())
+        elsewhere.execute(sa.select(OutboxMail.id).where(OutboxMail.id == held.id).with_for_update())
 
-        assert _claim(mail.id) is None
+        claimed = _claim()
+
+        assert claimed is not None
+        assert claimed.id == free.id
+        assert _claim() is None
+
+
+def test_new_mail_comes_first_and_then_what_is_due_for_longest_and_none_before_its_time() -> None:
+    fourth = _put(next_attempt_at=_ago(minutes=3), attempts=1)
+    third = _put(next_attempt_at=_ago(minutes=4), status=MailStatus.SENDING, attempts=1)
+    second, first = _put(next_attempt_at=_ago(minutes=1)), _put(next_attempt_at=_ago(minutes=2))
+    _put(next_attempt_at=utcnow() + timedelta(minutes=1))
+
+    claimed = [_claim() for _ in range(5)]
+
+    expected = [first.id, second.id, third.id, fourth.id, None]
+    assert [mail.id if mail else None for mail in claimed] == expected
+
+
+def test_a_mail_of_a_kind_that_only_a_newer_release_knows_is_left_to_that(database: sa.Engine) -> None:
+    newer, known = _put(next_attempt_at=_ago(minutes=1)), _put()
+    check = "CHECK (kind IN ('booking_confirmed', 'ticket_transferred')) NOT VALID"
+    with database.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE outbox_mails DROP CONSTRAINT ck_outbox_mails_kind"))
+        connection.execute(sa.text(f"ALTER TABLE outbox_mails ADD CONSTRAINT newer_kinds {check}"))
+        newer_kind = sa.text("UPDATE outbox_mails SET kind = 'ticket_transferred' WHERE id = :id")
+        connection.execute(newer_kind, {"id": newer.id})
+
+    try:
+        claimed = _claim()
+
+        assert claimed is not None
+        assert claimed.id == known.id
+        assert _claim() is None
+    finally:
+        db.session.rollback()
+        kinds = ", ".join(f"'{kind}'" for kind in MailKind)
+        with database.begin() as connection:
+            connection.execute(sa.text("DELETE FROM outbox_mails"))
+            connection.execute(sa.text("ALTER TABLE outbox_mails DROP CONSTRAINT newer_kinds"))
+            known_kinds = f"ALTER TABLE outbox_mails ADD CONSTRAINT ck_outbox_mails_kind CHECK (kind IN ({kinds}))"
+            connection.execute(sa.text(known_kinds))
 
 
 @pytest.mark.parametrize("status", [MailStatus.SENT, MailStatus.FAILED])
 def test_a_mail_with_an_outcome_is_not_claimed_again(status: MailStatus) -> None:
-    mail = _put(
+    _put(
         status=status, attempts=1, sent_at=utcnow() if status is MailStatus.SENT else None, next_attempt_at=utcnow()
-    )
+    )  # fmt: skip
 
-    assert _claim(mail.id) is None
+    assert _claim() is None
 
 
-def test_a_deferred_mail_is_not_claimed_before_its_time() -> None:
+def test_a_deferred_mail_is_not_claimed_before_its_time(database: sa.Engine) -> None:
     mail = _put()
-    _claim(mail.id)
+    claimed = _claim()
+    assert claimed is not None
     with transaction():
-        outbox.mark_deferred(mail, "450 busy")
+        assert outbox.mark_deferred(claimed, "450 busy")
 
-    assert (mail.status, mail.last_error) == (MailStatus.PENDING, "450 busy")
-    assert _claim(mail.id) is None
+    row = _row(database, mail)
+    assert (row.status, row.last_error) == (MailStatus.PENDING, "450 busy")
+    assert timedelta(seconds=25) < row.next_attempt_at - utcnow() < timedelta(seconds=40)
+    assert _claim() is None
 
 
-@pytest.mark.parametrize(("attempts", "seconds"), [(1, 30), (2, 60), (3, 120), (8, 3840), (9, 7200), (500, 7200)])
-def test_the_wait_doubles_from_30_seconds_to_2_hours(attempts: int, seconds: int) -> None:
-    mail = _put(attempts=attempts, status=MailStatus.SENDING)
-    before = utcnow()
+@pytest.mark.parametrize(("attempts", "seconds"), [(1, 30), (2, 60), (3, 120), (8, 3840), (9, 5760), (500, 5760)])
+def test_the_wait_doubles_from_30_seconds_to_2_hours_with_jitter(attempts: int, seconds: int) -> None:
+    waits = {outbox.backoff(attempts).total_seconds() for _ in range(100)}
 
-    with transaction():
-        outbox.mark_deferred(mail, "450 busy")
-
-    assert timedelta(0) <= mail.next_attempt_at - before - timedelta(seconds=seconds) < timedelta(seconds=5)
+    assert len(waits) > 90
+    assert all(seconds <= wait <= min(1.25 * seconds, 7200) for wait in waits)
 
 
 @pytest.mark.parametrize(
@@ -122,13 +174,12 @@ def test_the_wait_doubles_from_30_seconds_to_2_hours(attempts: int, seconds: int
 def test_an_attempt_that_outlived_its_lease_does_not_overwrite_the_next_one(
     outcome: Callable[[OutboxMail], bool],
 ) -> None:
-    mail = _put()
-    late = _claim(mail.id)
+    _put()
+    late = _claim()
     assert late is not None
-    db.session.expunge(late)
     with transaction():
         db.session.execute(sa.update(OutboxMail).values(next_attempt_at=utcnow()))
-    current = _claim(mail.id)
+    current = _claim()
     assert current is not None
 
     with transaction():
@@ -138,40 +189,65 @@ def test_an_attempt_that_outlived_its_lease_does_not_overwrite_the_next_one(
         assert outcome(late) is False
 
 
-def _take(limit: int = 10) -> list[UUID]:
-    with transaction():
-        return [mail_id for mail_id, _ in outbox.take_due(limit=limit)]
-
-
-def test_due_mails_are_the_unsent_ones_whose_time_has_come_the_longest_due_first() -> None:
-    now = utcnow()
-    second = _put(next_attempt_at=now - timedelta(minutes=1))
-    first = _put(next_attempt_at=now - timedelta(minutes=2), status=MailStatus.SENDING, attempts=1)
-    _put(next_attempt_at=now + timedelta(minutes=1))
-    _put(next_attempt_at=now - timedelta(minutes=3), status=MailStatus.FAILED)
-
-    assert _take(limit=1) == [first.id]
-    assert _take() == [second.id]
-
-
-def test_a_mail_is_taken_by_one_sweep_and_again_when_nothing_came_of_it() -> None:
-    mail = _put(next_attempt_at=utcnow() - timedelta(minutes=1))
-    assert _take() == [mail.id]
-    assert _take() == []
+def test_failed_mails_get_all_their_attempts_again_when_asked(database: sa.Engine) -> None:
+    failed = _put(status=MailStatus.FAILED, attempts=60)
+    sent = _put(status=MailStatus.SENT, sent_at=utcnow(), attempts=1)
 
     with transaction():
-        mail.handed_over_at = utcnow() - outbox.HAND_OVER_AGAIN
+        assert outbox.retry_failed() == 1
 
-    assert _take() == [mail.id]
+    row = _row(database, failed)
+    assert (row.status, row.attempts) == (MailStatus.PENDING, 0)
+    assert _row(database, sent).status is MailStatus.SENT
+    assert _claim() is not None
 
 
-def test_a_mail_that_is_given_back_is_due_at_once() -> None:
-    mail = _put(next_attempt_at=utcnow() - timedelta(minutes=1))
+def test_deferred_mails_are_due_at_once_when_asked() -> None:
+    mail = _put(attempts=3, next_attempt_at=utcnow() + timedelta(hours=1))
+    _put(attempts=1, status=MailStatus.SENDING, next_attempt_at=utcnow() + timedelta(minutes=1))  # a worker has it
+
     with transaction():
-        outbox.give_back(_take_within())
+        assert outbox.retry_deferred() == 1
 
-    assert _take() == [mail.id]
+    claimed = _claim()
+    assert claimed is not None
+    assert (claimed.id, claimed.attempts) == (mail.id, 4)
+    assert _claim() is None
 
 
-def _take_within() -> list[UUID]:
-    return [mail_id for mail_id, _ in outbox.take_due(limit=10)]
+def _key_of(moment: datetime) -> UUID:
+    """The first UUIDv7 of a moment."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80 | 7 << 76 | 2 << 62)
+
+
+def test_only_mails_sent_long_ago_are_pruned_the_oldest_first(database: sa.Engine) -> None:
+    oldest = _put(id=_key_of(_ago(days=9)), status=MailStatus.SENT, sent_at=_ago(days=9))
+    old = _put(id=_key_of(_ago(days=8)), status=MailStatus.SENT, sent_at=_ago(days=8))
+    kept = [_put(status=MailStatus.SENT, sent_at=_ago(days=6)), _put(status=MailStatus.FAILED), _put()]
+
+    def left() -> set[Any]:
+        with database.connect() as connection:
+            return set(connection.scalars(sa.select(OutboxMail.id)))
+
+    assert oldest.id in left()
+    with transaction():
+        assert outbox.prune_sent(kept=timedelta(days=7), limit=1) == 1
+    assert left() == {old.id, *(mail.id for mail in kept)}
+    with transaction():
+        assert outbox.prune_sent(kept=timedelta(days=7), limit=10) == 1
+    assert left() == {mail.id for mail in kept}
+
+
+def test_a_claim_that_another_worker_has_by_now_is_lost_also_after_a_rollback(database: sa.Engine) -> None:
+    _put()
+    claim = _claim()
+    assert claim
+    with pytest.raises(LookupError), transaction():
+        outbox.mark_deferred(claim, "The mail server was away.")
+        raise LookupError  # as when PostgreSQL is restarted before the commit
+    with database.begin() as connection:
+        connection.execute(sa.update(OutboxMail).values(next_attempt_at=_ago(seconds=-5)))
+
+    with transaction():
+        assert not outbox.mark_deferred(claim, "The mail server was away.")
+    assert _row(database, claim).status is MailStatus.SENDING

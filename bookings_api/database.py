@@ -1,0 +1,97 @@
+"""The way to PostgreSQL, on which nothing waits for ever: connections, locks, statements, and a server that is silent.
+
+A server ends what takes too long, as long as it runs. One that hangs (a stopped process, a disk that does not answer)
+ends nothing, and its kernel goes on acknowledging packets, so that no setting of TCP helps; against that psycopg2 waits
+in `_wait`, which gives up. Then the connection is closed, the request is answered 503, and whether a COMMIT that was
+under way took place is known to the database alone, as after any loss of a connection.
+"""
+
+import select
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import psycopg2
+import sqlalchemy as sa
+from flask import Flask
+from psycopg2 import extensions, extras
+
+from bookings_api.extensions import db, migrate
+
+CONNECT_SECONDS = 3
+POOL_SECONDS = 2
+LOCK_SECONDS = 5
+STATEMENT_SECONDS = 15
+IDLE_SECONDS = 30
+# What a server that runs needs to say that it has ended a statement.
+GRACE_SECONDS = 2
+
+READ_ONLY = "25006"
+
+APPLICATION_NAME = "event-booking-api"
+
+_READINESS = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: select.POLLOUT}
+
+# When everything must be answered, by time.monotonic(); see `answered_within`.
+_deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
+
+
+def init_database(app: Flask) -> None:
+    """Bind SQLAlchemy; nothing may wait for ever, and no parameter reaches a log."""
+    app.config["SQLALCHEMY_DATABASE_URI"] = app.config["DATABASE_URL"]
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+        "pool_size": app.config["DATABASE_POOL_SIZE"],
+        "max_overflow": 0,
+        "pool_timeout": POOL_SECONDS,
+        "pool_pre_ping": True,
+        "hide_parameters": True,
+        "connect_args": {
+            # libpq's own limit does not count while `_wait` waits; it covers what comes before, such as many addresses
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": APPLICATION_NAME,
+            "options": f"-c timezone=UTC -c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
+            f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s",
+        },
+    }
+    extensions.set_wait_callback(_wait)
+    db.init_app(app)
+    migrate.init_app(app, db)
+    with app.app_context():
+        sa.event.listen(db.engine, "handle_error", _leave_read_only_servers)
+
+
+@contextmanager
+def answered_within(seconds: float) -> Iterator[None]:
+    """Give up on a silent server after so many seconds in all, for who cannot wait as long as a request."""
+    token = _deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def _wait(connection: extensions.connection) -> None:
+    """Wait for an answer, as psycopg2's wait callback. Raises `OperationalError`; psycopg2 then closes the connection.
+
+    What comes before a transaction (connecting, SQLAlchemy's ping, BEGIN) is answered at once by any server that is
+    well; inside of one, PostgreSQL's own timeouts come first. A connection that somebody else in this process made, to
+    create a database for example, waits as long as it takes.
+    """
+    if f"application_name={APPLICATION_NAME}" not in connection.dsn:
+        extras.wait_select(connection)
+        return
+    in_transaction = connection.status == extensions.STATUS_BEGIN
+    patience = STATEMENT_SECONDS + GRACE_SECONDS if in_transaction else CONNECT_SECONDS
+    deadline = min(time.monotonic() + patience, _deadline.get())
+    while (state := connection.poll()) != extensions.POLL_OK:
+        poller = select.poll()
+        poller.register(connection.fileno(), _READINESS[state])
+        if not poller.poll(max(0, deadline - time.monotonic()) * 1000):
+            raise psycopg2.OperationalError("PostgreSQL does not answer")
+
+
+def _leave_read_only_servers(context: sa.engine.ExceptionContext) -> None:
+    """After a failover the server that we are connected to may have become a replica; the next connection finds out."""
+    if getattr(context.original_exception, "pgcode", None) == READ_ONLY:
+        context.is_disconnect = True

@@ -1,0 +1,92 @@
+"""`GET /health/live` and `GET /health/ready`, for whoever restarts processes and sends them requests.
+
+Neither asks for a login, names a server or waits for long; both stay out of the OpenAPI document, as `/metrics` does.
+"""
+
+import logging
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+
+import flask
+import redis
+import sqlalchemy as sa
+from alembic.script import ScriptDirectory
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
+
+from bookings_api.database import answered_within
+from bookings_api.extensions import db
+
+logger = logging.getLogger(__name__)
+
+DATABASE_SECONDS = 1.0
+REDIS_SECONDS = 0.25
+RETRY_AFTER_SECONDS = 2
+
+OK, AWAY, PENDING = "ok", "away", "pending"
+
+
+def init_health(app: flask.Flask) -> None:
+    """Add the two routes."""
+    app.add_url_rule("/health/live", view_func=live, endpoint="health_live")
+    app.add_url_rule("/health/ready", view_func=ready, endpoint="health_ready")
+
+
+def live() -> flask.Response:
+    """Say that the process answers; what else may be broken a restart of it would not mend."""
+    return _answer(HTTPStatus.OK, status="ok")
+
+
+def ready() -> flask.Response:
+    """Say whether PostgreSQL is there with our tables; without Redis only mail and limits are worse."""
+    database, cache_server = _look_at_database(), _look_at_redis()
+    if database != OK:
+        return _answer(HTTPStatus.SERVICE_UNAVAILABLE, status="unavailable", database=database, redis=cache_server)
+    return _answer(HTTPStatus.OK, status=OK if cache_server == OK else "degraded", database=OK, redis=cache_server)
+
+
+def _answer(code: HTTPStatus, **facts: str) -> flask.Response:
+    response = flask.jsonify(facts)
+    response.status_code = code
+    response.headers["Cache-Control"] = "no-store"
+    if code is HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def _look_at_database() -> str:
+    try:
+        with answered_within(DATABASE_SECONDS), db.engine.connect() as connection:
+            present = set(connection.scalars(sa.text("SELECT version_num FROM alembic_version")))
+    except ProgrammingError:
+        present = set()  # there is no such table: an empty database
+    except SQLAlchemyError as error:
+        logger.warning("not ready, PostgreSQL is away: %s", type(error).__name__)
+        return AWAY
+    heads, known = _revisions(Path(flask.current_app.root_path).parent / "migrations")
+    # A revision that we do not know is from a newer release, which is just being rolled out beside us.
+    if heads <= present or present - known:
+        return OK
+    logger.warning("not ready, migrations are missing: %s", ", ".join(heads - present))
+    return PENDING
+
+
+def _look_at_redis() -> str:
+    url = flask.current_app.config["REDIS_URL"]
+    timeouts = {"socket_timeout": REDIS_SECONDS, "socket_connect_timeout": REDIS_SECONDS}
+    try:
+        with redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **timeouts) as connection:
+            connection.ping()
+    except redis.RedisError as error:
+        logger.warning("degraded, Redis is away: %s", type(error).__name__)
+        return AWAY
+    return OK
+
+
+@cache
+def _revisions(directory: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """The newest revisions of our migrations, and all of them."""
+    script = ScriptDirectory(str(directory))
+    return frozenset(script.get_heads()), frozenset(revision.revision for revision in script.walk_revisions())

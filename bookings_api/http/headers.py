@@ -1,0 +1,72 @@
+"""Headers that every answer carries: what a browser may do with it, and which other origins may read it."""
+
+from http import HTTPStatus
+
+import flask
+from flask_cors import CORS
+
+from bookings_api.http.authentication import viewer
+from bookings_api.http.idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER
+from bookings_api.http.limits import RATE_LIMIT, RETRY_AFTER
+from bookings_api.http.openapi import API_PREFIX
+from bookings_api.observability import REQUEST_ID_HEADER
+
+# JSON is nothing that a browser should show in a frame, or run.
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+# Swagger UI: nothing but what comes from here; its icons are data.
+PAGE_POLICY = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self';"
+    " frame-ancestors 'none'"
+)
+
+# For browsers; ASVS 5.0, section 3.4, and the OWASP Secure Headers Project.
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",  # frame-ancestors, for older ones
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"  # RFC 6797; sent over TLS only, as it demands
+
+# How long a browser may remember that an origin is welcome.
+_PREFLIGHT_SECONDS = 600
+_READ = ["Authorization", "Content-Type", IDEMPOTENCY_KEY_HEADER, "If-Match", "If-None-Match", REQUEST_ID_HEADER]
+_SHOWN = ["ETag", "Link", "Location", "X-Pagination", REQUEST_ID_HEADER, REPLAYED_HEADER, *RETRY_AFTER, *RATE_LIMIT]
+
+
+def init_headers(app: flask.Flask) -> None:
+    """Add them to every answer; let the origins of `CORS_ORIGINS` read what is below the API's prefix."""
+    app.after_request(_harden)
+    origins: list[str] = app.config["CORS_ORIGINS"]
+    if origins:
+        CORS(
+            app,
+            resources={rf"{API_PREFIX}/.*": {"origins": origins}},
+            allow_headers=_READ,
+            expose_headers=_SHOWN,
+            max_age=_PREFLIGHT_SECONDS,
+        )
+
+
+def _harden(response: flask.Response) -> flask.Response:
+    headers = response.headers
+    headers.update(_ALWAYS)
+    is_page = response.mimetype == "text/html" or flask.request.endpoint == "static"
+    headers["Content-Security-Policy"] = PAGE_POLICY if is_page else API_POLICY
+    if flask.request.is_secure:
+        headers["Strict-Transport-Security"] = _STRICT_TRANSPORT
+    if not is_page:
+        _say_who_may_keep(response)
+    return response
+
+
+def _say_who_may_keep(response: flask.Response) -> None:
+    """RFC 9111: what is a person's, no cache shares; tokens, and answers to what changed something, none keeps."""
+    is_read = flask.request.method in {"GET", "HEAD"} and response.status_code < HTTPStatus.BAD_REQUEST
+    if not is_read:
+        response.headers.setdefault("Cache-Control", "no-store")
+    elif viewer() is not None:
+        response.headers.setdefault("Cache-Control", "private, no-cache")
+    else:
+        response.headers.setdefault("Cache-Control", "no-cache")
+    response.vary.add("Authorization")

@@ -1,0 +1,54 @@
+"""Reminders of events that begin soon: one for each confirmed booking, however often or late they are looked for.
+
+The mark on the booking and its mail are one transaction, so that neither two beats nor one that was away for hours
+remind anybody twice or forget somebody.
+"""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from flask import current_app
+from sqlalchemy.orm import contains_eager
+
+from bookings_api.extensions import db
+from bookings_api.mail import messages, outbox
+from bookings_api.models import Booking, BookingStatus, Event, EventStatus, MailKind
+from bookings_api.transactions import require_transaction
+
+BATCH = 500
+
+
+def write_next_batch() -> int:
+    """Write up to `BATCH` reminders of events that begin within `REMINDER_HOURS`; returns how many."""
+    require_transaction()
+    within = timedelta(hours=current_app.config["REMINDER_HOURS"])
+    now = sa.func.now()
+    due = (
+        sa.select(Booking)
+        .join(Booking.event)
+        .options(contains_eager(Booking.event))
+        .where(
+            Event.status == EventStatus.PUBLISHED,
+            Event.deleted_at.is_(None),
+            Event.starts_at > now,
+            Event.starts_at <= now + within,
+            Booking.status == BookingStatus.CONFIRMED,
+            Booking.reminded_at.is_(None),
+        )
+        .limit(BATCH)
+        .with_for_update(of=Booking, skip_locked=True)
+    )
+    bookings = db.session.scalars(due, execution_options={"populate_existing": True}).all()
+    for booking in bookings:
+        outbox.put(
+            kind=MailKind.EVENT_REMINDER,
+            recipient=booking.guest_email,
+            facts=messages.event_facts(booking.event) | messages.guest_facts(booking),
+            booking_id=booking.id,
+            user_id=booking.user_id,
+        )
+    db.session.execute(
+        sa.update(Booking).where(Booking.id.in_([booking.id for booking in bookings])).values(reminded_at=now),
+        execution_options={"synchronize_session": False},
+    )
+    return len(bookings)

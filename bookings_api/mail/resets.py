@@ -1,0 +1,39 @@
+"""Password resets, which are asked for before anybody looks whether there is such an account.
+
+The request writes a mail to the address as it was typed, and does the same work for every address: so neither its
+answer nor its time tells who has an account. Whoever claims the mail looks whose it is.
+"""
+
+import sqlalchemy as sa
+
+from bookings_api.extensions import db
+from bookings_api.locks import lock_account_of
+from bookings_api.models import MailKind, OutboxMail, TokenPurpose
+from bookings_api.single_use import issue_token
+from bookings_api.transactions import transaction
+
+
+def is_to_be_addressed(mail: OutboxMail) -> bool:
+    """Whether nobody has looked yet whose account it is."""
+    return mail.kind is MailKind.PASSWORD_RESET and "token_id" not in mail.facts
+
+
+def address_reset(mail: OutboxMail) -> bool:
+    """Give a claimed mail its account and a token for it; False if it is for nobody.
+
+    That is where the address has no account, or one that may not log in, or that has an invitation to accept. Once
+    written it stays, so that the mail has the same token if it has to be sent again.
+    """
+    with transaction():
+        user = lock_account_of(mail.recipient)
+        if user is None or not user.is_active or user.is_invited:
+            return False
+        facts = {"name": user.name, "token_id": str(issue_token(user, TokenPurpose.PASSWORD_RESET))}
+        addressed = {"facts": facts, "recipient": user.email, "user_id": user.id}
+        db.session.execute(
+            sa.update(OutboxMail).where(OutboxMail.id == mail.id).values(addressed),
+            execution_options={"synchronize_session": False},
+        )
+    for name, value in addressed.items():  # of what was claimed, which no session knows
+        setattr(mail, name, value)
+    return True

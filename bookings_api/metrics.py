@@ -1,0 +1,44 @@
+"""`GET /metrics`, in the Prometheus text format, for who sends the `METRICS_TOKEN` as bearer token."""
+
+from collections.abc import Iterator
+from hmac import compare_digest
+
+import flask
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from bookings_api.errors import Unauthenticated
+from bookings_api.mail.status import outbox_state
+
+
+class OutboxCollector(Collector):
+    """The outbox as the database has it, so that every process tells the same."""
+
+    def collect(self) -> Iterator[Metric]:
+        state = outbox_state()
+        mails = GaugeMetricFamily("outbox_mails", "Mails of the outbox.", labels=["status"])
+        for status, count in state.mails.items():
+            mails.add_metric([status], count)
+        yield mails
+        unsent, due = state.oldest_unsent.total_seconds(), state.oldest_due.total_seconds()
+        yield GaugeMetricFamily("outbox_oldest_unsent_seconds", "Age of the oldest unsent mail.", value=unsent)
+        yield GaugeMetricFamily("outbox_oldest_due_seconds", "The longest that mail waits for a worker.", value=due)
+        notices = state.unfinished_notices
+        yield GaugeMetricFamily("outbox_unfinished_notices", "News for all guests, not written out.", value=notices)
+
+
+def init_metrics(app: flask.Flask) -> None:
+    """Add the route, if there is a token."""
+    token: str | None = app.config["METRICS_TOKEN"]
+    if not token:
+        return
+    registry = CollectorRegistry()
+    registry.register(OutboxCollector())
+    expected = f"Bearer {token}".encode()
+
+    @app.get("/metrics")
+    def metrics() -> flask.Response:
+        if not compare_digest(flask.request.headers.get("Authorization", "").encode(), expected):
+            raise Unauthenticated("Metrics need the METRICS_TOKEN as bearer token.")
+        return flask.Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

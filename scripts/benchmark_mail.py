@@ -1,0 +1,121 @@
+"""How fast one Celery worker empties a full outbox, beside a bare smtplib loop to the same SMTP sink.
+
+    .venv/bin/python -m scripts.benchmark_mail [--mails 10000] [--rounds 3]
+
+Real PostgreSQL, Valkey, Celery worker (one process) and SMTP server (aiosmtpd, which reads each mail and drops it),
+all on this machine. The loop sends the bytes of one such mail over one connection, with nothing to look up, to
+write or to record. Both run in turns; what counts is the ratio of the medians.
+"""
+
+import argparse
+import os
+import smtplib
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import sqlalchemy as sa
+from flask import Flask
+from flask_migrate import upgrade
+
+from bookings_api import create_app
+from bookings_api.extensions import db
+from bookings_api.local_stack.processes import ROOT, Child, free_port
+from bookings_api.local_stack.servers import LocalStack
+from bookings_api.mail import messages, mime, outbox
+from bookings_api.models import UNSENT, Booking, Event, MailKind, OutboxMail, utcnow
+from bookings_api.transactions import transaction
+from config import Config
+
+BATCH = 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--mails", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="benchmark-mail-") as directory, LocalStack(Path(directory)) as stack:
+        stack.start_postgres()
+        stack.start_valkey()
+        port = free_port()
+        sink = Child(
+            "SMTP sink",
+            [sys.executable, "-m", "aiosmtpd", "-n", "-c", "aiosmtpd.handlers.Sink", "-l", f"127.0.0.1:{port}"],
+        )
+        sink.wait_until_ready(lambda: smtplib.SMTP("127.0.0.1", port).quit())
+        os.environ |= stack.defaults | stack.settings
+        os.environ |= {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port), "PUBLIC_URL": "http://localhost"}
+        os.environ |= {"LOG_LEVEL": "WARNING"}
+        app = create_app(Config.from_environment(Path(os.devnull)))
+        with app.app_context():
+            upgrade(str(ROOT / "migrations"))
+            _measure(app, stack, options, port)
+        sink.stop()
+
+
+def _measure(app: Flask, stack: LocalStack, options: argparse.Namespace, port: int) -> None:
+    worker_rates, loop_rates = [], []
+    print(f"{options.mails} mails, {os.cpu_count()} cores")
+    print(f"{'round':>6}  {'worker/s':>9}  {'loop/s':>9}  {'ratio':>6}")
+    for number in range(1, options.rounds + 1):
+        message = _fill(options.mails)
+        worker_rates.append(options.mails / _drain(app, stack))
+        loop_rates.append(options.mails / _send_in_a_loop(port, message, options.mails))
+        _print_row(str(number), worker_rates[-1], loop_rates[-1])
+    _print_row("median", statistics.median(worker_rates), statistics.median(loop_rates))
+
+
+def _print_row(name: str, worker: float, loop: float) -> None:
+    print(f"{name:>6}  {worker:>9.0f}  {loop:>9.0f}  {worker / loop:>6.2f}", flush=True)
+
+
+def _fill(count: int) -> bytes:
+    """Write `count` mails that are due; returns the bytes of one of them."""
+    moment = utcnow()
+    event = Event(
+        title="An Evening of Chamber Music", location="Konzerthaus Berlin", timezone="Europe/Berlin",
+        starts_at=moment, ends_at=moment, version=1,
+    )  # fmt: skip
+    booking = Booking(reference="K7M3PTW9XA", guest_name="Grace Hopper", ticket_count=2, version=1)
+    facts = messages.event_facts(event) | messages.guest_facts(booking)
+    for first in range(0, count, BATCH):
+        with transaction():
+            for number in range(first, min(first + BATCH, count)):
+                mail = outbox.put(kind=MailKind.BOOKING_CONFIRMED, recipient=f"guest{number}@example.com", facts=facts)
+    db.session.expire_all()
+    return mime.compose(mail, messages.render(mail.kind, mail.facts)).as_bytes()
+
+
+def _drain(app: Flask, stack: LocalStack) -> float:
+    """Start a worker on the full outbox; the seconds from its first mail to its last."""
+    since = db.session.scalars(sa.select(sa.func.now())).one()
+    db.session.rollback()
+    command = [sys.executable, "-m", "celery", "--quiet", "--app=wsgi.celery", "worker", "--concurrency=1", "--beat"]
+    worker = Child("Celery worker", command, log=stack.log_of("worker"))
+    unsent = sa.select(sa.func.count()).where(OutboxMail.status.in_(UNSENT))
+    while db.session.scalars(unsent).one():
+        worker.require_running()
+        db.session.rollback()
+        time.sleep(0.5)
+    worker.stop()
+    sent_at = OutboxMail.sent_at
+    took = sa.type_coerce(sa.func.max(sent_at) - sa.func.min(sent_at), sa.Interval)
+    seconds = db.session.scalars(sa.select(took).where(sent_at > since)).one().total_seconds()
+    db.session.rollback()
+    return seconds
+
+
+def _send_in_a_loop(port: int, message: bytes, count: int) -> float:
+    """Send the same bytes `count` times over one connection; the seconds that it took."""
+    with smtplib.SMTP("127.0.0.1", port) as connection:
+        began = time.perf_counter()
+        for number in range(count):
+            connection.sendmail("tickets@example.com", f"guest{number}@example.com", message)
+        return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()

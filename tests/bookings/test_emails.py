@@ -1,0 +1,250 @@
+"""The mails of a booking: what became of them, and the confirmation once more."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bookings_api.extensions import db
+from bookings_api.mail import outbox
+from bookings_api.models import Event, OutboxMail, utcnow
+from bookings_api.transactions import transaction
+from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
+from tests.mailbox import Mailbox, part
+from tests.service import Service
+
+
+@pytest.fixture
+def user(client: FlaskClient) -> Account:
+    return make_user(client)
+
+
+@pytest.fixture
+def organizer(client: FlaskClient) -> Account:
+    return make_organizer(client)
+
+
+@pytest.fixture
+def booking(client: FlaskClient, user: Account, organizer: Account) -> dict[str, Any]:
+    made = book(client, user, make_event(client, organizer), ticket_count=2).json
+    assert isinstance(made, dict)
+    return made
+
+
+def _emails(client: FlaskClient, who: Account, booking: dict[str, Any], **query: int) -> Any:
+    return client.get(f"{API}/bookings/{booking['id']}/emails", headers=who.headers, query_string=query)
+
+
+def _resend(client: FlaskClient, who: Account, booking: dict[str, Any]) -> Any:
+    return client.post(f"{API}/bookings/{booking['id']}/emails", headers=who.headers)
+
+
+def _resend_as_often_as_allowed(client: FlaskClient, who: Account, booking: dict[str, Any]) -> None:
+    assert [_resend(client, who, booking).status_code for _ in range(4)] == [202, 202, 202, 429]
+
+
+def _cancel(client: FlaskClient, who: Account, booking: dict[str, Any]) -> None:
+    assert client.delete(f"{API}/bookings/{booking['id']}", headers=who.headers).status_code == 200
+
+
+def test_a_mail_is_listed_before_it_is_sent(
+    client: FlaskClient, user: Account, organizer: Account, booking: dict[str, Any]
+) -> None:
+    listed = _emails(client, user, booking)
+
+    assert listed.status_code == 200
+    (mail,) = listed.json
+    assert list(mail) == [
+        "id", "kind", "recipient", "status", "attempts", "created_at", "sent_at", "next_attempt_at", "last_error",
+    ]  # fmt: skip
+    assert (mail["kind"], mail["recipient"], mail["status"]) == ("booking_confirmed", user.email, "pending")
+    assert (mail["attempts"], mail["sent_at"], mail["last_error"]) == (0, None, None)
+    assert mail["created_at"].endswith("+00:00")
+    assert mail["next_attempt_at"].endswith("+00:00")
+    assert _emails(client, organizer, booking).json == listed.json
+
+
+def test_a_mail_that_has_arrived_says_when_and_after_how_many_attempts(
+    client: FlaskClient, service: Service, mailbox: Mailbox, user: Account, booking: dict[str, Any]
+) -> None:
+    mailbox.wait_for(user.email)
+    service.rest()  # it has recorded what it sent
+
+    (mail,) = _emails(client, user, booking).json
+
+    assert (mail["status"], mail["attempts"], mail["next_attempt_at"], mail["last_error"]) == ("sent", 1, None, None)
+    assert mail["sent_at"] > mail["created_at"]
+
+
+def test_a_mail_that_is_being_sent_waits_or_has_failed_says_so_and_why(
+    client: FlaskClient, application: Flask, user: Account, booking: dict[str, Any]
+) -> None:
+    claimed = _claim(application)
+    (sending,) = _emails(client, user, booking).json
+    assert (sending["status"], sending["attempts"], sending["last_error"]) == ("sending", 1, None)
+
+    with application.app_context(), transaction():
+        assert outbox.mark_deferred(claimed, "The mail server could not be reached.")
+    (waiting,) = _emails(client, user, booking).json
+    assert (waiting["status"], waiting["attempts"]) == ("pending", 1)
+    assert waiting["last_error"] == "The mail server could not be reached."
+    assert waiting["next_attempt_at"] > waiting["created_at"]
+
+    claimed = _claim(application)
+    with application.app_context(), transaction():
+        assert outbox.mark_failed(claimed, "The mail server refused it for good: 550 no such user")
+    (failed,) = _emails(client, user, booking).json
+    assert (failed["status"], failed["attempts"]) == ("failed", 2)
+    assert (failed["sent_at"], failed["next_attempt_at"]) == (None, None)
+    assert failed["last_error"] == "The mail server refused it for good: 550 no such user"
+
+
+def _claim(application: Flask) -> OutboxMail:
+    """The one mail there is, for a worker, as if its time had come."""
+    with application.app_context(), transaction():
+        db.session.execute(sa.update(OutboxMail).values(next_attempt_at=sa.func.now()))
+        claimed = outbox.claim_next()
+    assert claimed is not None
+    return claimed
+
+
+def test_mails_come_in_pages_the_newest_first(client: FlaskClient, user: Account, booking: dict[str, Any]) -> None:
+    client.patch(f"{API}/bookings/{booking['id']}", headers=user.headers, json={"ticket_count": 1})
+    _cancel(client, user, booking)
+
+    first, second = (_emails(client, user, booking, page=page, page_size=2) for page in (1, 2))
+
+    assert [mail["kind"] for mail in first.json] == ["booking_cancelled", "booking_changed"]
+    assert [mail["kind"] for mail in second.json] == ["booking_confirmed"]
+    assert '"total": 3' in first.headers["X-Pagination"]
+    assert _emails(client, user, booking, page_size=101).status_code == 422
+
+
+def test_mails_of_another_booking_are_never_listed(
+    client: FlaskClient, user: Account, organizer: Account, booking: dict[str, Any]
+) -> None:
+    other = book(client, user, make_event(client, organizer), guest_email=new_email()).json
+    asked = client.post(f"{API}/auth/password-reset", json={"email": user.email})
+    assert asked.status_code == 202
+
+    assert [mail["recipient"] for mail in _emails(client, user, booking).json] == [user.email]
+    assert [mail["recipient"] for mail in _emails(client, user, other).json] == [other["guest_email"]]
+
+
+def test_nobody_else_learns_of_a_bookings_mails_or_has_them_sent(client: FlaskClient, booking: dict[str, Any]) -> None:
+    unknown = {"id": UUID(int=0)}
+    for who in (make_user(client), make_organizer(client)):
+        for found in (booking, unknown):
+            for answer in (_emails(client, who, found), _resend(client, who, found)):
+                assert (answer.status_code, answer.json["code"]) == (404, "booking-not-found")
+
+
+def test_a_confirmation_is_mailed_again_to_the_present_guest_with_the_present_facts(
+    client: FlaskClient, service: Service, mailbox: Mailbox, organizer: Account, user: Account, booking: dict[str, Any]
+) -> None:
+    guest = new_email()
+    changes = {"ticket_count": 1, "guest_name": "Grace Hopper", "guest_email": guest}
+    assert client.patch(f"{API}/bookings/{booking['id']}", headers=user.headers, json=changes).status_code == 200
+
+    answers = [_resend(client, who, booking) for who in (user, organizer)]
+
+    for answer in answers:
+        assert answer.status_code == 202
+        assert (answer.json["kind"], answer.json["recipient"]) == ("booking_confirmed", guest)
+        assert (answer.json["status"], answer.json["attempts"], answer.json["sent_at"]) == ("pending", 0, None)
+        assert answer.json["next_attempt_at"]
+    (first,) = mailbox.wait_for(user.email)
+    received = mailbox.wait_for(guest, count=3)
+    assert len({mail["Message-ID"] for mail in (first, *received)}) == 4
+    again = [mail for mail in received if mail["Subject"] == first["Subject"]]
+    assert len(again) == 2
+    for mail in again:
+        assert "Grace Hopper" in part(mail, "plain")
+        assert "Tickets:    1" in part(mail, "plain")
+    service.rest()
+    assert answers[1].json["id"] == _emails(client, user, booking).json[0]["id"]
+
+
+def test_a_cancelled_booking_is_not_confirmed_again(
+    client: FlaskClient, user: Account, organizer: Account, booking: dict[str, Any]
+) -> None:
+    other = book(client, user, make_event(client, organizer)).json
+    _cancel(client, user, booking)
+    client.post(f"{API}/events/{other['event_id']}/cancel", headers=organizer.headers)
+
+    for cancelled in (booking, other):
+        answer = _resend(client, user, cancelled)
+        assert (answer.status_code, answer.json["code"]) == (409, "booking-cancelled")
+    assert [mail["kind"] for mail in _emails(client, user, booking).json] == ["booking_cancelled", "booking_confirmed"]
+
+
+def test_a_booking_for_an_event_that_is_over_is_not_confirmed_again(
+    client: FlaskClient, database: sa.Engine, user: Account, booking: dict[str, Any]
+) -> None:
+    with database.begin() as connection:
+        begun = {"starts_at": utcnow() - timedelta(hours=2), "ends_at": utcnow() + timedelta(hours=1)}
+        connection.execute(sa.update(Event).values(**begun))
+    assert _resend(client, user, booking).status_code == 202  # who stands at the door may need it
+
+    with database.begin() as connection:
+        connection.execute(sa.update(Event).values(ends_at=utcnow() - timedelta(seconds=1)))
+    answer = _resend(client, user, booking)
+    assert (answer.status_code, answer.json["code"]) == (409, "event-over")
+
+
+def test_a_confirmation_is_mailed_again_three_times_an_hour_and_then_one_must_wait(
+    client: FlaskClient, user: Account, booking: dict[str, Any]
+) -> None:
+    _resend_as_often_as_allowed(client, user, booking)
+
+    refused = _resend(client, user, booking)
+
+    assert refused.status_code == 429
+    assert refused.content_type == "application/problem+json"
+    assert refused.json["code"] == "too-many-requests"
+    assert refused.json["title"] == "Too Many Requests"
+    seconds = int(refused.headers["Retry-After"])
+    assert 3500 < seconds <= 3600
+    assert refused.json["detail"] == f"At most 3 per 1 hour. Please try again in {seconds} s."
+    assert not [name for name in refused.headers.keys() if name.startswith("X-RateLimit")]  # noqa: SIM118 - a multidict
+    assert len(_emails(client, user, booking).json) == 4
+
+
+def test_each_account_and_each_booking_has_a_count_of_its_own(
+    client: FlaskClient, user: Account, organizer: Account, booking: dict[str, Any]
+) -> None:
+    other = book(client, user, make_event(client, organizer)).json
+
+    _resend_as_often_as_allowed(client, user, booking)
+
+    _resend_as_often_as_allowed(client, organizer, booking)
+    _resend_as_often_as_allowed(client, user, other)
+
+
+def test_what_was_refused_is_not_counted(
+    client: FlaskClient, user: Account, booking: dict[str, Any], database: sa.Engine
+) -> None:
+    stranger = make_user(client)
+    for _ in range(5):
+        assert _resend(client, stranger, booking).status_code == 404
+    with database.begin() as connection:  # whom the booking belongs to now
+        connection.execute(sa.text("UPDATE bookings SET user_id = :user_id"), {"user_id": stranger.id})
+
+    _resend_as_often_as_allowed(client, stranger, booking)
+
+    assert _resend(client, stranger, booking).status_code == 429
+    assert _resend(client, user, booking).status_code == 404
+
+
+def test_of_several_limits_the_one_that_is_reached_says_when_to_come_back(
+    client: FlaskClient, application: Flask, user: Account, booking: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(application.config, "MAIL_RESEND_LIMIT", "1 per second; 2 per minute")
+
+    assert _resend(client, user, booking).status_code == 202
+    refused = _resend(client, user, booking)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")

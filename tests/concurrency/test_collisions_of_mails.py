@@ -1,0 +1,61 @@
+"""A confirmation that is asked for again, at the moment of something else, at the real server."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+from bookings_api.models import MailKind, OutboxMail
+from tests.concurrency.harness import Call, collide
+from tests.factories import Account, book, make_event, make_organizer, make_user
+
+ROUNDS = 8
+
+
+@pytest.fixture
+def user(client: FlaskClient) -> Account:
+    return make_user(client)
+
+
+def _resend(user: Account, booking: Mapping[str, Any]) -> Call:
+    return Call("resend", user, "POST", f"/bookings/{booking['id']}/emails")
+
+
+def _kinds(database: sa.Engine, booking: Mapping[str, Any]) -> list[MailKind]:
+    """In the order in which they were written."""
+    mails = sa.select(OutboxMail.kind).where(OutboxMail.booking_id == UUID(booking["id"]))
+    with database.connect() as connection:
+        return list(connection.scalars(mails.order_by(OutboxMail.created_at)))
+
+
+def test_no_confirmation_follows_a_cancellation(
+    client: FlaskClient, database: sa.Engine, http: httpx.Client, user: Account
+) -> None:
+    organizer = make_organizer(client)
+    for _ in range(ROUNDS):
+        booking = book(client, user, make_event(client, organizer)).json
+        cancel = Call("cancel", user, "DELETE", f"/bookings/{booking['id']}")
+
+        outcomes = collide(http, _resend(user, booking), cancel, _resend(user, booking))
+
+        sent_again = outcomes["resend 202"]
+        assert outcomes["cancel 200"] == 1
+        assert sent_again + outcomes["resend 409 booking-cancelled"] == 2
+        assert _kinds(database, booking) == [MailKind.BOOKING_CONFIRMED] * (1 + sent_again) + [
+            MailKind.BOOKING_CANCELLED
+        ]
+
+
+def test_any_number_of_requests_at_once_send_no_more_mails_than_the_limit(
+    client: FlaskClient, database: sa.Engine, http: httpx.Client, user: Account
+) -> None:
+    booking = book(client, user, make_event(client)).json
+
+    outcomes = collide(http, *[_resend(user, booking)] * 12)
+
+    assert outcomes == {"resend 202": 3, "resend 429 too-many-requests": 9}
+    assert len(_kinds(database, booking)) == 4

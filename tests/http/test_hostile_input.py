@@ -1,0 +1,213 @@
+"""Values and bodies that are made to break a service, or to mean one thing to it and another to somebody else."""
+
+import io
+import json
+import time
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.factories import API, EVENT, PASSWORD, book, make_event, make_organizer, make_user, new_email
+
+SIGNUP = f"{API}/auth/signup"
+
+# One of each kind that PostgreSQL, JSON or a reader could stumble over; \ud800 goes out as a JSON escape.
+BAD_TEXTS = [
+    "nul \x00",
+    "half \ud800",
+    "other half \udfff",
+    "right \u202eto left",
+    "isolate \u2066",
+    "esc \x1b",
+    "\x85",
+]
+
+
+def _post(client: FlaskClient, body: bytes, **options: Any) -> Any:
+    return client.post(SIGNUP, data=body, **{"content_type": "application/json", **options})
+
+
+def _wrong(response: Any, place: str = "body") -> list[str]:
+    """The fields that a 422 names."""
+    assert (response.status_code, response.content_type) == (422, "application/problem+json"), response.text
+    assert {error["in"] for error in response.json["errors"]} == {place}
+    return [error["field"] for error in response.json["errors"]]
+
+
+@pytest.mark.parametrize("text", BAD_TEXTS, ids=ascii)
+def test_a_text_with_a_forbidden_character_is_refused_wherever_it_stands(client: FlaskClient, text: str) -> None:
+    organizer, user = make_organizer(client), make_user(client)
+    event = make_event(client, organizer)
+
+    for field in ("title", "description", "location", "timezone", "starts_at"):
+        changes = {field: text}
+        assert _wrong(client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json=changes)) == [field]
+    for field in ("guest_name", "guest_email", "event_id"):
+        assert _wrong(book(client, user, event, **{field: text})) == [field]
+    for field in ("email", "password"):
+        credentials = {"email": new_email(), "password": PASSWORD, field: text}
+        assert _wrong(client.post(f"{API}/auth/login", json=credentials)) == [field]
+    token = {"token": text, "password": PASSWORD}
+    assert _wrong(client.post(f"{API}/auth/password-reset/confirm", json=token)) == ["token"]
+    assert _wrong(client.post(SIGNUP, json={"email": new_email(), "password": PASSWORD, text: 1})) == [text]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        (f"page={2**63}", "page"), (f"page={'9' * 3000}", "page"), ("page=1_000", "page"), ("page=٣", "page"),
+        ("page=+1", "page"), ("page=1.0", "page"), ("page=%201", "page"), ("page=0x1", "page"), ("page=", "page"),
+        (f"page_size={2**31}", "page_size"), (f"min_available={2**63}", "min_available"), ("nonsense=1", "nonsense"),
+        ("starts_after=9999-12-31T23:59:59-12:00", "starts_after"),
+        ("starts_after=2099-06-19T19:30:00", "starts_after"),
+        ("starts_before=0001-01-01T00:00:00%2B14:00", "starts_before"), ("q=%00", "q"), ("q=%E2%80%AE", "q"),
+        ("organizer_id=1%00", "organizer_id"), ("sort=title;drop", "sort"),
+    ],
+)  # fmt: skip
+def test_a_bad_query_parameter_is_named(client: FlaskClient, query: str, field: str) -> None:
+    assert _wrong(client.get(f"{API}/events/all?{query}"), "query") == [field]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"{'a' * 65}@example.com", f"a@{'b' * 64}.com", f"a@{'b.' * 126}com", "a\u200bda@example.com",
+        "ada@exam\u200bple.com", "\u202eada@example.com", "\u0430da@example.com", "ada\uff20example.com",
+        "ada@example.com\nbcc: eve@example.com", "ada@[127.0.0.1]", "Ada <ada@example.com>",
+        "ada@example.com,eve@example.com", "=?utf-8?q?ada?=@example.com", '"ada"@example.com', "ada@-.com",
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_an_address_that_smtp_does_not_know_is_refused(client: FlaskClient, address: str) -> None:
+    assert _wrong(client.post(SIGNUP, json={"email": address, "password": PASSWORD})) == ["email"]
+
+
+def test_a_local_part_may_have_64_characters(client: FlaskClient) -> None:
+    """RFC 5321, section 4.5.3.1.1."""
+    address = f"{'a' * 64}@example.com"
+
+    assert client.post(SIGNUP, json={"email": address, "password": PASSWORD}).json["email"] == address
+
+
+def test_look_alikes_of_a_domain_are_seen_to_be_others(client: FlaskClient) -> None:
+    """A Cyrillic a among Latin letters: kept and shown in the form of DNS (RFC 5891), which nobody takes for it."""
+    created = client.post(SIGNUP, json={"email": "ada@ex\u0430mple.com", "password": PASSWORD})
+
+    assert created.json["email"] == "ada@xn--exmple-4nf.com"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "https://evil.example/login", "HTTP://EVIL.EXAMPLE", "Ada https://evil.example", "www.evil.example", "evil.com",
+        "Ada, see login.evil.example", "EVIL.EXAMPLE/login", "evil.example:8080", "\uff57\uff57\uff57.evil.example",
+        "ftp://evil.example", "www\uff0eevil.example",
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_a_name_that_mail_programs_would_make_a_link_of_is_refused(client: FlaskClient, name: str) -> None:
+    user = make_user(client)
+
+    assert _wrong(book(client, user, make_event(client), guest_name=name)) == ["guest_name"]
+    assert _wrong(client.patch(f"{API}/users/me", headers=user.headers, json={"name": name})) == ["name"]
+    assert _wrong(client.post(SIGNUP, json={"email": new_email(), "password": PASSWORD, "name": name})) == ["name"]
+
+
+@pytest.mark.parametrize(
+    "name", ["J.R.R. Tolkien", "Dr. Ada Lovelace", "C.H.Müller", "Ada Ph.D.", "Mr.Smith", "Ada/Grace", "St. John: two"]
+)
+def test_a_name_may_hold_full_stops(client: FlaskClient, name: str) -> None:
+    assert client.patch(f"{API}/users/me", headers=make_user(client).headers, json={"name": name}).json["name"] == name
+
+
+def test_an_event_may_name_a_website(client: FlaskClient) -> None:
+    description = "Programme: https://example.com/programme"
+
+    assert make_event(client, description=description)["description"] == description
+
+
+def test_a_pile_of_combining_marks_costs_no_time(client: FlaskClient) -> None:
+    organizer = make_organizer(client)
+    pile = "a" + "\u0301\u0316" * 19_000
+    began = time.monotonic()
+
+    for field in ("title", "description"):
+        event = json.dumps({**EVENT, field: pile}, ensure_ascii=False).encode()
+        created = client.post(f"{API}/events/", headers=organizer.headers, data=event, content_type="application/json")
+        assert _wrong(created) == [field]
+
+    assert time.monotonic() - began < 1  # to normalise them takes seconds
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": {"b": 1, "b": 2}}',
+        b'{"a": [[{"b": {"c": 1, "c": 1}}]]}',
+        b'{"email": "a", "\\u0065mail": "b"}',
+        b'{"a": 1, "a": NaN}',
+        b'\xef\xbb\xbf{"a": 1}',
+        '{"a": 1}'.encode("utf-16"),
+        b'{"a": 1}{"b": 2}',
+        b"{'a': 1}",
+        b'{"a": 01}',
+        b'{"a": 1,}',
+        b'{"a": "tab\t"}',
+        b'{"a": -' + b"9" * 5000 + b"}",
+    ],
+    ids=ascii,
+)
+def test_json_that_two_readers_read_differently_is_a_400(client: FlaskClient, body: bytes) -> None:
+    response = _post(client, body)
+
+    assert (response.status_code, response.json["code"]) == (400, "bad-request")
+
+
+@pytest.mark.parametrize("digits", ["1e400", "9" * 4000, "-0.0", "1e-400", "1" + "0" * 300])
+def test_a_number_of_any_size_is_a_422(client: FlaskClient, digits: str) -> None:
+    body = json.dumps(dict(EVENT)).replace('"capacity": 10', f'"capacity": {digits}').encode()
+    headers = {**make_organizer(client).headers, "Content-Type": "application/json"}
+
+    assert _wrong(client.post(f"{API}/events/", headers=headers, data=body)) == ["capacity"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip", "nonsense"])
+def test_a_body_with_a_content_encoding_is_a_415(client: FlaskClient, encoding: str) -> None:
+    response = _post(client, b"{}", headers={"Content-Encoding": encoding})
+
+    assert (response.status_code, response.json["code"]) == (415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize(
+    ("charset", "status"), [("utf-8", 422), ("UTF-8", 422), ("iso-8859-1", 415), ("utf-7", 415), ("utf-16", 415)]
+)
+def test_json_in_another_charset_than_utf_8_is_a_415(client: FlaskClient, charset: str, status: int) -> None:
+    assert _post(client, b"{}", content_type=f"application/json; charset={charset}").status_code == status
+
+
+def test_a_file_where_a_form_field_is_read_is_not_taken_for_it(client: FlaskClient) -> None:
+    form = {"username": new_email(), "password": (io.BytesIO(PASSWORD.encode()), "password.txt")}
+
+    response = client.post(f"{API}/auth/token", data=form, content_type="multipart/form-data")
+
+    assert _wrong(response) == ["password"]
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=x"])
+def test_a_form_without_its_parts_names_what_is_missing(client: FlaskClient, content_type: str) -> None:
+    response = client.post(f"{API}/auth/token", data=b"nonsense", content_type=content_type)
+
+    assert sorted(_wrong(response)) == ["password", "username"]
+
+
+def test_a_form_that_is_not_utf_8_is_a_400(client: FlaskClient) -> None:
+    form = b"username=ada%40example.com&password=correct%ffhorse"
+
+    response = client.post(f"{API}/auth/token", data=form, content_type="application/x-www-form-urlencoded")
+
+    assert (response.status_code, response.json["code"]) == (400, "bad-request")
+
+
+def test_a_change_without_a_body_is_a_422(client: FlaskClient) -> None:
+    assert _wrong(client.patch(f"{API}/users/me", headers=make_user(client).headers)) == [""]

@@ -1,0 +1,55 @@
+"""Whose address counts, with proxies in front and without."""
+
+from collections.abc import Mapping
+
+import pytest
+from flask import Flask, request
+from flask.testing import FlaskClient
+
+from bookings_api import create_app
+from config import Config
+from tests.conftest import NO_ENV_FILE
+from tests.factories import API, PASSWORD, new_email
+
+
+def _seen(settings: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, proxies: int, forwarded: str) -> list[str]:
+    """The client, scheme and host that a view sees of a request from 192.0.2.1."""
+    monkeypatch.setenv("TRUSTED_PROXIES", str(proxies))
+    app = create_app(Config.from_environment(NO_ENV_FILE))
+    app.add_url_rule("/seen", view_func=lambda: [request.remote_addr, request.scheme, request.host])
+    headers = {"X-Forwarded-For": forwarded, "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
+    seen = app.test_client().get("/seen", headers=headers, environ_overrides={"REMOTE_ADDR": "192.0.2.1"}).json
+    assert isinstance(seen, list)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "expected"),
+    [
+        (0, "198.51.100.7", ["192.0.2.1", "http", "localhost"]),
+        (1, "198.51.100.7", ["198.51.100.7", "https", "localhost"]),
+        (1, "203.0.113.9, 198.51.100.7", ["198.51.100.7", "https", "localhost"]),
+        (2, "203.0.113.9, 198.51.100.7, 10.0.0.1", ["198.51.100.7", "http", "localhost"]),
+        (2, "203.0.113.9", ["192.0.2.1", "http", "localhost"]),
+    ],
+)
+def test_only_what_the_trusted_proxies_say_of_a_client_is_believed(
+    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, proxies: int, forwarded: str, expected: list[str]
+) -> None:
+    assert _seen(settings, monkeypatch, proxies, forwarded) == expected
+
+
+def test_a_forged_address_escapes_no_limit(
+    client: FlaskClient, application: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(application.config, "SIGNUP_LIMIT", "2 per minute")
+    answers = [
+        client.post(
+            f"{API}/auth/signup",
+            json={"email": new_email(), "password": PASSWORD},
+            headers={"X-Forwarded-For": f"198.51.100.{number}", "Forwarded": f"for=198.51.100.{number}"},
+        ).status_code
+        for number in range(3)
+    ]
+
+    assert answers == [201, 201, 429]

@@ -1,0 +1,201 @@
+"""The limits as they are when nobody sets them."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from config import LIMITS
+from tests.factories import API, PASSWORD, Account, book, make_event, make_organizer, make_user, new_email
+
+
+@pytest.fixture(autouse=True)
+def _defaults(application: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, limit in LIMITS.items():
+        monkeypatch.setitem(application.config, name, limit)
+
+
+@pytest.fixture
+def user(client: FlaskClient) -> Account:
+    return make_user(client)
+
+
+def _log_in(client: FlaskClient, email: str, password: str, address: str = "192.0.2.1") -> Any:
+    body = {"email": email, "password": password}
+    return client.post(f"{API}/auth/login", json=body, environ_overrides={"REMOTE_ADDR": address})
+
+
+def _log_in_by_form(client: FlaskClient, email: str, password: str) -> Any:
+    return client.post(f"{API}/auth/token", data={"username": email, "password": password})
+
+
+def _sign_up(client: FlaskClient, address: str, email: str | None = None) -> Any:
+    body = {"email": email or new_email(), "password": PASSWORD}
+    return client.post(f"{API}/auth/signup", json=body, environ_overrides={"REMOTE_ADDR": address})
+
+
+def _fail(client: FlaskClient, email: str, times: int) -> list[int]:
+    """So many wrong passwords, each from an address of its own."""
+    return [_log_in(client, email, "wrong", f"192.0.2.{number}").status_code for number in range(times)]
+
+
+def test_after_ten_wrong_passwords_from_anywhere_the_right_one_is_refused_too(
+    client: FlaskClient, user: Account
+) -> None:
+    assert _fail(client, user.email, 12) == [401] * 10 + [429] * 2
+
+    refused = _log_in(client, user.email.upper(), PASSWORD, "198.51.100.1")
+
+    assert (refused.status_code, refused.json["code"]) == (429, "too-many-requests")
+    assert refused.content_type == "application/problem+json"
+    assert 0 < int(refused.headers["Retry-After"]) <= 15 * 60
+    assert refused.headers["RateLimit-Limit"] == "10"
+    assert refused.headers["RateLimit-Remaining"] == "0"
+    assert refused.headers["RateLimit-Reset"] == refused.headers["Retry-After"]
+    assert _log_in_by_form(client, user.email, PASSWORD).status_code == 429
+    assert client.get(f"{API}/users/me", headers=user.headers).status_code == 200
+    assert client.post(f"{API}/auth/password-reset", json={"email": user.email}).status_code == 202
+
+
+def test_an_address_without_an_account_is_locked_out_alike(client: FlaskClient, user: Account) -> None:
+    nobody = new_email()
+    for email in (user.email, nobody):
+        assert _fail(client, email, 10) == [401] * 10
+
+    known, unknown = (_log_in(client, email, "wrong") for email in (user.email, nobody))
+
+    assert (known.status_code, known.json["code"]) == (unknown.status_code, unknown.json["code"])
+    assert set(known.headers.keys()) == set(unknown.headers.keys())
+
+
+def test_logins_that_succeed_do_not_count_as_failed_and_clear_nothing(client: FlaskClient, user: Account) -> None:
+    for _ in range(9):
+        assert _log_in(client, user.email, "wrong").status_code == 401
+        assert _log_in(client, user.email, PASSWORD).status_code == 200
+
+    assert _log_in_by_form(client, user.email, "wrong").status_code == 400
+    assert _log_in(client, user.email, PASSWORD).status_code == 429
+
+
+def test_a_stolen_access_token_is_not_enough_to_guess_the_password(client: FlaskClient, user: Account) -> None:
+    guess = {"current_password": "wrong", "new_password": "another horse battery"}
+    guesses = [client.post(f"{API}/users/me/password", headers=user.headers, json=guess).status_code for _ in range(11)]
+
+    assert guesses == [422] * 10 + [429]
+    assert _log_in(client, user.email, PASSWORD).status_code == 429
+
+
+def test_thirty_people_sign_up_and_sixty_log_in_at_one_address_within_a_minute(client: FlaskClient) -> None:
+    emails = [new_email() for _ in range(30)]
+
+    assert {_sign_up(client, "203.0.113.7", email).status_code for email in emails} == {201}
+    assert {_log_in(client, email, PASSWORD, "203.0.113.7").status_code for email in emails * 2} == {200}
+
+
+def test_a_flood_of_sign_ups_ends_and_another_address_is_not_concerned(client: FlaskClient) -> None:
+    answers = [_sign_up(client, "203.0.113.8").status_code for _ in range(61)]
+
+    assert answers == [201] * 60 + [429]
+    assert _sign_up(client, "203.0.113.9").status_code == 201
+
+
+def test_addresses_of_one_ipv6_network_count_together(client: FlaskClient) -> None:
+    answers = [_sign_up(client, f"2001:db8::{number:x}").status_code for number in range(61)]
+
+    assert answers == [201] * 60 + [429]
+    assert _sign_up(client, "2001:db8:0:1::1").status_code == 201
+
+
+def test_resets_are_counted_for_each_address_that_is_typed(client: FlaskClient, user: Account) -> None:
+    for email in (user.email, new_email()):
+        answers = [
+            client.post(f"{API}/auth/password-reset", json={"email": typed}).status_code
+            for typed in [email, email.upper(), email, email, email, email]
+        ]
+        assert answers == [202] * 5 + [429]
+
+
+def test_tokens_are_tried_at_the_limits_of_a_client(client: FlaskClient) -> None:
+    acceptance = {"token": "x", "password": "another horse battery"}
+    paths = ["password-reset/confirm", "invitations/accept"] * 31
+    answers = [client.post(f"{API}/auth/{path}", json=acceptance).status_code for path in paths]
+
+    assert answers == [422] * 60 + [429] * 2
+
+
+def test_a_user_books_and_changes_as_fast_as_a_person_can_and_no_faster(client: FlaskClient, user: Account) -> None:
+    event = make_event(client, capacity=1000)
+    booked = [book(client, user, event) for _ in range(40)]
+    path = f"{API}/bookings/{booked[0].json['id']}"
+    changed = [
+        client.patch(path, headers=user.headers, json={"ticket_count": 1 + number % 2}).status_code
+        for number in range(21)
+    ]
+
+    assert {answer.status_code for answer in booked} == {201}
+    assert changed == [200] * 20 + [429]
+    assert book(client, make_user(client), event).status_code == 201
+
+
+def test_nobody_is_flooded_with_mail_by_however_many_accounts(client: FlaskClient) -> None:
+    organizer, victim = make_organizer(client), make_user(client)
+    event = make_event(client, organizer, capacity=1000)
+    sent: list[int] = []
+    for attacker in (make_user(client), make_user(client)):
+        booking = book(client, attacker, event, guest_email=victim.email).json
+        for number in range(8):  # the guest's address is the booking's, and not named again
+            change = {"ticket_count": 2 - number % 2}
+            answer = client.patch(f"{API}/bookings/{booking['id']}", headers=attacker.headers, json=change)
+            sent.append(answer.status_code)
+    sent.append(book(client, make_user(client), event, guest_email=victim.email.upper()).status_code)
+    sent.append(client.post(f"{API}/bookings/{booking['id']}/emails", headers=attacker.headers).status_code)
+
+    refused = client.post(f"{API}/bookings/{booking['id']}/emails", headers=organizer.headers)
+    assert sent == [200] * 16 + [201, 202]
+    assert refused.status_code == 429
+    assert book(client, attacker, event, guest_email=new_email()).status_code == 201
+    assert book(client, victim, event).status_code == 201
+
+
+def test_an_order_that_is_sent_again_or_refused_counts_as_no_mail(client: FlaskClient, user: Account) -> None:
+    event, guest = make_event(client, capacity=10), new_email()
+    headers = {**user.headers, "Idempotency-Key": "one"}
+    order = {"event_id": event["id"], "guest_email": guest}
+    again = [client.post(f"{API}/bookings/", headers=headers, json=order).status_code for _ in range(25)]
+    refused = [book(client, user, event, ticket_count=10, guest_email=guest).status_code for _ in range(25)]
+
+    assert (set(again), set(refused)) == ({201}, {409})
+    assert book(client, user, event, guest_email=guest).status_code == 201
+
+
+def test_organizers_together_do_not_flood_an_address_with_invitations(client: FlaskClient) -> None:
+    organizers, address = [make_organizer(client), make_organizer(client)], new_email()
+    answers = [
+        client.post(f"{API}/users/", headers=organizers[number % 2].headers, json={"email": address}).status_code
+        for number in range(21)
+    ]
+
+    assert answers == [201] + [200] * 19 + [429]
+
+
+def test_an_organizer_invites_a_hundred_people_an_hour(client: FlaskClient) -> None:
+    organizer = make_organizer(client)
+    answers = [
+        client.post(f"{API}/users/", headers=organizer.headers, json={"email": new_email()}).status_code
+        for _ in range(101)
+    ]
+
+    assert answers == [201] * 100 + [429]
+
+
+def test_every_answer_of_an_operation_with_a_limit_says_where_one_stands(client: FlaskClient, user: Account) -> None:
+    failed, good = _log_in(client, user.email, "wrong"), _log_in(client, user.email, PASSWORD)
+    booked = book(client, user, make_event(client))
+
+    assert (failed.headers["RateLimit-Limit"], failed.headers["RateLimit-Remaining"]) == ("10", "9")
+    assert 0 < int(failed.headers["RateLimit-Reset"]) <= 15 * 60
+    assert (good.headers["RateLimit-Limit"], good.headers["RateLimit-Remaining"]) == ("10", "9")
+    assert (booked.headers["RateLimit-Limit"], booked.headers["RateLimit-Remaining"]) == ("60", "59")
+    assert not any("Retry-After" in answer.headers for answer in (failed, good, booked))
+    assert "RateLimit-Limit" not in client.get(f"{API}/events/").headers

@@ -1,0 +1,140 @@
+"""The bytes of a mail, and what a mail program makes of them."""
+
+import re
+
+import pytest
+from flask import Flask
+
+from bookings_api.mail.messages import RenderedMail, render
+from bookings_api.mail.mime import compose
+from bookings_api.mail.smtp import Postman
+from bookings_api.models import MailKind
+from tests.factories import new_email
+from tests.mail.composing import composed, received, row
+from tests.mailbox import Mailbox, part
+
+EMOJI = "\N{PARTY POPPER}"
+LINE_ENDS = ["\r\n", "\n", "\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+@pytest.mark.parametrize("kind", list(MailKind), ids=str)
+@pytest.mark.parametrize("character", [EMOJI, "漢", "ü", "x", " x", "=", "."])
+def test_every_line_is_ascii_and_short_however_long_the_texts(kind: MailKind, character: str) -> None:
+    title, name = (character * 200)[:200].strip(), (character * 254)[:254].strip()
+    mail = row(kind, event_title=title, location=title, guest_name=name, name=name, invited_by=name)
+
+    raw = composed(mail)
+
+    assert raw.isascii()
+    limit = 998 if character.isascii() else 78  # RFC 5322, section 2.1.1: what must be, and what should
+    assert max(len(line) for line in raw.split(b"\r\n")) <= limit
+    assert not re.search(rb"(?<!\r)\n|\r(?!\n)", raw)
+    message, rendered = received(raw), render(kind, mail.facts)
+    assert message["Subject"] == rendered.subject
+    assert part(message, "plain") == rendered.text
+    assert part(message, "html") == rendered.html
+
+
+def test_a_text_that_cannot_travel_as_it_is_is_encoded() -> None:
+    for text in ("x" * 999, "bell\x07", "ü", "\x85", "From here\n.\n..\n=3D \n" + "x" * 999):
+        raw = compose(row(), RenderedMail(subject="x", text=text, html="")).as_bytes()
+
+        assert raw.isascii()
+        assert max(len(line) for line in raw.split(b"\r\n")) <= 78
+        assert received(raw).get_body(("plain",)).get_payload(decode=True) == text.encode().replace(b"\n", b"\r\n")
+
+
+def test_a_link_can_be_copied_from_a_mail_that_was_kept_as_a_file() -> None:
+    assert b"\r\n  https://example.com/accept?token=THE-TOKEN\r\n" in composed(row(MailKind.INVITATION))
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["=?utf-8?q?x?=", "a =?utf-8?b?w7w=?= b", "=?", "?=", "Füße =?iso-8859-1?q?=FC?=", "a  b", "50 % = half_way"],
+)
+def test_a_subject_is_shown_as_it_was_typed(title: str) -> None:
+    rendered = RenderedMail(subject=title, text="", html="")
+
+    message = received(compose(row(), rendered).as_bytes())
+
+    assert message["Subject"] == title
+
+
+def test_a_subject_of_plain_words_stays_readable_on_its_way() -> None:
+    assert b"\r\nSubject: Your booking K7M3PTW9XA: An Evening of Chamber Music\r\n" in composed(row())
+
+
+@pytest.mark.parametrize("line_end", LINE_ENDS, ids=ascii)
+def test_no_line_end_in_a_title_makes_a_header(line_end: str) -> None:
+    injected = f"Concert{line_end}Bcc: eve@example.com{line_end}{line_end}<b>"
+
+    message = received(composed(row(event_title=injected, guest_name=injected)))
+
+    assert message["Subject"] == "Your booking K7M3PTW9XA: Concert Bcc: eve@example.com <b>"
+    assert message.keys() == received(composed(row())).keys()
+
+
+@pytest.mark.parametrize("line_end", [*LINE_ENDS, "\x00", " "], ids=ascii)
+def test_a_recipient_with_a_line_end_gets_nothing(line_end: str) -> None:
+    with pytest.raises(ValueError, match="not an address"):
+        composed(row(recipient=f"grace@example.com{line_end}Bcc:eve@example.com"))
+
+
+@pytest.mark.parametrize(
+    "recipient", ["a@example.com, b@example.com", "Grace <a@example.com>", "jürgen@example.com", "grace", ""]
+)
+def test_a_recipient_is_one_plain_address(recipient: str) -> None:
+    with pytest.raises(ValueError, match="not an address"):
+        composed(row(recipient=recipient))
+
+
+@pytest.mark.parametrize(
+    ("mail_from", "name", "address"),
+    [
+        ("Event Booking <t@example.com>", "Event Booking", "t@example.com"),
+        ("t@example.com", "", "t@example.com"),
+        ('"Tickets, Inc." <t@example.com>', "Tickets, Inc.", "t@example.com"),
+        ('"The: \\"Best\\" <b@example.org>; \\\\" <t@example.com>', 'The: "Best" <b@example.org>; \\', "t@example.com"),
+        ("Füße & Co <t@example.com>", "Füße & Co", "t@example.com"),
+        ("=?utf-8?q?x?= <t@example.com>", "=?utf-8?q?x?=", "t@example.com"),
+        (f"{EMOJI * 10} <t@example.com>", EMOJI * 10, "t@example.com"),
+        ("Tickets <o'hara+t@example.com>", "Tickets", "o'hara+t@example.com"),
+    ],
+)  # fmt: skip
+def test_the_sender_arrives_as_it_was_configured(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox, mail_from: str, name: str, address: str
+) -> None:
+    monkeypatch.setitem(app.config, "MAIL_FROM", mail_from)
+    mail = row(recipient=new_email())
+
+    with Postman() as postman:
+        postman.send(compose(mail, render(mail.kind, mail.facts)))
+
+    (message,) = mailbox.wait_for(mail.recipient)
+    (sender,) = message["From"].addresses
+    assert (sender.display_name, sender.addr_spec) == (name, address)
+    assert (message["X-MailFrom"], message["X-RcptTo"]) == (address, mail.recipient)
+
+
+@pytest.mark.parametrize("line_end", LINE_ENDS, ids=ascii)
+def test_no_line_end_in_the_senders_name_makes_a_header(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, line_end: str
+) -> None:
+    monkeypatch.setitem(app.config, "MAIL_FROM", f'"Tickets{line_end}Bcc: eve@example.com" <t@example.com>')
+
+    message = received(composed(row()))
+
+    assert message["Bcc"] is None
+    assert message["From"].addresses[0].addr_spec == "t@example.com"
+
+
+def test_a_mail_says_when_and_that_a_machine_wrote_it() -> None:
+    message = compose(row(), render(MailKind.EVENT_REMINDER, row().facts))
+
+    read = received(message.as_bytes())
+
+    assert read["Auto-Submitted"] == "auto-generated"
+    assert read["Date"].datetime is not None
+    assert read["Message-ID"] == "<1@example.com>"

@@ -1,0 +1,137 @@
+"""Reminders: each confirmed booking gets one before its event, however often or late they are looked for."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bookings_api.mail import reminders, tasks
+from bookings_api.models import Event, OutboxMail, utcnow
+from bookings_api.transactions import transaction
+from tests.factories import API, Account, book, make_event, make_organizer, make_user
+from tests.mailbox import Mailbox, part
+from tests.service import Service
+
+
+@pytest.fixture
+def organizer(client: FlaskClient) -> Account:
+    return make_organizer(client)
+
+
+def _event_in(client: FlaskClient, organizer: Account, **duration: int) -> dict[str, Any]:
+    starts_at = utcnow() + timedelta(**duration)
+    times = {"starts_at": starts_at.isoformat(), "ends_at": (starts_at + timedelta(hours=2)).isoformat()}
+    return make_event(client, organizer, **times)
+
+
+def _remind(app: Flask) -> None:
+    with app.app_context():
+        tasks.remind()
+
+
+def _reminded(database: sa.Engine) -> list[str]:
+    with database.connect() as connection:
+        reminders = sa.select(OutboxMail.recipient).where(OutboxMail.kind == "event_reminder")
+        return sorted(connection.scalars(reminders))
+
+
+def test_a_guest_is_reminded_once_however_often_the_task_runs(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
+) -> None:
+    user, event = make_user(client), _event_in(client, organizer, hours=23)
+    for _ in range(2):
+        book(client, user, event)
+
+    for _ in range(3):
+        _remind(app)
+
+    assert _reminded(database) == [user.email] * 2  # one for each booking
+
+
+def test_a_reminder_that_comes_late_still_comes_before_the_start(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
+) -> None:
+    user = make_user(client)
+    book(client, user, _event_in(client, organizer, minutes=1))
+
+    _remind(app)
+
+    assert _reminded(database) == [user.email]
+
+
+def test_nobody_is_reminded_too_early_after_the_start_or_of_what_is_cancelled(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
+) -> None:
+    user = make_user(client)
+    book(client, user, _event_in(client, organizer, hours=25))
+    begun, called_off, given_up = (_event_in(client, organizer, hours=1) for _ in range(3))
+    for event in (begun, called_off):
+        book(client, user, event)
+    booking = book(client, user, given_up).json
+    client.delete(f"{API}/bookings/{booking['id']}", headers=user.headers)
+    client.post(f"{API}/events/{called_off['id']}/cancel", headers=organizer.headers)
+    with database.begin() as connection:
+        past = utcnow() - timedelta(seconds=1)
+        connection.execute(sa.update(Event).where(Event.id == begun["id"]).values(starts_at=past))
+
+    _remind(app)
+
+    assert _reminded(database) == []
+
+
+def test_reminders_can_be_switched_off(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "REMINDER_HOURS", 0)
+    book(client, make_user(client), _event_in(client, organizer, hours=1))
+
+    _remind(app)
+
+    assert _reminded(database) == []
+
+
+def test_a_large_event_is_reminded_in_batches(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reminders, "BATCH", 2)
+    event = _event_in(client, organizer, hours=1)
+    users = [make_user(client) for _ in range(5)]
+    for user in users:
+        book(client, user, event)
+
+    _remind(app)
+
+    assert _reminded(database) == sorted(user.email for user in users)
+
+
+def test_two_tasks_at_once_remind_each_guest_once(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
+) -> None:
+    users = [make_user(client) for _ in range(2)]
+    event = _event_in(client, organizer, hours=1)
+    for user in users:
+        book(client, user, event)
+    with app.app_context(), transaction():
+        assert reminders.write_next_batch() == 2
+        with app.app_context(), transaction():  # another worker, while the first has not committed
+            assert reminders.write_next_batch() == 0
+
+    assert _reminded(database) == sorted(user.email for user in users)
+
+
+def test_a_reminder_says_when_and_where(
+    app: Flask, client: FlaskClient, organizer: Account, service: Service, mailbox: Mailbox
+) -> None:
+    user, event = make_user(client), _event_in(client, organizer, hours=1)
+    booking = book(client, user, event).json
+
+    _remind(app)
+
+    (mail,) = [mail for mail in mailbox.wait_for(user.email, count=2) if "Reminder" in mail["Subject"]]
+    assert mail["Subject"] == "Reminder: An Evening of Chamber Music"
+    for kind in ("plain", "html"):
+        assert booking["reference"] in part(mail, kind)
+        assert "Konzerthaus Berlin" in part(mail, kind)

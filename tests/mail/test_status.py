@@ -1,0 +1,155 @@
+"""How the outbox stands, as the command line, the metrics and the log tell it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from bookings_api.mail import outbox, relay, tasks
+from bookings_api.mail.relay import Relay
+from bookings_api.mail.status import outbox_state
+from bookings_api.models import EventNotice, MailKind, MailStatus, OutboxMail, utcnow
+from bookings_api.transactions import transaction
+from tests.factories import API, book, make_event, make_organizer, make_user, new_email
+from tests.mail.composing import FACTS
+from tests.polling import wait_until
+
+METRICS = {"Authorization": "Bearer a token for metrics"}
+
+
+def _put(app: Flask, database: sa.Engine, **values: Any) -> Any:
+    with app.app_context(), transaction():
+        mail_id = outbox.put(kind=MailKind.BOOKING_CONFIRMED, recipient=new_email(), facts=FACTS).id
+    with database.begin() as connection:
+        connection.execute(sa.update(OutboxMail).where(OutboxMail.id == mail_id).values(**values))
+    return mail_id
+
+
+def _ago(**duration: int) -> Any:
+    return utcnow() - timedelta(**duration)
+
+
+def _fill(app: Flask, database: sa.Engine) -> None:
+    """Two pending, one of them deferred; one sent, one failed; the oldest is two hours old, due for ten minutes."""
+    _put(app, database, created_at=_ago(hours=2), next_attempt_at=_ago(minutes=10))
+    _put(app, database, created_at=_ago(hours=1), next_attempt_at=utcnow() + timedelta(hours=1), attempts=1)
+    _put(app, database, created_at=_ago(hours=3), status="sent", sent_at=utcnow())
+    _put(app, database, created_at=_ago(hours=3), next_attempt_at=_ago(hours=3), status="failed")
+
+
+def test_the_state_counts_by_status_and_tells_how_long_mail_waits(app: Flask, database: sa.Engine) -> None:
+    _fill(app, database)
+
+    with app.app_context():
+        state = outbox_state()
+
+    assert state.mails == {
+        MailStatus.PENDING: 2, MailStatus.SENDING: 0, MailStatus.SENT: 1, MailStatus.FAILED: 1,
+    }  # fmt: skip
+    assert timedelta(hours=2) <= state.oldest_unsent < timedelta(hours=2, minutes=1)
+    assert timedelta(minutes=10) <= state.oldest_due < timedelta(minutes=11)
+
+
+def test_an_empty_outbox_has_nothing_old(app: Flask) -> None:
+    with app.app_context():
+        state = outbox_state()
+
+    assert (state.oldest_unsent, state.oldest_due, state.unfinished_notices) == (timedelta(0), timedelta(0), 0)
+
+
+def test_a_notice_that_nobody_wrote_out_counts_as_waiting(app: Flask, client: FlaskClient, database: sa.Engine) -> None:
+    organizer = make_organizer(client)
+    event = make_event(client, organizer)
+    book(client, make_user(client), event)
+    with app.app_context():
+        tasks.drain()
+    client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json={"location": "Philharmonie"})
+    with database.begin() as connection:
+        connection.execute(sa.update(EventNotice).values(created_at=_ago(minutes=7)))
+
+    with app.app_context():
+        state = outbox_state()
+
+    assert state.unfinished_notices == 1
+    assert timedelta(minutes=7) <= state.oldest_due < timedelta(minutes=8)
+
+
+def test_metrics_tell_the_same_to_who_has_the_token(app: Flask, client: FlaskClient, database: sa.Engine) -> None:
+    _fill(app, database)
+
+    answer = client.get("/metrics", headers=METRICS)
+
+    assert answer.content_type.startswith("text/plain")
+    values = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    assert values["outbox_mails", "pending"] == 2
+    assert values["outbox_mails", "failed"] == 1
+    assert 7200 <= values["outbox_oldest_unsent_seconds",] < 7260
+    assert 600 <= values["outbox_oldest_due_seconds",] < 660
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer é"}])
+def test_metrics_are_not_for_everybody(client: FlaskClient, headers: dict[str, str]) -> None:
+    answer = client.get("/metrics", headers=headers)
+
+    assert answer.status_code == 401
+    assert answer.json["code"] == "unauthenticated"
+
+
+def test_an_operator_sees_the_state_on_the_command_line(app: Flask, database: sa.Engine) -> None:
+    _fill(app, database)
+
+    shown = app.test_cli_runner().invoke(args=["mail", "status"])
+
+    assert shown.exit_code == 0
+    words = [line.split() for line in shown.output.splitlines()]
+    assert words[:4] == [["pending", "2"], ["sending", "0"], ["sent", "1"], ["failed", "1"]]
+    assert words[4] == ["notices", "to", "write", "0"]
+    assert 7200 <= int(words[5][2]) < 7260
+    assert 600 <= int(words[6][2]) < 660
+
+
+@pytest.mark.parametrize(("options", "due"), [([], 2), (["--deferred"], 3)])
+def test_an_operator_has_failed_mails_tried_again(
+    app: Flask, database: sa.Engine, options: list[str], due: int
+) -> None:
+    _fill(app, database)
+
+    done = app.test_cli_runner().invoke(args=["mail", "retry", *options])
+
+    assert done.output.startswith(f"{due - 1} mails are due now")
+    with app.app_context():
+        tasks.drain()
+        assert outbox_state().mails[MailStatus.SENT] == 1 + due
+        assert outbox_state().mails[MailStatus.FAILED] == 0
+
+
+@pytest.mark.parametrize(("minutes", "complaints"), [(4, 0), (6, 1)])
+def test_mail_that_is_due_for_more_than_five_minutes_is_an_error_in_the_log(
+    app: Flask, database: sa.Engine, caplog: pytest.LogCaptureFixture, minutes: int, complaints: int
+) -> None:
+    _put(app, database, next_attempt_at=_ago(minutes=minutes))
+
+    with app.app_context():
+        tasks.watch()
+
+    late = [record for record in caplog.records if "mail is late" in record.message]
+    assert [record.levelname for record in late] == ["ERROR"] * complaints
+
+
+def test_a_process_that_writes_mail_complains_when_no_worker_is_there_to(
+    app: Flask, database: sa.Engine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "WATCH_SECONDS", 0.1)
+    _put(app, database, next_attempt_at=_ago(minutes=6))
+
+    Relay(app).wake()
+
+    wait_until(lambda: "mail is late" in caplog.text, seconds=5)
