@@ -23,7 +23,7 @@ from bookings_api.local_stack.servers import LocalStack
 from bookings_api.mail.relay import PAUSE_SECONDS
 from bookings_api.models import MailStatus, OutboxMail
 from tests.faults.post_office import PostOffice
-from tests.local_stack.running import descendants
+from tests.local_stack.running import descendants, parent_of
 
 # Long enough for a machine that is busy with other tests; what works takes a fraction.
 PATIENCE_SECONDS = 60
@@ -244,9 +244,12 @@ def hung(child: Child) -> Iterator[None]:
 
 
 def kill(child: Child) -> None:
-    """As the kernel does when memory runs out: the process and its children, with no warning."""
+    """As the kernel does when memory runs out, with no warning; over when its children are gone, too."""
+    family = descendants(child.pid)
     os.killpg(child.pid, signal.SIGKILL)
     child.stop()
+    # PostgreSQL's sessions end themselves once they notice, and hold its shared memory until then
+    wait_until(lambda: all(parent_of(process) is None for process in family))
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
