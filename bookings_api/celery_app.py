@@ -8,6 +8,7 @@ import flask
 import kombu
 from celery import Celery, Task, signals
 from celery.app.amqp import AMQP
+from kombu.transport import redis
 
 from bookings_api.extensions import db
 from bookings_api.observability import current_request_id, logging_config, working_for
@@ -22,8 +23,26 @@ RECONNECT_SECONDS = 2
 REQUEST_ID = "bookings_request_id"
 
 
+class Channel(redis.Channel):
+    """Gives what it took and did not finish back to Redis when it is closed, if it can."""
+
+    @property
+    def do_restore(self) -> bool:  # type: ignore[override]
+        """False once the connection to a Redis that went away is gone: kombu would stumble and end the worker."""
+        return self.connection is not None and self.connection.client is not None
+
+
+class Transport(redis.Transport):
+    """Opens those channels."""
+
+    Channel = Channel
+
+
 class Connection(kombu.Connection):
     """Looks for its broker again and again, never after a long pause."""
+
+    def get_transport_cls(self) -> type[Transport]:
+        return Transport
 
     def ensure_connection(self, *args: Any, **options: Any) -> Any:
         return super().ensure_connection(*args, **{"interval_max": RECONNECT_SECONDS, **options})
@@ -69,6 +88,8 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
         # a task whose worker dies is given to another; the claim in the database decides who sends
         task_acks_late=True,
         task_reject_on_worker_lost=True,
+        # a mail in a worker's hands is finished, whatever becomes of Redis
+        worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         beat_schedule=beat_schedule,

@@ -68,6 +68,8 @@ class Faults:
         name = self._next.pop()
         self.counts[name] += 1
         self._all[name]()
+        for child in (self.site.server, self.site.worker, self.site.beat):
+            child.require_running()
         began = time.monotonic()
         while not self._is_well():
             if time.monotonic() - began > 6 * RECOVERY_SECONDS:
@@ -164,7 +166,10 @@ def _report(site: Site, world: World, faults: Faults) -> int:
     history = world.history
     print(f"\nslowest answer: {world.slowest:.1f} s")
     print(f"bookings: {len(history.acknowledged)} acknowledged, {len(history.unknown)} unknown; {len(events)} events;")
-    print(f"mails accepted by the SMTP server: {site.post_office.copies().total()}")
+    copies = site.post_office.copies()
+    print(
+        f"mails accepted by the SMTP server: {copies.total()}, of which {copies.total() - len(copies)} had come before"
+    )
     print("\n".join(["VIOLATIONS", *found]) if found else "held: every promise")
     return 1 if found else 0
 

@@ -1,10 +1,16 @@
-"""How workers and beat look for their Redis."""
+"""How workers and beat lose their Redis, and look for it."""
 
+from pathlib import Path
+from typing import Any
+
+import kombu
 import pytest
+from celery import Celery
 from flask import Flask
 
 from bookings_api.celery_app import RECONNECT_SECONDS
 from bookings_api.local_stack.processes import free_port
+from bookings_api.local_stack.servers import LocalStack
 
 
 class _EnoughSeenError(Exception):
@@ -24,3 +30,23 @@ def test_the_pauses_between_attempts_to_reach_redis_do_not_grow(application: Fla
         connection.ensure_connection(note, max_retries=None)
 
     assert pauses == [RECONNECT_SECONDS, RECONNECT_SECONDS]
+
+
+def test_a_worker_that_loses_redis_with_messages_in_its_hands_can_close_its_channels(
+    application: Flask, tmp_path: Path
+) -> None:
+    celery: Celery = application.extensions["celery"]
+    with LocalStack(tmp_path) as stack:
+        valkey = stack.start_valkey()
+        connection = celery.connection_for_read(stack.settings["REDIS_URL"])
+        valkey.wait_until_ready(connection.connect)
+        channels: list[Any] = [connection.channel(), connection.channel()]
+        for channel in channels:
+            kombu.Queue("errands", channel=channel).declare()
+            kombu.Producer(channel).publish("an errand", routing_key="errands")
+            assert channel.basic_get("errands")
+        valkey.stop()
+
+        connection.collect()  # as Celery does when it loses a connection
+        for channel in channels:
+            channel.close()

@@ -114,13 +114,7 @@ class Trial:
 
     def await_delivery(self) -> None:
         """Wait until the SMTP server has the mail of every confirmed booking, and the outbox says so."""
-
-        def is_delivered() -> bool:
-            # as systemd does: kombu may end a worker that loses Redis while it gives a message back
-            self.site.heal()
-            return not self.unsent() and not self.post().lost
-
-        wait_until(is_delivered)
+        wait_until(lambda: not self.unsent() and not self.post().lost)
 
     def unsent(self) -> list[OutboxMail]:
         """What the outbox still has to send."""
