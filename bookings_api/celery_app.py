@@ -2,6 +2,8 @@
 
 import logging.config
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import flask
@@ -9,6 +11,7 @@ import kombu
 from celery import Celery, Task, signals
 from celery.app.amqp import AMQP
 from kombu.transport import redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from bookings_api.extensions import db
 from bookings_api.observability import current_request_id, logging_config, working_for
@@ -24,12 +27,20 @@ REQUEST_ID = "bookings_request_id"
 
 
 class Channel(redis.Channel):
-    """Gives what it took and did not finish back to Redis when it is closed, if it can."""
+    """Knows when its connection to a Redis that went away is gone; kombu would stumble, and end the worker."""
 
     @property
     def do_restore(self) -> bool:  # type: ignore[override]
-        """False once the connection to a Redis that went away is gone: kombu would stumble and end the worker."""
+        """Whether what was taken and not finished can be given back when the channel is closed."""
         return self.connection is not None and self.connection.client is not None
+
+    @contextmanager
+    def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
+        """The way to Redis, to say that a task is done for example. Raises what Celery takes for a lost connection."""
+        if not self.do_restore:
+            raise RedisConnectionError("the connection of this channel is gone")
+        with super().conn_or_acquire(client) as acquired:
+            yield acquired
 
 
 class Transport(redis.Transport):

@@ -44,9 +44,13 @@ def test_a_worker_that_loses_redis_with_messages_in_its_hands_can_close_its_chan
         for channel in channels:
             kombu.Queue("errands", channel=channel).declare()
             kombu.Producer(channel).publish("an errand", routing_key="errands")
-            assert channel.basic_get("errands")
+            message = channel.basic_get("errands")
+            assert message
         valkey.stop()
 
         connection.collect()  # as Celery does when it loses a connection
         for channel in channels:
             channel.close()
+
+        with pytest.raises(connection.connection_errors):  # a task that is done by now says so, which Celery expects
+            message.ack()

@@ -11,6 +11,9 @@ import webargs.flaskparser
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
+# More than any operation reads; each name costs work, and each unknown one a line of the answer.
+MAX_NAMES = 100
+
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -77,6 +80,8 @@ def _read(req: flask.Request) -> bytes:
 
 def _refuse_repeated(values: MultiDict[str, str]) -> None:
     """No operation takes a list here, and of two values each reader would take another one."""
+    if len(values) > MAX_NAMES:
+        raise BadRequest(f"There are more than {MAX_NAMES} parameters.")
     repeated = {name: ["Given more than once."] for name, given in values.lists() if len(given) > 1}
     if repeated:
         raise ma.ValidationError(repeated)
@@ -91,6 +96,8 @@ def _require_utf_8(encoded: bytes) -> None:
 
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_NAMES:
+        raise BadRequest(f"The body has an object with more than {MAX_NAMES} names.")
     members = dict(pairs)
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]

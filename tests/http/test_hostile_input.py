@@ -164,6 +164,18 @@ def test_json_that_two_readers_read_differently_is_a_400(client: FlaskClient, bo
     assert (response.status_code, response.json["code"]) == (400, "bad-request")
 
 
+def test_an_object_with_more_names_than_any_operation_reads_is_a_400(client: FlaskClient) -> None:
+    names = [f"name{number}" for number in range(10_000)]  # each would cost work, and a line of the answer
+    members = ", ".join(f'"{name}": 0' for name in [*names, names[-1]])
+
+    for response in (
+        _post(client, f"{{{members}}}".encode()),
+        client.post(f"{API}/auth/token", data=dict.fromkeys(names, "0")),
+    ):
+        assert (response.status_code, response.json["code"]) == (400, "bad-request")
+        assert "more than 100" in response.json["detail"]
+
+
 @pytest.mark.parametrize("digits", ["1e400", "9" * 4000, "-0.0", "1e-400", "1" + "0" * 300])
 def test_a_number_of_any_size_is_a_422(client: FlaskClient, digits: str) -> None:
     body = json.dumps(dict(EVENT)).replace('"capacity": 10', f'"capacity": {digits}').encode()
