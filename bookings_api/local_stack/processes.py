@@ -135,6 +135,11 @@ class Child:
                 os.killpg(self.pid, signal.SIGKILL)
                 self._process.wait()
 
+    def lines_of_log(self, words: str) -> list[str]:
+        """What it has said so far with these words in it."""
+        said = self.log.read_text(errors="replace") if self.log else ""
+        return [line for line in said.splitlines() if words in line]
+
     def _obituary(self) -> str:
         said = ""
         if self.log:
