@@ -114,17 +114,13 @@ def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
             whose = by(*args, **kwargs)
             if whose is None:
                 return view(*args, **kwargs)
-            counters: Counters = flask.current_app.extensions[_COUNTERS]
             keys = {
                 f"{KEY_PREFIX}:{setting}:{item.amount}/{item.get_expiry()}:{whose}": item
                 for item in _parsed(flask.current_app.config[setting])
             }
             # Counted before the work, and given back if it does not count: so any number of requests at the same
             # moment get no further than one after the other.
-            is_counted, standings = counters.count(keys)
-            if not is_counted:
-                _remember([standing for standing in standings if not standing.remaining], given_back=0)
-                raise _too_many(standings)
+            standings = _count_once(keys)
             error, result = None, None
             try:
                 result = view(*args, **kwargs)
@@ -134,13 +130,44 @@ def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
             finally:
                 gives_back = not counts(error, result)
                 if gives_back:
-                    counters.give_back(list(keys))
+                    _give_back(keys)
                 _remember(standings, given_back=int(gives_back))
             return result
 
         return limited  # type: ignore[return-value] # wraps() keeps what it looks like
 
     return decorate
+
+
+def _count_once(keys: dict[str, RateLimitItem]) -> list[Standing]:
+    """Count the request, unless it is counted already: a view that lost a collision is run again from the top.
+
+    Raises `TooManyRequests`.
+    """
+    held = _held()
+    if tuple(keys) not in held:
+        is_counted, standings = _counters().count(keys)
+        if not is_counted:
+            _remember([standing for standing in standings if not standing.remaining], given_back=0)
+            raise _too_many(standings)
+        held[tuple(keys)] = standings
+    return held[tuple(keys)]
+
+
+def _give_back(keys: dict[str, RateLimitItem]) -> None:
+    _counters().give_back(list(keys))
+    _held().pop(tuple(keys))
+
+
+def _counters() -> Counters:
+    counters: Counters = flask.current_app.extensions[_COUNTERS]
+    return counters
+
+
+def _held() -> dict[tuple[str, ...], list[Standing]]:
+    """The keys under which this request is counted, and how they stood then."""
+    held: dict[tuple[str, ...], list[Standing]] = flask.g.setdefault("counted_under", {})
+    return held
 
 
 @cache

@@ -11,10 +11,10 @@ from flask.testing import FlaskClient
 from bookings_api.http.retrying import ATTEMPTS
 from bookings_api.models import Booking
 from tests.concurrency.harness import count_of, counter_of
-from tests.factories import book, make_event, make_user
+from tests.factories import book, make_event, make_user, new_email
 from tests.polling import wait_until
 
-Fail = Callable[[str], None]
+Fail = Callable[..., None]
 
 WAITING = sa.text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -23,14 +23,17 @@ WAITING = sa.text(
 
 @pytest.fixture
 def fail_with(database: sa.Engine) -> Iterator[Fail]:
-    """Have PostgreSQL refuse every booking with an SQLSTATE, and count how often it was asked to write one."""
+    """Have PostgreSQL refuse bookings with an SQLSTATE, and count how often it was asked to write one."""
 
-    def fail(code: str) -> None:
+    def fail(code: str, times: int = 1_000_000) -> None:
         execute(
             database,
             "CREATE SEQUENCE attempts",
             f"""CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
-                $$ BEGIN PERFORM nextval('attempts'); RAISE EXCEPTION 'provoked' USING ERRCODE = '{code}'; END $$""",
+                $$ BEGIN
+                    IF nextval('attempts') <= {times} THEN RAISE EXCEPTION 'provoked' USING ERRCODE = '{code}'; END IF;
+                    RETURN NEW;
+                END $$""",
             "CREATE TRIGGER fail BEFORE INSERT ON bookings FOR EACH ROW EXECUTE FUNCTION fail()",
         )
 
@@ -76,6 +79,24 @@ def test_after_a_few_lost_collisions_the_client_is_asked_to_come_again(
     assert (answer.status_code, answer.json["code"]) == (503, "unavailable")
     with database.connect() as connection:
         assert connection.scalar(sa.text("SELECT last_value FROM attempts")) == ATTEMPTS
+
+
+@pytest.mark.parametrize("lost", [ATTEMPTS - 1, ATTEMPTS], ids=["made in the end", "given up"])
+def test_a_request_counts_once_however_many_collisions_it_lost(
+    client: FlaskClient, app: Flask, fail_with: Fail, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    monkeypatch.setitem(app.config, "BOOKING_LIMIT", "9 per minute")
+    monkeypatch.setitem(app.config, "GUEST_MAIL_LIMIT", "5 per hour")
+    user, event = make_user(client), make_event(client)
+    fail_with("40P01", times=lost)
+
+    first = book(client, user, event)
+    another = book(client, user, event, guest_email=new_email())
+
+    assert first.status_code == (201 if lost < ATTEMPTS else 503)
+    assert (first.headers["RateLimit-Limit"], first.headers["RateLimit-Remaining"]) == ("9", "8")
+    assert another.status_code == 201
+    assert (another.headers["RateLimit-Limit"], another.headers["RateLimit-Remaining"]) == ("5", "4")
 
 
 # admin_shutdown, cannot_connect_now, too_many_connections, disk_full, io_error, lock_not_available, query_canceled,
