@@ -34,6 +34,7 @@ LIMITS = {
     "PASSWORD_RESET_LIMIT": "5 per hour",
     "BOOKING_LIMIT": "60 per minute",
     "GUEST_MAIL_LIMIT": "20 per hour",
+    "NOTICE_LIMIT": "10 per hour",
     "INVITATION_LIMIT": "100 per hour",
     "MAIL_RESEND_LIMIT": "3 per hour",
 }
@@ -80,6 +81,7 @@ class Config:
     PASSWORD_RESET_LIMIT: str
     BOOKING_LIMIT: str
     GUEST_MAIL_LIMIT: str
+    NOTICE_LIMIT: str
     INVITATION_LIMIT: str
     TRUSTED_PROXIES: int
     SUPPRESS_SEND: bool

@@ -51,6 +51,11 @@ def get_own_event(event_id: UUID, *, owner: User) -> Event:
     return event
 
 
+def has_guests(event_id: UUID) -> bool:
+    """Whether anybody has tickets for the event at this moment."""
+    return bool(db.session.scalar(sa.select(Event.tickets_booked).where(Event.id == event_id)))
+
+
 def lock_event(event_id: UUID, *, even_deleted: bool = False) -> Event:
     """The event with its row locked until the transaction ends: whoever comes next waits, then sees what we wrote.
 

@@ -20,9 +20,20 @@ from bookings_api.events.schemas import EventChangeSchema, EventCreateSchema, Ev
 from bookings_api.http.authentication import current_user, viewer
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
+from bookings_api.http.limits import by_account, successes
 from bookings_api.models import Event
 
 blp = Blueprint("events", __name__, url_prefix="/events", description="Events and their free tickets")
+
+
+def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
+    """Count for each event what its guests may have to be told; while there are none, and for other fields, nothing.
+
+    What is in the body counts, even if it is so already: what an earlier read says of the event, another request may
+    be about to change.
+    """
+    is_told = bool(changes.keys() & services.TOLD) and queries.has_guests(event_id)
+    return by_account("event_id")(event_id=event_id) if is_told else None
 
 
 @blp.route("/", methods=["GET"])
@@ -74,6 +85,7 @@ def get_event(event_id: UUID) -> Event:
 @blp.if_match()
 @blp.problems(EventNotFound, EventCancelled, EventOver, CapacityBelowBooked)
 @blp.arguments(EventChangeSchema)
+@blp.limited("NOTICE_LIMIT", by=_notice, counts=successes)
 @blp.response(200, EventSchema)
 def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
     """Change an event of one's own; another time or place is mailed to every guest."""

@@ -24,7 +24,7 @@ from bookings_api.transactions import Precondition, Transaction, no_precondition
 # What stands once the event has begun.
 _TIMES = {"starts_at", "ends_at", "timezone", "booking_opens_at", "booking_closes_at"}
 # A guest who is not told of a change of these stands before a closed door.
-_TOLD = {"starts_at", "ends_at", "timezone", "location"}
+TOLD = {"starts_at", "ends_at", "timezone", "location"}
 
 
 def create_event(*, organizer: User, **fields: Any) -> Event:
@@ -63,7 +63,7 @@ def change_event(
             _require_fitting_times(event)
         if changed:
             event.version += 1
-        if changed.keys() & _TOLD and event.tickets_booked and not _has_begun(event):
+        if changed.keys() & TOLD and event.tickets_booked and not _has_begun(event):
             tasks.announce(tx, event, MailKind.EVENT_CHANGED)
     return event
 

@@ -13,7 +13,7 @@ from bookings_api.http.authentication import current_session_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.http.limits import by_account, by_email, failures, of_email, successes
-from bookings_api.models import User
+from bookings_api.models import Role, User
 from bookings_api.users import queries, services
 from bookings_api.users.schemas import (
     InvitationSchema,
@@ -30,6 +30,16 @@ blp = Blueprint("users", __name__, url_prefix="/users", description="One's own a
 def _own_address(*_: Any) -> str:
     """A stolen access token is not to be had for guessing the password: that counts with the failed logins."""
     return of_email(current_user.email)
+
+
+def _giving(changes: dict[str, Any], *, user_id: UUID) -> str | None:
+    """Count for each account what it is given, whoever gives it: organizers together cannot flood somebody with mail.
+
+    Taking role or access away is never refused, lest somebody keep an account by using up its share; each time follows
+    one of giving.
+    """
+    gives = changes.get("role") is Role.ORGANIZER or changes.get("is_active", False)
+    return str(user_id) if gives else None
 
 
 @blp.route("/me", methods=["GET"])
@@ -110,6 +120,7 @@ def get_user(user_id: UUID) -> User:
 @blp.if_match()
 @blp.problems(UserNotFound, LastOrganizer)
 @blp.arguments(UserChangeSchema)
+@blp.limited("NOTICE_LIMIT", by=_giving, counts=successes)
 @blp.response(200, UserSchema)
 def change_user(changes: dict[str, Any], user_id: UUID) -> User:
     """Change name, role or access of an account.

@@ -158,6 +158,61 @@ def test_nobody_is_flooded_with_mail_by_however_many_accounts(client: FlaskClien
     assert book(client, victim, event).status_code == 201
 
 
+def test_a_booking_is_cancelled_whatever_is_used_up(client: FlaskClient, user: Account) -> None:
+    event, guest = make_event(client, capacity=100), new_email()
+    booked = [book(client, user, event, guest_email=guest) for _ in range(21)]
+
+    cancelled = [
+        client.delete(f"{API}/bookings/{answer.json['id']}", headers=user.headers).status_code for answer in booked[:20]
+    ]
+
+    assert [answer.status_code for answer in booked] == [201] * 20 + [429]
+    assert cancelled == [200] * 20
+
+
+def _move(client: FlaskClient, organizer: Account, event: dict[str, Any], place: object) -> Any:
+    return client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json={"location": f"Hall {place}"})
+
+
+def test_guests_are_not_flooded_with_new_places_of_an_event(client: FlaskClient, user: Account) -> None:
+    organizer = make_organizer(client)
+    event, other = make_event(client, organizer), make_event(client, organizer)
+    unnoticed = {_move(client, organizer, event, number).status_code for number in range(11)}
+    for each in (event, other):
+        book(client, user, each)
+    strangers = {_move(client, make_organizer(client), event, number).status_code for number in range(2)}
+
+    moved = [_move(client, organizer, event, number) for number in range(11)]
+
+    assert (unnoticed, strangers) == ({200}, {403})
+    assert [answer.status_code for answer in moved] == [200] * 10 + [429]
+    assert 0 < int(moved[-1].headers["Retry-After"]) <= 60 * 60
+    url = f"{API}/events/{event['id']}"
+    assert client.patch(url, headers=organizer.headers, json={"title": "Schubert"}).status_code == 200
+    assert _move(client, organizer, other, 1).status_code == 200
+    assert client.post(f"{url}/cancel", headers=organizer.headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"), [({"is_active": True}, {"is_active": False}), ({"role": "organizer"}, {"role": "user"})]
+)
+def test_organizers_together_do_not_flood_an_account_by_giving_and_taking(
+    client: FlaskClient, user: Account, given: dict[str, Any], taken: dict[str, Any]
+) -> None:
+    organizers = [make_organizer(client), make_organizer(client)]
+
+    def change(account: Account, number: int, changes: dict[str, Any]) -> int:
+        url = f"{API}/users/{account.id}"
+        return client.patch(url, headers=organizers[number % 2].headers, json=changes).status_code
+
+    toggled = [[change(user, number, taken), change(user, number, given)] for number in range(11)]
+
+    assert toggled == [[200, 200]] * 10 + [[200, 429]]
+    assert change(user, 0, {"name": "Grace Hopper"}) == 200
+    assert change(make_user(client), 0, given) == 200
+    assert client.delete(f"{API}/users/{user.id}", headers=organizers[0].headers).status_code == 204
+
+
 def test_an_order_that_is_sent_again_or_refused_counts_as_no_mail(client: FlaskClient, user: Account) -> None:
     event, guest = make_event(client, capacity=10), new_email()
     headers = {**user.headers, "Idempotency-Key": "one"}
