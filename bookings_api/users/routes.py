@@ -28,7 +28,7 @@ blp = Blueprint("users", __name__, url_prefix="/users", description="One's own a
 
 
 def _own_address(*_: Any) -> str:
-    """A stolen access token is not to be had for guessing the password: that counts with the failed logins."""
+    """Count with the logins: a stolen access token is not to be had for guessing the password, nor any for hashing."""
     return of_email(current_user.email)
 
 
@@ -66,6 +66,7 @@ def change_profile(changes: dict[str, Any]) -> User:
 @blp.route("/me/password", methods=["POST"])
 @blp.doc(operationId="changePassword")
 @blp.login_required()
+@blp.limited("LOGIN_ACCOUNT_LIMIT", by=_own_address)
 @blp.limited("LOGIN_FAILURE_LIMIT", by=_own_address, counts=failures(WrongPassword))
 @blp.problems(WrongPassword, InvalidCredentials)
 @blp.arguments(PasswordChangeSchema)

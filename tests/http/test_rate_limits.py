@@ -86,6 +86,16 @@ def test_a_stolen_access_token_is_not_enough_to_guess_the_password(client: Flask
     assert _log_in(client, user.email, PASSWORD).status_code == 429
 
 
+def test_passwords_are_hashed_for_one_account_as_often_as_it_may_log_in(client: FlaskClient, user: Account) -> None:
+    same = {"current_password": PASSWORD, "new_password": PASSWORD}
+    # the account has logged in once
+    changes = [client.post(f"{API}/users/me/password", headers=user.headers, json=same).status_code for _ in range(60)]
+
+    assert changes == [204] * 59 + [429]
+    assert _log_in(client, user.email, PASSWORD).status_code == 429
+    assert _log_in(client, make_user(client).email, PASSWORD).status_code == 200
+
+
 def test_thirty_people_sign_up_and_sixty_log_in_at_one_address_within_a_minute(client: FlaskClient) -> None:
     emails = [new_email() for _ in range(30)]
 
