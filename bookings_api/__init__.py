@@ -28,6 +28,7 @@ errors, transactions, mail; queries and permissions -> models; models -> extensi
 from flask import Flask
 
 from bookings_api import models as models  # Flask-Migrate compares the database with them
+from bookings_api.auth.passwords import init_passwords
 from bookings_api.auth.routes import blp as auth
 from bookings_api.auth.tokens import authenticate, init_tokens
 from bookings_api.bookings.routes import blp as bookings
@@ -63,6 +64,7 @@ def create_app(config: object) -> Flask:
 
     init_observability(app)
     init_database(app)
+    init_passwords(app)
     init_tokens(app)
     init_authentication(app, authenticate)
     init_proxies(app)

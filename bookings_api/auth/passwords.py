@@ -4,7 +4,7 @@ from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from flask import current_app
+from flask import Flask, current_app
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 MIN_LENGTH = 10
@@ -12,6 +12,11 @@ MAX_LENGTH = 128
 
 # The shorter ones are refused for their length.
 _COMMON = frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= MIN_LENGTH)
+
+
+def init_passwords(app: Flask) -> None:
+    """Make nobody's hash before the first request: one who asks for no account would wait for it, and so know."""
+    _hash_of_nobody_with(app.config["ARGON2_TIME_COST"], app.config["ARGON2_MEMORY_KIB"])
 
 
 def is_common(password: str) -> bool:
@@ -34,6 +39,11 @@ def verify_password(password_hash: str | None, password: str) -> bool:
     except (VerificationError, InvalidHashError):
         return False
     return matches and password_hash is not None
+
+
+def needs_rehash(password_hash: str) -> bool:
+    """Whether it was made at another cost than the configuration asks for now."""
+    return _hasher().check_needs_rehash(password_hash)
 
 
 def _hasher() -> PasswordHasher:

@@ -7,7 +7,7 @@ from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
 from bookings_api.auth import queries
-from bookings_api.auth.passwords import hash_password, verify_password
+from bookings_api.auth.passwords import hash_password, needs_rehash, verify_password
 from bookings_api.auth.sessions import (
     begin_session,
     revoke_session,
@@ -43,17 +43,20 @@ def sign_up(*, email: str, password: str, name: str | None = None, role: Role = 
 
 
 def log_in(*, email: str, password: str, lifetime: timedelta) -> Session:
-    """A new login, whose refresh token lasts for `lifetime`.
+    """A new login, whose refresh token lasts for `lifetime`; a hash made at another cost is made anew.
 
     Raises `InvalidCredentials`, never saying what is wrong.
     """
     found = queries.user_by_email(email)
     user_id, password_hash = (found.id, found.password_hash) if found and found.is_active else (None, None)
     end_reading()
-    if not verify_password(password_hash, password) or user_id is None:
+    if not verify_password(password_hash, password) or user_id is None or password_hash is None:
         raise InvalidCredentials
+    renewed = hash_password(password) if needs_rehash(password_hash) else None
     with transaction():
-        _require_unchanged(user_id, password_hash)
+        account = _require_unchanged(user_id, password_hash, password)
+        if renewed:
+            account.password_hash = renewed
         return begin_session(user_id, expires_at=utcnow() + lifetime)
 
 
@@ -89,7 +92,7 @@ def change_password(*, user: User, session_id: UUID, current_password: str, new_
         raise WrongPassword
     password_hash = hash_password(new_password)
     with transaction():
-        account = _require_unchanged(user_id, present)
+        account = _require_unchanged(user_id, present, current_password)
         if user_of_session(session_id) is None:
             raise InvalidCredentials
         _set_password(account, password_hash)
@@ -130,10 +133,13 @@ def accept_invitation(*, token: str, password: str, name: str | None = None) -> 
     return user
 
 
-def _require_unchanged(user_id: UUID, password_hash: str | None) -> User:
+def _require_unchanged(user_id: UUID, password_hash: str | None, password: str) -> User:
     """The locked account, if the password that was verified before the lock is still its own."""
     user = lock_account(user_id)
-    if user is None or not user.is_active or user.password_hash != password_hash:
+    if user is None or not user.is_active:
+        raise InvalidCredentials
+    # another hash may be one that a login made anew meanwhile, so seldom that it may be verified under the lock
+    if user.password_hash != password_hash and not verify_password(user.password_hash, password):
         raise InvalidCredentials
     return user
 

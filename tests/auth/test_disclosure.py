@@ -9,7 +9,10 @@ from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 
+from bookings_api import create_app
 from bookings_api.extensions import db
+from config import Config
+from tests.conftest import NO_ENV_FILE
 from tests.factories import API, make_organizer, make_user, new_email
 
 Ask = Callable[[str], Any]
@@ -89,3 +92,17 @@ def test_a_password_is_hashed_for_every_address(
 
     assert len(hashed) == len(addresses)
     assert len(set(hashed)) == 1
+
+
+@pytest.mark.usefixtures("app")
+def test_the_first_login_of_a_process_hashes_no_more_for_an_address_without_an_account(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ARGON2_TIME_COST", "3")  # at which this process has hashed nothing yet
+    client = create_app(Config.from_environment(NO_ENV_FILE)).test_client()
+    hashed: list[str] = []
+    monkeypatch.setattr(PasswordHasher, "hash", lambda hasher, password: hashed.append(password))
+
+    answer = client.post(f"{API}/auth/login", json={"email": new_email(), "password": "wrong"})
+
+    assert (answer.status_code, hashed) == (401, [])

@@ -1,5 +1,6 @@
 """Access tokens: how they are had, and which are accepted."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,8 @@ from flask.testing import FlaskClient
 
 from bookings_api.models import User
 from tests.factories import API, PASSWORD, Account, make_user, new_email
+from tests.http.test_collisions import WAITING
+from tests.polling import wait_until
 
 
 def _whoami(client: FlaskClient, authorization: str | None) -> Any:
@@ -160,3 +163,45 @@ def test_a_deactivated_account_is_out_at_the_next_request_and_cannot_log_in(
     assert _whoami(client, user.headers["Authorization"]).status_code == 401
     login = client.post(f"{API}/auth/login", json={"email": user.email, "password": PASSWORD})
     assert login.json["code"] == "invalid-credentials"
+
+
+def _log_in(client: FlaskClient, user: Account, password: str = PASSWORD) -> int:
+    return client.post(f"{API}/auth/login", json={"email": user.email, "password": password}).status_code
+
+
+def _hash_of(database: sa.Engine, user: Account) -> str:
+    with database.connect() as connection:
+        return str(connection.scalar(sa.select(User.password_hash).where(User.id == user.id)))
+
+
+def test_a_hash_made_at_another_cost_is_made_anew_at_the_next_login(
+    app: Flask, client: FlaskClient, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = make_user(client)
+    before = _hash_of(database, user)
+    monkeypatch.setitem(app.config, "ARGON2_TIME_COST", 2)
+
+    assert (_log_in(client, user, "wrong"), _hash_of(database, user)) == (401, before)
+    assert _log_in(client, user) == 200
+    renewed = _hash_of(database, user)
+
+    assert ("t=1" in before, "t=2" in renewed) == (True, True)
+    assert (_log_in(client, user), _hash_of(database, user)) == (200, renewed)
+    assert _whoami(client, user.headers["Authorization"]).status_code == 200
+
+
+def test_of_two_logins_that_make_a_hash_anew_at_once_both_succeed(
+    app: Flask, client: FlaskClient, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = make_user(client)
+    monkeypatch.setitem(app.config, "ARGON2_TIME_COST", 2)
+    observer = database.execution_options(isolation_level="AUTOCOMMIT")  # a transaction sees no session begin
+    with observer.connect() as looking, database.connect() as stranger, ThreadPoolExecutor(2) as pool:
+        stranger.execute(sa.select(User.id).with_for_update())
+        logins = [pool.submit(_log_in, app.test_client(), user) for _ in range(2)]
+        try:
+            wait_until(lambda: looking.scalar(WAITING) == 2, seconds=4)
+        finally:
+            stranger.rollback()
+
+        assert [login.result() for login in logins] == [200, 200]
