@@ -45,6 +45,7 @@ from bookings_api.http.headers import init_headers
 from bookings_api.http.limits import init_limits
 from bookings_api.http.openapi import API_PREFIX, init_openapi
 from bookings_api.http.proxies import init_proxies
+from bookings_api.http.redirects import init_redirects
 from bookings_api.mail.relay import Relay
 from bookings_api.mail.tasks import BEAT_SCHEDULE as MAIL_SCHEDULE
 from bookings_api.metrics import init_metrics
@@ -72,6 +73,7 @@ def create_app(config: object) -> Flask:
     init_mail(app)
     init_celery(app, MAIL_SCHEDULE | HOUSEKEEPING_SCHEDULE)
     init_openapi(app)
+    init_redirects(app)
     init_headers(app)
     for blueprint in (auth, users, events, bookings):
         api.register_blueprint(blueprint, url_prefix=f"{API_PREFIX}{blueprint.url_prefix}")

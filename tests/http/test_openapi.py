@@ -119,6 +119,13 @@ def test_the_root_leads_to_the_documentation(client: FlaskClient) -> None:
     assert (response.status_code, response.headers["Location"]) == (302, "/docs")
 
 
+def test_a_redirect_stays_on_the_host_that_the_client_has_reached_whatever_it_names(client: FlaskClient) -> None:
+    response = client.post("/api/v1/events?page=2&q=%26", headers={"Host": "evil.example"})
+
+    assert (response.status_code, response.headers["Location"]) == (308, "/api/v1/events/?page=2&q=%26")
+    assert "evil" not in response.text
+
+
 def test_every_route_of_the_api_stands_in_the_document(app: Flask, document: dict[str, Any]) -> None:
     routed = {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule) for rule in app.url_map.iter_rules()}
 
