@@ -29,8 +29,11 @@ logconfig_dict = logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"
 # Below ERROR it would quote what it cannot parse, which may be a password or a token.
 logconfig_dict["loggers"]["gunicorn.error"] = {"level": "ERROR", "handlers": [], "propagate": True}
 
-# No header of a request decides where the application lives.
+# No header of a request decides where the application lives, nor whether it came by TLS: whom to believe is
+# TRUSTED_PROXIES, see http/proxies.py. gunicorn believes every local peer, and through a Unix socket everybody.
 forwarder_headers = ""
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
 
 
 def post_fork(server: Any, worker: Any) -> None:

@@ -1,7 +1,9 @@
 """Whose address counts, with proxies in front and without."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
+import httpx
 import pytest
 from flask import Flask, request
 from flask.testing import FlaskClient
@@ -10,6 +12,7 @@ from bookings_api import create_app
 from config import Config
 from tests.conftest import NO_ENV_FILE
 from tests.factories import API, PASSWORD, new_email
+from tests.service import Service, running_server
 
 
 def _seen(settings: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, proxies: int, forwarded: str) -> list[str]:
@@ -37,6 +40,35 @@ def test_only_what_the_trusted_proxies_say_of_a_client_is_believed(
     settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, proxies: int, forwarded: str, expected: list[str]
 ) -> None:
     assert _seen(settings, monkeypatch, proxies, forwarded) == expected
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"X-Forwarded-Proto": "https"},
+        {"X-Forwarded-Protocol": "ssl"},
+        {"X-Forwarded-Ssl": "on"},
+        {"X-Forwarded-Proto": "https", "X-Forwarded-Ssl": "off"},
+    ],
+    ids=lambda forged: ", ".join(f"{name}={value}" for name, value in forged.items()),
+)
+def test_without_a_proxy_nobody_is_believed_to_have_come_by_tls(service: Service, forged: dict[str, str]) -> None:
+    answer = httpx.get(f"{service.api}/events/", headers=forged)
+
+    assert answer.status_code == 200
+    assert "Strict-Transport-Security" not in answer.headers
+
+
+def test_behind_a_proxy_its_word_on_tls_is_the_only_one(settings: dict[str, str], tmp_path: Path) -> None:
+    one_process = settings | {"WEB_CONCURRENCY": "1", "TRUSTED_PROXIES": "1"}
+    with running_server(one_process, tmp_path) as url:
+        tls, plain = (
+            httpx.get(f"{url}/health/live", headers={"X-Forwarded-Proto": scheme, "X-Forwarded-Ssl": ssl})
+            for scheme, ssl in [("https", "off"), ("http", "on")]
+        )
+
+    assert (tls.status_code, "Strict-Transport-Security" in tls.headers) == (200, True)
+    assert (plain.status_code, "Strict-Transport-Security" in plain.headers) == (200, False)
 
 
 def test_a_forged_address_escapes_no_limit(
