@@ -20,12 +20,13 @@ PAGE_POLICY = (
 )
 
 # For browsers; ASVS 5.0, section 3.4, and the OWASP Secure Headers Project.
-_ALWAYS = {
+ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",  # frame-ancestors, for older ones
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+NOT_KEPT = "no-store"
 _STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"  # RFC 6797; sent over TLS only, as it demands
 
 # How long a browser may remember that an origin is welcome.
@@ -50,7 +51,7 @@ def init_headers(app: flask.Flask) -> None:
 
 def _harden(response: flask.Response) -> flask.Response:
     headers = response.headers
-    headers.update(_ALWAYS)
+    headers.update(ALWAYS)
     is_page = response.mimetype == "text/html" or flask.request.endpoint == "static"
     headers["Content-Security-Policy"] = PAGE_POLICY if is_page else API_POLICY
     if flask.request.is_secure:
@@ -64,7 +65,7 @@ def _say_who_may_keep(response: flask.Response) -> None:
     """RFC 9111: what is a person's, no cache shares; tokens, and answers to what changed something, none keeps."""
     is_read = flask.request.method in {"GET", "HEAD"} and response.status_code < HTTPStatus.BAD_REQUEST
     if not is_read:
-        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Cache-Control", NOT_KEPT)
     elif viewer() is not None:
         response.headers.setdefault("Cache-Control", "private, no-cache")
     else:

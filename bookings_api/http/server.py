@@ -6,7 +6,16 @@ from http import HTTPStatus
 
 from gunicorn import util
 
+from bookings_api.http.headers import ALWAYS, API_POLICY, NOT_KEPT
 from bookings_api.http.problems import PROBLEM_CONTENT_TYPE, problem_body, problem_for_status
+
+_HEADERS = {
+    **ALWAYS,
+    "Content-Security-Policy": API_POLICY,
+    "Cache-Control": NOT_KEPT,
+    "Connection": "close",
+    "Content-Type": PROBLEM_CONTENT_TYPE,
+}
 
 
 def write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
@@ -16,8 +25,7 @@ def write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) 
     """
     status = HTTPStatus(status_int)
     body = json.dumps(problem_body(problem_for_status(status), status.description or status.phrase)).encode()
-    head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\n"
-        f"Connection: close\r\nContent-Type: {PROBLEM_CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
+    fields = {**_HEADERS, "Content-Length": str(len(body))}
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in fields.items())]
+    head = "".join(f"{line}\r\n" for line in [*lines, ""])
     util.write_nonblock(sock, head.encode("ascii") + body)

@@ -3,11 +3,13 @@
 import json
 import socket
 from dataclasses import dataclass
+from email.message import Message
 from email.parser import BytesParser
 from email.policy import HTTP
 
 import pytest
 
+from bookings_api.http.headers import ALWAYS, API_POLICY
 from tests.factories import API
 from tests.service import Service
 
@@ -19,8 +21,7 @@ TOO_LARGE = 300_000
 @dataclass(frozen=True)
 class Answer:
     status: int
-    content_type: str | None
-    allow: str | None
+    headers: Message
     body: bytes
 
 
@@ -51,7 +52,7 @@ def _parse(received: bytes) -> Answer | None:
         return None
     line, _, fields = head.partition(b"\r\n")
     headers = BytesParser(policy=HTTP).parsebytes(fields, headersonly=True)
-    return Answer(int(line.split()[1]), headers["Content-Type"], headers["Allow"], body)
+    return Answer(int(line.split()[1]), headers, body)
 
 
 def _is_whole(received: bytes) -> bool:
@@ -63,7 +64,7 @@ def _is_whole(received: bytes) -> bool:
 def _problem(answer: Answer | None) -> tuple[int, str]:
     """Status and code of a problem."""
     assert answer is not None, "closed without an answer"
-    assert answer.content_type == "application/problem+json", answer
+    assert answer.headers["Content-Type"] == "application/problem+json", answer
     body = json.loads(answer.body)
     assert body["status"] == answer.status
     return answer.status, body["code"]
@@ -158,6 +159,21 @@ def test_an_answer_of_the_server_quotes_nothing_of_the_request(service: Service)
 
 
 @pytest.mark.parametrize(
+    "request_",
+    [b"NONSENSE\r\n\r\n", GET + b"X: " + b"x" * 10_000 + b"\r\n\r\n", GET + b"\r\n"],
+    ids=["no HTTP", "too large a header", "a request"],
+)
+def test_every_answer_carries_the_security_headers_and_no_version(service: Service, request_: bytes) -> None:
+    answer = _send(service, request_)
+
+    assert answer is not None
+    assert ALWAYS.items() <= dict(answer.headers).items()
+    assert answer.headers["Content-Security-Policy"] == API_POLICY
+    assert answer.headers["Cache-Control"] == ("no-cache" if answer.status == 200 else "no-store")
+    assert answer.headers["Server"] in {None, "gunicorn"}
+
+
+@pytest.mark.parametrize(
     ("path", "status"),
     [
         ("/api/v1/events/%00", 404),
@@ -215,4 +231,4 @@ def test_any_other_method_is_a_405_that_says_which_there_are(service: Service, p
 
     assert _problem(answer) == (405, "method-not-allowed")
     assert answer is not None
-    assert "OPTIONS" in (answer.allow or "")
+    assert "OPTIONS" in answer.headers["Allow"]
