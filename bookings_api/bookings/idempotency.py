@@ -43,6 +43,12 @@ def recall(user: User, once: Once) -> dict[str, Any] | None:
     return kept.answer
 
 
+def is_kept(user: User, key: str) -> bool:
+    """Whether the answer to a request under this key is kept: whatever comes under it now is not done."""
+    kept = sa.select(IdempotencyKey.key).where(IdempotencyKey.user_id == user.id, IdempotencyKey.key == key)
+    return db.session.scalars(kept).one_or_none() is not None
+
+
 def remember(user: User, once: Once, booking: Booking) -> dict[str, Any]:
     """Keep the answer with the booking: either both are committed or neither; returns the answer."""
     require_transaction()

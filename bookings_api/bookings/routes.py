@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from werkzeug.http import quote_etag
 
 from bookings_api.bookings import queries, services
-from bookings_api.bookings.idempotency import Once
+from bookings_api.bookings.idempotency import Once, is_kept
 from bookings_api.bookings.schemas import (
     BookingChangeSchema,
     BookingCreateSchema,
@@ -39,16 +39,20 @@ from bookings_api.models import Booking, OutboxMail
 blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Tickets of the logged-in account")
 
 
-def _guest(body: dict[str, Any] | None = None, *_: Any, booking_id: UUID | None = None) -> str | None:
+def _guest(
+    body: dict[str, Any] | None = None, header: dict[str, str] | None = None, *, booking_id: UUID | None = None
+) -> str | None:
     """Count for each guest who will get mail because of somebody else, whoever that is; one's own mail is not counted.
 
     Many accounts together cannot flood a stranger, and who uses up a stranger's share keeps nobody from booking for
-    himself.
+    himself. A replayed answer sends no mail, and is to be had however many were sent since.
     """
     address: str | None = (body or {}).get("guest_email")
     if address is None and booking_id is not None:
         address = queries.guest_email_of(booking_id, viewer=current_user)
     if address is None or address.lower() == current_user.email.lower():
+        return None
+    if header and "key" in header and is_kept(current_user, header["key"]):
         return None
     return of_email(address)
 

@@ -234,6 +234,22 @@ def test_an_order_that_is_sent_again_or_refused_counts_as_no_mail(client: FlaskC
     assert book(client, user, event, guest_email=guest).status_code == 201
 
 
+def test_a_booking_is_replayed_however_much_mail_its_guest_has_got(client: FlaskClient, user: Account) -> None:
+    event, guest = make_event(client, capacity=100), new_email()
+
+    def order(key: str) -> Any:
+        body = {"event_id": event["id"], "guest_email": guest}
+        return client.post(f"{API}/bookings/", headers={**user.headers, "Idempotency-Key": key}, json=body)
+
+    first = [order(f"k{number}") for number in range(20)]
+    again = order("k19")
+
+    assert {answer.status_code for answer in first} == {201}
+    assert order("k20").status_code == 429
+    assert (again.status_code, again.headers.get("Idempotency-Replayed")) == (201, "true")
+    assert again.data == first[-1].data
+
+
 def test_organizers_together_do_not_flood_an_address_with_invitations(client: FlaskClient) -> None:
     organizers, address = [make_organizer(client), make_organizer(client)], new_email()
     answers = [
