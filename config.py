@@ -32,7 +32,7 @@ LIMITS = {
     "LOGIN_FAILURE_LIMIT": "10 per 15 minutes",
     "PASSWORD_LIMIT": "60 per minute",
     "PASSWORD_RESET_LIMIT": "5 per hour",
-    "BOOKING_LIMIT": "60 per minute",
+    "BOOKING_LIMIT": "60 per minute; 120 per hour",
     "GUEST_MAIL_LIMIT": "20 per hour",
     "NOTICE_LIMIT": "10 per hour",
     "INVITATION_LIMIT": "100 per hour",

@@ -42,7 +42,9 @@ blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Ticke
 def _guest(
     body: dict[str, Any] | None = None, header: dict[str, str] | None = None, *, booking_id: UUID | None = None
 ) -> str | None:
-    """Count for each guest who will get mail because of somebody else, whoever that is; one's own mail is not counted.
+    """Count for each guest who will get mail because of somebody else, whoever that is.
+
+    One's own mail is not counted here: the limit on bookings bounds it, for nobody has proved that the address is his.
 
     Many accounts together cannot flood a stranger, and who uses up a stranger's share keeps nobody from booking for
     himself. A replayed answer sends no mail, and is to be had however many were sent since.
@@ -141,6 +143,7 @@ def list_booking_emails(booking_id: UUID) -> sa.Select[Any]:
 @blp.doc(operationId="resendConfirmation")
 @blp.login_required()
 @blp.limited("MAIL_RESEND_LIMIT", by=by_account("booking_id"), counts=successes)
+@blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
 @blp.problems(BookingNotFound, BookingCancelled, EventOver)
 @blp.response(202, EmailSchema)

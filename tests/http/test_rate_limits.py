@@ -3,9 +3,13 @@
 from typing import Any
 
 import pytest
+import redis
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
+from bookings_api.http.counters import KEY_PREFIX
+from bookings_api.models import OutboxMail
 from config import LIMITS
 from tests.factories import API, PASSWORD, Account, book, make_event, make_organizer, make_user, new_email
 
@@ -146,6 +150,36 @@ def test_a_user_books_and_changes_as_fast_as_a_person_can_and_no_faster(client: 
     assert {answer.status_code for answer in booked} == {201}
     assert changed == [200] * 20 + [429]
     assert book(client, make_user(client), event).status_code == 201
+
+
+def test_who_signs_up_with_somebody_elses_address_has_little_mail_sent_to_it(
+    app: Flask, client: FlaskClient, database: sa.Engine
+) -> None:
+    impostor, event = make_user(client), make_event(client, capacity=1000)
+    path = f"{API}/bookings/{book(client, impostor, event).json['id']}"
+
+    def change(number: int) -> int:
+        return client.patch(path, headers=impostor.headers, json={"ticket_count": 2 - number % 2}).status_code
+
+    changed = [change(number) for number in range(59)]
+    _let_a_minute_pass(app)
+    changed += [change(number) for number in range(59, 119)]
+    _let_a_minute_pass(app)
+
+    assert changed == [200] * 119
+    assert change(119) == 429
+    assert book(client, impostor, event).status_code == 429
+    assert client.post(f"{path}/emails", headers=impostor.headers).status_code == 429
+    with database.connect() as connection:
+        mails = sa.select(sa.func.count()).where(OutboxMail.recipient == impostor.email)
+        assert connection.scalars(mails).one() == 120
+    assert client.delete(path, headers=impostor.headers).status_code == 200
+
+
+def _let_a_minute_pass(app: Flask) -> None:
+    """End all that is counted for a minute."""
+    with redis.Redis.from_url(app.config["REDIS_URL"]) as connection:
+        connection.delete(*connection.scan_iter(f"{KEY_PREFIX}:*/60:*"))
 
 
 def test_nobody_is_flooded_with_mail_by_however_many_accounts(client: FlaskClient) -> None:
