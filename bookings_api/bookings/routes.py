@@ -32,7 +32,7 @@ from bookings_api.http.authentication import current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.http.idempotency import REPLAYED, REPLAYED_HEADER, IdempotencyKeySchema, request_hash
-from bookings_api.http.limits import by_account, of_email, successes
+from bookings_api.http.limits import by_account, of_mailbox, successes
 from bookings_api.http.schemas import PageQuerySchema
 from bookings_api.models import Booking, OutboxMail
 
@@ -56,7 +56,7 @@ def _guest(
         return None
     if header and "key" in header and is_kept(current_user, header["key"]):
         return None
-    return of_email(address)
+    return of_mailbox(address)
 
 
 @blp.route("/", methods=["POST"])

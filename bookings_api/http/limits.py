@@ -84,6 +84,12 @@ def of_email(address: str) -> str:
     return hidden(address.lower())
 
 
+def of_mailbox(address: str) -> str:
+    """What stands for a mailbox: addresses that differ after a `+` of the local part are commonly one (RFC 5233)."""
+    local, _, domain = address.rpartition("@")
+    return of_email(f"{local.partition('+')[0]}@{domain}")
+
+
 def hidden(personal: str) -> str:
     """What stands for an address, and does not tell it to who has no key of ours."""
     key = flask.current_app.config["SECRET_KEY"].encode()

@@ -12,7 +12,7 @@ from bookings_api.errors import EmailTaken, InvalidCredentials, LastOrganizer, U
 from bookings_api.http.authentication import current_session_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
-from bookings_api.http.limits import by_account, by_email, failures, of_email, successes
+from bookings_api.http.limits import by_account, failures, of_email, of_mailbox, successes
 from bookings_api.models import Role, User
 from bookings_api.users import queries, services
 from bookings_api.users.schemas import (
@@ -40,6 +40,11 @@ def _giving(changes: dict[str, Any], *, user_id: UUID) -> str | None:
     """
     gives = changes.get("role") is Role.ORGANIZER or changes.get("is_active", False)
     return str(user_id) if gives else None
+
+
+def _invited(invitation: dict[str, Any]) -> str:
+    """Count with the bookings for guests: it is all mail that others cause."""
+    return of_mailbox(invitation["email"])
 
 
 @blp.route("/me", methods=["GET"])
@@ -91,7 +96,7 @@ def list_users(**filters: Any) -> sa.Select[Any]:
 @blp.limited("INVITATION_LIMIT", by=by_account(), counts=successes)
 @blp.problems(EmailTaken)
 @blp.arguments(InvitationSchema)
-@blp.limited("GUEST_MAIL_LIMIT", by=by_email("email"), counts=successes)
+@blp.limited("GUEST_MAIL_LIMIT", by=_invited, counts=successes)
 @blp.alt_response(200, schema=UserSchema, description="Invited again: the earlier invitation is void", success=True)
 @blp.response(201, UserSchema, headers=LOCATION)
 def invite_user(invitation: dict[str, Any]) -> tuple[User, HTTPStatus, dict[str, str]]:

@@ -268,6 +268,21 @@ def test_an_order_that_is_sent_again_or_refused_counts_as_no_mail(client: FlaskC
     assert book(client, user, event, guest_email=guest).status_code == 201
 
 
+def test_addresses_that_differ_after_a_plus_are_one_mailbox_to_a_guest_and_several_accounts(
+    client: FlaskClient, user: Account
+) -> None:
+    event, box = make_event(client, capacity=100), new_email().removesuffix("@example.com")
+    guests = [f"{box}+{number}@example.com" for number in range(19)] + [f"{box}@example.com"]
+    invitation = {"email": f"{box.upper()}+20+20@example.com"}
+
+    assert {book(client, user, event, guest_email=guest).status_code for guest in guests} == {201}
+
+    assert book(client, user, event, guest_email=f"{box}+20@example.com").status_code == 429
+    assert client.post(f"{API}/users/", headers=make_organizer(client).headers, json=invitation).status_code == 429
+    assert book(client, user, event, guest_email=f"another-{box}@example.com").status_code == 201
+    assert {_log_in(client, guest, "wrong").status_code for guest in guests} == {401}
+
+
 def test_a_booking_is_replayed_however_much_mail_its_guest_has_got(client: FlaskClient, user: Account) -> None:
     event, guest = make_event(client, capacity=100), new_email()
 
