@@ -125,7 +125,8 @@ def logout() -> None:
 def request_password_reset(account: dict[str, str]) -> None:
     """Have a token mailed that sets a new password.
 
-    The answer is the same whether the address has an account or not.
+    Who was invited and has not accepted yet gets the invitation again. The answer is the same whether the address has
+    an account or not.
     """
     services.request_password_reset(**account)
 

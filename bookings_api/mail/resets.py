@@ -4,6 +4,8 @@ The request writes a mail to the address as it was typed, and does the same work
 answer nor its time tells who has an account. Whoever claims the mail looks whose it is.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from bookings_api.extensions import db
@@ -21,15 +23,22 @@ def is_to_be_addressed(mail: OutboxMail) -> bool:
 def address_reset(mail: OutboxMail) -> bool:
     """Give a claimed mail its account and a token for it; False if it is for nobody.
 
-    That is where the address has no account, or one that may not log in, or that has an invitation to accept. Once
-    written it stays, so that the mail has the same token if it has to be sent again.
+    That is where the address has no account, or one that may not log in. Who was invited and has not accepted gets a
+    new invitation instead: the address is taken, and the earlier one may have expired. Once written it stays, so that
+    the mail has the same token if it has to be sent again.
     """
     with transaction():
         user = lock_account_of(mail.recipient)
-        if user is None or not user.is_active or user.is_invited:
+        if user is None or not user.is_active:
             return False
-        facts = {"name": user.name, "token_id": str(issue_token(user, TokenPurpose.PASSWORD_RESET))}
-        addressed = {"facts": facts, "recipient": user.email, "user_id": user.id}
+        facts: dict[str, Any] = {"name": user.name}
+        if user.is_invited:
+            kind, purpose = MailKind.INVITATION, TokenPurpose.INVITATION
+            facts["invited_by"] = None  # now it was the person's own wish
+        else:
+            kind, purpose = MailKind.PASSWORD_RESET, TokenPurpose.PASSWORD_RESET
+        facts["token_id"] = str(issue_token(user, purpose))
+        addressed = {"kind": kind, "facts": facts, "recipient": user.email, "user_id": user.id}
         db.session.execute(
             sa.update(OutboxMail).where(OutboxMail.id == mail.id).values(addressed),
             execution_options={"synchronize_session": False},

@@ -159,21 +159,40 @@ def test_an_address_with_an_account_in_use_is_not_invited(client: FlaskClient) -
     assert (response.status_code, response.json["code"]) == (409, "email-taken")
 
 
-def test_an_invited_person_does_not_reset_a_password_and_one_deactivated_is_not_let_in(
+def test_a_reset_asked_for_before_an_invitation_is_accepted_mails_a_new_one_however_old_it_is(
+    app: Flask, client: FlaskClient, database: sa.Engine, mailbox: Mailbox
+) -> None:
+    address = new_email()
+    _invite(client, make_organizer(client), address, role="organizer")
+    first = _token_mailed_to(app, mailbox, address)
+    with database.begin() as connection:
+        connection.execute(sa.delete(SingleUseToken))  # as when it has expired
+    taken = client.post(f"{API}/auth/signup", json={"email": address, "password": PASSWORD})
+    assert (taken.json["code"], _accept(client, first).json["code"]) == ("email-taken", "invalid-token")
+
+    assert _ask_for_reset(client, address.upper()).status_code == 202
+    token = _token_mailed_to(app, mailbox, address, count=2)
+
+    assert {str(mail["Subject"]) for mail in mailbox.to(address)} == {"You are invited to Event Booking"}
+    assert _reset(client, token).json["code"] == "invalid-token"
+    accepted = _accept(client, token)
+    assert (accepted.status_code, accepted.json["role"], accepted.json["is_invited"]) == (200, "organizer", False)
+    assert _log_in(client, address, NEW_PASSWORD) == 200
+
+
+def test_an_invited_person_who_is_deactivated_is_not_let_in(
     app: Flask, client: FlaskClient, database: sa.Engine, mailbox: Mailbox
 ) -> None:
     organizer, address = make_organizer(client), new_email()
     invited = _invite(client, organizer, address)
     token = _token_mailed_to(app, mailbox, address)
+
+    client.delete(f"{API}/users/{invited.json['id']}", headers=organizer.headers)
     assert _ask_for_reset(client, address).status_code == 202
     with app.app_context():
         tasks.drain()
+
     assert len(mailbox.to(address)) == 1
-    with database.connect() as connection:
-        assert connection.scalars(sa.select(SingleUseToken.purpose)).all() == ["invitation"]
-
-    client.delete(f"{API}/users/{invited.json['id']}", headers=organizer.headers)
-
     assert _accept(client, token).json["code"] == "invalid-token"
     with database.connect() as connection:
         assert connection.scalars(sa.select(User.password_hash).where(User.email == address)).one() is None
