@@ -1,16 +1,12 @@
 """What no HTTP library sends, written to the socket of the running service: each answer is a problem, none a 500."""
 
-import json
 import socket
-from dataclasses import dataclass
-from email.message import Message
-from email.parser import BytesParser
-from email.policy import HTTP
 
 import pytest
 
 from bookings_api.http.headers import ALWAYS, API_POLICY
 from tests.factories import API
+from tests.http.raw import Answer, problem_of, send
 from tests.service import Service
 
 SIGNUP = f"POST {API}/auth/signup HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
@@ -18,56 +14,8 @@ GET = f"GET {API}/events/ HTTP/1.1\r\nHost: localhost\r\n".encode()
 TOO_LARGE = 300_000
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: Message
-    body: bytes
-
-
 def _send(service: Service, request: bytes, *, hang_up: bool = False) -> Answer | None:
-    """The answer to these bytes; None if the connection was closed without one. `hang_up`: as after a shutdown."""
-    host, port = service.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=15) as connection:
-        try:
-            connection.sendall(request)
-            if hang_up:
-                connection.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # refused before all of it was read; the answer is there
-        received = b""
-        try:
-            while part := connection.recv(65_536):
-                received += part
-                if _is_whole(received):
-                    break
-        except ConnectionResetError:
-            pass  # the rest of a body that nobody reads
-    return _parse(received)
-
-
-def _parse(received: bytes) -> Answer | None:
-    head, found, body = received.partition(b"\r\n\r\n")
-    if not found:
-        return None
-    line, _, fields = head.partition(b"\r\n")
-    headers = BytesParser(policy=HTTP).parsebytes(fields, headersonly=True)
-    return Answer(int(line.split()[1]), headers, body)
-
-
-def _is_whole(received: bytes) -> bool:
-    head, found, body = received.partition(b"\r\n\r\n")
-    headers = BytesParser(policy=HTTP).parsebytes(head.partition(b"\r\n")[2], headersonly=True)
-    return bool(found) and len(body) >= int(headers["Content-Length"] or 0)
-
-
-def _problem(answer: Answer | None) -> tuple[int, str]:
-    """Status and code of a problem."""
-    assert answer is not None, "closed without an answer"
-    assert answer.headers["Content-Type"] == "application/problem+json", answer
-    body = json.loads(answer.body)
-    assert body["status"] == answer.status
-    return answer.status, body["code"]
+    return send(service.url, request, hang_up=hang_up)
 
 
 def _chunked(*chunks: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
@@ -90,15 +38,15 @@ def _chunk(data: bytes) -> bytes:
     ids=["with its length", "claimed", "in chunks", "in one chunk", "in chunks, as JSON"],
 )
 def test_a_body_that_is_too_large_is_a_413(service: Service, request_: bytes) -> None:
-    assert _problem(_send(service, request_)) == (413, "request-entity-too-large")
+    assert problem_of(_send(service, request_)) == (413, "request-entity-too-large")
 
 
 @pytest.mark.parametrize("size", [262_143, 262_144])
 def test_a_body_of_the_size_that_is_allowed_is_read(service: Service, size: int) -> None:
     body = b"{}".ljust(size)
 
-    assert _problem(_send(service, SIGNUP + b"Content-Length: %d\r\n\r\n" % size + body)) == (422, "invalid-input")
-    assert _problem(_send(service, _chunked(_chunk(body)))) == (422, "invalid-input")
+    assert problem_of(_send(service, SIGNUP + b"Content-Length: %d\r\n\r\n" % size + body)) == (422, "invalid-input")
+    assert problem_of(_send(service, _chunked(_chunk(body)))) == (422, "invalid-input")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +63,7 @@ def test_a_body_of_the_size_that_is_allowed_is_read(service: Service, size: int)
     ids=["short", "no last chunk", "size too large", "size too small", "no size", "negative size", "absurd size"],
 )
 def test_a_body_that_is_not_what_was_announced_is_a_400(service: Service, request_: bytes) -> None:
-    assert _problem(_send(service, request_, hang_up=True)) == (400, "bad-request")
+    assert problem_of(_send(service, request_, hang_up=True)) == (400, "bad-request")
 
     after = _send(service, GET + b"\r\n")
     assert after is not None
@@ -147,7 +95,7 @@ def test_a_body_that_is_not_what_was_announced_is_a_400(service: Service, reques
 def test_what_is_not_http_is_answered_with_a_problem(
     service: Service, request_: bytes, expected: tuple[int, str]
 ) -> None:
-    assert _problem(_send(service, request_)) == expected
+    assert problem_of(_send(service, request_)) == expected
 
 
 def test_an_answer_of_the_server_quotes_nothing_of_the_request(service: Service) -> None:
@@ -196,14 +144,14 @@ def test_every_answer_carries_the_security_headers_and_no_version(service: Servi
 def test_an_odd_path_or_query_is_refused(service: Service, path: str, status: int) -> None:
     answer = _send(service, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
-    assert _problem(answer)[0] == status
+    assert problem_of(answer)[0] == status
 
 
 @pytest.mark.parametrize("value", [b"Bearer \xff\xfe", b"\xe9", b"Bearer \xc3\xa9.a.b", b"Basic Og=="])
 def test_a_token_of_odd_bytes_is_a_401(service: Service, value: bytes) -> None:
     request_ = f"GET {API}/users/me HTTP/1.1\r\nHost: localhost\r\n".encode()
 
-    assert _problem(_send(service, request_ + b"Authorization: " + value + b"\r\n\r\n")) == (401, "unauthenticated")
+    assert problem_of(_send(service, request_ + b"Authorization: " + value + b"\r\n\r\n")) == (401, "unauthenticated")
 
 
 @pytest.mark.parametrize("name", [b"If-None-Match", b"X-Request-ID", b"User-Agent", b"Accept", b"Cookie", b"Range"])
@@ -229,6 +177,6 @@ def test_a_client_that_asks_first_is_told_to_go_on(service: Service) -> None:
 def test_any_other_method_is_a_405_that_says_which_there_are(service: Service, path: str, method: str) -> None:
     answer = _send(service, f"{method} {API}{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
-    assert _problem(answer) == (405, "method-not-allowed")
+    assert problem_of(answer) == (405, "method-not-allowed")
     assert answer is not None
     assert "OPTIONS" in answer.headers["Allow"]

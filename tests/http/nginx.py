@@ -1,0 +1,59 @@
+"""nginx with docs/nginx.conf, as whoever runs the tests and without TLS."""
+
+import os
+import re
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bookings_api.local_stack.processes import ROOT, Child, free_port
+
+_NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+needs_nginx = pytest.mark.skipif(_NGINX is None, reason="this machine has no nginx")
+
+# What an operator has around it; the paths are below the directory of the test. One process: then a connection to
+# gunicorn that is kept is the one that is used next.
+_AROUND = """
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log stderr warn;
+events { worker_connections 1024; }
+http {
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    include site.conf;
+}
+"""
+
+
+@contextmanager
+def running_nginx(directory: Path, upstream: int) -> Iterator[str]:
+    """Put nginx in front of the port `upstream`; gives its URL."""
+    port = free_port()
+    site = (ROOT / "docs" / "nginx.conf").read_text()
+    for pattern, test_value in {
+        r"server 127\.0\.0\.1:8000;": f"server 127.0.0.1:{upstream};",
+        r"listen 443 ssl;": f"listen 127.0.0.1:{port};",
+        r"\n +ssl_.+": "",
+    }.items():
+        site, count = re.subn(pattern, test_value, site)
+        assert count, f"docs/nginx.conf has no {pattern}"
+    (directory / "site.conf").write_text(site)
+    (directory / "nginx.conf").write_text(_AROUND)
+    command = [str(_NGINX), "-p", str(directory), "-c", "nginx.conf"]
+    # not as root, whose place nginx would leave to an account that may not read the directory
+    nginx = Child("nginx", command, log=directory / "nginx.log", unprivileged=True)
+    try:
+        nginx.wait_until_ready(lambda: socket.create_connection(("127.0.0.1", port)).close())
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        nginx.stop()
