@@ -73,9 +73,18 @@ DOMAIN_PROBLEMS: dict[type[errors.BookingError], Problem] = {
 }
 
 
+# Python 3.13 has other phrases for these; a code stays what it is.
+_PHRASES = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Request Entity Too Large",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "Request-URI Too Long",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "Requested Range Not Satisfiable",
+}
+
+
 def problem_for_status(status: HTTPStatus) -> Problem:
     """The problem that says no more than the HTTP status does, for example `not-found`."""
-    return Problem(status, status.phrase.lower().replace(" ", "-"), status.phrase)
+    phrase = _PHRASES.get(status, status.phrase)
+    return Problem(status, phrase.lower().replace(" ", "-"), phrase)
 
 
 TOO_MANY_REQUESTS = problem_for_status(HTTPStatus.TOO_MANY_REQUESTS)
