@@ -3,10 +3,12 @@
 A server ends what takes too long, as long as it runs. One that hangs (a stopped process, a disk that does not answer)
 ends nothing, and its kernel goes on acknowledging packets, so that no setting of TCP helps; against that psycopg2 waits
 in `_wait`, which gives up. Then the connection is closed, the request is answered 503, and whether a COMMIT that was
-under way took place is known to the database alone, as after any loss of a connection.
+under way took place is known to the database alone, as after any loss of a connection. What one thread found out the
+others need not: until the server answers again, one at a time asks it, and all others are refused at once (`_Silence`).
 """
 
 import select
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,11 +28,14 @@ STATEMENT_SECONDS = 15
 IDLE_SECONDS = 30
 # What a server that runs needs to say that it has ended a statement.
 GRACE_SECONDS = 2
+# How long a server is left alone that did not even answer a new connection.
+PAUSE_SECONDS = 2
 
 READ_ONLY = "25006"
 
 APPLICATION_NAME = "event-booking-api"
 
+_SILENT = "PostgreSQL does not answer"
 _READINESS = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: select.POLLOUT}
 
 # When everything must be answered, by time.monotonic(); see `answered_within`.
@@ -59,6 +64,7 @@ def init_database(app: Flask) -> None:
     migrate.init_app(app, db)
     with app.app_context():
         sa.event.listen(db.engine, "handle_error", _leave_read_only_servers)
+        sa.event.listen(db.engine, "do_connect", _connect_to_no_silent_server)
 
 
 @contextmanager
@@ -69,6 +75,45 @@ def answered_within(seconds: float) -> Iterator[None]:
         yield
     finally:
         _deadline.reset(token)
+
+
+class _Silence:
+    """What the threads of this process know of a server that does not answer."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until = 0.0  # by time.monotonic(); 0: it answers
+        self._prober = 0
+        self._answered_at = 0.0
+
+    def require_none(self) -> None:
+        """Before something is asked: raises `OperationalError`, unless this thread is the one that may ask."""
+        if not self._until:
+            return
+        with self._lock:
+            now, me = time.monotonic(), threading.get_ident()
+            if now < self._until and me != self._prober:
+                raise psycopg2.OperationalError(_SILENT)
+            self._until, self._prober = now + CONNECT_SECONDS, me
+
+    def begin(self, *, asked_at: float, is_new_connection: bool) -> None:
+        """Somebody waited in vain. An old connection may be dead by itself; so the first who had one tries another."""
+        with self._lock:
+            now, me = time.monotonic(), threading.get_ident()
+            if self._answered_at > asked_at:  # somebody else
+                return
+            if now >= self._until or me == self._prober:
+                self._until, self._prober = now + PAUSE_SECONDS, 0 if is_new_connection else me
+
+    def end(self) -> None:
+        """It answered."""
+        self._answered_at = time.monotonic()
+        if self._until:
+            with self._lock:
+                self._until = 0.0
+
+
+_silence = _Silence()
 
 
 def _wait(connection: extensions.connection) -> None:
@@ -82,13 +127,25 @@ def _wait(connection: extensions.connection) -> None:
         extras.wait_select(connection)
         return
     in_transaction = connection.status == extensions.STATUS_BEGIN
-    patience = STATEMENT_SECONDS + GRACE_SECONDS if in_transaction else CONNECT_SECONDS
-    deadline = min(time.monotonic() + patience, _deadline.get())
+    is_new = connection.status == extensions.STATUS_SETUP
+    if not in_transaction:
+        _silence.require_none()
+    asked_at = time.monotonic()
+    gives_up_at = asked_at + (STATEMENT_SECONDS + GRACE_SECONDS if in_transaction else CONNECT_SECONDS)
+    deadline = min(gives_up_at, _deadline.get())
     while (state := connection.poll()) != extensions.POLL_OK:
         poller = select.poll()
         poller.register(connection.fileno(), _READINESS[state])
         if not poller.poll(max(0, deadline - time.monotonic()) * 1000):
-            raise psycopg2.OperationalError("PostgreSQL does not answer")
+            if deadline == gives_up_at:  # a shorter wait proves nothing
+                _silence.begin(asked_at=asked_at, is_new_connection=is_new)
+            raise psycopg2.OperationalError(_SILENT)
+    _silence.end()
+
+
+def _connect_to_no_silent_server(*_: object) -> None:
+    """Every attempt would wait in the server's queue, though its client is long gone, and hold up those after it."""
+    _silence.require_none()
 
 
 def _leave_read_only_servers(context: sa.engine.ExceptionContext) -> None:

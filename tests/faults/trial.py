@@ -21,6 +21,8 @@ from tests.faults.harness import Site, wait_until
 from tests.faults.post_office import Copy
 
 RETRY_SECONDS = 0.1
+# The service is as good as ever so soon after what it needs is.
+RECOVERY_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,19 @@ class Trial:
         for client in running:
             client.result()
 
-    def book_until_confirmed(self) -> None:
+    def await_recovery(self, *, url: str | None = None) -> None:
+        """Within `RECOVERY_SECONDS` no booking is refused any more, whichever process is asked."""
+        began, refusals = time.monotonic(), -1
+        while refusals != (refusals := self.answers.total() - self.answers["201"]):
+            assert time.monotonic() - began < RECOVERY_SECONDS, self.answers
+            for _ in range(10):
+                self.book_until_confirmed(url=url)
+
+    def book_until_confirmed(self, *, url: str | None = None) -> None:
         """One booking, under one Idempotency-Key however often it is asked for."""
         key, began = str(uuid4()), time.monotonic()
         while True:
-            answer = self.order(key)
+            answer = self.order(key, url=url)
             if answer is not None and answer.status_code == 201:
                 break
             assert time.monotonic() - began < 60, self.answers
