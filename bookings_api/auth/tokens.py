@@ -20,6 +20,8 @@ from bookings_api.models import Session, User
 ISSUER = "event-booking-api"
 ALGORITHM = "HS256"
 REQUIRED_CLAIMS = ["exp", "iat", "jti", "sid", "type", "iss", "aud", "sub"]
+# How far the clock of the machine that issued a token may be from ours (RFC 7519, section 4.1.4).
+LEEWAY_SECONDS = 10
 
 
 def init_tokens(app: flask.Flask) -> None:
@@ -83,6 +85,7 @@ def _claims(token: str, kind: str) -> dict[str, Any]:
             algorithms=[ALGORITHM],
             issuer=ISSUER,
             audience=ISSUER,
+            leeway=LEEWAY_SECONDS,
             options={"require": REQUIRED_CLAIMS},
         )
         for name in ("sub", "sid", "jti"):

@@ -1,7 +1,7 @@
 """Access tokens: how they are had, and which are accepted."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
@@ -90,14 +90,25 @@ def test_a_bad_field_of_the_form_is_named(client: FlaskClient, field: str, value
 
 
 def _forge(app: Flask, user: Account, *, secret: str | None = None, algorithm: str = "HS256", **claims: Any) -> str:
-    """A token like ours but for the given claims; None leaves a claim out."""
+    """A token like ours but for the given claims; None leaves a claim out, and a time span counts from now."""
     ours = jwt.decode(user.token, options={"verify_signature": False})
-    payload = {name: value for name, value in (ours | claims).items() if value is not None}
+    payload = {
+        name: datetime.now(UTC) + value if isinstance(value, timedelta) else value
+        for name, value in (ours | claims).items()
+        if value is not None
+    }
     return jwt.encode(payload, app.config["SECRET_KEY"] if secret is None else secret, algorithm=algorithm)
 
 
 def test_the_forged_tokens_of_these_tests_are_good_but_for_what_is_changed(app: Flask, client: FlaskClient) -> None:
     assert _whoami(client, f"Bearer {_forge(app, make_user(client))}").status_code == 200
+
+
+@pytest.mark.parametrize("changes", [{"iat": timedelta(seconds=5)}, {"nbf": timedelta(seconds=5)}], ids=str)
+def test_a_token_of_a_machine_whose_clock_is_a_little_ahead_is_good(
+    app: Flask, client: FlaskClient, changes: dict[str, Any]
+) -> None:
+    assert _whoami(client, f"Bearer {_forge(app, make_user(client), **changes)}").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -120,6 +131,9 @@ def test_the_forged_tokens_of_these_tests_are_good_but_for_what_is_changed(app: 
         {"jti": "not an id"},
         {"sub": None},
         {"nbf": datetime(2199, 1, 1, tzinfo=UTC)},
+        {"nbf": timedelta(hours=1)},
+        {"iat": timedelta(hours=1)},
+        {"exp": timedelta(minutes=-1)},
         {"secret": "another secret that is long enough"},
         {"secret": "", "algorithm": "none"},
         {"algorithm": "HS512"},
