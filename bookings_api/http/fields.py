@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -32,6 +33,9 @@ _WEB_ADDRESS = re.compile(
 # The most combining marks in a row that text in use has (UAX 15, Stream-Safe Text Format); sorting more is slow.
 _MAX_MARKS = 30
 _ASCII_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+
+# Walking through the file system for them takes longer than all else that a field does.
+_zones = cache(available_timezones)
 
 
 def _pattern(*, multiline: bool, visible: bool) -> str:
@@ -208,7 +212,7 @@ class TimeZone(ma.fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         name = super()._deserialize(value, attr, data, **kwargs)
-        if name in _NO_ZONES or name not in available_timezones():
+        if name in _NO_ZONES or name not in _zones():
             raise self.make_error("zone")
         return name
 
