@@ -85,7 +85,7 @@ def test_servers_that_hang_do_not_hang_the_answer(without: Callable[..., FlaskCl
         answer = client.get("/health/ready")
 
     assert answer.status_code == 503
-    assert 1 < time.monotonic() - began < 3
+    assert 1 < time.monotonic() - began < 2.5  # 1.5 s, and one for a busy machine
 
 
 def test_before_the_newest_migration_it_is_not_ready(client: FlaskClient, database: sa.Engine) -> None:
