@@ -2,6 +2,7 @@
 
     extensions       the Flask extensions, unbound
     database         the way to PostgreSQL, on which nothing waits for ever
+    redis_client     the way to Redis, on which nothing waits for long
     transactions     transaction(): one use case, one commit, hooks after it
     errors           what can go wrong in the trade, free of HTTP
     observability    structured logs, request ids

@@ -28,10 +28,10 @@ STATEMENT_SECONDS = 15
 IDLE_SECONDS = 30
 # What a server that runs needs to say that it has ended a statement.
 GRACE_SECONDS = 2
-# How long a server is left alone that did not even answer a new connection.
-PAUSE_SECONDS = 2
+# How long a server is left alone that did not even answer a new connection, and what clients are told to wait.
+RETRY_AFTER_SECONDS = 2
 
-READ_ONLY = "25006"
+READ_ONLY = "25006"  # read_only_sql_transaction
 
 APPLICATION_NAME = "event-booking-api"
 
@@ -103,7 +103,7 @@ class _Silence:
             if self._answered_at > asked_at:  # somebody else
                 return
             if now >= self._until or me == self._prober:
-                self._until, self._prober = now + PAUSE_SECONDS, 0 if is_new_connection else me
+                self._until, self._prober = now + RETRY_AFTER_SECONDS, 0 if is_new_connection else me
 
     def end(self) -> None:
         """It answered."""

@@ -9,21 +9,18 @@ from http import HTTPStatus
 from pathlib import Path
 
 import flask
-import redis
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis import RedisError
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
-from bookings_api.database import answered_within
+from bookings_api.database import RETRY_AFTER_SECONDS, answered_within
 from bookings_api.extensions import db
+from bookings_api.redis_client import connect
 
 logger = logging.getLogger(__name__)
 
 DATABASE_SECONDS = 1.0
-REDIS_SECONDS = 0.25
-RETRY_AFTER_SECONDS = 2
 
 OK, AWAY, PENDING = "ok", "away", "pending"
 
@@ -74,12 +71,10 @@ def _look_at_database() -> str:
 
 
 def _look_at_redis() -> str:
-    url = flask.current_app.config["REDIS_URL"]
-    timeouts = {"socket_timeout": REDIS_SECONDS, "socket_connect_timeout": REDIS_SECONDS}
     try:
-        with redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **timeouts) as connection:
+        with connect(flask.current_app.config["REDIS_URL"]) as connection:
             connection.ping()
-    except redis.RedisError as error:
+    except RedisError as error:
         logger.warning("degraded, Redis is away: %s", type(error).__name__)
         return AWAY
     return OK

@@ -1,12 +1,11 @@
 """Counts in Redis for all processes together; while Redis is away, each process counts for itself.
 
-Nobody waits long for Redis: the request that finds it silent does so for `REDIS_TIMEOUT_SECONDS`, and from then on one
+Nobody waits long for Redis: the request that finds it silent gives it a moment (`redis_client`), and from then on one
 request now and then looks whether it is back, after 1, 2, 4, 5, 5 ... seconds. All others count in memory at once.
 """
 
 import logging
 import math
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -14,15 +13,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from limits import RateLimitItem
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis import RedisError
+
+from bookings_api.redis_client import connect
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-REDIS_TIMEOUT_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5
 
 # The keys in Redis that are ours.
@@ -121,19 +119,6 @@ class Counters:
                 self._away_until = self._pause = 0.0
             logger.info("limits are counted in Redis again")
         return answer
-
-
-def connect(redis_url: str) -> Redis:
-    """A client that talks to Redis briefly, and never with an unverified server."""
-    verified = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}
-    options: dict[str, Any] = verified if redis_url.startswith("rediss:") else {}
-    return Redis.from_url(
-        redis_url,
-        socket_timeout=REDIS_TIMEOUT_SECONDS,
-        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),  # the default is three more tries, seconds apart
-        **options,
-    )
 
 
 class _OwnCounts:

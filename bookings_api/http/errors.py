@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
+from bookings_api.database import READ_ONLY, RETRY_AFTER_SECONDS
 from bookings_api.errors import BookingError
 from bookings_api.http.problems import (
     DOMAIN_PROBLEMS,
@@ -23,10 +24,8 @@ from bookings_api.http.problems import (
 
 logger = logging.getLogger(__name__)
 
-RETRY_AFTER_SECONDS = 2
-
-# What psycopg2 calls internal errors: read_only_sql_transaction, idle_in_transaction_session_timeout.
-_PASSING_STATES = {"25006", "25P03"}
+# What psycopg2 calls internal errors; 25P03 is idle_in_transaction_session_timeout.
+_PASSING_STATES = {READ_ONLY, "25P03"}
 
 # What webargs calls the place of an argument, and what the client calls it.
 _LOCATIONS = {"json": "body", "form": "body", "query": "query", "headers": "header"}

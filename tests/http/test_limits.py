@@ -2,7 +2,6 @@
 
 import os
 import signal
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
-from bookings_api.http.counters import connect
 from bookings_api.local_stack.processes import free_port
 from bookings_api.local_stack.servers import LocalStack
 from tests.factories import book, make_event, make_user
@@ -108,10 +106,3 @@ def _counted(stack: LocalStack) -> int:
     with redis.Redis.from_url(stack.settings["REDIS_URL"], decode_responses=True) as connection:
         keys: Any = connection.keys("bookings_api:limits:*")
         return max((int(str(connection.get(key))) for key in keys), default=0)
-
-
-def test_whom_tls_connects_to_is_verified() -> None:
-    client = connect("rediss://redis.example.com:6379/0")
-
-    connection: Any = client.connection_pool.make_connection()
-    assert (connection.cert_reqs, connection.check_hostname) == (ssl.CERT_REQUIRED, True)
