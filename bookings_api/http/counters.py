@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from limits import RateLimitItem
 from redis import RedisError
+from redis.exceptions import ResponseError
 
 from bookings_api.redis_client import connect
 
@@ -22,6 +23,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LONGEST_PAUSE_SECONDS = 5
+
+# What a Redis answers that is well but for now takes no writes: it is full, a replica, without disk, without replicas,
+# busy. What else it refuses is a mistake in what it is asked.
+_PASSING = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "BUSY")
 
 # The keys in Redis that are ours.
 KEY_PREFIX = "bookings_api:limits"
@@ -80,6 +85,11 @@ class Counters:
         self._away_until = 0.0
         self._pause = 0.0
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether this process counts for itself."""
+        return self._pause > 0
+
     def count(self, limits: dict[str, RateLimitItem]) -> tuple[bool, list[Standing]]:
         """Count once under each of the keys, unless one of them is full: whether it was counted, and how all stand."""
         bounds = [(key, item.amount, item.get_expiry() * 1000) for key, item in limits.items()]
@@ -109,7 +119,9 @@ class Counters:
             answer: T = shared()
         except RedisError as error:
             with self._lock:
-                if not self._pause:
+                if _is_mistake(error):
+                    logger.exception("limits are counted by each process, Redis refuses what it is asked")
+                elif not self._pause:
                     logger.warning("limits are counted by each process, Redis is away: %s", type(error).__name__)
                 self._pause = min(2 * self._pause or 1, LONGEST_PAUSE_SECONDS)
                 self._away_until = time.monotonic() + self._pause
@@ -119,6 +131,13 @@ class Counters:
                 self._away_until = self._pause = 0.0
             logger.info("limits are counted in Redis again")
         return answer
+
+
+def _is_mistake(error: RedisError) -> bool:
+    """Whether Redis is well, and what it was asked is wrong."""
+    # redis-py cuts the code off the text where it has a class for it
+    code = error.status_code or str(error)
+    return isinstance(error, ResponseError) and not code.startswith(_PASSING)
 
 
 class _OwnCounts:

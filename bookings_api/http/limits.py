@@ -40,12 +40,13 @@ Counted = Callable[[Exception | None, Any], bool]
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-_COUNTERS = "bookings_api.counters"
+# Where the application keeps them.
+COUNTERS = "bookings_api.counters"
 
 
 def init_limits(app: flask.Flask) -> None:
     """Count in the Redis of the configuration."""
-    app.extensions[_COUNTERS] = Counters(app.config["REDIS_URL"])
+    app.extensions[COUNTERS] = Counters(app.config["REDIS_URL"])
     app.after_request(_say_where_it_stands)
 
 
@@ -166,7 +167,7 @@ def _give_back(keys: dict[str, RateLimitItem]) -> None:
 
 
 def _counters() -> Counters:
-    counters: Counters = flask.current_app.extensions[_COUNTERS]
+    counters: Counters = flask.current_app.extensions[COUNTERS]
     return counters
 
 

@@ -1,5 +1,6 @@
 """The limits as they are when nobody sets them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,15 +10,19 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.http.counters import KEY_PREFIX
+from bookings_api.http.limits import COUNTERS
 from bookings_api.models import OutboxMail
 from config import LIMITS
 from tests.factories import API, PASSWORD, Account, book, make_event, make_organizer, make_user, new_email
 
 
 @pytest.fixture(autouse=True)
-def _defaults(application: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def _defaults(application: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """With all of it counted in Redis: in memory the same numbers would come out."""
     for name, limit in LIMITS.items():
         monkeypatch.setitem(application.config, name, limit)
+    yield
+    assert not application.extensions[COUNTERS].is_alone
 
 
 @pytest.fixture
