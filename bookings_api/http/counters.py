@@ -31,8 +31,9 @@ _PASSING = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDO
 # The keys in Redis that are ours.
 KEY_PREFIX = "bookings_api:limits"
 
-# In memory, what has expired is removed when there is more than this.
+# In memory, what has expired is removed when there is more than this, now and then: it may be that nothing has.
 MANY = 10_000
+CLEANING_SECONDS = 1
 
 # Counts under every key, or under none if one of them is full: so of any number of requests at the same moment no more
 # pass than may, and who is refused is not counted. A window begins with what is counted first in it, and ends on time,
@@ -146,11 +147,13 @@ class _OwnCounts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: dict[str, tuple[int, float]] = {}
+        self._clean_until = 0.0
 
     def count(self, bounds: list[tuple[str, int, int]]) -> list[int]:
         now = time.monotonic()
         with self._lock:
-            if len(self._counts) > MANY:
+            if len(self._counts) > MANY and now >= self._clean_until:
+                self._clean_until = now + CLEANING_SECONDS
                 self._counts = {key: entry for key, entry in self._counts.items() if entry[1] > now}
             entries = {}
             for key, _, milliseconds in bounds:

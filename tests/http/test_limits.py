@@ -12,7 +12,9 @@ import httpx
 import pytest
 import redis
 from flask.testing import FlaskClient
+from limits import parse
 
+from bookings_api.http.counters import MANY, Counters
 from bookings_api.local_stack.processes import free_port
 from bookings_api.local_stack.servers import LocalStack
 from tests.factories import book, make_event, make_user
@@ -99,6 +101,20 @@ def test_passwords_are_not_guessed_while_redis_is_away(settings: dict[str, str],
     assert [status for status, _ in hung] == [401] * 10 + [429] * 2
     assert {status for status, _ in refused} == {429}
     assert max(seconds for _, seconds in hung + refused) < PATIENCE_SECONDS
+
+
+def test_without_redis_a_count_costs_the_same_however_many_clients_there_are() -> None:
+    counters, limit = Counters(f"redis://127.0.0.1:{free_port()}/0"), parse("3 per hour")
+
+    def seconds(clients: range) -> float:
+        began = time.thread_time()
+        for number in clients:
+            assert counters.count({f"client {number}": limit})[0]
+        return time.thread_time() - began
+
+    few, many = seconds(range(MANY)), seconds(range(MANY, 2 * MANY))
+
+    assert many < 20 * few  # it is a hundred times as much when each count looks at all
 
 
 def _counted(stack: LocalStack) -> int:
