@@ -26,10 +26,18 @@ _NO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 # RFC 9562, section 4; Python also reads braces, a urn: and any dashes.
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-# What mail programs make a link of: a scheme, www., or a host name, alone or before a path.
-_WEB_ADDRESS = re.compile(
-    r"(?i:[a-z][a-z0-9+-]*://|\bwww\.)|(?<![\w@.-])[\w-]{2,}(\.[\w-]+)*\.([a-z]{2,}\b|[^\W\d_]{2,}[/:?#])"
+# A full stop within a word: what it ends, what it begins, and whether that goes on as only an address does.
+_INNER_STOP = re.compile(r"(?<![\w-])([\w-]*)\.(?=(\w+)([/:?#@]\S)?)")
+# What a name may hold before one: an initial, a title, and in the scripts from Hebrew to Lao what stands for one.
+_ABBREVIATION = re.compile(
+    r"-?([^\W\d_]|dr|fr|hr|jr|mme|mr|mrs|ms|ph|prof|rev|sr|st|[\u0590-\u0eff]{2,3})", re.IGNORECASE
 )
+# What ends so is an address, though its host has but one letter.
+_COMMON_ENDS = frozenset({"com", "net", "org"})
+# Joiners and marks, of which some leave no trace in a host name.
+_UNSEEN_CATEGORIES = frozenset({"Cf", "Mn", "Mc", "Me"})
+# An e-mail address in the place of a name is none of the web: who has given no name is called by it.
+_EMAIL = re.compile(r"[^\s@/:?#]+@[\w.-]+")
 # The most combining marks in a row that text in use has (UAX 15, Stream-Safe Text Format); sorting more is slow.
 _MAX_MARKS = 30
 _ASCII_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -109,10 +117,27 @@ class Name(Text):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         name = super()._deserialize(value, attr, data, **kwargs)
-        # mail programs see through compatibility forms, such as full-width letters and dots
-        if len(name) <= self.max_length and _WEB_ADDRESS.search(unicodedata.normalize("NFKC", name)):
+        if len(name) <= self.max_length and _holds_web_address(name):
             raise self.make_error("address")
         return name
+
+
+def _holds_web_address(name: str) -> bool:
+    """Whether mail programs may make a link of something in it: of a scheme, or of a full stop within a word."""
+    # they see through compatibility forms, such as full-width letters and dots, and what a host name drops (UTS 46)
+    plain = unicodedata.normalize("NFKC", name).replace("\u3002", ".")
+    seen = "".join(char for char in plain if unicodedata.category(char) not in _UNSEEN_CATEGORIES)
+    if _EMAIL.fullmatch(seen):
+        return False
+    return "://" in seen or any(
+        goes_on or not _begins_a_name(after) or not _ABBREVIATION.fullmatch(before)
+        for before, after, goes_on in _INNER_STOP.findall(seen)
+    )
+
+
+def _begins_a_name(word: str) -> bool:
+    """A capital letter, or one of a script that has none."""
+    return word[0].isalpha() and not word[0].islower() and word.lower() not in _COMMON_ENDS
 
 
 class Identifier(ma.fields.UUID):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.factories import API, EVENT, PASSWORD, book, make_event, make_organizer, make_user, new_email
+from tests.factories import API, EVENT, PASSWORD, book, make_account, make_event, make_organizer, make_user, new_email
 
 SIGNUP = f"{API}/auth/signup"
 
@@ -102,7 +102,11 @@ def test_look_alikes_of_a_domain_are_seen_to_be_others(client: FlaskClient) -> N
     [
         "https://evil.example/login", "HTTP://EVIL.EXAMPLE", "Ada https://evil.example", "www.evil.example", "evil.com",
         "Ada, see login.evil.example", "EVIL.EXAMPLE/login", "evil.example:8080", "\uff57\uff57\uff57.evil.example",
-        "ftp://evil.example", "www\uff0eevil.example",
+        "ftp://evil.example", "www\uff0eevil.example", "t.co/AbCd", "T.Co/AbCd", "x.com/login", "X.COM", "EVIL.COM",
+        "@evil.com/login", ".evil.com/login", "Evil.Com", "J.Evil.Com", "evil-j.Com", "\xe9.com", "evil\u3002com/x",
+        "1.2.3.4/x", "evil\u200b.com", "evil.\u034fcom", "evil\u2488com", "evil.\u4e2d\u56fd",
+        "\u4f8b\u5b50.\u4e2d\u56fd", "\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444", "mailto:a@evil.com",
+        "a@evil.com/x", "x.com\uff0flogin@evil.com", "Ada a@evil.com",
     ],
     ids=ascii,
 )  # fmt: skip
@@ -115,10 +119,26 @@ def test_a_name_that_mail_programs_would_make_a_link_of_is_refused(client: Flask
 
 
 @pytest.mark.parametrize(
-    "name", ["J.R.R. Tolkien", "Dr. Ada Lovelace", "C.H.Müller", "Ada Ph.D.", "Mr.Smith", "Ada/Grace", "St. John: two"]
-)
-def test_a_name_may_hold_full_stops(client: FlaskClient, name: str) -> None:
+    "name",
+    [
+        "J.R.R. Tolkien", "J.R.R.Tolkien", "J.Smith", "J.SMITH", "J.-P.Sartre", "Dr. Ada Lovelace", "Dr.Strange",
+        "Mr.Smith", "C.H.Müller", "Prof.Dr.Müller", "Ada Ph.D.", "M.D.", "Smith, Jr.", "Ada/Grace", "St. John: two",
+        "S:t Clair", "Д.Д.Шостакович", "د.أحمد", "डॉ.राम", "எம்.ஜி.ஆர்", "ดร.สมชาย ใจดี", "J.K.ローリング",
+        "山田太郎", "김민수", "ada.lovelace@example.com",
+    ],
+)  # fmt: skip
+def test_a_name_in_any_script_may_hold_full_stops(client: FlaskClient, name: str) -> None:
     assert client.patch(f"{API}/users/me", headers=make_user(client).headers, json={"name": name}).json["name"] == name
+
+
+def test_a_guest_without_a_name_is_called_by_the_accounts_address_which_may_be_sent_back(client: FlaskClient) -> None:
+    user = make_account(client, name=None)
+    booking = book(client, user, make_event(client)).json
+
+    assert booking["guest_name"] == user.email
+    change = {"guest_name": booking["guest_name"], "ticket_count": 2}
+    path = f"{API}/bookings/{booking['id']}"
+    assert client.patch(path, headers=user.headers, json=change).json["guest_name"] == user.email
 
 
 def test_an_event_may_name_a_website(client: FlaskClient) -> None:
