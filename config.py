@@ -32,6 +32,7 @@ LIMITS = {
     "LOGIN_FAILURE_LIMIT": "10 per 15 minutes",
     "PASSWORD_LIMIT": "60 per minute",
     "PASSWORD_RESET_LIMIT": "5 per hour",
+    "EVENT_LIMIT": "1000 per hour",
     "BOOKING_LIMIT": "60 per minute; 120 per hour",
     "GUEST_MAIL_LIMIT": "20 per hour",
     "NOTICE_LIMIT": "10 per hour",
@@ -79,6 +80,7 @@ class Config:
     LOGIN_FAILURE_LIMIT: str
     PASSWORD_LIMIT: str
     PASSWORD_RESET_LIMIT: str
+    EVENT_LIMIT: str
     BOOKING_LIMIT: str
     GUEST_MAIL_LIMIT: str
     NOTICE_LIMIT: str

@@ -45,7 +45,7 @@ FIXED_SETTINGS = {
     # all accounts of all tests have one address, and are made and busy within a moment; see http/test_rate_limits.py
     **dict.fromkeys(["SIGNUP_LIMIT", "LOGIN_LIMIT", "LOGIN_ACCOUNT_LIMIT", "BOOKING_LIMIT"], "1000000 per minute"),
     **dict.fromkeys(["PASSWORD_LIMIT", "PASSWORD_RESET_LIMIT", "INVITATION_LIMIT"], "1000000 per minute"),
-    **dict.fromkeys(["GUEST_MAIL_LIMIT", "NOTICE_LIMIT"], "1000000 per minute"),
+    **dict.fromkeys(["GUEST_MAIL_LIMIT", "NOTICE_LIMIT", "EVENT_LIMIT"], "1000000 per minute"),
 }
 
 _servers = ExitStack()

@@ -60,6 +60,7 @@ def list_all_events(**filters: Any) -> sa.Select[Any]:
 @blp.route("/", methods=["POST"])
 @blp.doc(operationId="createEvent")
 @blp.login_required(organizer=True)
+@blp.limited("EVENT_LIMIT", by=by_account())
 @blp.arguments(EventCreateSchema)
 @blp.response(201, EventSchema, headers=LOCATION)
 def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:

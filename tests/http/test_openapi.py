@@ -74,6 +74,7 @@ def test_an_operation_with_a_limit_documents_the_429_and_when_to_come_back(docum
     assert limited == {
         "/auth/signup", "/auth/login", "/auth/token", "/auth/password-reset", "/auth/password-reset/confirm",
         "/auth/invitations/accept", "/users/", "/users/me/password", "/bookings/", "/bookings/{booking_id}/emails",
+        "/events/",
         "patch /api/v1/bookings/{booking_id}", "patch /api/v1/events/{event_id}", "patch /api/v1/users/{user_id}",
     }  # fmt: skip
     refusal = _operations(document)["post /api/v1/bookings/{booking_id}/emails"]["responses"]["429"]

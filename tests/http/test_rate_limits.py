@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.factories import API, PASSWORD, Account, book, make_event, make_user, new_email
+from tests.factories import API, EVENT, PASSWORD, Account, book, make_event, make_organizer, make_user, new_email
 
 pytestmark = pytest.mark.usefixtures("delivered_limits")
 
@@ -140,6 +141,21 @@ def test_a_user_books_and_changes_as_fast_as_a_person_can_and_no_faster(client: 
     assert {answer.status_code for answer in booked} == {201}
     assert changed == [200] * 20 + [429]
     assert book(client, make_user(client), event).status_code == 201
+
+
+def test_an_organizer_creates_a_season_of_events_and_not_events_without_end(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "EVENT_LIMIT", "30 per hour")
+    organizer = make_organizer(client)
+
+    season = [make_event(client, organizer) for _ in range(30)]
+    refused = client.post(f"{API}/events/", headers=organizer.headers, json=dict(EVENT))
+
+    assert {event["status"] for event in season} == {"published"}
+    assert (refused.status_code, refused.headers["RateLimit-Limit"]) == (429, "30")
+    assert 0 < int(refused.headers["Retry-After"]) <= 3600
+    assert make_event(client)["status"] == "published"
 
 
 def test_every_answer_of_an_operation_with_a_limit_says_where_one_stands(client: FlaskClient, user: Account) -> None:
