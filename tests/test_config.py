@@ -138,7 +138,7 @@ def test_a_limit_that_cannot_be_counted_is_wrong(environment: pytest.MonkeyPatch
     with pytest.raises(ConfigError) as caught:
         Config.from_environment(NO_ENV_FILE)
 
-    assert str(caught.value).count(": Must be a limit") == len(LIMITS) == 11
+    assert str(caught.value).count(": Must be a limit") == len(LIMITS) == 12
 
 
 def test_people_behind_one_address_do_not_notice_the_limits_and_who_guesses_passwords_does(
