@@ -252,9 +252,9 @@ def kill(child: Child) -> None:
     wait_until(lambda: all(parent_of(process) is None for process in family))
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Look often; fail after a time that nothing here should take."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def wait_until(condition: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -> None:
+    """Look often; fail after a time that nothing here should take, or that is promised."""
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)

@@ -20,7 +20,7 @@ def test_a_restart_of_postgresql_loses_no_booking_and_sends_no_mail_twice(
             time.sleep(0.7)
             end(site.postgres)
             site.restart_postgres()
-        time.sleep(0.7)
+        trial.await_recovery()
 
     site.await_idleness()
     trial.await_delivery()

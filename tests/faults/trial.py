@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from bookings_api.models import UNSENT, Booking, BookingStatus, MailKind, OutboxMail
 from tests.factories import EVENT, PASSWORD, new_email
 from tests.faults.checker import History, violations
-from tests.faults.harness import Site, wait_until
+from tests.faults.harness import PATIENCE_SECONDS, Site, wait_until
 from tests.faults.post_office import Copy
 
 RETRY_SECONDS = 0.1
@@ -122,9 +122,9 @@ class Trial:
         """What the service did not hold of its promises; see `checker`. Tests judge of mails that came twice."""
         return violations(self.site.database, self.site.post_office, self.history, {UUID(self.event_id)})
 
-    def await_delivery(self) -> None:
+    def await_delivery(self, *, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until the SMTP server has the mail of every confirmed booking, and the outbox says so."""
-        wait_until(lambda: not self.unsent() and not self.post().lost)
+        wait_until(lambda: not self.unsent() and not self.post().lost, seconds=seconds)
 
     def unsent(self) -> list[OutboxMail]:
         """What the outbox still has to send."""
