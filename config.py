@@ -140,9 +140,7 @@ class Config:
             "ARGON2_MEMORY_KIB": env.int("ARGON2_MEMORY_KIB", 19456, validate=ma.validate.Range(8, 4_194_304)),
             "ARGON2_TIME_COST": env.int("ARGON2_TIME_COST", 2, validate=ma.validate.Range(1, 100)),
             "DATABASE_POOL_SIZE": env.int("DATABASE_POOL_SIZE", 8, validate=ma.validate.Range(1, 1000)),
-            "WEB_CONCURRENCY": env.int(
-                "WEB_CONCURRENCY", 2 * (os.cpu_count() or 1), validate=ma.validate.Range(1, 1000)
-            ),
+            "WEB_CONCURRENCY": env.int("WEB_CONCURRENCY", os.cpu_count() or 1, validate=ma.validate.Range(1, 1000)),
             "METRICS_TOKEN": env.str("METRICS_TOKEN", None),
             "LOG_FORMAT": env.str("LOG_FORMAT", "json", validate=ma.validate.OneOf(["json", "text"])),
             "LOG_LEVEL": env.str(

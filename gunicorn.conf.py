@@ -11,7 +11,7 @@ from wsgi import app
 
 # A few threads each: one that waits for PostgreSQL costs little. DATABASE_POOL_SIZE must not be below `threads`.
 workers = app.config["WEB_CONCURRENCY"]
-worker_class = "gthread"
+worker_class = "bookings_api.http.server.Worker"
 threads = 4
 timeout = 30
 graceful_timeout = 20

@@ -3,6 +3,7 @@
     extensions       the Flask extensions, unbound
     database         the way to PostgreSQL, on which nothing waits for ever
     redis_client     the way to Redis, on which nothing waits for long
+    prepared         statements that each connection plans once
     transactions     transaction(): one use case, one commit, hooks after it
     errors           what can go wrong in the trade, free of HTTP
     observability    structured logs, request ids
@@ -43,6 +44,7 @@ from bookings_api.housekeeping import BEAT_SCHEDULE as HOUSEKEEPING_SCHEDULE
 from bookings_api.http.authentication import init_authentication
 from bookings_api.http.errors import register_error_handlers
 from bookings_api.http.headers import init_headers
+from bookings_api.http.json import OrjsonProvider
 from bookings_api.http.limits import init_limits
 from bookings_api.http.openapi import API_PREFIX, init_openapi
 from bookings_api.http.proxies import init_proxies
@@ -62,7 +64,7 @@ def create_app(config: object) -> Flask:
     app = Flask(__name__)
     app.config.from_object(config)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json = OrjsonProvider(app)
 
     init_observability(app)
     init_database(app)

@@ -28,6 +28,8 @@ STATEMENT_SECONDS = 15
 IDLE_SECONDS = 30
 # What a server that runs needs to say that it has ended a statement.
 GRACE_SECONDS = 2
+# A connection that nobody used for so long is asked whether it is still one; to ask each time costs as much as a read.
+REST_SECONDS = 1
 # How long a server is left alone that did not even answer a new connection, and what clients are told to wait.
 RETRY_AFTER_SECONDS = 2
 
@@ -35,21 +37,24 @@ READ_ONLY = "25006"  # read_only_sql_transaction
 
 APPLICATION_NAME = "event-booking-api"
 
+_RETURNED_AT = "bookings_api.returned_at"
 _SILENT = "PostgreSQL does not answer"
 _READINESS = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: select.POLLOUT}
 
 # When everything must be answered, by time.monotonic(); see `answered_within`.
 _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
+_is_pinging: ContextVar[bool] = ContextVar("is_pinging", default=False)
 
 
 def init_database(app: Flask) -> None:
     """Bind SQLAlchemy; nothing may wait for ever, and no parameter reaches a log."""
     app.config["SQLALCHEMY_DATABASE_URI"] = app.config["DATABASE_URL"]
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+        # a read is its own transaction, without round trips for BEGIN and ROLLBACK; see transactions.py
+        "isolation_level": "AUTOCOMMIT",
         "pool_size": app.config["DATABASE_POOL_SIZE"],
         "max_overflow": 0,
         "pool_timeout": POOL_SECONDS,
-        "pool_pre_ping": True,
         "hide_parameters": True,
         "connect_args": {
             # libpq's own limit does not count while `_wait` waits; it covers what comes before, such as many addresses
@@ -65,6 +70,13 @@ def init_database(app: Flask) -> None:
     with app.app_context():
         sa.event.listen(db.engine, "handle_error", _leave_read_only_servers)
         sa.event.listen(db.engine, "do_connect", _connect_to_no_silent_server)
+        sa.event.listen(db.engine, "checkin", _note_return)
+        sa.event.listen(db.engine, "checkout", _ping_after_rest)
+
+
+def begin(connection: sa.Connection) -> None:
+    """Send BEGIN before the next statement; reads are on their own again when the connection is given back."""
+    connection.connection.dbapi_connection.autocommit = False  # type: ignore[union-attr]
 
 
 @contextmanager
@@ -119,9 +131,7 @@ _silence = _Silence()
 def _wait(connection: extensions.connection) -> None:
     """Wait for an answer, as psycopg2's wait callback. Raises `OperationalError`; psycopg2 then closes the connection.
 
-    What comes before a transaction (connecting, SQLAlchemy's ping, BEGIN) is answered at once by any server that is
-    well; inside of one, PostgreSQL's own timeouts come first. A connection that somebody else in this process made, to
-    create a database for example, waits as long as it takes.
+    A connection that somebody else in this process made, to create a database for example, waits as long as it takes.
     """
     if f"application_name={APPLICATION_NAME}" not in connection.dsn:
         extras.wait_select(connection)
@@ -131,7 +141,7 @@ def _wait(connection: extensions.connection) -> None:
     if not in_transaction:
         _silence.require_none()
     asked_at = time.monotonic()
-    gives_up_at = asked_at + (STATEMENT_SECONDS + GRACE_SECONDS if in_transaction else CONNECT_SECONDS)
+    gives_up_at = asked_at + _patience_with(connection)
     deadline = min(gives_up_at, _deadline.get())
     while (state := connection.poll()) != extensions.POLL_OK:
         poller = select.poll()
@@ -141,6 +151,39 @@ def _wait(connection: extensions.connection) -> None:
                 _silence.begin(asked_at=asked_at, is_new_connection=is_new)
             raise psycopg2.OperationalError(_SILENT)
     _silence.end()
+
+
+def _patience_with(connection: extensions.connection) -> float:
+    """Seconds. Connecting, a ping and BEGIN are answered at once by any server that is well.
+
+    Inside a transaction PostgreSQL's own timeouts come first; a statement on its own may wait for a lock.
+    """
+    if connection.status == extensions.STATUS_BEGIN:
+        return STATEMENT_SECONDS + GRACE_SECONDS
+    is_statement = connection.status == extensions.STATUS_READY and connection.autocommit and not _is_pinging.get()
+    return LOCK_SECONDS + GRACE_SECONDS if is_statement else CONNECT_SECONDS
+
+
+def _note_return(connection: extensions.connection | None, record: sa.pool.ConnectionPoolEntry) -> None:
+    if connection and not connection.closed:
+        connection.autocommit = True
+        record.info[_RETURNED_AT] = time.monotonic()
+
+
+def _ping_after_rest(
+    connection: extensions.connection, record: sa.pool.ConnectionPoolEntry, _: sa.pool.PoolProxiedConnection
+) -> None:
+    """SQLAlchemy opens another one in the place of one that is none any more."""
+    if time.monotonic() - record.info.get(_RETURNED_AT, float("inf")) < REST_SECONDS:
+        return
+    token = _is_pinging.set(True)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except psycopg2.Error as error:
+        raise sa.exc.DisconnectionError from error
+    finally:
+        _is_pinging.reset(token)
 
 
 def _connect_to_no_silent_server(*_: object) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import flask
-from pythonjsonlogger.json import JsonFormatter
+from pythonjsonlogger.orjson import OrjsonFormatter
 
 REQUEST_ID_HEADER = "X-Request-ID"
 
@@ -59,7 +59,7 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
 
 
-class RecordFormatter(JsonFormatter):
+class RecordFormatter(OrjsonFormatter):
     """JSON lines with `time` (UTC, ISO 8601), `level`, `logger`, `message`, `request_id` and the line's own facts."""
 
     def __init__(self) -> None:

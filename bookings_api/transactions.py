@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from bookings_api.database import begin
 from bookings_api.extensions import db
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ def transaction() -> Iterator[Transaction]:
     session = db.session()
     if _ACTIVE in session.info:
         raise RuntimeError("a transaction is already open: one use case, one commit")
+    session.commit()  # ends what was read before, which needed no transaction of PostgreSQL's
+    begin(session.connection())
     tx = session.info[_ACTIVE] = Transaction()
     try:
         yield tx
@@ -60,6 +63,18 @@ def transaction() -> Iterator[Transaction]:
         raise
     finally:
         del session.info[_ACTIVE]
+    tx.run_hooks()
+
+
+@contextmanager
+def single_statement() -> Iterator[Transaction]:
+    """As `transaction()`, for a use case that writes with one statement, which PostgreSQL commits by itself."""
+    tx = Transaction()
+    try:
+        yield tx
+    except BaseException:
+        db.session.rollback()
+        raise
     tx.run_hooks()
 
 

@@ -11,7 +11,8 @@ db = current_app.extensions["migrate"].db
 
 
 def run_online() -> None:
-    with db.engine.connect() as connection:
+    # all of it or nothing, where the application's reads need no transaction
+    with db.engine.execution_options(isolation_level="READ COMMITTED").connect() as connection:
         # a migration may take its time; the timeouts of the engine are for requests
         connection.execute(sa.text("SET statement_timeout = 0"))
         connection.execute(sa.text("SET lock_timeout = 0"))

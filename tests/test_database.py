@@ -8,6 +8,7 @@ from sqlalchemy.exc import OperationalError
 
 from bookings_api.database import answered_within
 from bookings_api.extensions import db
+from bookings_api.transactions import transaction
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -25,9 +26,8 @@ def test_a_statement_that_is_not_answered_in_time_costs_its_connection_and_no_mo
 
 def test_a_server_that_became_a_replica_is_left() -> None:
     before = db.session.scalar(sa.text("SELECT pg_backend_pid()"))
-    db.session.execute(sa.text("SET TRANSACTION READ ONLY"))
-    with pytest.raises(sa.exc.InternalError):
+    with pytest.raises(sa.exc.InternalError), transaction():
+        db.session.execute(sa.text("SET TRANSACTION READ ONLY"))
         db.session.execute(sa.text("TRUNCATE users CASCADE"))
-    db.session.rollback()
 
     assert db.session.scalar(sa.text("SELECT pg_backend_pid()")) != before

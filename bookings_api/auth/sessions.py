@@ -7,7 +7,15 @@ import sqlalchemy as sa
 
 from bookings_api.extensions import db
 from bookings_api.models import Session, User, utcnow
+from bookings_api.prepared import Prepared
 from bookings_api.transactions import require_transaction
+
+_USER_OF_SESSION = Prepared(
+    "user_of_session",
+    sa.select(User)
+    .join(Session, Session.user_id == User.id)
+    .where(Session.id == sa.bindparam("session_id", type_=sa.Uuid()), Session.revoked_at.is_(None), User.is_active),
+)
 
 
 def begin_session(user_id: UUID, *, expires_at: datetime) -> Session:
@@ -21,12 +29,7 @@ def begin_session(user_id: UUID, *, expires_at: datetime) -> Session:
 
 def user_of_session(session_id: UUID) -> User | None:
     """The account of a login, in one round trip; None once the login is revoked or the account not active."""
-    query = (
-        sa.select(User)
-        .join(Session, Session.user_id == User.id)
-        .where(Session.id == session_id, Session.revoked_at.is_(None), User.is_active)
-    )
-    return db.session.scalars(query).one_or_none()
+    return _USER_OF_SESSION.one_or_none(User, session_id=session_id)
 
 
 def spend_refresh_token(session_id: UUID, jti: UUID, *, expires_at: datetime) -> Session | None:

@@ -4,7 +4,9 @@ A token names a login (`sid`). Whether that login is revoked, whether the accoun
 from the database at every request, in the one round trip that reads the account.
 """
 
+import time
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -77,23 +79,36 @@ def read_refresh_token(token: str) -> tuple[UUID, UUID]:
 
 
 def _claims(token: str, kind: str) -> dict[str, Any]:
-    # PyJWT itself, because flask-jwt-extended fills in claims that are missing
     try:
-        claims: dict[str, Any] = decode(
-            token,
-            flask.current_app.config["SECRET_KEY"],
-            algorithms=[ALGORITHM],
-            issuer=ISSUER,
-            audience=ISSUER,
-            leeway=LEEWAY_SECONDS,
-            options={"require": REQUIRED_CLAIMS},
-        )
-        for name in ("sub", "sid", "jti"):
-            UUID(claims[name])
+        claims = _verified(token, flask.current_app.config["SECRET_KEY"])
     except ExpiredSignatureError:
         raise Unauthenticated(f"The {kind} token has expired.") from None
     except (PyJWTError, ValueError, AttributeError):
         raise Unauthenticated(f"The {kind} token is not valid.") from None
+    if claims["exp"] <= time.time():
+        raise Unauthenticated(f"The {kind} token has expired.")
     if claims["type"] != kind:
         raise Unauthenticated(f"This is not a token for {kind}.")
+    return claims
+
+
+@lru_cache(maxsize=4096)
+def _verified(token: str, secret_key: str) -> dict[str, Any]:
+    """The claims of a token that was good when it was first seen, and is good until `exp`.
+
+    A client sends the same one with each request, and what it says never changes. Whether the login that it names is
+    over is another question, asked each time.
+    """
+    # PyJWT itself, because flask-jwt-extended fills in claims that are missing
+    claims: dict[str, Any] = decode(
+        token,
+        secret_key,
+        algorithms=[ALGORITHM],
+        issuer=ISSUER,
+        audience=ISSUER,
+        leeway=LEEWAY_SECONDS,
+        options={"require": REQUIRED_CLAIMS},
+    )
+    for name in ("sub", "sid", "jti"):
+        UUID(claims[name])
     return claims

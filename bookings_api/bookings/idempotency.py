@@ -10,10 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bookings_api.errors import IdempotencyKeyReused, RequestInFlight
+from bookings_api.errors import IdempotencyKeyReused
 from bookings_api.extensions import db
 from bookings_api.models import Booking, IdempotencyKey, User
-from bookings_api.transactions import require_transaction
 
 
 @dataclass(frozen=True)
@@ -24,34 +23,19 @@ class Once:
     request_hash: bytes
     answer_of: Callable[[Booking], Mapping[str, Any]]
 
+    def kept_with(self, booking: Booking) -> IdempotencyKey:
+        """The row that keeps the answer, to be written with the booking: either both or neither."""
+        answer = dict(self.answer_of(booking))
+        return IdempotencyKey(user_id=booking.user_id, key=self.key, request_hash=self.request_hash, answer=answer)
 
-def recall(user: User, once: Once) -> dict[str, Any] | None:
-    """What was answered to this request before; None if it is new.
-
-    Holds the key until the transaction ends. Raises `RequestInFlight` while another one does, and
-    `IdempotencyKeyReused` for another request under the key.
-    """
-    require_transaction()
-    held = sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(f"{user.id} {once.key}", 0))
-    if not db.session.scalars(sa.select(held)).one():
-        raise RequestInFlight
-    kept = db.session.get(IdempotencyKey, (user.id, once.key))
-    if kept is None:
-        return None
-    if kept.request_hash != once.request_hash:
-        raise IdempotencyKeyReused
-    return kept.answer
+    def recalled(self, stored: IdempotencyKey) -> dict[str, Any]:
+        """What was answered before. Raises `IdempotencyKeyReused` for another request under the key."""
+        if bytes(stored.request_hash) != self.request_hash:
+            raise IdempotencyKeyReused
+        return stored.answer
 
 
 def is_kept(user: User, key: str) -> bool:
     """Whether the answer to a request under this key is kept: whatever comes under it now is not done."""
     kept = sa.select(IdempotencyKey.key).where(IdempotencyKey.user_id == user.id, IdempotencyKey.key == key)
     return db.session.scalars(kept).one_or_none() is not None
-
-
-def remember(user: User, once: Once, booking: Booking) -> dict[str, Any]:
-    """Keep the answer with the booking: either both are committed or neither; returns the answer."""
-    require_transaction()
-    answer = dict(once.answer_of(booking))
-    db.session.add(IdempotencyKey(user_id=user.id, key=once.key, request_hash=once.request_hash, answer=answer))
-    return answer

@@ -36,6 +36,8 @@ from bookings_api.http.limits import by_account, of_mailbox, successes
 from bookings_api.http.schemas import PageQuerySchema
 from bookings_api.models import Booking, OutboxMail
 
+_BOOKING = BookingSchema()
+
 blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Tickets of the logged-in account")
 
 
@@ -77,7 +79,7 @@ def create_booking(order: dict[str, Any], header: dict[str, str]) -> Any:
     if key is None:
         booking = services.book_tickets(user=current_user, **order)
         return booking, _location(booking.id)
-    once = Once(key, request_hash(order), BookingSchema().dump)
+    once = Once(key, request_hash(order), _BOOKING.dump)
     answer, is_replayed = services.book_tickets_once(user=current_user, once=once, **order)
     # a replayed answer is history: its version may not be the present one
     tag = {REPLAYED_HEADER: "true"} if is_replayed else {"ETag": quote_etag(str(answer["version"]))}

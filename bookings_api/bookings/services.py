@@ -4,35 +4,42 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from psycopg2.errors import UniqueViolation
+from sqlalchemy.exc import IntegrityError
 
-from bookings_api.bookings.idempotency import Once, recall, remember
+from bookings_api.bookings.idempotency import Once
+from bookings_api.bookings.placing import new_booking, place
 from bookings_api.bookings.queries import lock_booking, lock_own_booking
-from bookings_api.errors import BookingCancelled, EventNotFound, EventNotOpen, EventOver, SoldOut, TooManyTickets
-from bookings_api.events.permissions import may_see
-from bookings_api.events.queries import lock_event
+from bookings_api.bookings.rules import require_not_begun, require_open, require_seats
+from bookings_api.errors import BookingCancelled, EventNotOpen, EventOver, RequestInFlight
+from bookings_api.events.queries import get_event
 from bookings_api.extensions import db
-from bookings_api.mail import messages, tasks
-from bookings_api.models import Booking, BookingStatus, Event, EventStatus, MailKind, OutboxMail, User, utcnow
-from bookings_api.transactions import Precondition, Transaction, no_precondition, require_transaction, transaction
+from bookings_api.mail import messages, outbox, tasks
+from bookings_api.models import Booking, BookingStatus, Event, IdempotencyKey, MailKind, OutboxMail, User, utcnow
+from bookings_api.transactions import (
+    Precondition,
+    Transaction,
+    no_precondition,
+    require_transaction,
+    single_statement,
+    transaction,
+)
+
+# How often a booking is tried whose event changed between the refusal and the look why.
+ATTEMPTS = 5
 
 
-def book_tickets(
-    *,
-    user: User,
-    event_id: UUID,
-    ticket_count: int = 1,
-    guest_name: str | None = None,
-    guest_email: str | None = None,
-) -> Booking:
-    """Book `ticket_count` tickets for `user`, in the name of the guest or, by default, of the account.
+def book_tickets(*, user: User, **order: Any) -> Booking:
+    """Book tickets for `user`; `order` is that of `new_booking`.
 
-    The booking, the event's counter and the confirmation mail are written in one transaction, under a lock on
-    the event's row; so of any number of buyers at once each sees what the one before left over.
+    The booking, the event's counter and the confirmation mail are written by one statement, under a lock on the
+    event's row; so of any number of buyers at once each sees what the one before left over.
 
     Raises `EventNotFound`, `EventNotOpen`, `TooManyTickets`, `SoldOut`; then nothing is written.
     """
-    with transaction() as tx:
-        return _book(tx, user, event_id, ticket_count=ticket_count, guest_name=guest_name, guest_email=guest_email)
+    booking = new_booking(user, **order)
+    _place(booking, user)
+    return booking
 
 
 def book_tickets_once(*, user: User, once: Once, **order: Any) -> tuple[dict[str, Any], bool]:
@@ -40,11 +47,10 @@ def book_tickets_once(*, user: User, once: Once, **order: Any) -> tuple[dict[str
 
     Raises `RequestInFlight` and `IdempotencyKeyReused`, too.
     """
-    with transaction() as tx:
-        answer = recall(user, once)
-        if answer is not None:
-            return answer, True
-        return remember(user, once, _book(tx, user, **order)), False
+    booking = new_booking(user, **order)
+    key = once.kept_with(booking)
+    stored = _place(booking, user, key)
+    return (key.answer, False) if stored is None else (once.recalled(stored), True)
 
 
 def change_booking(
@@ -60,14 +66,14 @@ def change_booking(
         precondition(booking)
         if booking.status is BookingStatus.CANCELLED:
             raise BookingCancelled
-        _require_not_begun(event)
+        require_not_begun(event)
         changed = {field: value for field, value in changes.items() if getattr(booking, field) != value}
         if not changed:
             return booking
         more = changed.get("ticket_count", booking.ticket_count) - booking.ticket_count
         if more > 0:
-            _require_open(event)
-            _require_seats(event, more, in_all=booking.ticket_count + more)
+            require_open(event)
+            require_seats(event, more, in_all=booking.ticket_count + more)
         event.tickets_booked += more
         for field, value in changed.items():
             setattr(booking, field, value)
@@ -86,7 +92,7 @@ def cancel_booking(*, user: User, booking_id: UUID, precondition: Precondition =
         if booking.status is BookingStatus.CANCELLED:
             return booking
         precondition(booking)
-        _require_not_begun(event)
+        require_not_begun(event)
         event.tickets_booked -= booking.ticket_count
         booking.status = BookingStatus.CANCELLED
         booking.cancelled_at = utcnow()
@@ -130,60 +136,35 @@ def cancel_bookings_of(event: Event) -> None:
     event.tickets_booked = 0
 
 
-def _book(
-    tx: Transaction,
-    user: User,
-    event_id: UUID,
-    *,
-    ticket_count: int = 1,
-    guest_name: str | None = None,
-    guest_email: str | None = None,
-) -> Booking:
-    event = lock_event(event_id)
-    if not may_see(user, event):
-        raise EventNotFound
-    _require_open(event)
-    _require_seats(event, ticket_count, in_all=ticket_count)
-    booking = Booking(
-        event=event,
-        event_version=event.version,
-        user_id=user.id,
-        ticket_count=ticket_count,
-        guest_name=guest_name or user.name or user.email,
-        guest_email=guest_email or user.email,
-    )
-    db.session.add(booking)
-    event.tickets_booked += ticket_count
-    db.session.flush()
-    _mail(tx, MailKind.BOOKING_CONFIRMED, booking, event)
-    return booking
-
-
-def _require_not_begun(event: Event) -> None:
-    if event.starts_at <= utcnow():
-        raise EventNotOpen("The event has already started.")
-
-
-def _require_open(event: Event) -> None:
-    """Raise `EventNotOpen` with the reason if tickets cannot be had now."""
-    now = utcnow()
-    if event.status is EventStatus.DRAFT:
-        raise EventNotOpen("The event is not published yet.")
-    if event.status is EventStatus.CANCELLED:
-        raise EventNotOpen("The event is cancelled.")
-    _require_not_begun(event)
-    if event.booking_opens_at and now < event.booking_opens_at:
-        raise EventNotOpen(f"Booking opens at {event.booking_opens_at:%Y-%m-%dT%H:%M:%SZ}.")
-    if event.booking_closes_at and now >= event.booking_closes_at:
-        raise EventNotOpen("Booking for this event has closed.")
-
-
-def _require_seats(event: Event, more: int, *, in_all: int) -> None:
-    """Raise `TooManyTickets` or `SoldOut` unless a booking may have `in_all` tickets by taking `more`."""
-    if in_all > event.max_tickets_per_booking:
-        raise TooManyTickets(event.max_tickets_per_booking)
-    if more > event.tickets_available:
-        raise SoldOut(event.tickets_available)
+def _place(booking: Booking, user: User, key: IdempotencyKey | None = None) -> IdempotencyKey | None:
+    """Write a new booking; or return the key as it is stored, and write nothing."""
+    for _ in range(ATTEMPTS):
+        mail = outbox.new_mail(
+            kind=MailKind.BOOKING_CONFIRMED,
+            recipient=booking.guest_email,
+            facts=messages.guest_facts(booking),
+            booking_id=booking.id,
+            user_id=user.id,
+        )
+        try:
+            with single_statement() as tx:
+                placed = place(booking, mail, key)
+                if placed.is_booked:
+                    tx.after_commit(tasks.wake_worker)
+                    return None
+        except IntegrityError as error:
+            if isinstance(error.orig, UniqueViolation):
+                continue  # the first request with the key was committed at this very moment
+            raise
+        if not placed.is_key_free:
+            raise RequestInFlight
+        if placed.stored_key:
+            return placed.stored_key
+        event = get_event(booking.event_id, viewer=user)
+        require_open(event)
+        require_seats(event, booking.ticket_count, in_all=booking.ticket_count)
+        # what forbade it has changed meanwhile
+    raise EventNotOpen("The event is changing at this moment. Please try again.")
 
 
 def _mail(tx: Transaction, kind: MailKind, booking: Booking, event: Event) -> OutboxMail:

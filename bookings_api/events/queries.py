@@ -11,6 +11,7 @@ from bookings_api.events.permissions import may_see, owns
 from bookings_api.extensions import db
 from bookings_api.models import Event, EventSort, EventStatus, User, utcnow
 from bookings_api.models.event import SEARCHED
+from bookings_api.prepared import Prepared
 from bookings_api.transactions import require_transaction
 
 # Every order is total, by the id at the end, so that pages do not overlap; the indexes of Event serve them.
@@ -22,6 +23,9 @@ _ORDERS = {
     EventSort.CREATED_AT: (Event.created_at, Event.id),
     EventSort.NEWEST: (Event.created_at.desc(), Event.id.desc()),
 }
+
+
+_EVENT = Prepared("event", sa.select(Event).where(Event.id == sa.bindparam("event_id", type_=sa.Uuid())))
 
 
 def upcoming_events(**filters: Any) -> sa.Select[Any]:
@@ -37,7 +41,7 @@ def all_events(*, viewer: User | None, **filters: Any) -> sa.Select[Any]:
 
 def get_event(event_id: UUID, *, viewer: User | None) -> Event:
     """The event, if `viewer` may see it. Raises `EventNotFound`."""
-    event = db.session.get(Event, event_id)
+    event = _EVENT.one_or_none(Event, event_id=event_id)
     if event is None or not may_see(viewer, event):
         raise EventNotFound
     return event

@@ -20,6 +20,7 @@ from bookings_api.events.schemas import EventChangeSchema, EventCreateSchema, Ev
 from bookings_api.http.authentication import current_user, viewer
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
+from bookings_api.http.kept import kept
 from bookings_api.http.limits import by_account, successes
 from bookings_api.models import Event
 
@@ -39,6 +40,7 @@ def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
 @blp.route("/", methods=["GET"])
 @blp.doc(operationId="listUpcomingEvents")
 @blp.public()
+@kept
 @blp.listing(EventQuerySchema, EventSchema)
 def list_upcoming_events(**filters: Any) -> sa.Select[Any]:
     """List the published events that have not begun, the next one first."""
@@ -48,6 +50,7 @@ def list_upcoming_events(**filters: Any) -> sa.Select[Any]:
 @blp.route("/all", methods=["GET"])
 @blp.doc(operationId="listAllEvents")
 @blp.login_optional()
+@kept
 @blp.listing(EventQuerySchema, EventSchema)
 def list_all_events(**filters: Any) -> sa.Select[Any]:
     """List all events by their start, past and cancelled ones too.
@@ -72,6 +75,7 @@ def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:
 @blp.route("/<uuid:event_id>", methods=["GET"])
 @blp.doc(operationId="getEvent")
 @blp.login_optional()
+@kept
 @blp.if_none_match()
 @blp.problems(EventNotFound)
 @blp.response(200, EventSchema)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import flask
 import flask_smorest
+import marshmallow as ma
 from flask_smorest.pagination import PaginationMetadataSchema, PaginationParameters
 from flask_smorest.utils import unpack_tuple_response
 from werkzeug.http import quote_etag
@@ -43,6 +44,12 @@ class Blueprint(flask_smorest.Blueprint):
     """
 
     ARGUMENTS_PARSER = StrictParser()
+
+    def arguments(self, schema: type[ma.Schema] | ma.Schema, **options: Any) -> Callable[[View], View]:
+        """flask-smorest's decorator, with one instance of the schema for all requests: to make one takes longer than
+        to use it.
+        """
+        return super().arguments(schema() if isinstance(schema, type) else schema, **options)
 
     def add_url_rule(
         self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
@@ -139,12 +146,13 @@ class Blueprint(flask_smorest.Blueprint):
 
     def listing(self, query_schema: type[PageQuerySchema], item_schema: type[BaseSchema]) -> Callable[[View], View]:
         """A list with paging: the view gets the filters by name and returns a `Select` in a total order."""
+        parsed = query_schema()
 
         def decorate(view: View) -> View:
             @super(Blueprint, self).response(HTTPStatus.OK.value, item_schema(many=True))
             @wraps(view)
             def page_of_view(**kwargs: Any) -> tuple[list[Any], HTTPStatus, dict[str, str]]:
-                filters = self.ARGUMENTS_PARSER.parse(query_schema, flask.request, location="query")
+                filters = self.ARGUMENTS_PARSER.parse(parsed, flask.request, location="query")
                 page = PaginationParameters(filters.pop("page"), filters.pop("page_size"))
                 rows = fetch_page(view(**kwargs, **filters), page)
                 rows, headers = self._set_pagination_metadata(page, rows, {})

@@ -42,16 +42,21 @@ def guest_facts(booking: Booking) -> dict[str, Any]:
     }
 
 
+# What a mail says of an event, and where that stands.
+EVENT_FACTS = {
+    "event_title": "title",
+    "location": "location",
+    "timezone": "timezone",
+    "starts_at": "starts_at",
+    "ends_at": "ends_at",
+    "event_version": "version",
+}
+
+
 def event_facts(event: Event) -> dict[str, Any]:
-    """What a mail says of an event, as JSON can hold it; times are ISO 8601 in UTC."""
-    return {
-        "event_title": event.title,
-        "location": event.location,
-        "timezone": event.timezone,
-        "starts_at": event.starts_at.isoformat(),
-        "ends_at": event.ends_at.isoformat(),
-        "event_version": event.version,
-    }
+    """What a mail says of an event, as JSON can hold it; times are ISO 8601 in UTC, as PostgreSQL writes them, too."""
+    values = {fact: getattr(event, column) for fact, column in EVENT_FACTS.items()}
+    return {fact: value.isoformat() if isinstance(value, datetime) else value for fact, value in values.items()}
 
 
 def one_line(text: str) -> str:

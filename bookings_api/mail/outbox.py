@@ -32,7 +32,7 @@ LONGEST_BACKOFF = timedelta(hours=2)
 JITTER = 0.25
 
 
-def put(
+def new_mail(
     *,
     kind: MailKind,
     recipient: str,
@@ -42,14 +42,10 @@ def put(
     notice_id: UUID | None = None,
     request_id: str | None = None,
 ) -> OutboxMail:
-    """Write a mail into the open transaction; without the commit there is no mail.
-
-    `request_id` is the present one unless given. Raises `RuntimeError` outside a transaction.
-    """
-    require_transaction()
+    """A mail that is not written yet; `request_id` is the present one unless given."""
     mail_id = uuid7()
     domain = parseaddr(current_app.config["MAIL_FROM"])[1].rpartition("@")[2]
-    mail = OutboxMail(
+    return OutboxMail(
         id=mail_id,
         kind=kind,
         recipient=recipient,
@@ -60,8 +56,17 @@ def put(
         request_id=request_id or current_request_id(),
         message_id=f"<{mail_id}@{domain}>",
     )
-    db.session.add(mail)
-    return mail
+
+
+def put(**mail: Any) -> OutboxMail:
+    """Write `new_mail(...)` into the open transaction; without the commit there is no mail.
+
+    Raises `RuntimeError` outside a transaction.
+    """
+    require_transaction()
+    written = new_mail(**mail)
+    db.session.add(written)
+    return written
 
 
 def lease() -> timedelta:

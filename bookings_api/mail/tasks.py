@@ -58,14 +58,14 @@ def post(
 ) -> OutboxMail:
     """Write a mail into the open transaction, and wake a worker once that is committed."""
     mail = outbox.put(kind=kind, recipient=recipient, facts=facts, user_id=user_id, booking_id=booking_id)
-    tx.after_commit(_wake_worker)
+    tx.after_commit(wake_worker)
     return mail
 
 
 def announce(tx: Transaction, event: Event, kind: MailKind) -> None:
     """Tell all guests of `event`, in the same two steps."""
     notices.put(event, kind)
-    tx.after_commit(_wake_worker)
+    tx.after_commit(wake_worker)
 
 
 @shared_task(name=DRAIN)
@@ -81,7 +81,7 @@ def drain() -> None:
             server_is_away = _send_what_is_due(postman, turn_ends)
             has_written = _write_notices()
             if time.monotonic() > turn_ends and not server_is_away:
-                _wake_worker()
+                wake_worker()
                 return
             if server_is_away or not has_written:
                 return
@@ -94,7 +94,7 @@ def remind() -> None:
         with transaction() as tx:
             written = reminders.write_next_batch()
             if written:
-                tx.after_commit(_wake_worker)
+                tx.after_commit(wake_worker)
         if written < reminders.BATCH:
             return
 
@@ -141,7 +141,7 @@ def _write_notices() -> bool:
     with transaction() as tx:
         has_written = notices.write_next_batch()
         if has_written:
-            tx.after_commit(_wake_worker)  # the other workers can help with these
+            tx.after_commit(wake_worker)  # the other workers can help with these
     return has_written
 
 
@@ -159,6 +159,6 @@ def _insist(work: Callable[[], T]) -> T:
             time.sleep(INSIST_SECONDS)
 
 
-def _wake_worker() -> None:
-    """Never fails: what Redis does not take now, beat makes good."""
+def wake_worker() -> None:
+    """Have a worker look for mail, once it is committed. Never fails: what Redis does not take, beat makes good."""
     current_app.extensions["mail_relay"].wake()

@@ -22,7 +22,11 @@ def new_reference() -> str:
     Among ten million bookings the chance that one more meets an existing one is below 2 in ten million;
     the unique constraint would refuse it.
     """
-    return "".join(secrets.choice(REFERENCE_ALPHABET) for _ in range(REFERENCE_LENGTH))
+    number, letters = secrets.randbelow(len(REFERENCE_ALPHABET) ** REFERENCE_LENGTH), []
+    for _ in range(REFERENCE_LENGTH):
+        number, letter = divmod(number, len(REFERENCE_ALPHABET))
+        letters.append(REFERENCE_ALPHABET[letter])
+    return "".join(letters)
 
 
 class BookingStatus(StrEnum):

@@ -1,5 +1,6 @@
 """Access tokens: how they are had, and which are accepted."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -145,6 +146,16 @@ def test_a_token_that_is_not_quite_ours_is_refused(app: Flask, client: FlaskClie
 
     assert (response.status_code, response.json["code"]) == (401, "unauthenticated")
     assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_token_that_was_good_is_refused_once_it_has_expired(client: FlaskClient, app: Flask) -> None:
+    user = make_user(client)
+    soon = _forge(app, user, exp=time.time() + 1.2)
+    assert client.get(f"{API}/users/me", headers={"Authorization": f"Bearer {soon}"}).status_code == 200
+
+    time.sleep(1.3)
+    refused = client.get(f"{API}/users/me", headers={"Authorization": f"Bearer {soon}"})
+    assert (refused.status_code, refused.json["detail"]) == (401, "The access token has expired.")
 
 
 @pytest.mark.parametrize(

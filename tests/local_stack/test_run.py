@@ -18,6 +18,8 @@ from tests.factories import EVENT, PASSWORD, new_email
 from tests.local_stack.running import descendants, parent_of, running, start
 from tests.mailbox import Mailbox
 
+pytestmark = pytest.mark.long
+
 
 def _event_titles(url: str) -> list[str]:
     return [event["title"] for event in httpx.get(f"{url}/api/v1/events/").json()]
