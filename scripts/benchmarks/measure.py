@@ -1,0 +1,143 @@
+"""Runs wrk and pgbench, and counts the CPU time that the servers took meanwhile."""
+
+import os
+import re
+import shutil
+import statistics
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg2.extensions
+
+from bookings_api.local_stack.servers import postgres_binary
+from scripts.benchmarks.loads import Load, lua
+from scripts.benchmarks.site import Site
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+# Of wrk and of pgbench; more would take the processor from what is measured.
+_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one run gave; times are milliseconds, those of the CPU for each request."""
+
+    rate: float
+    p50: float
+    p99: float
+    errors: int
+    app_cpu: float = 0
+    postgres_cpu: float = 0
+
+    @classmethod
+    def median(cls, runs: list[Self]) -> "Figures":
+        """The median of each figure; the sum of the errors."""
+        medians = {name: statistics.median(asdict(run)[name] for run in runs) for name in asdict(runs[0])}
+        return cls(**medians | {"errors": sum(run.errors for run in runs)})
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: round(value, 3) for name, value in asdict(self).items()}
+
+
+def missing_wrk() -> str | None:
+    """What to tell somebody who has no wrk."""
+    return None if shutil.which("wrk") else "wrk is not installed: apt-get install wrk (https://github.com/wg/wrk)"
+
+
+def run_wrk(
+    site: Site, load: Load, directory: Path, *, seconds: int, connections: int = 16, bare_size: int | None = None
+) -> Figures:
+    """Send requests as fast as they are answered; with `bare_size` to the bare route, which answers so many bytes."""
+    script = _write_lua(site, load, directory, bare_size)
+    url = site.url if bare_size is None else site.bare_url
+    before = _cpu_seconds(site.server.pid), _cpu_seconds(site.postgres.pid)
+    said = _run("wrk", f"-t{_THREADS}", f"-c{connections}", f"-d{seconds}s", "--timeout=10s", f"-s{script}", url)
+    after = _cpu_seconds(site.server.pid), _cpu_seconds(site.postgres.pid)
+    found = re.search(r"RESULT (\d+) (\d+) ([\d.]+) ([\d.]+) (\d+) (\d+)", said)
+    if not found:
+        raise RuntimeError(f"wrk said: {said}")
+    requests, microseconds, p50, p99, refused, broken = map(float, found.groups())
+    if load.is_refused and bare_size is None:
+        refused = requests - refused
+    return Figures(
+        rate=requests / microseconds * 1e6,
+        p50=p50 / 1000,
+        p99=p99 / 1000,
+        errors=int(refused + broken),
+        app_cpu=(after[0] - before[0]) / requests * 1000,
+        postgres_cpu=(after[1] - before[1]) / requests * 1000,
+    )
+
+
+def size_of_answer(site: Site, load: Load, directory: Path) -> int:
+    """How many bytes the body of an answer has."""
+    script = _write_lua(site, load, directory, None)
+    with script.open("a") as file:
+        file.write('response = function(_, _, body) io.write("SIZE ", #body, "\\n") end')
+    return int(_run("wrk", "-t1", "-c1", "-d1s", f"-s{script}", site.url).split("SIZE ")[1].split()[0])
+
+
+def run_pgbench(site: Site, load: Load, directory: Path, *, seconds: int, connections: int = 16) -> Figures:
+    """Do the same work in PostgreSQL, from the same number of connections, with statements prepared."""
+    script, log = directory / "load.sql", directory / "pgbench"
+    script.write_text(load.pgbench or "")
+    for old in directory.glob("pgbench.*"):
+        old.unlink()
+    before = _cpu_seconds(site.postgres.pid)
+    parameters = psycopg2.extensions.parse_dsn(site.database_url)
+    said = _run(
+        str(postgres_binary("pgbench")), "--no-vacuum", "--protocol=prepared", f"--client={connections}",
+        f"--jobs={_THREADS}", f"--time={seconds}", f"--file={script}", "--log", f"--log-prefix={log}",
+        f"--host={parameters['host']}", f"--port={parameters['port']}", f"--username={parameters['user']}",
+        parameters["dbname"], PGPASSWORD=parameters["password"],
+    )  # fmt: skip
+    found = re.search(r"^tps = ([\d.]+)", said, re.MULTILINE)
+    if not found:
+        raise RuntimeError(f"pgbench said: {said}")
+    times = sorted(int(line.split()[2]) for file in directory.glob("pgbench.*") for line in file.open())
+    return Figures(
+        rate=float(found[1]),
+        p50=times[len(times) // 2] / 1000,
+        p99=times[len(times) * 99 // 100] / 1000,
+        errors=0,
+        postgres_cpu=(_cpu_seconds(site.postgres.pid) - before) / len(times) * 1000,
+    )
+
+
+def resident_mebibytes(root: int) -> list[int]:
+    """The proportional set size of each child of a process: what it shares is counted once for all."""
+    sizes = []
+    for child in _children(root):
+        text = Path(f"/proc/{child}/smaps_rollup").read_text()
+        sizes.append(int(re.findall(r"^Rss:\s+(\d+)", text, re.MULTILINE)[0]) // 1024)
+    return sizes
+
+
+def _run(*command: str, **environment: str) -> str:
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stderr[-2000:]}")
+    return done.stdout
+
+
+def _write_lua(site: Site, load: Load, directory: Path, bare_size: int | None) -> Path:
+    tokens, script = directory / "tokens", directory / "load.lua"
+    tokens.write_text("\n".join(site.tokens))
+    script.write_text(lua(load, str(tokens), bare_size))
+    return script
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+
+
+def _cpu_seconds(root: int) -> float:
+    """What a process and its descendants have used, also those that have ended."""
+    try:
+        fields = Path(f"/proc/{root}/stat").read_text().rpartition(")")[2].split()
+        children = _children(root)
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended, and its parent has its time
+        return 0
+    return sum(map(int, fields[11:15])) / _TICKS + sum(map(_cpu_seconds, children))
