@@ -2,9 +2,10 @@
 
 A server ends what takes too long, as long as it runs. One that hangs (a stopped process, a disk that does not answer)
 ends nothing, and its kernel goes on acknowledging packets, so that no setting of TCP helps; against that psycopg2 waits
-in `_wait`, which gives up. Then the connection is closed, the request is answered 503, and whether a COMMIT that was
-under way took place is known to the database alone, as after any loss of a connection. What one thread found out the
-others need not: until the server answers again, one at a time asks it, and all others are refused at once (`_Silence`).
+in `_wait`, which gives up. Then the connection is closed, the request is answered 503, and whether a COMMIT, or a
+booking, that was under way took place is known to the database alone, as after any loss of a connection. What one
+thread found out the others need not: until the server answers again, one at a time asks it, and all others are refused
+at once (`_Silence`).
 """
 
 import select
@@ -34,6 +35,8 @@ REST_SECONDS = 1
 RETRY_AFTER_SECONDS = 2
 
 READ_ONLY = "25006"  # read_only_sql_transaction
+# What a prepared statement meets whose tables have changed, that is gone, or there already.
+_STALE = {"0A000", "26000", "42P05"}
 
 APPLICATION_NAME = "event-booking-api"
 
@@ -55,6 +58,7 @@ def init_database(app: Flask) -> None:
         "pool_size": app.config["DATABASE_POOL_SIZE"],
         "max_overflow": 0,
         "pool_timeout": POOL_SECONDS,
+        "pool_use_lifo": True,  # few connections stay in use, with what they have prepared; the others rest
         "hide_parameters": True,
         "connect_args": {
             # libpq's own limit does not count while `_wait` waits; it covers what comes before, such as many addresses
@@ -68,7 +72,7 @@ def init_database(app: Flask) -> None:
     db.init_app(app)
     migrate.init_app(app, db)
     with app.app_context():
-        sa.event.listen(db.engine, "handle_error", _leave_read_only_servers)
+        sa.event.listen(db.engine, "handle_error", _begin_anew)
         sa.event.listen(db.engine, "do_connect", _connect_to_no_silent_server)
         sa.event.listen(db.engine, "checkin", _note_return)
         sa.event.listen(db.engine, "checkout", _ping_after_rest)
@@ -140,14 +144,15 @@ def _wait(connection: extensions.connection) -> None:
     is_new = connection.status == extensions.STATUS_SETUP
     if not in_transaction:
         _silence.require_none()
-    asked_at = time.monotonic()
-    gives_up_at = asked_at + _patience_with(connection)
+    asked_at, patience = time.monotonic(), _patience_with(connection)
+    gives_up_at = asked_at + patience
     deadline = min(gives_up_at, _deadline.get())
     while (state := connection.poll()) != extensions.POLL_OK:
         poller = select.poll()
         poller.register(connection.fileno(), _READINESS[state])
         if not poller.poll(max(0, deadline - time.monotonic()) * 1000):
-            if deadline == gives_up_at:  # a shorter wait proves nothing
+            # a shorter wait proves nothing, nor does a statement on its own: PostgreSQL may be at it for longer
+            if deadline == gives_up_at and (in_transaction or patience == CONNECT_SECONDS):
                 _silence.begin(asked_at=asked_at, is_new_connection=is_new)
             raise psycopg2.OperationalError(_SILENT)
     _silence.end()
@@ -156,7 +161,8 @@ def _wait(connection: extensions.connection) -> None:
 def _patience_with(connection: extensions.connection) -> float:
     """Seconds. Connecting, a ping and BEGIN are answered at once by any server that is well.
 
-    Inside a transaction PostgreSQL's own timeouts come first; a statement on its own may wait for a lock.
+    Inside a transaction PostgreSQL's own timeouts come first; a statement on its own may wait for a lock, and what it
+    would take longer for nobody waits for any more.
     """
     if connection.status == extensions.STATUS_BEGIN:
         return STATEMENT_SECONDS + GRACE_SECONDS
@@ -191,7 +197,11 @@ def _connect_to_no_silent_server(*_: object) -> None:
     _silence.require_none()
 
 
-def _leave_read_only_servers(context: sa.engine.ExceptionContext) -> None:
-    """After a failover the server that we are connected to may have become a replica; the next connection finds out."""
-    if getattr(context.original_exception, "pgcode", None) == READ_ONLY:
+def _begin_anew(context: sa.engine.ExceptionContext) -> None:
+    """Leave connections that will not work again, and take new ones.
+
+    After a failover the server that we are connected to may have become a replica; after a migration what was prepared
+    may be out of date.
+    """
+    if getattr(context.original_exception, "pgcode", None) in {READ_ONLY, *_STALE}:
         context.is_disconnect = True

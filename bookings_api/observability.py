@@ -3,6 +3,7 @@
 A line never holds a body, a header, a query string or a mail; SQL parameters are hidden by the engine.
 """
 
+import json
 import logging
 import logging.config
 import re
@@ -68,6 +69,12 @@ class RecordFormatter(OrjsonFormatter):
             rename_fields={"levelname": "level", "name": "logger"},
             timestamp="time",
         )
+
+    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
+        try:
+            return super().jsonify_log_record(log_data)
+        except TypeError:  # orjson writes no half of a surrogate pair, and no integer of more than 64 bits
+            return json.dumps(log_data, default=str)
 
 
 def logging_config(log_format: str, level: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 To plan one that writes three rows takes PostgreSQL longer than to run it, and to compile it SQLAlchemy, too.
 """
 
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import asyncpg
@@ -21,8 +21,13 @@ _KNOWN = "bookings_api.prepared"
 class Prepared:
     """A statement of SQLAlchemy Core; each of its bind parameters has a type."""
 
+    _names: ClassVar[set[str]] = set()
+
     def __init__(self, name: str, statement: sa.ClauseElement) -> None:
-        """`name` is its own within the service."""
+        """`name` is its own within the service. Raises `ValueError` for one that another statement has."""
+        if name in self._names:
+            raise ValueError(f"there is a statement {name} already")
+        self._names.add(name)
         compiled: Any = statement.compile(dialect=_DIALECT)
         self._name = name
         self._constants = {key: value for key, value in compiled.params.items() if value is not None}

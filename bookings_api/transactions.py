@@ -1,7 +1,8 @@
 """One use case, one transaction, one commit.
 
-Services write only inside `transaction()`. What must happen because something was committed (handing a
-mail to Celery) is given to `Transaction.after_commit` and runs once the data is safe, never before.
+Services write only inside `transaction()`, or with one statement inside `single_statement()`. What must happen because
+something was committed (handing a mail to Celery) is given to `Transaction.after_commit` and runs once the data is
+safe, never before.
 """
 
 import logging
@@ -26,7 +27,7 @@ def no_precondition(row: object) -> None:
 
 
 class Transaction:
-    """The unit of work of one use case; made by `transaction()`."""
+    """The unit of work of one use case; made by `transaction()` or `single_statement()`."""
 
     def __init__(self) -> None:
         self._hooks: list[Callable[[], object]] = []
@@ -69,6 +70,8 @@ def transaction() -> Iterator[Transaction]:
 @contextmanager
 def single_statement() -> Iterator[Transaction]:
     """As `transaction()`, for a use case that writes with one statement, which PostgreSQL commits by itself."""
+    if _ACTIVE in db.session().info:
+        raise RuntimeError("a transaction is already open: one use case, one commit")
     tx = Transaction()
     try:
         yield tx

@@ -26,3 +26,24 @@ def test_a_row_that_is_not_there_is_none() -> None:
     events = Prepared("event_by_title", sa.select(Event).where(Event.title == sa.bindparam("title", type_=sa.String)))
 
     assert events.one_or_none(Event, title="no such event") is None
+
+
+def test_two_statements_have_two_names() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        Prepared("twice", sa.select(sa.literal(1)))
+
+
+def test_after_a_migration_a_statement_is_prepared_anew() -> None:
+    db.session.execute(sa.text("CREATE TABLE notes (note varchar(10))"))
+    notes = sa.table("notes", sa.column("note", sa.Text))
+    read = Prepared("notes", sa.select(notes.c.note))
+    try:
+        assert read().all() == []
+        db.session.execute(sa.text("ALTER TABLE notes ALTER note TYPE text"))
+        with pytest.raises(sa.exc.NotSupportedError):
+            read()
+        db.session.rollback()
+        assert read().all() == []
+    finally:
+        db.session.rollback()
+        db.session.execute(sa.text("DROP TABLE notes"))

@@ -22,7 +22,7 @@ from bookings_api.models import Session, User
 ISSUER = "event-booking-api"
 ALGORITHM = "HS256"
 REQUIRED_CLAIMS = ["exp", "iat", "jti", "sid", "type", "iss", "aud", "sub"]
-# How far the clock of the machine that issued a token may be from ours (RFC 7519, section 4.1.4).
+# How far the clock of the machine that issued a token may be ahead of ours (RFC 7519, section 4.1.5).
 LEEWAY_SECONDS = 10
 
 

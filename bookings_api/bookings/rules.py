@@ -1,6 +1,6 @@
 """When tickets of an event can be had: as conditions on its row for PostgreSQL, and as errors that say what is wrong.
 
-`is_bookable` is true exactly when `require_open` and `require_seats` raise nothing.
+Of an event that somebody may see, `is_bookable` is true exactly when `require_open` and `require_seats` raise nothing.
 """
 
 from datetime import datetime
@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from bookings_api.errors import EventNotOpen, SoldOut, TooManyTickets
-from bookings_api.models import Event, EventStatus, utcnow
+from bookings_api.models import Event, EventStatus
 
 
 def is_bookable(
@@ -26,23 +26,22 @@ def is_bookable(
     )
 
 
-def require_open(event: Event) -> None:
-    """Raise `EventNotOpen` with the reason if tickets cannot be had now."""
-    now = utcnow()
+def require_open(event: Event, *, now: datetime) -> None:
+    """Raise `EventNotOpen` with the reason if tickets cannot be had at that moment."""
     if event.status is EventStatus.DRAFT:
         raise EventNotOpen("The event is not published yet.")
     if event.status is EventStatus.CANCELLED:
         raise EventNotOpen("The event is cancelled.")
-    require_not_begun(event)
+    require_not_begun(event, now=now)
     if event.booking_opens_at and now < event.booking_opens_at:
         raise EventNotOpen(f"Booking opens at {event.booking_opens_at:%Y-%m-%dT%H:%M:%SZ}.")
     if event.booking_closes_at and now >= event.booking_closes_at:
         raise EventNotOpen("Booking for this event has closed.")
 
 
-def require_not_begun(event: Event) -> None:
-    """Raise `EventNotOpen` once the event has begun."""
-    if event.starts_at <= utcnow():
+def require_not_begun(event: Event, *, now: datetime) -> None:
+    """Raise `EventNotOpen` if the event has begun by then."""
+    if event.starts_at <= now:
         raise EventNotOpen("The event has already started.")
 
 

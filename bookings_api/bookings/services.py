@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
-from bookings_api.bookings.idempotency import Once
+from bookings_api.bookings.idempotency import Once, is_kept
 from bookings_api.bookings.placing import new_booking, place
 from bookings_api.bookings.queries import lock_booking, lock_own_booking
 from bookings_api.bookings.rules import require_not_begun, require_open, require_seats
@@ -66,13 +66,13 @@ def change_booking(
         precondition(booking)
         if booking.status is BookingStatus.CANCELLED:
             raise BookingCancelled
-        require_not_begun(event)
+        require_not_begun(event, now=utcnow())
         changed = {field: value for field, value in changes.items() if getattr(booking, field) != value}
         if not changed:
             return booking
         more = changed.get("ticket_count", booking.ticket_count) - booking.ticket_count
         if more > 0:
-            require_open(event)
+            require_open(event, now=utcnow())
             require_seats(event, more, in_all=booking.ticket_count + more)
         event.tickets_booked += more
         for field, value in changed.items():
@@ -92,7 +92,7 @@ def cancel_booking(*, user: User, booking_id: UUID, precondition: Precondition =
         if booking.status is BookingStatus.CANCELLED:
             return booking
         precondition(booking)
-        require_not_begun(event)
+        require_not_begun(event, now=utcnow())
         event.tickets_booked -= booking.ticket_count
         booking.status = BookingStatus.CANCELLED
         booking.cancelled_at = utcnow()
@@ -153,15 +153,17 @@ def _place(booking: Booking, user: User, key: IdempotencyKey | None = None) -> I
                     tx.after_commit(tasks.wake_worker)
                     return None
         except IntegrityError as error:
-            if isinstance(error.orig, UniqueViolation):
-                continue  # the first request with the key was committed at this very moment
+            if isinstance(error.orig, UniqueViolation) and error.orig.diag.constraint_name == "pk_idempotency_keys":
+                continue
             raise
-        if not placed.is_key_free:
-            raise RequestInFlight
         if placed.stored_key:
             return placed.stored_key
+        if not placed.is_key_free:
+            raise RequestInFlight
+        if key and is_kept(user, key.key):
+            continue  # as above: the first request with the key was committed while this one began
         event = get_event(booking.event_id, viewer=user)
-        require_open(event)
+        require_open(event, now=booking.created_at)
         require_seats(event, booking.ticket_count, in_all=booking.ticket_count)
         # what forbade it has changed meanwhile
     raise EventNotOpen("The event is changing at this moment. Please try again.")

@@ -38,12 +38,12 @@ def write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) 
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's worker with threads, which leaves a connection to a process that has a thread free for it.
+    """gunicorn's worker with threads, which leaves a connection to a process that has fewer of them.
 
     A connection stays with the process that took it. Of many that come at once, the first to wake would take all.
     """
 
     def accept(self, listener: Any) -> None:
-        if self.nr_conns >= self.cfg.threads:
+        if self.cfg.workers > 1 and self.nr_conns >= self.cfg.threads:
             time.sleep(YIELD_SECONDS)
         super().accept(listener)

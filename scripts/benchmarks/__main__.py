@@ -47,7 +47,7 @@ def main() -> int:
             results[name] = _measure(site, options, Path(directory), found, events=size["events"])
             print(f"\n{table(results[name], beside=results['small'] if name == 'large' else None)}", flush=True)
         memory = resident_mebibytes(site.server.pid)
-    print(f"\nresident memory of gunicorn's processes: {', '.join(map(str, memory))} MiB")
+    print(f"\nmemory of gunicorn's processes, what they share divided among them: {', '.join(map(str, memory))} MiB")
     report = {"cores": os.cpu_count(), "seconds": options.seconds, "rounds": options.rounds, "results": results}
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "benchmark.json").write_text(json.dumps(report, indent=1))
@@ -74,6 +74,7 @@ def _measure(
             print(f"{load.name}, round {number}: {ours[-1].rate:.0f}/s beside {theirs[-1].rate:.0f}/s", flush=True)
             found += mistakes(site)
         crowd = run_wrk(site, load, directory, seconds=max(1, options.seconds // 2), connections=64)
+        found += mistakes(site)
         our, their = Figures.median(ours), Figures.median(theirs)
         results.append(
             {

@@ -76,12 +76,28 @@ request = function()
     local user = tokens[n % #tokens + 1]
     {load.request}
 end
+{_WRONG_IF_NOT_409 if load.is_refused and bare_size is None else _WRONG_IF_ERROR}
 done = function(summary, latency, requests)
     local errors = summary.errors
     io.write(string.format("RESULT %d %d %f %f %d %d\\n", summary.requests, summary.duration, latency:percentile(50),
-        latency:percentile(99), errors.status, errors.connect + errors.read + errors.write + errors.timeout))
+        latency:percentile(99), others(summary), errors.connect + errors.read + errors.write + errors.timeout))
 end
 """
+
+
+# Where a refusal is right, every other answer is wrong. Each thread of wrk has variables of its own.
+_WRONG_IF_NOT_409 = """
+local threads = {}
+wrong = 0
+setup = function(thread) threads[#threads + 1] = thread end
+response = function(status) if status ~= 409 then wrong = wrong + 1 end end
+local function others()
+    local sum = 0
+    for _, thread in ipairs(threads) do sum = sum + thread:get("wrong") end
+    return sum
+end
+"""
+_WRONG_IF_ERROR = "local function others(summary) return summary.errors.status end"
 
 
 def _pgbench(event: str, *, events: int = 1) -> str:

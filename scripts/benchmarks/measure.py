@@ -59,8 +59,6 @@ def run_wrk(
     if not found:
         raise RuntimeError(f"wrk said: {said}")
     requests, microseconds, p50, p99, refused, broken = map(float, found.groups())
-    if load.is_refused and bare_size is None:
-        refused = requests - refused
     return Figures(
         rate=requests / microseconds * 1e6,
         p50=p50 / 1000,
@@ -111,7 +109,7 @@ def resident_mebibytes(root: int) -> list[int]:
     sizes = []
     for child in _children(root):
         text = Path(f"/proc/{child}/smaps_rollup").read_text()
-        sizes.append(int(re.findall(r"^Rss:\s+(\d+)", text, re.MULTILINE)[0]) // 1024)
+        sizes.append(int(re.findall(r"^Pss:\s+(\d+)", text, re.MULTILINE)[0]) // 1024)
     return sizes
 
 

@@ -172,6 +172,22 @@ def test_of_20_requests_with_one_idempotency_key_one_books_and_all_others_get_it
         assert seats_of(database, event) == Seats(100, 2 * (number + 1), 2 * (number + 1))
 
 
+def test_of_requests_with_one_idempotency_key_for_the_last_ticket_none_is_told_that_it_is_sold_out(
+    client: FlaskClient, http: httpx.Client, people: People
+) -> None:
+    for number in range(ROUNDS):
+        event = make_event(client, people.organizer, capacity=1)
+        headers = {**people.holder.headers, "Idempotency-Key": f"last-{number}"}
+
+        def attempt(_: int, headers: Mapping[str, str] = headers, event_id: str = event["id"]) -> str:
+            return outcome_of(http.post("/bookings/", headers=dict(headers), json={"event_id": event_id}))
+
+        outcomes = race(attempt, clients=20)
+
+        assert outcomes["201"] >= 1
+        assert outcomes.keys() <= {"201", "409 request-in-flight"}
+
+
 def _wait_for_mails(database: sa.Engine, kind: MailKind, count: int) -> None:
     """Until the worker has written the event's mails, each of them once."""
     written = sa.select(sa.func.count()).select_from(OutboxMail).where(OutboxMail.kind == kind)
