@@ -82,7 +82,7 @@ def test_gunicorn_alone_waits_five_seconds_for_silent_clients_and_goes_on(one_pr
         assert _is_answered(one_process, within=5 + PROMPT)
 
 
-def test_gunicorn_alone_waits_two_seconds_for_each_refused_client_that_does_not_hang_up(one_process: str) -> None:
+def test_gunicorn_alone_is_held_up_by_refused_clients_that_do_not_hang_up(one_process: str) -> None:
     with _slow_clients(one_process, 3, NO_HTTP):
         assert not _is_answered(one_process, within=HELD_UP)
         assert _is_answered(one_process, within=6 + PROMPT)
