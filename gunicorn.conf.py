@@ -1,5 +1,12 @@
 """gunicorn's settings; those of the service itself are in the environment, see config.py."""
+# ruff: noqa: E402 - the patch comes before everything else is imported
 
+from gevent import monkey
+
+# What waits, for PostgreSQL, Redis or a slow client, lets other requests of the process go on.
+monkey.patch_all()
+
+import gc
 from typing import Any
 
 from gunicorn import util
@@ -9,10 +16,9 @@ from bookings_api.http.server import write_problem
 from bookings_api.observability import logging_config
 from wsgi import app
 
-# A few threads each: one that waits for PostgreSQL costs little. DATABASE_POOL_SIZE must not be below `threads`.
+# One process for each core, of any number of requests at once; DATABASE_POOL_SIZE of them ask PostgreSQL.
 workers = app.config["WEB_CONCURRENCY"]
-worker_class = "bookings_api.http.server.Worker"
-threads = 4
+worker_class = "gevent"
 timeout = 30
 graceful_timeout = 20
 keepalive = 5
@@ -24,7 +30,7 @@ preload_app = True
 control_socket_disable = True
 
 # The access line is the application's own; what gunicorn itself has to say takes the same form.
-accesslog = None
+logger_class = "bookings_api.http.server.Log"
 logconfig_dict = logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"])
 # Below ERROR it would quote what it cannot parse, which may be a password or a token.
 logconfig_dict["loggers"]["gunicorn.error"] = {"level": "ERROR", "handlers": [], "propagate": True}
@@ -40,6 +46,12 @@ def post_fork(server: Any, worker: Any) -> None:
     """Forget connections of the parent: two processes on one would get each other's answers."""
     with app.app_context():
         db.engine.dispose(close=False)
+
+
+def when_ready(server: Any) -> None:
+    """Spare the collector what was loaded before the fork: to look at it would unshare it, and takes long."""
+    gc.collect()
+    gc.freeze()
 
 
 # What gunicorn itself refuses is answered as everything else is.

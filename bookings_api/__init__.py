@@ -32,7 +32,7 @@ from flask import Flask
 from bookings_api import models as models  # Flask-Migrate compares the database with them
 from bookings_api.auth.passwords import init_passwords
 from bookings_api.auth.routes import blp as auth
-from bookings_api.auth.tokens import authenticate, init_tokens
+from bookings_api.auth.tokens import authenticate, init_tokens, recall
 from bookings_api.bookings.routes import blp as bookings
 from bookings_api.celery_app import init_celery
 from bookings_api.cli import register_commands
@@ -41,10 +41,12 @@ from bookings_api.events.routes import blp as events
 from bookings_api.extensions import api, mail
 from bookings_api.health import init_health
 from bookings_api.housekeeping import BEAT_SCHEDULE as HOUSEKEEPING_SCHEDULE
+from bookings_api.http.application import Application
 from bookings_api.http.authentication import init_authentication
 from bookings_api.http.errors import register_error_handlers
 from bookings_api.http.headers import init_headers
 from bookings_api.http.json import OrjsonProvider
+from bookings_api.http.kept import init_kept
 from bookings_api.http.limits import init_limits
 from bookings_api.http.openapi import API_PREFIX, init_openapi
 from bookings_api.http.proxies import init_proxies
@@ -61,7 +63,7 @@ MAX_BODY_BYTES = 256 * 1024
 
 def create_app(config: object) -> Flask:
     """The application; `config` is an object with the settings of `config.Config` as upper-case attributes."""
-    app = Flask(__name__)
+    app = Application(__name__)
     app.config.from_object(config)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json = OrjsonProvider(app)
@@ -70,7 +72,8 @@ def create_app(config: object) -> Flask:
     init_database(app)
     init_passwords(app)
     init_tokens(app)
-    init_authentication(app, authenticate)
+    init_authentication(app, authenticate, recall)
+    init_kept(app)
     init_proxies(app)
     init_limits(app)
     init_mail(app)

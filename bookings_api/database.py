@@ -93,6 +93,16 @@ def answered_within(seconds: float) -> Iterator[None]:
         _deadline.reset(token)
 
 
+@contextmanager
+def answered_at_once() -> Iterator[None]:
+    """Take a server for silent that takes as long as to connect, for what no server that is well has to wait for."""
+    token = _is_pinging.set(True)
+    try:
+        yield
+    finally:
+        _is_pinging.reset(token)
+
+
 class _Silence:
     """What the threads of this process know of a server that does not answer."""
 
@@ -182,14 +192,11 @@ def _ping_after_rest(
     """SQLAlchemy opens another one in the place of one that is none any more."""
     if time.monotonic() - record.info.get(_RETURNED_AT, float("inf")) < REST_SECONDS:
         return
-    token = _is_pinging.set(True)
     try:
-        with connection.cursor() as cursor:
+        with answered_at_once(), connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except psycopg2.Error as error:
         raise sa.exc.DisconnectionError from error
-    finally:
-        _is_pinging.reset(token)
 
 
 def _connect_to_no_silent_server(*_: object) -> None:

@@ -2,6 +2,7 @@
 
     BookingError
     ├── Unauthenticated          nobody, or nobody we can believe
+    │   ├── LoginChanged         the login is over, or the account is not what it was
     │   └── InvalidCredentials   wrong e-mail or password
     │       └── InvalidGrant     the same, said to an OAuth2 client
     ├── NotAllowed               known, but not entitled
@@ -42,6 +43,13 @@ class BookingError(Exception):
 
 class Unauthenticated(BookingError):
     """The request carries no valid access token."""
+
+
+class LoginChanged(Unauthenticated):
+    """The login is over, or its account is not what it was when it was read; nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__("This login is over, or its account has changed; please try again.")
 
 
 class InvalidCredentials(Unauthenticated):

@@ -3,19 +3,32 @@
 To plan one that writes three rows takes PostgreSQL longer than to run it, and to compile it SQLAlchemy, too.
 """
 
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 
+import orjson
+import psycopg2
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import asyncpg
 
 from bookings_api.extensions import db
+from bookings_api.models.base import Base
 
-Model = TypeVar("Model")
+Model = TypeVar("Model", bound=Base)
 
 # Of SQLAlchemy's dialects the one that writes what PREPARE takes, `$1::UUID`. Its driver is not needed for that.
-_DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]
+_DIALECT = asyncpg.dialect(json_serializer=lambda value: orjson.dumps(value).decode())  # type: ignore[no-untyped-call]
 
 _KNOWN = "bookings_api.prepared"
+
+# So many of one process at once are done sooner than more would be, between which PostgreSQL's processes would have to
+# take turns. Where they take long, a lock for example, others go on nevertheless.
+AT_ONCE = 2
+GIVE_WAY_SECONDS = 0.05
+_few = threading.Semaphore(AT_ONCE)
 
 
 class Prepared:
@@ -31,34 +44,76 @@ class Prepared:
         compiled: Any = statement.compile(dialect=_DIALECT)
         self._name = name
         self._constants = {key: value for key, value in compiled.params.items() if value is not None}
-        writers = compiled._bind_processors  # noqa: SLF001 - how types write their values, enums for example
-        self._parameters = [(key, writers.get(key, _as_it_is)) for key in compiled.positiontup or ()]
-        self._prepare = f"PREPARE {name} AS {compiled.string}".replace("%", "%%")
+        self._parameters = [(key, _writer(compiled, key)) for key in compiled.positiontup or ()]
+        self._prepare = f"PREPARE {name} AS {compiled.string}"
         marks = ", ".join(["%s"] * len(self._parameters))
         self._execute = f"EXECUTE {name} ({marks})" if marks else f"EXECUTE {name}"
 
-    def __call__(self, **values: Any) -> sa.CursorResult[Any]:
-        """Run it on the session's connection; columns come as psycopg2 reads them, enums as text."""
-        connection = db.session.connection()
-        known = connection.info.setdefault(_KNOWN, set())
-        if self._name not in known:
-            connection.exec_driver_sql(self._prepare)
-            known.add(self._name)
+    def __call__(self, **values: Any) -> list[tuple[Any, ...]]:
+        """The rows, as psycopg2 reads them, enums as text. Raises SQLAlchemy's errors.
+
+        In the session's transaction, if it has one; else on its own, and the connection is given back at once.
+        """
+        if db.session.registry.has() and db.session().in_transaction():
+            return self._run(db.session.connection(), values)
+        return self.on(db.engine, **values)
+
+    def on(self, engine: sa.Engine, **values: Any) -> list[tuple[Any, ...]]:
+        """The same on its own in any case, and outside an application context, too."""
+        is_early = _few.acquire(timeout=GIVE_WAY_SECONDS)
+        try:
+            with engine.connect() as connection:
+                return self._run(connection, values)
+        finally:
+            if is_early:
+                _few.release()
+
+    def _run(self, connection: sa.Connection, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         given = self._constants | values
-        return connection.exec_driver_sql(self._execute, tuple(write(given[key]) for key, write in self._parameters))
+        parameters = [None if (value := given[key]) is None else write(value) for key, write in self._parameters]
+        cursor: Any = connection.connection.cursor()
+        try:
+            known = connection.info.setdefault(_KNOWN, set())
+            if self._name not in known:
+                cursor.execute(self._prepare)
+                known.add(self._name)
+            cursor.execute(self._execute, parameters or None)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        except psycopg2.Error as error:
+            # SQLAlchemy's own way: its error in place of this one, and a connection that is of no more use is left
+            connection._handle_dbapi_exception(error, self._execute, None, None, None)  # noqa: SLF001
+        return rows
 
     def one_or_none(self, model: type[Model], **values: Any) -> Model | None:
         """Run a statement that selects all columns of `model`; the row as an object that no session knows."""
-        row = self(**values).one_or_none()
-        if row is None:
-            return None
-        columns = zip(sa.inspect(model).local_table.c, row, strict=True)
-        return model(**{column.key: _read(column.type, value) for column, value in columns})
+        rows = self(**values)
+        return read_row(model, rows[0]) if rows else None
 
 
-def _read(column_type: sa.types.TypeEngine[Any], value: Any) -> Any:
-    return column_type.python_type(value) if isinstance(column_type, sa.Enum) else value
+def read_row(model: type[Model], row: Sequence[Any]) -> Model:
+    """A row with all columns of `model`, in their order, as an object that no session knows."""
+    return model.of_row(**{key: read(value) for (key, read), value in zip(_columns_of(model), row, strict=True)})
+
+
+@cache
+def _columns_of(model: type[Base]) -> list[tuple[str, Callable[[Any], Any]]]:
+    columns = sa.inspect(model).local_table.c
+    return [(c.key, c.type.python_type if isinstance(c.type, sa.Enum) else _as_it_is) for c in columns]
 
 
 def _as_it_is(value: Any) -> Any:
     return value
+
+
+# As text, which psycopg2 quotes in C: of such objects it asks Python each time how they are written.
+_TEXT: dict[type[sa.types.TypeEngine[Any]], Callable[[Any], str]] = {
+    sa.Uuid: str,
+    sa.DateTime: datetime.isoformat,
+    sa.LargeBinary: lambda value: f"\\x{value.hex()}",
+}
+
+
+def _writer(compiled: Any, key: str) -> Callable[[Any], Any]:
+    """How values of a parameter are given to psycopg2: enums by SQLAlchemy, for example."""
+    by_type: Callable[[Any], Any] = _TEXT.get(type(compiled.binds[key].type), _as_it_is)
+    return compiled._bind_processors.get(key) or by_type  # noqa: SLF001 - what each type does with a value

@@ -1,13 +1,19 @@
 """The way to Redis of what counts and of what looks whether it is there; Celery has its own (`celery_app`)."""
 
+import hashlib
 import ssl
+from collections.abc import Sequence
 from typing import Any
 
+from redis import ConnectionError as Lost
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 REDIS_TIMEOUT_SECONDS = 0.25
+# Connections of one process that wait for their next use.
+MAX_IDLE = 32
 
 
 def connect(redis_url: str) -> Redis:
@@ -21,3 +27,45 @@ def connect(redis_url: str) -> Redis:
         retry=Retry(NoBackoff(), 0),  # the default is three more tries, seconds apart
         **options,
     )
+
+
+class Script:
+    """A Lua script, which Redis keeps by its SHA-1."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class ScriptRunner:
+    """Runs scripts over connections of its own: the client's pool takes longer than Redis does.
+
+    Raises `RedisError` as the client does. A connection that was lost since it was last used is made anew, and the
+    script run again, which may have run before.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._make_connection = redis.connection_pool.make_connection
+        self._idle: list[Any] = []
+
+    def __call__(self, script: Script, keys: Sequence[str], arguments: Sequence[int] = ()) -> Any:
+        while self._idle:
+            try:
+                return self._run(self._idle.pop(), script, keys, arguments)
+            except Lost:
+                continue
+            except IndexError:  # somebody else was faster
+                break
+        return self._run(self._make_connection(), script, keys, arguments)
+
+    def _run(self, connection: Any, script: Script, keys: Sequence[str], arguments: Sequence[int]) -> Any:
+        try:
+            connection.send_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
+            answer = connection.read_response()
+        except NoScriptError:
+            connection.send_command("EVAL", script.text, len(keys), *keys, *arguments)
+            answer = connection.read_response()
+        # one that met an error is left, whatever state it is in
+        if len(self._idle) < MAX_IDLE:
+            self._idle.append(connection)
+        return answer

@@ -70,7 +70,7 @@ def transaction() -> Iterator[Transaction]:
 @contextmanager
 def single_statement() -> Iterator[Transaction]:
     """As `transaction()`, for a use case that writes with one statement, which PostgreSQL commits by itself."""
-    if _ACTIVE in db.session().info:
+    if _is_open():
         raise RuntimeError("a transaction is already open: one use case, one commit")
     tx = Transaction()
     try:
@@ -91,5 +91,10 @@ def require_transaction() -> None:
 
     Raises `RuntimeError`.
     """
-    if _ACTIVE not in db.session().info:
+    if not _is_open():
         raise RuntimeError("rows are locked inside transaction() only")
+
+
+def _is_open() -> bool:
+    # a session that nobody has used is not made to be asked
+    return db.session.registry.has() and _ACTIVE in db.session().info

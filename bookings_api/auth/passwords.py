@@ -1,14 +1,22 @@
 """Passwords: argon2id (RFC 9106) through argon2-cffi; parameters from the configuration."""
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from flask import Flask, current_app
+from gevent import monkey
+from gevent.threadpool import ThreadPool
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 MIN_LENGTH = 10
 MAX_LENGTH = 128
+# In one process; each takes its memory, and more would only take the processors from one another.
+HASHES_AT_ONCE = 2
+
+T = TypeVar("T")
 
 # The shorter ones are refused for their length.
 _COMMON = frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= MIN_LENGTH)
@@ -26,7 +34,7 @@ def is_common(password: str) -> bool:
 
 def hash_password(password: str) -> str:
     """The argon2id hash in PHC string format, with a random salt."""
-    return _hasher().hash(password)
+    return _beside(_hasher().hash, password)
 
 
 def verify_password(password_hash: str | None, password: str) -> bool:
@@ -34,16 +42,32 @@ def verify_password(password_hash: str | None, password: str) -> bool:
 
     Without a hash (no such account) it works as long as with one, so that the time tells nothing.
     """
-    try:
-        matches = _hasher().verify(password_hash or _hash_of_nobody(), password)
-    except (VerificationError, InvalidHashError):
-        return False
-    return matches and password_hash is not None
+    return _beside(_matches, _hasher(), password_hash or _hash_of_nobody(), password) and password_hash is not None
 
 
 def needs_rehash(password_hash: str) -> bool:
     """Whether it was made at another cost than the configuration asks for now."""
     return _hasher().check_needs_rehash(password_hash)
+
+
+def _beside(work: Callable[..., T], *arguments: Any) -> T:
+    """What keeps a processor busy, in a thread if other requests would wait for it else (gunicorn.conf.py)."""
+    if not monkey.is_module_patched("threading"):
+        return work(*arguments)
+    result: T = _threads().apply(work, arguments)
+    return result
+
+
+@cache
+def _threads() -> ThreadPool:
+    return ThreadPool(HASHES_AT_ONCE)
+
+
+def _matches(hasher: PasswordHasher, password_hash: str, password: str) -> bool:
+    try:
+        return hasher.verify(password_hash, password)
+    except (VerificationError, InvalidHashError):
+        return False
 
 
 def _hasher() -> PasswordHasher:

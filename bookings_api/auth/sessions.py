@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from bookings_api.extensions import db
 from bookings_api.models import Session, User, utcnow
+from bookings_api.models.session import is_logged_in
 from bookings_api.prepared import Prepared
 from bookings_api.transactions import require_transaction
 
@@ -14,7 +15,7 @@ _USER_OF_SESSION = Prepared(
     "user_of_session",
     sa.select(User)
     .join(Session, Session.user_id == User.id)
-    .where(Session.id == sa.bindparam("session_id", type_=sa.Uuid()), Session.revoked_at.is_(None), User.is_active),
+    .where(Session.id == sa.bindparam("session_id", type_=sa.Uuid()), *is_logged_in()),
 )
 
 

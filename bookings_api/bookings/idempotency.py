@@ -4,15 +4,15 @@ After draft-ietf-httpapi-idempotency-key-header: the same key and request gives 
 under the key is refused, and so is one while the first is still being worked on.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from bookings_api.errors import IdempotencyKeyReused
-from bookings_api.extensions import db
 from bookings_api.models import Booking, IdempotencyKey, User
+from bookings_api.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,14 @@ class Once:
 
     key: str
     request_hash: bytes
-    answer_of: Callable[[Booking], Mapping[str, Any]]
+    answer_of: Callable[[Booking], dict[str, Any]]
 
     def kept_with(self, booking: Booking) -> IdempotencyKey:
         """The row that keeps the answer, to be written with the booking: either both or neither."""
-        answer = dict(self.answer_of(booking))
-        return IdempotencyKey(user_id=booking.user_id, key=self.key, request_hash=self.request_hash, answer=answer)
+        answer = self.answer_of(booking)
+        return IdempotencyKey.of_row(
+            user_id=booking.user_id, key=self.key, request_hash=self.request_hash, answer=answer
+        )
 
     def recalled(self, stored: IdempotencyKey) -> dict[str, Any]:
         """What was answered before. Raises `IdempotencyKeyReused` for another request under the key."""
@@ -37,5 +39,13 @@ class Once:
 
 def is_kept(user: User, key: str) -> bool:
     """Whether the answer to a request under this key is kept: whatever comes under it now is not done."""
-    kept = sa.select(IdempotencyKey.key).where(IdempotencyKey.user_id == user.id, IdempotencyKey.key == key)
-    return db.session.scalars(kept).one_or_none() is not None
+    return bool(_KEPT(user_id=user.id, key=key))
+
+
+_KEPT = Prepared(
+    "idempotency_key",
+    sa.select(IdempotencyKey.key).where(
+        IdempotencyKey.user_id == sa.bindparam("user_id", type_=sa.Uuid()),
+        IdempotencyKey.key == sa.bindparam("key", type_=sa.Text()),
+    ),
+)

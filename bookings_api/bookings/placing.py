@@ -13,19 +13,26 @@ from uuid_utils.compat import uuid7
 
 from bookings_api.bookings.rules import is_bookable
 from bookings_api.mail.messages import EVENT_FACTS
-from bookings_api.models import Booking, BookingStatus, Event, IdempotencyKey, OutboxMail, User, utcnow
+from bookings_api.models import Booking, BookingStatus, Event, IdempotencyKey, OutboxMail, Session, User, utcnow
 from bookings_api.models.base import Base
 from bookings_api.models.booking import new_reference
-from bookings_api.prepared import Prepared
+from bookings_api.models.session import is_logged_in
+from bookings_api.prepared import Prepared, read_row
 
 
 @dataclass(frozen=True)
 class Placed:
-    """What became of an order: booked; or another request has its key at this moment, or had it, and is stored."""
+    """What became of an order: booked; or the login is not what it was; or another request has its key at this moment,
+    or had it, and is stored.
+
+    Of an order that is not booked, `event` is the event as it was when the statement began; None: there was none.
+    """
 
     is_booked: bool
+    is_login_good: bool
     is_key_free: bool
     stored_key: IdempotencyKey | None
+    event: Event | None
 
 
 def new_booking(
@@ -38,7 +45,7 @@ def new_booking(
 ) -> Booking:
     """A booking for `user` that is not written yet, in the name of the guest or, by default, of the account."""
     now = utcnow()
-    return Booking(
+    return Booking.of_row(
         id=uuid7(),
         reference=new_reference(),
         event_id=event_id,
@@ -50,19 +57,27 @@ def new_booking(
         version=1,
         created_at=now,
         updated_at=now,
+        cancelled_at=None,
     )
 
 
-def place(booking: Booking, mail: OutboxMail, key: IdempotencyKey | None) -> Placed:
+def place(user: User, session_id: UUID, booking: Booking, mail: dict[str, Any], key: IdempotencyKey | None) -> Placed:
     """Write these rows, of which no session knows, if the event has the tickets; all of them or none.
 
-    The facts of the event are added to those of the mail. Without a key the order is done as often as it comes. Raises
-    `IntegrityError` when another request with the key was committed at this very moment.
+    And only if the login is good, and the account active and called as `user` says: what was read of them may be old.
+
+    The mail goes to the guest; the facts of the event are added to its own. Without a key the order is done as often as
+    it comes. Raises `IntegrityError` when another request with the key was committed at this very moment.
     """
-    no_key = IdempotencyKey(user_id=booking.user_id, key=None, request_hash=None, answer=None)
-    found = _PLACE(**_values(booking, _BOOKING), **_values(mail, _MAIL), **_values(key or no_key, _KEY)).one()
-    stored = IdempotencyKey(request_hash=found.request_hash, answer=found.answer) if found.request_hash else None
-    return Placed(found.is_booked, found.is_key_free, stored)
+    [(is_booked, is_login_good, is_key_free, request_hash, answer, *event)] = _PLACE(
+        session_id=session_id,
+        **_values(vars(user), _USER),
+        **_values(vars(booking), _BOOKING),
+        **_values(mail, _MAIL),
+        **_values(vars(key) if key else {}, _KEY),
+    )
+    stored = IdempotencyKey.of_row(request_hash=request_hash, answer=answer) if request_hash else None
+    return Placed(is_booked, is_login_good, is_key_free, stored, read_row(Event, event) if event[0] else None)
 
 
 def _columns(model: type[Base], *names: str) -> dict[str, sa.BindParameter[Any]]:
@@ -71,34 +86,38 @@ def _columns(model: type[Base], *names: str) -> dict[str, sa.BindParameter[Any]]
     return {name: sa.bindparam(f"{table}_{name}", type_=table.c[name].type) for name in names}
 
 
-def _values(row: Base, columns: dict[str, sa.BindParameter[Any]]) -> dict[str, Any]:
-    return {parameter.key: getattr(row, name) for name, parameter in columns.items()}
+def _values(row: dict[str, Any], columns: dict[str, sa.BindParameter[Any]]) -> dict[str, Any]:
+    return {parameter.key: row.get(name) for name, parameter in columns.items()}
 
 
-_BOOKING = _columns(
-    Booking, "id", "reference", "event_id", "user_id", "ticket_count", "guest_name", "guest_email", "created_at",
-    "updated_at",
-)  # fmt: skip
-_MAIL = _columns(
-    OutboxMail, "id", "kind", "recipient", "facts", "booking_id", "user_id", "request_id", "message_id"
-)  # fmt: skip
-_KEY = _columns(IdempotencyKey, "user_id", "key", "request_hash", "answer")
+_USER = _columns(User, "id", "email", "name")
+_BOOKING = _columns(Booking, "id", "reference", "event_id", "ticket_count", "guest_name", "guest_email", "created_at")
+_MAIL = _columns(OutboxMail, "id", "kind", "facts", "request_id", "message_id")
+_KEY = _columns(IdempotencyKey, "key", "request_hash", "answer")
 
 
 def _statement() -> sa.Select[Any]:
     now, tickets = _BOOKING["created_at"], _BOOKING["ticket_count"]
+    login = (
+        sa.select(Session.id)
+        .join(User, User.id == Session.user_id)
+        .where(Session.id == sa.bindparam("session_id", type_=sa.Uuid()), *is_logged_in())
+        .where(User.id == _USER["id"], User.email == _USER["email"], User.name.is_not_distinct_from(_USER["name"]))
+        .cte("login")
+    )
     # one request at a time may work on a key; the lock ends with the statement
-    name = sa.cast(_KEY["user_id"], sa.Text) + " " + _KEY["key"]
+    name = sa.cast(_USER["id"], sa.Text) + " " + _KEY["key"]
     lock = sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(name, 0))
     hold = sa.select(sa.func.coalesce(lock, sa.true()).label("is_key_free")).cte("hold")
     known = (
         sa.select(IdempotencyKey.request_hash, IdempotencyKey.answer)
-        .where(IdempotencyKey.user_id == _KEY["user_id"], IdempotencyKey.key == _KEY["key"])
+        .where(IdempotencyKey.user_id == _USER["id"], IdempotencyKey.key == _KEY["key"])
         .cte("known")
     )
     taken = (
         sa.update(Event)
         .where(Event.id == _BOOKING["event_id"], *is_bookable(now, tickets))
+        .where(sa.exists().select_from(login))
         .where(sa.select(hold.c.is_key_free).scalar_subquery(), ~sa.exists().select_from(known))
         .values(tickets_booked=Event.tickets_booked + tickets, updated_at=now)
         .returning(*(getattr(Event, name) for name in EVENT_FACTS.values()))
@@ -107,17 +126,24 @@ def _statement() -> sa.Select[Any]:
     event_facts = [
         part for fact, column in EVENT_FACTS.items() for part in (sa.literal_column(f"'{fact}'"), taken.c[column])
     ]
-    mail = _MAIL | {"facts": _MAIL["facts"].concat(sa.func.jsonb_build_object(*event_facts))}
+    user = {"user_id": _USER["id"]}
+    booking = _BOOKING | user | {"updated_at": now, "event_version": taken.c.version}
+    mail: dict[str, Any] = _MAIL | user | {"booking_id": _BOOKING["id"], "recipient": _BOOKING["guest_email"]}
+    mail |= {"facts": _MAIL["facts"].concat(sa.func.jsonb_build_object(*event_facts))}
     written = [
-        _insert(Booking, _BOOKING | {"event_version": taken.c.version}, taken),
+        _insert(Booking, booking, taken),
         _insert(OutboxMail, mail, taken),
-        _insert(IdempotencyKey, _KEY, taken, _KEY["key"].is_not(None)),
+        _insert(IdempotencyKey, _KEY | user, taken, _KEY["key"].is_not(None)),
     ]
+    is_booked, is_login_good = sa.exists().select_from(taken), sa.exists().select_from(login)
+    refused_by = sa.inspect(Event).local_table.alias("refused_by")
     return (
-        sa.select(
-            hold.c.is_key_free, known.c.request_hash, known.c.answer, sa.exists().select_from(taken).label("is_booked")
+        sa.select(is_booked, is_login_good, hold.c.is_key_free, known.c.request_hash, known.c.answer, *refused_by.c)
+        .select_from(
+            hold.outerjoin(known, sa.true()).outerjoin(
+                refused_by, sa.and_(refused_by.c.id == _BOOKING["event_id"], ~is_booked)
+            )
         )
-        .select_from(hold.outerjoin(known, sa.true()))
         .add_cte(*written)
     )
 

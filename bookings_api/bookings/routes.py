@@ -28,7 +28,7 @@ from bookings_api.errors import (
     SoldOut,
     TooManyTickets,
 )
-from bookings_api.http.authentication import current_user
+from bookings_api.http.authentication import current_session_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.http.idempotency import REPLAYED, REPLAYED_HEADER, IdempotencyKeySchema, request_hash
@@ -63,7 +63,7 @@ def _guest(
 
 @blp.route("/", methods=["POST"])
 @blp.doc(operationId="createBooking")
-@blp.login_required()
+@blp.login_looked_up_by_service()
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.problems(EventNotFound, EventNotOpen, SoldOut, TooManyTickets, RequestInFlight, IdempotencyKeyReused)
 @blp.arguments(BookingCreateSchema)
@@ -77,13 +77,15 @@ def create_booking(order: dict[str, Any], header: dict[str, str]) -> Any:
     """
     key = header.get("key")
     if key is None:
-        booking = services.book_tickets(user=current_user, **order)
+        booking = services.book_tickets(user=current_user, session_id=current_session_id(), **order)
         return booking, _location(booking.id)
     once = Once(key, request_hash(order), _BOOKING.dump)
-    answer, is_replayed = services.book_tickets_once(user=current_user, once=once, **order)
+    answer, is_replayed = services.book_tickets_once(
+        user=current_user, session_id=current_session_id(), once=once, **order
+    )
     # a replayed answer is history: its version may not be the present one
     tag = {REPLAYED_HEADER: "true"} if is_replayed else {"ETag": quote_etag(str(answer["version"]))}
-    return flask.make_response(answer, 201, _location(UUID(answer["id"])) | tag)
+    return flask.make_response(answer, 201, _location(answer["id"]) | tag)
 
 
 @blp.route("/", methods=["GET"])
@@ -154,5 +156,5 @@ def resend_confirmation(booking_id: UUID) -> OutboxMail:
     return services.resend_confirmation(user=current_user, booking_id=booking_id)
 
 
-def _location(booking_id: UUID) -> dict[str, str]:
-    return {"Location": flask.url_for("bookings.get_booking", booking_id=booking_id)}
+def _location(booking_id: UUID | str) -> dict[str, str]:
+    return {"Location": f"{flask.request.path}{booking_id}"}

@@ -7,12 +7,12 @@ import sqlalchemy as sa
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
-from bookings_api.bookings.idempotency import Once, is_kept
+from bookings_api.bookings.idempotency import Once
 from bookings_api.bookings.placing import new_booking, place
 from bookings_api.bookings.queries import lock_booking, lock_own_booking
 from bookings_api.bookings.rules import require_not_begun, require_open, require_seats
-from bookings_api.errors import BookingCancelled, EventNotOpen, EventOver, RequestInFlight
-from bookings_api.events.queries import get_event
+from bookings_api.errors import BookingCancelled, EventNotOpen, EventOver, LoginChanged, RequestInFlight
+from bookings_api.events.queries import require_visible
 from bookings_api.extensions import db
 from bookings_api.mail import messages, outbox, tasks
 from bookings_api.models import Booking, BookingStatus, Event, IdempotencyKey, MailKind, OutboxMail, User, utcnow
@@ -29,27 +29,28 @@ from bookings_api.transactions import (
 ATTEMPTS = 5
 
 
-def book_tickets(*, user: User, **order: Any) -> Booking:
-    """Book tickets for `user`; `order` is that of `new_booking`.
+def book_tickets(*, user: User, session_id: UUID, **order: Any) -> Booking:
+    """Book tickets for `user`, who was logged in so when last seen; `order` is that of `new_booking`.
 
     The booking, the event's counter and the confirmation mail are written by one statement, under a lock on the
     event's row; so of any number of buyers at once each sees what the one before left over.
 
-    Raises `EventNotFound`, `EventNotOpen`, `TooManyTickets`, `SoldOut`; then nothing is written.
+    Raises `LoginChanged` when the login is over or the account not what `user` says; else `EventNotFound`,
+    `EventNotOpen`, `TooManyTickets`, `SoldOut`. Then nothing is written.
     """
     booking = new_booking(user, **order)
-    _place(booking, user)
+    _place(booking, user, session_id)
     return booking
 
 
-def book_tickets_once(*, user: User, once: Once, **order: Any) -> tuple[dict[str, Any], bool]:
+def book_tickets_once(*, user: User, session_id: UUID, once: Once, **order: Any) -> tuple[dict[str, Any], bool]:
     """As `book_tickets`, but done once for a key: the answer, and whether it is the stored one.
 
     Raises `RequestInFlight` and `IdempotencyKeyReused`, too.
     """
     booking = new_booking(user, **order)
     key = once.kept_with(booking)
-    stored = _place(booking, user, key)
+    stored = _place(booking, user, session_id, key)
     return (key.answer, False) if stored is None else (once.recalled(stored), True)
 
 
@@ -136,10 +137,10 @@ def cancel_bookings_of(event: Event) -> None:
     event.tickets_booked = 0
 
 
-def _place(booking: Booking, user: User, key: IdempotencyKey | None = None) -> IdempotencyKey | None:
+def _place(booking: Booking, user: User, session_id: UUID, key: IdempotencyKey | None = None) -> IdempotencyKey | None:
     """Write a new booking; or return the key as it is stored, and write nothing."""
     for _ in range(ATTEMPTS):
-        mail = outbox.new_mail(
+        mail = outbox.mail_columns(
             kind=MailKind.BOOKING_CONFIRMED,
             recipient=booking.guest_email,
             facts=messages.guest_facts(booking),
@@ -148,7 +149,7 @@ def _place(booking: Booking, user: User, key: IdempotencyKey | None = None) -> I
         )
         try:
             with single_statement() as tx:
-                placed = place(booking, mail, key)
+                placed = place(user, session_id, booking, mail, key)
                 if placed.is_booked:
                     tx.after_commit(tasks.wake_worker)
                     return None
@@ -156,16 +157,17 @@ def _place(booking: Booking, user: User, key: IdempotencyKey | None = None) -> I
             if isinstance(error.orig, UniqueViolation) and error.orig.diag.constraint_name == "pk_idempotency_keys":
                 continue
             raise
+        if not placed.is_login_good:
+            raise LoginChanged
         if placed.stored_key:
             return placed.stored_key
         if not placed.is_key_free:
             raise RequestInFlight
-        if key and is_kept(user, key.key):
-            continue  # as above: the first request with the key was committed while this one began
-        event = get_event(booking.event_id, viewer=user)
+        event = require_visible(placed.event, viewer=user)
         require_open(event, now=booking.created_at)
         require_seats(event, booking.ticket_count, in_all=booking.ticket_count)
-        # what forbade it has changed meanwhile
+        # Nothing forbade it when the statement began: somebody else's booking was faster, or an earlier request with
+        # the key, which the next attempt sees.
     raise EventNotOpen("The event is changing at this moment. Please try again.")
 
 

@@ -41,7 +41,11 @@ def all_events(*, viewer: User | None, **filters: Any) -> sa.Select[Any]:
 
 def get_event(event_id: UUID, *, viewer: User | None) -> Event:
     """The event, if `viewer` may see it. Raises `EventNotFound`."""
-    event = _EVENT.one_or_none(Event, event_id=event_id)
+    return require_visible(_EVENT.one_or_none(Event, event_id=event_id), viewer=viewer)
+
+
+def require_visible(event: Event | None, *, viewer: User | None) -> Event:
+    """An event that was looked up, if `viewer` may see it. Raises `EventNotFound`."""
     if event is None or not may_see(viewer, event):
         raise EventNotFound
     return event

@@ -12,15 +12,16 @@ from bookings_api.models import User
 # Turns an access token into the active account and the id of the login; raises `Unauthenticated`.
 Authenticate = Callable[[str], tuple[User, UUID]]
 
-_KEY = "bookings_api.authenticate"
+_AUTHENTICATE, _RECALL = "bookings_api.authenticate", "bookings_api.recall"
 
 # The account of the request, behind `login_required`; with `login_optional` use `viewer()`.
 current_user: User = LocalProxy(lambda: flask.g.current_user)  # type: ignore[assignment]
 
 
-def init_authentication(app: flask.Flask, authenticate: Authenticate) -> None:
-    """Let `authenticate` decide what an access token is worth."""
-    app.extensions[_KEY] = authenticate
+def init_authentication(app: flask.Flask, authenticate: Authenticate, recall: Authenticate) -> None:
+    """Let `authenticate` decide what an access token is worth; `recall` says what it was worth when last seen."""
+    app.extensions[_AUTHENTICATE] = authenticate
+    app.extensions[_RECALL] = recall
 
 
 def viewer() -> User | None:
@@ -45,11 +46,7 @@ def bearer_token() -> str:
 
 def require_user(*, organizer: bool = False) -> None:
     """Raise `Unauthenticated` without a valid token; with `organizer`, `NotAllowed` for other roles."""
-    authenticate: Authenticate = flask.current_app.extensions[_KEY]
-    user, flask.g.current_session_id = authenticate(bearer_token())
-    flask.g.current_user = user
-    # for the log: the account itself would be read again after a rollback
-    flask.g.user_id = str(user.id)
+    user = _enter(_AUTHENTICATE)
     if organizer and not user.is_organizer:
         raise NotAllowed("Only organizers may do that.")
 
@@ -58,3 +55,17 @@ def accept_user() -> None:
     """Let anonymous requests in; raise `Unauthenticated` for a token that is sent but not valid."""
     if "Authorization" in flask.request.headers:
         require_user()
+
+
+def recall_user() -> None:
+    """As `require_user`, but as this process saw the account and the login last; both may have changed."""
+    _enter(_RECALL)
+
+
+def _enter(way: str) -> User:
+    identify: Authenticate = flask.current_app.extensions[way]
+    user, flask.g.current_session_id = identify(bearer_token())
+    flask.g.current_user = user
+    # for the log: the account itself would be read again after a rollback
+    flask.g.user_id = str(user.id)
+    return user

@@ -12,11 +12,12 @@ import flask_smorest
 import marshmallow as ma
 from flask_smorest.pagination import PaginationMetadataSchema, PaginationParameters
 from flask_smorest.utils import unpack_tuple_response
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import quote_etag
 from werkzeug.wrappers import Response
 
-from bookings_api.errors import BookingError, NotAllowed, StaleVersion, Unauthenticated
-from bookings_api.http.authentication import accept_user, require_user
+from bookings_api.errors import BookingError, LoginChanged, NotAllowed, StaleVersion, Unauthenticated
+from bookings_api.http.authentication import accept_user, recall_user, require_user
 from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_known_to_client
 from bookings_api.http.limits import RATE_LIMIT, RETRY_AFTER, Counted, Key, attempts, limit
 from bookings_api.http.pagination import fetch_page
@@ -35,6 +36,9 @@ LOCATION = {"Location": {"description": "Address of what was created.", "schema"
 
 View = TypeVar("View", bound=Callable[..., Any])
 
+# The ways to log in, as OpenAPI has them.
+_BEARER: list[dict[str, list[str]]] = [{"bearer": []}, {"password": []}]
+
 
 class Blueprint(flask_smorest.Blueprint):
     """flask-smorest's blueprint with our parser, login, problems and lists.
@@ -51,6 +55,16 @@ class Blueprint(flask_smorest.Blueprint):
         """
         return super().arguments(schema() if isinstance(schema, type) else schema, **options)
 
+    def alt_response(self, *args: Any, **kwargs: Any) -> Callable[[View], View]:
+        """flask-smorest's decorator, which only documents; so it needs no function around the view."""
+        documented = super().alt_response(*args, **kwargs)
+
+        def decorate(view: View) -> View:
+            view._apidoc = documented(view)._apidoc  # type: ignore[attr-defined] # noqa: SLF001 - where it is kept
+            return view
+
+        return decorate
+
     def add_url_rule(
         self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
     ) -> None:
@@ -60,11 +74,34 @@ class Blueprint(flask_smorest.Blueprint):
     def login_required(self, *, organizer: bool = False) -> Callable[[View], View]:
         """Let in active accounts with a valid access token only, with `organizer` organizers only."""
         documented = (Unauthenticated, NotAllowed) if organizer else (Unauthenticated,)
-        return self._guarded(partial(require_user, organizer=organizer), documented, [{"bearer": []}, {"password": []}])
+        return self._guarded(partial(require_user, organizer=organizer), documented, _BEARER)
+
+    def login_looked_up_by_service(self) -> Callable[[View], View]:
+        """As `login_required`, for a view whose service looks at the login itself, in the statement that does the work.
+
+        The service raises `LoginChanged` unless the account and the login are as it was told. Whoever is refused before
+        that is looked up first: who has no login is told nothing else.
+        """
+
+        def decorate(view: View) -> View:
+            @wraps(view)
+            def looked_up(*args: Any, **kwargs: Any) -> Any:
+                try:
+                    return view(*args, **kwargs)
+                except LoginChanged:
+                    require_user()
+                except HTTPException:
+                    require_user()
+                    raise
+                return view(*args, **kwargs)
+
+            return self._guarded(recall_user, (Unauthenticated,), _BEARER)(looked_up)  # type: ignore[return-value]
+
+        return decorate
 
     def login_optional(self) -> Callable[[View], View]:
         """Let anybody in; but who sends a token must send a valid one."""
-        return self._guarded(accept_user, (Unauthenticated,), [{}, {"bearer": []}, {"password": []}])
+        return self._guarded(accept_user, (Unauthenticated,), [{}, *_BEARER])
 
     def public(self) -> Callable[[View], View]:
         """Document that no token is looked at."""

@@ -16,7 +16,7 @@ from limits import RateLimitItem
 from redis import RedisError
 from redis.exceptions import ResponseError
 
-from bookings_api.redis_client import connect
+from bookings_api.redis_client import Script, ScriptRunner, connect
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ CLEANING_SECONDS = 1
 # Counts under every key, or under none if one of them is full: so of any number of requests at the same moment no more
 # pass than may, and who is refused is not counted. A window begins with what is counted first in it, and ends on time,
 # whatever comes meanwhile. Answers the count and the milliseconds left for each key, after this request.
-_COUNT = """
+_COUNT = Script("""
 local full = false
 for i, key in ipairs(KEYS) do
     full = full or tonumber(redis.call('GET', key) or '0') >= tonumber(ARGV[2 * i - 1])
@@ -53,12 +53,12 @@ for i, key in ipairs(KEYS) do
     answer[#answer + 1] = left >= 0 and left or tonumber(ARGV[2 * i])
 end
 return answer
-"""
-_GIVE_BACK = """
+""")
+_GIVE_BACK = Script("""
 for _, key in ipairs(KEYS) do
     if tonumber(redis.call('GET', key) or '0') > 0 then redis.call('DECR', key) end
 end
-"""
+""")
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,7 @@ class Counters:
     """What was counted for whom, under keys of the caller's."""
 
     def __init__(self, redis_url: str) -> None:
-        self._redis = connect(redis_url)
-        self._count = self._redis.register_script(_COUNT)
-        self._give_back = self._redis.register_script(_GIVE_BACK)
+        self._run = ScriptRunner(connect(redis_url))
         self._own = _OwnCounts()
         self._lock = threading.Lock()
         self._away_until = 0.0
@@ -96,7 +94,7 @@ class Counters:
         bounds = [(key, item.amount, item.get_expiry() * 1000) for key, item in limits.items()]
         flat = [number for _, amount, milliseconds in bounds for number in (amount, milliseconds)]
         full, *figures = self._ask(
-            lambda: self._count(keys=[key for key, _, _ in bounds], args=flat),
+            lambda: self._run(_COUNT, list(limits), flat),
             lambda: self._own.count(bounds),
         )
         standings = [
@@ -107,7 +105,7 @@ class Counters:
 
     def give_back(self, keys: list[str]) -> None:
         """Take back what was counted once under each of the keys."""
-        self._ask(lambda: self._give_back(keys=keys), lambda: self._own.give_back(keys))
+        self._ask(lambda: self._run(_GIVE_BACK, keys), lambda: self._own.give_back(keys))
 
     def _ask(self, shared: Callable[[], Any], own: Callable[[], T]) -> T:
         with self._lock:

@@ -50,12 +50,12 @@ def init_headers(app: flask.Flask) -> None:
 
 
 def _harden(response: flask.Response) -> flask.Response:
-    headers = response.headers
-    headers.update(ALWAYS)
     is_page = response.mimetype == "text/html" or flask.request.endpoint == "static"
-    headers["Content-Security-Policy"] = PAGE_POLICY if is_page else API_POLICY
+    policy = PAGE_POLICY if is_page else API_POLICY
+    for name, value in (*ALWAYS.items(), ("Content-Security-Policy", policy)):
+        response.headers.add(name, value)  # nobody else sets them, and to look for them first takes longer
     if flask.request.is_secure:
-        headers["Strict-Transport-Security"] = _STRICT_TRANSPORT
+        response.headers.add("Strict-Transport-Security", _STRICT_TRANSPORT)
     if not is_page:
         _say_who_may_keep(response)
     return response
@@ -70,4 +70,4 @@ def _say_who_may_keep(response: flask.Response) -> None:
         response.headers.setdefault("Cache-Control", "private, no-cache")
     else:
         response.headers.setdefault("Cache-Control", "no-cache")
-    response.vary.add("Authorization")
+    response.headers.add("Vary", "Authorization")

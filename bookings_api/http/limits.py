@@ -17,6 +17,7 @@ import flask
 from limits import RateLimitItem, parse_many
 from werkzeug.exceptions import TooManyRequests
 
+from bookings_api.errors import LoginChanged
 from bookings_api.http.authentication import current_user
 from bookings_api.http.counters import KEY_PREFIX, Counters, Standing
 from bookings_api.http.idempotency import REPLAYED_HEADER
@@ -98,8 +99,8 @@ def hidden(personal: str) -> str:
 
 
 def attempts(error: Exception | None, result: Any) -> bool:
-    """Count whatever comes of it."""
-    return True
+    """Count whatever comes of it; but what somebody sends with a login that is over is not the account's."""
+    return not isinstance(error, LoginChanged)
 
 
 def successes(error: Exception | None, result: Any) -> bool:

@@ -38,6 +38,7 @@ UNAVAILABLE = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The servic
 
 DOMAIN_PROBLEMS: dict[type[errors.BookingError], Problem] = {
     errors.Unauthenticated: UNAUTHENTICATED,
+    errors.LoginChanged: UNAUTHENTICATED,
     errors.InvalidCredentials: Problem(HTTPStatus.UNAUTHORIZED, "invalid-credentials", "Wrong e-mail or password"),
     errors.InvalidGrant: Problem(HTTPStatus.BAD_REQUEST, "invalid-credentials", "Wrong e-mail or password"),
     errors.NotAllowed: Problem(HTTPStatus.FORBIDDEN, "not-allowed", "This account may not do that"),

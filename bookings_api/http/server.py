@@ -1,19 +1,13 @@
-"""gunicorn, adapted: what it answers itself is a problem, too, and its processes share connections out."""
+"""gunicorn, adapted: what it answers itself is a problem, too, and it writes no access log of its own."""
 
 import json
 import socket
-import time
 from http import HTTPStatus
-from typing import Any
 
-from gunicorn import util
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn import glogging, util
 
 from bookings_api.http.headers import ALWAYS, API_POLICY, NOT_KEPT
 from bookings_api.http.problems import PROBLEM_CONTENT_TYPE, problem_body, problem_for_status
-
-# Enough for another process to wake up.
-YIELD_SECONDS = 0.001
 
 _HEADERS = {
     **ALWAYS,
@@ -37,13 +31,8 @@ def write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) 
     util.write_nonblock(sock, head.encode("ascii") + body)
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's worker with threads, which leaves a connection to a process that has fewer of them.
+class Log(glogging.Logger):  # type: ignore[misc]
+    """gunicorn's log, without a line for each request: the application has its own."""
 
-    A connection stays with the process that took it. Of many that come at once, the first to wake would take all.
-    """
-
-    def accept(self, listener: Any) -> None:
-        if self.cfg.workers > 1 and self.nr_conns >= self.cfg.threads:
-            time.sleep(YIELD_SECONDS)
-        super().accept(listener)
+    def access(self, *_: object) -> None:
+        """Nothing; gunicorn would put the line together whether anybody reads it or not."""

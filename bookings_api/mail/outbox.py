@@ -9,6 +9,7 @@ Every moment here is the database's, so that machines whose clocks differ agree 
 import random
 from datetime import timedelta
 from email.utils import parseaddr
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -32,7 +33,7 @@ LONGEST_BACKOFF = timedelta(hours=2)
 JITTER = 0.25
 
 
-def new_mail(
+def mail_columns(
     *,
     kind: MailKind,
     recipient: str,
@@ -41,30 +42,34 @@ def new_mail(
     user_id: UUID | None = None,
     notice_id: UUID | None = None,
     request_id: str | None = None,
-) -> OutboxMail:
-    """A mail that is not written yet; `request_id` is the present one unless given."""
+) -> dict[str, Any]:
+    """The row of a mail that is not written yet; `request_id` is the present one unless given."""
     mail_id = uuid7()
-    domain = parseaddr(current_app.config["MAIL_FROM"])[1].rpartition("@")[2]
-    return OutboxMail(
-        id=mail_id,
-        kind=kind,
-        recipient=recipient,
-        facts=facts,
-        booking_id=booking_id,
-        user_id=user_id,
-        notice_id=notice_id,
-        request_id=request_id or current_request_id(),
-        message_id=f"<{mail_id}@{domain}>",
-    )
+    return {
+        "id": mail_id,
+        "kind": kind,
+        "recipient": recipient,
+        "facts": facts,
+        "booking_id": booking_id,
+        "user_id": user_id,
+        "notice_id": notice_id,
+        "request_id": request_id or current_request_id(),
+        "message_id": f"<{mail_id}@{_domain_of(current_app.config['MAIL_FROM'])}>",
+    }
+
+
+@cache
+def _domain_of(sender: str) -> str:
+    return parseaddr(sender)[1].rpartition("@")[2]
 
 
 def put(**mail: Any) -> OutboxMail:
-    """Write `new_mail(...)` into the open transaction; without the commit there is no mail.
+    """Write a mail with `mail_columns(...)` into the open transaction; without the commit there is no mail.
 
     Raises `RuntimeError` outside a transaction.
     """
     require_transaction()
-    written = new_mail(**mail)
+    written = OutboxMail(**mail_columns(**mail))
     db.session.add(written)
     return written
 

@@ -21,7 +21,7 @@ DRAIN = "mail.drain"
 # waiting does not fill the queue with messages that other tasks would stand behind.
 EXPIRES_SECONDS = 30
 # At most so often, however many requests write mail: the worker that a message wakes finds all that is there.
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.2
 RETRY_SECONDS = 1
 # A process that writes mail also says when nobody sends it: the worker cannot, if it is the one that is away.
 WATCH_SECONDS = 60

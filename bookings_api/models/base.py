@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any, Self, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -36,6 +37,13 @@ class Base(DeclarativeBase):
 
     metadata = db.metadata
     type_annotation_map = {datetime: sa.DateTime(timezone=True), UUID: sa.Uuid()}
+
+    @classmethod
+    def of_row(cls, **columns: Any) -> Self:
+        """An object as a session would load it, of which no session knows: what it is told is not tracked."""
+        row = cls.__mapper__.class_manager.new_instance()
+        row.__dict__.update(columns)
+        return cast("Self", row)
 
 
 class Identified:

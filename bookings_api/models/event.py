@@ -14,6 +14,10 @@ MAX_TICKETS_PER_BOOKING = 1_000
 DEFAULT_TICKETS_PER_BOOKING = 10
 
 
+# A trigger raises it with each row of events that is written, and holds a lock until the transaction is over: the
+# advisory lock of the table's oid, shared (migration 0004). What that is for: http/kept.py.
+EVENTS_REVISION = sa.Sequence("events_revision", metadata=Base.metadata)
+
 # What a search for words looks through; the index is on the very same expression.
 SEARCHED = "title || ' ' || location || ' ' || description"
 

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bookings_api.models.base import Base, Identified, Timestamped
+from bookings_api.models.user import User
 
 
 class Session(Identified, Timestamped, Base):
@@ -25,3 +26,8 @@ class Session(Identified, Timestamped, Base):
     refresh_jti: Mapped[UUID] = mapped_column(default=uuid4)
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+
+
+def is_logged_in() -> tuple[sa.ColumnElement[bool], ...]:
+    """Of a login joined with its account: that it is not over."""
+    return Session.revoked_at.is_(None), User.is_active.is_(True)

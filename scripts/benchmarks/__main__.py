@@ -1,11 +1,12 @@
 """How fast the service is, beside raw PostgreSQL doing the same work and a bare Flask route on the same gunicorn.
 
-    scripts/benchmark [--rounds 3] [--seconds 10] [--only NAME ...] [--large] [--output DIRECTORY]
+    scripts/benchmark [--rounds 3] [--seconds 10] [--only NAME ...] [--large] [--requests N] [--output DIRECTORY]
 
 Each kind of request runs in turns with what it is compared with, A B A B; what counts is the ratio of the medians,
 since the machine is busy with other things, too. PostgreSQL keeps its durability, the worker sends the mails of the
 bookings meanwhile, and after each round nothing may be oversold and each booking must have its mail. `--large` also
-measures with 1,000,000 bookings and 100,000 events in the tables. Exit status 1 when something was wrong, and 2
+measures with 1,000,000 bookings and 100,000 events in the tables, `--requests` how long processes take to start and
+what they hold in memory, while they answer so many. Exit status 1 when something was wrong, and 2
 without wrk. Writes `benchmark.json` and `benchmark.svg`.
 """
 
@@ -18,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from scripts.benchmarks.loads import Load, loads
-from scripts.benchmarks.measure import Figures, missing_wrk, resident_mebibytes, run_pgbench, run_wrk, size_of_answer
+from scripts.benchmarks.measure import Figures, missing_wrk, run_pgbench, run_wrk, size_of_answer
+from scripts.benchmarks.processes import memory_over, replacement_seconds, resident_mebibytes
 from scripts.benchmarks.report import chart, table
-from scripts.benchmarks.site import Site, grow, running_site
+from scripts.benchmarks.site import Site, grow, running_site, settle
 from scripts.benchmarks.verify import mistakes
 
 SMALL = {"events": 1_000, "bookings": 1_000}
@@ -33,6 +35,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=10, help="of each run (default: 10)")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="kinds of requests, by the beginning of their name")
     parser.add_argument("--large", action="store_true", help="measure with full tables, too")
+    parser.add_argument(
+        "--requests", type=int, default=0, help="look at the memory of the processes over so many requests, too"
+    )
     parser.add_argument("--output", type=Path, default=Path(), help="directory for JSON and chart (default: here)")
     options = parser.parse_args()
     if missing := missing_wrk():
@@ -43,12 +48,20 @@ def main() -> int:
         results = {}
         for name, size in {"small": SMALL, **({"large": LARGE} if options.large else {})}.items():
             print(f"\nfilling the tables: {size['events']} events, {size['bookings']} bookings", flush=True)
+            settle(site)
             grow(site, **size)
             results[name] = _measure(site, options, Path(directory), found, events=size["events"])
             print(f"\n{table(results[name], beside=results['small'] if name == 'large' else None)}", flush=True)
-        memory = resident_mebibytes(site.server.pid)
-    print(f"\nmemory of gunicorn's processes, what they share divided among them: {', '.join(map(str, memory))} MiB")
-    report = {"cores": os.cpu_count(), "seconds": options.seconds, "rounds": options.rounds, "results": results}
+        settle(site)
+        processes = _look_at_processes(site, Path(directory), requests=options.requests) if options.requests else {}
+        found += mistakes(site)
+    report = {
+        "cores": os.cpu_count(),
+        "seconds": options.seconds,
+        "rounds": options.rounds,
+        "results": results,
+        **processes,
+    }
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "benchmark.json").write_text(json.dumps(report, indent=1))
     (options.output / "benchmark.svg").write_text(chart(results["small"]))
@@ -89,6 +102,22 @@ def _measure(
         )
         found += [f"{load.name}: {count} errors" for count in (our.errors, crowd.errors) if count]
     return results
+
+
+def _look_at_processes(site: Site, directory: Path, *, requests: int) -> dict[str, Any]:
+    """Start, memory, and what becomes of it, printed and as figures."""
+    replaced = replacement_seconds(site)
+    print(
+        f"\ngunicorn answers {site.start_seconds:.1f} s after its start; a process that ended is replaced in", end=" "
+    )
+    print(f"{replaced * 1000:.0f} ms\n\n| requests | MiB of each process alone |\n|---|---|", flush=True)
+    samples = []
+    for answered, sizes in memory_over(site, loads(events=1, deepest_page=1), directory, requests=requests):
+        samples.append({"requests": answered, "mebibytes": sizes})
+        print(f"| {answered} | {', '.join(map(str, sizes))} |", flush=True)
+    resident = resident_mebibytes(site)
+    print(f"\nresident, with what they share: {', '.join(map(str, resident))} MiB")
+    return {"start": site.start_seconds, "replacement": replaced, "memory": samples, "resident": resident}
 
 
 def _compared(site: Site, load: Load, directory: Path, seconds: int, bare_size: int | None) -> Figures:

@@ -104,13 +104,9 @@ def run_pgbench(site: Site, load: Load, directory: Path, *, seconds: int, connec
     )
 
 
-def resident_mebibytes(root: int) -> list[int]:
-    """The proportional set size of each child of a process: what it shares is counted once for all."""
-    sizes = []
-    for child in _children(root):
-        text = Path(f"/proc/{child}/smaps_rollup").read_text()
-        sizes.append(int(re.findall(r"^Pss:\s+(\d+)", text, re.MULTILINE)[0]) // 1024)
-    return sizes
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, and that have not ended."""
+    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
 
 
 def _run(*command: str, **environment: str) -> str:
@@ -127,15 +123,11 @@ def _write_lua(site: Site, load: Load, directory: Path, bare_size: int | None) -
     return script
 
 
-def _children(pid: int) -> list[int]:
-    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
-
-
 def _cpu_seconds(root: int) -> float:
     """What a process and its descendants have used, also those that have ended."""
     try:
         fields = Path(f"/proc/{root}/stat").read_text().rpartition(")")[2].split()
-        children = _children(root)
+        below = children(root)
     except (FileNotFoundError, ProcessLookupError):  # it has just ended, and its parent has its time
         return 0
-    return sum(map(int, fields[11:15])) / _TICKS + sum(map(_cpu_seconds, children))
+    return sum(map(int, fields[11:15])) / _TICKS + sum(map(_cpu_seconds, below))

@@ -10,6 +10,6 @@ from tests.service import Service
 
 @pytest.fixture
 def http(service: Service) -> Iterator[httpx.Client]:
-    """A client of the running service's API with as many connections as there are threads."""
+    """A client of the running service's API with as many connections as it wants."""
     with httpx.Client(base_url=service.api, timeout=60, limits=httpx.Limits(max_connections=None)) as client:
         yield client

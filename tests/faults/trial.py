@@ -90,7 +90,7 @@ class Trial:
     def await_recovery(self, *, url: str | None = None) -> None:
         """Within `RECOVERY_SECONDS` nothing is refused any more, whichever process is asked."""
         began, events = time.monotonic(), [f"{url or self.site.url}/api/v1/events/"] * 24
-        with ThreadPoolExecutor(8) as pool:  # each on a connection of its own, more than one process has threads for
+        with ThreadPoolExecutor(8) as pool:  # each on a connection of its own, so that every process gets some
             while {answer.status_code for answer in pool.map(httpx.get, events)} != {200}:
                 assert time.monotonic() - began < RECOVERY_SECONDS, self.answers
         for _ in range(10):

@@ -1,0 +1,26 @@
+"""Flask, without what this service does not use and each request would pay for."""
+
+from typing import Any
+
+import flask
+from flask.sessions import SessionInterface
+
+
+class NoSessions(SessionInterface):
+    """Clients bring a token; no cookie is read, and none is set."""
+
+    def open_session(self, app: flask.Flask, request: flask.Request) -> None:
+        return None
+
+    def save_session(self, *_: object) -> None:
+        """Never called: there is none."""
+
+
+class Application(flask.Flask):
+    """Flask for synchronous views, without sessions."""
+
+    session_interface = NoSessions()
+
+    def ensure_sync(self, func: Any) -> Any:
+        """`func` as it is. Flask looks whether it is a coroutine, at each call of each view, hook and decorator."""
+        return func
