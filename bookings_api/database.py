@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import psycopg2
 import sqlalchemy as sa
@@ -25,7 +26,10 @@ from bookings_api.extensions import db, migrate
 CONNECT_SECONDS = 3
 POOL_SECONDS = 2
 LOCK_SECONDS = 5
+# Of a transaction; a statement on its own has a second more than a lock. It may wait for more than one, each that long,
+# and what nobody waits for any more (`_wait`) must not be done behind the client's back.
 STATEMENT_SECONDS = 15
+STATEMENT_ALONE_SECONDS = LOCK_SECONDS + 1
 IDLE_SECONDS = 30
 # What a server that runs needs to say that it has ended a statement.
 GRACE_SECONDS = 2
@@ -40,6 +44,19 @@ _STALE = {"0A000", "26000", "42P05"}
 
 APPLICATION_NAME = "event-booking-api"
 
+_OPTIONS: dict[str, Any] = {
+    # a read is its own transaction, without round trips for BEGIN and ROLLBACK; see transactions.py
+    "isolation_level": "AUTOCOMMIT",
+    "hide_parameters": True,
+    "connect_args": {
+        # libpq's own limit does not count while `_wait` waits; it covers what comes before, such as many addresses
+        "connect_timeout": CONNECT_SECONDS,
+        "application_name": APPLICATION_NAME,
+        "options": f"-c timezone=UTC -c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_ALONE_SECONDS}s"
+        f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s",
+    },
+}
+
 _RETURNED_AT = "bookings_api.returned_at"
 _SILENT = "PostgreSQL does not answer"
 _READINESS = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: select.POLLOUT}
@@ -53,34 +70,37 @@ def init_database(app: Flask) -> None:
     """Bind SQLAlchemy; nothing may wait for ever, and no parameter reaches a log."""
     app.config["SQLALCHEMY_DATABASE_URI"] = app.config["DATABASE_URL"]
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
-        # a read is its own transaction, without round trips for BEGIN and ROLLBACK; see transactions.py
-        "isolation_level": "AUTOCOMMIT",
+        **_OPTIONS,
         "pool_size": app.config["DATABASE_POOL_SIZE"],
         "max_overflow": 0,
         "pool_timeout": POOL_SECONDS,
         "pool_use_lifo": True,  # few connections stay in use, with what they have prepared; the others rest
-        "hide_parameters": True,
-        "connect_args": {
-            # libpq's own limit does not count while `_wait` waits; it covers what comes before, such as many addresses
-            "connect_timeout": CONNECT_SECONDS,
-            "application_name": APPLICATION_NAME,
-            "options": f"-c timezone=UTC -c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
-            f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s",
-        },
     }
     extensions.set_wait_callback(_wait)
     db.init_app(app)
     migrate.init_app(app, db)
     with app.app_context():
-        sa.event.listen(db.engine, "handle_error", _begin_anew)
-        sa.event.listen(db.engine, "do_connect", _connect_to_no_silent_server)
+        _watch(db.engine)
         sa.event.listen(db.engine, "checkin", _note_return)
         sa.event.listen(db.engine, "checkout", _ping_after_rest)
 
 
+def engine_apart(app: Flask) -> sa.Engine:
+    """A way beside the pool, for one connection that is to be had however busy the others are."""
+    engine = sa.create_engine(app.config["DATABASE_URL"], poolclass=sa.NullPool, **_OPTIONS)
+    _watch(engine)
+    return engine
+
+
 def begin(connection: sa.Connection) -> None:
-    """Send BEGIN before the next statement; reads are on their own again when the connection is given back."""
+    """Begin a transaction; reads are on their own again when the connection is given back."""
     connection.connection.dbapi_connection.autocommit = False  # type: ignore[union-attr]
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'")
+
+
+def _watch(engine: sa.Engine) -> None:
+    sa.event.listen(engine, "handle_error", _begin_anew)
+    sa.event.listen(engine, "do_connect", _connect_to_no_silent_server)
 
 
 @contextmanager
@@ -91,16 +111,6 @@ def answered_within(seconds: float) -> Iterator[None]:
         yield
     finally:
         _deadline.reset(token)
-
-
-@contextmanager
-def answered_at_once() -> Iterator[None]:
-    """Take a server for silent that takes as long as to connect, for what no server that is well has to wait for."""
-    token = _is_pinging.set(True)
-    try:
-        yield
-    finally:
-        _is_pinging.reset(token)
 
 
 class _Silence:
@@ -171,8 +181,7 @@ def _wait(connection: extensions.connection) -> None:
 def _patience_with(connection: extensions.connection) -> float:
     """Seconds. Connecting, a ping and BEGIN are answered at once by any server that is well.
 
-    Inside a transaction PostgreSQL's own timeouts come first; a statement on its own may wait for a lock, and what it
-    would take longer for nobody waits for any more.
+    Of statements PostgreSQL's own timeouts come first, inside a transaction and of those on their own.
     """
     if connection.status == extensions.STATUS_BEGIN:
         return STATEMENT_SECONDS + GRACE_SECONDS
@@ -192,11 +201,14 @@ def _ping_after_rest(
     """SQLAlchemy opens another one in the place of one that is none any more."""
     if time.monotonic() - record.info.get(_RETURNED_AT, float("inf")) < REST_SECONDS:
         return
+    token = _is_pinging.set(True)
     try:
-        with answered_at_once(), connection.cursor() as cursor:
+        with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except psycopg2.Error as error:
         raise sa.exc.DisconnectionError from error
+    finally:
+        _is_pinging.reset(token)
 
 
 def _connect_to_no_silent_server(*_: object) -> None:

@@ -128,7 +128,7 @@ def _end_request(error: BaseException | None) -> None:
 
 def _log_request(response: flask.Response) -> flask.Response:
     request = flask.request
-    response.headers[REQUEST_ID_HEADER] = current_request_id() or ""
+    response.headers.add(REQUEST_ID_HEADER, current_request_id() or "")
     route = request.url_rule.rule if request.url_rule else None
     seconds = time.perf_counter() - flask.g.started
     log_access(request.method, route, response.status_code, seconds, user_id=flask.g.get("user_id"))

@@ -55,24 +55,21 @@ class Prepared:
         In the session's transaction, if it has one; else on its own, and the connection is given back at once.
         """
         if db.session.registry.has() and db.session().in_transaction():
-            return self._run(db.session.connection(), values)
-        return self.on(db.engine, **values)
-
-    def on(self, engine: sa.Engine, **values: Any) -> list[tuple[Any, ...]]:
-        """The same on its own in any case, and outside an application context, too."""
+            return self.on(db.session.connection(), **values)
         is_early = _few.acquire(timeout=GIVE_WAY_SECONDS)
         try:
-            with engine.connect() as connection:
-                return self._run(connection, values)
+            with db.engine.connect() as connection:
+                return self.on(connection, **values)
         finally:
             if is_early:
                 _few.release()
 
-    def _run(self, connection: sa.Connection, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    def on(self, connection: sa.Connection, **values: Any) -> list[tuple[Any, ...]]:
+        """The same on a connection of the caller's."""
         given = self._constants | values
         parameters = [None if (value := given[key]) is None else write(value) for key, write in self._parameters]
-        cursor: Any = connection.connection.cursor()
         try:
+            cursor: Any = connection.connection.cursor()
             known = connection.info.setdefault(_KNOWN, set())
             if self._name not in known:
                 cursor.execute(self._prepare)

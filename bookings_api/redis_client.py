@@ -45,27 +45,38 @@ class ScriptRunner:
     """
 
     def __init__(self, redis: Redis) -> None:
-        self._make_connection = redis.connection_pool.make_connection
+        # not the pool's own way, which counts what it ever made, and stops at some number
+        self._connection_class = redis.connection_pool.connection_class
+        self._options = redis.connection_pool.connection_kwargs
         self._idle: list[Any] = []
 
     def __call__(self, script: Script, keys: Sequence[str], arguments: Sequence[int] = ()) -> Any:
-        while self._idle:
+        while (connection := self._idle_one()) is not None:
             try:
-                return self._run(self._idle.pop(), script, keys, arguments)
+                return self._run(connection, script, keys, arguments)
             except Lost:
                 continue
-            except IndexError:  # somebody else was faster
-                break
-        return self._run(self._make_connection(), script, keys, arguments)
+        return self._run(self._connection_class(**self._options), script, keys, arguments)
+
+    def _idle_one(self) -> Any:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def _run(self, connection: Any, script: Script, keys: Sequence[str], arguments: Sequence[int]) -> Any:
+        is_of_use = False
         try:
-            connection.send_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
-            answer = connection.read_response()
-        except NoScriptError:
-            connection.send_command("EVAL", script.text, len(keys), *keys, *arguments)
-            answer = connection.read_response()
-        # one that met an error is left, whatever state it is in
-        if len(self._idle) < MAX_IDLE:
-            self._idle.append(connection)
+            try:
+                connection.send_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
+                answer = connection.read_response()
+            except NoScriptError:
+                connection.send_command("EVAL", script.text, len(keys), *keys, *arguments)
+                answer = connection.read_response()
+            is_of_use = len(self._idle) < MAX_IDLE
+        finally:  # one that met an error is left, whatever state it is in
+            if is_of_use:
+                self._idle.append(connection)
+            else:
+                connection.disconnect()
         return answer

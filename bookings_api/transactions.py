@@ -54,9 +54,9 @@ def transaction() -> Iterator[Transaction]:
     if _ACTIVE in session.info:
         raise RuntimeError("a transaction is already open: one use case, one commit")
     session.commit()  # ends what was read before, which needed no transaction of PostgreSQL's
-    begin(session.connection())
     tx = session.info[_ACTIVE] = Transaction()
     try:
+        begin(session.connection())
         yield tx
         session.commit()
     except BaseException:

@@ -2,12 +2,15 @@
 
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
 from flask import Flask
 
+from bookings_api.local_stack.servers import LocalStack
 from bookings_api.redis_client import Script, ScriptRunner, connect
 
 DOUBLE = Script("return 2 * tonumber(ARGV[1])")
@@ -49,3 +52,20 @@ def test_a_script_that_fails_is_an_error_and_the_next_one_runs(app: Flask) -> No
         run(Script("return redis.call('NO SUCH COMMAND')"), [])
 
     assert run(DOUBLE, [], [1]) == 2
+
+
+def test_however_often_redis_was_away_or_refused_it_is_asked_again_afterwards(app: Flask, tmp_path: Path) -> None:
+    many = 150
+    with LocalStack(tmp_path) as stack:
+        valkey = stack.start_valkey()
+        run = ScriptRunner(connect(stack.settings["REDIS_URL"]))
+        for _ in range(many):
+            with pytest.raises(redis.ResponseError):
+                run(Script("return redis.call('NO SUCH COMMAND')"), [])
+        assert run(DOUBLE, [], [1]) == 2
+        valkey.stop()
+        for _ in range(many):
+            with pytest.raises(redis.ConnectionError):
+                run(DOUBLE, [], [1])
+        stack.start_valkey(urlsplit(stack.settings["REDIS_URL"]).port)
+        assert run(DOUBLE, [], [2]) == 4

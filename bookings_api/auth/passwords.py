@@ -13,7 +13,7 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 MIN_LENGTH = 10
 MAX_LENGTH = 128
-# In one process; each takes its memory, and more would only take the processors from one another.
+# In one process; each takes ARGON2_MEMORY_KIB, and who logs in waits for who came before.
 HASHES_AT_ONCE = 2
 
 T = TypeVar("T")

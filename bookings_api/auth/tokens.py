@@ -78,7 +78,7 @@ def authenticate(token: str) -> tuple[User, UUID]:
         _seen.pop(session_id, None)
         raise Unauthenticated("This login is over; please log in again.")
     with _lock:
-        _seen[session_id] = user
+        _seen[session_id] = User.of_row(id=user.id, email=user.email, name=user.name)
         if len(_seen) > MAX_REMEMBERED:
             del _seen[next(iter(_seen))]
     return user, session_id
@@ -87,7 +87,8 @@ def authenticate(token: str) -> tuple[User, UUID]:
 def recall(token: str) -> tuple[User, UUID]:
     """As `authenticate`, but the account may be as this process saw it last, and the login may be over.
 
-    For who writes only if both are still so, in the very statement that writes.
+    Of such an account only id, address and name are known. For who writes only if both are still so, in the very
+    statement that writes.
     """
     session_id = UUID(_claims(token, "access")["sid"])
     user = _seen.get(session_id)

@@ -157,4 +157,4 @@ def resend_confirmation(booking_id: UUID) -> OutboxMail:
 
 
 def _location(booking_id: UUID | str) -> dict[str, str]:
-    return {"Location": f"{flask.request.path}{booking_id}"}
+    return {"Location": f"{flask.request.root_path}{flask.request.path}{booking_id}"}

@@ -64,6 +64,8 @@ def recall_user() -> None:
 
 def _enter(way: str) -> User:
     identify: Authenticate = flask.current_app.extensions[way]
+    for name in ("current_user", "current_session_id", "user_id"):  # what was taken for true before
+        flask.g.pop(name, None)
     user, flask.g.current_session_id = identify(bearer_token())
     flask.g.current_user = user
     # for the log: the account itself would be read again after a rollback

@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response
 from bookings_api.errors import BookingError, LoginChanged, NotAllowed, StaleVersion, Unauthenticated
 from bookings_api.http.authentication import accept_user, recall_user, require_user
 from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_known_to_client
-from bookings_api.http.limits import RATE_LIMIT, RETRY_AFTER, Counted, Key, attempts, limit
+from bookings_api.http.limits import RATE_LIMIT, RETRY_AFTER, Counted, Key, attempts, limit, uncount
 from bookings_api.http.pagination import fetch_page
 from bookings_api.http.parser import StrictParser
 from bookings_api.http.problems import (
@@ -36,8 +36,20 @@ LOCATION = {"Location": {"description": "Address of what was created.", "schema"
 
 View = TypeVar("View", bound=Callable[..., Any])
 
+# How often a request is tried whose account changes at that very moment.
+LOGIN_ATTEMPTS = 3
+
 # The ways to log in, as OpenAPI has them.
 _BEARER: list[dict[str, list[str]]] = [{"bearer": []}, {"password": []}]
+
+
+def _require_user_or_uncount() -> None:
+    """What is sent with a login that is over is not the account's, and tells nothing of it."""
+    try:
+        require_user()
+    except Unauthenticated:
+        uncount()
+        raise
 
 
 class Blueprint(flask_smorest.Blueprint):
@@ -86,13 +98,14 @@ class Blueprint(flask_smorest.Blueprint):
         def decorate(view: View) -> View:
             @wraps(view)
             def looked_up(*args: Any, **kwargs: Any) -> Any:
-                try:
-                    return view(*args, **kwargs)
-                except LoginChanged:
-                    require_user()
-                except HTTPException:
-                    require_user()
-                    raise
+                for _ in range(LOGIN_ATTEMPTS - 1):
+                    try:
+                        return view(*args, **kwargs)
+                    except LoginChanged:
+                        _require_user_or_uncount()
+                    except HTTPException:
+                        _require_user_or_uncount()
+                        raise
                 return view(*args, **kwargs)
 
             return self._guarded(recall_user, (Unauthenticated,), _BEARER)(looked_up)  # type: ignore[return-value]
@@ -142,7 +155,9 @@ class Blueprint(flask_smorest.Blueprint):
                     etag = etag_of(result)
                     headers = {**(headers or {}), "ETag": quote_etag(etag)}
                     if is_known_to_client(etag):
-                        return flask.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+                        return flask.Response(
+                            status=HTTPStatus.NOT_MODIFIED, headers=headers, mimetype="application/json"
+                        )
                 return result, status, headers
 
             return produced(tagged)

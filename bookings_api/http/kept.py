@@ -5,7 +5,8 @@ While it is what it was before an answer was made, no event has been written sin
 may have been committed later; but who counts holds a lock until the end of the transaction, and an answer is kept only
 if nobody held it after the number was read: then it shows every change that is counted. So nobody has to remember to
 withdraw anything, and what a client has changed it sees at once; mail, logins and the like leave all of it alone. Time
-alone changes lists, too, and a replica is told the number late, which is why no answer is kept for long.
+alone changes lists, too, a replica is told the number late, and after a crash of PostgreSQL the same one may come again
+for another change; which is why no answer is kept for long.
 """
 
 import threading
@@ -14,17 +15,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from http import HTTPStatus
-from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import flask
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import OID
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from werkzeug.http import parse_etags, unquote_etag
 
-from bookings_api.database import answered_at_once
-from bookings_api.extensions import db
+from bookings_api.database import CONNECT_SECONDS, answered_within, engine_apart
 from bookings_api.http.shared import SharedRead
 from bookings_api.models.event import EVENTS_REVISION, Event
 from bookings_api.observability import REQUEST_ID_HEADER, log_access, request_id_for, working_for
@@ -97,8 +96,8 @@ class KeptAnswers:
 
     def __init__(self, app: flask.Flask) -> None:
         self._application: WSGIApplication = app.wsgi_app
-        with app.app_context():
-            self._engine = db.engine
+        self._engine = engine_apart(app)
+        self._connection: sa.Connection | None = None
         self._revision = SharedRead(self._read_revision)
         self._answers: dict[tuple[str, ...], _Answer] = {}
         self._lock = threading.Lock()
@@ -129,9 +128,24 @@ class KeptAnswers:
         return True
 
     def _read_revision(self) -> int:
-        with answered_at_once():
-            [(revision,)] = _COUNT.on(self._engine)
+        """On a connection that is kept for it; one that was lost since it was last used is made anew, once."""
+        is_old = self._connection is not None
+        try:
+            if self._connection is None:
+                self._connection = self._engine.connect()
+            with answered_within(CONNECT_SECONDS):
+                [(revision,)] = _COUNT.on(self._connection)
+        except DBAPIError as error:
+            self._leave_connection()
+            if is_old and error.connection_invalidated:
+                return self._read_revision()
+            raise
         return int(revision)
+
+    def _leave_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _ask(
         self, address: tuple[str, ...], environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -154,9 +168,12 @@ class KeptAnswers:
         return [body]
 
     def _keep(self, address: tuple[str, ...], answer: _Answer) -> None:
+        revision = answer.making.revision
         with self._lock:
-            newest = answer.making.revision
-            if any(other.making.revision != newest for other in islice(self._answers.values(), 1)):
+            present = next((other.making.revision for other in self._answers.values()), revision)
+            if revision < present:
+                return  # it took so long that it is not true any more
+            if revision > present:
                 self._answers.clear()  # they will never be true again
             self._answers[address] = answer
             if len(self._answers) > MAX_ANSWERS:
@@ -185,7 +202,7 @@ def _give(
     asked = environ.get("HTTP_IF_NONE_MATCH")
     if asked and answer.tag is not None and parse_etags(asked).contains_weak(answer.tag):
         status, body = _NOT_MODIFIED, b""
-        headers = [(name, value) for name, value in headers if not name.startswith("Content-L")]
+        headers = [(name, value) for name, value in headers if name not in {"Content-Type", "Content-Length"}]
     start_response(status, [*headers, (REQUEST_ID_HEADER, request_id)])
     with working_for(request_id):
         log_access("GET", answer.making.route, int(status[:3]), time.perf_counter() - began_at)

@@ -17,7 +17,6 @@ import flask
 from limits import RateLimitItem, parse_many
 from werkzeug.exceptions import TooManyRequests
 
-from bookings_api.errors import LoginChanged
 from bookings_api.http.authentication import current_user
 from bookings_api.http.counters import KEY_PREFIX, Counters, Standing
 from bookings_api.http.idempotency import REPLAYED_HEADER
@@ -99,8 +98,8 @@ def hidden(personal: str) -> str:
 
 
 def attempts(error: Exception | None, result: Any) -> bool:
-    """Count whatever comes of it; but what somebody sends with a login that is over is not the account's."""
-    return not isinstance(error, LoginChanged)
+    """Count whatever comes of it."""
+    return True
 
 
 def successes(error: Exception | None, result: Any) -> bool:
@@ -152,14 +151,22 @@ def _count_once(keys: dict[str, RateLimitItem]) -> list[Standing]:
 
     Raises `TooManyRequests`.
     """
-    held = _held()
-    if tuple(keys) not in held:
+    held, names = _held(), tuple(keys)
+    if names not in held:
         is_counted, standings = _counters().count(keys)
         if not is_counted:
             _remember([standing for standing in standings if not standing.remaining], given_back=0)
             raise _too_many(standings)
-        held[tuple(keys)] = standings
-    return held[tuple(keys)]
+        held[names] = standings
+    return held[names]
+
+
+def uncount() -> None:
+    """Give back all that this request was counted under, and tell it nothing of where anybody stands."""
+    for names in list(_held()):
+        _counters().give_back(list(names))
+        _held().pop(names)
+    flask.g.pop("rate_limit", None)
 
 
 def _give_back(keys: dict[str, RateLimitItem]) -> None:
@@ -199,5 +206,5 @@ def _say_where_it_stands(response: flask.Response) -> flask.Response:
     if "rate_limit" in flask.g:
         remaining, seconds, amount = flask.g.rate_limit
         for name, value in zip(RATE_LIMIT, (amount, remaining, -seconds), strict=True):
-            response.headers[name] = str(value)
+            response.headers.add(name, str(value))
     return response

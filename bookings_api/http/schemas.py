@@ -1,6 +1,5 @@
 """Base of all schemas: unknown fields are refused, and a schema knows neither the database nor the user."""
 
-from operator import attrgetter
 from typing import Any
 
 import marshmallow as ma
@@ -23,6 +22,7 @@ class ResponseSchema(BaseSchema):
     """What we answer with; the document does not forbid members that a later version adds.
 
     Members are handed on as they are: `http.json` writes UUIDs, times and choices as these fields would, all at once.
+    So they are plain ones, not nested and without ways of their own to be written.
     """
 
     class Meta:
@@ -30,16 +30,15 @@ class ResponseSchema(BaseSchema):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._names = [field.data_key or name for name, field in self.dump_fields.items()]
-        self._members = attrgetter(*[field.attribute or name for name, field in self.dump_fields.items()])
+        self._members = [(field.data_key or name, field.attribute or name) for name, field in self.dump_fields.items()]
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
-        """The members of `obj`, a row; or of a mapping, which has them by name."""
+        """The members of `obj`, a row or a dictionary."""
         if self.many if many is None else many:
             return [self.dump(row, many=False) for row in obj]
         if isinstance(obj, dict):
-            return {name: obj[name] for name in self._names}
-        return dict(zip(self._names, self._members(obj), strict=True))
+            return {name: obj[attribute] for name, attribute in self._members}
+        return {name: getattr(obj, attribute) for name, attribute in self._members}
 
 
 class PageQuerySchema(BaseSchema):

@@ -35,7 +35,8 @@ class SharedRead(Generic[T]):
 
     def __call__(self) -> T:
         with self._joining:
-            asked, comes_first = self._next, self._next is None
+            asked = self._next
+            comes_first = asked is None
             if asked is None:
                 asked = self._next = _Asked()
         if comes_first:
@@ -44,15 +45,22 @@ class SharedRead(Generic[T]):
             with asked.over:
                 pass
         if asked.error is not None:
-            raise asked.error
+            raise asked.error.with_traceback(None)
         return asked.answer
 
     def _ask(self, asked: _Asked[T]) -> None:
-        with self._one_at_a_time:
-            self._next = None  # who comes from now on waits for the next one
-            try:
+        try:
+            with self._one_at_a_time:
+                self._close(asked)
                 asked.answer = self._read()
-            except BaseException as error:  # noqa: BLE001 - raised above, and for all others
-                asked.error = error
-            finally:
-                asked.over.release()
+        except BaseException as error:  # noqa: BLE001 - raised above, and for all others
+            asked.error = error
+        finally:
+            self._close(asked)
+            asked.over.release()
+
+    def _close(self, asked: _Asked[T]) -> None:
+        """Who comes from now on waits for the next one."""
+        with self._joining:
+            if self._next is asked:
+                self._next = None

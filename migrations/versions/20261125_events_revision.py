@@ -14,7 +14,7 @@ def upgrade() -> None:
     op.execute("""
         CREATE FUNCTION raise_events_revision() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-            PERFORM pg_advisory_xact_lock_shared('events'::regclass::oid::integer, 0);
+            PERFORM pg_advisory_xact_lock_shared(TG_RELID::integer, 0);
             PERFORM nextval('events_revision');
             RETURN NULL;
         END $$

@@ -57,7 +57,8 @@ def test_every_address_gets_the_same_answer_for_the_same_work(
     statements: list[str] = []
 
     def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
+        if not statement.startswith("SET LOCAL"):  # with which each transaction begins
+            statements.append(statement)
 
     answers, work = [], []
     with app.app_context():

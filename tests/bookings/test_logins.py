@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.models import Booking, Event
@@ -25,6 +26,15 @@ def _set_another_password_elsewhere(client: FlaskClient, user: Account) -> None:
     other = log_in(client, user)
     assert client.post(f"{API}/users/me/password", headers=other.headers, json=passwords).status_code == 204
 
+
+# What each of them would be refused for in any case, and one that would not be.
+REFUSED: list[dict[str, Any]] = [
+    {"json": {}},
+    {"json": {"event_id": "none"}},
+    {"data": "x"},
+    {"data": "x" * 300_000, "content_type": "application/json"},
+    {},
+]
 
 ENDS = [_log_out, _be_deactivated, _set_another_password_elsewhere]
 
@@ -70,15 +80,21 @@ def test_a_guest_is_called_as_the_account_is_called_now(client: FlaskClient) -> 
     assert book(client, user, event).json["guest_name"] == "Ada King"
 
 
-def test_what_is_sent_with_a_login_that_is_over_is_not_counted_for_the_account(client: FlaskClient, app: Any) -> None:
+@pytest.mark.parametrize("options", REFUSED, ids=["nothing", "a bad value", "no JSON", "too large", "an order"])
+def test_what_is_sent_with_a_login_that_is_over_is_not_counted_for_the_account(
+    client: FlaskClient, app: Flask, options: dict[str, Any]
+) -> None:
     event, user = make_event(client), make_user(client)
     over = log_in(client, user)
     app.config["BOOKING_LIMIT"], usual = "3 per hour", app.config["BOOKING_LIMIT"]
+    options = options or {"json": {"event_id": event["id"]}}
     try:
         assert book(client, over, event).status_code == 201
         _log_out(client, over)
-        assert {book(client, over, event).status_code for _ in range(5)} == {401}
+        answers = [client.post(f"{API}/bookings/", headers=over.headers, **options) for _ in range(5)]
 
+        assert {answer.status_code for answer in answers} == {401}
+        assert not [name for answer in answers for name, _ in answer.headers if name.startswith("RateLimit")]
         assert [book(client, user, event).status_code for _ in range(3)] == [201, 201, 429]
     finally:
         app.config["BOOKING_LIMIT"] = usual

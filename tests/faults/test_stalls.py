@@ -92,6 +92,21 @@ def test_a_lock_that_a_stranger_holds_costs_a_booking_its_time_limit_and_others_
     trial.await_delivery()
 
 
+def test_what_was_refused_because_of_a_lock_is_not_done_when_the_lock_is_gone(site: Site, trial: Trial) -> None:
+    event = f"{site.url}/api/v1/events/{trial.event_id}"
+    before = httpx.get(event).json()["tickets_booked"]
+    with trial.fault("lock held, five buyers"):
+        # each waits for its turn to wait, and then for the lock
+        with ThreadPoolExecutor(5) as pool, site.locked(trial.event_id):
+            answers = [order.result() for order in [pool.submit(trial.order) for _ in range(5)]]
+        booked = httpx.get(event).json()["tickets_booked"]
+        trial.book(1)
+
+    assert [answer and answer.status_code for answer in answers] == [503] * 5
+    assert booked == before
+    trial.await_delivery()
+
+
 def test_when_all_connections_of_a_process_are_taken_requests_are_refused_until_one_is_free(
     site: Site, trial: Trial
 ) -> None:

@@ -58,3 +58,16 @@ def test_an_error_is_everybodys_and_the_next_question_is_put_all_the_same() -> N
             shared()
     failing.clear()
     assert shared() == "back"
+
+
+def test_whoever_asks_for_all_and_is_stopped_while_waiting_leaves_nobody_waiting() -> None:
+    def read() -> str:
+        if threading.current_thread().name.startswith("stopped"):
+            raise SystemExit
+        return "answer"
+
+    shared = SharedRead(read)
+    with ThreadPoolExecutor(1, thread_name_prefix="stopped") as pool, pytest.raises(SystemExit):
+        pool.submit(shared).result(timeout=10)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(shared).result(timeout=10) == "answer"
