@@ -16,9 +16,10 @@ from bookings_api.http.server import write_problem
 from bookings_api.observability import logging_config
 from wsgi import app
 
-# One process for each core, of any number of requests at once; DATABASE_POOL_SIZE of them ask PostgreSQL.
+# One process for each core, each of so many connections at once; DATABASE_POOL_SIZE of them ask PostgreSQL.
 workers = app.config["WEB_CONCURRENCY"]
 worker_class = "gevent"
+worker_connections = 1000
 timeout = 30
 graceful_timeout = 20
 keepalive = 5
