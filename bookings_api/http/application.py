@@ -10,10 +10,7 @@ class NoSessions(SessionInterface):
     """Clients bring a token; no cookie is read, and none is set."""
 
     def open_session(self, app: flask.Flask, request: flask.Request) -> None:
-        return None
-
-    def save_session(self, *_: object) -> None:
-        """Never called: there is none."""
+        """None, and so there is none to be saved."""
 
 
 class Application(flask.Flask):

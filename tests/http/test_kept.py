@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
-from bookings_api.http.kept import SECONDS
+from bookings_api.http.kept import MAX_ANSWERS, SECONDS, KeptAnswers
 from bookings_api.models import utcnow
 from tests.factories import API, EVENT, book, make_event, make_user
 from tests.polling import wait_until
@@ -103,3 +104,12 @@ def test_an_event_that_begins_leaves_the_list_though_nothing_is_committed(client
 
     wait_until(lambda: client.get(f"{API}/events/").json == [], seconds=1 + 2 * SECONDS + 1)
     assert time.time() > begins.timestamp()
+
+
+def test_whoever_asks_for_ever_other_addresses_fills_no_memory(app: Flask, client: FlaskClient) -> None:
+    make_event(client)
+    for number in range(1, MAX_ANSWERS + 20):
+        assert client.get(f"{API}/events/?page={number}").status_code == 200
+
+    assert isinstance(app.wsgi_app, KeptAnswers)
+    assert 0 < len(app.wsgi_app._answers) <= MAX_ANSWERS  # noqa: SLF001 - nothing else shows how many there are
