@@ -58,7 +58,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The settings of one process; the README describes each of them."""
+    """The settings of one process; docs/configuration.md describes each of them."""
 
     DATABASE_URL: str
     REDIS_URL: str
