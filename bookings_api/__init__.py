@@ -6,6 +6,8 @@
     prepared         statements that each connection plans once
     transactions     transaction(): one use case, one commit, hooks after it
     errors           what can go wrong in the trade, free of HTTP
+    facts            what is told of events and bookings, in mails and calendars
+    calendar         events and bookings as iCalendar
     observability    structured logs, request ids
     metrics          /metrics for Prometheus
     health           /health/live and /health/ready for who runs the processes

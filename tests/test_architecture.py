@@ -18,14 +18,16 @@ FEATURES = ("auth", "users", "events", "bookings")
 # Which kind of module may import which kind of the same package. A kind is a file name in a feature's room,
 # or the name of a shared room.
 MAY_IMPORT = {
-    "routes": {"routes", "schemas", "services", "queries", "tokens", "idempotency", "http", "errors", "models"},
+    "routes": {
+        "routes", "schemas", "services", "queries", "tokens", "idempotency", "http", "calendar", "errors", "models",
+    },
     "schemas": {"schemas", "http", "models", "passwords"},
     "services": {
         "services", "queries", "permissions", "passwords", "sessions", "times", "idempotency", "rules", "placing",
-        "single_use", "locks", "models", "errors", "transactions", "mail", "extensions",
+        "single_use", "locks", "models", "errors", "transactions", "mail", "facts", "extensions",
     },
     "rules": {"models", "errors"},
-    "placing": {"rules", "models", "mail", "prepared"},
+    "placing": {"rules", "models", "facts", "prepared"},
     "times": {"models"},
     "idempotency": {"models", "errors", "prepared"},
     "sessions": {"models", "transactions", "prepared", "extensions"},
@@ -35,7 +37,11 @@ MAY_IMPORT = {
     "tokens": {"sessions", "models", "errors", "extensions"},
     "http": {"http", "errors", "models", "database", "redis_client", "prepared", "observability", "extensions"},
     "models": {"models", "extensions"},
-    "mail": {"mail", "models", "single_use", "locks", "transactions", "observability", "extensions"},
+    "facts": {"models"},
+    "calendar": {"facts", "models"},
+    "mail": {
+        "mail", "calendar", "facts", "single_use", "locks", "models", "transactions", "observability", "extensions",
+    },
     "single_use": {"locks", "models", "transactions", "extensions"},
     "locks": {"models", "transactions", "extensions"},
     "housekeeping": {"mail", "models", "transactions", "extensions"},

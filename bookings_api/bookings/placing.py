@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from bookings_api.bookings.rules import is_bookable
-from bookings_api.mail.messages import EVENT_FACTS
+from bookings_api.facts import EVENT_FACTS
 from bookings_api.models import Booking, BookingStatus, Event, IdempotencyKey, OutboxMail, Session, User, utcnow
 from bookings_api.models.base import Base
 from bookings_api.models.booking import new_reference

@@ -14,7 +14,8 @@ from bookings_api.bookings.rules import require_not_begun, require_open, require
 from bookings_api.errors import BookingCancelled, EventNotOpen, EventOver, LoginChanged, RequestInFlight
 from bookings_api.events.queries import require_visible
 from bookings_api.extensions import db
-from bookings_api.mail import messages, outbox, tasks
+from bookings_api.facts import event_facts, guest_facts
+from bookings_api.mail import outbox, tasks
 from bookings_api.models import Booking, BookingStatus, Event, IdempotencyKey, MailKind, OutboxMail, User, utcnow
 from bookings_api.transactions import (
     Precondition,
@@ -143,7 +144,7 @@ def _place(booking: Booking, user: User, session_id: UUID, key: IdempotencyKey |
         mail = outbox.mail_columns(
             kind=MailKind.BOOKING_CONFIRMED,
             recipient=booking.guest_email,
-            facts=messages.guest_facts(booking),
+            facts=guest_facts(booking),
             booking_id=booking.id,
             user_id=user.id,
         )
@@ -176,7 +177,7 @@ def _mail(tx: Transaction, kind: MailKind, booking: Booking, event: Event) -> Ou
         tx,
         kind=kind,
         recipient=booking.guest_email,
-        facts=messages.event_facts(event) | messages.guest_facts(booking),
+        facts=event_facts(event) | guest_facts(booking),
         booking_id=booking.id,
         user_id=booking.user_id,
     )

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from unicodedata import category
 from zoneinfo import ZoneInfo
 
 import jinja2
 
-from bookings_api.models import Booking, Event, MailKind
+from bookings_api.facts import one_line
+from bookings_api.models import MailKind
 
 _templates = jinja2.Environment(
     loader=jinja2.PackageLoader("bookings_api.mail"),
@@ -19,9 +19,6 @@ _templates = jinja2.Environment(
     keep_trailing_newline=True,
 )
 
-# Controls, lone surrogates, and the separators of lines and paragraphs.
-_NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})
-
 
 @dataclass(frozen=True)
 class RenderedMail:
@@ -30,38 +27,6 @@ class RenderedMail:
     subject: str
     text: str
     html: str
-
-
-def guest_facts(booking: Booking) -> dict[str, Any]:
-    """What a mail says of a booking, as JSON can hold it."""
-    return {
-        "reference": booking.reference,
-        "guest_name": booking.guest_name,
-        "ticket_count": booking.ticket_count,
-        "booking_version": booking.version,
-    }
-
-
-# What a mail says of an event, and where that stands.
-EVENT_FACTS = {
-    "event_title": "title",
-    "location": "location",
-    "timezone": "timezone",
-    "starts_at": "starts_at",
-    "ends_at": "ends_at",
-    "event_version": "version",
-}
-
-
-def event_facts(event: Event) -> dict[str, Any]:
-    """What a mail says of an event, as JSON can hold it; times are ISO 8601 in UTC, as PostgreSQL writes them, too."""
-    values = {fact: getattr(event, column) for fact, column in EVENT_FACTS.items()}
-    return {fact: value.isoformat() if isinstance(value, datetime) else value for fact, value in values.items()}
-
-
-def one_line(text: str) -> str:
-    """`text` with every control character and every line end, as Python or SMTP may take them, made a space."""
-    return " ".join("".join(" " if category(c) in _NOT_IN_A_LINE else c for c in text).split())
 
 
 def render(kind: MailKind, facts: dict[str, Any]) -> RenderedMail:

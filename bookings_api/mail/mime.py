@@ -8,10 +8,11 @@ from email.utils import parseaddr
 from typing import Any
 
 from flask import current_app
-from flask_mail import Attachment, Message
+from flask_mail import Message
 
-from bookings_api.mail import calendar
-from bookings_api.mail.messages import RenderedMail, one_line
+from bookings_api.calendar import mailbox
+from bookings_api.mail.itip import invitation
+from bookings_api.mail.messages import RenderedMail
 from bookings_api.models import OutboxMail
 
 MAX_LINE = 998  # RFC 5322, section 2.1.1, in octets
@@ -19,8 +20,6 @@ MAX_ENCODED_LINE = 76  # RFC 2047, section 2
 
 _QUOTED_PRINTABLE = Charset("utf-8")
 _QUOTED_PRINTABLE.body_encoding = QP
-
-_FILE_NAMES = {calendar.REQUEST: "invite.ics", calendar.CANCEL: "cancelled.ics"}
 
 
 class FaithfulMessage(Message):
@@ -51,14 +50,15 @@ def compose(mail: OutboxMail, rendered: RenderedMail) -> Message:
     """
     if not _is_one_address(mail.recipient):
         raise ValueError("the recipient is not an address")
-    sender = parseaddr(one_line(current_app.config["MAIL_FROM"]))
+    mail_from = current_app.config["MAIL_FROM"]
+    sender, brought = mailbox(mail_from), invitation(mail, mail_from=mail_from)
     message = FaithfulMessage(
         subject=_subject(rendered.subject),
         recipients=[("", mail.recipient)],
         body=rendered.text,
         html=rendered.html,
         sender=sender[1],
-        attachments=_attachments(mail, sender),
+        attachments=[brought] if brought else [],
         extra_headers={"Auto-Submitted": "auto-generated"},  # RFC 3834: nobody's absence answers it
     )
     # given to the constructor, the pair would be joined unquoted and parsed again, with another outcome
@@ -77,20 +77,3 @@ def _subject(text: str) -> str:
 
 def _is_one_address(text: str) -> bool:
     return text.isascii() and text.isprintable() and "@" in text and parseaddr(text) == ("", text)
-
-
-def _attachments(mail: OutboxMail, sender: tuple[str, str]) -> list[Attachment]:
-    """The calendar of a mail that says how a booking stands (RFC 6047, section 2.4); of the others none."""
-    method = calendar.method_of(mail.kind, mail.facts)
-    if method is None or mail.booking_id is None:
-        return []
-    entry = calendar.booking_calendar(
-        mail.facts,
-        booking_id=mail.booking_id,
-        organizer=sender,
-        attendee=mail.recipient,
-        stamped_at=mail.created_at,
-        is_cancelled=method == calendar.CANCEL,
-    )
-    content_type = f"text/calendar; method={method}; charset=utf-8"
-    return [Attachment(_FILE_NAMES[method], content_type, calendar.mailed(entry, method))]

@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from bookings_api.extensions import db
-from bookings_api.mail import messages, outbox
+from bookings_api.facts import event_facts, guest_facts
+from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, Event, EventNotice, MailKind, utcnow
 from bookings_api.observability import current_request_id
 from bookings_api.transactions import require_transaction
@@ -29,7 +30,7 @@ def put(event: Event, kind: MailKind) -> EventNotice:
     notice = EventNotice(
         kind=kind,
         event_id=event.id,
-        facts=messages.event_facts(event),
+        facts=event_facts(event),
         request_id=current_request_id(),
         event_version=event.version,
     )
@@ -68,7 +69,7 @@ def write_next_batch() -> bool:
         outbox.put(
             kind=notice.kind,
             recipient=booking.guest_email,
-            facts=notice.facts | messages.guest_facts(booking),
+            facts=notice.facts | guest_facts(booking),
             booking_id=booking.id,
             user_id=booking.user_id,
             notice_id=notice.id,

@@ -11,7 +11,8 @@ from flask import current_app
 from sqlalchemy.orm import contains_eager
 
 from bookings_api.extensions import db
-from bookings_api.mail import messages, outbox
+from bookings_api.facts import event_facts, guest_facts
+from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, Event, EventStatus, MailKind
 from bookings_api.transactions import require_transaction
 
@@ -43,7 +44,7 @@ def write_next_batch() -> int:
         outbox.put(
             kind=MailKind.EVENT_REMINDER,
             recipient=booking.guest_email,
-            facts=messages.event_facts(booking.event) | messages.guest_facts(booking),
+            facts=event_facts(booking.event) | guest_facts(booking),
             booking_id=booking.id,
             user_id=booking.user_id,
         )

@@ -22,6 +22,7 @@ from flask_migrate import upgrade
 
 from bookings_api import create_app
 from bookings_api.extensions import db
+from bookings_api.facts import event_facts, guest_facts
 from bookings_api.local_stack.processes import ROOT, Child, free_port
 from bookings_api.local_stack.servers import LocalStack
 from bookings_api.mail import messages, mime, outbox
@@ -80,7 +81,7 @@ def _fill(count: int) -> bytes:
         starts_at=moment, ends_at=moment, version=1,
     )  # fmt: skip
     booking = Booking(reference="K7M3PTW9XA", guest_name="Grace Hopper", ticket_count=2, version=1)
-    facts = messages.event_facts(event) | messages.guest_facts(booking)
+    facts = event_facts(event) | guest_facts(booking)
     for first in range(0, count, BATCH):
         with transaction():
             for number in range(first, min(first + BATCH, count)):
