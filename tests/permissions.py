@@ -15,6 +15,8 @@ from tests.factories import API, EVENT, PASSWORD, Account, book, make_event, mak
 
 NEW_PASSWORD = "another horse battery"
 
+METHODS = {"get", "post", "put", "patch", "delete"}
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -83,11 +85,26 @@ REQUESTS: Mapping[str, Callable[[Scene], Mapping[str, Any]]] = {
 }
 
 
-def send(scene: Scene, operation_id: str, method: str, path: str) -> Any:
-    """The answer to a valid request of the scene's caller."""
-    headers = {"headers": scene.caller.headers} if scene.caller else {}
-    request = REQUESTS[operation_id](scene) if operation_id in REQUESTS else {}
-    return scene.client.open(path.format_map(scene.ids), method=method, **{**headers, **request})
+# Method, path and documentation of each operation, by its id.
+Operations = Mapping[str, tuple[str, str, Mapping[str, Any]]]
+
+
+def documented_operations(client: FlaskClient) -> Operations:
+    return {
+        operation["operationId"]: (method, path, operation)
+        for path, item in client.get(f"{API}/openapi.json").json["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    }
+
+
+def send(scene: Scene, operation_id: str, method: str, path: str, headers: Mapping[str, str] | None = None) -> Any:
+    """The answer to a valid request of the scene's caller, with further headers."""
+    request: dict[str, Any] = {"headers": scene.caller.headers if scene.caller else {}}
+    if operation_id in REQUESTS:
+        request |= REQUESTS[operation_id](scene)
+    request["headers"] = {**request["headers"], **(headers or {})}
+    return scene.client.open(path.format_map(scene.ids), method=method, **request)
 
 
 def _refresh_header(account: Account | None) -> Mapping[str, str]:

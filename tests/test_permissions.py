@@ -8,9 +8,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.permissions import CALLERS, REQUESTS, make_scene, send
-
-METHODS = {"get", "post", "put", "patch", "delete"}
+from tests.permissions import CALLERS, REQUESTS, Operations, documented_operations, make_scene, send
 
 # The booking is the user's, the event the owner's; the deactivated account was an organizer's.
 TABLE = """
@@ -67,23 +65,16 @@ EXPECTED = _expected(TABLE)
 
 
 @pytest.fixture(scope="module")
-def operations(application: Flask) -> Mapping[str, tuple[str, str, Mapping[str, Any]]]:
-    """Method, path and documentation of each operation, by its id."""
-    document = application.test_client().get("/api/v1/openapi.json").json
-    return {
-        operation["operationId"]: (method, path, operation)
-        for path, item in document["paths"].items()
-        for method, operation in item.items()
-        if method in METHODS
-    }
+def operations(application: Flask) -> Operations:
+    return documented_operations(application.test_client())
 
 
-def test_every_operation_has_a_row_and_every_row_an_operation(operations: Mapping[str, Any]) -> None:
+def test_every_operation_has_a_row_and_every_row_an_operation(operations: Operations) -> None:
     assert EXPECTED.keys() == operations.keys()
     assert REQUESTS.keys() <= operations.keys()
 
 
-def test_the_table_and_the_document_agree_on_who_needs_a_login(operations: Mapping[str, Any]) -> None:
+def test_the_table_and_the_document_agree_on_who_needs_a_login(operations: Operations) -> None:
     for name, (_, _, operation) in operations.items():
         refused = {caller for caller, status in EXPECTED[name].items() if status == 401}
         assert refused == _turned_away(operation["security"]), name
@@ -99,7 +90,7 @@ def _turned_away(security: list[Mapping[str, Any]]) -> set[str]:
 @pytest.mark.parametrize("caller", CALLERS)
 @pytest.mark.parametrize("name", EXPECTED)
 def test_each_may_do_what_the_table_says(
-    client: FlaskClient, database: sa.Engine, operations: Mapping[str, Any], name: str, caller: str
+    client: FlaskClient, database: sa.Engine, operations: Operations, name: str, caller: str
 ) -> None:
     method, path, operation = operations[name]
     scene = make_scene(client, database, caller)

@@ -111,21 +111,23 @@ def delete_event(event_id: UUID) -> None:
 @blp.route("/<uuid:event_id>/publish", methods=["POST"])
 @blp.doc(operationId="publishEvent")
 @blp.login_required(organizer=True)
+@blp.if_match()
 @blp.problems(EventNotFound, EventCancelled, EventOver)
 @blp.response(200, EventSchema)
 def publish_event(event_id: UUID) -> Event:
     """Publish a draft of one's own."""
-    return services.publish_event(actor=current_user, event_id=event_id)
+    return services.publish_event(actor=current_user, event_id=event_id, precondition=if_match())
 
 
 @blp.route("/<uuid:event_id>/cancel", methods=["POST"])
 @blp.doc(operationId="cancelEvent")
 @blp.login_required(organizer=True)
+@blp.if_match()
 @blp.problems(EventNotFound, EventNotPublished, EventOver)
 @blp.response(200, EventSchema)
 def cancel_event(event_id: UUID) -> Event:
     """Cancel an event of one's own with all its bookings, and tell the guests."""
-    return services.cancel_event(actor=current_user, event_id=event_id)
+    return services.cancel_event(actor=current_user, event_id=event_id, precondition=if_match())
 
 
 @blp.route("/<uuid:event_id>/bookings", methods=["GET"])

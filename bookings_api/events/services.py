@@ -68,34 +68,38 @@ def change_event(
     return event
 
 
-def publish_event(*, actor: User, event_id: UUID) -> Event:
-    """Open a draft to the public; an event that is published already stays so.
+def publish_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> Event:
+    """Open a draft to the public; an event that is published already stays so, whatever the precondition.
 
     Raises `EventNotFound`, `NotAllowed`, `EventCancelled`, `EventOver`.
     """
     with transaction():
         event = _lock_own_event(actor, event_id)
+        if event.status is EventStatus.PUBLISHED:
+            return event
+        precondition(event)
         if event.status is EventStatus.CANCELLED:
             raise EventCancelled
-        if event.status is EventStatus.DRAFT:
-            if event.starts_at <= utcnow():
-                raise EventOver("The event would have started already.")
-            event.status = EventStatus.PUBLISHED
-            event.version += 1
+        if event.starts_at <= utcnow():
+            raise EventOver("The event would have started already.")
+        event.status = EventStatus.PUBLISHED
+        event.version += 1
     return event
 
 
-def cancel_event(*, actor: User, event_id: UUID) -> Event:
-    """Cancel an event and every booking of it, and tell each guest; cancelling twice is the same.
+def cancel_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> Event:
+    """Cancel an event and every booking of it, and tell each guest; twice is the same, whatever the precondition.
 
     Raises `EventNotFound`, `NotAllowed`, `EventNotPublished`, and `EventOver` for one that has begun.
     """
     with transaction() as tx:
         event = _lock_own_event(actor, event_id)
+        if event.status is EventStatus.CANCELLED:
+            return event
+        precondition(event)
         if event.status is EventStatus.DRAFT:
             raise EventNotPublished
-        if event.status is EventStatus.PUBLISHED:
-            _cancel(tx, event)
+        _cancel(tx, event)
     return event
 
 
