@@ -1,5 +1,6 @@
 """Flask, without what this service does not use and each request would pay for."""
 
+from http import HTTPStatus
 from typing import Any
 
 import flask
@@ -17,6 +18,13 @@ class Application(flask.Flask):
     """Flask for synchronous views, without sessions."""
 
     session_interface = NoSessions()
+
+    def make_default_options_response(self) -> flask.Response:
+        """What may be done at an address, in headers alone: Flask's has an empty page of HTML."""
+        response = super().make_default_options_response()
+        response.status_code = HTTPStatus.NO_CONTENT
+        del response.headers["Content-Type"]
+        return response
 
     def ensure_sync(self, func: Any) -> Any:
         """`func` as it is. Flask looks whether it is a coroutine, at each call of each view, hook and decorator."""

@@ -1,5 +1,6 @@
 """Headers that every answer carries: what a browser may do with it, and which other origins may read it."""
 
+from functools import partial
 from http import HTTPStatus
 
 import flask
@@ -32,13 +33,24 @@ _STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"  # RFC 6797; sent over
 # How long a browser may remember that an origin is welcome.
 _PREFLIGHT_SECONDS = 600
 _READ = ["Authorization", "Content-Type", IDEMPOTENCY_KEY_HEADER, "If-Match", "If-None-Match", REQUEST_ID_HEADER]
-_SHOWN = ["ETag", "Link", "Location", "X-Pagination", REQUEST_ID_HEADER, REPLAYED_HEADER, *RETRY_AFTER, *RATE_LIMIT]
+_SHOWN = [
+    "Content-Disposition",
+    "ETag",
+    "Link",
+    "Location",
+    "X-Pagination",
+    REQUEST_ID_HEADER,
+    REPLAYED_HEADER,
+    *RETRY_AFTER,
+    *RATE_LIMIT,
+]
 
 
 def init_headers(app: flask.Flask) -> None:
     """Add them to every answer; let the origins of `CORS_ORIGINS` read what is below the API's prefix."""
-    app.after_request(_harden)
     origins: list[str] = app.config["CORS_ORIGINS"]
+    # also what an origin is refused differs from what another one is allowed, which flask-cors does not say
+    app.after_request(partial(_harden, vary="Authorization, Origin" if origins else "Authorization"))
     if origins:
         CORS(
             app,
@@ -46,10 +58,11 @@ def init_headers(app: flask.Flask) -> None:
             allow_headers=_READ,
             expose_headers=_SHOWN,
             max_age=_PREFLIGHT_SECONDS,
+            vary_header=False,
         )
 
 
-def _harden(response: flask.Response) -> flask.Response:
+def _harden(response: flask.Response, *, vary: str) -> flask.Response:
     is_page = response.mimetype == "text/html" or flask.request.endpoint == "static"
     policy = PAGE_POLICY if is_page else API_POLICY
     for name, value in (*ALWAYS.items(), ("Content-Security-Policy", policy)):
@@ -58,6 +71,7 @@ def _harden(response: flask.Response) -> flask.Response:
         response.headers.add("Strict-Transport-Security", _STRICT_TRANSPORT)
     if not is_page:
         _say_who_may_keep(response)
+        response.headers.add("Vary", vary)
     return response
 
 
@@ -70,4 +84,3 @@ def _say_who_may_keep(response: flask.Response) -> None:
         response.headers.setdefault("Cache-Control", "private, no-cache")
     else:
         response.headers.setdefault("Cache-Control", "no-cache")
-    response.headers.add("Vary", "Authorization")
