@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import flask
 import flask_smorest
 import marshmallow as ma
-from flask_smorest.pagination import PaginationMetadataSchema, PaginationParameters
+from flask_smorest.pagination import PaginationParameters
 from flask_smorest.utils import unpack_tuple_response
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import quote_etag
@@ -20,7 +20,7 @@ from bookings_api.errors import BookingError, LoginChanged, NotAllowed, StaleVer
 from bookings_api.http.authentication import accept_user, recall_user, require_user
 from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_known_to_client
 from bookings_api.http.limits import RATE_LIMIT, RETRY_AFTER, Counted, Key, attempts, limit, uncount
-from bookings_api.http.pagination import fetch_page
+from bookings_api.http.pagination import PAGINATION, fetch_page, page_links
 from bookings_api.http.parser import StrictParser
 from bookings_api.http.problems import (
     DOMAIN_PROBLEMS,
@@ -207,7 +207,7 @@ class Blueprint(flask_smorest.Blueprint):
                 filters = self.ARGUMENTS_PARSER.parse(parsed, flask.request, location="query")
                 page = PaginationParameters(filters.pop("page"), filters.pop("page_size"))
                 rows = fetch_page(view(**kwargs, **filters), page)
-                rows, headers = self._set_pagination_metadata(page, rows, {})
+                rows, headers = self._set_pagination_metadata(page, rows, page_links(page))
                 return rows, HTTPStatus.OK, headers
 
             page_of_view._apidoc["pagination"] = {  # noqa: SLF001 - where flask-smorest keeps what it documents
@@ -219,11 +219,8 @@ class Blueprint(flask_smorest.Blueprint):
         return decorate
 
     def _document_pagination_metadata(self, spec: Any, resp_doc: dict[str, Any]) -> None:
-        """The header holds JSON as text, which OpenAPI says with `content` rather than `schema`."""
-        resp_doc.setdefault("headers", {})[self.PAGINATION_HEADER_NAME] = {
-            "description": "Where this page stands in the whole list.",
-            "content": {"application/json": {"schema": PaginationMetadataSchema}},
-        }
+        """Both headers of a list."""
+        resp_doc["headers"] = resp_doc.get("headers", {}) | deepcopy(PAGINATION)
 
     def _guarded(
         self,

@@ -14,7 +14,8 @@ DESCRIPTION = """\
 Book tickets for events: never oversold, every confirmation mailed.
 
 Sign up, press **Authorize**, log in with e-mail and password (or paste an access token), and try it out.
-Errors are `application/problem+json` (RFC 9457) with a stable `code`; lists carry an `X-Pagination` header.
+Errors are `application/problem+json` (RFC 9457) with a stable `code`; lists carry `X-Pagination` and
+`Link` headers.
 Times are RFC 3339 with an offset.
 """
 

@@ -1,0 +1,139 @@
+"""The `Link` header of a list: whoever follows it sees each item once, and nothing of a request breaks it."""
+
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+from httpx import Response
+from werkzeug.test import TestResponse
+
+from bookings_api.http.pagination import MAX_LINK_LENGTH
+from bookings_api.http.schemas import MAX_PAGE
+from tests.factories import API, make_event, make_organizer, make_user
+from tests.permissions import documented_operations
+
+EVENTS = f"{API}/events/"
+
+
+def _links(response: TestResponse) -> dict[str | None, str]:
+    """The addresses by their relation, as httpx reads the header."""
+    parsed = Response(200, headers={"Link": response.headers["Link"]}).links if "Link" in response.headers else {}
+    return {rel: link["url"] for rel, link in parsed.items()}
+
+
+def _pages(response: TestResponse) -> dict[str | None, int]:
+    return {rel: int(dict(parse_qsl(urlsplit(url).query))["page"]) for rel, url in _links(response).items()}
+
+
+@pytest.fixture
+def events(client: FlaskClient) -> list[dict[str, Any]]:
+    organizer = make_organizer(client)
+    return [make_event(client, organizer, title=f"Trio {number} & more") for number in range(5)]
+
+
+def test_who_follows_the_next_page_sees_each_item_once(client: FlaskClient, events: list[dict[str, Any]]) -> None:
+    seen, address = [], f"{EVENTS}?page_size=2&sort=title"
+    while address:
+        response = client.get(address)
+        seen += [event["id"] for event in response.json]
+        address = _links(response).get("next", "")
+
+    assert seen == [event["id"] for event in events]
+
+
+@pytest.mark.usefixtures("events")
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        (1, {"next": 2, "last": 3}),
+        (2, {"first": 1, "prev": 1, "next": 3, "last": 3}),
+        (3, {"first": 1, "prev": 2}),
+        (4, {"first": 1, "prev": 3}),
+        (9, {"first": 1, "prev": 3}),
+    ],
+)
+def test_a_page_names_its_neighbours_and_both_ends(client: FlaskClient, page: int, expected: dict[str, int]) -> None:
+    assert _pages(client.get(f"{EVENTS}?page={page}&page_size=2")) == expected
+
+
+@pytest.mark.usefixtures("events")
+def test_a_list_of_one_page_has_no_links(client: FlaskClient) -> None:
+    assert "Link" not in client.get(EVENTS).headers
+    assert "Link" not in client.get(f"{EVENTS}?q=nothing").headers
+
+
+@pytest.mark.usefixtures("events")
+@pytest.mark.parametrize(
+    "text", ["trio", "o 1", 'trio&page=7>; rel="next", <http://evil.example/', "%0d%0aX: y", "é+…"]
+)
+def test_filters_are_kept_and_nothing_of_them_ends_the_link(client: FlaskClient, text: str) -> None:
+    query = {"q": text, "min_available": "1", "page_size": "1", "page": "2"}
+
+    for _ in range(2):  # made, and kept
+        response = client.get(EVENTS, query_string=query)
+        links = _links(response)
+        assert links.keys() <= {"first", "prev", "next", "last"}
+        assert links
+        for rel, url in links.items():
+            assert dict(parse_qsl(urlsplit(url).query)) == {**query, "page": str(_pages(response)[rel])}
+        assert response.headers["Link"].isascii()
+
+
+@pytest.mark.usefixtures("events")
+def test_no_header_decides_where_a_link_leads(client: FlaskClient) -> None:
+    forged = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Prefix": "//evil.example"}
+
+    for headers in (forged, {}):
+        response = client.get(EVENTS, query_string={"page_size": 4}, headers=headers)
+        assert response.headers["Link"] == (
+            f'<{EVENTS}?page_size=4&page=2>; rel="next", <{EVENTS}?page_size=4&page=2>; rel="last"'
+        )
+
+
+def test_no_link_leads_to_a_page_that_would_be_refused(client: FlaskClient, database: sa.Engine) -> None:
+    account = make_organizer(client)
+    with database.begin() as elsewhere:
+        elsewhere.execute(
+            sa.text(
+                "INSERT INTO users (id, email) SELECT gen_random_uuid(), n || '@x.test' FROM generate_series(1, :n) n"
+            ),
+            {"n": MAX_PAGE},
+        )
+
+    def pages(number: int) -> Any:
+        return _pages(client.get(f"{API}/users/?page_size=1&page={number}", headers=account.headers))
+
+    assert pages(MAX_PAGE) == {"first": 1, "prev": MAX_PAGE - 1}
+    assert pages(MAX_PAGE - 1) == {"first": 1, "prev": MAX_PAGE - 2, "next": MAX_PAGE}
+
+
+@pytest.mark.usefixtures("events")
+def test_a_header_that_a_proxy_would_not_take_is_left_out(client: FlaskClient) -> None:
+    long = client.get(EVENTS, query_string={"q": "\N{PARTY POPPER}" * 100, "page": 2})
+
+    assert "Link" not in long.headers
+    assert len(client.get(EVENTS, query_string={"q": "o" * 100, "page": 2}).headers["Link"]) < MAX_LINK_LENGTH
+
+
+def test_every_list_has_both_headers_and_documents_them(client: FlaskClient) -> None:
+    user, event = make_organizer(client), None
+    guest = make_user(client)
+    event = make_event(client, user)
+    bookings = [
+        client.post(f"{API}/bookings/", headers=account.headers, json={"event_id": event["id"]}).json
+        for account in (guest, user, user)
+    ]
+    make_event(client, user)
+    ids = {"event_id": event["id"], "booking_id": bookings[0]["id"]}
+    lists = 0
+    for name, (method, path, operation) in documented_operations(client).items():
+        parameters = {parameter["name"] for parameter in operation.get("parameters", [])}
+        if "page_size" in parameters:
+            response = client.open(f"{path.format_map(ids)}?page=2&page_size=1", method=method, headers=user.headers)
+            assert {"first", "prev"} <= _links(response).keys(), (name, response.text)
+            assert "X-Pagination" in response.headers, name
+            assert {"X-Pagination", "Link"} <= operation["responses"]["200"]["headers"].keys(), name
+            lists += 1
+    assert lists == 6
