@@ -36,6 +36,7 @@ listUpcomingEvents      200         200    200          200         200     200
 listAllEvents           200         200    200          200         200     401
 createEvent             401         403    403          201         201     401
 getEvent                200         200    200          200         200     401
+getEventCalendar        200         200    200          200         200     401
 changeEvent             401         403    403          403         200     401
 publishEvent            401         403    403          403         200     401
 cancelEvent             401         403    403          403         200     401
@@ -45,6 +46,7 @@ listAttendees           401         403    403          403         200     401
 createBooking           401         201    201          201         201     401
 listBookings            401         200    200          200         200     401
 getBooking              401         200    404          404         200     401
+getBookingCalendar      401         200    404          404         200     401
 changeBooking           401         200    404          404         403     401
 cancelBooking           401         200    404          404         403     401
 listBookingEmails       401         200    404          404         200     401

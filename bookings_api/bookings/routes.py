@@ -16,6 +16,7 @@ from bookings_api.bookings.schemas import (
     BookingSchema,
     EmailSchema,
 )
+from bookings_api.calendar import calendar_of_booking
 from bookings_api.errors import (
     BookingCancelled,
     BookingNotFound,
@@ -31,6 +32,7 @@ from bookings_api.errors import (
 from bookings_api.http.authentication import current_session_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
+from bookings_api.http.files import calendar_file
 from bookings_api.http.idempotency import REPLAYED, REPLAYED_HEADER, IdempotencyKeySchema, request_hash
 from bookings_api.http.limits import by_account, of_mailbox, successes
 from bookings_api.http.schemas import PageQuerySchema
@@ -106,6 +108,22 @@ def list_bookings(**filters: Any) -> sa.Select[Any]:
 def get_booking(booking_id: UUID) -> Booking:
     """Get one booking: one's own, or one for an event that one organizes."""
     return queries.get_booking(booking_id, viewer=current_user)
+
+
+@blp.route("/<uuid:booking_id>/calendar.ics", methods=["GET"])
+@blp.doc(operationId="getBookingCalendar")
+@blp.login_required()
+@blp.if_none_match()
+@blp.problems(BookingNotFound)
+@blp.calendar()
+def get_booking_calendar(booking_id: UUID) -> flask.Response:
+    """Get one booking, one's own or one for an event that one organizes, for a calendar.
+
+    It is the same entry that the mails to the guest bring, as it stands now; a cancelled one is `CANCELLED`.
+    """
+    booking = queries.get_booking(booking_id, viewer=current_user)
+    calendar = calendar_of_booking(booking, mail_from=flask.current_app.config["MAIL_FROM"])
+    return calendar_file(calendar, f"booking-{booking.reference}.ics")
 
 
 @blp.route("/<uuid:booking_id>", methods=["PATCH"])

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from bookings_api.bookings.queries import bookings_for
 from bookings_api.bookings.schemas import AttendeeQuerySchema, BookingSchema
+from bookings_api.calendar import calendar_of_event
 from bookings_api.errors import (
     CapacityBelowBooked,
     EventCancelled,
@@ -20,6 +21,7 @@ from bookings_api.events.schemas import EventChangeSchema, EventCreateSchema, Ev
 from bookings_api.http.authentication import current_user, viewer
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
+from bookings_api.http.files import calendar_file
 from bookings_api.http.kept import kept
 from bookings_api.http.limits import by_account, successes
 from bookings_api.models import Event
@@ -82,6 +84,22 @@ def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:
 def get_event(event_id: UUID) -> Event:
     """Get one event."""
     return queries.get_event(event_id, viewer=viewer())
+
+
+@blp.route("/<uuid:event_id>/calendar.ics", methods=["GET"])
+@blp.doc(operationId="getEventCalendar")
+@blp.login_optional()
+@blp.if_none_match()
+@blp.problems(EventNotFound)
+@blp.calendar()
+def get_event_calendar(event_id: UUID) -> flask.Response:
+    """Get one event for a calendar.
+
+    To import or to subscribe to, by whoever may see the event. A cancelled event stays in it as `CANCELLED`.
+    """
+    event = queries.get_event(event_id, viewer=viewer())
+    calendar = calendar_of_event(event, mail_from=flask.current_app.config["MAIL_FROM"])
+    return calendar_file(calendar, f"event-{event.id}.ics")
 
 
 @blp.route("/<uuid:event_id>", methods=["PATCH"])

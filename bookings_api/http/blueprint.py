@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response
 from bookings_api.errors import BookingError, LoginChanged, NotAllowed, StaleVersion, Unauthenticated
 from bookings_api.http.authentication import accept_user, recall_user, require_user
 from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_known_to_client
+from bookings_api.http.files import CALENDAR_FILE
 from bookings_api.http.limits import RATE_LIMIT, RETRY_AFTER, Counted, Key, attempts, limit, uncount
 from bookings_api.http.pagination import PAGINATION, fetch_page, page_links
 from bookings_api.http.parser import StrictParser
@@ -195,6 +196,10 @@ class Blueprint(flask_smorest.Blueprint):
             return view
 
         return decorate
+
+    def calendar(self) -> Callable[[View], View]:
+        """Document a view that returns `http.files.calendar_file(...)`."""
+        return self.alt_response(HTTPStatus.OK.value, **CALENDAR_FILE, success=True)
 
     def listing(self, query_schema: type[PageQuerySchema], item_schema: type[BaseSchema]) -> Callable[[View], View]:
         """A list with paging: the view gets the filters by name and returns a `Select` in a total order."""

@@ -1,0 +1,44 @@
+"""Answers that are files to download: their name, and the calendars among them."""
+
+from http import HTTPStatus
+
+import flask
+import icalendar
+from werkzeug.http import generate_etag, quote_etag
+
+from bookings_api.http.conditional import ETAG, is_known_to_client
+
+CALENDAR = "text/calendar"
+
+FILE_NAME = {
+    "Content-Disposition": {
+        "description": "The name for a file of it (RFC 6266).",
+        "schema": {"type": "string"},
+        "example": 'attachment; filename="booking-K7M3PTW9XA.ics"',
+    }
+}
+
+CALENDAR_FILE = {
+    "content_type": CALENDAR,
+    "schema": {"type": "string"},
+    "description": "iCalendar (RFC 5545) with one VEVENT, whose UID stays the same, and whose SEQUENCE grows.",
+    "headers": ETAG | FILE_NAME,
+}
+
+
+def file_name(name: str) -> dict[str, str]:
+    """The header; `name` is made of ids and our own words, so that nothing that somebody typed stands in it."""
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+def calendar_file(calendar: icalendar.Calendar, name: str) -> flask.Response:
+    """The calendar, or 304 for a client that has it. Its tag is a hash: it says what two rows and a setting do."""
+    data = calendar.to_ical()
+    etag = generate_etag(data)
+    is_known = is_known_to_client(etag)
+    return flask.Response(
+        b"" if is_known else data,
+        HTTPStatus.NOT_MODIFIED if is_known else HTTPStatus.OK,
+        file_name(name) | {"ETag": quote_etag(etag)},
+        content_type=f"{CALENDAR}; charset=utf-8",
+    )

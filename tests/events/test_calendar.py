@@ -1,0 +1,139 @@
+"""Events and bookings as files for a calendar, read as a calendar reads them."""
+
+from typing import Any
+
+import icalendar
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from bookings_api.mail import tasks
+from tests.factories import API, EVENT, Account, book, make_event, make_organizer, make_user
+from tests.mailbox import Mailbox
+
+
+def _event_file(client: FlaskClient, event: Any, account: Account | None = None) -> TestResponse:
+    return client.get(f"{API}/events/{event['id']}/calendar.ics", headers=account.headers if account else {})
+
+
+def _booking_file(client: FlaskClient, booking: Any, account: Account) -> TestResponse:
+    return client.get(f"{API}/bookings/{booking['id']}/calendar.ics", headers=account.headers)
+
+
+def _entry(response: TestResponse) -> Any:
+    assert response.status_code == 200, response.text
+    calendar = icalendar.Calendar.from_ical(response.data)
+    assert "METHOD" not in calendar
+    (entry,) = calendar.events
+    return entry
+
+
+def _facts(entry: Any) -> dict[str, Any]:
+    """The properties of an entry that are said of the thing, as text."""
+    return {name: value.to_ical().decode() for name, value in entry.items() if name != "DTSTAMP"}
+
+
+def test_an_event_is_an_entry_of_everybodys_calendar(client: FlaskClient) -> None:
+    event = make_event(client, description="Two late quartets;\nbring\ttissues, \\o/ ")
+
+    response = _event_file(client, event)
+
+    assert response.headers["Content-Type"] == "text/calendar; charset=utf-8"
+    assert response.headers["Content-Disposition"] == f'attachment; filename="event-{event["id"]}.ics"'
+    assert _facts(_entry(response)) == {
+        "UID": f"{event['id']}@example.com",
+        "SEQUENCE": "0",
+        "DTSTART": "20990619T173000Z",
+        "DTEND": "20990619T200000Z",
+        "SUMMARY": EVENT["title"],
+        "LOCATION": EVENT["location"],
+        "DESCRIPTION": "Two late quartets\\;\\nbring tissues\\, \\\\o/",
+        "STATUS": "CONFIRMED",
+    }
+
+
+def test_an_event_without_a_description_has_none(client: FlaskClient) -> None:
+    assert "DESCRIPTION" not in _entry(_event_file(client, make_event(client, description="")))
+
+
+def test_a_change_of_an_event_is_a_later_version_of_the_same_entry(client: FlaskClient) -> None:
+    owner = make_organizer(client)
+    event = make_event(client, owner)
+    first = _entry(_event_file(client, event))
+    client.patch(f"{API}/events/{event['id']}", headers=owner.headers, json={"location": "Philharmonie"})
+
+    changed = _entry(_event_file(client, event))
+
+    assert (changed["UID"], changed["SEQUENCE"], changed["LOCATION"]) == (first["UID"], 1, "Philharmonie")
+    assert changed["DTSTAMP"].dt >= first["DTSTAMP"].dt
+
+
+def test_a_cancelled_event_stays_in_the_calendar_as_such_and_a_deleted_one_does_not(client: FlaskClient) -> None:
+    owner = make_organizer(client)
+    event = make_event(client, owner)
+    client.post(f"{API}/events/{event['id']}/cancel", headers=owner.headers)
+    assert _entry(_event_file(client, event))["STATUS"] == "CANCELLED"
+
+    client.delete(f"{API}/events/{event['id']}", headers=owner.headers)
+    assert _event_file(client, event, owner).json["code"] == "event-not-found"
+
+
+def test_a_draft_is_its_owners_alone_and_tentative(client: FlaskClient) -> None:
+    owner = make_organizer(client)
+    draft = make_event(client, owner, status="draft")
+
+    assert _entry(_event_file(client, draft, owner))["STATUS"] == "TENTATIVE"
+    for other in (None, make_user(client), make_organizer(client)):
+        assert _event_file(client, draft, other).json["code"] == "event-not-found"
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True], ids=["confirmed", "cancelled"])
+def test_a_booking_is_the_entry_that_its_mail_brought(
+    client: FlaskClient, mailbox: Mailbox, *, is_cancelled: bool
+) -> None:
+    user, event = make_user(client), make_event(client, title="Träume, Teil 2; \\o/")
+    booking = book(client, user, event, guest_name="Füße: Inc").json
+    if is_cancelled:
+        client.delete(f"{API}/bookings/{booking['id']}", headers=user.headers)
+    with client.application.app_context():
+        tasks.drain()
+
+    response = _booking_file(client, booking, user)
+
+    mails = mailbox.wait_for(user.email, count=1 + is_cancelled)
+    parts = [part for mail in mails for part in mail.iter_attachments()]
+    entries = [icalendar.Calendar.from_ical(str(part.get_content())).events[0] for part in parts]
+    mailed = max(entries, key=lambda entry: entry.sequence)
+    assert _facts(_entry(response)) == _facts(mailed)
+    assert _entry(response)["STATUS"] == ("CANCELLED" if is_cancelled else "CONFIRMED")
+    assert response.headers["Content-Disposition"] == f'attachment; filename="booking-{booking["reference"]}.ics"'
+
+
+def test_a_booking_follows_its_event_even_when_that_is_deleted(client: FlaskClient) -> None:
+    owner, user = make_organizer(client), make_user(client)
+    event = make_event(client, owner)
+    booking = book(client, user, event).json
+    tag = _booking_file(client, booking, user).headers["ETag"]
+
+    client.patch(f"{API}/events/{event['id']}", headers=owner.headers, json={"title": "Another"})
+    moved = _booking_file(client, booking, user)
+    client.delete(f"{API}/events/{event['id']}", headers=owner.headers)
+
+    assert (_entry(moved)["SUMMARY"], _entry(moved)["SEQUENCE"], moved.headers["ETag"] != tag) == ("Another", 1, True)
+    for account in (user, owner):
+        assert _entry(_booking_file(client, booking, account))["STATUS"] == "CANCELLED"
+
+
+@pytest.mark.parametrize(
+    "text", ["x\nATTENDEE:mailto:eve@example.com", 'a"; b, c\\n \\N ;X=1:', "漢" * 200, "\tend:vevent"]
+)
+def test_no_text_of_an_event_adds_to_the_file(client: FlaskClient, text: str) -> None:
+    harmless = _entry(_event_file(client, make_event(client)))
+
+    response = _event_file(client, make_event(client, description=f"x {text}", title=" ".join(text.split())))
+
+    entry = _entry(response)
+    assert entry.keys() == harmless.keys()
+    assert str(entry["DESCRIPTION"]) == "\n".join(" ".join(line.split()) for line in f"x {text}".split("\n"))
+    assert all(len(line) <= 75 for line in response.data.split(b"\r\n"))
+    assert b"\n" not in response.data.replace(b"\r\n", b"")
