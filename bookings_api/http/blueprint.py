@@ -17,6 +17,7 @@ from werkzeug.http import quote_etag
 from werkzeug.wrappers import Response
 
 from bookings_api.errors import BookingError, LoginChanged, NotAllowed, StaleVersion, Unauthenticated
+from bookings_api.http import csv
 from bookings_api.http.authentication import accept_user, recall_user, require_user
 from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_known_to_client
 from bookings_api.http.files import CALENDAR_FILE
@@ -201,25 +202,37 @@ class Blueprint(flask_smorest.Blueprint):
         """Document a view that returns `http.files.calendar_file(...)`."""
         return self.alt_response(HTTPStatus.OK.value, **CALENDAR_FILE, success=True)
 
-    def listing(self, query_schema: type[PageQuerySchema], item_schema: type[BaseSchema]) -> Callable[[View], View]:
-        """A list with paging: the view gets the filters by name and returns a `Select` in a total order."""
-        parsed = query_schema()
+    def listing(
+        self,
+        query_schema: type[PageQuerySchema],
+        item_schema: type[BaseSchema],
+        *,
+        csv_file: csv.CsvFile | None = None,
+    ) -> Callable[[View], View]:
+        """A list with paging: the view gets the filters by name and returns a `Select` in a total order.
+
+        With `csv_file` it is to be had as such, too.
+        """
+        parsed, items = query_schema(), item_schema(many=True)
 
         def decorate(view: View) -> View:
-            @super(Blueprint, self).response(HTTPStatus.OK.value, item_schema(many=True))
+            @super(Blueprint, self).response(HTTPStatus.OK.value, items)
             @wraps(view)
-            def page_of_view(**kwargs: Any) -> tuple[list[Any], HTTPStatus, dict[str, str]]:
+            def page_of_view(**kwargs: Any) -> Any:
                 filters = self.ARGUMENTS_PARSER.parse(parsed, flask.request, location="query")
                 page = PaginationParameters(filters.pop("page"), filters.pop("page_size"))
-                rows = fetch_page(view(**kwargs, **filters), page)
-                rows, headers = self._set_pagination_metadata(page, rows, page_links(page))
+                query, varying = view(**kwargs, **filters), {"Vary": "Accept"} if csv_file else {}
+                if csv_file and csv.is_preferred():
+                    return csv.csv_file(query, items, csv_file, **kwargs), HTTPStatus.OK, varying
+                rows = fetch_page(query, page)
+                rows, headers = self._set_pagination_metadata(page, rows, page_links(page) | varying)
                 return rows, HTTPStatus.OK, headers
 
             page_of_view._apidoc["pagination"] = {  # noqa: SLF001 - where flask-smorest keeps what it documents
                 "parameters": {"in": "query", "schema": query_schema},
                 "response": {HTTPStatus.UNPROCESSABLE_ENTITY.value: HTTPStatus.UNPROCESSABLE_ENTITY.name},
             }
-            return page_of_view
+            return self.alt_response(HTTPStatus.OK.value, **csv.CSV_FILE)(page_of_view) if csv_file else page_of_view
 
         return decorate
 
