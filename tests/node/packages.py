@@ -35,7 +35,7 @@ def node_modules() -> Path:
 
 
 def run(*command: str, cwd: Path, timeout: float = 300) -> str:
-    """What a command prints, with our node, and the commands of its packages, first on its path.
+    """What a command prints, warnings too, with our node, and the commands of its packages, first on its path.
 
     Raises AssertionError with all that it said when it fails.
     """
@@ -44,10 +44,11 @@ def run(*command: str, cwd: Path, timeout: float = 300) -> str:
         command,
         cwd=cwd,
         env={**os.environ, "PATH": os.pathsep.join(path)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         timeout=timeout,
         check=False,
     )
-    assert done.returncode == 0, f"{command} failed with {done.returncode}:\n{done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"{command} failed with {done.returncode}:\n{done.stdout}"
     return done.stdout
