@@ -106,7 +106,7 @@ def test_swagger_ui_takes_every_asset_from_our_own_origin(client: FlaskClient) -
     page = client.get("/docs").text
     addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
 
-    assert len(addresses) == 4
+    assert len(addresses) == 5
     for address in addresses:
         assert address.startswith("/static/")
         with client.get(address) as asset:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from bookings_api.local_stack.processes import ROOT
@@ -19,19 +20,27 @@ _CACHE = ROOT / ".local" / "node"
 def node_modules() -> Path:
     """The directory `node_modules`, installed when it is asked for the first time."""
     pins = hashlib.sha256(b"".join((_HERE / name).read_bytes() for name in _PINS)).hexdigest()[:16]
-    project = _CACHE / pins
+
+    def install(project: Path) -> None:
+        for name in _PINS:
+            shutil.copy(_HERE / name, project)
+        run("npm", "ci", "--loglevel=error", cwd=project)
+
+    return made_once(_CACHE / pins, install) / "node_modules"
+
+
+def made_once(directory: Path, make: Callable[[Path], None]) -> Path:
+    """`directory`, which is filled by `make` when it is asked for the first time."""
     _CACHE.mkdir(parents=True, exist_ok=True)
     with (_CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several processes of a run may want it at once
-        if not project.exists():
-            with tempfile.TemporaryDirectory(dir=_CACHE) as directory:
-                unfinished = Path(directory, pins)
+        if not directory.exists():
+            with tempfile.TemporaryDirectory(dir=directory.parent) as place:
+                unfinished = Path(place, directory.name)
                 unfinished.mkdir()
-                for name in _PINS:
-                    shutil.copy(_HERE / name, unfinished)
-                run("npm", "ci", "--loglevel=error", cwd=unfinished)
-                unfinished.rename(project)
-    return project / "node_modules"
+                make(unfinished)
+                unfinished.rename(directory)
+    return directory
 
 
 def run(*command: str, cwd: Path, timeout: float = 300) -> str:

