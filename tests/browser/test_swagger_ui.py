@@ -93,9 +93,9 @@ def test_no_operation_is_wider_than_a_phone(swagger_ui: SwaggerUI) -> None:
 @pytest.mark.parametrize(
     ("directive", "attack"),
     {
-        "script-src-elem": "document.body.append(Object.assign(document.createElement('script'), {text: 'ran = 1'}))",
-        "script-src-attr": "document.body.insertAdjacentHTML('beforeend', `<img src='data:,' onerror='ran = 1'>`)",
-        "connect-src": "fetch('https://evil.example').then(() => ran = 1)",
+        "script-src-elem": "document.body.append(Object.assign(document.createElement('script'), {text: 'done()'}))",
+        "script-src-attr": "document.body.insertAdjacentHTML('beforeend', `<img src='data:,' onerror='done()'>`)",
+        "connect-src": "fetch('https://evil.example').then(done)",
     }.items(),
     ids=["element", "handler", "request"],
 )
@@ -104,11 +104,14 @@ def test_what_somebody_gets_into_the_page_neither_runs_nor_tells(
 ) -> None:
     swagger_ui.open()
 
-    swagger_ui.page.evaluate(f"() => {{ {attack} }}")
+    stopped_by = swagger_ui.page.evaluate(f"""() => new Promise(resolve => {{
+        addEventListener("securitypolicyviolation", event => resolve(event.effectiveDirective));
+        window.done = () => resolve("nothing");
+        setTimeout(done, {PATIENCE});
+        {attack};
+    }})""")
 
-    swagger_ui.page.wait_for_function("violations.length")
-    assert swagger_ui.violations == [directive]
-    assert swagger_ui.page.evaluate("typeof ran") == "undefined"
+    assert stopped_by == directive
 
 
 @pytest.mark.parametrize("setting", ["INVITATION_URL", "PASSWORD_RESET_URL"])
