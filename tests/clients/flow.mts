@@ -75,7 +75,7 @@ async function book(user: Api, event: Event): Promise<Booking> {
   assert.equal(again.response.headers.get("Idempotency-Replayed"), "true");
   assert.deepEqual(given(again), booking);
 
-  assert.equal(codeOf(await order("two-more")), "sold-out" satisfies Problem["code"]);
+  assert.equal(codeOf(await order("two-more")), "sold-out");
   return booking;
 }
 
@@ -83,9 +83,9 @@ async function book(user: Api, event: Event): Promise<Booking> {
 async function cancel(organizer: Api, user: Api, booking: Booking): Promise<void> {
   const ofBooking = { params: { path: { booking_id: booking.id } } };
   const changed = given(await user.PATCH("/api/v1/bookings/{booking_id}", { ...ofBooking, body: { ticket_count: 1 } }));
-  assert.deepEqual([changed.ticket_count, changed.status], [1, "confirmed" satisfies Booking["status"]]);
+  assert.deepEqual([changed.ticket_count, changed.status], [1, "confirmed"]);
   const cancelled = given(await user.DELETE("/api/v1/bookings/{booking_id}", ofBooking));
-  assert.equal(cancelled.status, "cancelled" satisfies Booking["status"]);
+  assert.equal(cancelled.status, "cancelled");
   assert.ok(cancelled.cancelled_at);
 
   const ofEvent = { params: { path: { event_id: booking.event_id } } };
