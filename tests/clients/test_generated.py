@@ -28,7 +28,10 @@ def _go_through(project: Path, service: Service, mailbox: Mailbox, *program: str
 
     booking = f"Your booking {run(*program, service.url, organizer, user, cwd=project).rstrip()}"
 
-    told = {message["Subject"].removesuffix(": Schubert by Candlelight") for message in mailbox.wait_for(user, count=3)}
+    told = {
+        message["Subject"].removesuffix(": Schubert by Candlelight")
+        for message in mailbox.wait_for(user, count=3, seconds=60)
+    }
     assert told == {booking, f"{booking} has changed", f"{booking} is cancelled"}
 
 
