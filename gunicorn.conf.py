@@ -7,10 +7,15 @@ from gevent import monkey
 monkey.patch_all()
 
 import gc
+import os
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from gunicorn import util
 
+from bookings_api import meters
 from bookings_api.extensions import db
 from bookings_api.http.server import write_problem
 from bookings_api.observability import logging_config
@@ -43,10 +48,38 @@ forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 
 
+def on_starting(server: Any) -> None:
+    """Make the directory of what the processes count: an own one, so that nothing of an earlier start is in it.
+
+    In memory, if there is such a place: a full disk would end a process that writes into a mapped file.
+    """
+    parent = os.environ.get(meters.SHARED_DIRECTORY) or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)  # noqa: S108
+    server.meters = Path(tempfile.mkdtemp(prefix="bookings-meters-", dir=parent))
+    os.chown(server.meters, server.cfg.uid, server.cfg.gid)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Number the processes; in the place of one that died comes one that goes on with its counts."""
+    taken = {other.number for other in server.WORKERS.values()}
+    worker.number = min(set(range(len(taken) + 1)) - taken)
+
+
 def post_fork(server: Any, worker: Any) -> None:
     """Forget connections of the parent: two processes on one would get each other's answers."""
     with app.app_context():
         db.engine.dispose(close=False)
+        meters.share(server.meters, worker.number)
+        meters.watch_pool(db.engine)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Before another process takes its number."""
+    meters.forget(server.meters, worker.number)
+
+
+def on_exit(server: Any) -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(server.meters, ignore_errors=True)
 
 
 def when_ready(server: Any) -> None:

@@ -9,7 +9,8 @@
     facts            what is told of events and bookings, in mails and calendars
     calendar         events and bookings as iCalendar
     observability    structured logs, request ids
-    metrics          /metrics for Prometheus
+    meters           what each process counts for Prometheus
+    metrics          /metrics, which shows it
     health           /health/live and /health/ready for who runs the processes
     locks            row locks on accounts, in one order for everybody
     single_use       tokens that are mailed and work once

@@ -1,5 +1,9 @@
-"""`GET /metrics`, in the Prometheus text format, for who sends the `METRICS_TOKEN` as bearer token."""
+"""`GET /metrics`, in the Prometheus text format, for who sends the `METRICS_TOKEN` as bearer token.
 
+What all processes of this gunicorn have counted, whichever of them answers; and the outbox, as the database has it.
+"""
+
+import logging
 from collections.abc import Iterator
 from hmac import compare_digest
 
@@ -7,16 +11,29 @@ import flask
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
 
+from bookings_api import meters
+from bookings_api.database import answered_within
 from bookings_api.errors import Unauthenticated
 from bookings_api.mail.status import outbox_state
 
+logger = logging.getLogger(__name__)
+
+# Prometheus waits for 10 by default; and what else is counted it must get while PostgreSQL is away, above all.
+DATABASE_SECONDS = 2
+
 
 class OutboxCollector(Collector):
-    """The outbox as the database has it, so that every process tells the same."""
+    """The outbox as the database has it, so that every process tells the same; nothing while that is away."""
 
     def collect(self) -> Iterator[Metric]:
-        state = outbox_state()
+        try:
+            with answered_within(DATABASE_SECONDS):
+                state = outbox_state()
+        except SQLAlchemyError as error:
+            logger.warning("no metrics of the outbox, PostgreSQL is away: %s", type(error).__name__)
+            return
         mails = GaugeMetricFamily("outbox_mails", "Mails of the outbox.", labels=["status"])
         for status, count in state.mails.items():
             mails.add_metric([status], count)
@@ -33,12 +50,13 @@ def init_metrics(app: flask.Flask) -> None:
     token: str | None = app.config["METRICS_TOKEN"]
     if not token:
         return
-    registry = CollectorRegistry()
-    registry.register(OutboxCollector())
+    outbox = CollectorRegistry()
+    outbox.register(OutboxCollector())
     expected = f"Bearer {token}".encode()
 
     @app.get("/metrics")
     def metrics() -> flask.Response:
         if not compare_digest(flask.request.headers.get("Authorization", "").encode(), expected):
             raise Unauthenticated("Metrics need the METRICS_TOKEN as bearer token.")
-        return flask.Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+        text = generate_latest(meters.counted()) + generate_latest(outbox)
+        return flask.Response(text, content_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""Structured logs: one line for each request, and the request's id wherever its work goes on.
+"""Structured logs: one line for each request, which is counted with it, and its id wherever its work goes on.
 
 A line never holds a body, a header, a query string or a mail; SQL parameters are hidden by the engine.
 """
@@ -8,10 +8,11 @@ import logging
 import logging.config
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import partial
 from secrets import token_hex
 from typing import Any
 
@@ -19,7 +20,11 @@ import flask
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.orjson import OrjsonFormatter
 
+from bookings_api import meters
+
 REQUEST_ID_HEADER = "X-Request-ID"
+# What the WSGI environment holds: when the request came, by time.perf_counter().
+BEGAN_AT = "bookings_api.began_at"
 
 # What a proxy or a client may give as id: nothing that could break a log line or a header.
 _ACCEPTED_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -105,20 +110,19 @@ def logging_config(log_format: str, level: str) -> dict[str, Any]:
 
 
 def init_observability(app: flask.Flask) -> None:
-    """Configure logging from `LOG_FORMAT` and `LOG_LEVEL`, and log each request once."""
+    """Configure logging from `LOG_FORMAT` and `LOG_LEVEL`, and log and count each request once."""
     logging.config.dictConfig(logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"]))
     logging.captureWarnings(capture=True)
     # what no line tells need not be found out for each: Python's Logging HOWTO, "Optimization"
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # noqa: SLF001 - as that page has it
     app.before_request(_begin_request)
-    app.after_request(_log_request)
+    app.after_request(_record_answer)
     app.teardown_request(_end_request)
 
 
 def _begin_request() -> None:
     _request_id.set(request_id_for(flask.request.headers.get(REQUEST_ID_HEADER, "")))
-    flask.g.started = time.perf_counter()
 
 
 def _end_request(error: BaseException | None) -> None:
@@ -126,17 +130,28 @@ def _end_request(error: BaseException | None) -> None:
     _request_id.set(None)
 
 
-def _log_request(response: flask.Response) -> flask.Response:
-    request = flask.request
-    response.headers.add(REQUEST_ID_HEADER, current_request_id() or "")
+def _record_answer(response: flask.Response) -> flask.Response:
+    request, request_id = flask.request, current_request_id()
+    response.headers.add(REQUEST_ID_HEADER, request_id or "")
     route = request.url_rule.rule if request.url_rule else None
-    seconds = time.perf_counter() - flask.g.started
-    log_access(request.method, route, response.status_code, seconds, user_id=flask.g.get("user_id"))
+    began_at, user_id = request.environ[BEGAN_AT], flask.g.get("user_id")
+    record = partial(record_request, request.method, route, response.status_code, began_at, user_id=user_id)
+    if response.is_streamed and not response.direct_passthrough:
+        response.call_on_close(partial(_record_for, request_id, record))  # the request is over by then
+    else:
+        record()
     return response
 
 
-def log_access(method: str, route: str | None, status: int, seconds: float, *, user_id: str | None = None) -> None:
-    """The one line that each request has."""
+def _record_for(request_id: str | None, record: Callable[[], None]) -> None:
+    with working_for(request_id):
+        record()
+
+
+def record_request(method: str, route: str | None, status: int, began_at: float, *, user_id: str | None = None) -> None:
+    """Log the one line that each request has, and count it."""
+    seconds = time.perf_counter() - began_at
+    meters.count_request(method, route, status, seconds)
     milliseconds = round(seconds * 1000, 1)
     access_logger.log(
         logging.DEBUG if route and route.startswith(QUIET_ROUTES) else logging.INFO,

@@ -14,6 +14,7 @@ from celery import Celery
 from celery.app.control import Control
 
 from bookings_api.local_stack.processes import Child, free_port
+from bookings_api.meters import SHARED_DIRECTORY
 
 QUEUE = "celery"
 
@@ -57,17 +58,25 @@ class Service:
 
 
 @contextmanager
-def running_server(settings: Mapping[str, str], directory: Path) -> Iterator[str]:
-    """gunicorn, which logs below `directory`; gives its URL."""
+def running_gunicorn(settings: Mapping[str, str], directory: Path) -> Iterator[tuple[str, Child]]:
+    """gunicorn, which logs below `directory`; its URL, and itself."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", "wsgi:app"]
-    server = Child("gunicorn", command, environment=settings, log=directory / f"server-{port}.log")
+    environment = {SHARED_DIRECTORY: str(directory), **settings}
+    server = Child("gunicorn", command, environment=environment, log=directory / f"server-{port}.log")
     try:
         server.wait_until_ready(lambda: httpx.get(f"{url}/api/v1/events/"))
-        yield url
+        yield url, server
     finally:
         server.stop()
+
+
+@contextmanager
+def running_server(settings: Mapping[str, str], directory: Path) -> Iterator[str]:
+    """The same, for who needs nothing but the URL."""
+    with running_gunicorn(settings, directory) as (url, _):
+        yield url
 
 
 @contextmanager

@@ -20,6 +20,7 @@ FEATURES = ("auth", "users", "events", "bookings")
 MAY_IMPORT = {
     "routes": {
         "routes", "schemas", "services", "queries", "tokens", "idempotency", "http", "calendar", "errors", "models",
+        "meters",
     },
     "schemas": {"schemas", "http", "models", "passwords"},
     "services": {
@@ -35,7 +36,9 @@ MAY_IMPORT = {
     "permissions": {"permissions", "models"},
     "passwords": set(),
     "tokens": {"sessions", "models", "errors", "extensions"},
-    "http": {"http", "errors", "models", "database", "redis_client", "prepared", "observability", "extensions"},
+    "http": {
+        "http", "errors", "models", "database", "redis_client", "prepared", "observability", "meters", "extensions",
+    },
     "models": {"models", "extensions"},
     "facts": {"models"},
     "calendar": {"facts", "models"},
@@ -52,8 +55,9 @@ MAY_IMPORT = {
     "health": {"database", "redis_client", "extensions"},
     "errors": set(),
     "extensions": set(),
-    "observability": set(),
-    "metrics": {"mail", "http", "errors"},
+    "observability": {"meters"},
+    "meters": set(),
+    "metrics": {"meters", "mail", "http", "database", "errors"},
     "celery_app": {"observability", "extensions"},
     "demo": {"services", "queries", "models", "extensions"},
     "cli": {"demo", "schemas", "services", "mail", "transactions", "errors", "models"},

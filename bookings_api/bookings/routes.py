@@ -7,6 +7,7 @@ import flask
 import sqlalchemy as sa
 from werkzeug.http import quote_etag
 
+from bookings_api import meters
 from bookings_api.bookings import queries, services
 from bookings_api.bookings.idempotency import Once, is_kept
 from bookings_api.bookings.schemas import (
@@ -35,6 +36,7 @@ from bookings_api.http.conditional import if_match
 from bookings_api.http.files import calendar_file
 from bookings_api.http.idempotency import REPLAYED, REPLAYED_HEADER, IdempotencyKeySchema, request_hash
 from bookings_api.http.limits import by_account, of_mailbox, successes
+from bookings_api.http.problems import problem_code
 from bookings_api.http.schemas import PageQuerySchema
 from bookings_api.models import Booking, OutboxMail
 
@@ -88,6 +90,14 @@ def create_booking(order: dict[str, Any], header: dict[str, str]) -> Any:
     # a replayed answer is history: its version may not be the present one
     tag = {REPLAYED_HEADER: "true"} if is_replayed else {"ETag": quote_etag(str(answer["version"]))}
     return flask.make_response(answer, 201, _location(answer["id"]) | tag)
+
+
+@blp.after_request
+def count_order(response: flask.Response) -> flask.Response:
+    """Count what became of an order, however far it came."""
+    if flask.request.method == "POST" and flask.request.endpoint == f"{blp.name}.{create_booking.__name__}":
+        meters.count_booking(problem_code() or ("replayed" if REPLAYED_HEADER in response.headers else "confirmed"))
+    return response
 
 
 @blp.route("/", methods=["GET"])

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
+from bookings_api import meters
 from bookings_api.database import READ_ONLY, RETRY_AFTER_SECONDS
 from bookings_api.errors import BookingError
 from bookings_api.http.problems import (
@@ -92,6 +93,7 @@ def _database_error(error: DBAPIError) -> flask.Response:
 def _unavailable(error: Exception) -> flask.Response:
     code = getattr(getattr(error, "orig", None), "pgcode", None)
     logger.error("database unavailable: %s %s", type(error).__name__, code or "")
+    meters.count_database_failure(error)
     response = problem_response(UNAVAILABLE, "A server behind this one does not answer. Please try again.")
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response

@@ -26,7 +26,7 @@ from werkzeug.http import parse_etags, unquote_etag
 from bookings_api.database import CONNECT_SECONDS, answered_within, engine_apart
 from bookings_api.http.shared import SharedRead
 from bookings_api.models.event import EVENTS_REVISION, Event
-from bookings_api.observability import REQUEST_ID_HEADER, log_access, request_id_for, working_for
+from bookings_api.observability import BEGAN_AT, REQUEST_ID_HEADER, record_request, request_id_for, working_for
 from bookings_api.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -103,12 +103,13 @@ class KeptAnswers:
         self._lock = threading.Lock()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        environ[BEGAN_AT] = time.perf_counter()
         address = _address(environ)
         if address is None:
             return self._application(environ, start_response)
-        began_at, answer = time.perf_counter(), self._answers.get(address)
+        answer = self._answers.get(address)
         if answer is not None and self._is_true(answer, environ):
-            return _give(answer, environ, start_response, began_at)
+            return _give(answer, environ, start_response)
         return self._ask(address, environ, start_response)
 
     def _is_true(self, answer: _Answer, environ: "WSGIEnvironment") -> bool:
@@ -194,9 +195,7 @@ def _address(environ: "WSGIEnvironment") -> tuple[str, ...] | None:
     return path, query, environ["wsgi.url_scheme"], origin
 
 
-def _give(
-    answer: _Answer, environ: "WSGIEnvironment", start_response: "StartResponse", began_at: float
-) -> Iterable[bytes]:
+def _give(answer: _Answer, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
     request_id = request_id_for(environ.get("HTTP_X_REQUEST_ID", ""))
     status, headers, body = _OK, answer.headers, answer.body
     asked = environ.get("HTTP_IF_NONE_MATCH")
@@ -205,5 +204,5 @@ def _give(
         headers = [(name, value) for name, value in headers if name not in {"Content-Type", "Content-Length"}]
     start_response(status, [*headers, (REQUEST_ID_HEADER, request_id)])
     with working_for(request_id):
-        log_access("GET", answer.making.route, int(status[:3]), time.perf_counter() - began_at)
+        record_request("GET", answer.making.route, int(status[:3]), environ[BEGAN_AT])
     return [body]

@@ -106,6 +106,7 @@ def problem_response(
     problem: Problem, detail: str, field_errors: list[dict[str, str]] | None = None, **facts: Any
 ) -> flask.Response:
     """The response for `problem`; `facts` become extension members (RFC 9457, section 3.2)."""
+    flask.g.problem_code = problem.code
     body = problem_body(problem, detail)
     if field_errors:
         body["errors"] = field_errors
@@ -115,6 +116,12 @@ def problem_response(
     if problem.status is HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def problem_code() -> str | None:
+    """The code of the problem that the request is answered with; None of an answer that is none."""
+    code: str | None = flask.g.get("problem_code")
+    return code
 
 
 def field_error(location: str, field: str, detail: str) -> dict[str, str]:

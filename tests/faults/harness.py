@@ -21,6 +21,7 @@ from celery.app.control import Control
 from bookings_api.local_stack.processes import ROOT, Child, free_port
 from bookings_api.local_stack.servers import LocalStack
 from bookings_api.mail.relay import PAUSE_SECONDS
+from bookings_api.meters import SHARED_DIRECTORY
 from bookings_api.models import MailStatus, OutboxMail
 from tests.faults.post_office import PostOffice
 from tests.local_stack.running import descendants, parent_of
@@ -49,7 +50,16 @@ class Site:
             self.post_office.open()
             unfinished.callback(self.post_office.close)
             mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(self.post_office.port)}
-            self.environment = {**os.environ, **self._stack.defaults, **self._settings, **self._stack.settings, **mail}
+            # where what a killed gunicorn counted is cleared away in the end
+            meters = {SHARED_DIRECTORY: str(self._directory)}
+            self.environment = {
+                **os.environ,
+                **meters,
+                **self._stack.defaults,
+                **self._settings,
+                **self._stack.settings,
+                **mail,
+            }
             self._start("flask db upgrade", "flask", "db", "upgrade").wait()
             self.server = self._start("gunicorn", "gunicorn", f"--bind={urlsplit(self.url).netloc}", "wsgi:app")
             self.worker = self.start_worker()

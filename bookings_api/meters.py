@@ -1,0 +1,140 @@
+"""What each process counts, for Prometheus; `metrics` shows it.
+
+Names and units follow https://prometheus.io/docs/practices/naming/. No label takes what a client invents: routes are
+those of the URL map, methods those of HTTP.
+
+A process counts in its own memory. Those of one gunicorn count in files of a directory that they share, so that any of
+them can add all up (`share`). Every metric has labels, because one without is made where its process has no file yet.
+"""
+
+import os
+import re
+from functools import cache
+from pathlib import Path
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
+
+# The library's own setting: where `values` of several processes lie.
+SHARED_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+
+_registry = CollectorRegistry()
+
+# What never reached a route: addresses that nobody knows, and what gunicorn answered itself.
+NO_ROUTE, GUNICORN = "(no route)", "(gunicorn)"
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
+_OTHER_METHOD = "(other)"
+# `<uuid:event_id>` of the URL map, which OpenAPI writes `{event_id}`
+_CONVERTER = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
+
+# Seconds. Kept answers take parts of a millisecond, bookings tens, a login hundreds; 2, 6, 7, 15 and 17 are where
+# requests give up on PostgreSQL (`database`).
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 20)
+
+_requests = Counter(
+    "http_requests_total", "Requests answered.", ["method", "route", "status"], registry=_registry
+)  # fmt: skip
+_seconds = Histogram(
+    "http_request_duration_seconds",
+    "From the request to its answer, to the end of it if it is streamed.",
+    ["method", "route"],
+    buckets=_BUCKETS,
+    registry=_registry,
+)
+_bookings = Counter("bookings_total", "Orders of tickets, by what became of them.", ["outcome"], registry=_registry)
+_database_failures = Counter(
+    "database_failures_total", "Requests that PostgreSQL could not serve.", ["error"], registry=_registry
+)
+
+
+def count_request(method: str, route: str | None, status: int, seconds: float) -> None:
+    """Count one answer; `route` is the rule of the URL map, None for what matched none."""
+    if method not in _METHODS:
+        method = _OTHER_METHOD
+    _requests_with(method, route, status).inc()
+    _seconds_of(method, route).observe(seconds)
+
+
+def count_answer_of_gunicorn(status: int) -> None:
+    """Count what was no request, or whose answer failed; how long it took nobody knows."""
+    _requests.labels(_OTHER_METHOD, GUNICORN, str(status)).inc()
+
+
+def count_booking(outcome: str) -> None:
+    """Count an order: `confirmed`, `replayed`, or the code of the problem that it met."""
+    _bookings.labels(outcome).inc()
+
+
+def count_database_failure(error: Exception) -> None:
+    """Count a request that is answered 503, by the class of SQLAlchemy's error."""
+    _database_failures.labels(type(error).__name__).inc()
+
+
+def share(directory: Path, process: int) -> None:
+    """Count in files of `directory` from now on, under a number that no other living process has.
+
+    A process that gets the number of a dead one goes on with its counts.
+    """
+    os.environ[SHARED_DIRECTORY] = str(directory)
+    values.ValueClass = values.MultiProcessValue(lambda: process)  # type: ignore[no-untyped-call]
+
+
+def counted() -> CollectorRegistry:
+    """What all processes have counted that share a directory, or this one alone."""
+    if SHARED_DIRECTORY not in os.environ:
+        return _registry
+    everybody = CollectorRegistry()
+    multiprocess.MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
+    return everybody
+
+
+def forget(directory: Path, process: int) -> None:
+    """What a process that has died had in use is in use no more; what it counted stays."""
+    multiprocess.mark_process_dead(process, str(directory))  # type: ignore[no-untyped-call]
+
+
+def watch_pool(engine: sa.Engine) -> None:
+    """Tell how many connections are in use and idle, whenever one is taken or given back."""
+    limit = Gauge(
+        "database_pool_limit",
+        "The most connections that there may be.",
+        registry=_registry,
+        multiprocess_mode="livesum",
+    )
+    limit.set(engine.pool.size())  # type: ignore[attr-defined] # of QueuePool, as the next ones
+    connections = Gauge(
+        "database_pool_connections",
+        "Connections to PostgreSQL.",
+        ["state"],
+        registry=_registry,
+        multiprocess_mode="livesum",
+    )
+    in_use, idle = connections.labels("in_use"), connections.labels("idle")
+
+    def taken(*_: object) -> None:
+        in_use.set(engine.pool.checkedout())  # type: ignore[attr-defined]
+        idle.set(engine.pool.checkedin())  # type: ignore[attr-defined]
+
+    def given_back(*_: object) -> None:
+        # SQLAlchemy says so a moment before
+        in_use.set(engine.pool.checkedout() - 1)  # type: ignore[attr-defined]
+        idle.set(engine.pool.checkedin() + 1)  # type: ignore[attr-defined]
+
+    sa.event.listen(engine, "checkout", taken)
+    sa.event.listen(engine, "checkin", given_back)
+
+
+# The library looks a child up by its labels anew each time, which takes as long as to count.
+@cache
+def _requests_with(method: str, route: str | None, status: int) -> Counter:
+    return _requests.labels(method, _label_of(route), str(status))
+
+
+@cache
+def _seconds_of(method: str, route: str | None) -> Histogram:
+    return _seconds.labels(method, _label_of(route))
+
+
+def _label_of(route: str | None) -> str:
+    return NO_ROUTE if route is None else _CONVERTER.sub(r"{\1}", route)
