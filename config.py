@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import getaddresses
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -100,6 +101,7 @@ class Config:
     DATABASE_POOL_SIZE: int
     WEB_CONCURRENCY: int
     METRICS_TOKEN: str | None
+    TELEMETRY: bool
     LOG_FORMAT: str
     LOG_LEVEL: str
 
@@ -142,6 +144,7 @@ class Config:
             "DATABASE_POOL_SIZE": env.int("DATABASE_POOL_SIZE", 8, validate=ma.validate.Range(1, 1000)),
             "WEB_CONCURRENCY": env.int("WEB_CONCURRENCY", os.cpu_count() or 1, validate=ma.validate.Range(1, 1000)),
             "METRICS_TOKEN": env.str("METRICS_TOKEN", None),
+            "TELEMETRY": env.bool("TELEMETRY", False, validate=_has_its_packages),
             "LOG_FORMAT": env.str("LOG_FORMAT", "json", validate=ma.validate.OneOf(["json", "text"])),
             "LOG_LEVEL": env.str(
                 "LOG_LEVEL", "INFO", validate=ma.validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
@@ -224,6 +227,11 @@ def _are_origins(values: list[str]) -> None:
     for value in values:
         if value != "*" and not _ORIGIN.fullmatch(value):
             raise ma.ValidationError("Must be origins, as in https://shop.example.com,http://localhost:3000, or *.")
+
+
+def _has_its_packages(is_on: bool) -> None:  # noqa: FBT001 - as environs calls it
+    if is_on and find_spec("opentelemetry") is None:
+        raise ma.ValidationError("Needs the extra: uv sync --locked --no-default-groups --extra telemetry.")
 
 
 def _is_long_enough(value: str) -> None:

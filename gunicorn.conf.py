@@ -72,6 +72,12 @@ def post_fork(server: Any, worker: Any) -> None:
         meters.watch_pool(db.engine)
 
 
+def post_worker_init(worker: Any) -> None:
+    """Send traces, if they are wanted: from a thread of the process, which needs the process's own loop of gevent."""
+    if send_traces := app.extensions.get("telemetry"):
+        send_traces()
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """Before another process takes its number."""
     meters.forget(server.meters, worker.number)

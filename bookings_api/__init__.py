@@ -11,6 +11,7 @@
     observability    structured logs, request ids
     meters           what each process counts for Prometheus
     metrics          /metrics, which shows it
+    telemetry        traces for OpenTelemetry
     health           /health/live and /health/ready for who runs the processes
     locks            row locks on accounts, in one order for everybody
     single_use       tokens that are mailed and work once
@@ -90,6 +91,11 @@ def create_app(config: object) -> Flask:
     init_health(app)
     register_error_handlers(app)
     register_commands(app)
+    if app.config["TELEMETRY"]:
+        # whoever has it off need not have its packages
+        from bookings_api.telemetry import init_telemetry  # noqa: PLC0415
+
+        init_telemetry(app)
     return app
 
 

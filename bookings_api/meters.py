@@ -125,16 +125,17 @@ def watch_pool(engine: sa.Engine) -> None:
     sa.event.listen(engine, "checkin", given_back)
 
 
+def route_label(route: str | None) -> str:
+    """A rule of the URL map as OpenAPI writes it, `/api/v1/events/{event_id}`."""
+    return NO_ROUTE if route is None else _CONVERTER.sub(r"{\1}", route)
+
+
 # The library looks a child up by its labels anew each time, which takes as long as to count.
 @cache
 def _requests_with(method: str, route: str | None, status: int) -> Counter:
-    return _requests.labels(method, _label_of(route), str(status))
+    return _requests.labels(method, route_label(route), str(status))
 
 
 @cache
 def _seconds_of(method: str, route: str | None) -> Histogram:
-    return _seconds.labels(method, _label_of(route))
-
-
-def _label_of(route: str | None) -> str:
-    return NO_ROUTE if route is None else _CONVERTER.sub(r"{\1}", route)
+    return _seconds.labels(method, route_label(route))

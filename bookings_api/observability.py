@@ -23,8 +23,8 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 from bookings_api import meters
 
 REQUEST_ID_HEADER = "X-Request-ID"
-# What the WSGI environment holds: when the request came, by time.perf_counter().
-BEGAN_AT = "bookings_api.began_at"
+# What the WSGI environment holds: when the request came, by time.perf_counter(), and the rule that it matched.
+BEGAN_AT, ROUTE = "bookings_api.began_at", "bookings_api.route"
 
 # What a proxy or a client may give as id: nothing that could break a log line or a header.
 _ACCEPTED_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -133,7 +133,7 @@ def _end_request(error: BaseException | None) -> None:
 def _record_answer(response: flask.Response) -> flask.Response:
     request, request_id = flask.request, current_request_id()
     response.headers.add(REQUEST_ID_HEADER, request_id or "")
-    route = request.url_rule.rule if request.url_rule else None
+    route = request.environ[ROUTE] = request.url_rule.rule if request.url_rule else None
     began_at, user_id = request.environ[BEGAN_AT], flask.g.get("user_id")
     record = partial(record_request, request.method, route, response.status_code, began_at, user_id=user_id)
     if response.is_streamed and not response.direct_passthrough:

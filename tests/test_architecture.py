@@ -57,6 +57,7 @@ MAY_IMPORT = {
     "extensions": set(),
     "observability": {"meters"},
     "meters": set(),
+    "telemetry": {"meters", "observability"},
     "metrics": {"meters", "mail", "http", "database", "errors"},
     "celery_app": {"observability", "extensions"},
     "demo": {"services", "queries", "models", "extensions"},

@@ -26,7 +26,7 @@ from werkzeug.http import parse_etags, unquote_etag
 from bookings_api.database import CONNECT_SECONDS, answered_within, engine_apart
 from bookings_api.http.shared import SharedRead
 from bookings_api.models.event import EVENTS_REVISION, Event
-from bookings_api.observability import BEGAN_AT, REQUEST_ID_HEADER, record_request, request_id_for, working_for
+from bookings_api.observability import BEGAN_AT, REQUEST_ID_HEADER, ROUTE, record_request, request_id_for, working_for
 from bookings_api.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -202,7 +202,8 @@ def _give(answer: _Answer, environ: "WSGIEnvironment", start_response: "StartRes
     if asked and answer.tag is not None and parse_etags(asked).contains_weak(answer.tag):
         status, body = _NOT_MODIFIED, b""
         headers = [(name, value) for name, value in headers if name not in {"Content-Type", "Content-Length"}]
+    route = environ[ROUTE] = answer.making.route
     start_response(status, [*headers, (REQUEST_ID_HEADER, request_id)])
     with working_for(request_id):
-        record_request("GET", answer.making.route, int(status[:3]), environ[BEGAN_AT])
+        record_request("GET", route, int(status[:3]), environ[BEGAN_AT])
     return [body]
