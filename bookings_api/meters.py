@@ -4,7 +4,8 @@ Names and units follow https://prometheus.io/docs/practices/naming/. No label ta
 those of the URL map, methods those of HTTP.
 
 A process counts in its own memory. Those of one gunicorn count in files of a directory that they share, so that any of
-them can add all up (`share`). Every metric has labels, because one without is made where its process has no file yet.
+them can add all up (`share`). The library opens a file with the first value of a metric, and one without labels has a
+value as soon as it is made: so those made here have labels, and each process makes those of its pool itself.
 """
 
 import os
