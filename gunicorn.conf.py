@@ -48,11 +48,15 @@ forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 
 
-def on_starting(server: Any) -> None:
-    """Make the directory of what the processes count: an own one, so that nothing of an earlier start is in it.
+def when_ready(server: Any) -> None:
+    """Prepare for the forks.
 
-    In memory, if there is such a place: a full disk would end a process that writes into a mapped file.
+    Spare the collector what was loaded before them: to look at it would unshare it, and takes long. And make the
+    directory of what the processes count: an own one, so that nothing of an earlier start is in it; in memory, if there
+    is such a place, for a full disk would end a process that writes into a mapped file.
     """
+    gc.collect()
+    gc.freeze()
     parent = os.environ.get(meters.SHARED_DIRECTORY) or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)  # noqa: S108
     server.meters = Path(tempfile.mkdtemp(prefix="bookings-meters-", dir=parent))
     os.chown(server.meters, server.cfg.uid, server.cfg.gid)
@@ -62,18 +66,24 @@ def pre_fork(server: Any, worker: Any) -> None:
     """Number the processes; in the place of one that died comes one that goes on with its counts."""
     taken = {other.number for other in server.WORKERS.values()}
     worker.number = min(set(range(len(taken) + 1)) - taken)
+    worker.meters = server.meters
 
 
 def post_fork(server: Any, worker: Any) -> None:
     """Forget connections of the parent: two processes on one would get each other's answers."""
     with app.app_context():
         db.engine.dispose(close=False)
-        meters.share(server.meters, worker.number)
-        meters.watch_pool(db.engine)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Send traces, if they are wanted: from a thread of the process, which needs the process's own loop of gevent."""
+    """Begin to count, and to send traces if they are wanted.
+
+    Now that the process has its user, whose the files are, and a loop of gevent of its own, which the thread needs that
+    sends.
+    """
+    meters.share(worker.meters, worker.number)
+    with app.app_context():
+        meters.watch_pool(db.engine)
     if send_traces := app.extensions.get("telemetry"):
         send_traces()
 
@@ -86,12 +96,6 @@ def child_exit(server: Any, worker: Any) -> None:
 def on_exit(server: Any) -> None:
     """Leave nothing behind."""
     shutil.rmtree(server.meters, ignore_errors=True)
-
-
-def when_ready(server: Any) -> None:
-    """Spare the collector what was loaded before the fork: to look at it would unshare it, and takes long."""
-    gc.collect()
-    gc.freeze()
 
 
 # What gunicorn itself refuses is answered as everything else is.
