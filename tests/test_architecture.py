@@ -61,7 +61,7 @@ MAY_IMPORT = {
     "metrics": {"meters", "mail", "http", "database", "errors"},
     "celery_app": {"observability", "extensions"},
     "demo": {"services", "queries", "models", "extensions"},
-    "cli": {"demo", "schemas", "services", "mail", "transactions", "errors", "models"},
+    "cli": {"cli", "demo", "schemas", "services", "queries", "mail", "transactions", "errors", "models", "extensions"},
     "local_stack": {"local_stack", "demo"},
 }  # fmt: skip
 

@@ -52,9 +52,9 @@ def invite_user(*, actor: User, email: str, role: Role | None = None, name: str 
 
 
 def change_user(
-    *, actor: User, user_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
+    *, actor: User | None, user_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> User:
-    """Change name, role or is_active of an account.
+    """Change name, role or is_active of an account; without an actor it is an operator who does.
 
     Another role or no access ends the account's logins at once; both are told to the person by mail. Raises
     `UserNotFound`, and `LastOrganizer` rather than leave the service without one.
@@ -87,7 +87,7 @@ def change_user(
     return user
 
 
-def deactivate_user(*, actor: User, user_id: UUID, precondition: Precondition = no_precondition) -> None:
+def deactivate_user(*, actor: User | None, user_id: UUID, precondition: Precondition = no_precondition) -> None:
     """Take an account's access away; nothing of it is lost. Raises `UserNotFound`, `LastOrganizer`."""
     change_user(actor=actor, user_id=user_id, changes={"is_active": False}, precondition=precondition)
 
@@ -116,11 +116,12 @@ def _mail(tx: Transaction, kind: MailKind, user: User, **facts: Any) -> None:
     tasks.post(tx, kind=kind, recipient=user.email, facts={"name": user.name, **facts}, user_id=user.id)
 
 
-def _log_change(actor: User, user: User, changes: dict[str, str]) -> None:
+def _log_change(actor: User | None, user: User, changes: dict[str, str]) -> None:
+    actor_id = str(actor.id) if actor else "an operator"
     audit_logger.info(
         "account %s changed by %s: %s",
         user.id,
-        actor.id,
+        actor_id,
         ", ".join(f"{field}={value}" for field, value in sorted(changes.items())),
-        extra={"account_id": str(user.id), "actor_id": str(actor.id), "changes": changes},
+        extra={"account_id": str(user.id), "actor_id": actor_id, "changes": changes},
     )

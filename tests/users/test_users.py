@@ -173,25 +173,3 @@ def test_where_organizers_are_invited_nobody_signs_up_as_one(
 
     assert (refused.status_code, refused.json["code"]) == (403, "not-allowed")
     assert client.post(f"{API}/auth/signup", json=account).status_code == 201
-
-
-def test_the_first_organizer_is_made_at_the_command_line(app: Flask, client: FlaskClient) -> None:
-    email = new_email()
-    arguments = ["users", "create", email, "--organizer", "--name", "Olivia", "--password", PASSWORD]
-
-    done = app.test_cli_runner().invoke(args=arguments)
-
-    assert done.exit_code == 0, done.output
-    login = client.post(f"{API}/auth/login", json={"email": email, "password": PASSWORD}).json
-    me = client.get(f"{API}/users/me", headers={"Authorization": f"Bearer {login['access_token']}"}).json
-    assert (me["role"], me["name"]) == ("organizer", "Olivia")
-    again = app.test_cli_runner().invoke(args=arguments)
-    assert (again.exit_code, again.output) == (1, "Error: An account with this e-mail address exists already.\n")
-
-
-@pytest.mark.parametrize(("email", "password"), [("nobody", PASSWORD), ("a@example.com", "short")])
-def test_a_senseless_account_is_not_made_at_the_command_line(app: Flask, email: str, password: str) -> None:
-    done = app.test_cli_runner().invoke(args=["users", "create", email, "--password", password])
-
-    assert done.exit_code == 1
-    assert done.output.startswith("Error: ")

@@ -1,0 +1,20 @@
+"""The project's own `flask` commands, each in an application context. They tell people what they did, and exit with
+status 1 and one line when they did not.
+"""
+
+from flask import Flask
+
+from bookings_api.cli.mail import mail
+from bookings_api.cli.users import users
+from bookings_api.demo import fill_in
+
+
+def register_commands(app: Flask) -> None:
+    """Add our commands to `flask`."""
+    for group in (users, mail):
+        app.cli.add_command(group)
+
+    @app.cli.command()
+    def demo() -> None:
+        """Fill in accounts and events to try the service with; a second time changes nothing."""
+        fill_in()

@@ -1,0 +1,117 @@
+"""`flask users`, as an operator types it."""
+
+import json
+
+import pytest
+import sqlalchemy as sa
+from click.testing import Result
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bookings_api.models import OutboxMail
+from tests.factories import API, PASSWORD, make_account, make_organizer, make_user, new_email
+
+
+def _users(app: Flask, *arguments: str) -> Result:
+    return app.test_cli_runner().invoke(args=["users", *arguments])
+
+
+def _listed(app: Flask, *arguments: str) -> list[str]:
+    """The addresses of the accounts that are listed."""
+    shown = _users(app, "list", *arguments)
+    assert shown.exit_code == 0, shown.output
+    return [line.split()[0] for line in shown.output.splitlines()[1:]]
+
+
+def test_the_first_organizer_is_made_at_the_command_line(app: Flask, client: FlaskClient) -> None:
+    email = new_email()
+    arguments = ["users", "create", email, "--organizer", "--name", "Olivia", "--password", PASSWORD]
+
+    done = app.test_cli_runner().invoke(args=arguments)
+
+    assert done.exit_code == 0, done.output
+    login = client.post(f"{API}/auth/login", json={"email": email, "password": PASSWORD}).json
+    me = client.get(f"{API}/users/me", headers={"Authorization": f"Bearer {login['access_token']}"}).json
+    assert (me["role"], me["name"]) == ("organizer", "Olivia")
+    again = app.test_cli_runner().invoke(args=arguments)
+    assert (again.exit_code, again.output) == (1, "Error: An account with this e-mail address exists already.\n")
+
+
+@pytest.mark.parametrize(("email", "password"), [("nobody", PASSWORD), ("a@example.com", "short")])
+def test_a_senseless_account_is_not_made_at_the_command_line(app: Flask, email: str, password: str) -> None:
+    done = app.test_cli_runner().invoke(args=["users", "create", email, "--password", password])
+
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: ")
+
+
+def test_accounts_are_listed_in_columns_with_role_and_access(app: Flask, client: FlaskClient) -> None:
+    organizer, user, former = make_organizer(client), make_account(client, name=None), make_user(client)
+    invited = new_email()
+    client.post(f"{API}/users/", headers=organizer.headers, json={"email": invited, "name": "Grace Hopper"})
+    client.delete(f"{API}/users/{former.id}", headers=organizer.headers)
+
+    head, *lines = _users(app, "list").output.splitlines()
+
+    by_column = {
+        line.split()[0]: [line[head.index(name) :].split("  ")[0] for name in ("ROLE", "ACCESS", "ID", "NAME")]
+        for line in lines
+    }
+    assert list(by_column) == sorted(by_column)
+    assert by_column[organizer.email] == ["organizer", "active", organizer.id, "Olivia Organizer"]
+    assert by_column[user.email] == ["user", "active", user.id, ""]
+    assert by_column[former.email] == ["user", "none", former.id, "Ada Lovelace"]
+    assert by_column[invited][:2] == ["user", "invited"]
+
+
+def test_the_list_has_the_filters_of_the_api(app: Flask, client: FlaskClient) -> None:
+    organizer, ada, former = make_organizer(client), make_user(client), make_user(client)
+    client.delete(f"{API}/users/{former.id}", headers=organizer.headers)
+
+    assert _listed(app) == sorted([organizer.email, ada.email, former.email])
+    assert _listed(app, "--role", "organizer") == [organizer.email]
+    assert _listed(app, "--inactive") == [former.email]
+    assert _listed(app, "--active", "--role", "user") == [ada.email]
+    assert _listed(app, "-q", "OLIVIA") == [organizer.email]
+    assert _users(app, "list", "--role", "admin").exit_code == 2
+
+
+def test_for_scripts_each_account_is_a_line_of_json_as_the_api_has_it(app: Flask, client: FlaskClient) -> None:
+    organizer = make_organizer(client)
+    make_user(client)
+
+    lines = _users(app, "list", "--json").output.splitlines()
+
+    listed = client.get(f"{API}/users/", headers=organizer.headers).json
+    assert [json.loads(line) for line in lines] == listed
+
+
+def test_a_deactivated_account_is_out_at_once_and_told_once(
+    app: Flask, client: FlaskClient, database: sa.Engine
+) -> None:
+    user = make_user(client)
+
+    done = _users(app, "deactivate", user.email.upper())
+    again = _users(app, "deactivate", user.email)
+
+    assert (done.exit_code, done.output) == (0, f"{user.email} has no access any more.\n")
+    assert (again.exit_code, again.output) == (0, f"{user.email} has no access already.\n")
+    assert client.get(f"{API}/users/me", headers=user.headers).status_code == 401
+    with database.connect() as connection:
+        mails = connection.scalars(sa.select(OutboxMail.kind).where(OutboxMail.recipient == user.email)).all()
+    assert mails == ["access_changed"]
+
+
+def test_the_last_active_organizer_is_not_deactivated_by_an_operator_either(app: Flask, client: FlaskClient) -> None:
+    organizer = make_organizer(client)
+
+    done = _users(app, "deactivate", organizer.email)
+
+    assert (done.exit_code, done.output) == (1, "Error: This is the last active organizer.\n")
+    assert client.get(f"{API}/users/me", headers=organizer.headers).status_code == 200
+
+
+def test_nobody_can_be_deactivated_who_is_not_there(app: Flask) -> None:
+    done = _users(app, "deactivate", new_email())
+
+    assert (done.exit_code, done.output) == (1, "Error: There is no such account.\n")
