@@ -17,7 +17,9 @@
     single_use       tokens that are mailed and work once
     housekeeping     removes what has outlived its use
     celery_app       Celery, bound to the application
-    cli              flask commands
+    revisions        which migrations the database lacks
+    cli/             flask commands
+    audit/           what must hold of the data, asked of the database
     demo             believable data to try the service with
 
     http/            what every route shares: blueprint, parser, fields, problems, lists, limits, OpenAPI

@@ -92,6 +92,26 @@ def engine_apart(app: Flask) -> sa.Engine:
     return engine
 
 
+@contextmanager
+def snapshot(app: Flask) -> Iterator[sa.Connection]:
+    """One state of the whole database, to read and no more, for as long as that takes; on a connection of its own.
+
+    Under another name, so that `_wait` leaves it alone too. The limits are lifted inside the transaction, which
+    reaches the server through any pooler.
+    """
+    engine = sa.create_engine(
+        app.config["DATABASE_URL"],
+        poolclass=sa.NullPool,
+        isolation_level="REPEATABLE READ",
+        hide_parameters=True,
+        connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": f"{app.name} snapshot"},
+    )
+    with engine.connect().execution_options(postgresql_readonly=True) as connection:
+        for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
+        yield connection
+
+
 def begin(connection: sa.Connection) -> None:
     """Begin a transaction; reads are on their own again when the connection is given back."""
     connection.connection.dbapi_connection.autocommit = False  # type: ignore[union-attr]

@@ -4,19 +4,16 @@ Neither asks for a login, names a server or waits for long; both stay out of the
 """
 
 import logging
-from functools import cache
 from http import HTTPStatus
-from pathlib import Path
 
 import flask
-import sqlalchemy as sa
-from alembic.script import ScriptDirectory
 from redis import RedisError
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from bookings_api.database import RETRY_AFTER_SECONDS, answered_within
 from bookings_api.extensions import db
 from bookings_api.redis_client import connect
+from bookings_api.revisions import missing_revisions
 
 logger = logging.getLogger(__name__)
 
@@ -56,17 +53,15 @@ def _answer(code: HTTPStatus, **facts: str) -> flask.Response:
 def _look_at_database() -> str:
     try:
         with answered_within(DATABASE_SECONDS), db.engine.connect() as connection:
-            present = set(connection.scalars(sa.text("SELECT version_num FROM alembic_version")))
+            missing = missing_revisions(connection)
     except ProgrammingError:
-        present = set()  # there is no such table: an empty database
+        missing = {"all"}  # there is no such table: an empty database
     except SQLAlchemyError as error:
         logger.warning("not ready, PostgreSQL is away: %s", type(error).__name__)
         return AWAY
-    heads, known = _revisions(Path(flask.current_app.root_path).parent / "migrations")
-    # A revision that we do not know is from a newer release, which is just being rolled out beside us.
-    if heads <= present or present - known:
+    if not missing:
         return OK
-    logger.warning("not ready, migrations are missing: %s", ", ".join(heads - present))
+    logger.warning("not ready, migrations are missing: %s", ", ".join(missing))
     return PENDING
 
 
@@ -78,10 +73,3 @@ def _look_at_redis() -> str:
         logger.warning("degraded, Redis is away: %s", type(error).__name__)
         return AWAY
     return OK
-
-
-@cache
-def _revisions(directory: Path) -> tuple[frozenset[str], frozenset[str]]:
-    """The newest revisions of our migrations, and all of them."""
-    script = ScriptDirectory(str(directory))
-    return frozenset(script.get_heads()), frozenset(revision.revision for revision in script.walk_revisions())

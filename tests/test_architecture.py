@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "database": {"extensions"},
     "redis_client": set(),
     "prepared": {"models", "extensions"},
-    "health": {"database", "redis_client", "extensions"},
+    "health": {"database", "redis_client", "revisions", "extensions"},
     "errors": set(),
     "extensions": set(),
     "observability": {"meters"},
@@ -61,7 +61,12 @@ MAY_IMPORT = {
     "metrics": {"meters", "mail", "http", "database", "errors"},
     "celery_app": {"observability", "extensions"},
     "demo": {"services", "queries", "models", "extensions"},
-    "cli": {"cli", "demo", "schemas", "services", "queries", "mail", "transactions", "errors", "models", "extensions"},
+    "audit": {"audit", "queries", "mail", "facts", "models", "errors", "transactions", "revisions", "extensions"},
+    "revisions": set(),
+    "cli": {
+        "cli", "demo", "audit", "schemas", "services", "queries", "mail", "models", "errors", "transactions",
+        "database", "extensions",
+    },
     "local_stack": {"local_stack", "demo"},
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ status 1 and one line when they did not.
 
 from flask import Flask
 
+from bookings_api.cli.audit import audit
 from bookings_api.cli.mail import mail
 from bookings_api.cli.users import users
 from bookings_api.demo import fill_in
@@ -11,8 +12,8 @@ from bookings_api.demo import fill_in
 
 def register_commands(app: Flask) -> None:
     """Add our commands to `flask`."""
-    for group in (users, mail):
-        app.cli.add_command(group)
+    for command in (users, mail, audit):
+        app.cli.add_command(command)
 
     @app.cli.command()
     def demo() -> None:

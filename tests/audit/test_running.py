@@ -1,0 +1,112 @@
+"""The audit beside a service at work: it sees no trouble where there is none, and a repair loses no ticket."""
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bookings_api.audit import violations
+from bookings_api.audit.repair import recount
+from bookings_api.database import snapshot
+from tests.concurrency.harness import seats_of
+from tests.factories import EVENT, Account, make_event, make_organizer, make_user
+from tests.service import Service
+
+DAYS = timedelta(days=90)
+AUDITS = 6
+
+
+@pytest.fixture
+def http(service: Service) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=service.api, timeout=60) as client:
+        yield client
+
+
+@contextmanager
+def _busy(clients: int, step: Callable[[random.Random], None]) -> Iterator[None]:
+    """So many clients take one step after the other meanwhile."""
+    enough = threading.Event()
+
+    def run(number: int) -> None:
+        chance = random.Random(number)  # noqa: S311 - guards nothing
+        while not enough.is_set():
+            step(chance)
+
+    with ThreadPoolExecutor(clients) as pool:
+        running = [pool.submit(run, number) for number in range(clients)]
+        try:
+            yield
+        finally:
+            enough.set()
+    for client in running:
+        client.result()
+
+
+def _book_and_cancel(http: httpx.Client, user: Account, event: dict[str, Any], chance: random.Random) -> None:
+    headers = dict(user.headers)
+    order = {"event_id": event["id"], "ticket_count": chance.randint(1, 3)}
+    booking = http.post("/bookings/", headers=headers, json=order).json()
+    if "id" in booking and chance.random() < 0.5:
+        http.delete(f"/bookings/{booking['id']}", headers=headers)
+
+
+def test_an_audit_of_a_service_at_work_finds_nothing(app: Flask, client: FlaskClient, http: httpx.Client) -> None:
+    organizer, users = make_organizer(client), [make_user(client) for _ in range(3)]
+    own = dict(organizer.headers)
+
+    def step(chance: random.Random) -> None:
+        event = http.post("/events/", json={**EVENT, "capacity": 20}, headers=own).json()
+        for _ in range(5):
+            _book_and_cancel(http, chance.choice(users), event, chance)
+        http.patch(f"/events/{event['id']}", json={"location": "Philharmonie", "capacity": 30}, headers=own)
+        if chance.random() < 0.5:
+            http.post(f"/events/{event['id']}/cancel", headers=own)
+        else:
+            http.delete(f"/events/{event['id']}", headers=own)
+
+    with _busy(4, step):
+        found = []
+        for _ in range(AUDITS):
+            with snapshot(app) as connection:
+                found += [str(violation) for violation in violations(connection, mails_since=DAYS)]
+
+    assert found == []
+
+
+@pytest.mark.usefixtures("context")
+def test_a_repair_among_bookings_neither_loses_nor_invents_a_ticket(
+    app: Flask, client: FlaskClient, database: sa.Engine, http: httpx.Client
+) -> None:
+    event = make_event(client, capacity=100_000)
+    users = [make_user(client) for _ in range(4)]
+    repairs = []
+
+    with _busy(4, lambda chance: _book_and_cancel(http, chance.choice(users), event, chance)):
+        for number in range(60):
+            if number % 10 == 0:
+                with database.begin() as connection:
+                    connection.execute(sa.text("UPDATE events SET tickets_booked = tickets_booked + 1000"))
+            repairs += [recount(UUID(event["id"]))]
+
+    assert len([repair for repair in repairs if repair]) == 6
+    seats = seats_of(database, event)
+    assert seats.counted == seats.held > 0
+
+
+def test_a_snapshot_takes_as_long_as_it_takes_and_writes_nothing(app: Flask) -> None:
+    with snapshot(app) as connection:
+        limits = [connection.scalar(sa.text(f"SHOW {name}")) for name in ("statement_timeout", "lock_timeout")]
+        assert limits == ["0", "0"]
+        assert connection.scalar(sa.text("SHOW transaction_isolation")) == "repeatable read"
+        with pytest.raises(sa.exc.InternalError, match="read-only transaction"):
+            connection.execute(sa.text("DELETE FROM bookings"))

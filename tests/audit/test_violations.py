@@ -1,0 +1,163 @@
+"""Whatever is wrong with the data is found, and said by name; each is planted and taken back in one transaction."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bookings_api.audit import violations
+from bookings_api.audit.constraints import rules
+from bookings_api.audit.rules import RULES
+from bookings_api.mail.tasks import drain
+from bookings_api.models import Base
+from tests.factories import API, book, make_event, make_organizer, make_user
+
+DAYS = timedelta(days=90)
+
+# Of each rule, what breaks it. The data is that of the fixture.
+PLANTED = {
+    "tickets_booked": "UPDATE events SET tickets_booked = tickets_booked + 1",
+    "oversold": "UPDATE bookings SET ticket_count = 11",
+    "confirmed_for_nothing": "UPDATE events SET status = 'draft'",
+    "deleted_but_published": "UPDATE events SET deleted_at = now()",
+    "time_zone": "UPDATE events SET timezone = 'Europe/Atlantis'",
+    "moment": "UPDATE events SET starts_at = '9999-12-31T23:59:59-12:00', ends_at = '10000-02-02T00:00:00Z'",
+    "reference": "UPDATE bookings SET reference = overlay(reference placing 'O' from 1)",
+    "event_version": "UPDATE bookings SET event_version = 99",
+    "version": "UPDATE users SET version = 0",
+    "idempotency_key": "UPDATE idempotency_keys SET user_id = (SELECT id FROM users WHERE role = 'organizer')",
+    "confirmation_missing": "DELETE FROM outbox_mails WHERE kind = 'booking_confirmed'",
+    "cancellation_missing": "DELETE FROM outbox_mails WHERE kind = 'booking_cancelled'",
+    "cancelled_twice": "UPDATE outbox_mails SET kind = 'booking_cancelled'",
+    "cancelled_by_mail_only": "UPDATE bookings SET status = 'confirmed', cancelled_at = NULL",
+    "reminder": "UPDATE bookings SET reminded_at = now()",
+    "notice": "DELETE FROM outbox_mails WHERE kind = 'event_changed'",
+    "mail_of_nothing": "UPDATE outbox_mails SET booking_id = NULL",
+    "mail_of_another": "UPDATE outbox_mails SET user_id = (SELECT id FROM users WHERE role = 'organizer')",
+    "message_id": "UPDATE outbox_mails SET message_id = '<1' || id || '@example.com>'",
+    "sent_by_nobody": "UPDATE outbox_mails SET attempts = 0",
+    "no_organizer": "UPDATE users SET password_hash = NULL",
+    "access_of_nobody": "UPDATE users SET is_active = false",
+    "ck_events_not_oversold": """
+        ALTER TABLE events DROP CONSTRAINT ck_events_not_oversold; UPDATE events SET tickets_booked = 11""",
+    "ck_bookings_status": """
+        ALTER TABLE bookings DROP CONSTRAINT ck_bookings_status;
+        UPDATE bookings SET status = 'lost' WHERE status = 'confirmed'""",
+    "ck_bookings_cancelled_at_if_cancelled": """
+        ALTER TABLE bookings DROP CONSTRAINT ck_bookings_cancelled_at_if_cancelled;
+        UPDATE bookings SET cancelled_at = NULL""",
+    "fk_bookings_user_id_users": """
+        ALTER TABLE bookings DISABLE TRIGGER ALL; UPDATE bookings SET user_id = gen_random_uuid()""",
+    "fk_sessions_user_id_users": """
+        ALTER TABLE sessions DISABLE TRIGGER ALL; UPDATE sessions SET user_id = gen_random_uuid()""",
+    "uq_bookings_reference": """
+        ALTER TABLE bookings DROP CONSTRAINT uq_bookings_reference; UPDATE bookings SET reference = 'AAAAAAAAAA'""",
+    "uq_users_email_lower": """
+        DROP INDEX uq_users_email_lower; UPDATE users SET email = CASE role WHEN 'user' THEN 'a@b' ELSE 'A@b' END""",
+    "pk_sessions": """
+        ALTER TABLE sessions DROP CONSTRAINT pk_sessions; INSERT INTO sessions SELECT * FROM sessions""",
+    "nn_bookings": """
+        ALTER TABLE bookings ALTER guest_name DROP NOT NULL; UPDATE bookings SET guest_name = NULL""",
+}
+
+_WEAKENED = """
+    ALTER TABLE events DROP CONSTRAINT ck_events_capacity_in_range;
+    ALTER TABLE events ADD CONSTRAINT ck_events_capacity_in_range CHECK (capacity > 0) NOT VALID
+"""
+
+
+@pytest.fixture
+def planted(app: Flask, client: FlaskClient, database: sa.Engine) -> Iterator[sa.Connection]:
+    """A booking that stands, of an event that was moved, and one that does not; all mail is sent. Rolled back."""
+    organizer, user = make_organizer(client), make_user(client)
+    event = make_event(client, organizer)
+    headers = {**user.headers, "Idempotency-Key": "a-key"}
+    client.post(f"{API}/bookings/", headers=headers, json={"event_id": event["id"], "ticket_count": 2})
+    cancelled = book(client, user, event).json
+    client.delete(f"{API}/bookings/{cancelled['id']}", headers=user.headers)
+    client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json={"location": "Philharmonie"})
+    with app.app_context():
+        drain()
+    with database.connect() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM outbox_mails WHERE status <> 'sent'")) == 0
+        yield connection
+        connection.rollback()
+
+
+def _found(connection: sa.Connection, since: timedelta = DAYS) -> set[str]:
+    return {violation.rule for violation in violations(connection, mails_since=since)}
+
+
+def test_sound_data_breaks_no_rule(planted: sa.Connection) -> None:
+    assert [str(violation) for violation in violations(planted, mails_since=DAYS)] == []
+
+
+@pytest.mark.parametrize("rule", PLANTED)
+def test_what_is_wrong_is_found_by_name(planted: sa.Connection, rule: str) -> None:
+    planted.execute(sa.text(PLANTED[rule]))
+
+    assert rule in _found(planted)
+
+
+def test_each_rule_across_rows_has_been_broken_here() -> None:
+    assert {rule.name for rule in RULES} <= PLANTED.keys()
+
+
+def test_each_constraint_is_asked_of_the_rows_too() -> None:
+    constraints = {str(constraint.name) for table in Base.metadata.sorted_tables for constraint in table.constraints}
+
+    assert constraints <= {rule.name for rule in rules()}
+
+
+def test_a_violation_names_the_rows(planted: sa.Connection) -> None:
+    event_id = planted.scalar(sa.text("UPDATE events SET tickets_booked = 7 RETURNING id"))
+
+    (found,) = violations(planted, mails_since=DAYS)
+
+    assert str(found) == (f"tickets_booked: event {event_id} counts 7 tickets as booked, its confirmed bookings hold 2")
+    assert found.row_id == str(event_id)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("ALTER TABLE events DROP CONSTRAINT ck_events_status", "constraint ck_events_status of events is missing"),
+        ("DROP INDEX ix_events_listed", "index ix_events_listed of events is missing"),
+        ("DROP TRIGGER events_revised ON events", "trigger events_revised of events is missing"),
+        ("ALTER TABLE events DISABLE TRIGGER events_revised", "trigger events_revised of events is disabled"),
+        ("ALTER TABLE sessions DISABLE TRIGGER ALL", "trigger fk_sessions_user_id_users of sessions is disabled"),
+        ("ALTER TABLE bookings ALTER guest_name DROP NOT NULL", "bookings.guest_name may be NULL"),
+        ("UPDATE alembic_version SET version_num = '0001'", "migration"),
+        (_WEAKENED, "constraint ck_events_capacity_in_range of events is not validated"),
+    ],
+)
+def test_what_is_not_in_force_is_found(planted: sa.Connection, change: str, sentence: str) -> None:
+    planted.execute(sa.text(change))
+
+    (found,) = violations(planted, mails_since=DAYS)
+
+    assert found.rule == "schema"
+    assert sentence in found.sentence
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["DROP TABLE alembic_version", "DROP TABLE outbox_mails", "ALTER TABLE bookings DROP ticket_count"],
+)
+def test_without_a_table_or_column_nothing_is_said_of_the_rows(planted: sa.Connection, change: str) -> None:
+    planted.execute(sa.text(f"{change}; UPDATE events SET tickets_booked = 7"))
+
+    assert _found(planted) == {"schema"}
+
+
+def test_mails_are_expected_of_the_time_for_which_they_are_kept(planted: sa.Connection) -> None:
+    planted.execute(sa.text("DELETE FROM outbox_mails"))
+    planted.execute(sa.text("UPDATE bookings SET created_at = now() - interval '30 days'"))
+    planted.execute(sa.text("UPDATE bookings SET cancelled_at = created_at WHERE cancelled_at IS NOT NULL"))
+    planted.execute(sa.text("UPDATE event_notices SET created_at = now() - interval '30 days'"))
+
+    assert _found(planted, timedelta(days=31)) == {"confirmation_missing", "cancellation_missing", "notice"}
+    assert _found(planted, timedelta(days=30)) == set()
