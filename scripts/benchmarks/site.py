@@ -167,8 +167,9 @@ _FIXED_EVENTS = f"""
        now() + interval '20 years', now() + interval '20 years 2 hours', capacity, booked, 'published'
 FROM (VALUES (%(hot)s::uuid, 1000000, 0), (%(sold_out)s::uuid, 1, 1)) AS fixed (id, capacity, booked),
      (SELECT id AS organizer FROM users WHERE role = 'organizer') AS organizers;
-INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email)
-SELECT uuidv7(), 'SOLDOUT', %(sold_out)s::uuid, id, 1, name, email FROM users WHERE role = 'organizer';
+INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email, created_at)
+SELECT uuidv7(), 'SOLDOUT', %(sold_out)s::uuid, id, 1, name, email, now() - interval '300 days'
+FROM users WHERE role = 'organizer';
 """  # noqa: S608 - no value of anybody's
 _GROW_EVENTS = f"""
 {_EVENT} SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, organizer, 'Concert ' || n,

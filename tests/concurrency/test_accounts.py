@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import httpx
+import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
@@ -13,6 +14,8 @@ from tests.concurrency.harness import count_of, race
 from tests.factories import PASSWORD, make_organizer, make_user, new_email
 from tests.polling import wait_until
 from tests.service import Service
+
+pytestmark = pytest.mark.usefixtures("audited")
 
 NEW_PASSWORD = "another horse battery"
 

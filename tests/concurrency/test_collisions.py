@@ -19,6 +19,8 @@ from bookings_api.models import Booking, MailKind, OutboxMail
 from tests.concurrency.harness import Call, Seats, collide, count_of, outcome_of, race, seats_of
 from tests.factories import Account, book, make_event, make_organizer, make_user
 
+pytestmark = pytest.mark.usefixtures("audited")
+
 ROUNDS = 8
 
 

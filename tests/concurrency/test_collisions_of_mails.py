@@ -13,6 +13,8 @@ from bookings_api.models import MailKind, OutboxMail
 from tests.concurrency.harness import Call, collide
 from tests.factories import Account, book, make_event, make_organizer, make_user
 
+pytestmark = pytest.mark.usefixtures("audited")
+
 ROUNDS = 8
 
 

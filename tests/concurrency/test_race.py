@@ -3,6 +3,7 @@
 from uuid import UUID, uuid4
 
 import httpx
+import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
@@ -12,6 +13,7 @@ from tests.factories import make_event, make_user
 from tests.service import Service
 
 
+@pytest.mark.usefixtures("audited")
 def test_of_200_clients_for_10_seats_10_book_and_190_are_refused(
     client: FlaskClient, database: sa.Engine, service: Service
 ) -> None:

@@ -24,6 +24,8 @@ from bookings_api.models import Booking, Event, OutboxMail
 from tests.concurrency.harness import outcome_of
 from tests.factories import API, Account, book, make_event, make_organizer, make_user
 
+pytestmark = pytest.mark.usefixtures("audited")
+
 LIMIT = 4
 
 # What fits into a few seconds; the same steps in every run, so that a failure can be had again.
