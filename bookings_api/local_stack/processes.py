@@ -33,7 +33,7 @@ class StackError(Exception):
 class Child:
     """A running child process in a session of its own, so that Ctrl-C reaches us alone and we stop it in order.
 
-    It runs in the checkout, where `wsgi.py`, `migrations/` and `gunicorn.conf.py` are.
+    It runs in the checkout unless told otherwise: there are `wsgi.py`, `migrations/` and `gunicorn.conf.py`.
     """
 
     def __init__(
@@ -47,8 +47,9 @@ class Child:
         configuration: bytes | None = None,
         keep_open: Sequence[int] = (),
         unprivileged: bool = False,
+        directory: Path = ROOT,
     ) -> None:
-        """Start `command`.
+        """Start `command` in `directory`.
 
         `stop_signal` is what ends it gently, also when we die; `log` takes its output (ours, if None);
         `configuration` is its standard input; `keep_open` are descriptors that it inherits; `unprivileged`
@@ -75,7 +76,7 @@ class Child:
                 stdin=subprocess.DEVNULL if configuration is None else subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                cwd=ROOT,
+                cwd=directory,
                 env=environment,
                 start_new_session=True,
                 pass_fds=keep_open,

@@ -47,6 +47,13 @@ def running_nginx(directory: Path, upstream: int) -> Iterator[str]:
     }.items():
         site, count = re.subn(pattern, test_value, site)
         assert count, f"docs/nginx.conf has no {pattern}"
+    with serving(site, directory, port) as url:
+        yield url
+
+
+@contextmanager
+def serving(site: str, directory: Path, port: int) -> Iterator[str]:
+    """Nginx with that configuration of a site, which listens on `port`; gives its URL."""
     (directory / "site.conf").write_text(site)
     (directory / "nginx.conf").write_text(_AROUND)
     command = [str(_NGINX), "-p", str(directory), "-c", "nginx.conf"]
