@@ -4,6 +4,7 @@ Only the entry points (`wsgi.py`, the command line) read it; the package takes a
 looks at the environment itself.
 """
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -142,7 +143,7 @@ class Config:
             "ARGON2_MEMORY_KIB": env.int("ARGON2_MEMORY_KIB", 19456, validate=ma.validate.Range(8, 4_194_304)),
             "ARGON2_TIME_COST": env.int("ARGON2_TIME_COST", 2, validate=ma.validate.Range(1, 100)),
             "DATABASE_POOL_SIZE": env.int("DATABASE_POOL_SIZE", 8, validate=ma.validate.Range(1, 1000)),
-            "WEB_CONCURRENCY": env.int("WEB_CONCURRENCY", os.cpu_count() or 1, validate=ma.validate.Range(1, 1000)),
+            "WEB_CONCURRENCY": env.int("WEB_CONCURRENCY", usable_cores(), validate=ma.validate.Range(1, 1000)),
             "METRICS_TOKEN": env.str("METRICS_TOKEN", None),
             "TELEMETRY": env.bool("TELEMETRY", False, validate=_has_its_packages),
             "LOG_FORMAT": env.str("LOG_FORMAT", "json", validate=ma.validate.OneOf(["json", "text"])),
@@ -161,6 +162,37 @@ class Config:
         values["PASSWORD_RESET_URL"] = values["PASSWORD_RESET_URL"] or f"{docs}/confirmPasswordReset"
         values["DATABASE_URL"] = _with_psycopg2(values["DATABASE_URL"])
         return cls(**values)
+
+
+def usable_cores(proc: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int:
+    """How many cores this process may keep busy: those it may run on, or fewer by the CPU quota of its container.
+
+    A quota stands in the process's control group or in one above it, https://docs.kernel.org/admin-guide/cgroup-v2.html;
+    a part of a core counts as one. `os.cpu_count()` tells those of the machine.
+    """
+    cores = len(os.sched_getaffinity(0))
+    for line in proc.read_text().splitlines() if proc.exists() else ():
+        _, controllers, path = line.split(":", 2)
+        if not controllers or "cpu" in controllers.split(","):
+            mounted = root / "cpu" if controllers else root
+            group = mounted / path.lstrip("/")
+            for directory in (group, *group.parents):
+                if directory.is_relative_to(mounted):
+                    cores = min(cores, _quota(directory) or cores)
+    return cores
+
+
+def _quota(group: Path) -> int | None:
+    """The cores of a control group's quota, of version 2 or 1; None without one."""
+    try:
+        if (group / "cpu.max").exists():
+            quota, period = (group / "cpu.max").read_text().split()
+        else:
+            quota, period = ((group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        cores = math.ceil(int(quota) / int(period))
+    except (OSError, ValueError):  # no such file, or "max"
+        return None
+    return cores if cores > 0 else None  # version 1 says -1 without one
 
 
 def _problems(env: Env) -> dict[str, list[str]]:

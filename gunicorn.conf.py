@@ -17,13 +17,16 @@ from gunicorn import util
 
 from bookings_api import meters
 from bookings_api.extensions import db
+from bookings_api.health import warn_of_connections
 from bookings_api.http.server import write_problem
 from bookings_api.observability import logging_config
 from wsgi import app
 
-# One process for each core, each of so many connections at once; DATABASE_POOL_SIZE of them ask PostgreSQL.
+# One process for each core that the container may use (config.py).
 workers = app.config["WEB_CONCURRENCY"]
 worker_class = "gevent"
+# Of one process, at once. A bound on memory, and so the same on any machine: each holds a request of 256 KiB at most.
+# What is scarce has bounds of its own: DATABASE_POOL_SIZE of them ask PostgreSQL, HASHES_AT_ONCE hash a password.
 worker_connections = 1000
 timeout = 30
 graceful_timeout = 20
@@ -76,7 +79,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Begin to count, and to send traces if they are wanted.
+    """Begin to count, and to send traces if they are wanted; one process looks whether there are connections for all.
 
     Now that the process has its user, whose the files are, and a loop of gevent of its own, which the thread needs that
     sends.
@@ -86,6 +89,8 @@ def post_worker_init(worker: Any) -> None:
         meters.watch_pool(db.engine)
     if send_traces := app.extensions.get("telemetry"):
         send_traces()
+    if worker.age == 1:
+        warn_of_connections(app, processes=workers)
 
 
 def child_exit(server: Any, worker: Any) -> None:

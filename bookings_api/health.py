@@ -7,10 +7,11 @@ import logging
 from http import HTTPStatus
 
 import flask
+import sqlalchemy as sa
 from redis import RedisError
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
-from bookings_api.database import RETRY_AFTER_SECONDS, answered_within
+from bookings_api.database import RETRY_AFTER_SECONDS, answered_within, engine_apart
 from bookings_api.extensions import db
 from bookings_api.redis_client import connect
 from bookings_api.revisions import missing_revisions
@@ -18,6 +19,11 @@ from bookings_api.revisions import missing_revisions
 logger = logging.getLogger(__name__)
 
 DATABASE_SECONDS = 1.0
+
+# Some are kept for whoever repairs the server.
+_CONNECTIONS = sa.text("""
+    SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+""")
 
 OK, AWAY, PENDING = "ok", "away", "pending"
 
@@ -39,6 +45,21 @@ def ready() -> flask.Response:
     if database != OK:
         return _answer(HTTPStatus.SERVICE_UNAVAILABLE, status="unavailable", database=database, redis=cache_server)
     return _answer(HTTPStatus.OK, status=OK if cache_server == OK else "degraded", database=OK, redis=cache_server)
+
+
+def warn_of_connections(app: flask.Flask, *, processes: int) -> None:
+    """Log a warning if so many processes may want more connections than PostgreSQL gives; nothing if it is away."""
+    wanted = processes * (app.config["DATABASE_POOL_SIZE"] + 1)
+    try:
+        with answered_within(DATABASE_SECONDS), engine_apart(app).connect() as connection:
+            given = connection.scalar(_CONNECTIONS)
+    except SQLAlchemyError:
+        return
+    if given is not None and wanted > given:
+        logger.warning(
+            "%s processes of DATABASE_POOL_SIZE may want %s connections, and PostgreSQL gives %s in all",
+            processes, wanted, given,
+        )  # fmt: skip
 
 
 def _answer(code: HTTPStatus, **facts: str) -> flask.Response:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from limits import parse_many
 
-from config import LIMITS, Config, ConfigError
+from config import LIMITS, Config, ConfigError, usable_cores
 
 NO_ENV_FILE = Path(os.devnull)
 
@@ -186,3 +186,41 @@ def test_a_process_with_a_wrong_configuration_ends_with_the_list_and_no_tracebac
     assert "SECRET_KEY" in done.stderr
     assert "MAIL_PORT" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+MACHINE = len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "cores"),
+    [
+        ("0::/", {"cpu.max": "max 100000"}, MACHINE),
+        ("0::/", {"cpu.max": "100000 100000"}, 1),
+        ("0::/", {"cpu.max": "50000 100000"}, 1),
+        ("0::/", {"cpu.max": "9900000 100000"}, MACHINE),
+        # a unit of systemd, whose slice has less
+        ("0::/a.slice/b.service", {"a.slice/b.service/cpu.max": "max 100000", "a.slice/cpu.max": "1000 100000"}, 1),
+        ("4:cpu,cpuacct:/docker/a1", {"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ("4:cpu,cpuacct:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, MACHINE),
+        ("4:cpuset:/", {"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, MACHINE),
+        ("0::/", {}, MACHINE),
+    ],
+    ids=str,
+)
+def test_processes_are_as_many_as_cores_that_a_container_may_use(
+    tmp_path: Path, own: str, files: dict[str, str], cores: int
+) -> None:
+    (tmp_path / "self").write_text(f"{own}\n")
+    for name, text in files.items():
+        (tmp_path / "cgroup" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cgroup" / name).write_text(f"{text}\n")
+
+    assert usable_cores(tmp_path / "self", tmp_path / "cgroup") == cores
+
+
+def test_processes_keep_to_the_cores_that_they_are_bound_to() -> None:
+    bound = "import os, config; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); print(config.usable_cores())"
+
+    done = subprocess.run([sys.executable, "-c", bound], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "1\n"

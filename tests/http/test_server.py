@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.factories import PASSWORD, new_email
+from tests.polling import wait_until
 from tests.service import running_server
 
 
@@ -22,3 +24,21 @@ def test_while_a_password_is_hashed_other_requests_are_answered(settings: dict[s
     assert others == [200, 200, 200]
     assert is_hashed_still
     assert slow.result().status_code == 401
+
+
+@pytest.mark.parametrize(("pool", "warnings"), [(8, 0), (150, 1)])
+def test_processes_that_may_want_more_connections_than_there_are_are_warned_of_once(
+    settings: dict[str, str], tmp_path: Path, pool: int, warnings: int
+) -> None:
+    # the test run's PostgreSQL has 300
+    with running_server(settings | {"WEB_CONCURRENCY": "2", "DATABASE_POOL_SIZE": str(pool)}, tmp_path):
+        (log,) = tmp_path.glob("*.log")
+
+        def lines() -> list[str]:
+            return [
+                line for line in log.read_text().splitlines() if "2 processes of DATABASE_POOL_SIZE may want" in line
+            ]
+
+        if warnings:
+            wait_until(lambda: bool(lines()), seconds=10)
+    assert len(lines()) == warnings
