@@ -54,9 +54,8 @@ def audit(context: click.Context, *, repair: bool, remail: bool, mail_days: int 
             _mend(look, MAILS, write_missing_mail)
         status = _report(look)
     except SQLAlchemyError as error:
-        click.echo(
-            f"Error: the database could not be read to the end: {str(error.__cause__ or error).strip()}", err=True
-        )
+        reason = " ".join(str(error.__cause__ or error).split())
+        click.echo(f"Error: the database could not be read to the end: {reason}", err=True)
         status = NOT_DONE
     context.exit(status)
 

@@ -139,3 +139,4 @@ def test_a_database_that_cannot_be_read_is_status_2(app: Flask, monkeypatch: pyt
 
     assert done.exit_code == 2
     assert done.output.startswith("Error: the database could not be read to the end: ")
+    assert done.output.count("\n") == 1
