@@ -7,7 +7,9 @@ WORKDIR /app
 RUN pip install --no-cache-dir uv==0.13.9
 # the dependencies first: they change less often than the service
 COPY pyproject.toml uv.lock ./
-RUN uv sync --locked --no-default-groups
+# OpenTelemetry comes with --build-arg EXTRA=--extra=telemetry
+ARG EXTRA=
+RUN uv sync --locked --no-default-groups ${EXTRA:+"$EXTRA"}
 COPY wsgi.py config.py gunicorn.conf.py LICENSE ./
 COPY bookings_api bookings_api
 COPY migrations migrations
