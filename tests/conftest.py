@@ -27,6 +27,7 @@ from bookings_api.http.counters import KEY_PREFIX
 from bookings_api.local_stack.servers import LocalStack
 from bookings_api.models import Base
 from config import Config
+from tests.documented import DocumentedClient
 from tests.faults import report
 from tests.mailbox import Mailbox
 from tests.service import Service, running_service
@@ -105,7 +106,9 @@ def settings(database_url: str, worker_id: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def application(settings: dict[str, str]) -> Flask:
-    return create_app(Config.from_environment(NO_ENV_FILE))
+    application = create_app(Config.from_environment(NO_ENV_FILE))
+    application.test_client_class = DocumentedClient
+    return application
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from bookings_api.errors import (
 )
 from bookings_api.http.authentication import bearer_token, current_session_id
 from bookings_api.http.blueprint import Blueprint
+from bookings_api.http.examples import COLLEAGUE
 from bookings_api.http.limits import by_client, by_email, failures
 from bookings_api.models import Role, Session, User
 from bookings_api.users.schemas import UserSchema
@@ -50,7 +51,8 @@ blp = Blueprint("auth", __name__, url_prefix="/auth", description="Accounts, log
 def signup(account: dict[str, Any]) -> User:
     """Create an account.
 
-    As an organizer only where the operator lets people sign up as one; elsewhere organizers are invited.
+    It can log in at once. As an organizer only where the operator lets people sign up as one; elsewhere organizers are
+    invited. An address that was invited has an account already: whoever reads its mail comes in by a password reset.
     """
     role = Role.ORGANIZER if account.pop("is_organizer") else Role.USER
     if role is Role.ORGANIZER and flask.current_app.config["ORGANIZER_SIGNUP"] != "open":
@@ -68,7 +70,12 @@ def signup(account: dict[str, Any]) -> User:
 @blp.limited("LOGIN_FAILURE_LIMIT", by=by_email("email"), counts=failures(InvalidCredentials))
 @blp.response(200, TokenSchema)
 def login(credentials: dict[str, str]) -> Tokens:
-    """Exchange e-mail and password for an access token and a refresh token."""
+    """Log in with e-mail and password.
+
+    The answer has an access token, which each request of this login carries, and a refresh token for the next pair. It
+    does not say which of the two was wrong, nor whether there is such an account. After too many wrong passwords even
+    the right one is refused for some minutes; logins that are open go on.
+    """
     return _tokens_of(services.log_in(**credentials, lifetime=refresh_lifetime()))
 
 
@@ -84,7 +91,8 @@ def login(credentials: dict[str, str]) -> Tokens:
 def token(grant: dict[str, str]) -> Tokens:
     """Log in with an OAuth2 password form.
 
-    For Swagger UI's Authorize dialog and OAuth2 clients; `username` is the e-mail address.
+    The same as `login`, for Swagger UI's Authorize dialog and for OAuth2 clients (RFC 6749, section 4.3): `username` is
+    the e-mail address, and the client fields are not looked at.
     """
     credentials = {"email": grant["username"], "password": grant["password"]}
     try:
@@ -98,9 +106,10 @@ def token(grant: dict[str, str]) -> Tokens:
 @blp.problems(Unauthenticated)
 @blp.response(200, TokenSchema)
 def refresh() -> Tokens:
-    """Exchange the refresh token, sent as bearer token, for a new pair.
+    """Exchange the refresh token for a new pair.
 
-    Each refresh token works once. One that is used again ends the login, since somebody may have stolen it.
+    It is sent as bearer token, in the place of an access token, and works once. One that is used again ends the login,
+    since somebody may have stolen it.
     """
     session_id, jti = read_refresh_token(bearer_token())
     return _tokens_of(services.refresh(session_id=session_id, jti=jti, lifetime=refresh_lifetime()))
@@ -111,7 +120,10 @@ def refresh() -> Tokens:
 @blp.login_required()
 @blp.response(204)
 def logout() -> None:
-    """End this login: its access and refresh tokens are worth nothing from now on."""
+    """End this login.
+
+    Its access and refresh tokens are worth nothing from the very next request on. Other logins of the account go on.
+    """
     services.log_out(session_id=current_session_id())
 
 
@@ -139,7 +151,10 @@ def request_password_reset(account: dict[str, str]) -> None:
 @blp.arguments(PasswordResetConfirmSchema)
 @blp.response(204)
 def confirm_password_reset(reset: dict[str, str]) -> None:
-    """Set a new password with the token of the mail, which ends every login of the account."""
+    """Set a new password with the token of the mail.
+
+    That ends every login of the account. The token works once, and only the latest that was mailed.
+    """
     services.reset_password(**reset)
 
 
@@ -149,9 +164,12 @@ def confirm_password_reset(reset: dict[str, str]) -> None:
 @blp.limited("PASSWORD_LIMIT", by=by_client)
 @blp.problems(InvalidToken)
 @blp.arguments(InvitationAcceptSchema)
-@blp.response(200, UserSchema)
+@blp.response(200, UserSchema, example=UserSchema.example(**COLLEAGUE, version=2))
 def accept_invitation(acceptance: dict[str, str]) -> User:
-    """Accept an invitation with the token of the mail: set one's password, and one's name."""
+    """Accept an invitation with the token of the mail.
+
+    It sets one's password, and one's name if it is given; from then on the account can log in. The token works once.
+    """
     return services.accept_invitation(**acceptance)
 
 

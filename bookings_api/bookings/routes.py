@@ -33,12 +33,13 @@ from bookings_api.errors import (
 from bookings_api.http.authentication import current_session_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
+from bookings_api.http.examples import CHANGED_AT
 from bookings_api.http.files import calendar_file
 from bookings_api.http.idempotency import REPLAYED, REPLAYED_HEADER, IdempotencyKeySchema, request_hash
 from bookings_api.http.limits import by_account, of_mailbox, successes
 from bookings_api.http.problems import problem_code
 from bookings_api.http.schemas import PageQuerySchema
-from bookings_api.models import Booking, OutboxMail
+from bookings_api.models import Booking, BookingStatus, MailStatus, OutboxMail
 
 _BOOKING = BookingSchema()
 
@@ -75,9 +76,10 @@ def _guest(
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
 @blp.response(201, BookingSchema, headers=LOCATION | REPLAYED)
 def create_booking(order: dict[str, Any], header: dict[str, str]) -> Any:
-    """Book tickets for an event; the guest gets a confirmation by mail.
+    """Book tickets for an event.
 
-    With an `Idempotency-Key` the request may be sent again, after a timeout for example, and is done once.
+    All of them or none: never more than there are. The guest, by default the account's owner, gets a confirmation by
+    mail. With an `Idempotency-Key` the request may be sent again, after a timeout for example, and is done once.
     """
     key = header.get("key")
     if key is None:
@@ -105,7 +107,10 @@ def count_order(response: flask.Response) -> flask.Response:
 @blp.login_required()
 @blp.listing(BookingQuerySchema, BookingSchema)
 def list_bookings(**filters: Any) -> sa.Select[Any]:
-    """List one's own bookings, the newest first."""
+    """List one's own bookings.
+
+    The newest first, the cancelled ones included unless `status` says otherwise.
+    """
     return queries.bookings_of(current_user, **filters)
 
 
@@ -116,7 +121,10 @@ def list_bookings(**filters: Any) -> sa.Select[Any]:
 @blp.problems(BookingNotFound)
 @blp.response(200, BookingSchema)
 def get_booking(booking_id: UUID) -> Booking:
-    """Get one booking: one's own, or one for an event that one organizes."""
+    """Get one booking.
+
+    One's own, or one for an event that one organizes; any other is not found.
+    """
     return queries.get_booking(booking_id, viewer=current_user)
 
 
@@ -144,9 +152,13 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 @blp.problems(BookingNotFound, NotAllowed, BookingCancelled, EventNotOpen, SoldOut, TooManyTickets)
 @blp.arguments(BookingChangeSchema)
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
-@blp.response(200, BookingSchema)
+@blp.response(200, BookingSchema, example=BookingSchema.example(ticket_count=1, version=2, updated_at=CHANGED_AT))
 def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
-    """Change ticket count or guest of one's own booking; the guest is told by mail."""
+    """Change ticket count or guest of one's own booking.
+
+    Only what is sent is changed, and the guest is told by mail. More tickets are taken only if they are left; fewer are
+    free again at once.
+    """
     return services.change_booking(user=current_user, booking_id=booking_id, changes=changes, precondition=if_match())
 
 
@@ -155,9 +167,19 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
 @blp.login_required()
 @blp.if_match()
 @blp.problems(BookingNotFound, NotAllowed, EventNotOpen)
-@blp.response(200, BookingSchema)
+@blp.response(
+    200,
+    BookingSchema,
+    example=BookingSchema.example(
+        status=BookingStatus.CANCELLED.value, version=2, updated_at=CHANGED_AT, cancelled_at=CHANGED_AT
+    ),
+)
 def cancel_booking(booking_id: UUID) -> Booking:
-    """Cancel one's own booking; its tickets are free again. A second time answers the same."""
+    """Cancel one's own booking.
+
+    Its tickets are free again at once, and the guest is told by mail. A second time changes nothing and answers the
+    same. Once the event has started it is too late.
+    """
     return services.cancel_booking(user=current_user, booking_id=booking_id, precondition=if_match())
 
 
@@ -167,7 +189,11 @@ def cancel_booking(booking_id: UUID) -> Booking:
 @blp.problems(BookingNotFound)
 @blp.listing(PageQuerySchema, EmailSchema)
 def list_booking_emails(booking_id: UUID) -> sa.Select[Any]:
-    """List the mails about a booking, one's own or one for an event that one organizes, the newest first."""
+    """List the mails about a booking.
+
+    The newest first, and whether each was sent. One may ask for one's own booking, and for one for an event that one
+    organizes. Mails that were sent long ago are gone.
+    """
     return queries.mails_of(queries.get_booking(booking_id, viewer=current_user))
 
 
@@ -178,9 +204,18 @@ def list_booking_emails(booking_id: UUID) -> sa.Select[Any]:
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
 @blp.problems(BookingNotFound, BookingCancelled, EventOver)
-@blp.response(202, EmailSchema)
+@blp.response(
+    202,
+    EmailSchema,
+    example=EmailSchema.example(
+        status=MailStatus.PENDING.value, attempts=0, created_at=CHANGED_AT, sent_at=None, next_attempt_at=CHANGED_AT
+    ),
+)
 def resend_confirmation(booking_id: UUID) -> OutboxMail:
-    """Mail the confirmation of a booking again, to its present guest; a few times an hour."""
+    """Mail the confirmation of a booking again.
+
+    With the present facts, to its present guest, a few times an hour. The answer is the mail, which is not sent yet.
+    """
     return services.resend_confirmation(user=current_user, booking_id=booking_id)
 
 

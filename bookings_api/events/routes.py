@@ -22,12 +22,16 @@ from bookings_api.http.authentication import current_user, viewer
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.http.csv import CsvFile
+from bookings_api.http.examples import CHANGED_AT, PUBLISHED_AT
 from bookings_api.http.files import calendar_file
 from bookings_api.http.kept import kept
 from bookings_api.http.limits import by_account, successes
-from bookings_api.models import Booking, Event
+from bookings_api.models import Booking, Event, EventStatus
 
 blp = Blueprint("events", __name__, url_prefix="/events", description="Events and their free tickets")
+
+# Examples before anybody has booked, and after everybody has lost the tickets.
+_UNBOOKED = {"tickets_booked": 0, "tickets_available": 3}
 
 
 def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
@@ -46,7 +50,10 @@ def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
 @kept
 @blp.listing(EventQuerySchema, EventSchema)
 def list_upcoming_events(**filters: Any) -> sa.Select[Any]:
-    """List the published events that have not begun, the next one first."""
+    """List the published events that have not begun.
+
+    The next one comes first unless `sort` says otherwise. Filters narrow the list together.
+    """
     return queries.upcoming_events(**filters)
 
 
@@ -56,9 +63,10 @@ def list_upcoming_events(**filters: Any) -> sa.Select[Any]:
 @kept
 @blp.listing(EventQuerySchema, EventSchema)
 def list_all_events(**filters: Any) -> sa.Select[Any]:
-    """List all events by their start, past and cancelled ones too.
+    """List all events.
 
-    Organizers also see drafts of their own.
+    Past and cancelled ones, too, by their start unless `sort` says otherwise. With the token of an organizer the list
+    has drafts of one's own.
     """
     return queries.all_events(viewer=viewer(), **filters)
 
@@ -68,9 +76,13 @@ def list_all_events(**filters: Any) -> sa.Select[Any]:
 @blp.login_required(organizer=True)
 @blp.limited("EVENT_LIMIT", by=by_account())
 @blp.arguments(EventCreateSchema)
-@blp.response(201, EventSchema, headers=LOCATION)
+@blp.response(201, EventSchema, headers=LOCATION, example=EventSchema.example(**_UNBOOKED, updated_at=PUBLISHED_AT))
 def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:
-    """Create an event."""
+    """Create an event.
+
+    It is published at once, and can be booked unless `booking_opens_at` is later; with `status` `draft` only its
+    organizer sees it until it is published. The caller is its organizer.
+    """
     created = services.create_event(organizer=current_user, **event)
     return created, {"Location": flask.url_for("events.get_event", event_id=created.id)}
 
@@ -83,7 +95,11 @@ def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:
 @blp.problems(EventNotFound)
 @blp.response(200, EventSchema)
 def get_event(event_id: UUID) -> Event:
-    """Get one event."""
+    """Get one event.
+
+    `tickets_available` is what is left at this moment; a booking decides under a lock. A draft is found by its
+    organizer alone.
+    """
     return queries.get_event(event_id, viewer=viewer())
 
 
@@ -110,9 +126,19 @@ def get_event_calendar(event_id: UUID) -> flask.Response:
 @blp.problems(EventNotFound, EventCancelled, EventOver, CapacityBelowBooked)
 @blp.arguments(EventChangeSchema)
 @blp.limited("NOTICE_LIMIT", by=_notice, counts=successes)
-@blp.response(200, EventSchema)
+@blp.response(
+    200,
+    EventSchema,
+    example=EventSchema.example(
+        location="Philharmonie", capacity=5, tickets_available=3, version=2, updated_at=CHANGED_AT
+    ),
+)
 def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
-    """Change an event of one's own; another time or place is mailed to every guest."""
+    """Change an event of one's own.
+
+    Only what is sent is changed. Another time or place is mailed to every guest. The capacity cannot go below what is
+    booked, and times of an event that has started stand.
+    """
     return services.change_event(actor=current_user, event_id=event_id, changes=changes, precondition=if_match())
 
 
@@ -123,7 +149,11 @@ def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
 @blp.problems(EventNotFound, EventOver)
 @blp.response(204)
 def delete_event(event_id: UUID) -> None:
-    """Cancel an event of one's own with all its bookings, tell the guests, and hide it."""
+    """Cancel an event of one's own, and hide it.
+
+    All its bookings are cancelled, and the guests are told by mail, who go on seeing their bookings. A draft is only
+    hidden. What has started cannot be deleted.
+    """
     services.delete_event(actor=current_user, event_id=event_id, precondition=if_match())
 
 
@@ -132,9 +162,12 @@ def delete_event(event_id: UUID) -> None:
 @blp.login_required(organizer=True)
 @blp.if_match()
 @blp.problems(EventNotFound, EventCancelled, EventOver)
-@blp.response(200, EventSchema)
+@blp.response(200, EventSchema, example=EventSchema.example(**_UNBOOKED, version=2, updated_at=CHANGED_AT))
 def publish_event(event_id: UUID) -> Event:
-    """Publish a draft of one's own."""
+    """Publish a draft of one's own.
+
+    From then on everybody sees it, and it can be booked. An event that is published already stays as it is.
+    """
     return services.publish_event(actor=current_user, event_id=event_id, precondition=if_match())
 
 
@@ -143,9 +176,17 @@ def publish_event(event_id: UUID) -> Event:
 @blp.login_required(organizer=True)
 @blp.if_match()
 @blp.problems(EventNotFound, EventNotPublished, EventOver)
-@blp.response(200, EventSchema)
+@blp.response(
+    200,
+    EventSchema,
+    example=EventSchema.example(**_UNBOOKED, status=EventStatus.CANCELLED.value, version=2, updated_at=CHANGED_AT),
+)
 def cancel_event(event_id: UUID) -> Event:
-    """Cancel an event of one's own with all its bookings, and tell the guests."""
+    """Cancel an event of one's own.
+
+    All its bookings are cancelled, and each guest is told by mail; it stays visible. There is no way back. A second
+    time changes nothing and answers the same. A draft is deleted instead.
+    """
     return services.cancel_event(actor=current_user, event_id=event_id, precondition=if_match())
 
 
@@ -155,7 +196,9 @@ def cancel_event(event_id: UUID) -> Event:
 @blp.problems(EventNotFound)
 @blp.listing(AttendeeQuerySchema, BookingSchema, csv_file=CsvFile("bookings-{event_id}.csv", key=Booking.id))
 def list_attendees(event_id: UUID, **filters: Any) -> sa.Select[Any]:
-    """List who comes to an event of one's own, in the order of booking.
+    """List who comes to an event of one's own.
+
+    In the order of booking, the cancelled ones included unless `status` says otherwise.
 
     With `Accept: text/csv` the whole list is a file for spreadsheets (RFC 4180: UTF-8 with a byte order mark, a header
     row, every field quoted), without `page` and `page_size`. It is sent as it is read: it has every booking that was

@@ -1,6 +1,6 @@
 """The blueprint of every room: what it enforces, it also writes into the OpenAPI document."""
 
-from collections import defaultdict
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial, wraps
@@ -20,16 +20,17 @@ from bookings_api.errors import BookingError, LoginChanged, NotAllowed, StaleVer
 from bookings_api.http import csv
 from bookings_api.http.authentication import accept_user, recall_user, require_user
 from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_known_to_client
+from bookings_api.http.documenting import PROBLEMS, document_operation
 from bookings_api.http.files import CALENDAR_FILE
-from bookings_api.http.limits import RATE_LIMIT, RETRY_AFTER, Counted, Key, attempts, limit, uncount
+from bookings_api.http.limits import Counted, Key, attempts, limit, uncount
 from bookings_api.http.pagination import PAGINATION, fetch_page, page_links
 from bookings_api.http.parser import StrictParser
 from bookings_api.http.problems import (
     DOMAIN_PROBLEMS,
-    INVALID_INPUT,
-    PROBLEM_CONTENT_TYPE,
+    HTTP_VERSION_NOT_SUPPORTED,
+    NOT_FOUND,
     TOO_MANY_REQUESTS,
-    ProblemSchema,
+    Problem,
 )
 from bookings_api.http.retrying import retried
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema
@@ -40,6 +41,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 # How often a request is tried whose account changes at that very moment.
 LOGIN_ATTEMPTS = 3
+
+# Names of what a rule of the router takes from the path.
+_IN_PATH = re.compile(r"<(?:\w+:)?(\w+)>")
 
 # The ways to log in, as OpenAPI has them.
 _BEARER: list[dict[str, list[str]]] = [{"bearer": []}, {"password": []}]
@@ -54,6 +58,17 @@ def _require_user_or_uncount() -> None:
         raise
 
 
+def _may_answer(*problems: Problem) -> Callable[[View], View]:
+    """Note them where `http.documenting` looks for them."""
+
+    def decorate(view: View) -> View:
+        known = deepcopy(getattr(view, "_apidoc", {}))
+        view._apidoc = known | {PROBLEMS: [*problems, *known.get(PROBLEMS, [])]}  # type: ignore[attr-defined] # noqa: SLF001 - where flask-smorest keeps what it documents
+        return view
+
+    return decorate
+
+
 class Blueprint(flask_smorest.Blueprint):
     """flask-smorest's blueprint with our parser, login, problems and lists.
 
@@ -62,6 +77,10 @@ class Blueprint(flask_smorest.Blueprint):
     """
 
     ARGUMENTS_PARSER = StrictParser()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._prepare_doc_cbks.append(document_operation)
 
     def arguments(self, schema: type[ma.Schema] | ma.Schema, **options: Any) -> Callable[[View], View]:
         """flask-smorest's decorator, with one instance of the schema for all requests: to make one takes longer than
@@ -83,7 +102,14 @@ class Blueprint(flask_smorest.Blueprint):
         self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
     ) -> None:
         """flask-smorest's, for views that are done again when their transaction lost a collision."""
-        super().add_url_rule(rule, endpoint, retried(view_func) if view_func else None, **options)
+        view = retried(view_func) if view_func else None
+        names = _IN_PATH.findall(rule)
+        if view and names:
+            view = _may_answer(NOT_FOUND)(view)
+            options["parameters"] = [
+                {"in": "path", "name": name, "description": f"The {name.replace('_', ' ')}."} for name in names
+            ]
+        super().add_url_rule(rule, endpoint, view, **options)
 
     def login_required(self, *, organizer: bool = False) -> Callable[[View], View]:
         """Let in active accounts with a valid access token only, with `organizer` organizers only."""
@@ -124,15 +150,8 @@ class Blueprint(flask_smorest.Blueprint):
 
     def limited(self, setting: str, *, by: Key, counts: Counted = attempts) -> Callable[[View], View]:
         """Let an operation be done as often as `setting` says, counted for each `by`; see `http.limits`."""
-        documented = self.alt_response(
-            TOO_MANY_REQUESTS.status.value,
-            schema=ProblemSchema,
-            content_type=PROBLEM_CONTENT_TYPE,
-            description=f"{TOO_MANY_REQUESTS.status.phrase}: `{TOO_MANY_REQUESTS.code}`",
-            headers=RETRY_AFTER | RATE_LIMIT,
-        )
         enforced = limit(setting, by=by, counts=counts)
-        return lambda view: documented(enforced(view))
+        return lambda view: _may_answer(TOO_MANY_REQUESTS)(enforced(view))
 
     def response(
         self,
@@ -140,14 +159,16 @@ class Blueprint(flask_smorest.Blueprint):
         schema: type[BaseSchema] | BaseSchema | None = None,
         *,
         headers: dict[str, Any] | None = None,
+        **options: Any,
     ) -> Callable[[View], View]:
         """flask-smorest's decorator, and an `ETag` on every resource that has a version.
 
-        `headers` are further ones to document. GET answers 304 to an `If-None-Match` that names the tag.
+        `headers` are further ones to document, `example` a body that differs from what the schema's fields show. GET
+        answers 304 to an `If-None-Match` that names the tag.
         """
         is_versioned = schema is not None and "version" in getattr(schema, "_declared_fields", {})
         documented = (ETAG if is_versioned else {}) | (headers or {})
-        produced = super().response(status_code, schema, headers=documented or None)
+        produced = super().response(status_code, schema, headers=documented or None, **options)
 
         def decorate(view: View) -> View:
             @wraps(view)
@@ -160,6 +181,9 @@ class Blueprint(flask_smorest.Blueprint):
                         return flask.Response(
                             status=HTTPStatus.NOT_MODIFIED, headers=headers, mimetype="application/json"
                         )
+                if schema is None and result is None:
+                    result = flask.Response(status=status_code)  # else it would be `null`
+                    del result.headers["Content-Type"]
                 return result, status, headers
 
             return produced(tagged)
@@ -174,29 +198,12 @@ class Blueprint(flask_smorest.Blueprint):
     def if_none_match(self) -> Callable[[View], View]:
         """Document that a read takes `If-None-Match`."""
         documented = self.doc(parameters=[IF_NONE_MATCH])
-        unchanged = self.alt_response(304, description="What the client has is up to date")
+        unchanged = self.alt_response(304, description="What the client has is up to date", headers=ETAG)
         return lambda view: documented(unchanged(view))
 
     def problems(self, *raised: type[BookingError]) -> Callable[[View], View]:
-        """Document the domain errors that an operation may answer with, by status and `code`."""
-        codes: dict[HTTPStatus, list[str]] = defaultdict(list)
-        for error in raised:
-            problem = DOMAIN_PROBLEMS[error]
-            # an operation with a 422 of its own answers the usual one, too
-            named = codes[problem.status] or ([INVALID_INPUT.code] if problem.status is INVALID_INPUT.status else [])
-            codes[problem.status] = [*named, problem.code]
-
-        def decorate(view: View) -> View:
-            for status, names in codes.items():
-                view = self.alt_response(
-                    status.value,
-                    schema=ProblemSchema,
-                    content_type=PROBLEM_CONTENT_TYPE,
-                    description=f"{status.phrase}: {', '.join(f'`{name}`' for name in names)}",
-                )(view)
-            return view
-
-        return decorate
+        """Document the domain errors that an operation may answer with."""
+        return _may_answer(*(DOMAIN_PROBLEMS[error] for error in raised))
 
     def calendar(self) -> Callable[[View], View]:
         """Document a view that returns `http.files.calendar_file(...)`."""
@@ -232,7 +239,10 @@ class Blueprint(flask_smorest.Blueprint):
                 "parameters": {"in": "query", "schema": query_schema},
                 "response": {HTTPStatus.UNPROCESSABLE_ENTITY.value: HTTPStatus.UNPROCESSABLE_ENTITY.name},
             }
-            return self.alt_response(HTTPStatus.OK.value, **csv.CSV_FILE)(page_of_view) if csv_file else page_of_view
+            if csv_file is None:
+                return page_of_view
+            documented = self.alt_response(HTTPStatus.OK.value, **csv.CSV_FILE, example=csv.example(items))
+            return _may_answer(HTTP_VERSION_NOT_SUPPORTED)(documented(page_of_view))
 
         return decorate
 

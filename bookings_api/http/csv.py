@@ -92,6 +92,12 @@ def csv_file(query: sa.Select[Any], schema: BaseSchema, file: CsvFile, **path: A
     )
 
 
+def example(schema: BaseSchema) -> str:
+    """What the OpenAPI document shows of such a file."""
+    shown = schema.example()
+    return _BYTE_ORDER_MARK + _lines([shown, shown.values()])
+
+
 def _batches(
     engine: sa.Engine, query: sa.Select[Any], key: InstrumentedAttribute[Any]
 ) -> Iterator[Sequence[sa.Row[Any]]]:

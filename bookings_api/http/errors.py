@@ -17,8 +17,12 @@ from bookings_api.http.problems import (
     DOMAIN_PROBLEMS,
     INTERNAL_ERROR,
     INVALID_INPUT,
+    IS_LOGGED,
+    NO_ANSWER,
     UNAVAILABLE,
+    ErrorLocation,
     field_error,
+    field_errors_of,
     problem_for_status,
     problem_response,
 )
@@ -29,7 +33,12 @@ logger = logging.getLogger(__name__)
 _PASSING_STATES = {READ_ONLY, "25P03"}
 
 # What webargs calls the place of an argument, and what the client calls it.
-_LOCATIONS = {"json": "body", "form": "body", "query": "query", "headers": "header"}
+_LOCATIONS = {
+    "json": ErrorLocation.BODY,
+    "form": ErrorLocation.BODY,
+    "query": ErrorLocation.QUERY,
+    "headers": ErrorLocation.HEADER,
+}
 
 
 def register_error_handlers(app: flask.Flask) -> None:
@@ -42,10 +51,7 @@ def register_error_handlers(app: flask.Flask) -> None:
 
 
 def _domain_error(error: BookingError) -> flask.Response:
-    problem = DOMAIN_PROBLEMS[type(error)]
-    fields = {problem.field: str(error)} if problem.field else getattr(error, "fields", {})
-    field_errors = [field_error("body", field, sentence) for field, sentence in fields.items()]
-    return problem_response(problem, str(error), field_errors, **error.facts)
+    return problem_response(DOMAIN_PROBLEMS[type(error)], str(error), field_errors_of(error), **error.facts)
 
 
 def _http_error(error: HTTPException) -> flask.Response:
@@ -63,7 +69,7 @@ def _http_error(error: HTTPException) -> flask.Response:
 
 def _invalid_input(messages: dict[str, Any]) -> flask.Response:
     field_errors = [
-        field_error(_LOCATIONS.get(location, location), field, detail)
+        field_error(_LOCATIONS[location], field, detail)
         for location, by_field in messages.items()
         for field, detail in _flatten(by_field)
     ]
@@ -94,11 +100,11 @@ def _unavailable(error: Exception) -> flask.Response:
     code = getattr(getattr(error, "orig", None), "pgcode", None)
     logger.error("database unavailable: %s %s", type(error).__name__, code or "")
     meters.count_database_failure(error)
-    response = problem_response(UNAVAILABLE, "A server behind this one does not answer. Please try again.")
+    response = problem_response(UNAVAILABLE, NO_ANSWER)
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 
 
 def _unforeseen(error: Exception) -> flask.Response:
     logger.error("unhandled exception", exc_info=error)
-    return problem_response(INTERNAL_ERROR, "The error is logged under the id in the X-Request-ID header.")
+    return problem_response(INTERNAL_ERROR, IS_LOGGED)

@@ -12,6 +12,8 @@ from zoneinfo import available_timezones
 import marshmallow as ma
 from email_validator import EmailNotValidError, validate_email
 
+from bookings_api.http.examples import PASSWORD
+
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 MAX_EMAIL = 254
@@ -154,7 +156,7 @@ class Password(Text):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(load_only=True, **kwargs)
-        self.metadata = {"format": "password", "example": "correct horse battery", **self.metadata}
+        self.metadata = {"format": "password", "example": PASSWORD, **self.metadata}
 
     def _trim(self, text: str) -> str:
         return text
@@ -196,6 +198,7 @@ class Choice(ma.fields.String):
     """One of the given members of an enumeration, by its value."""
 
     def __init__(self, *members: StrEnum, **kwargs: Any) -> None:
+        self.enumeration = type(members[0])
         self._members = {member.value: member for member in members}
         super().__init__(validate=[ma.validate.OneOf(list(self._members))], **kwargs)
 

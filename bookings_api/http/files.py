@@ -21,6 +21,7 @@ FILE_NAME = {
 CALENDAR_FILE = {
     "content_type": CALENDAR,
     "schema": {"type": "string"},
+    "example": "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n...\r\nEND:VCALENDAR\r\n",
     "description": "iCalendar (RFC 5545) with one VEVENT, whose UID stays the same, and whose SEQUENCE grows.",
     "headers": ETAG | FILE_NAME,
 }

@@ -12,7 +12,7 @@ REPLAYED_HEADER = "Idempotency-Replayed"
 REPLAYED = {
     REPLAYED_HEADER: {
         "description": "`true` on the stored answer to a request that was done before.",
-        "schema": {"type": "string", "enum": ["true"]},
+        "schema": {"const": "true"},
     }
 }
 

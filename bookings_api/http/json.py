@@ -13,6 +13,7 @@ class OrjsonProvider(DefaultJSONProvider):
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         try:
-            return orjson.dumps(obj, default=self.default).decode()
+            layout = orjson.OPT_INDENT_2 if kwargs.get("indent") else 0
+            return orjson.dumps(obj, default=self.default, option=layout).decode()
         except orjson.JSONEncodeError:  # half a surrogate pair, in the name of a field that a client sent
             return super().dumps(obj, **kwargs)

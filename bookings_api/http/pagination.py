@@ -17,7 +17,12 @@ MAX_LINK_LENGTH = 2048
 PAGINATION = {
     "X-Pagination": {
         "description": "Where this page stands in the whole list.",
-        "content": {"application/json": {"schema": PaginationMetadataSchema}},
+        "content": {
+            "application/json": {
+                "schema": PaginationMetadataSchema,
+                "example": {"total": 1, "total_pages": 1, "first_page": 1, "last_page": 1, "page": 1},
+            }
+        },
     },
     "Link": {
         "description": (

@@ -4,6 +4,7 @@
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +15,14 @@ from bookings_api import errors
 from bookings_api.http.schemas import ResponseSchema
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
+
+
+class ErrorLocation(StrEnum):
+    """The parts of a request; `body` stands for JSON and forms."""
+
+    BODY = "body"
+    QUERY = "query"
+    HEADER = "header"
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,10 @@ UNAUTHENTICATED = Problem(HTTPStatus.UNAUTHORIZED, "unauthenticated", "A valid a
 INVALID_INPUT = Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-input", "The request has invalid values")
 INTERNAL_ERROR = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong on our side")
 UNAVAILABLE = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The service is temporarily unavailable")
+
+# What there is to say of the two.
+IS_LOGGED = "The error is logged under the id in the X-Request-ID header."
+NO_ANSWER = "A server behind this one does not answer. Please try again."
 
 DOMAIN_PROBLEMS: dict[type[errors.BookingError], Problem] = {
     errors.Unauthenticated: UNAUTHENTICATED,
@@ -88,29 +101,34 @@ def problem_for_status(status: HTTPStatus) -> Problem:
     return Problem(status, phrase.lower().replace(" ", "-"), phrase)
 
 
+BAD_REQUEST = problem_for_status(HTTPStatus.BAD_REQUEST)
+NOT_FOUND = problem_for_status(HTTPStatus.NOT_FOUND)
+CONTENT_TOO_LARGE = problem_for_status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+UNSUPPORTED_MEDIA_TYPE = problem_for_status(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+HTTP_VERSION_NOT_SUPPORTED = problem_for_status(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
 TOO_MANY_REQUESTS = problem_for_status(HTTPStatus.TOO_MANY_REQUESTS)
 
 
-def problem_body(problem: Problem, detail: str) -> dict[str, Any]:
-    """The members that every problem has."""
-    return {
+def problem_body(
+    problem: Problem, detail: str, field_errors: list[dict[str, str]] | None = None, **facts: Any
+) -> dict[str, Any]:
+    """The members of `problem`; `facts` become extension members (RFC 9457, section 3.2)."""
+    body = {
         "type": problem.type,
         "title": problem.title,
         "status": problem.status.value,
         "detail": detail,
         "code": problem.code,
     }
+    return body | ({"errors": field_errors} if field_errors else {}) | facts
 
 
 def problem_response(
     problem: Problem, detail: str, field_errors: list[dict[str, str]] | None = None, **facts: Any
 ) -> flask.Response:
-    """The response for `problem`; `facts` become extension members (RFC 9457, section 3.2)."""
+    """The response for `problem`, with the members of `problem_body`."""
     flask.g.problem_code = problem.code
-    body = problem_body(problem, detail)
-    if field_errors:
-        body["errors"] = field_errors
-    response = flask.jsonify(body | facts)
+    response = flask.jsonify(problem_body(problem, detail, field_errors, **facts))
     response.status_code = problem.status.value
     response.content_type = PROBLEM_CONTENT_TYPE
     if problem.status is HTTPStatus.UNAUTHORIZED:
@@ -124,6 +142,13 @@ def problem_code() -> str | None:
     return code
 
 
+def field_errors_of(error: errors.BookingError) -> list[dict[str, str]]:
+    """The fields of the body that a domain error is about."""
+    problem = DOMAIN_PROBLEMS[type(error)]
+    fields = {problem.field: str(error)} if problem.field else getattr(error, "fields", {})
+    return [field_error(ErrorLocation.BODY, field, sentence) for field, sentence in fields.items()]
+
+
 def field_error(location: str, field: str, detail: str) -> dict[str, str]:
     """One entry of `errors`: where the field stands, its path with dots, and what is wrong with it."""
     return {"in": location, "field": field, "detail": detail}
@@ -132,19 +157,52 @@ def field_error(location: str, field: str, detail: str) -> dict[str, str]:
 class FieldErrorSchema(ResponseSchema):
     """One bad field."""
 
-    location = ma.fields.String(
-        data_key="in", required=True, metadata={"enum": ["body", "query", "path", "header"], "example": "body"}
+    location = ma.fields.Enum(
+        ErrorLocation,
+        by_value=ma.fields.String,
+        data_key="in",
+        required=True,
+        metadata={"description": "Which part of the request it stands in.", "example": ErrorLocation.BODY.value},
     )
-    field = ma.fields.String(required=True, metadata={"description": "Path of the field.", "example": "ticket_count"})
-    detail = ma.fields.String(required=True, metadata={"example": "Must be greater than or equal to 1."})
+    field = ma.fields.String(
+        required=True,
+        metadata={
+            "description": "Path of the field, with dots; empty: the whole part.",
+            "example": "ticket_count",
+        },
+    )
+    detail = ma.fields.String(
+        required=True,
+        metadata={"description": "What is wrong, for people.", "example": "Must be greater than or equal to 1."},
+    )
 
 
 class ProblemSchema(ResponseSchema):
     """An error, as RFC 9457 has it; some kinds add members of their own, such as `tickets_available`."""
 
-    type = ma.fields.String(required=True, metadata={"format": "uri", "example": "urn:problem-type:sold-out"})
-    title = ma.fields.String(required=True, metadata={"example": "Not enough tickets left"})
-    status = ma.fields.Integer(required=True, metadata={"example": 409})
-    detail = ma.fields.String(required=True, metadata={"example": "Only 1 ticket is left."})
-    code = ma.fields.String(required=True, metadata={"description": "Stable, for programs.", "example": "sold-out"})
-    errors = ma.fields.List(ma.fields.Nested(FieldErrorSchema), metadata={"description": "Every bad field."})
+    type = ma.fields.String(
+        required=True,
+        metadata={
+            "format": "uri",
+            "description": "The kind of problem as a URI: a name, not an address.",
+            "example": "urn:problem-type:sold-out",
+        },
+    )
+    title = ma.fields.String(
+        required=True,
+        metadata={"description": "What kind it is, in words.", "example": "Not enough tickets left"},
+    )
+    status = ma.fields.Integer(required=True, metadata={"description": "The HTTP status.", "example": 409})
+    detail = ma.fields.String(
+        required=True, metadata={"description": "This one, for people.", "example": "Only 1 ticket is left."}
+    )
+    code = ma.fields.String(
+        required=True,
+        metadata={
+            "description": "The kind, for programs: it stays what it is. Each response lists its codes.",
+            "example": "sold-out",
+        },
+    )
+    errors = ma.fields.List(
+        ma.fields.Nested(FieldErrorSchema), metadata={"description": "Every bad field, where fields are at fault."}
+    )

@@ -17,6 +17,13 @@ class BaseSchema(ma.Schema):
     class Meta:
         unknown = ma.RAISE
 
+    @classmethod
+    def example(cls, **changes: Any) -> dict[str, Any]:
+        """An example for the OpenAPI document: of each field that has one in its metadata; `changes` replace some."""
+        fields = cls().fields.items()
+        shown = {field.data_key or name: field.metadata for name, field in fields}
+        return {name: metadata["example"] for name, metadata in shown.items() if "example" in metadata} | changes
+
 
 class ResponseSchema(BaseSchema):
     """What we answer with; the document does not forbid members that a later version adds.

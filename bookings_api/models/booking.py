@@ -30,6 +30,8 @@ def new_reference() -> str:
 
 
 class BookingStatus(StrEnum):
+    """`confirmed` holds its tickets, `cancelled` has given them back and is final."""
+
     CONFIRMED = "confirmed"
     CANCELLED = "cancelled"
 

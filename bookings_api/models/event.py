@@ -23,6 +23,8 @@ SEARCHED = "title || ' ' || location || ' ' || description"
 
 
 class EventStatus(StrEnum):
+    """`draft` is seen by its organizer alone, `published` can be booked, `cancelled` is final."""
+
     DRAFT = "draft"
     PUBLISHED = "published"
     CANCELLED = "cancelled"

@@ -13,6 +13,8 @@ from bookings_api.models.base import Base, Identified, Timestamped, choice
 
 
 class MailKind(StrEnum):
+    """What a mail tells; the first six are about a booking."""
+
     BOOKING_CONFIRMED = "booking_confirmed"
     BOOKING_CHANGED = "booking_changed"
     BOOKING_CANCELLED = "booking_cancelled"

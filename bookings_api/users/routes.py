@@ -12,6 +12,7 @@ from bookings_api.errors import EmailTaken, InvalidCredentials, LastOrganizer, U
 from bookings_api.http.authentication import current_session_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
+from bookings_api.http.examples import COLLEAGUE
 from bookings_api.http.limits import by_account, failures, of_email, of_mailbox, successes
 from bookings_api.models import Role, User
 from bookings_api.users import queries, services
@@ -53,7 +54,10 @@ def _invited(invitation: dict[str, Any]) -> str:
 @blp.if_none_match()
 @blp.response(200, UserSchema)
 def get_profile() -> User:
-    """Get one's own account."""
+    """Get one's own account.
+
+    Its `role` says whether one may manage events and accounts.
+    """
     return current_user
 
 
@@ -62,9 +66,12 @@ def get_profile() -> User:
 @blp.login_required()
 @blp.if_match()
 @blp.arguments(ProfileChangeSchema)
-@blp.response(200, UserSchema)
+@blp.response(200, UserSchema, example=UserSchema.example(name="Uri Levin", version=2))
 def change_profile(changes: dict[str, Any]) -> User:
-    """Change one's own name."""
+    """Change one's own name.
+
+    Mails call one by it from now on. Bookings that were made in the old name keep it.
+    """
     return services.change_profile(user=current_user, changes=changes, precondition=if_match())
 
 
@@ -77,7 +84,11 @@ def change_profile(changes: dict[str, Any]) -> User:
 @blp.arguments(PasswordChangeSchema)
 @blp.response(204)
 def change_password(passwords: dict[str, str]) -> None:
-    """Change one's own password, which ends every other login."""
+    """Change one's own password.
+
+    That ends every other login of the account; this one goes on. The present password is needed once more, and wrong
+    ones count as they do for a login.
+    """
     auth_services.change_password(user=current_user, session_id=current_session_id(), **passwords)
 
 
@@ -86,7 +97,10 @@ def change_password(passwords: dict[str, str]) -> None:
 @blp.login_required(organizer=True)
 @blp.listing(UserQuerySchema, UserSchema)
 def list_users(**filters: Any) -> sa.Select[Any]:
-    """List accounts by e-mail address."""
+    """List accounts by e-mail address.
+
+    Those of users and of organizers, also the invited and the deactivated ones.
+    """
     return queries.list_users(**filters)
 
 
@@ -97,12 +111,19 @@ def list_users(**filters: Any) -> sa.Select[Any]:
 @blp.problems(EmailTaken)
 @blp.arguments(InvitationSchema)
 @blp.limited("GUEST_MAIL_LIMIT", by=_invited, counts=successes)
-@blp.alt_response(200, schema=UserSchema, description="Invited again: the earlier invitation is void", success=True)
-@blp.response(201, UserSchema, headers=LOCATION)
+@blp.alt_response(
+    200,
+    schema=UserSchema,
+    example=UserSchema.example(**COLLEAGUE, is_invited=True, version=2),
+    description="Invited again: the earlier invitation is void",
+    success=True,
+)
+@blp.response(201, UserSchema, headers=LOCATION, example=UserSchema.example(**COLLEAGUE, is_invited=True))
 def invite_user(invitation: dict[str, Any]) -> tuple[User, HTTPStatus, dict[str, str]]:
-    """Invite a user or an organizer by mail, or once more who has not accepted yet.
+    """Invite a user or an organizer by mail.
 
-    The mail has a token that works once, for seven days.
+    The mail has a token that works once, for seven days. Who has not accepted yet may be invited again: then the answer
+    is 200, the earlier invitation is void, and role and name stay unless they are given.
     """
     user, is_new = services.invite_user(actor=current_user, **invitation)
     address = {"Location": flask.url_for("users.get_user", user_id=user.id)}
@@ -116,7 +137,10 @@ def invite_user(invitation: dict[str, Any]) -> tuple[User, HTTPStatus, dict[str,
 @blp.problems(UserNotFound)
 @blp.response(200, UserSchema)
 def get_user(user_id: UUID) -> User:
-    """Get an account."""
+    """Get an account.
+
+    Also one that is deactivated, or whose invitation is not accepted yet.
+    """
     return queries.get_user(user_id)
 
 
@@ -125,13 +149,14 @@ def get_user(user_id: UUID) -> User:
 @blp.login_required(organizer=True)
 @blp.if_match()
 @blp.problems(UserNotFound, LastOrganizer)
-@blp.arguments(UserChangeSchema)
+@blp.arguments(UserChangeSchema, example={"role": Role.ORGANIZER.value})
 @blp.limited("NOTICE_LIMIT", by=_giving, counts=successes)
-@blp.response(200, UserSchema)
+@blp.response(200, UserSchema, example=UserSchema.example(role=Role.ORGANIZER.value, version=2))
 def change_user(changes: dict[str, Any], user_id: UUID) -> User:
     """Change name, role or access of an account.
 
-    Another role, or no access, ends the account's logins; the person is told by mail.
+    Another role, or no access, ends the account's logins, and the person is told by mail. One active organizer has to
+    remain.
     """
     return services.change_user(actor=current_user, user_id=user_id, changes=changes, precondition=if_match())
 
@@ -143,5 +168,9 @@ def change_user(changes: dict[str, Any], user_id: UUID) -> User:
 @blp.problems(UserNotFound, LastOrganizer)
 @blp.response(204)
 def deactivate_user(user_id: UUID) -> None:
-    """Deactivate an account: it cannot log in any more, and nothing of it is lost."""
+    """Deactivate an account.
+
+    It cannot log in any more, its logins end, and the person is told by mail. Nothing is lost: its bookings and events
+    stay, and `is_active` lets it in again. One active organizer has to remain.
+    """
     services.deactivate_user(actor=current_user, user_id=user_id, precondition=if_match())

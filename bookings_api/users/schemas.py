@@ -4,6 +4,7 @@ import marshmallow as ma
 
 from bookings_api.auth.passwords import MAX_LENGTH
 from bookings_api.auth.schemas import new_password
+from bookings_api.http.examples import COLLEAGUE_EMAIL, SIGNED_UP_AT, URI_EMAIL, URI_ID
 from bookings_api.http.fields import Boolean, Choice, EmailAddress, Name, Password, QueryBoolean, Text
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 from bookings_api.models import Role
@@ -12,46 +13,50 @@ from bookings_api.models import Role
 class UserSchema(ResponseSchema):
     """An account."""
 
-    id = ma.fields.UUID(required=True)
-    email = ma.fields.Email(required=True, metadata={"example": "ada@example.com"})
-    name = ma.fields.String(required=True, allow_none=True, metadata={"example": "Ada Lovelace"})
-    role = ma.fields.Enum(Role, by_value=ma.fields.String, required=True)
-    is_active = ma.fields.Boolean(required=True)
+    id = ma.fields.UUID(required=True, metadata={"example": URI_ID})
+    email = ma.fields.Email(required=True, metadata={"example": URI_EMAIL})
+    name = ma.fields.String(required=True, allow_none=True, metadata={"example": "Uri"})
+    role = ma.fields.Enum(Role, by_value=ma.fields.String, required=True, metadata={"example": Role.USER.value})
+    is_active = ma.fields.Boolean(
+        required=True, metadata={"description": "False: nobody can log in to it.", "example": True}
+    )
     is_invited = ma.fields.Boolean(
         required=True, metadata={"description": "The invitation is not accepted yet.", "example": False}
     )
-    version = ma.fields.Integer(required=True)
-    created_at = ma.fields.AwareDateTime(required=True)
+    version = ma.fields.Integer(required=True, metadata={"description": "Counts its changes.", "example": 1})
+    created_at = ma.fields.AwareDateTime(required=True, metadata={"example": SIGNED_UP_AT})
 
 
 class UserQuerySchema(PageQuerySchema):
     """Which accounts."""
 
     q = Text(max_length=100, metadata={"description": "Part of the name or of the e-mail address."})
-    role = Choice(*Role)
-    is_active = QueryBoolean()
+    role = Choice(*Role, metadata={"description": "Accounts with this role."})
+    is_active = QueryBoolean(metadata={"description": "Those that can log in; false: that are deactivated."})
 
 
 class InvitationSchema(BaseSchema):
     """Whom to invite, and as what."""
 
-    email = EmailAddress(required=True, metadata={"example": "grace@example.com"})
-    role = Choice(*Role, metadata={"description": "Default: user, or as invited before."})
-    name = Name(metadata={"example": "Grace Hopper"})
+    email = EmailAddress(required=True, metadata={"example": COLLEAGUE_EMAIL})
+    role = Choice(
+        *Role, metadata={"description": "Default: user, or as invited before.", "example": Role.ORGANIZER.value}
+    )
+    name = Name(metadata={"description": "The invited person may choose another.", "example": "Colette"})
 
 
 class UserChangeSchema(BaseSchema):
     """What organizers may change of an account; never its e-mail address or password."""
 
-    name = Name(metadata={"example": "Grace Hopper"})
-    role = Choice(*Role)
-    is_active = Boolean()
+    name = Name(metadata={"example": "Uri Levin"})
+    role = Choice(*Role, metadata={"description": "Another one ends its logins.", "example": Role.ORGANIZER.value})
+    is_active = Boolean(metadata={"description": "False ends its logins, and lets it make none.", "example": True})
 
 
 class ProfileChangeSchema(BaseSchema):
     """What everybody may change of the own account."""
 
-    name = Name(metadata={"example": "Ada Lovelace"})
+    name = Name(metadata={"example": "Uri Levin"})
 
 
 class PasswordChangeSchema(BaseSchema):

@@ -1,0 +1,99 @@
+"""The committed OpenAPI document, and a test client to which every answer is one that it names."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from flask.testing import FlaskClient
+from openapi_schema_validator import OAS31Validator, oas31_format_checker
+from werkzeug.test import TestResponse
+
+from bookings_api.http.problems import PROBLEM_CONTENT_TYPE
+
+FILE = Path(__file__).parents[1] / "openapi.json"
+DOCUMENT: dict[str, Any] = json.loads(FILE.read_text())
+
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the document, with its `$ref`s to responses resolved."""
+
+    method: str
+    path: str
+    doc: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        name: str = self.doc["operationId"]
+        return name
+
+    @cached_property
+    def responses(self) -> Mapping[str, Mapping[str, Any]]:
+        """By status."""
+        return {status: resolved(answer) for status, answer in self.doc["responses"].items()}
+
+    def codes(self, status: int) -> list[str]:
+        """The documented `code`s of problems with this status."""
+        content = self.responses.get(str(status), {}).get("content", {})
+        if PROBLEM_CONTENT_TYPE not in content:
+            return []
+        found: list[str] = content[PROBLEM_CONTENT_TYPE]["schema"]["properties"]["code"]["enum"]
+        return found
+
+    def is_for(self, method: str, path: str) -> bool:
+        """Whether this is the operation that answers such a request."""
+        asked = "GET" if method == "HEAD" else method
+        return asked == self.method.upper() and bool(self._pattern.fullmatch(path))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(re.sub(r"\{\w+\}", "[^/]+", self.path))
+
+
+def resolved(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The part of the document that `part` is, or refers to."""
+    found: Any = part
+    while "$ref" in found:
+        names = found["$ref"].removeprefix("#/").split("/")
+        found = DOCUMENT
+        for name in names:
+            found = found[name]
+    return found  # type: ignore[no-any-return]
+
+
+def _operations() -> Iterator[Operation]:
+    for path, item in DOCUMENT["paths"].items():
+        yield from (Operation(method, path, item[method]) for method in _METHODS if method in item)
+
+
+OPERATIONS = {operation.id: operation for operation in _operations()}
+# a fixed path, such as /events/all, before one with a parameter
+_BY_ADDRESS = sorted(OPERATIONS.values(), key=lambda operation: "{" in operation.path)
+
+
+def validate(value: Any, schema: Mapping[str, Any]) -> None:
+    """Fail unless `value` is as a schema of the document says, formats included."""
+    validator = OAS31Validator({**schema, "components": DOCUMENT["components"]}, format_checker=oas31_format_checker)
+    assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)] == []
+
+
+class DocumentedClient(FlaskClient):
+    """Flask's test client; an answer of an operation must have a status, and a problem a `code`, that it documents."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        response = super().open(*args, **kwargs)
+        method, path = response.request.method, response.request.path
+        operation = next((operation for operation in _BY_ADDRESS if operation.is_for(method, path)), None)
+        if operation is not None:
+            assert str(response.status_code) in operation.responses, f"{operation.id} answered {response.status}"
+            if response.mimetype == PROBLEM_CONTENT_TYPE and method != "HEAD":
+                code = response.get_json()["code"]
+                documented = operation.codes(response.status_code)
+                assert code in documented, f"{operation.id} answered {code}, and documents {documented}"
+        return response
