@@ -23,6 +23,8 @@ from sqlalchemy.exc import ArgumentError
 
 ENV_FILE = Path(os.environ.get("ENV_FILE") or Path(__file__).with_name(".env"))
 SIGNUP_POLICIES = ("open", "invite_only")
+# PgBouncer's names, pool_mode; without a PgBouncer it is `session`
+POOL_MODES = ("session", "transaction")
 MIN_SECRET_BYTES = 32
 MAX_LIMIT_SECONDS = 366 * 24 * 3600
 # How often something may be done. People behind one office address do not notice those that are counted for each
@@ -100,6 +102,7 @@ class Config:
     ARGON2_MEMORY_KIB: int
     ARGON2_TIME_COST: int
     DATABASE_POOL_SIZE: int
+    DATABASE_POOL_MODE: str
     WEB_CONCURRENCY: int
     METRICS_TOKEN: str | None
     TELEMETRY: bool
@@ -143,6 +146,7 @@ class Config:
             "ARGON2_MEMORY_KIB": env.int("ARGON2_MEMORY_KIB", 19456, validate=ma.validate.Range(8, 4_194_304)),
             "ARGON2_TIME_COST": env.int("ARGON2_TIME_COST", 2, validate=ma.validate.Range(1, 100)),
             "DATABASE_POOL_SIZE": env.int("DATABASE_POOL_SIZE", 8, validate=ma.validate.Range(1, 1000)),
+            "DATABASE_POOL_MODE": env.str("DATABASE_POOL_MODE", "session", validate=ma.validate.OneOf(POOL_MODES)),
             "WEB_CONCURRENCY": env.int("WEB_CONCURRENCY", usable_cores(), validate=ma.validate.Range(1, 1000)),
             "METRICS_TOKEN": env.str("METRICS_TOKEN", None),
             "TELEMETRY": env.bool("TELEMETRY", False, validate=_has_its_packages),

@@ -44,18 +44,17 @@ _STALE = {"0A000", "26000", "42P05"}
 
 APPLICATION_NAME = "event-booking-api"
 
-_OPTIONS: dict[str, Any] = {
-    # a read is its own transaction, without round trips for BEGIN and ROLLBACK; see transactions.py
-    "isolation_level": "AUTOCOMMIT",
-    "hide_parameters": True,
-    "connect_args": {
-        # libpq's own limit does not count while `_wait` waits; it covers what comes before, such as many addresses
-        "connect_timeout": CONNECT_SECONDS,
-        "application_name": APPLICATION_NAME,
-        "options": f"-c timezone=UTC -c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_ALONE_SECONDS}s"
-        f" -c idle_in_transaction_session_timeout={IDLE_SECONDS}s",
-    },
+# Of DATABASE_POOL_MODE: what PgBouncer calls that pool_mode.
+TRANSACTION = "transaction"
+
+_SETTINGS = {
+    "timezone": "UTC",
+    "lock_timeout": f"{LOCK_SECONDS}s",
+    "statement_timeout": f"{STATEMENT_ALONE_SECONDS}s",
+    "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
 }
+_FOR_A_SESSION = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
+_FOR_A_TRANSACTION = "".join(f"SET LOCAL {name} = '{value}'; " for name, value in _SETTINGS.items())
 
 _RETURNED_AT = "bookings_api.returned_at"
 _SILENT = "PostgreSQL does not answer"
@@ -70,7 +69,7 @@ def init_database(app: Flask) -> None:
     """Bind SQLAlchemy; nothing may wait for ever, and no parameter reaches a log."""
     app.config["SQLALCHEMY_DATABASE_URI"] = app.config["DATABASE_URL"]
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
-        **_OPTIONS,
+        **_options(app),
         "pool_size": app.config["DATABASE_POOL_SIZE"],
         "max_overflow": 0,
         "pool_timeout": POOL_SECONDS,
@@ -87,7 +86,7 @@ def init_database(app: Flask) -> None:
 
 def engine_apart(app: Flask) -> sa.Engine:
     """A way beside the pool, for one connection that is to be had however busy the others are."""
-    engine = sa.create_engine(app.config["DATABASE_URL"], poolclass=sa.NullPool, **_OPTIONS)
+    engine = sa.create_engine(app.config["DATABASE_URL"], poolclass=sa.NullPool, **_options(app))
     _watch(engine)
     return engine
 
@@ -116,6 +115,33 @@ def begin(connection: sa.Connection) -> None:
     """Begin a transaction; reads are on their own again when the connection is given back."""
     connection.connection.dbapi_connection.autocommit = False  # type: ignore[union-attr]
     connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'")
+
+
+class SessionlessCursor(extensions.cursor):
+    """Of a connection to PgBouncer, which has another server for each transaction, and so no session to keep settings.
+
+    Each transaction begins with them, a statement on its own, too: PostgreSQL takes what is sent at once for one.
+    """
+
+    def execute(self, query: Any, parameters: Any = None) -> None:
+        """psycopg2's method, in one round trip as there. Of several statements it gives the last one's result."""
+        begins = self.connection.status == extensions.STATUS_READY
+        super().execute(_FOR_A_TRANSACTION + query if begins else query, parameters)
+
+
+def _options(app: Flask) -> dict[str, Any]:
+    is_sessionless = app.config["DATABASE_POOL_MODE"] == TRANSACTION
+    return {
+        # a read is its own transaction, without round trips for BEGIN and ROLLBACK; see transactions.py
+        "isolation_level": "AUTOCOMMIT",
+        "hide_parameters": True,
+        "connect_args": {
+            # libpq's own limit does not count while `_wait` waits; it covers what comes before, such as many addresses
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": APPLICATION_NAME,
+            **({"cursor_factory": SessionlessCursor} if is_sessionless else {"options": _FOR_A_SESSION}),
+        },
+    }
 
 
 def _watch(engine: sa.Engine) -> None:

@@ -1,8 +1,10 @@
 """Statements that run with most requests, parsed and planned once for each connection (PostgreSQL: PREPARE).
 
-To plan one that writes three rows takes PostgreSQL longer than to run it, and to compile it SQLAlchemy, too.
+To plan one that writes three rows takes PostgreSQL longer than to run it, and to compile it SQLAlchemy, too. Through
+PgBouncer, where the next transaction may have another server, they are sent as they are and planned each time.
 """
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -14,6 +16,7 @@ import psycopg2
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import asyncpg
 
+from bookings_api.database import SessionlessCursor
 from bookings_api.extensions import db
 from bookings_api.models.base import Base
 
@@ -48,6 +51,8 @@ class Prepared:
         self._prepare = f"PREPARE {name} AS {compiled.string}"
         marks = ", ".join(["%s"] * len(self._parameters))
         self._execute = f"EXECUTE {name} ({marks})" if marks else f"EXECUTE {name}"
+        # a parameter may stand in several places
+        self._plain = re.sub(r"\$(\d+)", r"%(\1)s", compiled.string.replace("%", "%%")) if marks else compiled.string
 
     def __call__(self, **values: Any) -> list[tuple[Any, ...]]:
         """The rows, as psycopg2 reads them, enums as text. Raises SQLAlchemy's errors.
@@ -70,16 +75,23 @@ class Prepared:
         parameters = [None if (value := given[key]) is None else write(value) for key, write in self._parameters]
         try:
             cursor: Any = connection.connection.cursor()
-            known = connection.info.setdefault(_KNOWN, set())
-            if self._name not in known:
-                cursor.execute(self._prepare)
-                known.add(self._name)
-            cursor.execute(self._execute, parameters or None)
+            if isinstance(cursor, SessionlessCursor):
+                numbered = {str(number): value for number, value in enumerate(parameters, 1)}
+                cursor.execute(self._plain, numbered or None)
+            else:
+                self._execute_prepared(cursor, connection, parameters)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
         except psycopg2.Error as error:
             # SQLAlchemy's own way: its error in place of this one, and a connection that is of no more use is left
             connection._handle_dbapi_exception(error, self._execute, None, None, None)  # noqa: SLF001
         return rows
+
+    def _execute_prepared(self, cursor: Any, connection: sa.Connection, parameters: list[Any]) -> None:
+        known = connection.info.setdefault(_KNOWN, set())
+        if self._name not in known:
+            cursor.execute(self._prepare)
+            known.add(self._name)
+        cursor.execute(self._execute, parameters or None)
 
     def one_or_none(self, model: type[Model], **values: Any) -> Model | None:
         """Run a statement that selects all columns of `model`; the row as an object that no session knows."""

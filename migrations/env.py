@@ -12,18 +12,14 @@ db = current_app.extensions["migrate"].db
 
 def run_online() -> None:
     # all of it or nothing, where the application's reads need no transaction
-    with db.engine.execution_options(isolation_level="READ COMMITTED").connect() as connection:
+    with db.engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
         # a migration may take its time; the timeouts of the engine are for requests
-        connection.execute(sa.text("SET statement_timeout = 0"))
-        connection.execute(sa.text("SET lock_timeout = 0"))
-        connection.execute(sa.text("SET idle_in_transaction_session_timeout = 0"))
-        connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
-        connection.commit()
+        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
+        connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         context.configure(connection=connection, target_metadata=db.metadata, compare_server_default=True)
-        with context.begin_transaction():
-            context.run_migrations()
-        # connections go back to the pool with their settings and locks
-        connection.invalidate()
+        context.run_migrations()
 
 
 def run_offline() -> None:

@@ -1,7 +1,8 @@
 """The servers of a test run, one database for each process of it, and the fixtures that all tests share.
 
 The process that controls the run starts PostgreSQL, Valkey and the SMTP sink once, and migrates one database;
-each xdist worker copies that database and takes a Valkey database of its own.
+each xdist worker copies that database and takes a Valkey database of its own. With `DATABASE_POOL_MODE=transaction` in
+the environment the service reaches PostgreSQL through a PgBouncer, and the tests look at it directly.
 """
 
 import os
@@ -22,6 +23,7 @@ from psycopg2.sql import SQL, Identifier
 from sqlalchemy.engine import make_url
 
 from bookings_api import create_app
+from bookings_api.database import TRANSACTION
 from bookings_api.extensions import db
 from bookings_api.http.counters import KEY_PREFIX
 from bookings_api.local_stack.servers import LocalStack
@@ -29,6 +31,7 @@ from bookings_api.models import Base
 from config import Config
 from tests.documented import DocumentedClient
 from tests.faults import report
+from tests.growth.pgbouncer import running_pgbouncer
 from tests.mailbox import Mailbox
 from tests.service import Service, running_service
 
@@ -75,6 +78,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     with application.app_context():
         upgrade(str(Path(__file__).parents[1] / "migrations"))
         db.engine.dispose()
+    os.environ["TEST_DATABASE_URL"] = os.environ["DATABASE_URL"]
+    if os.environ.get("DATABASE_POOL_MODE") == TRANSACTION:
+        os.environ["DATABASE_URL"] = _servers.enter_context(running_pgbouncer(directory, os.environ["DATABASE_URL"]))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -83,8 +89,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def database_url(worker_id: str) -> str:
-    """A copy of the migrated database for this process of the run."""
-    template = make_url(os.environ["DATABASE_URL"])
+    """A copy of the migrated database for this process of the run, as the service reaches it."""
+    template = make_url(os.environ["TEST_DATABASE_URL"])
     assert template.database
     name = f"test_{worker_id}"
     connection = psycopg2.connect(template.set(drivername="postgresql", database="postgres").render_as_string(False))
@@ -92,7 +98,7 @@ def database_url(worker_id: str) -> str:
     with connection.cursor() as cursor:
         cursor.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template.database)))
     connection.close()
-    return template.set(database=name).render_as_string(hide_password=False)
+    return make_url(os.environ["DATABASE_URL"]).set(database=name).render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +138,10 @@ def app(application: Flask) -> Iterator[Flask]:
 @pytest.fixture(scope="session")
 def database(application: Flask) -> Iterator[sa.Engine]:
     """The database behind the application's back: what is seen here is committed."""
-    engine = sa.create_engine(application.config["SQLALCHEMY_DATABASE_URI"], poolclass=sa.NullPool)
+    direct = make_url(os.environ["TEST_DATABASE_URL"])
+    name = make_url(application.config["DATABASE_URL"]).database
+    url = direct.set(drivername="postgresql+psycopg2", database=name)
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
     yield engine
     engine.dispose()
 

@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "transactions": {"database", "extensions"},
     "database": {"extensions"},
     "redis_client": set(),
-    "prepared": {"models", "extensions"},
+    "prepared": {"database", "models", "extensions"},
     "health": {"database", "redis_client", "revisions", "extensions"},
     "errors": set(),
     "extensions": set(),
