@@ -65,6 +65,7 @@ class Config:
     """The settings of one process; docs/configuration.md describes each of them."""
 
     DATABASE_URL: str
+    DATABASE_READ_URL: str | None
     REDIS_URL: str
     SECRET_KEY: str
     MAIL_SERVER: str
@@ -119,6 +120,7 @@ class Config:
         env.read_env(str(env_file), recurse=False)
         values: dict[str, Any] = {
             "DATABASE_URL": env.str("DATABASE_URL", validate=_is_postgres_url),
+            "DATABASE_READ_URL": env.str("DATABASE_READ_URL", None, validate=_is_postgres_url),
             "REDIS_URL": env.str("REDIS_URL", validate=_is_redis_url),
             "SECRET_KEY": env.str("SECRET_KEY", validate=_is_long_enough),
             "MAIL_SERVER": env.str("MAIL_SERVER", validate=ma.validate.Length(min=1)),
@@ -164,7 +166,8 @@ class Config:
         docs = f"{values['PUBLIC_URL'].rstrip('/')}/docs#/auth"
         values["INVITATION_URL"] = values["INVITATION_URL"] or f"{docs}/acceptInvitation"
         values["PASSWORD_RESET_URL"] = values["PASSWORD_RESET_URL"] or f"{docs}/confirmPasswordReset"
-        values["DATABASE_URL"] = _with_psycopg2(values["DATABASE_URL"])
+        for name in ("DATABASE_URL", "DATABASE_READ_URL"):
+            values[name] = values[name] and _with_psycopg2(values[name])
         return cls(**values)
 
 

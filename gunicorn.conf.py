@@ -16,6 +16,7 @@ from typing import Any
 from gunicorn import util
 
 from bookings_api import meters
+from bookings_api.database import forget_connections
 from bookings_api.extensions import db
 from bookings_api.health import warn_of_connections
 from bookings_api.http.server import write_problem
@@ -73,9 +74,9 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Forget connections of the parent: two processes on one would get each other's answers."""
+    """Forget connections of the parent."""
     with app.app_context():
-        db.engine.dispose(close=False)
+        forget_connections()
 
 
 def post_worker_init(worker: Any) -> None:

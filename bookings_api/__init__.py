@@ -2,6 +2,7 @@
 
     extensions       the Flask extensions, unbound
     database         the way to PostgreSQL, on which nothing waits for ever
+    replica          listings on a read replica, as fresh as the primary
     redis_client     the way to Redis, on which nothing waits for long
     prepared         statements that each connection plans once
     transactions     transaction(): one use case, one commit, hooks after it
@@ -61,6 +62,7 @@ from bookings_api.mail.relay import Relay
 from bookings_api.mail.tasks import BEAT_SCHEDULE as MAIL_SCHEDULE
 from bookings_api.metrics import init_metrics
 from bookings_api.observability import init_observability
+from bookings_api.replica import init_replica
 from bookings_api.users.routes import blp as users
 
 # The longest event there may be, with every character of its description escaped.
@@ -76,6 +78,7 @@ def create_app(config: object) -> Flask:
 
     init_observability(app)
     init_database(app)
+    init_replica(app)
     init_passwords(app)
     init_tokens(app)
     init_authentication(app, authenticate, recall)

@@ -13,7 +13,7 @@ from celery.app.amqp import AMQP
 from kombu.transport import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from bookings_api.extensions import db
+from bookings_api.database import forget_connections
 from bookings_api.observability import current_request_id, logging_config, working_for
 
 # A publish is never worth a second try within Celery: the mail is in the outbox, and the sweep finds it.
@@ -121,6 +121,5 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
 
     @signals.worker_process_init.connect(weak=False)
     def _drop_inherited_connections(**_: Any) -> None:
-        """A connection shared with the parent process would give crossed answers."""
         with app.app_context():
-            db.engine.dispose(close=False)
+            forget_connections()

@@ -25,6 +25,8 @@ from bookings_api.extensions import db, migrate
 
 CONNECT_SECONDS = 3
 POOL_SECONDS = 2
+# A listing that gets no connection to the replica is read on the primary.
+REPLICA_POOL_SECONDS = 0.25
 LOCK_SECONDS = 5
 # Of a transaction; a statement on its own has a second more than a lock. It may wait for more than one, each that long,
 # and what nobody waits for any more (`_wait`) must not be done behind the client's back.
@@ -43,6 +45,10 @@ READ_ONLY = "25006"  # read_only_sql_transaction
 _STALE = {"0A000", "26000", "42P05"}
 
 APPLICATION_NAME = "event-booking-api"
+# The bind key of the engine for listings, where there is a read replica; see replica.py. The name of its connections
+# does not begin as that of the others: what is known of one server is not known of the other.
+REPLICA = "replica"
+_REPLICA_NAME = f"listings-of-{APPLICATION_NAME}"
 
 # Of DATABASE_POOL_MODE: what PgBouncer calls that pool_mode.
 TRANSACTION = "transaction"
@@ -68,20 +74,29 @@ _is_pinging: ContextVar[bool] = ContextVar("is_pinging", default=False)
 def init_database(app: Flask) -> None:
     """Bind SQLAlchemy; nothing may wait for ever, and no parameter reaches a log."""
     app.config["SQLALCHEMY_DATABASE_URI"] = app.config["DATABASE_URL"]
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
-        **_options(app),
+    pool = {
         "pool_size": app.config["DATABASE_POOL_SIZE"],
         "max_overflow": 0,
         "pool_timeout": POOL_SECONDS,
         "pool_use_lifo": True,  # few connections stay in use, with what they have prepared; the others rest
     }
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _options(app) | pool
+    if app.config["DATABASE_READ_URL"]:
+        options = {
+            "url": app.config["DATABASE_READ_URL"],
+            **_options(app, _REPLICA_NAME),
+            **pool,
+            "pool_timeout": REPLICA_POOL_SECONDS,
+        }
+        app.config["SQLALCHEMY_BINDS"] = {REPLICA: options}
     extensions.set_wait_callback(_wait)
     db.init_app(app)
     migrate.init_app(app, db)
     with app.app_context():
         _watch(db.engine)
-        sa.event.listen(db.engine, "checkin", _note_return)
-        sa.event.listen(db.engine, "checkout", _ping_after_rest)
+        for engine in db.engines.values():
+            sa.event.listen(engine, "checkin", _note_return)
+            sa.event.listen(engine, "checkout", _ping_after_rest)
 
 
 def engine_apart(app: Flask) -> sa.Engine:
@@ -111,6 +126,12 @@ def snapshot(app: Flask) -> Iterator[sa.Connection]:
         yield connection
 
 
+def forget_connections() -> None:
+    """Of the parent, after a fork: two processes on one connection would get each other's answers."""
+    for engine in db.engines.values():
+        engine.dispose(close=False)
+
+
 def begin(connection: sa.Connection) -> None:
     """Begin a transaction; reads are on their own again when the connection is given back."""
     connection.connection.dbapi_connection.autocommit = False  # type: ignore[union-attr]
@@ -129,7 +150,7 @@ class SessionlessCursor(extensions.cursor):
         super().execute(_FOR_A_TRANSACTION + query if begins else query, parameters)
 
 
-def _options(app: Flask) -> dict[str, Any]:
+def _options(app: Flask, application_name: str = APPLICATION_NAME) -> dict[str, Any]:
     is_sessionless = app.config["DATABASE_POOL_MODE"] == TRANSACTION
     return {
         # a read is its own transaction, without round trips for BEGIN and ROLLBACK; see transactions.py
@@ -138,7 +159,7 @@ def _options(app: Flask) -> dict[str, Any]:
         "connect_args": {
             # libpq's own limit does not count while `_wait` waits; it covers what comes before, such as many addresses
             "connect_timeout": CONNECT_SECONDS,
-            "application_name": APPLICATION_NAME,
+            "application_name": application_name,
             **({"cursor_factory": SessionlessCursor} if is_sessionless else {"options": _FOR_A_SESSION}),
         },
     }
@@ -195,7 +216,7 @@ class _Silence:
                 self._until = 0.0
 
 
-_silence = _Silence()
+_silence, _silence_of_replica = _Silence(), _Silence()
 
 
 def _wait(connection: extensions.connection) -> None:
@@ -203,13 +224,17 @@ def _wait(connection: extensions.connection) -> None:
 
     A connection that somebody else in this process made, to create a database for example, waits as long as it takes.
     """
-    if f"application_name={APPLICATION_NAME}" not in connection.dsn:
+    if f"application_name={APPLICATION_NAME}" in connection.dsn:
+        silence = _silence
+    elif f"application_name={_REPLICA_NAME}" in connection.dsn:
+        silence = _silence_of_replica
+    else:
         extras.wait_select(connection)
         return
     in_transaction = connection.status == extensions.STATUS_BEGIN
     is_new = connection.status == extensions.STATUS_SETUP
     if not in_transaction:
-        _silence.require_none()
+        silence.require_none()
     asked_at, patience = time.monotonic(), _patience_with(connection)
     gives_up_at = asked_at + patience
     deadline = min(gives_up_at, _deadline.get())
@@ -219,9 +244,9 @@ def _wait(connection: extensions.connection) -> None:
         if not poller.poll(max(0, deadline - time.monotonic()) * 1000):
             # a shorter wait proves nothing, nor does a statement on its own: PostgreSQL may be at it for longer
             if deadline == gives_up_at and (in_transaction or patience == CONNECT_SECONDS):
-                _silence.begin(asked_at=asked_at, is_new_connection=is_new)
+                silence.begin(asked_at=asked_at, is_new_connection=is_new)
             raise psycopg2.OperationalError(_SILENT)
-    _silence.end()
+    silence.end()
 
 
 def _patience_with(connection: extensions.connection) -> float:

@@ -14,18 +14,21 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from bookings_api.database import RETRY_AFTER_SECONDS, answered_within, engine_apart
 from bookings_api.extensions import db
 from bookings_api.redis_client import connect
+from bookings_api.replica import Behind, Replica, Unfit, position_of_primary, replica_of
 from bookings_api.revisions import missing_revisions
 
 logger = logging.getLogger(__name__)
 
 DATABASE_SECONDS = 1.0
 
+REPLICA_SECONDS = 0.5
+
 # Some are kept for whoever repairs the server.
 _CONNECTIONS = sa.text("""
     SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
 """)
 
-OK, AWAY, PENDING = "ok", "away", "pending"
+OK, AWAY, BEHIND, PENDING = "ok", "away", "behind", "pending"
 
 
 def init_health(app: flask.Flask) -> None:
@@ -40,11 +43,17 @@ def live() -> flask.Response:
 
 
 def ready() -> flask.Response:
-    """Say whether PostgreSQL is there with our tables; without Redis only mail and limits are worse."""
-    database, cache_server = _look_at_database(), _look_at_redis()
-    if database != OK:
-        return _answer(HTTPStatus.SERVICE_UNAVAILABLE, status="unavailable", database=database, redis=cache_server)
-    return _answer(HTTPStatus.OK, status=OK if cache_server == OK else "degraded", database=OK, redis=cache_server)
+    """Say whether PostgreSQL is there with our tables.
+
+    Without Redis only mail and limits are worse; without a read replica, which is told of where there is one, lists are
+    slower.
+    """
+    facts = {"database": _look_at_database(), "redis": _look_at_redis()}
+    if facts["database"] != OK:
+        return _answer(HTTPStatus.SERVICE_UNAVAILABLE, status="unavailable", **facts)
+    if (replica := replica_of(flask.current_app)) is not None:
+        facts["replica"] = _look_at_replica(replica)
+    return _answer(HTTPStatus.OK, status=OK if set(facts.values()) == {OK} else "degraded", **facts)
 
 
 def warn_of_connections(app: flask.Flask, *, processes: int) -> None:
@@ -84,6 +93,15 @@ def _look_at_database() -> str:
         return OK
     logger.warning("not ready, migrations are missing: %s", ", ".join(missing))
     return PENDING
+
+
+def _look_at_replica(replica: Replica) -> str:
+    try:
+        replica.ask(lambda session: None, position_of_primary(), seconds=REPLICA_SECONDS)
+    except (SQLAlchemyError, Unfit) as error:
+        logger.warning("degraded, the replica is of no use: %s", type(error).__name__)
+        return BEHIND if isinstance(error, Behind) else AWAY
+    return OK
 
 
 def _look_at_redis() -> str:

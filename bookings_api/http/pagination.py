@@ -6,9 +6,10 @@ from urllib.parse import quote, urlencode
 import flask
 import sqlalchemy as sa
 from flask_smorest.pagination import PaginationMetadataSchema, PaginationParameters
+from sqlalchemy.orm import Session
 
-from bookings_api.extensions import db
 from bookings_api.http.schemas import MAX_PAGE
+from bookings_api.replica import read_listing
 
 # A proxy has but so much room for all headers of an answer: nginx 4 KiB, unless it is told otherwise.
 MAX_LINK_LENGTH = 2048
@@ -41,8 +42,13 @@ def fetch_page(query: sa.Select[Any], page: PaginationParameters) -> list[Any]:
     `query` must have a total order, or pages would overlap.
     """
     counted = query.with_only_columns(sa.func.count(), maintain_column_froms=True).order_by(None)
-    page.item_count = db.session.execute(counted).scalar_one()
-    return list(db.session.scalars(query.limit(page.page_size).offset(page.first_item)))
+
+    def read(session: Session) -> tuple[int, list[Any]]:
+        count = session.execute(counted).scalar_one()
+        return count, list(session.scalars(query.limit(page.page_size).offset(page.first_item)))
+
+    page.item_count, rows = read_listing(read)
+    return rows
 
 
 def page_links(page: PaginationParameters) -> dict[str, str]:
