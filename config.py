@@ -44,6 +44,10 @@ LIMITS = {
     "MAIL_RESEND_LIMIT": "3 per hour",
 }
 POSTGRES_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg2")
+# user and password, Sentinels, the name of what they watch, and the number of the database
+_SENTINEL_URL = re.compile(
+    r"redis\+sentinel://([^:@/]*:[^@/]*@)?[^@/,:]+:\d{1,5}(,[^@/,:]+:\d{1,5})*/[^/]+(/\d{1,5})?/?"
+)
 # RFC 6454, section 6.2: what a browser sends as Origin
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
 # Dot-atom @ host name (RFC 5321, section 4.1.2), of the length that section 4.5.3.1 leaves; without the beginning of
@@ -233,6 +237,8 @@ def _with_psycopg2(value: str) -> str:
 
 
 def _is_redis_url(value: str) -> None:
+    if _SENTINEL_URL.fullmatch(value):
+        return
     try:
         url = urlsplit(value)
         is_database = not url.path.strip("/") or url.path[1:].isdecimal()
@@ -240,7 +246,10 @@ def _is_redis_url(value: str) -> None:
     except ValueError:
         well_formed = False
     if not well_formed:
-        raise ma.ValidationError("Must look like redis://[:password@]host:6379/0 (or rediss:// for TLS).")
+        raise ma.ValidationError(
+            "Must look like redis://[user:password@]host:6379/0 (or rediss:// for TLS), "
+            "or redis+sentinel://[user:password@]host:26379,host:26379/service/0."
+        )
 
 
 def _is_web_url(value: str) -> None:

@@ -15,6 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from bookings_api.database import forget_connections
 from bookings_api.observability import current_request_id, logging_config, working_for
+from bookings_api.redis_client import SentinelUrl
 
 # A publish is never worth a second try within Celery: the mail is in the outbox, and the sweep finds it.
 REDIS_TIMEOUT_SECONDS = 0.5
@@ -24,6 +25,9 @@ VISIBILITY_SECONDS = 60
 RECONNECT_SECONDS = 2
 
 REQUEST_ID = "bookings_request_id"
+
+# What kombu calls that way.
+SENTINEL = "sentinel"
 
 
 class Channel(redis.Channel):
@@ -49,11 +53,21 @@ class Transport(redis.Transport):
     Channel = Channel
 
 
+class SentinelChannel(Channel, redis.SentinelChannel):
+    """The same to whatever Redis the Sentinels name."""
+
+
+class SentinelTransport(redis.SentinelTransport):
+    """Opens those."""
+
+    Channel = SentinelChannel
+
+
 class Connection(kombu.Connection):
     """Looks for its broker again and again, never after a long pause."""
 
-    def get_transport_cls(self) -> type[Transport]:
-        return Transport
+    def get_transport_cls(self) -> type[redis.Transport]:
+        return SentinelTransport if self.transport_cls == SENTINEL else Transport
 
     def ensure_connection(self, *args: Any, **options: Any) -> Any:
         return super().ensure_connection(*args, **{"interval_max": RECONNECT_SECONDS, **options})
@@ -63,6 +77,18 @@ class Amqp(AMQP):
     """Makes the connections of workers and beat."""
 
     Connection = Connection
+
+
+_BRIEFLY = {"socket_timeout": REDIS_TIMEOUT_SECONDS, "socket_connect_timeout": REDIS_TIMEOUT_SECONDS}
+
+
+def broker_of(redis_url: str) -> tuple[str, dict[str, Any]]:
+    """The URL as kombu reads it, and options; of Sentinels it wants one URL each, and the service's name apart."""
+    url = SentinelUrl.parse(redis_url)
+    if url is None:
+        return redis_url, {}
+    each = [f"{SENTINEL}://{url.login}{host}:{port}/{url.database}" for host, port in url.sentinels]
+    return ";".join(each), {"master_name": url.service, "sentinel_kwargs": _BRIEFLY}
 
 
 def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
@@ -78,17 +104,18 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
                 return self.run(*args, **kwargs)
 
     redis_url: str = app.config["REDIS_URL"]
+    broker_url, sentinel_options = broker_of(redis_url)
     celery = Celery(app.name, task_cls=ApplicationTask, amqp=Amqp)
     celery.conf.update(
-        broker_url=redis_url,
+        broker_url=broker_url,
         # without this a rediss:// URL encrypts, but believes any certificate
         broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if redis_url.startswith("rediss:") else None,
         broker_connection_retry_on_startup=True,
         broker_channel_error_retry=True,  # a Redis that turns read-only in a failover would end the worker
         broker_connection_max_retries=None,  # however long Redis is away: the default gives up in the end
         broker_transport_options={
-            "socket_timeout": REDIS_TIMEOUT_SECONDS,
-            "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
+            **_BRIEFLY,
+            **sentinel_options,
             "visibility_timeout": VISIBILITY_SECONDS,
             "unacked_restore_interval": 2,
             "unacked_restore_throttle": 1,

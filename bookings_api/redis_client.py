@@ -3,30 +3,65 @@
 import hashlib
 import ssl
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
 
 from redis import ConnectionError as Lost
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
 REDIS_TIMEOUT_SECONDS = 0.25
 # Connections of one process that wait for their next use.
 MAX_IDLE = 32
 
 
+@dataclass(frozen=True)
+class SentinelUrl:
+    """`redis+sentinel://[user:password@]host:26379,host:26379/service/0`, as the libraries of limits write it.
+
+    User and password are those of Redis; Sentinels are asked without.
+    """
+
+    sentinels: list[tuple[str, int]]
+    service: str
+    database: int
+    login: str  # as it stands in the URL, with its @
+
+    @classmethod
+    def parse(cls, url: str) -> Self | None:
+        """None for a URL that leads to Redis itself."""
+        parts = urlsplit(url)
+        if parts.scheme != "redis+sentinel":
+            return None
+        login, at, hosts = parts.netloc.rpartition("@")
+        service, _, database = parts.path.strip("/").partition("/")
+        sentinels = [(host, int(port)) for host, _, port in (host.partition(":") for host in hosts.split(","))]
+        return cls(sentinels, unquote(service), int(database or 0), login + at)
+
+    @property
+    def credentials(self) -> dict[str, str | None]:
+        user, _, password = self.login.removesuffix("@").partition(":")
+        return {"username": unquote(user) or None, "password": unquote(password) or None}
+
+
 def connect(redis_url: str) -> Redis:
     """A client that talks to Redis briefly, and never with an unverified server."""
+    briefly: dict[str, Any] = {
+        "socket_timeout": REDIS_TIMEOUT_SECONDS,
+        "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
+        "retry": Retry(NoBackoff(), 0),  # the default is three more tries, seconds apart
+    }
+    if url := SentinelUrl.parse(redis_url):
+        options = {"sentinel_kwargs": briefly, "db": url.database, **url.credentials, **briefly}
+        sentinel = Sentinel(url.sentinels, **options)  # type: ignore[no-untyped-call]
+        master: Redis = sentinel.master_for(url.service)  # type: ignore[no-untyped-call]
+        return master
     verified = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}
-    options: dict[str, Any] = verified if redis_url.startswith("rediss:") else {}
-    return Redis.from_url(
-        redis_url,
-        socket_timeout=REDIS_TIMEOUT_SECONDS,
-        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),  # the default is three more tries, seconds apart
-        **options,
-    )
+    return Redis.from_url(redis_url, **briefly, **(verified if redis_url.startswith("rediss:") else {}))
 
 
 class Script:
@@ -56,7 +91,9 @@ class ScriptRunner:
                 return self._run(connection, script, keys, arguments)
             except Lost:
                 continue
-        return self._run(self._connection_class(**self._options), script, keys, arguments)
+        connection = self._connection_class(**self._options)
+        connection.connect()  # the first command would do it, but ask no Sentinel where
+        return self._run(connection, script, keys, arguments)
 
     def _idle_one(self) -> Any:
         try:

@@ -112,6 +112,21 @@ def test_a_sender_may_have_any_name(environment: pytest.MonkeyPatch, sender: str
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "redis://default:p%40ss@redis.example.com:6379/0",
+        "rediss://default:p%40ss@redis.example.com:6380",
+        "redis+sentinel://a.example.com:26379/bookings",
+        "redis+sentinel://:p%40ss@a.example.com:26379,b.example.com:26379/bookings/2",
+    ],
+)
+def test_every_usual_way_to_redis_is_accepted(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("REDIS_URL", url)
+
+    assert url == Config.from_environment(NO_ENV_FILE).REDIS_URL
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("CORS_ORIGINS", "shop.example.com"),
@@ -119,6 +134,11 @@ def test_a_sender_may_have_any_name(environment: pytest.MonkeyPatch, sender: str
         ("MAIL_PASSWORD", "pässword"),
         ("MAIL_USERNAME", "jürgen"),
         ("REDIS_URL", "redis://localhost:6379/bookings"),
+        ("REDIS_URL", "redis+sentinel://localhost:26379,localhost/bookings/0"),
+        ("REDIS_URL", "redis+sentinel://localhost:26379"),
+        ("REDIS_URL", "redis+sentinel://localhost:26379/bookings/first"),
+        ("DATABASE_READ_URL", "mysql://localhost/bookings"),
+        ("DATABASE_POOL_MODE", "statement"),
     ],
 )
 def test_what_would_fail_only_when_it_is_needed_is_wrong_at_the_start(

