@@ -184,4 +184,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _is_slow(item: Any) -> bool:
-    return any(room in str(item.path) for room in ("local_stack", "faults", "deployment", "schemathesis"))
+    return any(room in str(item.path) for room in ("local_stack", "faults", "deployment", "schemathesis", "growth"))

@@ -32,7 +32,7 @@ pool_mode = transaction
 default_pool_size = {servers}
 min_pool_size = {servers}
 max_client_conn = 1000
-query_wait_timeout = 5
+query_wait_timeout = 2
 server_round_robin = 1
 log_connections = 0
 log_disconnections = 0
@@ -40,13 +40,16 @@ log_disconnections = 0
 
 
 @contextmanager
-def running_pgbouncer(directory: Path, database_url: str) -> Iterator[str]:
-    """Put PgBouncer in front of every database of that PostgreSQL; gives the URL of the same database through it."""
+def running_pgbouncer(directory: Path, database_url: str, *, servers: int = SERVERS) -> Iterator[str]:
+    """Put PgBouncer in front of every database of that PostgreSQL; gives the URL of the same database through it.
+
+    For each database it has so many connections.
+    """
     url = sa.make_url(database_url)
     listen_port, users, configuration = free_port(), directory / "users.txt", directory / "pgbouncer.ini"
     users.write_text(f'"{url.username}" "{url.password}"\n')
     configuration.write_text(
-        _CONFIGURATION.format(host=url.host, port=url.port, listen_port=listen_port, users=users, servers=SERVERS)
+        _CONFIGURATION.format(host=url.host, port=url.port, listen_port=listen_port, users=users, servers=servers)
     )
     through = url.set(host="127.0.0.1", port=listen_port)
     # not as root, which PgBouncer refuses

@@ -1,10 +1,10 @@
-"""A PostgreSQL and a streaming replica of it, both from the wheel."""
+"""A streaming replica from the same wheel as PostgreSQL itself."""
 
 import dataclasses
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,84 +20,17 @@ from bookings_api.local_stack.servers import LocalStack, postgres_binary
 from config import Config
 
 
-class Pair:
-    """Both servers, with our tables; a context manager that stops them."""
+class Replica:
+    """A copy of a running PostgreSQL that streams from it; a context manager that stops it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, primary_url: str) -> None:
         self._directory = directory
-        self._stack = LocalStack(directory)
         self._data = directory / "replica"
-        self._port = free_port()
+        self._primary = sa.make_url(primary_url).set(drivername="postgresql")
+        self._url = self._primary.set(port=free_port())
+        self.url = self._url.render_as_string(hide_password=False)
 
     def __enter__(self) -> Self:
-        self._stack.__enter__()
-        try:
-            self._stack.start_postgres()
-            self._primary = sa.make_url(self._stack.settings["DATABASE_URL"])
-            self._migrate()
-            self._copy()
-            self.start_replica()
-        except BaseException:
-            self._stack.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.replica.stop()
-        self._stack.__exit__()
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """What leads the service there."""
-        return {"DATABASE_URL": self._url(self._primary.port), "DATABASE_READ_URL": self._url(self._port)}
-
-    def application(self, **settings: str) -> Flask:
-        """Of this process; the other servers are those of the test run."""
-        config = Config.from_environment(Path(os.devnull))
-        urls: dict[str, Any] = {
-            name: url.replace("postgresql:", "postgresql+psycopg2:") for name, url in (self.settings | settings).items()
-        }
-        return create_app(dataclasses.replace(config, **urls))
-
-    def start_replica(self) -> None:
-        """On the port and with the data that it had."""
-        command: list[str | Path] = [postgres_binary("postgres"), f"-D{self._data}", f"--port={self._port}"]
-        settings = ["--listen_addresses=127.0.0.1", "--unix_socket_directories=", "--max_connections=300"]
-        log = self._directory / "replica.log"
-        self.replica = Child("replica", [*command, *settings], stop_signal=signal.SIGINT, log=log, unprivileged=True)
-        self.replica.wait_until_ready(lambda: self.on_replica("SELECT 1"))
-
-    def kill_replica(self) -> None:
-        """As the kernel does."""
-        os.killpg(self.replica.pid, signal.SIGKILL)
-        self.replica.stop()
-
-    @contextmanager
-    def replay_paused(self) -> Iterator[None]:
-        """It takes the log, and does not replay it."""
-        self.on_replica("SELECT pg_wal_replay_pause()")
-        try:
-            yield
-        finally:
-            self.on_replica("SELECT pg_wal_replay_resume()")
-
-    def on_primary(self, statement: str) -> object:
-        """The first value that a statement gives."""
-        return _ask(self._url(self._primary.port), statement)
-
-    def on_replica(self, statement: str) -> object:
-        """As above."""
-        return _ask(self._url(self._port), statement)
-
-    def _url(self, port: int | None) -> str:
-        return self._primary.set(drivername="postgresql", port=port).render_as_string(hide_password=False)
-
-    def _migrate(self) -> None:
-        with self.application().app_context():
-            upgrade(str(ROOT / "migrations"))
-            db.engine.dispose()
-
-    def _copy(self) -> None:
         where = [f"--host={self._primary.host}", f"--port={self._primary.port}", f"--username={self._primary.username}"]
         how = ["--wal-method=stream", "--checkpoint=fast", "--write-recovery-conf"]
         Child(
@@ -107,12 +40,75 @@ class Pair:
             log=self._directory / "basebackup.log",
             unprivileged=True,
         ).wait()
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.stop()
+
+    def start(self) -> None:
+        """On the port and with the data that it had."""
+        command: list[str | Path] = [postgres_binary("postgres"), f"-D{self._data}", f"--port={self._url.port}"]
+        settings = ["--listen_addresses=127.0.0.1", "--unix_socket_directories=", "--max_connections=300"]
+        log = self._directory / "replica.log"
+        self.server = Child("replica", [*command, *settings], stop_signal=signal.SIGINT, log=log, unprivileged=True)
+        self.server.wait_until_ready(lambda: self.ask("SELECT 1"))
+
+    def kill(self) -> None:
+        """As the kernel does."""
+        os.killpg(self.server.pid, signal.SIGKILL)
+        self.server.stop()
+
+    @contextmanager
+    def replay_paused(self) -> Iterator[None]:
+        """It takes the log, and does not replay it."""
+        self.ask("SELECT pg_wal_replay_pause()")
+        try:
+            yield
+        finally:
+            self.ask("SELECT pg_wal_replay_resume()")
+
+    def ask(self, statement: str) -> object:
+        """The first value that a statement gives."""
+        with closing(psycopg2.connect(self.url)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                [value] = cursor.fetchone() or [None]
+                return value
 
 
-def _ask(url: str, statement: str) -> object:
-    with closing(psycopg2.connect(url)) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-            [value] = cursor.fetchone() or [None]
-            return value
+class Pair:
+    """A PostgreSQL with our tables, and its replica; a context manager that stops them."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._cleanup = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as unfinished:
+            stack = unfinished.enter_context(LocalStack(self._directory))
+            stack.start_postgres()
+            self._primary_url = stack.settings["DATABASE_URL"]
+            with self.application(None).app_context():
+                upgrade(str(ROOT / "migrations"))
+                db.engine.dispose()
+            self.replica = unfinished.enter_context(Replica(self._directory, self._primary_url))
+            self._cleanup = unfinished.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._cleanup.close()
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What leads the service there."""
+        return {"DATABASE_URL": self._primary_url, "DATABASE_READ_URL": self.replica.url}
+
+    def application(self, read_url: str | None, *, primary_url: str | None = None) -> Flask:
+        """Of this process, on this primary unless given; the other servers are those of the test run."""
+        urls = {"DATABASE_URL": primary_url or self._primary_url, "DATABASE_READ_URL": read_url}
+        psycopg2_urls: dict[str, Any] = {
+            name: url and url.replace("postgresql:", "postgresql+psycopg2:") for name, url in urls.items()
+        }
+        return create_app(dataclasses.replace(Config.from_environment(Path(os.devnull)), **psycopg2_urls))

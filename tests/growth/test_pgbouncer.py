@@ -4,7 +4,9 @@ import dataclasses
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from bookings_api.prepared import Prepared
 from bookings_api.transactions import transaction
 from config import Config
 from tests.conftest import NO_ENV_FILE
+from tests.factories import API
 from tests.growth.pgbouncer import SERVERS, needs_pgbouncer, running_pgbouncer
 from tests.polling import wait_until
 
@@ -88,6 +91,20 @@ def test_a_statement_that_takes_too_long_is_ended_by_its_server(database: sa.Eng
 
     with database.connect() as connection:
         assert connection.scalar(sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")) == 0
+
+
+def test_who_gets_no_server_in_time_is_answered_503(through_pgbouncer: Flask) -> None:
+    db.session.remove()
+    others = sa.create_engine(through_pgbouncer.config["DATABASE_URL"], poolclass=sa.NullPool)
+    with ExitStack() as stack:
+        for _ in range(SERVERS):
+            stack.enter_context(others.connect()).execute(sa.text("SELECT 1"))  # and leaves its transaction open
+        began = time.monotonic()
+        answer = through_pgbouncer.test_client().get(f"{API}/events/?page_size=7")
+        seconds = time.monotonic() - began
+
+    assert (answer.status_code, answer.json["code"]) == (503, "unavailable")
+    assert seconds < 2 + 3
 
 
 @pytest.mark.long

@@ -21,7 +21,7 @@ from bookings_api.extensions import db
 from bookings_api.replica import AWAY_SECONDS, BEHIND_SECONDS, SECONDS
 from tests.factories import API, EVENT, PASSWORD, Account, book, make_event, make_organizer, make_user, new_email
 from tests.faults.harness import hung
-from tests.growth.replica import Pair
+from tests.growth.replica import Pair, Replica
 from tests.polling import wait_until
 from tests.service import running_server
 
@@ -40,7 +40,7 @@ def pair(application: Flask, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def service(pair: Pair) -> Iterator[Flask]:
     """The application with a replica that is well, in a new process as it were."""
-    with _on(pair.application()) as service:
+    with _on(pair.application(pair.replica.url)) as service:
         wait_until(lambda: _health(service)["replica"] == "ok", seconds=30)
         yield service
 
@@ -108,7 +108,7 @@ def test_every_list_is_read_on_the_replica(service: Flask) -> None:
 def test_what_was_just_written_is_listed_though_the_replica_does_not_have_it(service: Flask, pair: Pair) -> None:
     client = service.test_client()
     organizer, user = make_organizer(client), make_user(client)
-    with _counted(service) as pages, pair.replay_paused():
+    with _counted(service) as pages, pair.replica.replay_paused():
         for number in range(3):
             event = make_event(client, organizer, title=f"Number {number}")
             assert _titles(client)[0] == event["title"]  # nobody's: may be kept
@@ -123,7 +123,7 @@ def test_what_was_just_written_is_listed_though_the_replica_does_not_have_it(ser
 def test_a_replica_that_was_behind_is_asked_again_once_it_has_caught_up(service: Flask, pair: Pair) -> None:
     client = service.test_client()
     user = make_user(client)
-    with pair.replay_paused():
+    with pair.replica.replay_paused():
         make_event(client)
         _titles(client, **user.headers)
         assert _health(service) == {"status": "degraded", "database": "ok", "redis": "ok", "replica": "behind"}
@@ -145,14 +145,14 @@ def test_lists_go_on_while_the_replica_is_dead_and_use_it_once_it_is_back(servic
     client = service.test_client()
     user = make_user(client)
     _titles(client, **user.headers)
-    pair.kill_replica()
+    pair.replica.kill()
     try:
         event = make_event(client)
         assert [_titles(client, **user.headers)[0] for _ in range(5)] == [event["title"]] * 5
         answer = client.get("/health/ready")
         assert (answer.status_code, answer.json["status"], answer.json["replica"]) == (200, "degraded", "away")
     finally:
-        pair.start_replica()
+        pair.replica.start()
 
     _await_use(service, user, seconds=AWAY_SECONDS + SLACK_SECONDS)
 
@@ -161,7 +161,7 @@ def test_a_replica_that_hangs_costs_one_list_a_second_and_the_others_nothing(ser
     client = service.test_client()
     user, event = make_user(client), make_event(client)
     _titles(client, **user.headers)
-    with hung(pair.replica):
+    with hung(pair.replica.server):
         seconds = []
         for _ in range(5):
             began = time.monotonic()
@@ -179,9 +179,9 @@ def test_what_is_no_replica_of_the_database_is_not_read(
 ) -> None:
     urls = {
         "the primary": pair.settings["DATABASE_URL"],
-        "another database": f"{pair.settings['DATABASE_READ_URL'].rpartition('/')[0]}/postgres",
+        "another database": f"{pair.replica.url.rpartition('/')[0]}/postgres",
     }
-    with _on(pair.application(DATABASE_READ_URL=urls[leads_to])) as service:
+    with _on(pair.application(urls[leads_to])) as service:
         logging.getLogger().addHandler(caplog.handler)  # which the application took away
         event = make_event(service.test_client())
         with _counted(service) as pages:
@@ -192,11 +192,28 @@ def test_what_is_no_replica_of_the_database_is_not_read(
         assert "DATABASE_READ_URL leads to another database than DATABASE_URL" in caplog.text
 
 
+def test_after_a_failover_a_replica_of_the_old_primary_is_not_read_however_far_it_is(
+    pair: Pair, tmp_path: Path
+) -> None:
+    with Replica(tmp_path, pair.settings["DATABASE_URL"]) as promoted:
+        promoted.ask("SELECT pg_promote()")
+        with _on(pair.application(None)) as old:
+            for _ in range(20):
+                make_event(old.test_client())
+        with _on(pair.application(pair.replica.url, primary_url=promoted.url)) as service:
+            event = make_event(service.test_client())
+            with _counted(service) as pages:
+                listed = service.test_client().get(f"{API}/events/?sort=-created_at").json
+
+    assert listed[0]["id"] == event["id"]
+    assert pages == {"primary": 1}
+
+
 def test_who_writes_and_lists_in_turn_never_misses_what_he_wrote(
     pair: Pair, settings: dict[str, str], tmp_path: Path
 ) -> None:
     scans = "SELECT sum(coalesce(idx_scan, 0) + seq_scan)::int FROM pg_stat_user_tables WHERE relname = 'bookings'"
-    scanned, enough = pair.on_replica(scans), Event()
+    scanned, enough = pair.replica.ask(scans), Event()
     with running_server(settings | pair.settings, tmp_path) as url, httpx.Client(base_url=f"{url}{API}") as http:
         event = http.post("/events/", json={**EVENT, "capacity": 100_000}, headers=_log_in(http, is_organizer=True))
 
@@ -218,7 +235,7 @@ def test_who_writes_and_lists_in_turn_never_misses_what_he_wrote(
                 enough.set()
             rounds = 200 + sum(other.result() for other in others)
 
-    read_there = pair.on_replica(scans)
+    read_there = pair.replica.ask(scans)
     assert isinstance(scanned, int)
     assert isinstance(read_there, int)
     assert read_there - scanned > rounds  # two statements for each list
