@@ -1,4 +1,4 @@
-"""Runs migrations with the application's own engine and metadata; logging is the application's, too."""
+"""Runs migrations with the application's own metadata; logging is the application's, too."""
 
 import sqlalchemy as sa
 from alembic import context
@@ -11,9 +11,9 @@ db = current_app.extensions["migrate"].db
 
 
 def run_online() -> None:
-    # all of it or nothing, where the application's reads need no transaction
-    with db.engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
-        # a migration may take its time; the timeouts of the engine are for requests
+    # A migration may take its time: an engine without the timeouts of requests, and without those of the role.
+    engine = sa.create_engine(db.engine.url, poolclass=sa.NullPool)
+    with engine.begin() as connection:  # all of it or nothing
         connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
         connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
         connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))

@@ -2,12 +2,17 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 import pytest
 from psycopg2.sql import SQL, Identifier
 from sqlalchemy.engine import make_url
+
+from bookings_api.database import GRACE_SECONDS, STATEMENT_SECONDS
+from tests.polling import wait_until
 
 
 @pytest.fixture
@@ -49,3 +54,22 @@ def test_the_schema_goes_up_from_empty_matches_the_models_and_goes_down_again(em
     down = _flask_db("downgrade base", empty_database)
     assert down.returncode == 0, down.stderr
     assert _tables(empty_database) == {"alembic_version"}
+
+
+@pytest.mark.long
+def test_a_migration_takes_longer_than_any_request_may(empty_database: dict[str, str]) -> None:
+    url = make_url(empty_database["DATABASE_URL"]).set(drivername="postgresql")
+    other = psycopg2.connect(url.render_as_string(False))  # as one that migrates on another machine
+    with other.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        cursor.execute("SELECT pg_advisory_lock(7283451)")
+        up = pool.submit(_flask_db, "upgrade", empty_database)
+
+        def waits() -> bool:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            return cursor.fetchone() == (1,)
+
+        wait_until(waits, seconds=60)
+        time.sleep(STATEMENT_SECONDS + GRACE_SECONDS + 2)
+        other.close()
+
+    assert up.result().returncode == 0, up.result().stderr
