@@ -1,6 +1,7 @@
-"""PgBouncer from Debian, in transaction mode, with fewer connections to PostgreSQL than clients have to it."""
+"""PgBouncer from Debian with docs/pgbouncer.ini, and fewer connections to PostgreSQL than clients have to it."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,29 +11,17 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from bookings_api.local_stack.processes import Child, free_port
+from bookings_api.local_stack.processes import ROOT, Child, free_port
 
 _PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 needs_pgbouncer = pytest.mark.skipif(_PGBOUNCER is None, reason="this machine has no pgbouncer")
 
 SERVERS = 3
 
-# As in docs/scaling.md; and each transaction gets the server that was idle for longest, so that what one transaction
-# leaves in its session is not there for the next one.
-_CONFIGURATION = """
-[databases]
-* = host={host} port={port}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {listen_port}
-unix_socket_dir =
-auth_type = scram-sha-256
-auth_file = {users}
-pool_mode = transaction
-default_pool_size = {servers}
+# Each transaction gets the server that was idle for longest, so that what one leaves in its session is not there for
+# the next one.
+_HERE = """
 min_pool_size = {servers}
-max_client_conn = 1000
-query_wait_timeout = 2
 server_round_robin = 1
 log_connections = 0
 log_disconnections = 0
@@ -48,9 +37,16 @@ def running_pgbouncer(directory: Path, database_url: str, *, servers: int = SERV
     url = sa.make_url(database_url)
     listen_port, users, configuration = free_port(), directory / "users.txt", directory / "pgbouncer.ini"
     users.write_text(f'"{url.username}" "{url.password}"\n')
-    configuration.write_text(
-        _CONFIGURATION.format(host=url.host, port=url.port, listen_port=listen_port, users=users, servers=servers)
-    )
+    text = (ROOT / "docs" / "pgbouncer.ini").read_text() + _HERE.format(servers=servers)
+    for pattern, test_value in {
+        r"host=10\.0\.0\.5 port=5432": f"host={url.host} port={url.port}",
+        r"listen_port = .+": f"listen_port = {listen_port}",
+        r"auth_file = .+": f"auth_file = {users}",
+        r"default_pool_size = .+": f"default_pool_size = {servers}",
+    }.items():
+        text, count = re.subn(pattern, test_value, text)
+        assert count, f"docs/pgbouncer.ini has no {pattern}"
+    configuration.write_text(text)
     through = url.set(host="127.0.0.1", port=listen_port)
     # not as root, which PgBouncer refuses
     command = [str(_PGBOUNCER), str(configuration)]
