@@ -133,7 +133,7 @@ class Replica:
         seconds = BEHIND_SECONDS if isinstance(error, Behind) else AWAY_SECONDS
         self._timeline, self._left_alone_until = None, time.monotonic() + seconds
         why = str(error) if isinstance(error, Unfit) else type(error).__name__
-        logger.warning("listings are read on the primary for %d s, of the replica: %s", seconds, why)
+        logger.warning("the replica is left alone for %d s, lists are the primary's: %s", seconds, why)
 
     def _require_same_database(self, connection: sa.Connection, position: Position) -> None:
         """One that follows another primary, or still an old one, may have replayed as much, and of something else."""
