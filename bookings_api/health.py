@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from redis import RedisError
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
-from bookings_api.database import RETRY_AFTER_SECONDS, answered_within, engine_apart
+from bookings_api.database import RETRY_AFTER_SECONDS, TRANSACTION, answered_within, engine_apart
 from bookings_api.extensions import db
 from bookings_api.redis_client import connect
 from bookings_api.replica import Behind, Replica, Unfit, position_of_primary, replica_of
@@ -58,6 +58,8 @@ def ready() -> flask.Response:
 
 def warn_of_connections(app: flask.Flask, *, processes: int) -> None:
     """Log a warning if so many processes may want more connections than PostgreSQL gives; nothing if it is away."""
+    if app.config["DATABASE_POOL_MODE"] == TRANSACTION:
+        return  # they are PgBouncer's
     wanted = processes * (app.config["DATABASE_POOL_SIZE"] + 1)
     try:
         with answered_within(DATABASE_SECONDS), engine_apart(app).connect() as connection:
