@@ -1,8 +1,9 @@
 """Conditional requests (RFC 9110, section 13): `ETag`, `If-None-Match` and `If-Match`.
 
-An ETag is the version that the resource's row carries, and for an event also how many tickets are booked, which
-changes what is shown but no field that anybody set. `If-Match` looks at the version alone, under the lock of the
-transaction that makes the change; so a booking in between does not get in an organizer's way.
+An ETag is the version that the resource's row carries, and for an event also how many tickets are booked and since
+when, which changes what is shown but no field that anybody set; the number alone would come again when tickets are
+given back. `If-Match` looks at the version alone, under the lock of the transaction that makes the change; so a booking
+in between does not get in an organizer's way.
 """
 
 import re
@@ -43,7 +44,9 @@ class Versioned(Protocol):
 
 def etag_of(resource: Versioned) -> str:
     """The opaque tag, without its quotation marks."""
-    return f"{resource.version}-{resource.tickets_booked}" if isinstance(resource, Event) else str(resource.version)
+    if isinstance(resource, Event):
+        return f"{resource.version}-{resource.tickets_booked}-{resource.updated_at.timestamp()}"
+    return str(resource.version)
 
 
 def if_match() -> Callable[[Versioned], None]:

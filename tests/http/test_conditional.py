@@ -124,6 +124,32 @@ def test_a_booking_changes_the_tag_of_its_event_but_does_not_get_in_its_organize
     assert changed.status_code == 200
 
 
+def test_an_event_whose_tickets_are_given_back_has_another_tag_as_long_as_it_shows_something_else(
+    client: FlaskClient,
+) -> None:
+    user, event = make_user(client), make_event(client)
+    url = f"{API}/events/{event['id']}"
+    before = client.get(url)
+    booking = book(client, user, event).json
+    client.delete(f"{API}/bookings/{booking['id']}", headers=user.headers)
+
+    after = client.get(url, headers={"If-None-Match": before.headers["ETag"]})
+
+    assert after.status_code == 200
+    assert after.json["tickets_booked"] == before.json["tickets_booked"]
+    assert after.json["updated_at"] > before.json["updated_at"]
+
+
+def test_the_answer_to_a_change_has_the_tag_of_the_read_after_it(client: FlaskClient) -> None:
+    organizer = make_organizer(client)
+    event = make_event(client, organizer)
+    url = f"{API}/events/{event['id']}"
+
+    changed = client.patch(url, headers=organizer.headers, json={"title": "New"})
+
+    assert changed.headers["ETag"] == client.get(url).headers["ETag"]
+
+
 def test_what_is_created_has_its_tag(client: FlaskClient) -> None:
     user, event = make_user(client), make_event(client)
     for extra in ({}, {"Idempotency-Key": "a-key"}):
