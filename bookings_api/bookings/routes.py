@@ -33,7 +33,7 @@ from bookings_api.errors import (
 from bookings_api.http.authentication import current_session_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
-from bookings_api.http.examples import CHANGED_AT
+from bookings_api.http.examples import BOOKING_CALENDAR, CHANGED_AT
 from bookings_api.http.files import calendar_file
 from bookings_api.http.idempotency import REPLAYED, REPLAYED_HEADER, IdempotencyKeySchema, request_hash
 from bookings_api.http.limits import by_account, of_mailbox, successes
@@ -133,11 +133,12 @@ def get_booking(booking_id: UUID) -> Booking:
 @blp.login_required()
 @blp.if_none_match()
 @blp.problems(BookingNotFound)
-@blp.calendar()
+@blp.calendar(example=BOOKING_CALENDAR)
 def get_booking_calendar(booking_id: UUID) -> flask.Response:
-    """Get one booking, one's own or one for an event that one organizes, for a calendar.
+    """Get one booking for a calendar.
 
-    It is the same entry that the mails to the guest bring, as it stands now; a cancelled one is `CANCELLED`.
+    One's own, or one for an event that one organizes. It is the same entry that the mails to the guest bring, as it
+    stands now; a cancelled one is `CANCELLED`.
     """
     booking = queries.get_booking(booking_id, viewer=current_user)
     calendar = calendar_of_booking(booking, mail_from=flask.current_app.config["MAIL_FROM"])

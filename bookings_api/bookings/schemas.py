@@ -2,7 +2,16 @@
 
 import marshmallow as ma
 
-from bookings_api.http.examples import BOOKED_AT, BOOKING_ID, EVENT_ID, GRACE_EMAIL, MAIL_ID, MAILED_AT, URI_ID
+from bookings_api.http.examples import (
+    BOOKED_AT,
+    BOOKING_ID,
+    EVENT_ID,
+    GRACE_EMAIL,
+    MAIL_ID,
+    MAILED_AT,
+    REFERENCE,
+    URI_ID,
+)
 from bookings_api.http.fields import Choice, EmailAddress, Identifier, Integer, Name, QueryBoolean
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 from bookings_api.models import BookingStatus, MailKind, MailStatus
@@ -14,7 +23,7 @@ class BookingSchema(ResponseSchema):
 
     id = ma.fields.UUID(required=True, metadata={"example": BOOKING_ID})
     reference = ma.fields.String(
-        required=True, metadata={"description": "What the guest shows at the door.", "example": "K7M3PTW9XA"}
+        required=True, metadata={"description": "What the guest shows at the door.", "example": REFERENCE}
     )
     event_id = ma.fields.UUID(required=True, metadata={"example": EVENT_ID})
     user_id = ma.fields.UUID(required=True, metadata={"description": "Who has booked.", "example": URI_ID})

@@ -22,7 +22,7 @@ from bookings_api.http.authentication import current_user, viewer
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.http.csv import CsvFile
-from bookings_api.http.examples import CHANGED_AT, PUBLISHED_AT
+from bookings_api.http.examples import CHANGED_AT, EVENT_CALENDAR, PUBLISHED_AT
 from bookings_api.http.files import calendar_file
 from bookings_api.http.kept import kept
 from bookings_api.http.limits import by_account, successes
@@ -108,7 +108,7 @@ def get_event(event_id: UUID) -> Event:
 @blp.login_optional()
 @blp.if_none_match()
 @blp.problems(EventNotFound)
-@blp.calendar()
+@blp.calendar(example=EVENT_CALENDAR)
 def get_event_calendar(event_id: UUID) -> flask.Response:
     """Get one event for a calendar.
 

@@ -205,9 +205,9 @@ class Blueprint(flask_smorest.Blueprint):
         """Document the domain errors that an operation may answer with."""
         return _may_answer(*(DOMAIN_PROBLEMS[error] for error in raised))
 
-    def calendar(self) -> Callable[[View], View]:
+    def calendar(self, *, example: str) -> Callable[[View], View]:
         """Document a view that returns `http.files.calendar_file(...)`."""
-        return self.alt_response(HTTPStatus.OK.value, **CALENDAR_FILE, success=True)
+        return self.alt_response(HTTPStatus.OK.value, **CALENDAR_FILE, example=example, success=True)
 
     def listing(
         self,

@@ -9,6 +9,8 @@ EVENT_ID = "019df213-1e77-7a95-a0d8-3c5b7f9e1264"
 BOOKING_ID = "019df217-c40d-72ef-9b36-e8a45d01f7c2"
 MAIL_ID = "019df217-c411-7d08-8f5a-14b6c93e72ad"
 
+REFERENCE = "K7M3PTW9XA"
+
 URI_EMAIL = "uri@example.com"
 GRACE_EMAIL = "grace@example.com"
 COLLEAGUE_EMAIL = "colleague@example.com"
@@ -33,3 +35,35 @@ PUBLISHED_AT = "2026-05-04T08:20:31.927114+00:00"
 BOOKED_AT = "2026-05-04T08:25:37.165390+00:00"
 MAILED_AT = "2026-05-04T08:25:37.903558+00:00"
 CHANGED_AT = "2026-05-05T17:02:09.480771+00:00"
+
+_ENTRY = """\
+BEGIN:VCALENDAR
+VERSION:2.0
+PRODID:-//Event Booking//Event Booking API//EN
+BEGIN:VEVENT
+SUMMARY:Schubert by Candlelight
+DTSTART:20990619T173000Z
+DTEND:20990619T200000Z
+DTSTAMP:20260504T082537Z
+UID:{id}@example.com
+SEQUENCE:0
+{details}
+LOCATION:Kammermusiksaal
+STATUS:CONFIRMED
+END:VEVENT
+END:VCALENDAR
+"""
+_OF_EVENT = "DESCRIPTION:Two late string quartets\\; doors open at 19:00."
+_OF_BOOKING = f"""\
+ATTENDEE;CN="Grace";PARTSTAT=ACCEPTED;ROLE=REQ-PARTICIPANT;RSVP=FALSE:mail
+ to:{GRACE_EMAIL}
+DESCRIPTION:Reference: {REFERENCE}\\nTickets: 2\\nGuest: Grace
+ORGANIZER;CN="Event Booking":mailto:tickets@example.com"""
+
+
+def _calendar(**parts: str) -> str:
+    return _ENTRY.format_map(parts).replace("\n", "\r\n")
+
+
+EVENT_CALENDAR = _calendar(id=EVENT_ID, details=_OF_EVENT)
+BOOKING_CALENDAR = _calendar(id=BOOKING_ID, details=_OF_BOOKING)

@@ -7,6 +7,7 @@ import icalendar
 from werkzeug.http import generate_etag, quote_etag
 
 from bookings_api.http.conditional import ETAG, is_known_to_client
+from bookings_api.http.examples import REFERENCE
 
 CALENDAR = "text/calendar"
 
@@ -14,14 +15,13 @@ FILE_NAME = {
     "Content-Disposition": {
         "description": "The name for a file of it (RFC 6266).",
         "schema": {"type": "string"},
-        "example": 'attachment; filename="booking-K7M3PTW9XA.ics"',
+        "example": f'attachment; filename="booking-{REFERENCE}.ics"',
     }
 }
 
 CALENDAR_FILE = {
     "content_type": CALENDAR,
     "schema": {"type": "string"},
-    "example": "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n...\r\nEND:VCALENDAR\r\n",
     "description": "iCalendar (RFC 5545) with one VEVENT, whose UID stays the same, and whose SEQUENCE grows.",
     "headers": ETAG | FILE_NAME,
 }

@@ -14,6 +14,7 @@ from bookings_api.http.examples import (
     GRACE_EMAIL,
     MAILED_TOKEN,
     OLIVIA_ID,
+    REFERENCE,
     REFRESH_TOKEN,
     URI_EMAIL,
     URI_ID,
@@ -66,7 +67,8 @@ class World:
         draft = {"status": "draft"} if operation_id == "publishEvent" else {}
         self._real[EVENT_ID] = self._done("createEvent", **draft)["id"]
         if operation_id not in BEFORE_BOOKING:
-            self._real[BOOKING_ID] = self._done("createBooking")["id"]
+            booking = self._done("createBooking")
+            self._real |= {BOOKING_ID: booking["id"], REFERENCE: booking["reference"]}
         match operation_id:
             case "acceptInvitation":
                 self._done("inviteUser")
