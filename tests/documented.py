@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,11 @@ def validate(value: Any, schema: Mapping[str, Any]) -> None:
 
 
 class DocumentedClient(FlaskClient):
-    """Flask's test client; an answer of an operation must have a status, and a problem a `code`, that it documents."""
+    """Flask's test client, to which an operation must answer as it documents.
+
+    That is, with one of its statuses, a problem with one of its `code`s, and a success with none of the headers that
+    the document has for others.
+    """
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         response = super().open(*args, **kwargs)
@@ -96,4 +101,8 @@ class DocumentedClient(FlaskClient):
                 code = response.get_json()["code"]
                 documented = operation.codes(response.status_code)
                 assert code in documented, f"{operation.id} answered {code}, and documents {documented}"
+            if response.status_code < HTTPStatus.BAD_REQUEST:
+                sent = {name for name in DOCUMENT["components"]["headers"] if name in response.headers}
+                undocumented = sent - operation.responses[str(response.status_code)].get("headers", {}).keys()
+                assert not undocumented, f"{operation.id} sent {undocumented} with its {response.status}"
         return response

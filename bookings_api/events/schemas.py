@@ -125,7 +125,7 @@ class EventQuerySchema(PageQuerySchema):
     starts_before = Instant(metadata={"description": "Events that start earlier."})
     organizer_id = Identifier(metadata={"description": "Events of this account."})
     min_available = QueryInteger(
-        minimum=1, maximum=MAX_CAPACITY, metadata={"description": "Events with that many tickets left."}
+        minimum=1, maximum=MAX_CAPACITY, metadata={"description": "Events with at least that many tickets left."}
     )
     sort = Choice(
         *EventSort, load_default=EventSort.STARTS_AT, metadata={"description": "By what; a minus turns it round."}

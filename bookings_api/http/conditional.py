@@ -19,7 +19,12 @@ from bookings_api.models import Event
 _STRONG_TAG = re.compile(r'(?:^|[,\s])"([^"]*)"')
 
 _TEXT = {"type": "string"}
-ETAG = {"ETag": {"description": "Version of the resource, for If-None-Match and If-Match.", "schema": _TEXT}}
+ETAG = {
+    "ETag": {
+        "description": "Version of what is answered, for If-None-Match; that of a resource for If-Match, too.",
+        "schema": _TEXT,
+    }
+}
 IF_MATCH = {
     "in": "header",
     "name": "If-Match",

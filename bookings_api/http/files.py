@@ -36,10 +36,7 @@ def calendar_file(calendar: icalendar.Calendar, name: str) -> flask.Response:
     """The calendar, or 304 for a client that has it. Its tag is a hash: it says what two rows and a setting do."""
     data = calendar.to_ical()
     etag = generate_etag(data)
-    is_known = is_known_to_client(etag)
-    return flask.Response(
-        b"" if is_known else data,
-        HTTPStatus.NOT_MODIFIED if is_known else HTTPStatus.OK,
-        file_name(name) | {"ETag": quote_etag(etag)},
-        content_type=f"{CALENDAR}; charset=utf-8",
-    )
+    tag, kind = {"ETag": quote_etag(etag)}, f"{CALENDAR}; charset=utf-8"
+    if is_known_to_client(etag):
+        return flask.Response(status=HTTPStatus.NOT_MODIFIED, headers=tag, content_type=kind)
+    return flask.Response(data, headers=tag | file_name(name), content_type=kind)

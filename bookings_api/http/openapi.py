@@ -13,8 +13,8 @@ API_PREFIX = "/api/v1"
 DESCRIPTION = """\
 Sign up, press **Authorize**, log in with e-mail and password (or paste an access token), and try it out.
 
-- **Errors** are `application/problem+json` (RFC 9457). Each answer lists the `code`s that it may have; they are for
-  programs, and stay what they are. `errors` names each bad field.
+- **Errors** are `application/problem+json` (RFC 9457). Each answer lists the values that its `code` may
+  have; they are for programs, and stay what they are. `errors` names each bad field.
 - **Lists** are arrays, in pages of `page_size`; the header `X-Pagination` says how many there are, and
   `Link` leads to the others.
 - **Versions**: a single resource has an `ETag`. A read that sends it in `If-None-Match` is answered 304 while nothing

@@ -40,7 +40,7 @@ class Problem:
         return f"urn:problem-type:{self.code}"
 
 
-UNAUTHENTICATED = Problem(HTTPStatus.UNAUTHORIZED, "unauthenticated", "A valid access token is needed")
+UNAUTHENTICATED = Problem(HTTPStatus.UNAUTHORIZED, "unauthenticated", "A valid token is needed")
 INVALID_INPUT = Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-input", "The request has invalid values")
 INTERNAL_ERROR = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong on our side")
 UNAVAILABLE = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The service is temporarily unavailable")

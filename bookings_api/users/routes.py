@@ -11,7 +11,7 @@ from bookings_api.auth import services as auth_services
 from bookings_api.errors import EmailTaken, InvalidCredentials, LastOrganizer, UserNotFound, WrongPassword
 from bookings_api.http.authentication import current_session_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
-from bookings_api.http.conditional import if_match
+from bookings_api.http.conditional import ETAG, if_match
 from bookings_api.http.examples import COLLEAGUE
 from bookings_api.http.limits import by_account, failures, of_email, of_mailbox, successes
 from bookings_api.models import Role, User
@@ -114,6 +114,7 @@ def list_users(**filters: Any) -> sa.Select[Any]:
 @blp.alt_response(
     200,
     schema=UserSchema,
+    headers=ETAG,
     example=UserSchema.example(**COLLEAGUE, is_invited=True, version=2),
     description="Invited again: the earlier invitation is void",
     success=True,
