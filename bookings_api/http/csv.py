@@ -76,12 +76,13 @@ def is_preferred() -> bool:
 def csv_file(query: sa.Select[Any], schema: BaseSchema, file: CsvFile, **path: Any) -> flask.Response:
     """All rows of `query`, with the members of `schema` as columns.
 
-    Raises what the database does with the first batch; `HTTPException` for a page, of which a file has none, and for
-    HTTP/1.0.
+    Raises what the database does with the first batch; `HTTPException` for another page than the first one of the usual
+    size, which Swagger UI sends unasked, and for HTTP/1.0.
     """
-    pages = flask.request.args.keys() & PageQuerySchema().fields.keys()
+    usual = {name: str(field.load_default) for name, field in PageQuerySchema().fields.items()}
+    pages = [name for name, value in usual.items() if flask.request.args.get(name, value) != value]
     if pages:
-        abort(422, messages={"query": {name: ["A CSV file is the whole list."] for name in sorted(pages)}})
+        abort(422, messages={"query": {name: ["A CSV file is the whole list."] for name in pages}})
     if flask.request.environ["SERVER_PROTOCOL"] == "HTTP/1.0":
         raise HTTPVersionNotSupported("A CSV file is sent over HTTP/1.1, where its end is told from a lost connection.")
     batches = _batches(db.engine, query, file.key)

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from bookings_api.http.csv import BATCH
+from bookings_api.http.schemas import DEFAULT_PAGE_SIZE
 from tests.factories import API, Account, book, make_organizer, make_user
 from tests.http.attendees import Attended, add_bookings, make_attended
 
@@ -100,12 +101,22 @@ def test_the_filter_of_the_list_is_the_files_too(client: FlaskClient, attended: 
 
 
 def test_a_page_of_a_file_is_refused_by_name(client: FlaskClient, attended: Attended) -> None:
-    response = _file(client, attended, "?page=1&page_size=50")
+    response = _file(client, attended, "?page=2&page_size=50")
 
     assert (response.status_code, response.mimetype) == (422, "application/problem+json")
     assert [(error["in"], error["field"]) for error in response.json["errors"]] == [
         ("query", "page"), ("query", "page_size")
     ]  # fmt: skip
+
+
+def test_the_page_that_a_form_fills_in_unasked_is_no_page_of_a_file(
+    client: FlaskClient, attended: Attended, database: sa.Engine
+) -> None:
+    add_bookings(database, attended, DEFAULT_PAGE_SIZE + 1)
+
+    file = _file(client, attended, f"?page=1&page_size={DEFAULT_PAGE_SIZE}")
+
+    assert len(_rows(file)) == DEFAULT_PAGE_SIZE + 1
 
 
 def test_over_http_1_0_where_no_end_tells_a_whole_file_from_half_of_one_it_is_refused(
