@@ -223,7 +223,7 @@ class Blueprint(flask_smorest.Blueprint):
         parsed, items = query_schema(), item_schema(many=True)
 
         def decorate(view: View) -> View:
-            @super(Blueprint, self).response(HTTPStatus.OK.value, items)
+            @super(Blueprint, self).response(HTTPStatus.OK.value, items, description=csv.EITHER if csv_file else None)
             @wraps(view)
             def page_of_view(**kwargs: Any) -> Any:
                 filters = self.ARGUMENTS_PARSER.parse(parsed, flask.request, location="query")

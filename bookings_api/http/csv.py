@@ -45,9 +45,10 @@ BATCH = 500
 CSV_FILE = {
     "content_type": CSV,
     "schema": {"type": "string"},
-    "description": "JSON, or CSV where `Accept` prefers it",
     "headers": FILE_NAME,
 }
+# What the document says of a list that there is as one, too.
+EITHER = "JSON, or CSV where `Accept` prefers it"
 
 _BYTE_ORDER_MARK = "\ufeff"
 _WIDE = r"\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"

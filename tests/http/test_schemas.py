@@ -21,20 +21,19 @@ ROWS = [(EventSchema, Event), (BookingSchema, Booking), (EmailSchema, OutboxMail
 
 
 @pytest.mark.parametrize(("schema", "model"), ROWS)
+@pytest.mark.usefixtures("context")
 def test_rows_are_written_as_their_fields_would_write_them(
     app: Flask, client: FlaskClient, schema: type[ResponseSchema], model: type[Any]
 ) -> None:
     user, event = make_user(client), make_event(client, booking_opens_at="2020-01-01T00:00:00.5+02:00")
     booking = book(client, user, event).json
     client.delete(f"/api/v1/bookings/{booking['id']}", headers=user.headers)
+    rows = db.session.scalars(sa.select(model)).all()
 
-    with app.app_context():
-        rows = db.session.scalars(sa.select(model)).all()
-        written = json.loads(app.json.dumps(schema(many=True).dump(rows)))
-        expected = json.loads(json.dumps(ma.Schema.dump(schema(many=True), rows)))
+    written = json.loads(app.json.dumps(schema(many=True).dump(rows)))
 
     assert written
-    assert written == expected
+    assert written == json.loads(json.dumps(ma.Schema.dump(schema(many=True), rows)))
 
 
 def test_a_mapping_is_written_by_name_and_without_what_the_schema_does_not_have() -> None:
