@@ -8,6 +8,7 @@ them can add all up (`share`). The library opens a file with the first value of 
 value as soon as it is made: so those made here have labels, and each process makes those of its pool itself.
 """
 
+import logging
 import os
 import re
 from functools import cache
@@ -18,6 +19,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, mult
 
 # The library's own setting: where `values` of several processes lie.
 SHARED_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+
+logger = logging.getLogger(__name__)
 
 _registry = CollectorRegistry()
 
@@ -75,15 +78,38 @@ def count_database_failure(error: Exception) -> None:
 def share(directory: Path, process: int) -> None:
     """Count in files of `directory` from now on, under a number that no other living process has.
 
-    A process that gets the number of a dead one goes on with its counts.
+    A process that gets the number of a dead one goes on with its counts. A directory that somebody has removed is made
+    anew; where that cannot be, the process counts for itself: figures are no reason to refuse service.
     """
     os.environ[SHARED_DIRECTORY] = str(directory)
     values.ValueClass = values.MultiProcessValue(lambda: process)  # type: ignore[no-untyped-call]
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        _begin()
+    except OSError:
+        logger.exception("metrics of one process alone: there is no directory to count in, until gunicorn is restarted")
+        del os.environ[SHARED_DIRECTORY]
+        values.ValueClass = values.MutexValue
+
+
+def _begin() -> None:
+    """Open the files before a request would, which must not fail with them.
+
+    And have what alerts ask for from the start: of a series that begins with 1 `rate()` sees no increase.
+    """
+    for error in ("OperationalError", "TimeoutError"):
+        _database_failures.labels(error)
+    _bookings.labels("confirmed")
+    _seconds.labels("GET", NO_ROUTE)
 
 
 def counted() -> CollectorRegistry:
-    """What all processes have counted that share a directory, or this one alone."""
-    if SHARED_DIRECTORY not in os.environ:
+    """What all processes have counted that share a directory, or this one alone, also if that directory is gone."""
+    directory = os.environ.get(SHARED_DIRECTORY)
+    if directory is None:
+        return _registry
+    if not Path(directory).is_dir():
+        logger.error("metrics of one process alone: the directory of the counts is gone, until gunicorn is restarted")
         return _registry
     everybody = CollectorRegistry()
     multiprocess.MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]

@@ -1,15 +1,13 @@
 """What Prometheus is told: by all processes of a gunicorn together, and exactly, whatever becomes of them."""
 
 import dataclasses
-import os
 import re
-import signal
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,79 +19,24 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from bookings_api import create_app
-from bookings_api.local_stack.processes import ROOT, Child, free_port
+from bookings_api.local_stack.processes import ROOT, free_port
 from bookings_api.meters import SHARED_DIRECTORY
 from config import Config
 from tests.conftest import NO_ENV_FILE
-from tests.factories import Account, make_event, make_user
+from tests.factories import make_event, make_user
 from tests.http.raw import send
-from tests.local_stack.running import descendants
 from tests.polling import wait_until
+from tests.scraping import NEW_CONNECTIONS, TOKEN, Gunicorn, Values, read
 from tests.service import running_gunicorn
-
-TOKEN = {"Authorization": "Bearer a token for metrics"}
-
-Values = Counter[tuple[str, ...]]
-
-
-def _read(text: str) -> Values:
-    """By name of the sample and values of its labels."""
-    return Counter(
-        {
-            (sample.name, *sample.labels.values()): sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-        }
-    )
-
-
-@dataclass
-class Gunicorn:
-    """Two processes of the service, and the directory below which they count."""
-
-    url: str
-    server: Child
-    directory: Path
-    http: httpx.Client
-
-    @property
-    def api(self) -> str:
-        return f"{self.url}/api/v1"
-
-    def metrics(self) -> Values:
-        answer = self.http.get(f"{self.url}/metrics", headers=TOKEN)
-        assert answer.status_code == 200
-        return _read(answer.text)
-
-    def kill_processes(self) -> None:
-        """End those that answer requests, with no warning; over when others do in their place."""
-        killed = descendants(self.server.pid)
-        for process in killed:
-            os.kill(process, signal.SIGKILL)
-        wait_until(lambda: len(descendants(self.server.pid) - killed) == 2 and self._answers(), seconds=20)
-
-    def _answers(self) -> bool:
-        try:
-            return self.http.get(f"{self.url}/health/live").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def files(self) -> set[str]:
-        return {file.name for file in self.directory.glob("*/*.db")}
-
-    def book(self, account: Account, event_id: str, **headers: str) -> httpx.Response:
-        body = {"event_id": event_id, "ticket_count": 2}
-        return self.http.post(f"{self.api}/bookings/", json=body, headers={**account.headers, **headers})
 
 
 @pytest.fixture(scope="module")
 def gunicorn(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gunicorn]:
     directory = tmp_path_factory.mktemp("meters")
     environment = {**settings, SHARED_DIRECTORY: str(directory), "WEB_CONCURRENCY": "2"}
-    new_connections = httpx.Limits(max_keepalive_connections=0)  # each of which any process may take
     with (
         running_gunicorn(environment, tmp_path_factory.mktemp("logs")) as (url, server),
-        httpx.Client(limits=new_connections) as http,
+        httpx.Client(limits=NEW_CONNECTIONS) as http,
     ):
         yield Gunicorn(url, server, directory, http)
 
@@ -247,6 +190,23 @@ def test_gunicorn_leaves_no_file_behind(settings: dict[str, str], tmp_path: Path
     assert list(tmp_path.glob("*/")) == []
 
 
+@pytest.mark.parametrize("gone", ["", "*"], ids=["with-its-parent", "alone"])
+def test_a_directory_that_is_gone_costs_no_request_its_answer(
+    settings: dict[str, str], tmp_path: Path, gone: str
+) -> None:
+    parent = tmp_path / "meters"
+    parent.mkdir()
+    environment = {**settings, SHARED_DIRECTORY: str(parent), "WEB_CONCURRENCY": "2"}
+    with running_gunicorn(environment, tmp_path) as (url, server), httpx.Client(limits=NEW_CONNECTIONS) as http:
+        gunicorn = Gunicorn(url, server, parent, http)
+        for directory in [*parent.glob(gone)] if gone else [parent]:
+            shutil.rmtree(directory)
+        for _ in "before", "after":
+            answers = {http.get(f"{gunicorn.api}/events/{uuid4()}").status_code for _ in range(10)}
+            assert (answers, gunicorn.metrics()["outbox_mails", "failed"]) == ({404}, 0)
+            gunicorn.kill_processes()
+
+
 def test_other_processes_leave_no_file_where_gunicorn_counts(settings: dict[str, str], tmp_path: Path) -> None:
     program = """if True:
         from bookings_api.mail.status import outbox_state
@@ -269,7 +229,7 @@ def test_a_streamed_answer_is_counted_when_it_ends(app: Flask) -> None:
 
     def counted() -> int:
         text = client.get("/metrics", headers=TOKEN).text
-        return int(_read(text)["http_requests_total", "GET", "/streamed/{name}", "200"])
+        return int(read(text)["http_requests_total", "GET", "/streamed/{name}", "200"])
 
     answer = client.get("/streamed/letters")
     assert counted() == 0
@@ -283,10 +243,10 @@ def test_without_postgresql_the_rest_is_told() -> None:
     config = Config.from_environment(NO_ENV_FILE)
     away = sa.make_url(config.DATABASE_URL).set(port=free_port()).render_as_string(hide_password=False)
     client = create_app(dataclasses.replace(config, DATABASE_URL=away)).test_client()
-    before = _read(client.get("/metrics", headers=TOKEN).text)
+    before = read(client.get("/metrics", headers=TOKEN).text)
     client.get("/api/v1/events/")
 
-    values = _read(client.get("/metrics", headers=TOKEN).text)
+    values = read(client.get("/metrics", headers=TOKEN).text)
 
     assert (values - before)["database_failures_total", "OperationalError"] == 1
     assert not [name for name, *_ in values if name.startswith("outbox")]

@@ -1,0 +1,70 @@
+"""A gunicorn whose counts a test reads, as Prometheus would."""
+
+import os
+import signal
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from bookings_api.local_stack.processes import Child
+from tests.factories import Account
+from tests.local_stack.running import descendants
+from tests.polling import wait_until
+
+TOKEN = {"Authorization": "Bearer a token for metrics"}
+NEW_CONNECTIONS = httpx.Limits(max_keepalive_connections=0)  # each of which any process may take
+
+Values = Counter[tuple[str, ...]]
+
+
+def read(text: str) -> Values:
+    """By name of the sample and values of its labels."""
+    return Counter(
+        {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+    )
+
+
+@dataclass
+class Gunicorn:
+    """Two processes of the service, and the directory below which they count."""
+
+    url: str
+    server: Child
+    directory: Path
+    http: httpx.Client
+
+    @property
+    def api(self) -> str:
+        return f"{self.url}/api/v1"
+
+    def metrics(self) -> Values:
+        answer = self.http.get(f"{self.url}/metrics", headers=TOKEN)
+        assert answer.status_code == 200
+        return read(answer.text)
+
+    def kill_processes(self) -> None:
+        """End those that answer requests, with no warning; over when others do in their place."""
+        killed = descendants(self.server.pid)
+        for process in killed:
+            os.kill(process, signal.SIGKILL)
+        wait_until(lambda: len(descendants(self.server.pid) - killed) == 2 and self._answers(), seconds=20)
+
+    def _answers(self) -> bool:
+        try:
+            return self.http.get(f"{self.url}/health/live").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def files(self) -> set[str]:
+        return {file.name for file in self.directory.glob("*/*.db")}
+
+    def book(self, account: Account, event_id: str, **headers: str) -> httpx.Response:
+        body = {"event_id": event_id, "ticket_count": 2}
+        return self.http.post(f"{self.api}/bookings/", json=body, headers={**account.headers, **headers})
