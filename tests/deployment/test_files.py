@@ -68,6 +68,14 @@ def test_the_processes_of_the_service_have_as_little_as_they_need() -> None:
         assert (service["read_only"], service["cap_drop"], service["tmpfs"]) == (True, ["ALL"], ["/tmp"])  # noqa: S108
 
 
+def test_nginx_may_write_its_configuration_and_is_started_anew_with_the_api() -> None:
+    nginx = SERVICES["nginx"]
+    directory = re.findall(r"> (\S+)/default\.conf", nginx["command"][2])
+
+    assert nginx["tmpfs"] == ["/tmp", f"{directory[0]}:uid=101,gid=101"]  # noqa: S108
+    assert nginx["depends_on"]["api"]["restart"] is True
+
+
 def test_every_process_waits_for_the_migrations() -> None:
     for name in OURS.keys() - {"migrate"}:
         assert OURS[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
