@@ -103,14 +103,20 @@ def _discreet(span: ReadableSpan) -> ReadableSpan:
     attributes: dict[str, Any] = {key: value for key, value in (span.attributes or {}).items() if key in _TOLD}
     return ReadableSpan(
         name=span.name,
-        context=span.context,
-        parent=span.parent,
+        context=_without_state(span.context),
+        parent=_without_state(span.parent),
         resource=span.resource,
         attributes=attributes,
-        links=span.links,
         kind=span.kind,
         status=trace.Status(span.status.status_code),
         start_time=span.start_time,
         end_time=span.end_time,
         instrumentation_scope=span.instrumentation_scope,
     )
+
+
+def _without_state(context: trace.SpanContext | None) -> trace.SpanContext | None:
+    """The numbers alone: a client writes into `tracestate` what it likes (W3C Trace Context, section 3.3)."""
+    if context is None:
+        return None
+    return trace.SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)

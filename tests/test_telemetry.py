@@ -149,6 +149,7 @@ def test_nothing_secret_or_personal_is_in_any_trace(
 ) -> None:
     event, email, refused = make_event(client), new_email(), new_email()
     browser = {"User-Agent": "Ada's browser", "X-Forwarded-For": "203.0.113.9", "X-Api-Key": "a key of hers"}
+    browser |= {"traceparent": OF_CALLER, "tracestate": "hers=a-state-of-hers", "baggage": "hers=a-bag-of-hers"}
     with httpx.Client(base_url=traced.api, headers=browser) as http, _refusing(database, refused):
         account = {"email": email, "password": PASSWORD, "name": "Ada Lovelace"}
         http.post("/auth/signup", json=account)
@@ -169,7 +170,8 @@ def test_nothing_secret_or_personal_is_in_any_trace(
     assert b"INSERT INTO users" in sent
     for secret in (
         PASSWORD, "a wrong password", token, token.split(".")[2], email, refused, "Ada", "Grace", "key-of-hers",
-        "a search of hers", "203.0.113.9", "127.0.0.1", event["title"], FIXED_SETTINGS["SECRET_KEY"],
+        "a search of hers", "a key of hers", "a-state-of-hers", "a-bag-of-hers",
+        "203.0.113.9", "127.0.0.1", event["title"], FIXED_SETTINGS["SECRET_KEY"],
     ):  # fmt: skip
         assert secret.encode() not in sent, secret
 
