@@ -48,7 +48,10 @@ def write_missing_mail(rule: str, booking_id: UUID) -> str | None:
     kind = MAILS[rule]
     with transaction() as tx:
         event_id = db.session.scalars(sa.select(Booking.event_id).where(Booking.id == booking_id)).one()
-        event = lock_event(event_id, even_deleted=True)
+        try:
+            event = lock_event(event_id, even_deleted=True)
+        except EventNotFound:
+            return f"booking {booking_id} gets no mail: its event is gone"
         locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update()
         booking = db.session.scalars(locked, execution_options={"populate_existing": True}).one()
         is_cancelled = booking.status is BookingStatus.CANCELLED

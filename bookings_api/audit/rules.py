@@ -127,6 +127,18 @@ _MAILS = (
         """,
     ),
     Rule(
+        "change_missing",  # each change of a booking by its user is a version, and so is its cancellation
+        """
+        SELECT bookings.id::text, format('booking %s was changed %s times, and %s mails say so',
+                                         bookings.id, changes, count(mails.id))
+        FROM bookings
+        CROSS JOIN LATERAL (VALUES (greatest(version - 1 - (status = 'cancelled')::integer, 0))) AS counted (changes)
+        LEFT JOIN outbox_mails AS mails ON booking_id = bookings.id AND kind = 'booking_changed'
+        WHERE bookings.created_at > now() - :mails_since
+        GROUP BY bookings.id, changes HAVING count(mails.id) <> changes
+        """,
+    ),
+    Rule(
         "cancelled_twice",
         """
         SELECT booking_id::text, format('booking %s has %s mails that say that it is cancelled', booking_id, count(*))
@@ -195,6 +207,13 @@ _MAILS = (
         """
         SELECT id::text, format('mail %s has the Message-ID %L', id, message_id)
         FROM outbox_mails WHERE message_id NOT LIKE '<' || id || '@%>'
+        """,
+    ),
+    Rule(
+        "never_due",  # it waits for two hours at most, for its next attempt or for the lease of a worker to end
+        """
+        SELECT id::text, format('mail %s is %s, and nobody may try it before %s', id, status, next_attempt_at)
+        FROM outbox_mails WHERE status IN ('pending', 'sending') AND next_attempt_at > now() + interval '1 day'
         """,
     ),
     Rule(

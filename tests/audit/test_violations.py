@@ -31,6 +31,7 @@ PLANTED = {
     "idempotency_key": "UPDATE idempotency_keys SET user_id = (SELECT id FROM users WHERE role = 'organizer')",
     "confirmation_missing": "DELETE FROM outbox_mails WHERE kind = 'booking_confirmed'",
     "cancellation_missing": "DELETE FROM outbox_mails WHERE kind = 'booking_cancelled'",
+    "change_missing": "DELETE FROM outbox_mails WHERE kind = 'booking_changed'",
     "cancelled_twice": "UPDATE outbox_mails SET kind = 'booking_cancelled'",
     "cancelled_by_mail_only": "UPDATE bookings SET status = 'confirmed', cancelled_at = NULL",
     "reminder": "UPDATE bookings SET reminded_at = now()",
@@ -38,6 +39,8 @@ PLANTED = {
     "mail_of_nothing": "UPDATE outbox_mails SET booking_id = NULL",
     "mail_of_another": "UPDATE outbox_mails SET user_id = (SELECT id FROM users WHERE role = 'organizer')",
     "message_id": "UPDATE outbox_mails SET message_id = '<1' || id || '@example.com>'",
+    "never_due": """
+        UPDATE outbox_mails SET status = 'pending', sent_at = NULL, next_attempt_at = now() + interval '2 days'""",
     "sent_by_nobody": "UPDATE outbox_mails SET attempts = 0",
     "no_organizer": "UPDATE users SET password_hash = NULL",
     "access_of_nobody": "UPDATE users SET is_active = false",
@@ -71,12 +74,16 @@ _WEAKENED = """
 
 @pytest.fixture
 def planted(app: Flask, client: FlaskClient, database: sa.Engine) -> Iterator[sa.Connection]:
-    """A booking that stands, of an event that was moved, and one that does not; all mail is sent. Rolled back."""
+    """A booking that stands, of an event that was moved, and one that was changed and does not; all mail is sent.
+
+    Rolled back.
+    """
     organizer, user = make_organizer(client), make_user(client)
     event = make_event(client, organizer)
     headers = {**user.headers, "Idempotency-Key": "a-key"}
     client.post(f"{API}/bookings/", headers=headers, json={"event_id": event["id"], "ticket_count": 2})
     cancelled = book(client, user, event).json
+    client.patch(f"{API}/bookings/{cancelled['id']}", headers=user.headers, json={"ticket_count": 3})
     client.delete(f"{API}/bookings/{cancelled['id']}", headers=user.headers)
     client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json={"location": "Philharmonie"})
     with app.app_context():
@@ -159,5 +166,7 @@ def test_mails_are_expected_of_the_time_for_which_they_are_kept(planted: sa.Conn
     planted.execute(sa.text("UPDATE bookings SET cancelled_at = created_at WHERE cancelled_at IS NOT NULL"))
     planted.execute(sa.text("UPDATE event_notices SET created_at = now() - interval '30 days'"))
 
-    assert _found(planted, timedelta(days=31)) == {"confirmation_missing", "cancellation_missing", "notice"}
+    assert _found(planted, timedelta(days=31)) == {
+        "confirmation_missing", "change_missing", "cancellation_missing", "notice",
+    }  # fmt: skip
     assert _found(planted, timedelta(days=30)) == set()

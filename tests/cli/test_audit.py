@@ -124,6 +124,18 @@ def test_no_guest_is_told_of_an_event_that_is_over(app: Flask, database: sa.Engi
     assert done.output.startswith(f"repair: booking {booking['id']} gets no mail: its event is over\n")
 
 
+def test_no_guest_is_told_of_an_event_that_is_gone(app: Flask, database: sa.Engine, booking: Any) -> None:
+    _execute(database, "DELETE FROM outbox_mails")
+    _execute(database, "ALTER TABLE events DISABLE TRIGGER ALL; DELETE FROM events")
+    try:
+        done = _audit(app, "--remail")
+    finally:
+        _execute(database, "ALTER TABLE events ENABLE TRIGGER ALL")
+
+    assert done.exit_code == 1
+    assert done.output.startswith(f"repair: booking {booking['id']} gets no mail: its event is gone\n")
+
+
 def test_of_how_many_days_mails_are_expected_can_be_said(app: Flask, database: sa.Engine, booking: Any) -> None:
     _execute(database, "DELETE FROM outbox_mails")
     _execute(database, "UPDATE bookings SET created_at = now() - interval '20 days'")
