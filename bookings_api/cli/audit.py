@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bookings_api.audit import Violation, notes, violations
 from bookings_api.audit.repair import MAILS, recount, write_missing_mail
+from bookings_api.cli.group import reason
 from bookings_api.database import snapshot
 
 VIOLATED, NOT_DONE = 1, 2
@@ -54,8 +55,7 @@ def audit(context: click.Context, *, repair: bool, remail: bool, mail_days: int 
             _mend(look, MAILS, write_missing_mail)
         status = _report(look)
     except SQLAlchemyError as error:
-        reason = " ".join(str(error.__cause__ or error).split())
-        click.echo(f"Error: the database could not be read to the end: {reason}", err=True)
+        click.echo(f"Error: the database could not be read to the end: {reason(error)}", err=True)
         status = NOT_DONE
     context.exit(status)
 

@@ -1,13 +1,13 @@
 """`flask mail`: how the outbox stands, and another try for what is in it."""
 
 import click
-from flask.cli import AppGroup
 
+from bookings_api.cli.group import Group
 from bookings_api.mail import outbox
 from bookings_api.mail.status import outbox_state
 from bookings_api.transactions import transaction
 
-mail = AppGroup("mail", help="Look after the outbox.")
+mail = Group("mail", help="Look after the outbox.")
 
 
 @mail.command()

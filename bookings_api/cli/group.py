@@ -1,0 +1,22 @@
+"""What the groups of commands have in common."""
+
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+from sqlalchemy.exc import SQLAlchemyError
+
+
+class Group(AppGroup):
+    """Commands that end with one line when PostgreSQL is away or refuses."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SQLAlchemyError as error:
+            raise click.ClickException(f"PostgreSQL: {reason(error)}") from None
+
+
+def reason(error: SQLAlchemyError) -> str:
+    """What the driver says first; further lines may quote a row."""
+    return str(error.__cause__ or error).strip().partition("\n")[0]
