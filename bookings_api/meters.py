@@ -36,6 +36,9 @@ _CONVERTER = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 # requests give up on PostgreSQL (`database`).
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 20)
 
+# Bytes of each file; a method of a route takes less than 4 KiB.
+_ROOM = 256 * 1024
+
 _requests = Counter(
     "http_requests_total", "Requests answered.", ["method", "route", "status"], registry=_registry
 )  # fmt: skip
@@ -85,11 +88,19 @@ def share(directory: Path, process: int) -> None:
     values.ValueClass = values.MultiProcessValue(lambda: process)  # type: ignore[no-untyped-call]
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
+        _reserve(directory, process)
         _begin()
     except OSError:
         logger.exception("metrics of one process alone: there is no directory to count in, until gunicorn is restarted")
         del os.environ[SHARED_DIRECTORY]
         values.ValueClass = values.MutexValue
+
+
+def _reserve(directory: Path, process: int) -> None:
+    """Take the room of the library's files: to write where none is left would end the process (SIGBUS, mmap(2))."""
+    for kind in ("counter", "histogram", "gauge_livesum"):
+        with (directory / f"{kind}_{process}.db").open("ab") as file:
+            os.posix_fallocate(file.fileno(), 0, _ROOM)
 
 
 def _begin() -> None:

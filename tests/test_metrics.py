@@ -207,6 +207,14 @@ def test_a_directory_that_is_gone_costs_no_request_its_answer(
             gunicorn.kill_processes()
 
 
+@pytest.mark.usefixtures("app")
+def test_room_for_counts_is_taken_before_memory_can_run_out(gunicorn: Gunicorn) -> None:
+    _send(gunicorn)
+
+    for file in gunicorn.directory.glob("*/*.db"):
+        assert file.stat().st_blocks * 512 >= file.stat().st_size >= 256 * 1024, file
+
+
 def test_other_processes_leave_no_file_where_gunicorn_counts(settings: dict[str, str], tmp_path: Path) -> None:
     program = """if True:
         from bookings_api.mail.status import outbox_state
