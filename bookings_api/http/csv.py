@@ -9,8 +9,8 @@ for an error; HTTP/1.0 has no such end, and is refused.
 
 Against formula injection (OWASP, "CSV Injection") an apostrophe comes before whatever a spreadsheet would calculate:
 =, +, - or @, also in their full-width and small forms (of the same NFKC), tabs and line ends, where they begin a
-field, and where they would if it were split, as where Excel takes a semicolon for what separates. Every field stands
-in quotation marks. The file begins with a byte order mark, without which Excel reads UTF-8 as something else.
+field, and where they would if it were split, as where Excel takes a semicolon for what separates: there a quotation
+mark may open a text, and a second one end it at once. Every field stands in quotation marks. The file begins with a byte order mark, without which Excel reads UTF-8 as something else.
 """
 
 import csv
@@ -52,8 +52,8 @@ EITHER = "JSON, or CSV where `Accept` prefers it"
 
 _BYTE_ORDER_MARK = "\ufeff"
 _WIDE = r"\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
-_UNSEEN = r"\s\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
-_FORMULA = re.compile(rf"(^|[,;\t\r\n])(?=[{_UNSEEN}]*[=+\-@{_WIDE}]|[\t\r\n])")
+_UNSEEN = r"\s\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
+_FORMULA = re.compile(rf"(^|[,;\t\r\n])(?=[\"{_UNSEEN}]*[=+\-@{_WIDE}]|[\t\r\n])")
 
 
 @dataclass(frozen=True)
