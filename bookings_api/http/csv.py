@@ -9,8 +9,9 @@ for an error; HTTP/1.0 has no such end, and is refused.
 
 Against formula injection (OWASP, "CSV Injection") an apostrophe comes before whatever a spreadsheet would calculate:
 =, +, - or @, also in their full-width and small forms (of the same NFKC), tabs and line ends, where they begin a
-field, and where they would if it were split, as where Excel takes a semicolon for what separates: there a quotation
-mark may open a text, and a second one end it at once. Every field stands in quotation marks. The file begins with a byte order mark, without which Excel reads UTF-8 as something else.
+field, and where they would if it were split, as where Excel takes a semicolon for what separates; a quotation mark
+hides none there, for the field's own and its double may be an empty text that something follows. Every field stands in
+quotation marks. The file begins with a byte order mark, without which Excel reads UTF-8 as something else.
 """
 
 import csv

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from playwright.sync_api import Browser
 
 from tests.browser.chromium import needs_chromium, running_chromium
 from tests.browser.swagger_ui import SwaggerUI
-from tests.factories import EVENT, PASSWORD, new_email
+from tests.factories import EVENT, PASSWORD, make_organizer, new_email
 from tests.service import Service
 
 pytestmark = needs_chromium
@@ -112,6 +113,16 @@ def test_what_somebody_gets_into_the_page_neither_runs_nor_tells(
     }})""")
 
     assert stopped_by == directive
+
+
+def test_neither_password_nor_token_stays_in_the_browser(swagger_ui: SwaggerUI, client: FlaskClient) -> None:
+    organizer = make_organizer(client)
+    swagger_ui.open()
+
+    swagger_ui.authorize(organizer.email, PASSWORD)
+
+    stored = swagger_ui.page.evaluate("[{...localStorage}, {...sessionStorage}, document.cookie]")
+    assert stored == [{}, {}, ""]
 
 
 @pytest.mark.parametrize("setting", ["INVITATION_URL", "PASSWORD_RESET_URL"])

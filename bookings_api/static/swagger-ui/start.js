@@ -5,7 +5,7 @@ window.ui = SwaggerUIBundle({
   domNode: page,
   deepLinking: true,
   displayRequestDuration: true,
-  persistAuthorization: true,
+  persistAuthorization: false, // it would keep the password, as it was typed, in the browser's storage for good
   tryItOutEnabled: true,
   validatorUrl: null,
 });
