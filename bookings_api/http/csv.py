@@ -2,10 +2,11 @@
 
 The rows are read in batches, each a query of its own that goes on behind the last row (keyset pagination), and sent
 before the next one is read. So no more than a batch is in memory, and a client that reads slowly, or not at all,
-holds neither a connection of the database nor a snapshot. It follows that a row shows how things stood when its batch
-was read: what was there from the beginning to the end is there exactly once, what came meanwhile may be. When the
-database fails half-way, the chunked answer ends without its last chunk (RFC 9112, section 8), which the client takes
-for an error; HTTP/1.0 has no such end, and is refused.
+holds neither a connection of the database nor a snapshot. A process makes one batch at a time, by turns for all files:
+other requests wait for one of them, and not for one of each file. It follows that a row shows how things stood when
+its batch was read: what was there from the beginning to the end is there exactly once, what came meanwhile may be. When
+the database fails half-way, the chunked answer ends without its last chunk (RFC 9112, section 8), which the client
+takes for an error; HTTP/1.0 has no such end, and is refused.
 
 Against formula injection (OWASP, "CSV Injection") an apostrophe comes before whatever a spreadsheet would calculate:
 =, +, - or @, also in their full-width and small forms (of the same NFKC), tabs and line ends, where they begin a
@@ -16,11 +17,12 @@ quotation marks. The file begins with a byte order mark, without which Excel rea
 
 import csv
 import io
-import itertools
 import logging
 import re
+import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,6 +58,10 @@ _WIDE = r"\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
 _UNSEEN = r"\s\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 _FORMULA = re.compile(rf"(^|[,;\t\r\n])(?=[\"{_UNSEEN}]*[=+\-@{_WIDE}]|[\t\r\n])")
 
+# Who makes a batch; the others wait, without a connection, for so many seconds.
+turn = threading.Lock()
+TURN_SECONDS = 15
+
 
 @dataclass(frozen=True)
 class CsvFile:
@@ -78,8 +84,9 @@ def is_preferred() -> bool:
 def csv_file(query: sa.Select[Any], schema: BaseSchema, file: CsvFile, **path: Any) -> flask.Response:
     """All rows of `query`, with the members of `schema` as columns.
 
-    Raises what the database does with the first batch; `HTTPException` for another page than the first one of the usual
-    size, which Swagger UI sends unasked, and for HTTP/1.0.
+    Raises what the database does with the first batch, SQLAlchemy's `TimeoutError` when that does not get its turn, and
+    `HTTPException` for another page than the first one of the usual size, which Swagger UI sends unasked, and for
+    HTTP/1.0.
     """
     usual = {name: str(field.load_default) for name, field in PageQuerySchema().fields.items()}
     pages = [name for name, value in usual.items() if flask.request.args.get(name, value) != value]
@@ -87,7 +94,7 @@ def csv_file(query: sa.Select[Any], schema: BaseSchema, file: CsvFile, **path: A
         abort(422, messages={"query": {name: ["A CSV file is the whole list."] for name in pages}})
     if flask.request.environ["SERVER_PROTOCOL"] == "HTTP/1.0":
         raise HTTPVersionNotSupported("A CSV file is sent over HTTP/1.1, where its end is told from a lost connection.")
-    batches = _batches(db.engine, query, file.key)
+    batches = _batches(db.engine, query, schema, file.key)
     return flask.Response(
         _written(schema, next(batches), batches, current_request_id()),
         content_type=f"{CSV}; charset=utf-8; header=present",
@@ -102,28 +109,38 @@ def example(schema: BaseSchema) -> str:
 
 
 def _batches(
-    engine: sa.Engine, query: sa.Select[Any], key: InstrumentedAttribute[Any]
-) -> Iterator[Sequence[sa.Row[Any]]]:
-    """The rows in the order of `key`; while one is worked on, no connection is taken."""
+    engine: sa.Engine, query: sa.Select[Any], schema: BaseSchema, key: InstrumentedAttribute[Any]
+) -> Iterator[bytes]:
+    """The rows in the order of `key`, as lines; while they are sent, no connection is taken, and others have a turn."""
     following = query.limit(BATCH)
     while True:
-        with engine.connect() as connection:
-            rows = connection.execute(following).all()
-        time.sleep(0)  # who waits for that connection comes first: a greenlet gives way only where it says so
-        yield rows
+        with _having_a_turn():
+            with engine.connect() as connection:
+                rows = connection.execute(following).all()
+            lines = _lines(row.values() for row in schema.dump(rows, many=True)).encode()
+        time.sleep(0)  # who waits for a turn or that connection is first: a greenlet gives way only where it says so
+        yield lines
         if len(rows) < BATCH:
             return
         following = query.where(key > getattr(rows[-1], key.key)).limit(BATCH)
 
 
-def _written(
-    schema: BaseSchema, first: Sequence[Any], others: Iterator[Sequence[Any]], request_id: str | None
-) -> Iterator[bytes]:
+@contextmanager
+def _having_a_turn() -> Iterator[None]:
+    if not turn.acquire(timeout=TURN_SECONDS):
+        raise sa.exc.TimeoutError("other files take too long")
+    try:
+        yield
+    finally:
+        turn.release()
+
+
+def _written(schema: BaseSchema, first: bytes, others: Iterator[bytes], request_id: str | None) -> Iterator[bytes]:
     names = [field.data_key or name for name, field in schema.dump_fields.items()]
     try:
         yield (_BYTE_ORDER_MARK + _lines([names])).encode()
-        for rows in itertools.chain([first], others):
-            yield _lines(row.values() for row in schema.dump(rows, many=True)).encode()
+        yield first
+        yield from others
     except SQLAlchemyError as error:
         with working_for(request_id):  # which is over as far as Flask is concerned
             logger.error("a file broke off: %s", type(error).__name__)  # noqa: TRY400 - the server logs the trace

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from bookings_api.http.csv import BATCH
+from bookings_api.http.csv import BATCH, turn
 from bookings_api.http.schemas import DEFAULT_PAGE_SIZE
 from tests.factories import API, Account, book, make_organizer, make_user
 from tests.http.attendees import Attended, add_bookings, make_attended
@@ -232,6 +232,18 @@ def test_what_fails_before_the_first_byte_is_a_problem(
             elsewhere.execute(sa.text("ALTER TABLE bookings_away RENAME TO bookings"))
 
     assert (response.status_code, response.mimetype) == (500, "application/problem+json")
+
+
+def test_who_does_not_get_a_turn_in_time_is_told_to_try_again(
+    client: FlaskClient, attended: Attended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bookings_api.http.csv.TURN_SECONDS", 0.1)
+    with turn:
+        response = _file(client, attended)
+
+    assert (response.status_code, response.json["code"]) == (503, "unavailable")
+    assert "Retry-After" in response.headers
+    assert _rows(_file(client, attended)) == []
 
 
 def test_head_tells_what_get_would(client: FlaskClient, attended: Attended) -> None:

@@ -1,6 +1,8 @@
 """A long file that is read slowly, sent by the running service: nothing waits for the reader, and no end is made up."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
 
@@ -15,6 +17,7 @@ from tests.service import running_server
 
 # Some 12 MB, which is more than what the kernel takes from the service for a reader that reads nothing of it.
 LONG, LONG_NAME = 10_000, "\N{PARTY POPPER}" * 254
+MANY = 40
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,26 @@ def test_who_reads_slowly_holds_no_connection_of_the_database(server: str, atten
 def test_who_reads_slowly_gets_it_all(server: str, attended: Attended) -> None:
     with _reading_slowly(server, attended) as parts:
         assert sum(part.count(b"\n") for part in parts) == 1 + LONG
+
+
+def test_many_files_at_once_keep_nobody_else_waiting(server: str, attended: Attended) -> None:
+    enough = threading.Event()
+
+    def read() -> None:
+        with _reading_slowly(server, attended) as parts:
+            while not enough.is_set() and next(parts, b""):
+                pass
+
+    with ThreadPoolExecutor(MANY) as readers:
+        files = [readers.submit(read) for _ in range(MANY)]
+        try:
+            # not one finds the only connection, or the process, taken for longer than the service waits
+            answers = [httpx.get(f"{server}{API}/users/me", headers=attended.owner.headers) for _ in range(5)]
+        finally:
+            enough.set()
+
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert [file.exception() for file in files] == [None] * MANY
 
 
 def test_half_of_a_file_is_taken_for_no_whole_one(server: str, attended: Attended, database: sa.Engine) -> None:
