@@ -66,7 +66,7 @@ MAY_IMPORT = {
     "audit": {"audit", "queries", "mail", "facts", "models", "errors", "transactions", "revisions", "extensions"},
     "revisions": set(),
     "cli": {
-        "cli", "demo", "audit", "schemas", "services", "queries", "mail", "models", "errors", "transactions",
+        "cli", "demo", "audit", "schemas", "services", "queries", "mail", "facts", "models", "errors", "transactions",
         "database", "extensions",
     },
     "local_stack": {"local_stack", "demo", "celery_app"},

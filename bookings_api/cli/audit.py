@@ -15,6 +15,7 @@ from bookings_api.audit import Violation, notes, violations
 from bookings_api.audit.repair import MAILS, recount, write_missing_mail
 from bookings_api.cli.group import reason
 from bookings_api.database import snapshot
+from bookings_api.facts import one_line
 
 VIOLATED, NOT_DONE = 1, 2
 
@@ -75,7 +76,7 @@ def _report(look: Look) -> int:
     counts: Counter[str] = Counter()
     with snapshot(current_app) as connection:
         for violation in look(connection):
-            click.echo(str(violation))
+            click.echo(one_line(str(violation)))  # it may quote what nobody has checked
             counts[violation.rule] += 1
         for note in notes(connection):
             click.echo(f"note: {note}")

@@ -6,6 +6,8 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
+from bookings_api.facts import one_line
+
 
 class Group(AppGroup):
     """Commands that end with one line when PostgreSQL is away or refuses."""
@@ -19,4 +21,4 @@ class Group(AppGroup):
 
 def reason(error: SQLAlchemyError) -> str:
     """What the driver says first; further lines may quote a row."""
-    return str(error.__cause__ or error).strip().partition("\n")[0]
+    return one_line(str(error.__cause__ or error).strip().partition("\n")[0])

@@ -10,6 +10,7 @@ from bookings_api.auth.services import sign_up
 from bookings_api.cli.group import Group
 from bookings_api.errors import BookingError, EmailTaken, UserNotFound
 from bookings_api.extensions import db
+from bookings_api.facts import one_line
 from bookings_api.models import Role, User
 from bookings_api.users.queries import list_users
 from bookings_api.users.schemas import UserSchema
@@ -75,7 +76,9 @@ def deactivate(email: str) -> None:
 
 def _row(user: User) -> list[str]:
     access = "none" if not user.is_active else "invited" if user.is_invited else "active"
-    return [user.email, user.role, access, f"{user.created_at:%Y-%m-%d}", str(user.id), user.name or ""]
+    # what somebody has put into the database makes no line of its own, and moves no cursor
+    email, name = one_line(user.email), one_line(user.name or "")
+    return [email, user.role, access, f"{user.created_at:%Y-%m-%d}", str(user.id), name]
 
 
 def _echo_table(head: list[str], rows: list[list[str]]) -> None:

@@ -55,6 +55,18 @@ def test_violations_are_lines_a_summary_and_status_1(app: Flask, database: sa.En
 
 
 @pytest.mark.usefixtures("booking")
+def test_what_a_violation_quotes_is_part_of_its_line_and_does_nothing_to_the_terminal(
+    app: Flask, database: sa.Engine
+) -> None:
+    _execute(database, r"UPDATE events SET timezone = E'\x1b[2J\nNo violation.'")
+
+    done = app.test_cli_runner().invoke(args=["audit"], color=True)  # as a terminal gets it
+
+    assert done.output.replace("\n", "").isprintable()
+    assert [line.split(" ")[0] for line in done.output.splitlines()] == ["time_zone:", "1"]
+
+
+@pytest.mark.usefixtures("booking")
 def test_mail_that_failed_or_was_left_by_a_worker_is_a_note_and_no_violation(app: Flask, database: sa.Engine) -> None:
     _execute(database, "UPDATE outbox_mails SET status = 'failed', attempts = 1")
 

@@ -64,6 +64,19 @@ def test_accounts_are_listed_in_columns_with_role_and_access(app: Flask, client:
     assert by_column[invited][:2] == ["user", "invited"]
 
 
+def test_a_name_from_elsewhere_makes_no_line_of_its_own_and_does_nothing_to_the_terminal(
+    app: Flask, client: FlaskClient, database: sa.Engine
+) -> None:
+    user = make_user(client)
+    with database.begin() as elsewhere:
+        elsewhere.execute(sa.text(r"UPDATE users SET name = E'\x1b[2JAda\nroot@example.com  organizer\u009b31m'"))
+
+    shown = app.test_cli_runner().invoke(args=["users", "list"], color=True).output  # as a terminal gets it
+
+    assert shown.replace("\n", "").isprintable()
+    assert [line.split()[0] for line in shown.splitlines()] == ["E-MAIL", user.email]
+
+
 def test_the_list_has_the_filters_of_the_api(app: Flask, client: FlaskClient) -> None:
     organizer, ada, former = make_organizer(client), make_user(client), make_user(client)
     client.delete(f"{API}/users/{former.id}", headers=organizer.headers)
