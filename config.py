@@ -50,6 +50,9 @@ _SENTINEL_URL = re.compile(
 )
 # RFC 6454, section 6.2: what a browser sends as Origin
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
+_WEB_URL = ma.validate.Regexp("https?://", error="Must be an address, as in https://example.com/accept?token={token}.")
+# RFC 6750, section 2.1; none that is soon guessed, for nothing counts who tries
+_TOKEN = ma.validate.Regexp(r"([\w.~+/-]{16,}=*)?\Z", re.ASCII, error="Must be 16 or more of A-Z a-z 0-9 -._~+/")
 # Dot-atom @ host name (RFC 5321, section 4.1.2), of the length that section 4.5.3.1 leaves; without the beginning of
 # an encoded word (RFC 2047), which mail programs would decode.
 _ATOM, _LABEL = r"[\w!#$%&'*+/=?^`{|}~-]+", r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -144,9 +147,9 @@ class Config:
             "SUPPRESS_SEND": env.bool("SUPPRESS_SEND", False),
             "ORGANIZER_SIGNUP": env.str("ORGANIZER_SIGNUP", "open", validate=ma.validate.OneOf(SIGNUP_POLICIES)),
             "CORS_ORIGINS": env.list("CORS_ORIGINS", [], validate=_are_origins),
-            "PUBLIC_URL": env.str("PUBLIC_URL", validate=_is_web_url),
-            "INVITATION_URL": env.str("INVITATION_URL", None, validate=_is_web_url),
-            "PASSWORD_RESET_URL": env.str("PASSWORD_RESET_URL", None, validate=_is_web_url),
+            "PUBLIC_URL": env.str("PUBLIC_URL", validate=_WEB_URL),
+            "INVITATION_URL": env.str("INVITATION_URL", None, validate=_WEB_URL),
+            "PASSWORD_RESET_URL": env.str("PASSWORD_RESET_URL", None, validate=_WEB_URL),
             "REFRESH_TOKEN_DAYS": env.int("REFRESH_TOKEN_DAYS", 14, validate=ma.validate.Range(1, 365)),
             "ACCESS_TOKEN_MINUTES": env.int("ACCESS_TOKEN_MINUTES", 15, validate=ma.validate.Range(1, 1440)),
             "ARGON2_MEMORY_KIB": env.int("ARGON2_MEMORY_KIB", 19456, validate=ma.validate.Range(8, 4_194_304)),
@@ -154,7 +157,7 @@ class Config:
             "DATABASE_POOL_SIZE": env.int("DATABASE_POOL_SIZE", 8, validate=ma.validate.Range(1, 1000)),
             "DATABASE_POOL_MODE": env.str("DATABASE_POOL_MODE", "session", validate=ma.validate.OneOf(POOL_MODES)),
             "WEB_CONCURRENCY": env.int("WEB_CONCURRENCY", usable_cores(), validate=ma.validate.Range(1, 1000)),
-            "METRICS_TOKEN": env.str("METRICS_TOKEN", None),
+            "METRICS_TOKEN": env.str("METRICS_TOKEN", None, validate=_TOKEN),
             "TELEMETRY": env.bool("TELEMETRY", False, validate=_has_its_packages),
             "LOG_FORMAT": env.str("LOG_FORMAT", "json", validate=ma.validate.OneOf(["json", "text"])),
             "LOG_LEVEL": env.str(
@@ -250,11 +253,6 @@ def _is_redis_url(value: str) -> None:
             "Must look like redis://[user:password@]host:6379/0 (or rediss:// for TLS), "
             "or redis+sentinel://[user:password@]host:26379,host:26379/service/0."
         )
-
-
-def _is_web_url(value: str) -> None:
-    if not value.startswith(("http://", "https://")):
-        raise ma.ValidationError("Must be an address, as in https://example.com/accept?token={token}.")
 
 
 def _is_rate_limit(value: str) -> None:

@@ -43,7 +43,7 @@ FIXED_SETTINGS = {
     "ARGON2_MEMORY_KIB": "8",
     "ARGON2_TIME_COST": "1",
     "PUBLIC_URL": "https://tickets.example.com",
-    "METRICS_TOKEN": "a token for metrics",
+    "METRICS_TOKEN": "a-token-for-metrics",
     "WEB_CONCURRENCY": "2",
     "ENV_FILE": os.devnull,
     # all accounts of all tests have one address, and are made and busy within a moment; see http/test_rate_limits.py

@@ -14,7 +14,7 @@ from tests.factories import Account
 from tests.local_stack.running import descendants
 from tests.polling import wait_until
 
-TOKEN = {"Authorization": "Bearer a token for metrics"}
+TOKEN = {"Authorization": "Bearer a-token-for-metrics"}
 NEW_CONNECTIONS = httpx.Limits(max_keepalive_connections=0)  # each of which any process may take
 
 Values = Counter[tuple[str, ...]]

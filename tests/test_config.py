@@ -139,6 +139,9 @@ def test_every_usual_way_to_redis_is_accepted(environment: pytest.MonkeyPatch, u
         ("REDIS_URL", "redis+sentinel://localhost:26379/bookings/first"),
         ("DATABASE_READ_URL", "mysql://localhost/bookings"),
         ("DATABASE_POOL_MODE", "statement"),
+        ("METRICS_TOKEN", "guessed"),
+        ("METRICS_TOKEN", "schlüssel-für-messwerte"),
+        ("METRICS_TOKEN", "read-from-a-file-with-its-line-end\n"),
     ],
 )
 def test_what_would_fail_only_when_it_is_needed_is_wrong_at_the_start(

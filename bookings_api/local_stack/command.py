@@ -105,7 +105,7 @@ def _environment(stack: LocalStack, url: str) -> dict[str, str]:
     defaults = {
         "LOG_FORMAT": "text" if sys.stderr.isatty() else "json",
         "PUBLIC_URL": url,
-        "METRICS_TOKEN": "local",
+        "METRICS_TOKEN": "metrics-of-this-machine",
     }
     return {**defaults, **stack.defaults, **given, **stack.settings}
 

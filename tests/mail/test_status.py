@@ -18,7 +18,7 @@ from tests.factories import API, book, make_event, make_organizer, make_user, ne
 from tests.mail.composing import FACTS
 from tests.polling import wait_until
 
-METRICS = {"Authorization": "Bearer a token for metrics"}
+METRICS = {"Authorization": "Bearer a-token-for-metrics"}
 
 
 def _put(app: Flask, database: sa.Engine, **values: Any) -> Any:
