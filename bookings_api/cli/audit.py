@@ -9,7 +9,8 @@ from uuid import UUID
 import click
 from flask import current_app
 from flask.cli import with_appcontext
-from sqlalchemy.exc import SQLAlchemyError
+from psycopg2.errors import LockNotAvailable
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from bookings_api.audit import Violation, notes, violations
 from bookings_api.audit.repair import MAILS, recount, write_missing_mail
@@ -67,7 +68,12 @@ def _mend(look: Look, rules: Collection[str], mend: Callable[[str, UUID], str | 
             (violation.rule, UUID(violation.row_id)) for violation in look(connection, only=rules) if violation.row_id
         ]
     for rule, row_id in found:
-        done = mend(rule, row_id)
+        try:
+            done = mend(rule, row_id)
+        except OperationalError as error:
+            if not isinstance(error.orig, LockNotAvailable):
+                raise
+            done = f"{row_id} is left as it is: somebody has it locked"
         if done:
             click.echo(f"repair: {done}")
 

@@ -90,6 +90,23 @@ def test_a_repair_counts_anew_and_says_so(app: Flask, client: FlaskClient, datab
     assert client.get(f"{API}/events/{booking['event_id']}").json["tickets_available"] == EVENT["capacity"] - 2
 
 
+def test_an_event_that_somebody_has_locked_keeps_no_other_from_being_mended(
+    app: Flask, client: FlaskClient, database: sa.Engine, booking: Any
+) -> None:
+    other = book(client, make_user(client), make_event(client, title="Another evening"), ticket_count=3).json
+    _execute(database, "UPDATE events SET tickets_booked = 10")
+    with database.begin() as stranger:
+        stranger.execute(sa.text("SELECT 1 FROM events WHERE id = :id FOR UPDATE"), {"id": booking["event_id"]})
+
+        done = _audit(app, "--repair")
+
+    assert done.exit_code == 1
+    assert sorted(done.output.splitlines()[:2]) == sorted([
+        f"repair: {booking['event_id']} is left as it is: somebody has it locked",
+        f"repair: event {other['event_id']} counts 3 tickets as booked now, not 10",
+    ])  # fmt: skip
+
+
 def test_more_sold_than_there_is_stays_as_it_is_and_status_1(app: Flask, database: sa.Engine, booking: Any) -> None:
     _execute(database, "UPDATE bookings SET ticket_count = 12")
 
