@@ -11,7 +11,9 @@ import kombu
 from celery import Celery, Task, signals
 from celery.app.amqp import AMQP
 from kombu.transport import redis
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
 
 from bookings_api.database import forget_connections
 from bookings_api.observability import current_request_id, logging_config, working_for
@@ -80,6 +82,8 @@ class Amqp(AMQP):
 
 
 _BRIEFLY = {"socket_timeout": REDIS_TIMEOUT_SECONDS, "socket_connect_timeout": REDIS_TIMEOUT_SECONDS}
+# Of a Sentinel that is away: its client's default is three more tries, seconds apart.
+_ONCE = {"retry": Retry(NoBackoff(), 0)}
 
 
 def broker_of(redis_url: str) -> tuple[str, dict[str, Any]]:
@@ -88,7 +92,7 @@ def broker_of(redis_url: str) -> tuple[str, dict[str, Any]]:
     if url is None:
         return redis_url, {}
     each = [f"{SENTINEL}://{url.login}{host}:{port}/{url.database}" for host, port in url.sentinels]
-    return ";".join(each), {"master_name": url.service, "sentinel_kwargs": _BRIEFLY}
+    return ";".join(each), {"master_name": url.service, "sentinel_kwargs": _BRIEFLY | _ONCE}
 
 
 def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:

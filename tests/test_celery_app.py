@@ -1,5 +1,7 @@
 """How workers and beat lose their Redis, and look for it."""
 
+import dataclasses
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,12 @@ import pytest
 from celery import Celery
 from flask import Flask
 
+from bookings_api import create_app
 from bookings_api.celery_app import RECONNECT_SECONDS
 from bookings_api.local_stack.processes import free_port
 from bookings_api.local_stack.servers import LocalStack
+from config import Config
+from tests.conftest import NO_ENV_FILE
 
 
 class _EnoughSeenError(Exception):
@@ -54,3 +59,17 @@ def test_a_worker_that_loses_redis_with_messages_in_its_hands_can_close_its_chan
 
         with pytest.raises(connection.connection_errors):  # a task that is done by now says so, which Celery expects
             message.ack()
+
+
+def test_a_publish_asks_sentinels_that_are_away_once_and_gives_up(application: Flask) -> None:
+    sentinels = ",".join(f"127.0.0.1:{free_port()}" for _ in range(3))
+    config = Config.from_environment(NO_ENV_FILE)
+    celery = create_app(dataclasses.replace(config, REDIS_URL=f"redis+sentinel://{sentinels}/bookings/0")).extensions[
+        "celery"
+    ]
+
+    began = time.monotonic()
+    with pytest.raises(kombu.exceptions.OperationalError, match="No master found"):
+        celery.send_task("nobody's")
+
+    assert time.monotonic() - began < 4  # the client's own further tries would take that for each
