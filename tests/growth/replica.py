@@ -68,7 +68,7 @@ class Replica:
         finally:
             self.ask("SELECT pg_wal_replay_resume()")
 
-    def ask(self, statement: str) -> object:
+    def ask(self, statement: str) -> Any:
         """The first value that a statement gives."""
         with closing(psycopg2.connect(self.url)) as connection:
             connection.autocommit = True
