@@ -32,6 +32,10 @@ SECONDS = 1.0
 BEHIND_SECONDS = 1.0
 AWAY_SECONDS = 5.0
 
+# In which timeline the server of a connection was seen to follow our primary, and after how many failures. Of each
+# connection: one name may stand for several servers.
+_SEEN = "bookings_api.seen"
+
 T = TypeVar("T")
 
 # Bytes from the beginning of the log. Who commits flushes the log before others see it, unless that is switched off.
@@ -95,7 +99,7 @@ class Replica:
         self._engine = engine
         self._lock = threading.Lock()
         self._left_alone_until = 0.0  # by time.monotonic(); 0: it is well
-        self._timeline: str | None = None  # in which it was seen to follow our primary
+        self._failures = 0
 
     def may_be_asked(self) -> bool:
         """Whether it is well; of one that was not, one request at a time finds out."""
@@ -115,15 +119,17 @@ class Replica:
         """
         with answered_within(seconds), Session(self._engine, expire_on_commit=False) as session:
             connection = session.connection()
-            if self._timeline != position.timeline:
+            seen = position.timeline, self._failures
+            if connection.info.get(_SEEN) != seen:
                 self._require_same_database(connection, position)
+                connection.info[_SEEN] = seen
             gives_up_at = time.monotonic() + REPLAY_SECONDS
             while not _HAS_REPLAYED.on(connection, lsn=position.lsn)[0][0]:
                 if time.monotonic() > gives_up_at:
                     raise Behind("it is behind")
                 time.sleep(POLL_SECONDS)
             result = read(session)
-        self._timeline, self._left_alone_until = position.timeline, 0.0
+        self._left_alone_until = 0.0
         return result
 
     def leave_alone(self, error: Exception) -> None:
@@ -131,11 +137,13 @@ class Replica:
         if isinstance(error, sa.exc.TimeoutError):
             return
         seconds = BEHIND_SECONDS if isinstance(error, Behind) else AWAY_SECONDS
-        self._timeline, self._left_alone_until = None, time.monotonic() + seconds
+        self._failures += 1
+        self._left_alone_until = time.monotonic() + seconds
         why = str(error) if isinstance(error, Unfit) else type(error).__name__
         logger.warning("the replica is left alone for %d s, lists are the primary's: %s", seconds, why)
 
-    def _require_same_database(self, connection: sa.Connection, position: Position) -> None:
+    @staticmethod
+    def _require_same_database(connection: sa.Connection, position: Position) -> None:
         """One that follows another primary, or still an old one, may have replayed as much, and of something else."""
         [(cluster, database, _)] = _IDENTITY()
         [(replicated_cluster, replicated_database, replicated_timeline)] = _IDENTITY.on(connection)

@@ -19,7 +19,7 @@ from flask.testing import FlaskClient
 
 from bookings_api.database import CONNECT_SECONDS, REPLICA
 from bookings_api.extensions import db
-from bookings_api.replica import SECONDS, position_of_primary
+from bookings_api.replica import SECONDS, Unfit, position_of_primary, replica_of
 from tests.factories import API, EVENT, PASSWORD, Account, book, make_event, make_organizer, make_user, new_email
 from tests.faults.harness import hung
 from tests.growth.replica import Pair, Replica
@@ -229,6 +229,20 @@ def test_after_a_failover_a_replica_of_the_old_primary_is_not_read_however_far_i
 
     assert listed[0]["id"] == event["id"]
     assert pages == {"primary": 1}
+
+
+def test_each_connection_is_looked_at_as_a_name_may_stand_for_several_servers(service: Flask) -> None:
+    with service.app_context():
+        replica, engine = replica_of(service), db.engines[REPLICA]
+        assert replica
+
+        def lead_elsewhere(_dialect: object, _record: object, _arguments: object, parameters: dict[str, Any]) -> None:
+            parameters["dbname"] = "postgres"
+
+        with engine.connect():  # the one that was found well
+            sa.event.listen(engine, "do_connect", lead_elsewhere)
+            with pytest.raises(Unfit, match="another database"):
+                replica.ask(lambda session: None, position_of_primary(), seconds=PATIENCE_SECONDS)
 
 
 def test_who_writes_and_lists_in_turn_never_misses_what_he_wrote(
