@@ -14,7 +14,7 @@ from tests.deployment import dockerfile
 from tests.deployment.site import Site, Tree
 
 
-@pytest.fixture(scope="package", params=["checkout", pytest.param("image", marks=pytest.mark.long)])
+@pytest.fixture(scope="package", params=["checkout", "image"])
 def tree(request: pytest.FixtureRequest) -> Iterator[Tree]:
     """What the processes run from."""
     if request.param == "checkout":

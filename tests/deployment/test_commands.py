@@ -11,6 +11,8 @@ from tests.factories import EVENT, PASSWORD, new_email
 from tests.http.nginx import needs_nginx
 from tests.polling import wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("name", ["api", "worker", "postgres"])
 def test_the_health_check_of_a_service_that_is_well_says_so(site: Site, name: str) -> None:

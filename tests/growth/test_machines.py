@@ -16,6 +16,8 @@ from tests.mailbox import Mailbox
 from tests.polling import wait_until
 from tests.service import Service, running_service
 
+pytestmark = pytest.mark.long
+
 SEATS = 40
 
 

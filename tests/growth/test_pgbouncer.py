@@ -25,7 +25,7 @@ from tests.factories import API
 from tests.growth.pgbouncer import SERVERS, needs_pgbouncer, running_pgbouncer
 from tests.polling import wait_until
 
-pytestmark = needs_pgbouncer
+pytestmark = [pytest.mark.long, needs_pgbouncer]
 
 # What holds the promises, and what is most likely to meet another server half-way.
 CORE = ["bookings", "concurrency", "events", "auth/test_sessions.py", "http/test_kept.py", "mail/test_outbox.py"]
@@ -108,7 +108,6 @@ def test_who_gets_no_server_in_time_is_answered_503(through_pgbouncer: Flask) ->
     assert seconds < LOCK_SECONDS + GRACE_SECONDS  # after which the service itself gives up
 
 
-@pytest.mark.long
 def test_the_core_of_the_suite_passes_through_pgbouncer() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     command = [sys.executable, "-m", "pytest", "-q", "--numprocesses=2", *(f"tests/{part}" for part in CORE)]

@@ -29,7 +29,7 @@ from tests.service import running_server
 # For a machine that is busy with other tests; what works takes a fraction.
 PATIENCE_SECONDS = 60
 
-pytestmark = pytest.mark.usefixtures("app")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("app")]
 
 
 @pytest.fixture(scope="module")

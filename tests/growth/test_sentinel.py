@@ -14,6 +14,8 @@ from tests.mailbox import Mailbox
 from tests.polling import wait_until
 from tests.service import Service, running_service
 
+pytestmark = pytest.mark.long
+
 PATIENCE_SECONDS = 60
 
 
