@@ -6,9 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -23,6 +24,7 @@ from config import Config
 from tests.conftest import NO_ENV_FILE
 from tests.factories import API
 from tests.growth.pgbouncer import SERVERS, needs_pgbouncer, running_pgbouncer
+from tests.growth.replica import Replica
 from tests.polling import wait_until
 
 pytestmark = [pytest.mark.long, needs_pgbouncer]
@@ -106,6 +108,25 @@ def test_who_gets_no_server_in_time_is_answered_503(through_pgbouncer: Flask) ->
 
     assert (answer.status_code, answer.json["code"]) == (503, "unavailable")
     assert seconds < LOCK_SECONDS + GRACE_SECONDS  # after which the service itself gives up
+
+
+def test_once_postgresql_is_back_pgbouncer_soon_is_too(database: sa.Engine, tmp_path: Path) -> None:
+    url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with Replica(tmp_path, url) as server, running_pgbouncer(tmp_path, server.url) as through:
+
+        def answers() -> bool:
+            try:
+                with closing(psycopg2.connect(through)) as connection, connection.cursor() as cursor:
+                    cursor.execute("SELECT 1")
+            except psycopg2.OperationalError:
+                return False
+            return True
+
+        wait_until(answers, seconds=30)
+        server.kill()
+        assert not answers()
+        server.start()
+        wait_until(answers, seconds=8)
 
 
 def test_the_core_of_the_suite_passes_through_pgbouncer() -> None:
