@@ -68,6 +68,7 @@ _IDENTITY = Prepared(
         sa.literal_column("(pg_control_system()).system_identifier"),
         sa.select(_database.c.oid).where(_database.c.datname == sa.func.current_database()).scalar_subquery(),
         sa.literal_column("(pg_control_checkpoint()).timeline_id"),
+        sa.func.pg_is_in_recovery(),
     ),
 )
 
@@ -145,10 +146,12 @@ class Replica:
     @staticmethod
     def _require_same_database(connection: sa.Connection, position: Position) -> None:
         """One that follows another primary, or still an old one, may have replayed as much, and of something else."""
-        [(cluster, database, _)] = _IDENTITY()
-        [(replicated_cluster, replicated_database, replicated_timeline)] = _IDENTITY.on(connection)
+        [(cluster, database, *_)] = _IDENTITY()
+        [(replicated_cluster, replicated_database, replicated_timeline, is_replica)] = _IDENTITY.on(connection)
         if (cluster, database) != (replicated_cluster, replicated_database):
             raise Unfit("DATABASE_READ_URL leads to another database than DATABASE_URL")
+        if not is_replica:
+            raise Unfit("DATABASE_READ_URL leads to no replica")
         if position.timeline is None or int(position.timeline, 16) != replicated_timeline:
             raise Unfit("it is in another timeline")
 

@@ -199,6 +199,7 @@ def test_a_directory_that_is_gone_costs_no_request_its_answer(
     environment = {**settings, SHARED_DIRECTORY: str(parent), "WEB_CONCURRENCY": "2"}
     with running_gunicorn(environment, tmp_path) as (url, server), httpx.Client(limits=NEW_CONNECTIONS) as http:
         gunicorn = Gunicorn(url, server, parent, http)
+        wait_until(lambda: len(gunicorn.files()) == 6, seconds=20)  # three of each process, or one is still at it
         for directory in [*parent.glob(gone)] if gone else [parent]:
             shutil.rmtree(directory)
         for _ in "before", "after":

@@ -1,7 +1,9 @@
 """Runs the commands of compose.yaml and the Dockerfile as they stand, but for the addresses of what they talk to."""
 
 import os
+import re
 import shlex
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -57,19 +59,24 @@ class Site:
             self._temporary = unfinished.enter_context(tempfile.TemporaryDirectory(prefix="bookings-tmp-"))
             Path(self._temporary).chmod(0o1777)  # as the tmpfs is
             self._places = stack.settings
+            unfinished.callback(self._stop_all)
             valkey = [str(valkey_binary()), *self.command("redis")[1:], f"--port {self.redis_port}"]
             self.children["redis"] = Child("redis", valkey, log=self._directory / "redis.log")
-            unfinished.callback(self.children["redis"].stop)
             self.children["redis"].wait_until_ready(redis.Redis(port=self.redis_port).ping)
             self.start("migrate").wait()
             for name in ("api", "worker", "beat"):
-                unfinished.callback(self.start(name).stop)
+                self.start(name)
             self.children["api"].wait_until_ready(lambda: httpx.get(f"{self.api}/health/ready").raise_for_status())
             self._cleanup = unfinished.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._cleanup.close()
+
+    def _stop_all(self) -> None:
+        """Those too that a test has started in the place of others."""
+        for child in reversed(self.children.values()):
+            child.stop()
 
     def command(self, name: str) -> list[str]:
         """What the service runs: its own command, or the image's."""
@@ -85,6 +92,15 @@ class Site:
             directory=self.tree.directory,
         )
         return self.children[name]
+
+    def is_at_work(self, name: str) -> bool:
+        """Whether it is past its start; beat answers nobody, but minds how it is ended (proc(5): SigCgt)."""
+        if name == "beat":
+            [caught] = re.findall(
+                r"^SigCgt:\s*(\w+)$", Path(f"/proc/{self.children[name].pid}/status").read_text(), re.MULTILINE
+            )
+            return bool(int(caught, 16) & 1 << signal.SIGTERM - 1)
+        return self.check(name).returncode == 0
 
     def check(self, name: str) -> subprocess.CompletedProcess[str]:
         """Run a service's health check, or the image's."""

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.long
 @pytest.mark.parametrize("name", ["api", "worker", "postgres"])
 def test_the_health_check_of_a_service_that_is_well_says_so(site: Site, name: str) -> None:
     if name == "worker":
-        wait_until(lambda: site.check(name).returncode == 0, seconds=60)
+        wait_until(lambda: site.is_at_work(name), seconds=60)
 
     done = site.check(name)
 
@@ -45,7 +45,7 @@ def test_beat_hands_out_work(site: Site) -> None:
         # nobody writes mail now, so nobody else says that there is some
         wait_until(lambda: connection.llen("celery") > 0, seconds=60)
     site.start("worker")
-    wait_until(lambda: site.check("worker").returncode == 0, seconds=60)
+    wait_until(lambda: site.is_at_work("worker"), seconds=60)
 
 
 def test_the_check_of_a_service_that_is_not_there_says_so(site: Site) -> None:
@@ -59,6 +59,7 @@ def test_the_check_of_a_service_that_is_not_there_says_so(site: Site) -> None:
 @pytest.mark.parametrize("name", ["beat", "worker", "api"])
 def test_a_service_that_is_told_to_stop_ends_well_before_it_would_be_killed(site: Site, name: str) -> None:
     child = site.children[name]
+    wait_until(lambda: site.is_at_work(name), seconds=60)
 
     child.stop(seconds=30)
 

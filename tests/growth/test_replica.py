@@ -186,7 +186,7 @@ def test_a_replica_that_hangs_costs_one_list_a_second_and_the_others_nothing(ser
     ("leads_to", "said"),
     [
         ("another database", "DATABASE_READ_URL leads to another database than DATABASE_URL"),
-        ("the primary", "it is behind"),
+        ("the primary", "DATABASE_READ_URL leads to no replica"),
     ],
 )
 def test_what_is_no_replica_of_the_database_is_not_read(
