@@ -4,6 +4,7 @@ import email
 import email.policy
 import time
 from email.message import EmailMessage
+from functools import cache
 from pathlib import Path
 
 
@@ -35,6 +36,7 @@ def part(message: EmailMessage, kind: str) -> str:
     return text.replace("\r\n", "\n")
 
 
+@cache  # a mail stays as it has arrived, and there are thousands
 def _read(path: Path) -> EmailMessage:
     message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
     assert isinstance(message, EmailMessage)
