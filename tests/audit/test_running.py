@@ -1,11 +1,10 @@
 """The audit beside a service at work: it sees no trouble where there is none, and a repair loses no ticket."""
 
 import random
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from bookings_api.audit.repair import recount
 from bookings_api.database import snapshot
 from tests.concurrency.harness import seats_of
 from tests.factories import EVENT, Account, make_event, make_organizer, make_user
+from tests.polling import meanwhile
 from tests.service import Service
 
 DAYS = timedelta(days=90)
@@ -35,21 +35,9 @@ def http(service: Service) -> Iterator[httpx.Client]:
 @contextmanager
 def _busy(clients: int, step: Callable[[random.Random], None]) -> Iterator[None]:
     """So many clients take one step after the other meanwhile."""
-    enough = threading.Event()
-
-    def run(number: int) -> None:
-        chance = random.Random(number)  # noqa: S311 - guards nothing
-        while not enough.is_set():
-            step(chance)
-
-    with ThreadPoolExecutor(clients) as pool:
-        running = [pool.submit(run, number) for number in range(clients)]
-        try:
-            yield
-        finally:
-            enough.set()
-    for client in running:
-        client.result()
+    chances = [random.Random(number) for number in range(clients)]  # noqa: S311 - guards nothing
+    with meanwhile(*(partial(step, chance) for chance in chances)):
+        yield
 
 
 def _book_and_cancel(http: httpx.Client, user: Account, event: dict[str, Any], chance: random.Random) -> None:

@@ -1,6 +1,5 @@
 """One fault, from the bookings before it to the count after it."""
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from tests.factories import EVENT, PASSWORD, new_email
 from tests.faults.checker import History, violations
 from tests.faults.harness import PATIENCE_SECONDS, Site, wait_until
 from tests.faults.post_office import Copy
+from tests.polling import meanwhile
 
 RETRY_SECONDS = 0.1
 # The service is as good as ever so soon after what it needs is.
@@ -72,20 +72,8 @@ class Trial:
     @contextmanager
     def clients(self, count: int = 4) -> Iterator[None]:
         """Clients that book one ticket after the other, and ask for each until it is confirmed."""
-        enough = threading.Event()
-
-        def run() -> None:
-            while not enough.is_set():
-                self.book_until_confirmed()
-
-        with ThreadPoolExecutor(count) as pool:
-            running = [pool.submit(run) for _ in range(count)]
-            try:
-                yield
-            finally:
-                enough.set()
-        for client in running:
-            client.result()
+        with meanwhile(*[self.book_until_confirmed] * count):
+            yield
 
     def await_recovery(self, *, url: str | None = None) -> None:
         """Within `RECOVERY_SECONDS` nothing is refused any more, whichever process is asked."""
