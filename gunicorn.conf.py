@@ -15,12 +15,12 @@ from typing import Any
 
 from gunicorn import util
 
-from bookings_api import meters
-from bookings_api.database import forget_connections
+from bookings_api.database.engine import forget_connections
 from bookings_api.extensions import db
-from bookings_api.health import warn_of_connections
 from bookings_api.http.server import write_problem
-from bookings_api.observability import logging_config
+from bookings_api.observability import metrics
+from bookings_api.observability.health import warn_of_connections
+from bookings_api.observability.logging import logging_config
 from wsgi import app
 
 # One process for each core that the container may use (config.py).
@@ -61,7 +61,7 @@ def when_ready(server: Any) -> None:
     """
     gc.collect()
     gc.freeze()
-    parent = os.environ.get(meters.SHARED_DIRECTORY) or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)  # noqa: S108
+    parent = os.environ.get(metrics.SHARED_DIRECTORY) or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)  # noqa: S108
     server.meters = Path(tempfile.mkdtemp(prefix="bookings-meters-", dir=parent))
     os.chown(server.meters, server.cfg.uid, server.cfg.gid)
 
@@ -85,9 +85,9 @@ def post_worker_init(worker: Any) -> None:
     Now that the process has its user, whose the files are, and a loop of gevent of its own, which the thread needs that
     sends.
     """
-    meters.share(worker.meters, worker.number)
+    metrics.share(worker.meters, worker.number)
     with app.app_context():
-        meters.watch_pool(db.engine)
+        metrics.watch_pool(db.engine)
     if send_traces := app.extensions.get("telemetry"):
         send_traces()
     if worker.age == 1:
@@ -96,7 +96,7 @@ def post_worker_init(worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """Before another process takes its number."""
-    meters.forget(server.meters, worker.number)
+    metrics.forget(server.meters, worker.number)
 
 
 def on_exit(server: Any) -> None:

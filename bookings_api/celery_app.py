@@ -15,9 +15,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from bookings_api.database import forget_connections
-from bookings_api.observability import current_request_id, logging_config, working_for
-from bookings_api.redis_client import SentinelUrl
+from bookings_api.database.engine import forget_connections
+from bookings_api.http.rate_limiting.redis_client import SentinelUrl
+from bookings_api.observability.logging import current_request_id, logging_config, working_for
 
 # A publish is never worth a second try within Celery: the mail is in the outbox, and the sweep finds it.
 REDIS_TIMEOUT_SECONDS = 0.5

@@ -1,4 +1,4 @@
-"""What can go wrong in the trade, as facts, free of HTTP.
+"""Domain errors, independent of HTTP.
 
     BookingError
     ├── Unauthenticated          nobody, or nobody we can believe
@@ -16,7 +16,7 @@
     ├── LastOrganizer            nobody could manage the events any more
     ├── StaleVersion             changed by somebody else since the client read it
     ├── EventNotOpen             draft, cancelled, started, or outside its booking window
-    ├── EventOver                started: its times stand, and it cannot be cancelled
+    ├── EventStarted                started: its times stand, and it cannot be cancelled
     ├── EventNotPublished        a draft, which nobody can be told to be cancelled
     ├── EventCancelled
     ├── BookingCancelled
@@ -34,11 +34,11 @@ from collections.abc import Mapping
 
 
 class BookingError(Exception):
-    """Base of every error of the domain; `facts` are values that a program may want beside the sentence."""
+    """Base of every error of the domain; `extensions` are values that a program may want beside the sentence."""
 
-    def __init__(self, sentence: str, **facts: object) -> None:
+    def __init__(self, sentence: str, **extensions: object) -> None:
         super().__init__(sentence)
-        self.facts = facts
+        self.extensions = extensions
 
 
 class Unauthenticated(BookingError):
@@ -64,7 +64,7 @@ class InvalidGrant(InvalidCredentials):
 
     def __init__(self) -> None:
         super().__init__()
-        self.facts = {"error": "invalid_grant", "error_description": str(self)}
+        self.extensions = {"error": "invalid_grant", "error_description": str(self)}
 
 
 class NotAllowed(BookingError):
@@ -121,7 +121,7 @@ class StaleVersion(BookingError):
         super().__init__("It has been changed since; please read it again.")
 
 
-class EventOver(BookingError):
+class EventStarted(BookingError):
     """The event has started; the sentence says what that rules out."""
 
 

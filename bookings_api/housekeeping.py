@@ -6,10 +6,10 @@ import sqlalchemy as sa
 from celery import shared_task
 from flask import current_app
 
+from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
-from bookings_api.models import IdempotencyKey, Session, SingleUseToken, utcnow
-from bookings_api.transactions import transaction
+from bookings_api.models import IdempotencyKey, Login, OneTimeToken, utcnow
 
 IDEMPOTENCY_KEYS_KEPT = timedelta(hours=24)
 MAILS_AT_ONCE = 5000
@@ -25,8 +25,8 @@ def prune() -> None:
     now = utcnow()
     with transaction():
         for statement in (
-            sa.delete(Session).where(Session.expires_at < now),
-            sa.delete(SingleUseToken).where(SingleUseToken.expires_at < now),
+            sa.delete(Login).where(Login.expires_at < now),
+            sa.delete(OneTimeToken).where(OneTimeToken.expires_at < now),
             sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < now - IDEMPOTENCY_KEYS_KEPT),
         ):
             db.session.execute(statement, execution_options={"synchronize_session": False})

@@ -26,7 +26,7 @@ import httpx
 import redis
 import sqlalchemy as sa
 
-from bookings_api.models import UNSENT, Event, OutboxMail
+from bookings_api.models import UNSENT, Event, OutboxEmail
 from tests.conftest import FIXED_SETTINGS
 from tests.faults.checker import violations
 from tests.faults.harness import Site, hung
@@ -180,7 +180,7 @@ def _deliver(site: Site) -> int:
     fewest, since = sys.maxsize, time.monotonic()
     while True:
         with sa.orm.Session(site.database) as session:
-            unsent = session.scalar(sa.select(sa.func.count()).where(OutboxMail.status.in_(UNSENT))) or 0
+            unsent = session.scalar(sa.select(sa.func.count()).where(OutboxEmail.status.in_(UNSENT))) or 0
         if unsent < fewest:
             fewest, since = unsent, time.monotonic()
         if not unsent or time.monotonic() - since > DELIVERY_SECONDS:

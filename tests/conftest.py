@@ -23,16 +23,16 @@ from psycopg2.sql import SQL, Identifier
 from sqlalchemy.engine import make_url
 
 from bookings_api import create_app
-from bookings_api.database import TRANSACTION
+from bookings_api.database.engine import TRANSACTION
 from bookings_api.extensions import db
-from bookings_api.http.counters import KEY_PREFIX
+from bookings_api.http.rate_limiting.counters import KEY_PREFIX
 from bookings_api.local_stack.servers import LocalStack
 from bookings_api.models import Base
 from config import Config
 from tests.documented import DocumentedClient
 from tests.faults import report
-from tests.growth.pgbouncer import running_pgbouncer
 from tests.mailbox import Mailbox
+from tests.scaling.pgbouncer import running_pgbouncer
 from tests.service import Service, running_service
 
 NO_ENV_FILE = Path(os.devnull)

@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from werkzeug.test import TestResponse
 
-from bookings_api.http.limits import RATE_LIMIT
 from bookings_api.http.problems import PROBLEM_CONTENT_TYPE
+from bookings_api.http.rate_limiting.limits import RATE_LIMIT
 
 FILE = Path(__file__).parents[1] / "openapi.json"
 DOCUMENT: dict[str, Any] = json.loads(FILE.read_text())

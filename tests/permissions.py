@@ -8,9 +8,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
+from bookings_api.accounts.one_time_tokens import token_of
 from bookings_api.mail.tasks import drain
-from bookings_api.models import OutboxMail
-from bookings_api.single_use import token_of
+from bookings_api.models import OutboxEmail
 from tests.factories import API, EVENT, PASSWORD, Account, book, make_event, make_organizer, make_user, new_email
 
 NEW_PASSWORD = "another horse battery"
@@ -126,9 +126,11 @@ def _invitation_token(scene: Scene) -> str:
 
 def _token_for(scene: Scene, address: str) -> str:
     """The token that the latest mail to `address` will have; that it arrives is tested elsewhere."""
-    facts = sa.select(OutboxMail.facts).where(OutboxMail.recipient == address).order_by(OutboxMail.id.desc()).limit(1)
+    payload = (
+        sa.select(OutboxEmail.payload).where(OutboxEmail.recipient == address).order_by(OutboxEmail.id.desc()).limit(1)
+    )
     with scene.client.application.app_context():
         drain()  # a reset gets its token when it is sent
         with scene.database.connect() as connection:
-            token_id = connection.scalars(facts).one()["token_id"]
+            token_id = connection.scalars(payload).one()["token_id"]
         return token_of(UUID(token_id))

@@ -14,7 +14,7 @@ from celery import Celery
 from celery.app.control import Control
 
 from bookings_api.local_stack.processes import Child, free_port
-from bookings_api.meters import SHARED_DIRECTORY
+from bookings_api.observability.metrics import SHARED_DIRECTORY
 
 QUEUE = "celery"
 

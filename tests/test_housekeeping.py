@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from bookings_api.housekeeping import prune
 from bookings_api.mail.tasks import drain
-from bookings_api.models import IdempotencyKey, Session, SingleUseToken, utcnow
+from bookings_api.models import IdempotencyKey, Login, OneTimeToken, utcnow
 from tests.factories import API, make_event, make_user
 
 
@@ -21,7 +21,7 @@ def test_expired_logins_tokens_and_keys_are_removed(app: Flask, client: FlaskCli
 
     def counts() -> list[int]:
         with database.connect() as connection:
-            models = (Session, SingleUseToken, IdempotencyKey)
+            models = (Login, OneTimeToken, IdempotencyKey)
             return [connection.scalars(sa.select(sa.func.count()).select_from(model)).one() for model in models]
 
     with app.app_context():
@@ -31,8 +31,8 @@ def test_expired_logins_tokens_and_keys_are_removed(app: Flask, client: FlaskCli
 
     with database.begin() as connection:
         past = utcnow() - timedelta(seconds=1)
-        connection.execute(sa.update(Session).where(Session.user_id == UUID(user.id)).values(expires_at=past))
-        connection.execute(sa.update(SingleUseToken).values(expires_at=past))
+        connection.execute(sa.update(Login).where(Login.user_id == UUID(user.id)).values(expires_at=past))
+        connection.execute(sa.update(OneTimeToken).values(expires_at=past))
         connection.execute(sa.update(IdempotencyKey).values(created_at=past - timedelta(hours=24)))
     with app.app_context():
         prune()

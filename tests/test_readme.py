@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bookings_api.http.openapi import API_PREFIX
+from bookings_api.http.openapi.document import API_PREFIX
 from config import Config
 from tests.mailbox import Mailbox
 from tests.service import Service

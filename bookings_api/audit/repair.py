@@ -8,18 +8,18 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from bookings_api.calendar.payloads import event_payload, guest_payload
+from bookings_api.database.transactions import transaction
 from bookings_api.errors import EventNotFound
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
-from bookings_api.facts import event_facts, guest_facts
 from bookings_api.mail import tasks
-from bookings_api.models import Booking, BookingStatus, MailKind, OutboxMail, utcnow
-from bookings_api.transactions import transaction
+from bookings_api.models import Booking, BookingStatus, EmailKind, OutboxEmail, utcnow
 
 # The rule that is broken, and the mail that mends it.
 MAILS = {
-    "confirmation_missing": MailKind.BOOKING_CONFIRMED,
-    "cancellation_missing": MailKind.BOOKING_CANCELLED,
+    "confirmation_missing": EmailKind.BOOKING_CONFIRMED,
+    "cancellation_missing": EmailKind.BOOKING_CANCELLED,
 }
 
 
@@ -55,8 +55,8 @@ def write_missing_mail(rule: str, booking_id: UUID) -> str | None:
         locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update()
         booking = db.session.scalars(locked, execution_options={"populate_existing": True}).one()
         is_cancelled = booking.status is BookingStatus.CANCELLED
-        of_kind = sa.select(OutboxMail.id).where(OutboxMail.booking_id == booking_id, OutboxMail.kind == kind)
-        if is_cancelled != (kind is MailKind.BOOKING_CANCELLED) or db.session.scalars(of_kind.limit(1)).one_or_none():
+        of_kind = sa.select(OutboxEmail.id).where(OutboxEmail.booking_id == booking_id, OutboxEmail.kind == kind)
+        if is_cancelled != (kind is EmailKind.BOOKING_CANCELLED) or db.session.scalars(of_kind.limit(1)).one_or_none():
             return None
         if event.ends_at <= utcnow():
             return f"booking {booking_id} gets no mail: its event is over"
@@ -64,7 +64,7 @@ def write_missing_mail(rule: str, booking_id: UUID) -> str | None:
             tx,
             kind=kind,
             recipient=booking.guest_email,
-            facts=event_facts(event) | guest_facts(booking),
+            payload=event_payload(event) | guest_payload(booking),
             booking_id=booking_id,
             user_id=booking.user_id,
         )

@@ -107,7 +107,7 @@ _MAILS = (
         SELECT id::text, format('booking %s is confirmed, and there is no mail that says so', id)
         FROM bookings
         WHERE status = 'confirmed' AND created_at > now() - :mails_since AND NOT EXISTS (
-            SELECT FROM outbox_mails WHERE kind = 'booking_confirmed' AND booking_id = bookings.id)
+            SELECT FROM outbox_emails WHERE kind = 'booking_confirmed' AND booking_id = bookings.id)
         """,
     ),
     Rule(
@@ -116,10 +116,10 @@ _MAILS = (
         SELECT id::text, format('booking %s is cancelled, and there is no mail that says so', id)
         FROM bookings
         WHERE status = 'cancelled' AND cancelled_at > now() - :mails_since AND NOT EXISTS (
-            SELECT FROM outbox_mails
+            SELECT FROM outbox_emails
             WHERE kind IN ('booking_cancelled', 'event_cancelled') AND booking_id = bookings.id
         ) AND NOT EXISTS (
-            SELECT FROM event_notices AS notice
+            SELECT FROM event_broadcasts AS notice
             WHERE notice.event_id = bookings.event_id AND kind = 'event_cancelled' AND finished_at IS NULL
             AND notice.event_version = bookings.event_version
             AND (last_booking_id IS NULL OR last_booking_id < bookings.id)
@@ -133,7 +133,7 @@ _MAILS = (
                                          bookings.id, changes, count(mails.id))
         FROM bookings
         CROSS JOIN LATERAL (VALUES (greatest(version - 1 - (status = 'cancelled')::integer, 0))) AS counted (changes)
-        LEFT JOIN outbox_mails AS mails ON booking_id = bookings.id AND kind = 'booking_changed'
+        LEFT JOIN outbox_emails AS mails ON booking_id = bookings.id AND kind = 'booking_changed'
         WHERE bookings.created_at > now() - :mails_since
         GROUP BY bookings.id, changes HAVING count(mails.id) <> changes
         """,
@@ -142,7 +142,7 @@ _MAILS = (
         "cancelled_twice",
         """
         SELECT booking_id::text, format('booking %s has %s mails that say that it is cancelled', booking_id, count(*))
-        FROM outbox_mails WHERE kind IN ('booking_cancelled', 'event_cancelled') AND booking_id IS NOT NULL
+        FROM outbox_emails WHERE kind IN ('booking_cancelled', 'event_cancelled') AND booking_id IS NOT NULL
         GROUP BY booking_id HAVING count(*) > 1
         """,
     ),
@@ -151,7 +151,7 @@ _MAILS = (
         """
         SELECT bookings.id::text, format('booking %s is confirmed, mail %s says that it is cancelled',
                                          bookings.id, mails.id)
-        FROM bookings JOIN outbox_mails AS mails ON booking_id = bookings.id
+        FROM bookings JOIN outbox_emails AS mails ON booking_id = bookings.id
         WHERE bookings.status = 'confirmed' AND kind IN ('booking_cancelled', 'event_cancelled')
         """,
     ),
@@ -161,7 +161,7 @@ _MAILS = (
         SELECT bookings.id::text, format('booking %s is marked %s, and has %s reminders', bookings.id,
                                          CASE WHEN reminded_at IS NULL THEN 'as not reminded' ELSE 'as reminded' END,
                                          count(mails.id))
-        FROM bookings LEFT JOIN outbox_mails AS mails ON booking_id = bookings.id AND kind = 'event_reminder'
+        FROM bookings LEFT JOIN outbox_emails AS mails ON booking_id = bookings.id AND kind = 'event_reminder'
         WHERE mails.id IS NOT NULL OR reminded_at > now() - :mails_since
         GROUP BY bookings.id HAVING count(mails.id) <> (reminded_at IS NOT NULL)::integer
         """,
@@ -171,22 +171,22 @@ _MAILS = (
         """
         SELECT bookings.id::text, format('booking %s was left out when notice %s of event %s was written',
                                          bookings.id, notice.id, notice.event_id)
-        FROM event_notices AS notice JOIN bookings ON bookings.event_id = notice.event_id
+        FROM event_broadcasts AS notice JOIN bookings ON bookings.event_id = notice.event_id
         WHERE notice.kind = 'event_changed' AND finished_at IS NOT NULL AND notice.created_at > now() - :mails_since
         AND bookings.status = 'confirmed' AND bookings.event_version < notice.event_version AND NOT EXISTS (
-            SELECT FROM event_notices AS later
+            SELECT FROM event_broadcasts AS later
             WHERE later.event_id = notice.event_id AND later.event_version > notice.event_version
         ) AND NOT EXISTS (
-            SELECT FROM outbox_mails AS mails WHERE mails.booking_id = bookings.id AND notice_id = notice.id)
+            SELECT FROM outbox_emails AS mails WHERE mails.booking_id = bookings.id AND broadcast_id = notice.id)
         """,
     ),
     Rule(
         "mail_of_nothing",
         """
         SELECT id::text, format('mail %s is a %s and names no %s', id, kind, lacks)
-        FROM outbox_mails, LATERAL (VALUES (CASE
+        FROM outbox_emails, LATERAL (VALUES (CASE
             WHEN booking_id IS NULL AND (kind LIKE 'booking%' OR kind LIKE 'event%') THEN 'booking'
-            WHEN notice_id IS NULL AND kind IN ('event_changed', 'event_cancelled') THEN 'notice'
+            WHEN broadcast_id IS NULL AND kind IN ('event_changed', 'event_cancelled') THEN 'notice'
             WHEN user_id IS NULL AND kind <> 'password_reset' THEN 'user'
         END)) AS missing (lacks)
         WHERE lacks IS NOT NULL
@@ -197,8 +197,8 @@ _MAILS = (
         """
         SELECT mails.id::text, format('mail %s goes with booking %s, but not with its user and event',
                                       mails.id, bookings.id)
-        FROM outbox_mails AS mails JOIN bookings ON bookings.id = booking_id
-        LEFT JOIN event_notices AS notice ON notice.id = notice_id
+        FROM outbox_emails AS mails JOIN bookings ON bookings.id = booking_id
+        LEFT JOIN event_broadcasts AS notice ON notice.id = broadcast_id
         WHERE mails.user_id <> bookings.user_id OR notice.event_id <> bookings.event_id OR notice.kind <> mails.kind
         """,
     ),
@@ -206,21 +206,21 @@ _MAILS = (
         "message_id",  # by which a mail that was sent again is known as the same
         """
         SELECT id::text, format('mail %s has the Message-ID %L', id, message_id)
-        FROM outbox_mails WHERE message_id NOT LIKE '<' || id || '@%>'
+        FROM outbox_emails WHERE message_id NOT LIKE '<' || id || '@%>'
         """,
     ),
     Rule(
         "never_due",  # it waits for two hours at most, for its next attempt or for the lease of a worker to end
         """
         SELECT id::text, format('mail %s is %s, and nobody may try it before %s', id, status, next_attempt_at)
-        FROM outbox_mails WHERE status IN ('pending', 'sending') AND next_attempt_at > now() + interval '1 day'
+        FROM outbox_emails WHERE status IN ('pending', 'sending') AND next_attempt_at > now() + interval '1 day'
         """,
     ),
     Rule(
         "sent_by_nobody",
         """
         SELECT id::text, format('mail %s counts as %s, and no worker has tried', id, status)
-        FROM outbox_mails WHERE status <> 'pending' AND attempts = 0
+        FROM outbox_emails WHERE status <> 'pending' AND attempts = 0
         """,
     ),
 )
@@ -243,8 +243,8 @@ _ACCOUNTS = (
         """
         SELECT id::text, format('%s %s is good, its user %s has no access', kind, id, user_id)
         FROM (
-            SELECT 'login' AS kind, id, user_id FROM sessions WHERE revoked_at IS NULL
-            UNION ALL SELECT purpose || ' token', id, user_id FROM single_use_tokens
+            SELECT 'login' AS kind, id, user_id FROM logins WHERE revoked_at IS NULL
+            UNION ALL SELECT purpose || ' token', id, user_id FROM one_time_tokens
         ) AS access
         WHERE user_id IN (SELECT id FROM users WHERE NOT is_active)
         """,
@@ -256,11 +256,11 @@ RULES = (*_EVENTS, *_BOOKINGS, *_MAILS, *_ACCOUNTS)
 # What is no violation, and may be worth a look.
 _NOTES = {
     "mails have failed; flask mail retry tries them again": """
-        SELECT count(*) FROM outbox_mails WHERE status = 'failed'""",
+        SELECT count(*) FROM outbox_emails WHERE status = 'failed'""",
     "mails were left by a worker that is gone; the next one takes them": """
-        SELECT count(*) FROM outbox_mails WHERE status = 'sending' AND next_attempt_at < now()""",
+        SELECT count(*) FROM outbox_emails WHERE status = 'sending' AND next_attempt_at < now()""",
     "notices to all guests are not written out yet": """
-        SELECT count(*) FROM event_notices WHERE finished_at IS NULL""",
+        SELECT count(*) FROM event_broadcasts WHERE finished_at IS NULL""",
 }
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from bookings_api.audit.violation import Violation
+from bookings_api.database.revisions import missing_revisions
 from bookings_api.models import Base
-from bookings_api.revisions import missing_revisions
 
 RULE = "schema"
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import flask
 
+from bookings_api.accounts.schemas import UserSchema
+from bookings_api.accounts.tokens import issue_tokens, read_refresh_token, refresh_lifetime
 from bookings_api.auth import services
 from bookings_api.auth.schemas import (
     InvitationAcceptSchema,
@@ -14,7 +16,6 @@ from bookings_api.auth.schemas import (
     SignupSchema,
     TokenSchema,
 )
-from bookings_api.auth.tokens import issue_tokens, read_refresh_token, refresh_lifetime
 from bookings_api.errors import (
     EmailTaken,
     InvalidCredentials,
@@ -23,12 +24,11 @@ from bookings_api.errors import (
     NotAllowed,
     Unauthenticated,
 )
-from bookings_api.http.authentication import bearer_token, current_session_id
+from bookings_api.http.authentication import bearer_token, current_login_id
 from bookings_api.http.blueprint import Blueprint
-from bookings_api.http.examples import COLLEAGUE
-from bookings_api.http.limits import by_client, by_email, failures
-from bookings_api.models import Role, Session, User
-from bookings_api.users.schemas import UserSchema
+from bookings_api.http.openapi.examples import COLLEAGUE
+from bookings_api.http.rate_limiting.limits import by_client, by_email, failures
+from bookings_api.models import Login, Role, User
 
 # a body for TokenSchema, and headers
 Tokens = tuple[dict[str, Any], dict[str, str]]
@@ -111,8 +111,8 @@ def refresh() -> Tokens:
     It is sent as bearer token, in the place of an access token, and works once. One that is used again ends the login,
     since somebody may have stolen it.
     """
-    session_id, jti = read_refresh_token(bearer_token())
-    return _tokens_of(services.refresh(session_id=session_id, jti=jti, lifetime=refresh_lifetime()))
+    login_id, jti = read_refresh_token(bearer_token())
+    return _tokens_of(services.refresh(login_id=login_id, jti=jti, lifetime=refresh_lifetime()))
 
 
 @blp.route("/logout", methods=["POST"])
@@ -124,7 +124,7 @@ def logout() -> None:
 
     Its access and refresh tokens are worth nothing from the very next request on. Other logins of the account go on.
     """
-    services.log_out(session_id=current_session_id())
+    services.log_out(login_id=current_login_id())
 
 
 @blp.route("/password-reset", methods=["POST"])
@@ -173,6 +173,6 @@ def accept_invitation(acceptance: dict[str, str]) -> User:
     return services.accept_invitation(**acceptance)
 
 
-def _tokens_of(session: Session) -> Tokens:
+def _tokens_of(login: Login) -> Tokens:
     """The token response, which nobody on the way may keep (RFC 6749, section 5.1)."""
-    return issue_tokens(session), {"Cache-Control": "no-store"}
+    return issue_tokens(login), {"Cache-Control": "no-store"}

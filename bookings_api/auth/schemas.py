@@ -2,9 +2,16 @@
 
 import marshmallow as ma
 
-from bookings_api.auth.passwords import MAX_LENGTH, MIN_LENGTH, is_common
-from bookings_api.http.examples import ACCESS_TOKEN, MAILED_TOKEN, NEW_PASSWORD, PASSWORD, REFRESH_TOKEN, URI_EMAIL
+from bookings_api.accounts.passwords import MAX_LENGTH, MIN_LENGTH, is_common
 from bookings_api.http.fields import Boolean, EmailAddress, Name, Password, Text
+from bookings_api.http.openapi.examples import (
+    ACCESS_TOKEN,
+    MAILED_TOKEN,
+    NEW_PASSWORD,
+    PASSWORD,
+    REFRESH_TOKEN,
+    URI_EMAIL,
+)
 from bookings_api.http.schemas import BaseSchema, ResponseSchema
 
 

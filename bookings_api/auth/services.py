@@ -6,22 +6,22 @@ from uuid import UUID
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
-from bookings_api.auth import queries
-from bookings_api.auth.passwords import hash_password, needs_rehash, verify_password
-from bookings_api.auth.sessions import (
-    begin_session,
-    revoke_session,
-    revoke_sessions_of,
+from bookings_api.accounts import queries
+from bookings_api.accounts.locks import lock_account
+from bookings_api.accounts.logins import (
+    begin_login,
+    revoke_login,
+    revoke_logins_of,
     spend_refresh_token,
-    user_of_session,
+    user_of_login,
 )
+from bookings_api.accounts.one_time_tokens import owner_of_token, withdraw_tokens
+from bookings_api.accounts.passwords import hash_password, needs_rehash, verify_password
+from bookings_api.database.transactions import end_reading, transaction
 from bookings_api.errors import EmailTaken, InvalidCredentials, InvalidToken, Unauthenticated, WrongPassword
 from bookings_api.extensions import db
-from bookings_api.locks import lock_account
 from bookings_api.mail import tasks
-from bookings_api.models import MailKind, Role, Session, TokenPurpose, User, utcnow
-from bookings_api.single_use import owner_of_token, withdraw_tokens
-from bookings_api.transactions import end_reading, transaction
+from bookings_api.models import EmailKind, Login, Role, TokenPurpose, User, utcnow
 
 
 def sign_up(*, email: str, password: str, name: str | None = None, role: Role = Role.USER) -> User:
@@ -42,7 +42,7 @@ def sign_up(*, email: str, password: str, name: str | None = None, role: Role = 
     return user
 
 
-def log_in(*, email: str, password: str, lifetime: timedelta) -> Session:
+def log_in(*, email: str, password: str, lifetime: timedelta) -> Login:
     """A new login, whose refresh token lasts for `lifetime`; a hash made at another cost is made anew.
 
     Raises `InvalidCredentials`, never saying what is wrong.
@@ -57,31 +57,31 @@ def log_in(*, email: str, password: str, lifetime: timedelta) -> Session:
         account = _require_unchanged(user_id, password_hash, password)
         if renewed:
             account.password_hash = renewed
-        return begin_session(user_id, expires_at=utcnow() + lifetime)
+        return begin_login(user_id, expires_at=utcnow() + lifetime)
 
 
-def refresh(*, session_id: UUID, jti: UUID, lifetime: timedelta) -> Session:
+def refresh(*, login_id: UUID, jti: UUID, lifetime: timedelta) -> Login:
     """The login with a new refresh token in place of the one named `jti`, which is spent.
 
     Raises `Unauthenticated` for a token that is spent already, and ends the login: either the thief or the owner
     has used it before, and nobody can tell who is who (RFC 9700, section 4.14.2).
     """
     with transaction():
-        session = spend_refresh_token(session_id, jti, expires_at=utcnow() + lifetime)
-        if session is None:
-            revoke_session(session_id)
-    if session is None:
+        login = spend_refresh_token(login_id, jti, expires_at=utcnow() + lifetime)
+        if login is None:
+            revoke_login(login_id)
+    if login is None:
         raise Unauthenticated("The refresh token was used before, or the login is over; please log in again.")
-    return session
+    return login
 
 
-def log_out(*, session_id: UUID) -> None:
+def log_out(*, login_id: UUID) -> None:
     """End a login."""
     with transaction():
-        revoke_session(session_id)
+        revoke_login(login_id)
 
 
-def change_password(*, user: User, session_id: UUID, current_password: str, new_password: str) -> None:
+def change_password(*, user: User, login_id: UUID, current_password: str, new_password: str) -> None:
     """Change one's own password, which ends every other login, and withdraws a reset that was asked for.
 
     Raises `WrongPassword`, and `InvalidCredentials` if the password or the login was taken away meanwhile.
@@ -93,10 +93,10 @@ def change_password(*, user: User, session_id: UUID, current_password: str, new_
     password_hash = hash_password(new_password)
     with transaction():
         account = _require_unchanged(user_id, present, current_password)
-        if user_of_session(session_id) is None:
+        if user_of_login(login_id) is None:
             raise InvalidCredentials
         _set_password(account, password_hash)
-        revoke_sessions_of(account, except_for=session_id)
+        revoke_logins_of(account, except_for=login_id)
 
 
 def request_password_reset(*, email: str) -> None:
@@ -105,7 +105,7 @@ def request_password_reset(*, email: str) -> None:
     Whether it has one is looked up when the mail is sent (`mail.resets`), so that the answer takes as long either way.
     """
     with transaction() as tx:
-        tasks.post(tx, kind=MailKind.PASSWORD_RESET, recipient=email, facts={})
+        tasks.post(tx, kind=EmailKind.PASSWORD_RESET, recipient=email, payload={})
 
 
 def reset_password(*, token: str, password: str) -> None:
@@ -116,7 +116,7 @@ def reset_password(*, token: str, password: str) -> None:
         if user is None or not user.is_active:
             raise InvalidToken
         _set_password(user, password_hash)
-        revoke_sessions_of(user)
+        revoke_logins_of(user)
 
 
 def accept_invitation(*, token: str, password: str, name: str | None = None) -> User:

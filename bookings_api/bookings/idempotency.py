@@ -10,9 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bookings_api.database.prepared import Prepared
 from bookings_api.errors import IdempotencyKeyReused
 from bookings_api.models import Booking, IdempotencyKey, User
-from bookings_api.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Once:
         """The row that keeps the answer, to be written with the booking: either both or neither."""
         answer = self.answer_of(booking)
         return IdempotencyKey.of_row(
-            user_id=booking.user_id, key=self.key, request_hash=self.request_hash, answer=answer
+            user_id=booking.user_id, key=self.key, request_hash=self.request_hash, response=answer
         )
 
     def recalled(self, stored: IdempotencyKey) -> dict[str, Any]:
         """What was answered before. Raises `IdempotencyKeyReused` for another request under the key."""
         if bytes(stored.request_hash) != self.request_hash:
             raise IdempotencyKeyReused
-        return stored.answer
+        return stored.response
 
 
 def is_kept(user: User, key: str) -> bool:

@@ -12,12 +12,12 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from bookings_api.bookings.rules import is_bookable
-from bookings_api.facts import EVENT_FACTS
-from bookings_api.models import Booking, BookingStatus, Event, IdempotencyKey, OutboxMail, Session, User, utcnow
-from bookings_api.models.base import Base
+from bookings_api.calendar.payloads import EVENT_PAYLOAD
+from bookings_api.database.base import Base
+from bookings_api.database.prepared import Prepared, read_row
+from bookings_api.models import Booking, BookingStatus, Event, IdempotencyKey, Login, OutboxEmail, User, utcnow
 from bookings_api.models.booking import new_reference
-from bookings_api.models.session import is_logged_in
-from bookings_api.prepared import Prepared, read_row
+from bookings_api.models.login import is_logged_in
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def new_booking(
     )
 
 
-def place(user: User, session_id: UUID, booking: Booking, mail: dict[str, Any], key: IdempotencyKey | None) -> Placed:
+def place(user: User, login_id: UUID, booking: Booking, mail: dict[str, Any], key: IdempotencyKey | None) -> Placed:
     """Write these rows, of which no session knows, if the event has the tickets; all of them or none.
 
     And only if the login is good, and the account active and called as `user` says: what was read of them may be old.
@@ -70,13 +70,13 @@ def place(user: User, session_id: UUID, booking: Booking, mail: dict[str, Any], 
     it comes. Raises `IntegrityError` when another request with the key was committed at this very moment.
     """
     [(is_booked, is_login_good, is_key_free, request_hash, answer, *event)] = _PLACE(
-        session_id=session_id,
+        login_id=login_id,
         **_values(vars(user), _USER),
         **_values(vars(booking), _BOOKING),
         **_values(mail, _MAIL),
         **_values(vars(key) if key else {}, _KEY),
     )
-    stored = IdempotencyKey.of_row(request_hash=request_hash, answer=answer) if request_hash else None
+    stored = IdempotencyKey.of_row(request_hash=request_hash, response=answer) if request_hash else None
     return Placed(is_booked, is_login_good, is_key_free, stored, read_row(Event, event) if event[0] else None)
 
 
@@ -92,16 +92,16 @@ def _values(row: dict[str, Any], columns: dict[str, sa.BindParameter[Any]]) -> d
 
 _USER = _columns(User, "id", "email", "name")
 _BOOKING = _columns(Booking, "id", "reference", "event_id", "ticket_count", "guest_name", "guest_email", "created_at")
-_MAIL = _columns(OutboxMail, "id", "kind", "facts", "request_id", "message_id")
-_KEY = _columns(IdempotencyKey, "key", "request_hash", "answer")
+_MAIL = _columns(OutboxEmail, "id", "kind", "payload", "request_id", "message_id")
+_KEY = _columns(IdempotencyKey, "key", "request_hash", "response")
 
 
 def _statement() -> sa.Select[Any]:
     now, tickets = _BOOKING["created_at"], _BOOKING["ticket_count"]
     login = (
-        sa.select(Session.id)
-        .join(User, User.id == Session.user_id)
-        .where(Session.id == sa.bindparam("session_id", type_=sa.Uuid()), *is_logged_in())
+        sa.select(Login.id)
+        .join(User, User.id == Login.user_id)
+        .where(Login.id == sa.bindparam("login_id", type_=sa.Uuid()), *is_logged_in())
         .where(User.id == _USER["id"], User.email == _USER["email"], User.name.is_not_distinct_from(_USER["name"]))
         .cte("login")
     )
@@ -110,7 +110,7 @@ def _statement() -> sa.Select[Any]:
     lock = sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(name, 0))
     hold = sa.select(sa.func.coalesce(lock, sa.true()).label("is_key_free")).cte("hold")
     known = (
-        sa.select(IdempotencyKey.request_hash, IdempotencyKey.answer)
+        sa.select(IdempotencyKey.request_hash, IdempotencyKey.response)
         .where(IdempotencyKey.user_id == _USER["id"], IdempotencyKey.key == _KEY["key"])
         .cte("known")
     )
@@ -120,25 +120,25 @@ def _statement() -> sa.Select[Any]:
         .where(sa.exists().select_from(login))
         .where(sa.select(hold.c.is_key_free).scalar_subquery(), ~sa.exists().select_from(known))
         .values(tickets_booked=Event.tickets_booked + tickets, updated_at=now)
-        .returning(*(getattr(Event, name) for name in EVENT_FACTS.values()))
+        .returning(*(getattr(Event, name) for name in EVENT_PAYLOAD.values()))
         .cte("taken")
     )
-    event_facts = [
-        part for fact, column in EVENT_FACTS.items() for part in (sa.literal_column(f"'{fact}'"), taken.c[column])
+    event_payload = [
+        part for fact, column in EVENT_PAYLOAD.items() for part in (sa.literal_column(f"'{fact}'"), taken.c[column])
     ]
     user = {"user_id": _USER["id"]}
     booking = _BOOKING | user | {"updated_at": now, "event_version": taken.c.version}
     mail: dict[str, Any] = _MAIL | user | {"booking_id": _BOOKING["id"], "recipient": _BOOKING["guest_email"]}
-    mail |= {"facts": _MAIL["facts"].concat(sa.func.jsonb_build_object(*event_facts))}
+    mail |= {"payload": _MAIL["payload"].concat(sa.func.jsonb_build_object(*event_payload))}
     written = [
         _insert(Booking, booking, taken),
-        _insert(OutboxMail, mail, taken),
+        _insert(OutboxEmail, mail, taken),
         _insert(IdempotencyKey, _KEY | user, taken, _KEY["key"].is_not(None)),
     ]
     is_booked, is_login_good = sa.exists().select_from(taken), sa.exists().select_from(login)
     refused_by = sa.inspect(Event).local_table.alias("refused_by")
     return (
-        sa.select(is_booked, is_login_good, hold.c.is_key_free, known.c.request_hash, known.c.answer, *refused_by.c)
+        sa.select(is_booked, is_login_good, hold.c.is_key_free, known.c.request_hash, known.c.response, *refused_by.c)
         .select_from(
             hold.outerjoin(known, sa.true()).outerjoin(
                 refused_by, sa.and_(refused_by.c.id == _BOOKING["event_id"], ~is_booked)

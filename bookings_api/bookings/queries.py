@@ -7,11 +7,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
 from bookings_api.bookings.permissions import may_see
+from bookings_api.database.transactions import require_transaction
 from bookings_api.errors import BookingNotFound, NotAllowed
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
-from bookings_api.models import Booking, BookingStatus, Event, OutboxMail, User, utcnow
-from bookings_api.transactions import require_transaction
+from bookings_api.models import Booking, BookingStatus, Event, OutboxEmail, User, utcnow
 
 
 def bookings_of(
@@ -36,7 +36,7 @@ def bookings_for(event: Event, *, status: BookingStatus | None = None) -> sa.Sel
 
 def mails_of(booking: Booking) -> sa.Select[Any]:
     """The mails of a booking, the newest first; those sent long ago are gone."""
-    return sa.select(OutboxMail).where(OutboxMail.booking_id == booking.id).order_by(OutboxMail.id.desc())
+    return sa.select(OutboxEmail).where(OutboxEmail.booking_id == booking.id).order_by(OutboxEmail.id.desc())
 
 
 def guest_email_of(booking_id: UUID, *, viewer: User) -> str | None:

@@ -7,39 +7,43 @@ import flask
 import sqlalchemy as sa
 from werkzeug.http import quote_etag
 
-from bookings_api import meters
 from bookings_api.bookings import queries, services
 from bookings_api.bookings.idempotency import Once, is_kept
 from bookings_api.bookings.schemas import (
+    AttendeeQuerySchema,
     BookingChangeSchema,
     BookingCreateSchema,
     BookingQuerySchema,
     BookingSchema,
     EmailSchema,
 )
-from bookings_api.calendar import calendar_of_booking
+from bookings_api.calendar.icalendar import calendar_of_booking
 from bookings_api.errors import (
     BookingCancelled,
     BookingNotFound,
     EventNotFound,
     EventNotOpen,
-    EventOver,
+    EventStarted,
     IdempotencyKeyReused,
     NotAllowed,
     RequestInFlight,
     SoldOut,
     TooManyTickets,
 )
-from bookings_api.http.authentication import current_session_id, current_user
+from bookings_api.events.queries import get_own_event
+from bookings_api.events.routes import blp as events
+from bookings_api.http.authentication import current_login_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
-from bookings_api.http.examples import BOOKING_CALENDAR, CHANGED_AT
+from bookings_api.http.csv import CsvFile
 from bookings_api.http.files import calendar_file
 from bookings_api.http.idempotency import REPLAYED, REPLAYED_HEADER, IdempotencyKeySchema, request_hash
-from bookings_api.http.limits import by_account, of_mailbox, successes
+from bookings_api.http.openapi.examples import BOOKING_CALENDAR, CHANGED_AT
 from bookings_api.http.problems import problem_code
+from bookings_api.http.rate_limiting.limits import by_account, of_mailbox, successes
 from bookings_api.http.schemas import PageQuerySchema
-from bookings_api.models import Booking, BookingStatus, MailStatus, OutboxMail
+from bookings_api.models import Booking, BookingStatus, EmailStatus, OutboxEmail
+from bookings_api.observability import metrics
 
 _BOOKING = BookingSchema()
 
@@ -83,12 +87,10 @@ def create_booking(order: dict[str, Any], header: dict[str, str]) -> Any:
     """
     key = header.get("key")
     if key is None:
-        booking = services.book_tickets(user=current_user, session_id=current_session_id(), **order)
+        booking = services.book_tickets(user=current_user, login_id=current_login_id(), **order)
         return booking, _location(booking.id)
     once = Once(key, request_hash(order), _BOOKING.dump)
-    answer, is_replayed = services.book_tickets_once(
-        user=current_user, session_id=current_session_id(), once=once, **order
-    )
+    answer, is_replayed = services.book_tickets_once(user=current_user, login_id=current_login_id(), once=once, **order)
     # a replayed answer is history: its version may not be the present one
     tag = {REPLAYED_HEADER: "true"} if is_replayed else {"ETag": quote_etag(str(answer["version"]))}
     return flask.make_response(answer, 201, _location(answer["id"]) | tag)
@@ -98,7 +100,7 @@ def create_booking(order: dict[str, Any], header: dict[str, str]) -> Any:
 def count_order(response: flask.Response) -> flask.Response:
     """Count what became of an order, however far it came."""
     if flask.request.method == "POST" and flask.request.endpoint == f"{blp.name}.{create_booking.__name__}":
-        meters.count_booking(problem_code() or ("replayed" if REPLAYED_HEADER in response.headers else "confirmed"))
+        metrics.count_booking(problem_code() or ("replayed" if REPLAYED_HEADER in response.headers else "confirmed"))
     return response
 
 
@@ -204,20 +206,38 @@ def list_booking_emails(booking_id: UUID) -> sa.Select[Any]:
 @blp.limited("MAIL_RESEND_LIMIT", by=by_account("booking_id"), counts=successes)
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
-@blp.problems(BookingNotFound, BookingCancelled, EventOver)
+@blp.problems(BookingNotFound, BookingCancelled, EventStarted)
 @blp.response(
     202,
     EmailSchema,
     example=EmailSchema.example(
-        status=MailStatus.PENDING.value, attempts=0, created_at=CHANGED_AT, sent_at=None, next_attempt_at=CHANGED_AT
+        status=EmailStatus.PENDING.value, attempts=0, created_at=CHANGED_AT, sent_at=None, next_attempt_at=CHANGED_AT
     ),
 )
-def resend_confirmation(booking_id: UUID) -> OutboxMail:
+def resend_confirmation(booking_id: UUID) -> OutboxEmail:
     """Mail the confirmation of a booking again.
 
     With the present facts, to its present guest, a few times an hour. The answer is the mail, which is not sent yet.
     """
     return services.resend_confirmation(user=current_user, booking_id=booking_id)
+
+
+@events.route("/<uuid:event_id>/bookings", methods=["GET"])
+@events.doc(operationId="listAttendees")
+@events.login_required(organizer=True)
+@events.problems(EventNotFound)
+@events.listing(AttendeeQuerySchema, BookingSchema, csv_file=CsvFile("bookings-{event_id}.csv", key=Booking.id))
+def list_attendees(event_id: UUID, **filters: Any) -> sa.Select[Any]:
+    """List who comes to an event of one's own.
+
+    In the order of booking, the cancelled ones included unless `status` says otherwise.
+
+    With `Accept: text/csv` the whole list is a file for spreadsheets (RFC 4180: UTF-8 with a byte order mark, a header
+    row, every field quoted), without `page` and `page_size`. It is sent as it is read: it has every booking that was
+    there all the time, each as it stood when its row was read, and a connection that breaks off means that some are
+    missing. Where text would be taken for a formula (after =, +, -, @), an apostrophe stands before it.
+    """
+    return queries.bookings_for(get_own_event(event_id, owner=current_user), **filters)
 
 
 def _location(booking_id: UUID | str) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 import marshmallow as ma
 
-from bookings_api.http.examples import (
+from bookings_api.http.fields import Choice, EmailAddress, Identifier, Integer, Name, QueryBoolean
+from bookings_api.http.openapi.examples import (
     BOOKED_AT,
     BOOKING_ID,
     EVENT_ID,
@@ -12,9 +13,8 @@ from bookings_api.http.examples import (
     REFERENCE,
     URI_ID,
 )
-from bookings_api.http.fields import Choice, EmailAddress, Identifier, Integer, Name, QueryBoolean
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
-from bookings_api.models import BookingStatus, MailKind, MailStatus
+from bookings_api.models import BookingStatus, EmailKind, EmailStatus
 from bookings_api.models.event import MAX_TICKETS_PER_BOOKING
 
 
@@ -74,11 +74,11 @@ class EmailSchema(ResponseSchema):
 
     id = ma.fields.UUID(required=True, metadata={"example": MAIL_ID})
     kind = ma.fields.Enum(
-        MailKind, by_value=ma.fields.String, required=True, metadata={"example": MailKind.BOOKING_CONFIRMED.value}
+        EmailKind, by_value=ma.fields.String, required=True, metadata={"example": EmailKind.BOOKING_CONFIRMED.value}
     )
     recipient = ma.fields.Email(required=True, metadata={"example": GRACE_EMAIL})
     status = ma.fields.Enum(
-        MailStatus, by_value=ma.fields.String, required=True, metadata={"example": MailStatus.SENT.value}
+        EmailStatus, by_value=ma.fields.String, required=True, metadata={"example": EmailStatus.SENT.value}
     )
     attempts = ma.fields.Integer(required=True, metadata={"description": "How often it was tried.", "example": 1})
     created_at = ma.fields.AwareDateTime(required=True, metadata={"example": BOOKED_AT})

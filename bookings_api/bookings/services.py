@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
@@ -11,26 +10,24 @@ from bookings_api.bookings.idempotency import Once
 from bookings_api.bookings.placing import new_booking, place
 from bookings_api.bookings.queries import lock_booking, lock_own_booking
 from bookings_api.bookings.rules import require_not_begun, require_open, require_seats
-from bookings_api.errors import BookingCancelled, EventNotOpen, EventOver, LoginChanged, RequestInFlight
-from bookings_api.events.queries import require_visible
-from bookings_api.extensions import db
-from bookings_api.facts import event_facts, guest_facts
-from bookings_api.mail import outbox, tasks
-from bookings_api.models import Booking, BookingStatus, Event, IdempotencyKey, MailKind, OutboxMail, User, utcnow
-from bookings_api.transactions import (
+from bookings_api.calendar.payloads import event_payload, guest_payload
+from bookings_api.database.transactions import (
     Precondition,
     Transaction,
     no_precondition,
-    require_transaction,
     single_statement,
     transaction,
 )
+from bookings_api.errors import BookingCancelled, EventNotOpen, EventStarted, LoginChanged, RequestInFlight
+from bookings_api.events.queries import require_visible
+from bookings_api.mail import outbox, tasks
+from bookings_api.models import Booking, BookingStatus, EmailKind, Event, IdempotencyKey, OutboxEmail, User, utcnow
 
 # How often a booking is tried whose event changed between the refusal and the look why.
 ATTEMPTS = 5
 
 
-def book_tickets(*, user: User, session_id: UUID, **order: Any) -> Booking:
+def book_tickets(*, user: User, login_id: UUID, **order: Any) -> Booking:
     """Book tickets for `user`, who was logged in so when last seen; `order` is that of `new_booking`.
 
     The booking, the event's counter and the confirmation mail are written by one statement, under a lock on the
@@ -40,19 +37,19 @@ def book_tickets(*, user: User, session_id: UUID, **order: Any) -> Booking:
     `EventNotOpen`, `TooManyTickets`, `SoldOut`. Then nothing is written.
     """
     booking = new_booking(user, **order)
-    _place(booking, user, session_id)
+    _place(booking, user, login_id)
     return booking
 
 
-def book_tickets_once(*, user: User, session_id: UUID, once: Once, **order: Any) -> tuple[dict[str, Any], bool]:
+def book_tickets_once(*, user: User, login_id: UUID, once: Once, **order: Any) -> tuple[dict[str, Any], bool]:
     """As `book_tickets`, but done once for a key: the answer, and whether it is the stored one.
 
     Raises `RequestInFlight` and `IdempotencyKeyReused`, too.
     """
     booking = new_booking(user, **order)
     key = once.kept_with(booking)
-    stored = _place(booking, user, session_id, key)
-    return (key.answer, False) if stored is None else (once.recalled(stored), True)
+    stored = _place(booking, user, login_id, key)
+    return (key.response, False) if stored is None else (once.recalled(stored), True)
 
 
 def change_booking(
@@ -80,7 +77,7 @@ def change_booking(
         for field, value in changed.items():
             setattr(booking, field, value)
         booking.version += 1
-        _mail(tx, MailKind.BOOKING_CHANGED, booking, event)
+        _mail(tx, EmailKind.BOOKING_CHANGED, booking, event)
     return booking
 
 
@@ -99,58 +96,38 @@ def cancel_booking(*, user: User, booking_id: UUID, precondition: Precondition =
         booking.status = BookingStatus.CANCELLED
         booking.cancelled_at = utcnow()
         booking.version += 1
-        _mail(tx, MailKind.BOOKING_CANCELLED, booking, event)
+        _mail(tx, EmailKind.BOOKING_CANCELLED, booking, event)
     return booking
 
 
-def resend_confirmation(*, user: User, booking_id: UUID) -> OutboxMail:
-    """Mail the confirmation again, with the present facts, to the present guest; returns the mail, not sent yet.
+def resend_confirmation(*, user: User, booking_id: UUID) -> OutboxEmail:
+    """Mail the confirmation again, with the present payload, to the present guest; returns the mail, not sent yet.
 
     Its user and the event's organizer may. Written under the locks that a cancellation takes, so that no confirmation
-    follows one. Raises `BookingNotFound`, `BookingCancelled`, `EventOver`.
+    follows one. Raises `BookingNotFound`, `BookingCancelled`, `EventStarted`.
     """
     with transaction() as tx:
         booking, event = lock_booking(booking_id, viewer=user)
         if booking.status is BookingStatus.CANCELLED:
             raise BookingCancelled
         if event.ends_at <= utcnow():
-            raise EventOver("The event is over.")
-        return _mail(tx, MailKind.BOOKING_CONFIRMED, booking, event)
+            raise EventStarted("The event is over.")
+        return _mail(tx, EmailKind.BOOKING_CONFIRMED, booking, event)
 
 
-def cancel_bookings_of(event: Event) -> None:
-    """Cancel every booking of a locked event, in one statement however many there are.
-
-    Who cancels the event tells the guests; the event's version marks which bookings were cancelled with it.
-    """
-    require_transaction()
-    db.session.execute(
-        sa.update(Booking)
-        .where(Booking.event_id == event.id, Booking.status == BookingStatus.CONFIRMED)
-        .values(
-            status=BookingStatus.CANCELLED,
-            cancelled_at=utcnow(),
-            event_version=event.version,
-            version=Booking.version + 1,
-        ),
-        execution_options={"synchronize_session": False},
-    )
-    event.tickets_booked = 0
-
-
-def _place(booking: Booking, user: User, session_id: UUID, key: IdempotencyKey | None = None) -> IdempotencyKey | None:
+def _place(booking: Booking, user: User, login_id: UUID, key: IdempotencyKey | None = None) -> IdempotencyKey | None:
     """Write a new booking; or return the key as it is stored, and write nothing."""
     for _ in range(ATTEMPTS):
         mail = outbox.mail_columns(
-            kind=MailKind.BOOKING_CONFIRMED,
+            kind=EmailKind.BOOKING_CONFIRMED,
             recipient=booking.guest_email,
-            facts=guest_facts(booking),
+            payload=guest_payload(booking),
             booking_id=booking.id,
             user_id=user.id,
         )
         try:
             with single_statement() as tx:
-                placed = place(user, session_id, booking, mail, key)
+                placed = place(user, login_id, booking, mail, key)
                 if placed.is_booked:
                     tx.after_commit(tasks.wake_worker)
                     return None
@@ -172,12 +149,12 @@ def _place(booking: Booking, user: User, session_id: UUID, key: IdempotencyKey |
     raise EventNotOpen("The event is changing at this moment. Please try again.")
 
 
-def _mail(tx: Transaction, kind: MailKind, booking: Booking, event: Event) -> OutboxMail:
+def _mail(tx: Transaction, kind: EmailKind, booking: Booking, event: Event) -> OutboxEmail:
     return tasks.post(
         tx,
         kind=kind,
         recipient=booking.guest_email,
-        facts=event_facts(event) | guest_facts(booking),
+        payload=event_payload(event) | guest_payload(booking),
         booking_id=booking.id,
         user_id=booking.user_id,
     )

@@ -5,9 +5,9 @@ status 1 and one line when they did not.
 from flask import Flask
 
 from bookings_api.cli.audit import audit
+from bookings_api.cli.demo import fill_in
 from bookings_api.cli.mail import mail
 from bookings_api.cli.users import users
-from bookings_api.demo import fill_in
 
 
 def register_commands(app: Flask) -> None:

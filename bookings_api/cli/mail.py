@@ -3,9 +3,9 @@
 import click
 
 from bookings_api.cli.group import Group
+from bookings_api.database.transactions import transaction
 from bookings_api.mail import outbox
 from bookings_api.mail.status import outbox_state
-from bookings_api.transactions import transaction
 
 mail = Group("mail", help="Look after the outbox.")
 
@@ -16,7 +16,7 @@ def status() -> None:
     state = outbox_state()
     for mail_status, count in state.mails.items():
         click.echo(f"{mail_status:<16}{count:>10}")
-    click.echo(f"{'notices to write':<16}{state.unfinished_notices:>10}")
+    click.echo(f"{'notices to write':<16}{state.unfinished_broadcasts:>10}")
     for name, age in {"oldest unsent": state.oldest_unsent, "oldest due": state.oldest_due}.items():
         click.echo(f"{name:<16}{age.total_seconds():>10.0f} s")
 

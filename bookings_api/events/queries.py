@@ -6,13 +6,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from bookings_api.database.prepared import Prepared
+from bookings_api.database.transactions import require_transaction
 from bookings_api.errors import EventNotFound, NotAllowed
 from bookings_api.events.permissions import may_see, owns
 from bookings_api.extensions import db
 from bookings_api.models import Event, EventSort, EventStatus, User, utcnow
 from bookings_api.models.event import SEARCHED
-from bookings_api.prepared import Prepared
-from bookings_api.transactions import require_transaction
 
 # Every order is total, by the id at the end, so that pages do not overlap; the indexes of Event serve them.
 _ORDERS = {

@@ -6,27 +6,24 @@ from uuid import UUID
 import flask
 import sqlalchemy as sa
 
-from bookings_api.bookings.queries import bookings_for
-from bookings_api.bookings.schemas import AttendeeQuerySchema, BookingSchema
-from bookings_api.calendar import calendar_of_event
+from bookings_api.calendar.icalendar import calendar_of_event
 from bookings_api.errors import (
     CapacityBelowBooked,
     EventCancelled,
     EventNotFound,
     EventNotPublished,
-    EventOver,
+    EventStarted,
 )
 from bookings_api.events import queries, services
 from bookings_api.events.schemas import EventChangeSchema, EventCreateSchema, EventQuerySchema, EventSchema
 from bookings_api.http.authentication import current_user, viewer
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
-from bookings_api.http.csv import CsvFile
-from bookings_api.http.examples import CHANGED_AT, EVENT_CALENDAR, PUBLISHED_AT
 from bookings_api.http.files import calendar_file
-from bookings_api.http.kept import kept
-from bookings_api.http.limits import by_account, successes
-from bookings_api.models import Booking, Event, EventStatus
+from bookings_api.http.openapi.examples import CHANGED_AT, EVENT_CALENDAR, PUBLISHED_AT
+from bookings_api.http.rate_limiting.limits import by_account, successes
+from bookings_api.http.response_cache.cache import cached
+from bookings_api.models import Event, EventStatus
 
 blp = Blueprint("events", __name__, url_prefix="/events", description="Events and their free tickets")
 
@@ -47,7 +44,7 @@ def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
 @blp.route("/", methods=["GET"])
 @blp.doc(operationId="listUpcomingEvents")
 @blp.public()
-@kept
+@cached
 @blp.listing(EventQuerySchema, EventSchema)
 def list_upcoming_events(**filters: Any) -> sa.Select[Any]:
     """List the published events that have not begun.
@@ -60,7 +57,7 @@ def list_upcoming_events(**filters: Any) -> sa.Select[Any]:
 @blp.route("/all", methods=["GET"])
 @blp.doc(operationId="listAllEvents")
 @blp.login_optional()
-@kept
+@cached
 @blp.listing(EventQuerySchema, EventSchema)
 def list_all_events(**filters: Any) -> sa.Select[Any]:
     """List all events.
@@ -90,7 +87,7 @@ def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:
 @blp.route("/<uuid:event_id>", methods=["GET"])
 @blp.doc(operationId="getEvent")
 @blp.login_optional()
-@kept
+@cached
 @blp.if_none_match()
 @blp.problems(EventNotFound)
 @blp.response(200, EventSchema)
@@ -123,7 +120,7 @@ def get_event_calendar(event_id: UUID) -> flask.Response:
 @blp.doc(operationId="changeEvent")
 @blp.login_required(organizer=True)
 @blp.if_match()
-@blp.problems(EventNotFound, EventCancelled, EventOver, CapacityBelowBooked)
+@blp.problems(EventNotFound, EventCancelled, EventStarted, CapacityBelowBooked)
 @blp.arguments(EventChangeSchema)
 @blp.limited("NOTICE_LIMIT", by=_notice, counts=successes)
 @blp.response(
@@ -146,7 +143,7 @@ def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
 @blp.doc(operationId="deleteEvent")
 @blp.login_required(organizer=True)
 @blp.if_match()
-@blp.problems(EventNotFound, EventOver)
+@blp.problems(EventNotFound, EventStarted)
 @blp.response(204)
 def delete_event(event_id: UUID) -> None:
     """Cancel an event of one's own, and hide it.
@@ -161,7 +158,7 @@ def delete_event(event_id: UUID) -> None:
 @blp.doc(operationId="publishEvent")
 @blp.login_required(organizer=True)
 @blp.if_match()
-@blp.problems(EventNotFound, EventCancelled, EventOver)
+@blp.problems(EventNotFound, EventCancelled, EventStarted)
 @blp.response(200, EventSchema, example=EventSchema.example(**_UNBOOKED, version=2, updated_at=CHANGED_AT))
 def publish_event(event_id: UUID) -> Event:
     """Publish a draft of one's own.
@@ -175,7 +172,7 @@ def publish_event(event_id: UUID) -> Event:
 @blp.doc(operationId="cancelEvent")
 @blp.login_required(organizer=True)
 @blp.if_match()
-@blp.problems(EventNotFound, EventNotPublished, EventOver)
+@blp.problems(EventNotFound, EventNotPublished, EventStarted)
 @blp.response(
     200,
     EventSchema,
@@ -188,21 +185,3 @@ def cancel_event(event_id: UUID) -> Event:
     time changes nothing and answers the same. A draft is deleted instead.
     """
     return services.cancel_event(actor=current_user, event_id=event_id, precondition=if_match())
-
-
-@blp.route("/<uuid:event_id>/bookings", methods=["GET"])
-@blp.doc(operationId="listAttendees")
-@blp.login_required(organizer=True)
-@blp.problems(EventNotFound)
-@blp.listing(AttendeeQuerySchema, BookingSchema, csv_file=CsvFile("bookings-{event_id}.csv", key=Booking.id))
-def list_attendees(event_id: UUID, **filters: Any) -> sa.Select[Any]:
-    """List who comes to an event of one's own.
-
-    In the order of booking, the cancelled ones included unless `status` says otherwise.
-
-    With `Accept: text/csv` the whole list is a file for spreadsheets (RFC 4180: UTF-8 with a byte order mark, a header
-    row, every field quoted), without `page` and `page_size`. It is sent as it is read: it has every booking that was
-    there all the time, each as it stood when its row was read, and a connection that breaks off means that some are
-    missing. Where text would be taken for a formula (after =, +, -, @), an apostrophe stands before it.
-    """
-    return bookings_for(queries.get_own_event(event_id, owner=current_user), **filters)

@@ -2,8 +2,8 @@
 
 import marshmallow as ma
 
-from bookings_api.http.examples import BOOKED_AT, EVENT_ID, OLIVIA_ID, PUBLISHED_AT
 from bookings_api.http.fields import Choice, Identifier, Instant, Integer, QueryInteger, Text, TimeZone
+from bookings_api.http.openapi.examples import BOOKED_AT, EVENT_ID, OLIVIA_ID, PUBLISHED_AT
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 from bookings_api.models import EventSort, EventStatus
 from bookings_api.models.event import DEFAULT_TICKETS_PER_BOOKING, MAX_CAPACITY, MAX_TICKETS_PER_BOOKING

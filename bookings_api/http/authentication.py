@@ -30,10 +30,10 @@ def viewer() -> User | None:
     return user
 
 
-def current_session_id() -> UUID:
+def current_login_id() -> UUID:
     """The login of the request, behind `login_required`."""
-    session_id: UUID = flask.g.current_session_id
-    return session_id
+    login_id: UUID = flask.g.current_login_id
+    return login_id
 
 
 def bearer_token() -> str:
@@ -64,9 +64,9 @@ def recall_user() -> None:
 
 def _enter(way: str) -> User:
     identify: Authenticate = flask.current_app.extensions[way]
-    for name in ("current_user", "current_session_id", "user_id"):  # what was taken for true before
+    for name in ("current_user", "current_login_id", "user_id"):  # what was taken for true before
         flask.g.pop(name, None)
-    user, flask.g.current_session_id = identify(bearer_token())
+    user, flask.g.current_login_id = identify(bearer_token())
     flask.g.current_user = user
     # for the log: the account itself would be read again after a rollback
     flask.g.user_id = str(user.id)

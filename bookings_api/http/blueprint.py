@@ -20,9 +20,8 @@ from bookings_api.errors import BookingError, LoginChanged, NotAllowed, StaleVer
 from bookings_api.http import csv
 from bookings_api.http.authentication import accept_user, recall_user, require_user
 from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_known_to_client
-from bookings_api.http.documenting import PROBLEMS, document_operation
 from bookings_api.http.files import CALENDAR_FILE
-from bookings_api.http.limits import Counted, Key, attempts, limit, uncount
+from bookings_api.http.openapi.operations import PROBLEMS, document_operation
 from bookings_api.http.pagination import PAGINATION, fetch_page, page_links
 from bookings_api.http.parser import StrictParser
 from bookings_api.http.problems import (
@@ -32,6 +31,7 @@ from bookings_api.http.problems import (
     TOO_MANY_REQUESTS,
     Problem,
 )
+from bookings_api.http.rate_limiting.limits import Counted, Key, attempts, limit, uncount
 from bookings_api.http.retrying import retried
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema
 

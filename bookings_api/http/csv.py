@@ -38,7 +38,7 @@ from werkzeug.exceptions import HTTPVersionNotSupported
 from bookings_api.extensions import db
 from bookings_api.http.files import FILE_NAME, file_name
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema
-from bookings_api.observability import current_request_id, working_for
+from bookings_api.observability.logging import current_request_id, working_for
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
-from bookings_api import meters
-from bookings_api.database import READ_ONLY, RETRY_AFTER_SECONDS
+from bookings_api.database.engine import READ_ONLY, RETRY_AFTER_SECONDS
 from bookings_api.errors import BookingError
 from bookings_api.http.problems import (
     DOMAIN_PROBLEMS,
@@ -26,6 +25,7 @@ from bookings_api.http.problems import (
     problem_for_status,
     problem_response,
 )
+from bookings_api.observability import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def register_error_handlers(app: flask.Flask) -> None:
 
 
 def _domain_error(error: BookingError) -> flask.Response:
-    return problem_response(DOMAIN_PROBLEMS[type(error)], str(error), field_errors_of(error), **error.facts)
+    return problem_response(DOMAIN_PROBLEMS[type(error)], str(error), field_errors_of(error), **error.extensions)
 
 
 def _http_error(error: HTTPException) -> flask.Response:
@@ -99,7 +99,7 @@ def _database_error(error: DBAPIError) -> flask.Response:
 def _unavailable(error: Exception) -> flask.Response:
     code = getattr(getattr(error, "orig", None), "pgcode", None)
     logger.error("database unavailable: %s %s", type(error).__name__, code or "")
-    meters.count_database_failure(error)
+    metrics.count_database_failure(error)
     response = problem_response(UNAVAILABLE, NO_ANSWER)
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response

@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 import marshmallow as ma
 from email_validator import EmailNotValidError, validate_email
 
-from bookings_api.http.examples import PASSWORD
+from bookings_api.http.openapi.examples import PASSWORD
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ import icalendar
 from werkzeug.http import generate_etag, quote_etag
 
 from bookings_api.http.conditional import ETAG, is_known_to_client
-from bookings_api.http.examples import REFERENCE
+from bookings_api.http.openapi.examples import REFERENCE
 
 CALENDAR = "text/calendar"
 

@@ -8,9 +8,9 @@ from flask_cors import CORS
 
 from bookings_api.http.authentication import viewer
 from bookings_api.http.idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER
-from bookings_api.http.limits import RATE_LIMIT, RETRY_AFTER
-from bookings_api.http.openapi import API_PREFIX
-from bookings_api.observability import REQUEST_ID_HEADER
+from bookings_api.http.openapi.document import API_PREFIX
+from bookings_api.http.rate_limiting.limits import RATE_LIMIT, RETRY_AFTER
+from bookings_api.observability.logging import REQUEST_ID_HEADER
 
 # JSON is nothing that a browser should show in a frame, or run.
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from flask_smorest.pagination import PaginationMetadataSchema, PaginationParameters
 from sqlalchemy.orm import Session
 
+from bookings_api.database.replica import read_listing
 from bookings_api.http.schemas import MAX_PAGE
-from bookings_api.replica import read_listing
 
 # A proxy has but so much room for all headers of an answer: nginx 4 KiB, unless it is told otherwise.
 MAX_LINK_LENGTH = 2048

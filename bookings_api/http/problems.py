@@ -68,7 +68,7 @@ DOMAIN_PROBLEMS: dict[type[errors.BookingError], Problem] = {
     errors.EmailTaken: Problem(HTTPStatus.CONFLICT, "email-taken", "E-mail address already in use", field="email"),
     errors.LastOrganizer: Problem(HTTPStatus.CONFLICT, "last-organizer", "No organizer would be left"),
     errors.StaleVersion: Problem(HTTPStatus.PRECONDITION_FAILED, "stale-version", "There is a newer version"),
-    errors.EventOver: Problem(HTTPStatus.CONFLICT, "event-over", "The event has started"),
+    errors.EventStarted: Problem(HTTPStatus.CONFLICT, "event-started", "The event has started"),
     errors.EventNotPublished: Problem(HTTPStatus.CONFLICT, "event-not-published", "The event is a draft"),
     errors.EventCancelled: Problem(HTTPStatus.CONFLICT, "event-cancelled", "The event is cancelled"),
     errors.BookingCancelled: Problem(HTTPStatus.CONFLICT, "booking-cancelled", "The booking is cancelled"),
@@ -110,9 +110,9 @@ TOO_MANY_REQUESTS = problem_for_status(HTTPStatus.TOO_MANY_REQUESTS)
 
 
 def problem_body(
-    problem: Problem, detail: str, field_errors: list[dict[str, str]] | None = None, **facts: Any
+    problem: Problem, detail: str, field_errors: list[dict[str, str]] | None = None, **extensions: Any
 ) -> dict[str, Any]:
-    """The members of `problem`; `facts` become extension members (RFC 9457, section 3.2)."""
+    """The members of `problem`; `extensions` become extension members (RFC 9457, section 3.2)."""
     body = {
         "type": problem.type,
         "title": problem.title,
@@ -120,15 +120,15 @@ def problem_body(
         "detail": detail,
         "code": problem.code,
     }
-    return body | ({"errors": field_errors} if field_errors else {}) | facts
+    return body | ({"errors": field_errors} if field_errors else {}) | extensions
 
 
 def problem_response(
-    problem: Problem, detail: str, field_errors: list[dict[str, str]] | None = None, **facts: Any
+    problem: Problem, detail: str, field_errors: list[dict[str, str]] | None = None, **extensions: Any
 ) -> flask.Response:
     """The response for `problem`, with the members of `problem_body`."""
     flask.g.problem_code = problem.code
-    response = flask.jsonify(problem_body(problem, detail, field_errors, **facts))
+    response = flask.jsonify(problem_body(problem, detail, field_errors, **extensions))
     response.status_code = problem.status.value
     response.content_type = PROBLEM_CONTENT_TYPE
     if problem.status is HTTPStatus.UNAUTHORIZED:

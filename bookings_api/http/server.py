@@ -6,9 +6,9 @@ from http import HTTPStatus
 
 from gunicorn import glogging, util
 
-from bookings_api import meters
 from bookings_api.http.headers import ALWAYS, API_POLICY, NOT_KEPT
 from bookings_api.http.problems import PROBLEM_CONTENT_TYPE, problem_body, problem_for_status
+from bookings_api.observability import metrics
 
 _HEADERS = {
     **ALWAYS,
@@ -25,7 +25,7 @@ def write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) 
     `mesg` quotes the request, which may hold a password, a token or markup; so it is left out.
     """
     status = HTTPStatus(status_int)
-    meters.count_answer_of_gunicorn(status.value)
+    metrics.count_answer_of_gunicorn(status.value)
     body = json.dumps(problem_body(problem_for_status(status), status.description or status.phrase)).encode()
     fields = {**_HEADERS, "Content-Length": str(len(body))}
     lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in fields.items())]

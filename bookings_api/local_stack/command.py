@@ -17,7 +17,7 @@ from celery import Celery
 from dotenv import load_dotenv
 
 from bookings_api.celery_app import broker_of
-from bookings_api.demo import ACCOUNTS
+from bookings_api.cli.demo import ACCOUNTS
 from bookings_api.local_stack.processes import ROOT, Child, StackError, free_port
 from bookings_api.local_stack.servers import LocalStack
 

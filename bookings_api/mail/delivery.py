@@ -8,8 +8,8 @@ from functools import partial
 
 from flask import current_app
 
-from bookings_api.mail import links, messages, mime, outbox, resets, smtp
-from bookings_api.models import MailKind, OutboxMail, utcnow
+from bookings_api.mail import links, messages, mime, outbox, password_resets, smtp
+from bookings_api.models import EmailKind, OutboxEmail, utcnow
 
 logger = logging.getLogger(__name__)
 
@@ -22,40 +22,40 @@ class Outcome:
     server_is_away: bool = False
 
 
-class Hopeless(Exception):
+class Undeliverable(Exception):
     """There is no point in sending the mail; `str` says why, in plain words."""
 
 
-def attempt(postman: smtp.Postman, mail: OutboxMail) -> Outcome:
+def attempt(sender: smtp.MailSender, mail: OutboxEmail) -> Outcome:
     """Send a claimed mail; never raises, whatever the mail or the server is like."""
     mail_id = str(mail.id)
-    facts = {"mail_id": mail_id, "kind": mail.kind.value, "attempt": mail.attempts}
+    log_fields = {"mail_id": mail_id, "kind": mail.kind.value, "attempt": mail.attempts}
     try:
         _require_hope(mail)
-        if resets.is_to_be_addressed(mail) and not resets.address_reset(mail):
-            logger.info("mail %s dropped: nobody with that address can log in", mail_id, extra=facts)
+        if password_resets.is_to_be_addressed(mail) and not password_resets.address_reset(mail):
+            logger.info("mail %s dropped: nobody with that address can log in", mail_id, extra=log_fields)
             return Outcome(partial(outbox.drop, mail))
-        rendered = messages.render(mail.kind, mail.facts | links.links_for(mail.kind, mail.facts))
-        postman.send(mime.compose(mail, rendered))
-    except (Hopeless, smtp.RefusedForGood) as error:
-        logger.error("mail %s failed: %s", mail_id, error, extra=facts)  # noqa: TRY400 - the sentence says it all
+        rendered = messages.render(mail.kind, mail.payload | links.links_for(mail.kind, mail.payload))
+        sender.send(mime.compose(mail, rendered))
+    except (Undeliverable, smtp.PermanentFailure) as error:
+        logger.error("mail %s failed: %s", mail_id, error, extra=log_fields)  # noqa: TRY400 - the sentence says it all
         return Outcome(partial(outbox.mark_failed, mail, str(error)))
-    except smtp.TryAgain as error:
+    except smtp.TransientFailure as error:
         is_away = isinstance(error, smtp.ServerUnavailable)
         level = logging.ERROR if is_away else logging.WARNING
-        logger.log(level, "mail %s deferred: %s (%r)", mail_id, error, error.__cause__, extra=facts)
+        logger.log(level, "mail %s deferred: %s (%r)", mail_id, error, error.__cause__, extra=log_fields)
         return Outcome(partial(outbox.mark_deferred, mail, str(error)), server_is_away=is_away)
     except Exception:  # a mistake of ours, which the next release may mend: the mail waits for it
-        logger.exception("mail %s could not be made", mail_id, extra=facts)
+        logger.exception("mail %s could not be made", mail_id, extra=log_fields)
         return Outcome(partial(outbox.mark_deferred, mail, "The mail could not be made; the error is in our log."))
-    logger.info("mail %s sent", mail_id, extra=facts)
+    logger.info("mail %s sent", mail_id, extra=log_fields)
     return Outcome(partial(outbox.mark_sent, mail))
 
 
-def _require_hope(mail: OutboxMail) -> None:
+def _require_hope(mail: OutboxEmail) -> None:
     limit = current_app.config["MAIL_MAX_ATTEMPTS"]
     if mail.attempts > limit:
-        raise Hopeless(f"Given up after {limit} attempts. {mail.last_error or ''}".rstrip())
+        raise Undeliverable(f"Given up after {limit} attempts. {mail.last_error or ''}".rstrip())
     # any other mail is news whenever it comes
-    if mail.kind is MailKind.EVENT_REMINDER and datetime.fromisoformat(mail.facts["starts_at"]) <= utcnow():
-        raise Hopeless("The event began before the reminder could be sent.")
+    if mail.kind is EmailKind.EVENT_REMINDER and datetime.fromisoformat(mail.payload["starts_at"]) <= utcnow():
+        raise Undeliverable("The event began before the reminder could be sent.")

@@ -5,15 +5,15 @@ from uuid import UUID
 
 from flask import current_app
 
-from bookings_api.models import MailKind
-from bookings_api.single_use import token_of
+from bookings_api.accounts.one_time_tokens import token_of
+from bookings_api.models import EmailKind
 
-_SETTINGS = {MailKind.INVITATION: "INVITATION_URL", MailKind.PASSWORD_RESET: "PASSWORD_RESET_URL"}
+_SETTINGS = {EmailKind.INVITATION: "INVITATION_URL", EmailKind.PASSWORD_RESET: "PASSWORD_RESET_URL"}
 
 
-def links_for(kind: MailKind, facts: dict[str, Any]) -> dict[str, str]:
-    """The token that `facts` name by its id, and the address that takes it; nothing for a mail without one."""
+def links_for(kind: EmailKind, payload: dict[str, Any]) -> dict[str, str]:
+    """The token that `payload` name by its id, and the address that takes it; nothing for a mail without one."""
     if kind not in _SETTINGS:
         return {}
-    token = token_of(UUID(facts["token_id"]))
+    token = token_of(UUID(payload["token_id"]))
     return {"token": token, "url": current_app.config[_SETTINGS[kind]].replace("{token}", token)}

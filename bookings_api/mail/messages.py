@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import jinja2
 
-from bookings_api.facts import one_line
-from bookings_api.models import MailKind
+from bookings_api.calendar.payloads import one_line
+from bookings_api.models import EmailKind
 
 _templates = jinja2.Environment(
     loader=jinja2.PackageLoader("bookings_api.mail"),
@@ -29,11 +29,11 @@ class RenderedMail:
     html: str
 
 
-def render(kind: MailKind, facts: dict[str, Any]) -> RenderedMail:
+def render(kind: EmailKind, payload: dict[str, Any]) -> RenderedMail:
     """Fill the templates of `kind`; a fact that is missing raises `jinja2.UndefinedError`."""
-    text = _templates.get_template(f"{kind}.txt").make_module(facts)
+    text = _templates.get_template(f"{kind}.txt").make_module(payload)
     subject = one_line(str(vars(text)["subject"]))
-    html = _templates.get_template(f"{kind}.html").render(facts, subject=subject)
+    html = _templates.get_template(f"{kind}.html").render(payload, subject=subject)
     return RenderedMail(subject=subject, text=str(text).lstrip(), html=html)
 
 

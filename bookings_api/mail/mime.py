@@ -10,10 +10,10 @@ from typing import Any
 from flask import current_app
 from flask_mail import Message
 
-from bookings_api.calendar import mailbox
-from bookings_api.mail.itip import invitation
+from bookings_api.calendar.icalendar import mailbox
+from bookings_api.calendar.itip import invitation
 from bookings_api.mail.messages import RenderedMail
-from bookings_api.models import OutboxMail
+from bookings_api.models import OutboxEmail
 
 MAX_LINE = 998  # RFC 5322, section 2.1.1, in octets
 MAX_ENCODED_LINE = 76  # RFC 2047, section 2
@@ -43,7 +43,7 @@ class FaithfulMessage(Message):
         return message.as_bytes()
 
 
-def compose(mail: OutboxMail, rendered: RenderedMail) -> Message:
+def compose(mail: OutboxEmail, rendered: RenderedMail) -> Message:
     """The message of `mail`, always with the same Message-ID, so that a repeated one can be recognised.
 
     Raises `ValueError` for a recipient that is not exactly one address.

@@ -18,11 +18,11 @@ from flask import current_app
 from sqlalchemy.orm import aliased
 from uuid_utils.compat import uuid7
 
+from bookings_api.database.transactions import require_transaction
 from bookings_api.extensions import db
 from bookings_api.mail import smtp
-from bookings_api.models import UNSENT, MailKind, MailStatus, OutboxMail, utcnow
-from bookings_api.observability import current_request_id
-from bookings_api.transactions import require_transaction
+from bookings_api.models import UNSENT, EmailKind, EmailStatus, OutboxEmail, utcnow
+from bookings_api.observability.logging import current_request_id
 
 # A worker that holds a mail for longer than sending it may take, and this for the database, counts as dead.
 RECORDING = timedelta(seconds=30)
@@ -35,12 +35,12 @@ JITTER = 0.25
 
 def mail_columns(
     *,
-    kind: MailKind,
+    kind: EmailKind,
     recipient: str,
-    facts: dict[str, Any],
+    payload: dict[str, Any],
     booking_id: UUID | None = None,
     user_id: UUID | None = None,
-    notice_id: UUID | None = None,
+    broadcast_id: UUID | None = None,
     request_id: str | None = None,
 ) -> dict[str, Any]:
     """The row of a mail that is not written yet; `request_id` is the present one unless given."""
@@ -49,10 +49,10 @@ def mail_columns(
         "id": mail_id,
         "kind": kind,
         "recipient": recipient,
-        "facts": facts,
+        "payload": payload,
         "booking_id": booking_id,
         "user_id": user_id,
-        "notice_id": notice_id,
+        "broadcast_id": broadcast_id,
         "request_id": request_id or current_request_id(),
         "message_id": f"<{mail_id}@{_domain_of(current_app.config['MAIL_FROM'])}>",
     }
@@ -63,13 +63,13 @@ def _domain_of(sender: str) -> str:
     return parseaddr(sender)[1].rpartition("@")[2]
 
 
-def put(**mail: Any) -> OutboxMail:
+def put(**mail: Any) -> OutboxEmail:
     """Write a mail with `mail_columns(...)` into the open transaction; without the commit there is no mail.
 
     Raises `RuntimeError` outside a transaction.
     """
     require_transaction()
-    written = OutboxMail(**mail_columns(**mail))
+    written = OutboxEmail(**mail_columns(**mail))
     db.session.add(written)
     return written
 
@@ -85,50 +85,50 @@ def is_due() -> sa.ColumnElement[bool]:
     Its time has come, and no earlier mail about the same booking still waits for the same recipient: a confirmation
     never comes after the cancellation. Of a kind that only a newer release has words for, that one sends it.
     """
-    earlier = aliased(OutboxMail)
+    earlier = aliased(OutboxEmail)
     is_held_back = (
         sa.select(earlier.id)
         .where(
-            earlier.booking_id == OutboxMail.booking_id,
-            earlier.recipient == OutboxMail.recipient,
-            earlier.id < OutboxMail.id,
+            earlier.booking_id == OutboxEmail.booking_id,
+            earlier.recipient == OutboxEmail.recipient,
+            earlier.id < OutboxEmail.id,
             earlier.status.in_(UNSENT),
         )
         .exists()
     )
     return sa.and_(
-        OutboxMail.status.in_(UNSENT),
-        OutboxMail.next_attempt_at <= sa.func.now(),
-        OutboxMail.kind.in_(MailKind),
+        OutboxEmail.status.in_(UNSENT),
+        OutboxEmail.next_attempt_at <= sa.func.now(),
+        OutboxEmail.kind.in_(EmailKind),
         ~is_held_back,
     )
 
 
 # Built once: SQLAlchemy would take longer to build it than PostgreSQL to run it.
 _CLAIM_NEXT = (
-    sa.update(OutboxMail)
+    sa.update(OutboxEmail)
     .where(
-        OutboxMail.id
-        == sa.select(OutboxMail.id)
+        OutboxEmail.id
+        == sa.select(OutboxEmail.id)
         .where(is_due())
-        .order_by(OutboxMail.attempts > 0, OutboxMail.next_attempt_at)
+        .order_by(OutboxEmail.attempts > 0, OutboxEmail.next_attempt_at)
         .limit(1)
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
     .values(
-        status=MailStatus.SENDING,
-        attempts=OutboxMail.attempts + 1,
+        status=EmailStatus.SENDING,
+        attempts=OutboxEmail.attempts + 1,
         next_attempt_at=sa.func.now() + sa.bindparam("lease", type_=sa.Interval),
     )
-    .returning(OutboxMail)
+    .returning(OutboxEmail)
 )
 # Statistics that are a minute old know nothing of ten thousand new mails, and would have them all sorted for each
 # claim, instead of taking the first one of the index.
 _BY_THE_INDEX = sa.text("SET LOCAL enable_sort = off")
 
 
-def claim_next() -> OutboxMail | None:
+def claim_next() -> OutboxEmail | None:
     """Take the mail that is due for longest, for this worker alone until the lease ends; None when nothing is due.
 
     New mail goes before what has failed before, which so holds up nobody. What another worker is claiming at this
@@ -146,30 +146,30 @@ def claim_next() -> OutboxMail | None:
     return mail
 
 
-def mark_sent(mail: OutboxMail) -> bool:
+def mark_sent(mail: OutboxEmail) -> bool:
     """The SMTP server has taken the mail. False if the claim was lost: then another worker says how it ended."""
-    return _close_claim(mail, status=MailStatus.SENT, sent_at=sa.func.now(), last_error=None)
+    return _close_claim(mail, status=EmailStatus.SENT, sent_at=sa.func.now(), last_error=None)
 
 
-def mark_deferred(mail: OutboxMail, error: str) -> bool:
+def mark_deferred(mail: OutboxEmail, error: str) -> bool:
     """It did not work this time: try again after 30 s, doubled each time, up to 2 h. False if the claim was lost."""
     return _close_claim(
         mail,
-        status=MailStatus.PENDING,
+        status=EmailStatus.PENDING,
         last_error=_storable(error),
         next_attempt_at=sa.func.now() + backoff(mail.attempts),
     )
 
 
-def mark_failed(mail: OutboxMail, error: str) -> bool:
+def mark_failed(mail: OutboxEmail, error: str) -> bool:
     """It will never work: the server refused this mail for good. False if the claim was lost."""
-    return _close_claim(mail, status=MailStatus.FAILED, last_error=_storable(error))
+    return _close_claim(mail, status=EmailStatus.FAILED, last_error=_storable(error))
 
 
-def drop(mail: OutboxMail) -> bool:
+def drop(mail: OutboxEmail) -> bool:
     """There is nobody to send it to: forget it. False if the claim was lost."""
     require_transaction()
-    return _count(sa.delete(OutboxMail).where(*_is_claim_of(mail))) == 1
+    return _count(sa.delete(OutboxEmail).where(*_is_claim_of(mail))) == 1
 
 
 def backoff(attempts: int) -> timedelta:
@@ -180,12 +180,12 @@ def backoff(attempts: int) -> timedelta:
 
 def retry_failed() -> int:
     """Give every failed mail all its attempts again, from now on; returns how many there were."""
-    return _start_over(OutboxMail.status == MailStatus.FAILED, attempts=0)
+    return _start_over(OutboxEmail.status == EmailStatus.FAILED, attempts=0)
 
 
 def retry_deferred() -> int:
     """Let mails that wait after an attempt be due now, as when the SMTP server is back; returns how many."""
-    return _start_over((OutboxMail.status == MailStatus.PENDING) & (OutboxMail.next_attempt_at > sa.func.now()))
+    return _start_over((OutboxEmail.status == EmailStatus.PENDING) & (OutboxEmail.next_attempt_at > sa.func.now()))
 
 
 def prune_sent(*, kept: timedelta, limit: int) -> int:
@@ -195,20 +195,20 @@ def prune_sent(*, kept: timedelta, limit: int) -> int:
     # a mail was written before it was sent, and its key begins with that moment: so the primary key finds the old ones
     first_key_after = UUID(int=int(until.timestamp() * 1000) << 80)
     old = (
-        sa.select(OutboxMail.id)
-        .where(OutboxMail.id < first_key_after, OutboxMail.status == MailStatus.SENT, OutboxMail.sent_at < until)
-        .order_by(OutboxMail.id)
+        sa.select(OutboxEmail.id)
+        .where(OutboxEmail.id < first_key_after, OutboxEmail.status == EmailStatus.SENT, OutboxEmail.sent_at < until)
+        .order_by(OutboxEmail.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return _count(sa.delete(OutboxMail).where(OutboxMail.id.in_(old.scalar_subquery())))
+    return _count(sa.delete(OutboxEmail).where(OutboxEmail.id.in_(old.scalar_subquery())))
 
 
 def _start_over(concerned: sa.ColumnElement[bool], **values: Any) -> int:
     return _count(
-        sa.update(OutboxMail)
+        sa.update(OutboxEmail)
         .where(concerned)
-        .values(status=MailStatus.PENDING, next_attempt_at=sa.func.now(), **values)
+        .values(status=EmailStatus.PENDING, next_attempt_at=sa.func.now(), **values)
     )
 
 
@@ -223,17 +223,17 @@ def _storable(error: str) -> str:
     return error.replace("\0", "")[:MAX_ERROR]
 
 
-def _close_claim(mail: OutboxMail, **outcome: Any) -> bool:
+def _close_claim(mail: OutboxEmail, **outcome: Any) -> bool:
     """Record the outcome of this very claim, told by the end of its lease; one that outlived it has nothing to say."""
     require_transaction()
-    closing = sa.update(OutboxMail).where(*_is_claim_of(mail)).values(**outcome).returning(OutboxMail.id)
+    closing = sa.update(OutboxEmail).where(*_is_claim_of(mail)).values(**outcome).returning(OutboxEmail.id)
     closed = db.session.scalars(closing, execution_options={"synchronize_session": False})
     return closed.one_or_none() is not None
 
 
-def _is_claim_of(mail: OutboxMail) -> tuple[sa.ColumnElement[bool], ...]:
+def _is_claim_of(mail: OutboxEmail) -> tuple[sa.ColumnElement[bool], ...]:
     return (
-        OutboxMail.id == mail.id,
-        OutboxMail.status == MailStatus.SENDING,
-        OutboxMail.next_attempt_at == mail.next_attempt_at,
+        OutboxEmail.id == mail.id,
+        OutboxEmail.status == EmailStatus.SENDING,
+        OutboxEmail.next_attempt_at == mail.next_attempt_at,
     )

@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from flask import current_app
 from sqlalchemy.orm import contains_eager
 
+from bookings_api.calendar.payloads import event_payload, guest_payload
+from bookings_api.database.transactions import require_transaction
 from bookings_api.extensions import db
-from bookings_api.facts import event_facts, guest_facts
 from bookings_api.mail import outbox
-from bookings_api.models import Booking, BookingStatus, Event, EventStatus, MailKind
-from bookings_api.transactions import require_transaction
+from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus
 
 BATCH = 500
 
@@ -42,9 +42,9 @@ def write_next_batch() -> int:
     bookings = db.session.scalars(due, execution_options={"populate_existing": True}).all()
     for booking in bookings:
         outbox.put(
-            kind=MailKind.EVENT_REMINDER,
+            kind=EmailKind.EVENT_REMINDER,
             recipient=booking.guest_email,
-            facts=event_facts(booking.event) | guest_facts(booking),
+            payload=event_payload(booking.event) | guest_payload(booking),
             booking_id=booking.id,
             user_id=booking.user_id,
         )

@@ -28,15 +28,15 @@ MAX_REPLY = 500
 TROUBLE = (smtplib.SMTPException, OSError)
 
 
-class RefusedForGood(Exception):
+class PermanentFailure(Exception):
     """The server answered 5xx: sending the same mail again would meet the same answer."""
 
 
-class TryAgain(Exception):
+class TransientFailure(Exception):
     """The mail was not taken this time; `str` says why, in plain words."""
 
 
-class ServerUnavailable(TryAgain):
+class ServerUnavailable(TransientFailure):
     """The server was not reached, or would not talk to us: which is not about this mail."""
 
 
@@ -101,7 +101,7 @@ class TimedConnection(Connection):
             return False
 
 
-class Postman:
+class MailSender:
     """Sends one mail after the other; connects when the first one is there, and again if the server hung up between."""
 
     def __init__(self) -> None:
@@ -114,7 +114,7 @@ class Postman:
         self._hang_up()
 
     def send(self, message: Message) -> None:
-        """Hand `message` to the server. Raises `RefusedForGood`, `TryAgain` or `ServerUnavailable`."""
+        """Hand `message` to the server. Raises `PermanentFailure`, `TransientFailure` or `ServerUnavailable`."""
         with _deadline(time_limit()):
             if self._connection is not None and self._is_sent(message, self._connection):
                 return
@@ -146,7 +146,7 @@ class Postman:
             raise ServerUnavailable(_in_plain_words(error)) from error
         except TROUBLE as error:
             self._hang_up()
-            raise TryAgain(_in_plain_words(error)) from error
+            raise TransientFailure(_in_plain_words(error)) from error
 
     def _hang_up(self) -> None:
         if self._connection is not None:
@@ -179,15 +179,15 @@ def _raise_timeout(number: int, frame: FrameType | None) -> NoReturn:
     raise TimeoutError
 
 
-def _verdict(code: int, reply: bytes | str) -> RefusedForGood | TryAgain:
+def _verdict(code: int, reply: bytes | str) -> PermanentFailure | TransientFailure:
     if code == CLOSING:
         return ServerUnavailable("The mail server takes no mail at the moment.")
     if not LOWEST <= code <= HIGHEST:
-        return TryAgain("The mail server's answer could not be understood.")
+        return TransientFailure("The mail server's answer could not be understood.")
     answer = f"{code} {_text(reply)}"
     if code >= PERMANENT:
-        return RefusedForGood(f"The mail server refused it for good: {answer}")
-    return TryAgain(f"The mail server did not take it this time: {answer}")
+        return PermanentFailure(f"The mail server refused it for good: {answer}")
+    return TransientFailure(f"The mail server did not take it this time: {answer}")
 
 
 def _in_plain_words(error: Exception) -> str:

@@ -13,13 +13,13 @@ from flask import current_app
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from bookings_api.mail import notices, outbox, reminders, status
+from bookings_api.database.transactions import Transaction, transaction
+from bookings_api.mail import broadcasts, outbox, reminders, status
 from bookings_api.mail.delivery import Outcome, attempt
-from bookings_api.mail.relay import DRAIN
-from bookings_api.mail.smtp import Postman
-from bookings_api.models import Event, MailKind, OutboxMail
-from bookings_api.observability import working_for
-from bookings_api.transactions import Transaction, transaction
+from bookings_api.mail.notifier import DRAIN
+from bookings_api.mail.smtp import MailSender
+from bookings_api.models import EmailKind, Event, OutboxEmail
+from bookings_api.observability.logging import working_for
 
 logger = logging.getLogger(__name__)
 
@@ -50,21 +50,21 @@ BEAT_SCHEDULE = {
 def post(
     tx: Transaction,
     *,
-    kind: MailKind,
+    kind: EmailKind,
     recipient: str,
-    facts: dict[str, Any],
+    payload: dict[str, Any],
     user_id: UUID | None = None,
     booking_id: UUID | None = None,
-) -> OutboxMail:
+) -> OutboxEmail:
     """Write a mail into the open transaction, and wake a worker once that is committed."""
-    mail = outbox.put(kind=kind, recipient=recipient, facts=facts, user_id=user_id, booking_id=booking_id)
+    mail = outbox.put(kind=kind, recipient=recipient, payload=payload, user_id=user_id, booking_id=booking_id)
     tx.after_commit(wake_worker)
     return mail
 
 
-def announce(tx: Transaction, event: Event, kind: MailKind) -> None:
+def announce(tx: Transaction, event: Event, kind: EmailKind) -> None:
     """Tell all guests of `event`, in the same two steps."""
-    notices.put(event, kind)
+    broadcasts.put(event, kind)
     tx.after_commit(wake_worker)
 
 
@@ -76,9 +76,9 @@ def drain() -> None:
     first: thousands of guests are written to batch by batch, so that they do not stand before somebody who waits.
     """
     turn_ends = time.monotonic() + TURN_SECONDS
-    with Postman() as postman:
+    with MailSender() as sender:
         while True:
-            server_is_away = _send_what_is_due(postman, turn_ends)
+            server_is_away = _send_what_is_due(sender, turn_ends)
             has_written = _write_notices()
             if time.monotonic() > turn_ends and not server_is_away:
                 wake_worker()
@@ -105,7 +105,7 @@ def watch() -> None:
     status.complain_of_delay()
 
 
-def _send_what_is_due(postman: Postman, turn_ends: float) -> bool:
+def _send_what_is_due(sender: MailSender, turn_ends: float) -> bool:
     """Send one mail after the other until none is due or the turn is over; True if the server is away.
 
     What came of a mail and the claim on the next are one transaction; so a worker that is killed has sent one mail at
@@ -116,7 +116,7 @@ def _send_what_is_due(postman: Postman, turn_ends: float) -> bool:
     server_is_away = False
     while mail is not None:
         with working_for(mail.request_id):
-            outcome = attempt(postman, mail)
+            outcome = attempt(sender, mail)
             record = partial(_record, mail, outcome)
             server_is_away = outcome.server_is_away
             goes_on = not server_is_away and time.monotonic() <= turn_ends
@@ -128,7 +128,7 @@ def _send_what_is_due(postman: Postman, turn_ends: float) -> bool:
     return server_is_away
 
 
-def _record(mail: OutboxMail, outcome: Outcome, *, claims_next: bool) -> OutboxMail | None:
+def _record(mail: OutboxEmail, outcome: Outcome, *, claims_next: bool) -> OutboxEmail | None:
     """Write what came of a claimed mail, and claim the next one in the same transaction."""
     with transaction():
         if not outcome.record():
@@ -139,7 +139,7 @@ def _record(mail: OutboxMail, outcome: Outcome, *, claims_next: bool) -> OutboxM
 def _write_notices() -> bool:
     """Write the next mails of news for all guests of an event; False if there is none."""
     with transaction() as tx:
-        has_written = notices.write_next_batch()
+        has_written = broadcasts.write_next_batch()
         if has_written:
             tx.after_commit(wake_worker)  # the other workers can help with these
     return has_written
@@ -161,4 +161,4 @@ def _insist(work: Callable[[], T]) -> T:
 
 def wake_worker() -> None:
     """Have a worker look for mail, once it is committed. Never fails: what Redis does not take, beat makes good."""
-    current_app.extensions["mail_relay"].wake()
+    current_app.extensions["worker_notifier"].wake()

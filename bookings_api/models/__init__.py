@@ -1,13 +1,13 @@
 """Tables, constraints and small facts about one row. Models send no mail, build no URL and never commit."""
 
-from bookings_api.models.base import Base, utcnow
+from bookings_api.database.base import Base, utcnow
 from bookings_api.models.booking import Booking, BookingStatus
 from bookings_api.models.event import Event, EventSort, EventStatus
-from bookings_api.models.event_notice import EventNotice
+from bookings_api.models.event_broadcast import EventBroadcast
 from bookings_api.models.idempotency_key import IdempotencyKey
-from bookings_api.models.outbox import UNSENT, MailKind, MailStatus, OutboxMail
-from bookings_api.models.session import Session
-from bookings_api.models.single_use_token import SingleUseToken, TokenPurpose
+from bookings_api.models.login import Login
+from bookings_api.models.one_time_token import OneTimeToken, TokenPurpose
+from bookings_api.models.outbox import UNSENT, EmailKind, EmailStatus, OutboxEmail
 from bookings_api.models.user import Role, User
 
 __all__ = [
@@ -15,17 +15,17 @@ __all__ = [
     "Base",
     "Booking",
     "BookingStatus",
+    "EmailKind",
+    "EmailStatus",
     "Event",
-    "EventNotice",
+    "EventBroadcast",
     "EventSort",
     "EventStatus",
     "IdempotencyKey",
-    "MailKind",
-    "MailStatus",
-    "OutboxMail",
+    "Login",
+    "OneTimeToken",
+    "OutboxEmail",
     "Role",
-    "Session",
-    "SingleUseToken",
     "TokenPurpose",
     "User",
     "utcnow",

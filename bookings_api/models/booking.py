@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from bookings_api.models.base import Base, Identified, Timestamped, choice
+from bookings_api.database.base import Base, Identified, Timestamped, choice
 from bookings_api.models.event import MAX_TICKETS_PER_BOOKING, Event
 
 # Digits and letters that nobody confuses when reading them aloud: no 0/O, 1/I/L, U/V, 2/Z, 5/S, 8/B.

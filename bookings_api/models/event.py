@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bookings_api.models.base import Base, Identified, Timestamped, choice
+from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 MAX_CAPACITY = 1_000_000
 MAX_TICKETS_PER_BOOKING = 1_000

@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bookings_api.models.base import Base, Timestamped
+from bookings_api.database.base import Base, Timestamped
 
 
 class IdempotencyKey(Timestamped, Base):
@@ -19,4 +19,4 @@ class IdempotencyKey(Timestamped, Base):
     key: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     request_hash: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
     # JSON and not JSONB, which would give the members back in another order
-    answer: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    response: Mapped[dict[str, Any]] = mapped_column(sa.JSON)

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bookings_api.models.base import Base, Identified, Timestamped, choice
+from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 
-class MailKind(StrEnum):
+class EmailKind(StrEnum):
     """What a mail tells; the first six are about a booking."""
 
     BOOKING_CONFIRMED = "booking_confirmed"
@@ -27,7 +27,7 @@ class MailKind(StrEnum):
     ACCESS_CHANGED = "access_changed"
 
 
-class MailStatus(StrEnum):
+class EmailStatus(StrEnum):
     """`pending` waits for its turn, `sending` is claimed until its lease ends, the others are final."""
 
     PENDING = "pending"
@@ -36,42 +36,42 @@ class MailStatus(StrEnum):
     FAILED = "failed"
 
 
-UNSENT = (MailStatus.PENDING, MailStatus.SENDING)
+UNSENT = (EmailStatus.PENDING, EmailStatus.SENDING)
 
 
-class OutboxMail(Identified, Timestamped, Base):
+class OutboxEmail(Identified, Timestamped, Base):
     """One mail to one recipient.
 
-    `facts` is what its templates render: the truth at the moment of the commit, whatever changes later.
+    `payload` is what its templates render: the truth at the moment of the commit, whatever changes later.
     `next_attempt_at` is from when on a worker may claim it: at once when it is new, later after an attempt that did
     not work, and at the end of the lease while one has it. It is the database's clock, which all workers share.
     """
 
-    __tablename__ = "outbox_mails"
+    __tablename__ = "outbox_emails"
     __table_args__ = (
         sa.UniqueConstraint("message_id"),
         sa.CheckConstraint("(status = 'sent') = (sent_at IS NOT NULL)", name="sent_at_if_sent"),
         sa.CheckConstraint("attempts >= 0", name="attempts_not_negative"),
         sa.Index(
-            "ix_outbox_mails_due",
+            "ix_outbox_emails_due",
             sa.text("(attempts > 0)"),
             "next_attempt_at",
             postgresql_where=sa.text("status IN ('pending', 'sending')"),
         ),
-        sa.Index("ix_outbox_mails_failed", "id", postgresql_where=sa.text("status = 'failed'")),
-        sa.Index("ix_outbox_mails_booking_id", "booking_id"),
-        sa.UniqueConstraint("notice_id", "booking_id"),
+        sa.Index("ix_outbox_emails_failed", "id", postgresql_where=sa.text("status = 'failed'")),
+        sa.Index("ix_outbox_emails_booking_id", "booking_id"),
+        sa.UniqueConstraint("broadcast_id", "booking_id"),
     )
 
-    kind: Mapped[MailKind] = mapped_column(choice(MailKind, "kind"))
+    kind: Mapped[EmailKind] = mapped_column(choice(EmailKind, "kind"))
     recipient: Mapped[str] = mapped_column(sa.String(254))
-    facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
     booking_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("bookings.id"))
     user_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("users.id"))
-    notice_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("event_notices.id"))
+    broadcast_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("event_broadcasts.id"))
     request_id: Mapped[str | None] = mapped_column(sa.String(64))
-    status: Mapped[MailStatus] = mapped_column(
-        choice(MailStatus, "status"), default=MailStatus.PENDING, server_default=MailStatus.PENDING
+    status: Mapped[EmailStatus] = mapped_column(
+        choice(EmailStatus, "status"), default=EmailStatus.PENDING, server_default=EmailStatus.PENDING
     )
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     next_attempt_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())

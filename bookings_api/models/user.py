@@ -5,7 +5,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bookings_api.models.base import Base, Identified, Timestamped, choice
+from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 
 class Role(StrEnum):

@@ -7,13 +7,14 @@ from uuid import UUID
 import flask
 import sqlalchemy as sa
 
+from bookings_api.accounts.schemas import UserSchema
 from bookings_api.auth import services as auth_services
 from bookings_api.errors import EmailTaken, InvalidCredentials, LastOrganizer, UserNotFound, WrongPassword
-from bookings_api.http.authentication import current_session_id, current_user
+from bookings_api.http.authentication import current_login_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import ETAG, if_match
-from bookings_api.http.examples import COLLEAGUE
-from bookings_api.http.limits import by_account, failures, of_email, of_mailbox, successes
+from bookings_api.http.openapi.examples import COLLEAGUE
+from bookings_api.http.rate_limiting.limits import by_account, failures, of_email, of_mailbox, successes
 from bookings_api.models import Role, User
 from bookings_api.users import queries, services
 from bookings_api.users.schemas import (
@@ -22,7 +23,6 @@ from bookings_api.users.schemas import (
     ProfileChangeSchema,
     UserChangeSchema,
     UserQuerySchema,
-    UserSchema,
 )
 
 blp = Blueprint("users", __name__, url_prefix="/users", description="One's own account; for organizers, all of them")
@@ -89,7 +89,7 @@ def change_password(passwords: dict[str, str]) -> None:
     That ends every other login of the account; this one goes on. The present password is needed once more, and wrong
     ones count as they do for a login.
     """
-    auth_services.change_password(user=current_user, session_id=current_session_id(), **passwords)
+    auth_services.change_password(user=current_user, login_id=current_login_id(), **passwords)
 
 
 @blp.route("/", methods=["GET"])

@@ -7,19 +7,19 @@ from uuid import UUID
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
-from bookings_api.auth.sessions import revoke_sessions_of
+from bookings_api.accounts.locks import lock_account, lock_account_of, lock_active_organizers
+from bookings_api.accounts.logins import revoke_logins_of
+from bookings_api.accounts.one_time_tokens import issue_token, withdraw_tokens
+from bookings_api.database.transactions import Precondition, Transaction, no_precondition, transaction
 from bookings_api.errors import EmailTaken, LastOrganizer, UserNotFound
 from bookings_api.extensions import db
-from bookings_api.locks import lock_account, lock_account_of, lock_active_organizers
 from bookings_api.mail import tasks
-from bookings_api.models import MailKind, Role, TokenPurpose, User
-from bookings_api.single_use import issue_token, withdraw_tokens
-from bookings_api.transactions import Precondition, Transaction, no_precondition, transaction
+from bookings_api.models import EmailKind, Role, TokenPurpose, User
 
 audit_logger = logging.getLogger("bookings_api.audit")
 
 # Which of the changes is told to the person.
-_TOLD = {"role": MailKind.ROLE_CHANGED, "is_active": MailKind.ACCESS_CHANGED}
+_TOLD = {"role": EmailKind.ROLE_CHANGED, "is_active": EmailKind.ACCESS_CHANGED}
 
 
 def invite_user(*, actor: User, email: str, role: Role | None = None, name: str | None = None) -> tuple[User, bool]:
@@ -41,8 +41,8 @@ def invite_user(*, actor: User, email: str, role: Role | None = None, name: str 
             user.name = name or user.name
             user.version = 1 if is_new else user.version + 1
             db.session.flush()
-            facts = {"token_id": str(issue_token(user, TokenPurpose.INVITATION)), "invited_by": actor.name}
-            _mail(tx, MailKind.INVITATION, user, **facts)
+            payload = {"token_id": str(issue_token(user, TokenPurpose.INVITATION)), "invited_by": actor.name}
+            _mail(tx, EmailKind.INVITATION, user, **payload)
     except IntegrityError as error:
         if isinstance(error.orig, UniqueViolation):  # somebody else was faster
             raise EmailTaken from error
@@ -72,7 +72,7 @@ def change_user(
         if changed:
             user.version += 1
         if changed.keys() & _TOLD.keys():
-            revoke_sessions_of(user)
+            revoke_logins_of(user)
         if not user.is_active:
             for purpose in TokenPurpose:
                 withdraw_tokens(user, purpose)
@@ -112,8 +112,8 @@ def _lock_user(user_id: UUID) -> User:
     return user
 
 
-def _mail(tx: Transaction, kind: MailKind, user: User, **facts: Any) -> None:
-    tasks.post(tx, kind=kind, recipient=user.email, facts={"name": user.name, **facts}, user_id=user.id)
+def _mail(tx: Transaction, kind: EmailKind, user: User, **payload: Any) -> None:
+    tasks.post(tx, kind=kind, recipient=user.email, payload={"name": user.name, **payload}, user_id=user.id)
 
 
 def _log_change(actor: User | None, user: User, changes: dict[str, str]) -> None:

@@ -22,8 +22,8 @@ from scripts.benchmarks.loads import loads
 from scripts.benchmarks.measure import Figures, run_wrk
 from scripts.benchmarks.site import Site, grow, running_site, settle
 from scripts.benchmarks.verify import mistakes
-from tests.growth.pgbouncer import running_pgbouncer
-from tests.growth.replica import Replica
+from tests.scaling.pgbouncer import running_pgbouncer
+from tests.scaling.replica import Replica
 
 EVENTS = BOOKINGS = 10_000
 # Enough for both processes and the worker; PostgreSQL has no more to do at once either way.

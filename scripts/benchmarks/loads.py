@@ -111,16 +111,16 @@ def _pgbench(event: str, *, events: int = 1) -> str:
 \\set user random(1, {USERS})
 \\set key random(1, 1000000000000)
 BEGIN;
-SELECT users.* FROM users JOIN sessions ON sessions.user_id = users.id
-    WHERE sessions.id = {user} AND sessions.revoked_at IS NULL AND users.is_active;
+SELECT users.* FROM users JOIN logins ON logins.user_id = users.id
+    WHERE logins.id = {user} AND logins.revoked_at IS NULL AND users.is_active;
 SELECT * FROM events WHERE id = {event} FOR UPDATE;
 UPDATE events SET tickets_booked = tickets_booked + 1, updated_at = now() WHERE id = {event};
 INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email)
     VALUES ({booking}, upper(lpad(to_hex(:key::bigint), 10, '0')), {event}, {user}, 1, 'User', 'user@example.com');
-INSERT INTO outbox_mails (id, kind, recipient, facts, booking_id, user_id, message_id)
+INSERT INTO outbox_emails (id, kind, recipient, payload, booking_id, user_id, message_id)
     VALUES ({booking}, 'booking_confirmed', 'user@example.com', '{_FACTS}', {booking}, {user},
             :key::bigint || '@example.com');
-INSERT INTO idempotency_keys (user_id, key, request_hash, answer)
+INSERT INTO idempotency_keys (user_id, key, request_hash, response)
     VALUES ({user}, :key::bigint::text, decode(repeat('00', 32), 'hex'), '{_ANSWER}');
 COMMIT;
 """  # noqa: S608 - for pgbench, and no value of anybody's

@@ -21,13 +21,13 @@ from flask import Flask
 from flask_migrate import upgrade
 
 from bookings_api import create_app
+from bookings_api.calendar.payloads import event_payload, guest_payload
+from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
-from bookings_api.facts import event_facts, guest_facts
 from bookings_api.local_stack.processes import ROOT, Child, free_port
 from bookings_api.local_stack.servers import LocalStack
 from bookings_api.mail import messages, mime, outbox
-from bookings_api.models import UNSENT, Booking, Event, MailKind, OutboxMail, utcnow
-from bookings_api.transactions import transaction
+from bookings_api.models import UNSENT, Booking, EmailKind, Event, OutboxEmail, utcnow
 from config import Config
 
 BATCH = 1000
@@ -81,13 +81,15 @@ def _fill(count: int) -> bytes:
         starts_at=moment, ends_at=moment, version=1,
     )  # fmt: skip
     booking = Booking(reference="K7M3PTW9XA", guest_name="Grace Hopper", ticket_count=2, version=1)
-    facts = event_facts(event) | guest_facts(booking)
+    payload = event_payload(event) | guest_payload(booking)
     for first in range(0, count, BATCH):
         with transaction():
             for number in range(first, min(first + BATCH, count)):
-                mail = outbox.put(kind=MailKind.BOOKING_CONFIRMED, recipient=f"guest{number}@example.com", facts=facts)
+                mail = outbox.put(
+                    kind=EmailKind.BOOKING_CONFIRMED, recipient=f"guest{number}@example.com", payload=payload
+                )
     db.session.expire_all()
-    return mime.compose(mail, messages.render(mail.kind, mail.facts)).as_bytes()
+    return mime.compose(mail, messages.render(mail.kind, mail.payload)).as_bytes()
 
 
 def _drain(app: Flask, stack: LocalStack) -> float:
@@ -96,13 +98,13 @@ def _drain(app: Flask, stack: LocalStack) -> float:
     db.session.rollback()
     command = [sys.executable, "-m", "celery", "--quiet", "--app=wsgi.celery", "worker", "--concurrency=1", "--beat"]
     worker = Child("Celery worker", command, log=stack.log_of("worker"))
-    unsent = sa.select(sa.func.count()).where(OutboxMail.status.in_(UNSENT))
+    unsent = sa.select(sa.func.count()).where(OutboxEmail.status.in_(UNSENT))
     while db.session.scalars(unsent).one():
         worker.require_running()
         db.session.rollback()
         time.sleep(0.5)
     worker.stop()
-    sent_at = OutboxMail.sent_at
+    sent_at = OutboxEmail.sent_at
     took = sa.type_coerce(sa.func.max(sent_at) - sa.func.min(sent_at), sa.Interval)
     seconds = db.session.scalars(sa.select(took).where(sent_at > since)).one().total_seconds()
     db.session.rollback()

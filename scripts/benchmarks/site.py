@@ -20,12 +20,12 @@ import psycopg2.extensions
 from flask_migrate import upgrade
 
 from bookings_api import create_app
-from bookings_api.auth.passwords import hash_password
-from bookings_api.auth.tokens import issue_tokens
+from bookings_api.accounts.passwords import hash_password
+from bookings_api.accounts.tokens import issue_tokens
 from bookings_api.extensions import db
 from bookings_api.local_stack.processes import ROOT, Child, free_port
 from bookings_api.local_stack.servers import LocalStack
-from bookings_api.models import Session
+from bookings_api.models import Login
 from config import LIMITS, Config
 
 USERS = 100
@@ -119,7 +119,7 @@ def _give_way(child: Child) -> None:
 def settle(site: Site) -> None:
     """Have no mail waiting, as if the worker had had the time: what comes next is measured without its work."""
     with site.cursor() as cursor:
-        cursor.execute("UPDATE outbox_mails SET status = 'sent', sent_at = now() WHERE status = 'pending'")
+        cursor.execute("UPDATE outbox_emails SET status = 'sent', sent_at = now() WHERE status = 'pending'")
 
 
 def grow(site: Site, *, events: int, bookings: int) -> None:
@@ -143,7 +143,7 @@ def _prepare() -> list[str]:
         cursor = connection.cursor()
         cursor.execute(_ACCOUNTS, {"users": USERS, "hash": hash_password(PASSWORD)})
         cursor.execute(_FIXED_EVENTS, {"hot": str(HOT_EVENT), "sold_out": str(SOLD_OUT_EVENT)})
-        tokens = [issue_tokens(session)["access_token"] for session in db.session.query(Session)]
+        tokens = [issue_tokens(login)["access_token"] for login in db.session.query(Login)]
         db.session.remove()
         db.engine.dispose()
     return tokens
@@ -154,7 +154,7 @@ INSERT INTO users (id, email, name, password_hash, role)
 SELECT id, 'user' || n || '@example.com', 'User ' || n, %(hash)s, CASE n WHEN 1 THEN 'organizer' ELSE 'user' END
 FROM (SELECT n, ('00000000-0000-7000-a000-' || lpad(to_hex(n), 12, '0'))::uuid AS id
       FROM generate_series(1, %(users)s) AS n) AS numbered;
-INSERT INTO sessions (id, user_id, refresh_jti, expires_at)
+INSERT INTO logins (id, user_id, refresh_jti, expires_at)
 SELECT id, id, gen_random_uuid(), now() + interval '1 day' FROM users;
 """
 _EVENT = """
@@ -189,7 +189,7 @@ FROM generate_series((SELECT count(*) FROM bookings WHERE guest_name = 'Grace Ho
 """
 # Those of the last day; without any, PostgreSQL would plan for an empty table, and stay with that for a while.
 _KEYS = """
-INSERT INTO idempotency_keys (user_id, key, request_hash, answer)
+INSERT INTO idempotency_keys (user_id, key, request_hash, response)
 SELECT user_id, id::text, decode(repeat('00', 32), 'hex'), '{}' FROM bookings ORDER BY id DESC LIMIT 10000
 ON CONFLICT DO NOTHING
 """

@@ -12,7 +12,7 @@ RULES = ("schema", "tickets_booked", "oversold", "ck_events_not_oversold", "conf
 MAILS_KEPT = timedelta(days=90)
 
 _MAILED_TWICE = sa.text("""
-    SELECT booking_id FROM outbox_mails WHERE kind = 'booking_confirmed' GROUP BY booking_id HAVING count(*) > 1
+    SELECT booking_id FROM outbox_emails WHERE kind = 'booking_confirmed' GROUP BY booking_id HAVING count(*) > 1
 """)
 
 

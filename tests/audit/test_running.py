@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 
 from bookings_api.audit import violations
 from bookings_api.audit.repair import recount
-from bookings_api.database import snapshot
+from bookings_api.database.engine import snapshot
 from tests.concurrency.harness import seats_of
 from tests.factories import EVENT, Account, make_event, make_organizer, make_user
 from tests.polling import meanwhile

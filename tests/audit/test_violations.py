@@ -29,19 +29,19 @@ PLANTED = {
     "event_version": "UPDATE bookings SET event_version = 99",
     "version": "UPDATE users SET version = 0",
     "idempotency_key": "UPDATE idempotency_keys SET user_id = (SELECT id FROM users WHERE role = 'organizer')",
-    "confirmation_missing": "DELETE FROM outbox_mails WHERE kind = 'booking_confirmed'",
-    "cancellation_missing": "DELETE FROM outbox_mails WHERE kind = 'booking_cancelled'",
-    "change_missing": "DELETE FROM outbox_mails WHERE kind = 'booking_changed'",
-    "cancelled_twice": "UPDATE outbox_mails SET kind = 'booking_cancelled'",
+    "confirmation_missing": "DELETE FROM outbox_emails WHERE kind = 'booking_confirmed'",
+    "cancellation_missing": "DELETE FROM outbox_emails WHERE kind = 'booking_cancelled'",
+    "change_missing": "DELETE FROM outbox_emails WHERE kind = 'booking_changed'",
+    "cancelled_twice": "UPDATE outbox_emails SET kind = 'booking_cancelled'",
     "cancelled_by_mail_only": "UPDATE bookings SET status = 'confirmed', cancelled_at = NULL",
     "reminder": "UPDATE bookings SET reminded_at = now()",
-    "notice": "DELETE FROM outbox_mails WHERE kind = 'event_changed'",
-    "mail_of_nothing": "UPDATE outbox_mails SET booking_id = NULL",
-    "mail_of_another": "UPDATE outbox_mails SET user_id = (SELECT id FROM users WHERE role = 'organizer')",
-    "message_id": "UPDATE outbox_mails SET message_id = '<1' || id || '@example.com>'",
+    "notice": "DELETE FROM outbox_emails WHERE kind = 'event_changed'",
+    "mail_of_nothing": "UPDATE outbox_emails SET booking_id = NULL",
+    "mail_of_another": "UPDATE outbox_emails SET user_id = (SELECT id FROM users WHERE role = 'organizer')",
+    "message_id": "UPDATE outbox_emails SET message_id = '<1' || id || '@example.com>'",
     "never_due": """
-        UPDATE outbox_mails SET status = 'pending', sent_at = NULL, next_attempt_at = now() + interval '2 days'""",
-    "sent_by_nobody": "UPDATE outbox_mails SET attempts = 0",
+        UPDATE outbox_emails SET status = 'pending', sent_at = NULL, next_attempt_at = now() + interval '2 days'""",
+    "sent_by_nobody": "UPDATE outbox_emails SET attempts = 0",
     "no_organizer": "UPDATE users SET password_hash = NULL",
     "access_of_nobody": "UPDATE users SET is_active = false",
     "ck_events_not_oversold": """
@@ -54,14 +54,14 @@ PLANTED = {
         UPDATE bookings SET cancelled_at = NULL""",
     "fk_bookings_user_id_users": """
         ALTER TABLE bookings DISABLE TRIGGER ALL; UPDATE bookings SET user_id = gen_random_uuid()""",
-    "fk_sessions_user_id_users": """
-        ALTER TABLE sessions DISABLE TRIGGER ALL; UPDATE sessions SET user_id = gen_random_uuid()""",
+    "fk_logins_user_id_users": """
+        ALTER TABLE logins DISABLE TRIGGER ALL; UPDATE logins SET user_id = gen_random_uuid()""",
     "uq_bookings_reference": """
         ALTER TABLE bookings DROP CONSTRAINT uq_bookings_reference; UPDATE bookings SET reference = 'AAAAAAAAAA'""",
     "uq_users_email_lower": """
         DROP INDEX uq_users_email_lower; UPDATE users SET email = CASE role WHEN 'user' THEN 'a@b' ELSE 'A@b' END""",
-    "pk_sessions": """
-        ALTER TABLE sessions DROP CONSTRAINT pk_sessions; INSERT INTO sessions SELECT * FROM sessions""",
+    "pk_logins": """
+        ALTER TABLE logins DROP CONSTRAINT pk_logins; INSERT INTO logins SELECT * FROM logins""",
     "nn_bookings": """
         ALTER TABLE bookings ALTER guest_name DROP NOT NULL; UPDATE bookings SET guest_name = NULL""",
 }
@@ -89,7 +89,7 @@ def planted(app: Flask, client: FlaskClient, database: sa.Engine) -> Iterator[sa
     with app.app_context():
         drain()
     with database.connect() as connection:
-        assert connection.scalar(sa.text("SELECT count(*) FROM outbox_mails WHERE status <> 'sent'")) == 0
+        assert connection.scalar(sa.text("SELECT count(*) FROM outbox_emails WHERE status <> 'sent'")) == 0
         yield connection
         connection.rollback()
 
@@ -135,7 +135,7 @@ def test_a_violation_names_the_rows(planted: sa.Connection) -> None:
         ("DROP INDEX ix_events_listed", "index ix_events_listed of events is missing"),
         ("DROP TRIGGER events_revised ON events", "trigger events_revised of events is missing"),
         ("ALTER TABLE events DISABLE TRIGGER events_revised", "trigger events_revised of events is disabled"),
-        ("ALTER TABLE sessions DISABLE TRIGGER ALL", "trigger fk_sessions_user_id_users of sessions is disabled"),
+        ("ALTER TABLE logins DISABLE TRIGGER ALL", "trigger fk_logins_user_id_users of logins is disabled"),
         ("ALTER TABLE bookings ALTER guest_name DROP NOT NULL", "bookings.guest_name may be NULL"),
         ("UPDATE alembic_version SET version_num = '0001'", "migration"),
         (_WEAKENED, "constraint ck_events_capacity_in_range of events is not validated"),
@@ -152,7 +152,7 @@ def test_what_is_not_in_force_is_found(planted: sa.Connection, change: str, sent
 
 @pytest.mark.parametrize(
     "change",
-    ["DROP TABLE alembic_version", "DROP TABLE outbox_mails", "ALTER TABLE bookings DROP ticket_count"],
+    ["DROP TABLE alembic_version", "DROP TABLE outbox_emails", "ALTER TABLE bookings DROP ticket_count"],
 )
 def test_without_a_table_or_column_nothing_is_said_of_the_rows(planted: sa.Connection, change: str) -> None:
     planted.execute(sa.text(f"{change}; UPDATE events SET tickets_booked = 7"))
@@ -161,10 +161,10 @@ def test_without_a_table_or_column_nothing_is_said_of_the_rows(planted: sa.Conne
 
 
 def test_mails_are_expected_of_the_time_for_which_they_are_kept(planted: sa.Connection) -> None:
-    planted.execute(sa.text("DELETE FROM outbox_mails"))
+    planted.execute(sa.text("DELETE FROM outbox_emails"))
     planted.execute(sa.text("UPDATE bookings SET created_at = now() - interval '30 days'"))
     planted.execute(sa.text("UPDATE bookings SET cancelled_at = created_at WHERE cancelled_at IS NOT NULL"))
-    planted.execute(sa.text("UPDATE event_notices SET created_at = now() - interval '30 days'"))
+    planted.execute(sa.text("UPDATE event_broadcasts SET created_at = now() - interval '30 days'"))
 
     assert _found(planted, timedelta(days=31)) == {
         "confirmation_missing", "change_missing", "cancellation_missing", "notice",

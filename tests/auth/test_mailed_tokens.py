@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.mail import tasks
-from bookings_api.models import OutboxMail, SingleUseToken, User
+from bookings_api.models import OneTimeToken, OutboxEmail, User
 from tests.factories import API, PASSWORD, Account, log_in, make_organizer, make_user, new_email
 from tests.mailbox import Mailbox, part
 
@@ -77,7 +77,7 @@ def test_an_address_without_an_account_gets_the_same_answer_and_no_mail(
     _token_mailed_to(app, mailbox, user.email)
     assert mailbox.to(nobody) == []
     with database.connect() as connection:
-        assert connection.scalars(sa.select(OutboxMail.recipient)).all() == [user.email]
+        assert connection.scalars(sa.select(OutboxEmail.recipient)).all() == [user.email]
 
 
 def test_an_expired_token_and_one_of_another_purpose_are_none(
@@ -90,7 +90,7 @@ def test_an_expired_token_and_one_of_another_purpose_are_none(
     accepted = client.post(f"{API}/auth/invitations/accept", json={"token": token, "password": NEW_PASSWORD})
     assert accepted.json["code"] == "invalid-token"
     with database.begin() as connection:
-        connection.execute(sa.update(SingleUseToken).values(expires_at=sa.func.now()))
+        connection.execute(sa.update(OneTimeToken).values(expires_at=sa.func.now()))
     assert _reset(client, token).json["code"] == "invalid-token"
 
 
@@ -102,7 +102,7 @@ def test_neither_the_outbox_nor_the_tokens_table_holds_a_token(
     token = _token_mailed_to(app, mailbox, user.email)
 
     with database.connect() as connection:
-        rows = [connection.execute(sa.select(model)).all() for model in (OutboxMail, SingleUseToken)]
+        rows = [connection.execute(sa.select(model)).all() for model in (OutboxEmail, OneTimeToken)]
 
     assert token not in str(rows)
 
@@ -166,7 +166,7 @@ def test_a_reset_asked_for_before_an_invitation_is_accepted_mails_a_new_one_howe
     _invite(client, make_organizer(client), address, role="organizer")
     first = _token_mailed_to(app, mailbox, address)
     with database.begin() as connection:
-        connection.execute(sa.delete(SingleUseToken))  # as when it has expired
+        connection.execute(sa.delete(OneTimeToken))  # as when it has expired
     taken = client.post(f"{API}/auth/signup", json={"email": address, "password": PASSWORD})
     assert (taken.json["code"], _accept(client, first).json["code"]) == ("email-taken", "invalid-token")
 

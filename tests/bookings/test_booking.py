@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from bookings_api.models import Booking, Event, OutboxMail
+from bookings_api.models import Booking, Event, OutboxEmail
 from bookings_api.models.booking import REFERENCE_ALPHABET
 from tests.factories import API, book, make_account, make_event, make_organizer, make_user, new_email
 
@@ -96,7 +96,7 @@ def test_a_refused_booking_writes_nothing(client: FlaskClient, database: sa.Engi
 def _everything(database: sa.Engine) -> list[Any]:
     with database.connect() as connection:
         return [
-            connection.execute(sa.select(model.id, model.updated_at)).all() for model in (Booking, OutboxMail, Event)
+            connection.execute(sa.select(model.id, model.updated_at)).all() for model in (Booking, OutboxEmail, Event)
         ]
 
 

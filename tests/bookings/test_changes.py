@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from bookings_api.models import Event, OutboxMail
+from bookings_api.models import Event, OutboxEmail
 from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
 
 
@@ -43,7 +43,7 @@ def _left(client: FlaskClient, event: dict[str, Any]) -> int:
 
 def _kinds(database: sa.Engine, address: str) -> list[str]:
     with database.connect() as connection:
-        mails = sa.select(OutboxMail.kind).where(OutboxMail.recipient == address).order_by(OutboxMail.id)
+        mails = sa.select(OutboxEmail.kind).where(OutboxEmail.recipient == address).order_by(OutboxEmail.id)
         return list(connection.scalars(mails))
 
 

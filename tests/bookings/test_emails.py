@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
+from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
-from bookings_api.models import Event, OutboxMail, utcnow
-from bookings_api.transactions import transaction
+from bookings_api.models import Event, OutboxEmail, utcnow
 from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
 from tests.mailbox import Mailbox, part
 from tests.service import Service
@@ -103,10 +103,10 @@ def test_a_mail_that_is_being_sent_waits_or_has_failed_says_so_and_why(
     assert failed["last_error"] == "The mail server refused it for good: 550 no such user"
 
 
-def _claim(application: Flask) -> OutboxMail:
+def _claim(application: Flask) -> OutboxEmail:
     """The one mail there is, for a worker, as if its time had come."""
     with application.app_context(), transaction():
-        db.session.execute(sa.update(OutboxMail).values(next_attempt_at=sa.func.now()))
+        db.session.execute(sa.update(OutboxEmail).values(next_attempt_at=sa.func.now()))
         claimed = outbox.claim_next()
     assert claimed is not None
     return claimed
@@ -193,7 +193,7 @@ def test_a_booking_for_an_event_that_is_over_is_not_confirmed_again(
     with database.begin() as connection:
         connection.execute(sa.update(Event).values(ends_at=utcnow() - timedelta(seconds=1)))
     answer = _resend(client, user, booking)
-    assert (answer.status_code, answer.json["code"]) == (409, "event-over")
+    assert (answer.status_code, answer.json["code"]) == (409, "event-started")
 
 
 def test_a_confirmation_is_mailed_again_three_times_an_hour_and_then_one_must_wait(

@@ -28,7 +28,7 @@ def _execute(database: sa.Engine, statement: str) -> None:
 
 
 def _mails(database: sa.Engine, booking: Any) -> list[str]:
-    query = sa.text("SELECT kind FROM outbox_mails WHERE booking_id = :id ORDER BY id")
+    query = sa.text("SELECT kind FROM outbox_emails WHERE booking_id = :id ORDER BY id")
     with database.connect() as connection:
         return list(connection.scalars(query, {"id": booking["id"]}))
 
@@ -68,7 +68,7 @@ def test_what_a_violation_quotes_is_part_of_its_line_and_does_nothing_to_the_ter
 
 @pytest.mark.usefixtures("booking")
 def test_mail_that_failed_or_was_left_by_a_worker_is_a_note_and_no_violation(app: Flask, database: sa.Engine) -> None:
-    _execute(database, "UPDATE outbox_mails SET status = 'failed', attempts = 1")
+    _execute(database, "UPDATE outbox_emails SET status = 'failed', attempts = 1")
 
     done = _audit(app)
 
@@ -127,7 +127,7 @@ def test_missing_mail_is_written_again_only_when_asked_for_and_once(
     user = make_user(client)
     cancelled = book(client, user, {"id": booking["event_id"]}).json
     client.delete(f"{API}/bookings/{cancelled['id']}", headers=user.headers)
-    _execute(database, "DELETE FROM outbox_mails")
+    _execute(database, "DELETE FROM outbox_emails")
 
     assert _audit(app, "--repair").exit_code == 1
     assert _mails(database, booking) == []
@@ -144,7 +144,7 @@ def test_missing_mail_is_written_again_only_when_asked_for_and_once(
 
 
 def test_no_guest_is_told_of_an_event_that_is_over(app: Flask, database: sa.Engine, booking: Any) -> None:
-    _execute(database, "DELETE FROM outbox_mails")
+    _execute(database, "DELETE FROM outbox_emails")
     _execute(database, "UPDATE events SET starts_at = now() - interval '2 hours', ends_at = now()")
 
     done = _audit(app, "--remail")
@@ -154,7 +154,7 @@ def test_no_guest_is_told_of_an_event_that_is_over(app: Flask, database: sa.Engi
 
 
 def test_no_guest_is_told_of_an_event_that_is_gone(app: Flask, database: sa.Engine, booking: Any) -> None:
-    _execute(database, "DELETE FROM outbox_mails")
+    _execute(database, "DELETE FROM outbox_emails")
     _execute(database, "ALTER TABLE events DISABLE TRIGGER ALL; DELETE FROM events")
     try:
         done = _audit(app, "--remail")
@@ -166,7 +166,7 @@ def test_no_guest_is_told_of_an_event_that_is_gone(app: Flask, database: sa.Engi
 
 
 def test_of_how_many_days_mails_are_expected_can_be_said(app: Flask, database: sa.Engine, booking: Any) -> None:
-    _execute(database, "DELETE FROM outbox_mails")
+    _execute(database, "DELETE FROM outbox_emails")
     _execute(database, "UPDATE bookings SET created_at = now() - interval '20 days'")
 
     assert _audit(app).exit_code == 1

@@ -8,7 +8,7 @@ from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskClient
 
-from bookings_api.models import OutboxMail
+from bookings_api.models import OutboxEmail
 from tests.factories import API, PASSWORD, make_account, make_organizer, make_user, new_email
 
 
@@ -111,7 +111,7 @@ def test_a_deactivated_account_is_out_at_once_and_told_once(
     assert (again.exit_code, again.output) == (0, f"{user.email} has no access already.\n")
     assert client.get(f"{API}/users/me", headers=user.headers).status_code == 401
     with database.connect() as connection:
-        mails = connection.scalars(sa.select(OutboxMail.kind).where(OutboxMail.recipient == user.email)).all()
+        mails = connection.scalars(sa.select(OutboxEmail.kind).where(OutboxEmail.recipient == user.email)).all()
     assert mails == ["access_changed"]
 
 

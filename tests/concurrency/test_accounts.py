@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from bookings_api.models import MailStatus, OutboxMail, SingleUseToken
-from bookings_api.single_use import token_of
+from bookings_api.accounts.one_time_tokens import token_of
+from bookings_api.models import EmailStatus, OneTimeToken, OutboxEmail
 from tests.concurrency.harness import count_of, race
 from tests.factories import PASSWORD, make_organizer, make_user, new_email
 from tests.polling import wait_until
@@ -22,16 +22,16 @@ NEW_PASSWORD = "another horse battery"
 
 def _token(app: Flask, database: sa.Engine) -> str:
     """The only token that is out; one for a reset is made by the worker."""
-    wait_until(lambda: count_of(database, SingleUseToken) == 1, seconds=20)
+    wait_until(lambda: count_of(database, OneTimeToken) == 1, seconds=20)
     with database.connect() as connection:
-        token_id = connection.scalars(sa.select(SingleUseToken.id)).one()
+        token_id = connection.scalars(sa.select(OneTimeToken.id)).one()
     with app.app_context():
         return token_of(token_id)
 
 
 def _unsent(database: sa.Engine) -> int:
     with database.connect() as connection:
-        return connection.scalars(sa.select(sa.func.count()).where(OutboxMail.status != MailStatus.SENT)).one()
+        return connection.scalars(sa.select(sa.func.count()).where(OutboxEmail.status != EmailStatus.SENT)).one()
 
 
 def test_many_requests_for_a_reset_leave_one_token_and_no_error(
@@ -44,10 +44,10 @@ def test_many_requests_for_a_reset_leave_one_token_and_no_error(
         )
 
     assert outcomes == {"202": 10}
-    assert count_of(database, OutboxMail) == 10
+    assert count_of(database, OutboxEmail) == 10
     wait_until(lambda: _unsent(database) == 0, seconds=20)
-    assert count_of(database, OutboxMail) == 10
-    assert count_of(database, SingleUseToken) == 1
+    assert count_of(database, OutboxEmail) == 10
+    assert count_of(database, OneTimeToken) == 1
 
 
 def _reset_against_logins(http: httpx.Client, email: str, token: str) -> tuple[Mapping[str, int], list[str]]:
@@ -110,4 +110,4 @@ def test_an_invitation_that_is_accepted_and_sent_again_at_the_same_time_ends_as_
             assert accepted or outcomes == {"accept 422": 1, "invite 200": 1}
             assert (users[0]["is_invited"], users[0]["role"]) == (not accepted, "organizer" if accepted else "user")
             with database.begin() as connection:
-                connection.execute(sa.delete(SingleUseToken))
+                connection.execute(sa.delete(OneTimeToken))

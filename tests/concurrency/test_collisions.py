@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from bookings_api.models import Booking, MailKind, OutboxMail
+from bookings_api.models import Booking, EmailKind, OutboxEmail
 from tests.concurrency.harness import Call, Seats, collide, count_of, outcome_of, race, seats_of
 from tests.factories import Account, book, make_event, make_organizer, make_user
 
@@ -120,7 +120,7 @@ def test_cancelling_an_event_leaves_no_booking_and_tells_everybody_who_got_one(
         sold += 1 + outcomes["book 201"]
 
     assert count_of(database, Booking) == sold
-    _wait_for_mails(database, MailKind.EVENT_CANCELLED, sold)
+    _wait_for_mails(database, EmailKind.EVENT_CANCELLED, sold)
 
 
 def test_deleting_an_event_ends_every_change_of_its_bookings(
@@ -142,7 +142,7 @@ def test_deleting_an_event_ends_every_change_of_its_bookings(
         # what was changed before is kept, and versions count the changes and the cancellation
         assert (found["status"], found["version"]) == ("cancelled", 2 + outcomes["change 200"])
 
-    _wait_for_mails(database, MailKind.EVENT_CANCELLED, ROUNDS)
+    _wait_for_mails(database, EmailKind.EVENT_CANCELLED, ROUNDS)
 
 
 def test_of_20_requests_with_one_idempotency_key_one_books_and_all_others_get_its_answer_or_wait(
@@ -190,9 +190,9 @@ def test_of_requests_with_one_idempotency_key_for_the_last_ticket_none_is_told_t
         assert outcomes.keys() <= {"201", "409 request-in-flight"}
 
 
-def _wait_for_mails(database: sa.Engine, kind: MailKind, count: int) -> None:
+def _wait_for_mails(database: sa.Engine, kind: EmailKind, count: int) -> None:
     """Until the worker has written the event's mails, each of them once."""
-    written = sa.select(sa.func.count()).select_from(OutboxMail).where(OutboxMail.kind == kind)
+    written = sa.select(sa.func.count()).select_from(OutboxEmail).where(OutboxEmail.kind == kind)
     deadline = time.monotonic() + 15
     found = -1
     while found != count and time.monotonic() < deadline:

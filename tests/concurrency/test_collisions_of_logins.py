@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from bookings_api.models import Role, Session, User
+from bookings_api.models import Login, Role, User
 from tests.concurrency.harness import Call, collide, outcome_of, race
 from tests.factories import make_organizer, make_user
 
@@ -38,7 +38,7 @@ def test_a_refresh_token_used_twice_at_once_gives_one_pair_which_is_worth_nothin
             assert outcome_of(profile) == "401 unauthenticated"
 
     with database.connect() as connection:
-        assert connection.scalars(sa.select(Session.id).where(Session.revoked_at.is_(None))).all() == []
+        assert connection.scalars(sa.select(Login.id).where(Login.revoked_at.is_(None))).all() == []
 
 
 @pytest.mark.parametrize("targets", [(1, 0), (0, 1)], ids=["each other", "themselves"])

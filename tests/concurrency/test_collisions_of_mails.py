@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from bookings_api.models import MailKind, OutboxMail
+from bookings_api.models import EmailKind, OutboxEmail
 from tests.concurrency.harness import Call, collide
 from tests.factories import Account, book, make_event, make_organizer, make_user
 
@@ -27,11 +27,11 @@ def _resend(user: Account, booking: Mapping[str, Any]) -> Call:
     return Call("resend", user, "POST", f"/bookings/{booking['id']}/emails")
 
 
-def _kinds(database: sa.Engine, booking: Mapping[str, Any]) -> list[MailKind]:
+def _kinds(database: sa.Engine, booking: Mapping[str, Any]) -> list[EmailKind]:
     """In the order in which they were written."""
-    mails = sa.select(OutboxMail.kind).where(OutboxMail.booking_id == UUID(booking["id"]))
+    mails = sa.select(OutboxEmail.kind).where(OutboxEmail.booking_id == UUID(booking["id"]))
     with database.connect() as connection:
-        return list(connection.scalars(mails.order_by(OutboxMail.created_at)))
+        return list(connection.scalars(mails.order_by(OutboxEmail.created_at)))
 
 
 def test_no_confirmation_follows_a_cancellation(
@@ -47,8 +47,8 @@ def test_no_confirmation_follows_a_cancellation(
         sent_again = outcomes["resend 202"]
         assert outcomes["cancel 200"] == 1
         assert sent_again + outcomes["resend 409 booking-cancelled"] == 2
-        assert _kinds(database, booking) == [MailKind.BOOKING_CONFIRMED] * (1 + sent_again) + [
-            MailKind.BOOKING_CANCELLED
+        assert _kinds(database, booking) == [EmailKind.BOOKING_CONFIRMED] * (1 + sent_again) + [
+            EmailKind.BOOKING_CANCELLED
         ]
 
 

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from bookings_api.models import Booking, Event, OutboxMail
+from bookings_api.models import Booking, Event, OutboxEmail
 from tests.concurrency.harness import count_of, counter_of, oversold_tickets, race
 from tests.factories import make_event, make_user
 from tests.service import Service
@@ -32,7 +32,7 @@ def test_of_200_clients_for_10_seats_10_book_and_190_are_refused(
     assert outcomes == {"201 confirmed": 10, "409 sold-out": 190}
     assert oversold_tickets(database, event) == 0
     assert counter_of(database, event) == 10
-    assert (count_of(database, Booking), count_of(database, OutboxMail)) == (10, 10)
+    assert (count_of(database, Booking), count_of(database, OutboxEmail)) == (10, 10)
 
 
 def test_the_harness_reports_overselling_when_the_lock_is_left_out(client: FlaskClient, database: sa.Engine) -> None:

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bookings_api.models import Booking, Event, OutboxMail
+from bookings_api.models import Booking, Event, OutboxEmail
 from tests.concurrency.harness import outcome_of
 from tests.factories import API, Account, book, make_event, make_organizer, make_user
 
@@ -205,8 +205,8 @@ class BoxOffice(RuleBasedStateMachine):
     def bookings_are_what_was_booked_and_each_is_confirmed_by_mail_once(self) -> None:
         orders = [order for show in self.known for order in show.orders]
         query = (
-            sa.select(Booking.id, Booking.status, Booking.ticket_count, sa.func.array_agg(OutboxMail.kind))
-            .outerjoin(OutboxMail, (OutboxMail.booking_id == Booking.id) & OutboxMail.notice_id.is_(None))
+            sa.select(Booking.id, Booking.status, Booking.ticket_count, sa.func.array_agg(OutboxEmail.kind))
+            .outerjoin(OutboxEmail, (OutboxEmail.booking_id == Booking.id) & OutboxEmail.broadcast_id.is_(None))
             .where(Booking.event_id.in_([show.id for show in self.known]))
             .group_by(Booking.id)
         )

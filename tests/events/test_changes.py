@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from bookings_api.models import Booking, Event, EventNotice
+from bookings_api.models import Booking, Event, EventBroadcast
 from tests.factories import API, Account, book, make_event, make_organizer, make_user
 
 
@@ -36,7 +36,7 @@ def _let_it_begin(database: sa.Engine) -> None:
 
 def _notices(database: sa.Engine) -> list[str]:
     with database.connect() as connection:
-        return list(connection.scalars(sa.select(EventNotice.kind).order_by(EventNotice.id)))
+        return list(connection.scalars(sa.select(EventBroadcast.kind).order_by(EventBroadcast.id)))
 
 
 def _is_refused(response: Any, status: int, code: str, *fields: str) -> bool:
@@ -235,7 +235,7 @@ def test_the_times_of_an_event_that_has_begun_stand(
 ) -> None:
     _let_it_begin(database)
 
-    assert _is_refused(_change(client, organizer, event, **change), 409, "event-over")
+    assert _is_refused(_change(client, organizer, event, **change), 409, "event-started")
     assert _change(client, organizer, event, description="It was a success.").status_code == 200
 
 
@@ -247,7 +247,7 @@ def test_an_event_that_has_begun_is_not_cancelled(
     booking = book(client, user, event).json
     _let_it_begin(database)
 
-    assert _is_refused(client.open(_url(event, action), method=method, headers=organizer.headers), 409, "event-over")
+    assert _is_refused(client.open(_url(event, action), method=method, headers=organizer.headers), 409, "event-started")
     assert client.get(f"{API}/bookings/{booking['id']}", headers=user.headers).json["status"] == "confirmed"
 
 

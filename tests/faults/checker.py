@@ -10,7 +10,7 @@ import httpx
 import sqlalchemy as sa
 
 from bookings_api import audit
-from bookings_api.models import Booking, IdempotencyKey, MailKind, OutboxMail
+from bookings_api.models import Booking, EmailKind, IdempotencyKey, OutboxEmail
 from tests.faults.post_office import Copy, PostOffice
 
 # No trial outlasts the retention of mails.
@@ -64,7 +64,7 @@ def violations(
 def _of_bookings(connection: sa.Connection, history: History, events: set[UUID]) -> list[str]:
     rows = set(connection.scalars(sa.select(Booking.reference).where(Booking.event_id.in_(events))))
     acknowledged = list(history.acknowledged.values())
-    stored = IdempotencyKey.answer["reference"].as_string()
+    stored = IdempotencyKey.response["reference"].as_string()
     unknown = set(connection.scalars(sa.select(stored).where(IdempotencyKey.key.in_(history.unknown))))
     return [
         *(f"booking {reference} was acknowledged and is gone" for reference in {*acknowledged} - rows),
@@ -79,8 +79,10 @@ def _of_mails(connection: sa.Connection, post_office: PostOffice, events: set[UU
         assert isinstance(copy, Copy)
         copies[copy.message_id] += count
     query = (
-        sa.select(Booking.reference, OutboxMail.message_id)
-        .outerjoin(OutboxMail, (OutboxMail.booking_id == Booking.id) & (OutboxMail.kind == MailKind.BOOKING_CONFIRMED))
+        sa.select(Booking.reference, OutboxEmail.message_id)
+        .outerjoin(
+            OutboxEmail, (OutboxEmail.booking_id == Booking.id) & (OutboxEmail.kind == EmailKind.BOOKING_CONFIRMED)
+        )
         .where(Booking.event_id.in_(events))
     )
     mails = connection.execute(query).all()

@@ -20,9 +20,9 @@ from celery.app.control import Control
 
 from bookings_api.local_stack.processes import ROOT, Child, free_port
 from bookings_api.local_stack.servers import LocalStack
-from bookings_api.mail.relay import PAUSE_SECONDS
-from bookings_api.meters import SHARED_DIRECTORY
-from bookings_api.models import MailStatus, OutboxMail
+from bookings_api.mail.notifier import PAUSE_SECONDS
+from bookings_api.models import EmailStatus, OutboxEmail
+from bookings_api.observability.metrics import SHARED_DIRECTORY
 from tests.faults.post_office import PostOffice
 from tests.local_stack.running import descendants, parent_of
 
@@ -199,16 +199,16 @@ class Site:
         """Run a few lines in the service's environment, as an operator with a shell would."""
         subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=self.environment, check=True)
 
-    def let_time_pass(self, *, abandoned: Sequence[OutboxMail] = ()) -> None:
+    def let_time_pass(self, *, abandoned: Sequence[OutboxEmail] = ()) -> None:
         """End every back-off, and the leases of `abandoned` mails: tests cannot wait 30 s for each.
 
         The lease of a mail that a live worker is at stays as it is: that worker would lose its claim.
         """
         dead = [(mail.id, mail.next_attempt_at) for mail in abandoned]
-        waiting = OutboxMail.status == MailStatus.PENDING
-        claimed = sa.tuple_(OutboxMail.id, OutboxMail.next_attempt_at).in_(dead)
+        waiting = OutboxEmail.status == EmailStatus.PENDING
+        claimed = sa.tuple_(OutboxEmail.id, OutboxEmail.next_attempt_at).in_(dead)
         with self.database.begin() as connection:
-            connection.execute(sa.update(OutboxMail).where(waiting | claimed).values(next_attempt_at=sa.func.now()))
+            connection.execute(sa.update(OutboxEmail).where(waiting | claimed).values(next_attempt_at=sa.func.now()))
 
     def _stop_service(self) -> None:
         for child in (self.beat, self.worker, self.server):

@@ -2,13 +2,13 @@
 
 import pytest
 
-from bookings_api.models import MailStatus
+from bookings_api.models import EmailStatus
 from tests.faults.harness import Site, wait_until
 from tests.faults.trial import Post, Trial
 
 RETRY_FAILED = """
 from bookings_api.mail import outbox
-from bookings_api.transactions import transaction
+from bookings_api.database.transactions import transaction
 from wsgi import app
 
 with app.app_context(), transaction():
@@ -50,7 +50,7 @@ def test_mails_that_a_server_refuses_for_good_say_why_and_are_sent_when_an_opera
     with trial.fault("SMTP 550"), site.post_office.behaving(rcpt="550 no such user"):
         trial.book(20)
         wait_until(lambda: not trial.unsent())
-    failed = [mail for mail in trial.mails() if mail.status is MailStatus.FAILED]
+    failed = [mail for mail in trial.mails() if mail.status is EmailStatus.FAILED]
     assert len(failed) == trial.post().lost == 20
     assert {mail.last_error for mail in failed} == {"The mail server refused it for good: 550 no such user"}
 
@@ -67,7 +67,7 @@ def test_a_mail_that_a_server_took_without_saying_so_comes_again_and_can_be_told
         trial.book(20)
         wait_until(lambda: trial.post().lost < 20)
         site.await_idleness()
-    in_doubt = len([mail for mail in trial.unsent() if mail.attempts and mail.status is MailStatus.PENDING])
+    in_doubt = len([mail for mail in trial.unsent() if mail.attempts and mail.status is EmailStatus.PENDING])
 
     site.let_time_pass()
     trial.book(1)

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from bookings_api.models import MailStatus
+from bookings_api.models import EmailStatus
 from tests.faults.harness import Site, wait_until
 from tests.faults.trial import Post, Trial
 
@@ -37,10 +37,10 @@ def test_a_worker_that_is_told_to_stop_leaves_no_mail_half_sent(site: Site, tria
     with trial.fault("worker stopped in the middle of a mail"):
         with site.post_office.behaving(silent_after_data=0.3):
             trial.book(20)
-            wait_until(lambda: any(mail.status is MailStatus.SENDING for mail in trial.unsent()))
+            wait_until(lambda: any(mail.status is EmailStatus.SENDING for mail in trial.unsent()))
             site.worker.stop()
         assert site.worker.exit_status == 0
-        assert [mail for mail in trial.unsent() if mail.status is MailStatus.SENDING] == []
+        assert [mail for mail in trial.unsent() if mail.status is EmailStatus.SENDING] == []
         site.restart_worker()
 
     trial.await_delivery()

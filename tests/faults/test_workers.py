@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from bookings_api.mail.relay import DRAIN
-from bookings_api.models import MailStatus
+from bookings_api.mail.notifier import DRAIN
+from bookings_api.models import EmailStatus
 from tests.faults.harness import Site, kill, wait_until
 from tests.faults.trial import Post, Trial
 
@@ -20,7 +20,7 @@ def _await_the_middle_of_a_mail(trial: Trial) -> None:
     """A batch is under way, and a worker waits for the server."""
     sent = len(trial.mails()) - len(trial.unsent())
     wait_until(lambda: len(trial.mails()) - len(trial.unsent()) > sent)
-    wait_until(lambda: any(mail.status is MailStatus.SENDING for mail in trial.unsent()))
+    wait_until(lambda: any(mail.status is EmailStatus.SENDING for mail in trial.unsent()))
     assert len(trial.unsent()) > 2
 
 
@@ -36,7 +36,7 @@ def test_the_pool_replaces_a_child_that_is_killed_and_its_mail_is_sent_when_its_
         wait_until(lambda: len(trial.unsent()) <= 1)
         site.await_idleness()
         (abandoned,) = trial.unsent()
-        assert abandoned.status is MailStatus.SENDING
+        assert abandoned.status is EmailStatus.SENDING
 
     site.let_time_pass(abandoned=[abandoned])
     trial.book(1)
@@ -54,7 +54,7 @@ def test_a_new_worker_takes_over_from_one_that_was_killed(when: dict[str, float]
             _await_the_middle_of_a_mail(trial)
             kill(site.worker)
         trial.book(10)
-        abandoned = [mail for mail in trial.unsent() if mail.status is MailStatus.SENDING]
+        abandoned = [mail for mail in trial.unsent() if mail.status is EmailStatus.SENDING]
         assert 1 <= len(abandoned) <= 2
 
         site.let_time_pass(abandoned=abandoned)

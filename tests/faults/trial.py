@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import httpx
 import sqlalchemy as sa
 
-from bookings_api.models import UNSENT, Booking, BookingStatus, MailKind, OutboxMail
+from bookings_api.models import UNSENT, Booking, BookingStatus, EmailKind, OutboxEmail
 from tests.factories import EVENT, PASSWORD, new_email
 from tests.faults.checker import History, violations
 from tests.faults.harness import PATIENCE_SECONDS, Site, wait_until
@@ -115,23 +115,23 @@ class Trial:
         """Wait until the SMTP server has the mail of every confirmed booking, and the outbox says so."""
         wait_until(lambda: not self.unsent() and not self.post().lost, seconds=seconds)
 
-    def unsent(self) -> list[OutboxMail]:
+    def unsent(self) -> list[OutboxEmail]:
         """What the outbox still has to send."""
         return [mail for mail in self.mails() if mail.status in UNSENT]
 
-    def mails(self) -> list[OutboxMail]:
+    def mails(self) -> list[OutboxEmail]:
         """The rows of the confirmation mails."""
         query = (
-            sa.select(OutboxMail)
-            .join(Booking, Booking.id == OutboxMail.booking_id)
-            .where(Booking.event_id == UUID(self.event_id), OutboxMail.kind == MailKind.BOOKING_CONFIRMED)
+            sa.select(OutboxEmail)
+            .join(Booking, Booking.id == OutboxEmail.booking_id)
+            .where(Booking.event_id == UUID(self.event_id), OutboxEmail.kind == EmailKind.BOOKING_CONFIRMED)
         )
         with sa.orm.Session(self.site.database) as session:
             return list(session.scalars(query))
 
     def post(self) -> Post:
         """Count mails by the reference of the booking; every copy of one bears the Message-ID of its row."""
-        booked = sa.select(Booking.reference, OutboxMail.message_id).outerjoin(OutboxMail).where(
+        booked = sa.select(Booking.reference, OutboxEmail.message_id).outerjoin(OutboxEmail).where(
             Booking.event_id == UUID(self.event_id), Booking.status == BookingStatus.CONFIRMED
         )  # fmt: skip
         with self.site.database.connect() as connection:

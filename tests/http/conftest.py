@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from bookings_api.http.limits import COUNTERS
+from bookings_api.http.rate_limiting.limits import COUNTERS
 from config import LIMITS
 
 

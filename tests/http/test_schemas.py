@@ -9,15 +9,15 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
+from bookings_api.accounts.schemas import UserSchema
 from bookings_api.bookings.schemas import BookingSchema, EmailSchema
 from bookings_api.events.schemas import EventSchema
 from bookings_api.extensions import db
 from bookings_api.http.schemas import ResponseSchema
-from bookings_api.models import Booking, Event, OutboxMail, User
-from bookings_api.users.schemas import UserSchema
+from bookings_api.models import Booking, Event, OutboxEmail, User
 from tests.factories import book, make_event, make_user
 
-ROWS = [(EventSchema, Event), (BookingSchema, Booking), (EmailSchema, OutboxMail), (UserSchema, User)]
+ROWS = [(EventSchema, Event), (BookingSchema, Booking), (EmailSchema, OutboxEmail), (UserSchema, User)]
 
 
 @pytest.mark.parametrize(("schema", "model"), ROWS)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from bookings_api.http.examples import (
+from bookings_api.http.openapi.examples import (
     ACCESS_TOKEN,
     BOOKING_ID,
     COLLEAGUE_EMAIL,

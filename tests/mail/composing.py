@@ -9,11 +9,11 @@ from uuid import UUID
 
 from bookings_api.mail.messages import render
 from bookings_api.mail.mime import compose
-from bookings_api.models import MailKind, OutboxMail
+from bookings_api.models import EmailKind, OutboxEmail
 
 BOOKING_ID = UUID("01940000-0000-7000-8000-000000000001")
 
-FACTS: dict[str, Any] = {
+PAYLOAD: dict[str, Any] = {
     "reference": "K7M3PTW9XA",
     "guest_name": "Grace Hopper",
     "ticket_count": 2,
@@ -38,23 +38,23 @@ ACCOUNT_FACTS: dict[str, Any] = {
 }
 
 
-def row(kind: MailKind = MailKind.BOOKING_CONFIRMED, **facts: Any) -> OutboxMail:
-    """A row of the outbox; `facts` replace those of `FACTS`, and None takes one away. `recipient` is no fact."""
-    recipient = facts.pop("recipient", "grace@example.com")
-    merged = {name: fact for name, fact in (FACTS | ACCOUNT_FACTS | facts).items() if fact is not None}
-    return OutboxMail(
+def row(kind: EmailKind = EmailKind.BOOKING_CONFIRMED, **payload: Any) -> OutboxEmail:
+    """A row of the outbox; `payload` replace those of `PAYLOAD`, and None takes one away. `recipient` is no fact."""
+    recipient = payload.pop("recipient", "grace@example.com")
+    merged = {name: fact for name, fact in (PAYLOAD | ACCOUNT_FACTS | payload).items() if fact is not None}
+    return OutboxEmail(
         kind=kind,
         recipient=recipient,
-        facts=merged,
+        payload=merged,
         booking_id=BOOKING_ID,
         created_at=datetime(2099, 1, 2, 3, 4, 5, tzinfo=UTC),
         message_id="<1@example.com>",
     )
 
 
-def composed(mail: OutboxMail) -> bytes:
+def composed(mail: OutboxEmail) -> bytes:
     """The bytes that travel."""
-    return compose(mail, render(mail.kind, mail.facts)).as_bytes()
+    return compose(mail, render(mail.kind, mail.payload)).as_bytes()
 
 
 def received(raw: bytes) -> EmailMessage:

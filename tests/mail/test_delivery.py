@@ -5,20 +5,20 @@ import time
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from bookings_api.models import MailStatus, OutboxMail
+from bookings_api.models import EmailStatus, OutboxEmail
 from tests.factories import book, make_event, make_user
 from tests.mailbox import Mailbox, part
 from tests.service import Service
 
 
-def _statuses(database: sa.Engine) -> list[MailStatus]:
+def _statuses(database: sa.Engine) -> list[EmailStatus]:
     with database.connect() as connection:
-        return list(connection.scalars(sa.select(OutboxMail.status)))
+        return list(connection.scalars(sa.select(OutboxEmail.status)))
 
 
 def _wait_until_sent(database: sa.Engine, *, seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    while _statuses(database) != [MailStatus.SENT]:
+    while _statuses(database) != [EmailStatus.SENT]:
         assert time.monotonic() < deadline, _statuses(database)
         time.sleep(0.1)
 

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.mail import outbox, smtp, tasks
-from bookings_api.models import MailKind, MailStatus, OutboxMail
+from bookings_api.models import EmailKind, EmailStatus, OutboxEmail
 from tests.factories import API, book, make_event, make_user
 from tests.mail.draining import drain_to, let_time_pass, put, row_of
 from tests.mail.smtp_server import Answering, smtp_server
@@ -56,7 +56,7 @@ def test_a_mail_has_text_and_html_parts_and_says_who_it_is_from_and_to(database:
     assert received["Auto-Submitted"] == "auto-generated"
     assert "Grace Hopper" in part(received, "plain")
     assert "Grace Hopper" in part(received, "html")
-    assert row_of(database, mail).status is MailStatus.SENT
+    assert row_of(database, mail).status is EmailStatus.SENT
 
 
 def test_names_and_titles_in_any_script_arrive_as_they_are(mailbox: Mailbox) -> None:
@@ -88,7 +88,7 @@ def test_a_mail_that_is_refused_for_good_fails_and_is_logged_as_an_error(
         drain_to(port, application, monkeypatch)
 
     row = row_of(database, mail)
-    assert row.status is MailStatus.FAILED
+    assert row.status is EmailStatus.FAILED
     assert row.last_error == f"The mail server refused it for good: {next(iter(answers.values()))}"
     assert [record.levelname for record in caplog.records if "failed" in record.message] == ["ERROR"]
 
@@ -100,7 +100,7 @@ def test_a_mail_that_is_refused_for_now_waits_and_is_then_sent(
     mail = put()
     with smtp_server(Answering(**answers)) as port:
         drain_to(port, application, monkeypatch)
-    assert row_of(database, mail).status is MailStatus.PENDING
+    assert row_of(database, mail).status is EmailStatus.PENDING
 
     let_time_pass(database)
     willing = Answering()
@@ -108,7 +108,7 @@ def test_a_mail_that_is_refused_for_now_waits_and_is_then_sent(
         drain_to(port, application, monkeypatch)
 
     assert len(willing.accepted) == 1
-    assert row_of(database, mail).status is MailStatus.SENT
+    assert row_of(database, mail).status is EmailStatus.SENT
 
 
 def test_a_mail_that_cannot_be_made_waits_and_says_why(database: sa.Engine, caplog: pytest.LogCaptureFixture) -> None:
@@ -117,7 +117,7 @@ def test_a_mail_that_cannot_be_made_waits_and_says_why(database: sa.Engine, capl
     tasks.drain()
 
     row = row_of(database, mail)
-    assert row.status is MailStatus.PENDING
+    assert row.status is EmailStatus.PENDING
     assert row.last_error == "The mail could not be made; the error is in our log."
     assert "could not be made" in caplog.text
 
@@ -128,13 +128,13 @@ def test_a_mail_is_given_up_after_the_last_attempt(
     mail = put()
     with database.begin() as connection:
         last = {"attempts": application.config["MAIL_MAX_ATTEMPTS"], "last_error": "The mail server was away."}
-        connection.execute(sa.update(OutboxMail).values(**last))
+        connection.execute(sa.update(OutboxEmail).values(**last))
 
     tasks.drain()
 
     row = row_of(database, mail)
     assert (row.status, row.last_error) == (
-        MailStatus.FAILED,
+        EmailStatus.FAILED,
         "Given up after 60 attempts. The mail server was away.",
     )
     assert [record.levelname for record in caplog.records if "Given up" in record.message] == ["ERROR"]
@@ -151,7 +151,7 @@ def test_a_mail_that_was_sent_is_recorded_however_long_postgresql_was_away(
         drain_to(port, application, monkeypatch)
 
     assert len(server.accepted) == 1
-    assert row_of(database, mail).status is MailStatus.SENT
+    assert row_of(database, mail).status is EmailStatus.SENT
 
 
 def test_a_long_queue_is_worked_off_in_turns(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,10 +159,10 @@ def test_a_long_queue_is_worked_off_in_turns(database: sa.Engine, monkeypatch: p
     monkeypatch.setattr(tasks, "TURN_SECONDS", 0)
 
     tasks.drain()
-    assert [row_of(database, mail).status for mail in mails] == [MailStatus.SENT, MailStatus.PENDING]
+    assert [row_of(database, mail).status for mail in mails] == [EmailStatus.SENT, EmailStatus.PENDING]
 
     tasks.drain()
-    assert row_of(database, mails[1]).status is MailStatus.SENT
+    assert row_of(database, mails[1]).status is EmailStatus.SENT
 
 
 def test_later_mail_of_a_booking_waits_for_the_earlier_one(
@@ -186,15 +186,15 @@ def test_later_mail_of_a_booking_waits_for_the_earlier_one(
 
 
 def test_a_reminder_of_an_event_that_has_begun_is_not_sent(database: sa.Engine, mailbox: Mailbox) -> None:
-    late = put(MailKind.EVENT_REMINDER, starts_at="2026-01-01T12:00:00+00:00")
-    in_time = put(MailKind.EVENT_REMINDER)
+    late = put(EmailKind.EVENT_REMINDER, starts_at="2026-01-01T12:00:00+00:00")
+    in_time = put(EmailKind.EVENT_REMINDER)
 
     tasks.drain()
 
     mailbox.wait_for(in_time.recipient)
     row = row_of(database, late)
     assert (row.status, row.last_error) == (
-        MailStatus.FAILED,
+        EmailStatus.FAILED,
         "The event began before the reminder could be sent.",
     )
 
@@ -208,5 +208,5 @@ def test_where_mail_is_suppressed_it_counts_as_sent_and_nobody_gets_it(
     with smtp_server(server) as port:
         drain_to(port, application, monkeypatch)
 
-    assert {row_of(database, mail).status for mail in mails} == {MailStatus.SENT}
+    assert {row_of(database, mail).status for mail in mails} == {EmailStatus.SENT}
     assert server.accepted == []

@@ -6,19 +6,19 @@ from typing import Any
 import pytest
 
 from bookings_api.mail.messages import render
-from bookings_api.models import MailKind
-from tests.mail.composing import ACCOUNT_FACTS, FACTS
+from bookings_api.models import EmailKind
+from tests.mail.composing import ACCOUNT_FACTS, PAYLOAD
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 
 
-def _mail(**facts: Any) -> Any:
-    return render(MailKind.BOOKING_CONFIRMED, {**FACTS, **facts})
+def _mail(**payload: Any) -> Any:
+    return render(EmailKind.BOOKING_CONFIRMED, {**PAYLOAD, **payload})
 
 
-@pytest.mark.parametrize("kind", list(MailKind), ids=str)
-def test_the_wording_is_the_stored_one(kind: MailKind) -> None:
-    mail = render(kind, FACTS | ACCOUNT_FACTS)
+@pytest.mark.parametrize("kind", list(EmailKind), ids=str)
+def test_the_wording_is_the_stored_one(kind: EmailKind) -> None:
+    mail = render(kind, PAYLOAD | ACCOUNT_FACTS)
 
     assert f"{mail.subject}\n\n{mail.text}" == (SNAPSHOTS / f"{kind}.txt").read_text()
     assert mail.html == (SNAPSHOTS / f"{kind}.html").read_text()

@@ -7,8 +7,8 @@ from flask import Flask
 
 from bookings_api.mail.messages import RenderedMail, render
 from bookings_api.mail.mime import compose
-from bookings_api.mail.smtp import Postman
-from bookings_api.models import MailKind
+from bookings_api.mail.smtp import MailSender
+from bookings_api.models import EmailKind
 from tests.factories import new_email
 from tests.mail.composing import composed, received, row
 from tests.mailbox import Mailbox, part
@@ -19,9 +19,9 @@ LINE_ENDS = ["\r\n", "\n", "\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85",
 pytestmark = pytest.mark.usefixtures("context")
 
 
-@pytest.mark.parametrize("kind", list(MailKind), ids=str)
+@pytest.mark.parametrize("kind", list(EmailKind), ids=str)
 @pytest.mark.parametrize("character", [EMOJI, "漢", "ü", "x", " x", "=", "."])
-def test_every_line_is_ascii_and_short_however_long_the_texts(kind: MailKind, character: str) -> None:
+def test_every_line_is_ascii_and_short_however_long_the_texts(kind: EmailKind, character: str) -> None:
     title, name = (character * 200)[:200].strip(), (character * 254)[:254].strip()
     mail = row(kind, event_title=title, location=title, guest_name=name, name=name, invited_by=name)
 
@@ -31,7 +31,7 @@ def test_every_line_is_ascii_and_short_however_long_the_texts(kind: MailKind, ch
     limit = 998 if character.isascii() else 78  # RFC 5322, section 2.1.1: what must be, and what should
     assert max(len(line) for line in raw.split(b"\r\n")) <= limit
     assert not re.search(rb"(?<!\r)\n|\r(?!\n)", raw)
-    message, rendered = received(raw), render(kind, mail.facts)
+    message, rendered = received(raw), render(kind, mail.payload)
     assert message["Subject"] == rendered.subject
     assert part(message, "plain") == rendered.text
     assert part(message, "html") == rendered.html
@@ -47,7 +47,7 @@ def test_a_text_that_cannot_travel_as_it_is_is_encoded() -> None:
 
 
 def test_a_link_can_be_copied_from_a_mail_that_was_kept_as_a_file() -> None:
-    assert b"\r\n  https://example.com/accept?token=THE-TOKEN\r\n" in composed(row(MailKind.INVITATION))
+    assert b"\r\n  https://example.com/accept?token=THE-TOKEN\r\n" in composed(row(EmailKind.INVITATION))
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_the_sender_arrives_as_it_was_configured(
     monkeypatch.setitem(app.config, "MAIL_FROM", mail_from)
     mail = row(recipient=new_email())
 
-    with Postman() as postman:
-        postman.send(compose(mail, render(mail.kind, mail.facts)))
+    with MailSender() as sender:
+        sender.send(compose(mail, render(mail.kind, mail.payload)))
 
     (message,) = mailbox.wait_for(mail.recipient)
     (sender,) = message["From"].addresses
@@ -131,7 +131,7 @@ def test_no_line_end_in_the_senders_name_makes_a_header(
 
 
 def test_a_mail_says_when_and_that_a_machine_wrote_it() -> None:
-    message = compose(row(), render(MailKind.EVENT_REMINDER, row().facts))
+    message = compose(row(), render(EmailKind.EVENT_REMINDER, row().payload))
 
     read = received(message.as_bytes())
 

@@ -9,32 +9,32 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
+from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
-from bookings_api.models import MailKind, MailStatus, OutboxMail, utcnow
-from bookings_api.transactions import transaction
+from bookings_api.models import EmailKind, EmailStatus, OutboxEmail, utcnow
 from tests.factories import new_email
-from tests.mail.composing import FACTS
+from tests.mail.composing import PAYLOAD
 
 pytestmark = pytest.mark.usefixtures("context")
 
 
-def _put(**values: Any) -> OutboxMail:
+def _put(**values: Any) -> OutboxEmail:
     with transaction():
-        mail = outbox.put(kind=MailKind.BOOKING_CONFIRMED, recipient=new_email(), facts=FACTS)
+        mail = outbox.put(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD)
         for name, value in values.items():
             setattr(mail, name, value)
     return mail
 
 
-def _claim() -> OutboxMail | None:
+def _claim() -> OutboxEmail | None:
     with transaction():
         return outbox.claim_next()
 
 
-def _row(database: sa.Engine, mail: OutboxMail) -> Any:
+def _row(database: sa.Engine, mail: OutboxEmail) -> Any:
     with database.connect() as connection:
-        return connection.execute(sa.select(OutboxMail).where(OutboxMail.id == mail.id)).one()
+        return connection.execute(sa.select(OutboxEmail).where(OutboxEmail.id == mail.id)).one()
 
 
 def _ago(**duration: int) -> Any:
@@ -43,16 +43,16 @@ def _ago(**duration: int) -> Any:
 
 def test_a_mail_is_written_with_what_caused_it_or_not_at_all() -> None:
     with pytest.raises(LookupError), transaction():
-        outbox.put(kind=MailKind.BOOKING_CONFIRMED, recipient=new_email(), facts=FACTS)
+        outbox.put(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD)
         db.session.flush()
         raise LookupError
 
-    assert db.session.scalars(sa.select(OutboxMail)).all() == []
+    assert db.session.scalars(sa.select(OutboxEmail)).all() == []
 
 
 def test_a_mail_cannot_be_written_outside_a_transaction() -> None:
     with pytest.raises(RuntimeError, match="inside transaction"):
-        outbox.put(kind=MailKind.BOOKING_CONFIRMED, recipient=new_email(), facts=FACTS)
+        outbox.put(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD)
 
 
 def test_a_message_id_is_in_our_domain_and_never_changes() -> None:
@@ -71,7 +71,7 @@ def test_a_new_mail_is_claimed_at_once_and_once() -> None:
     claimed = _claim()
 
     assert claimed is not None
-    assert (claimed.id, claimed.status, claimed.attempts) == (mail.id, MailStatus.SENDING, 1)
+    assert (claimed.id, claimed.status, claimed.attempts) == (mail.id, EmailStatus.SENDING, 1)
     assert _claim() is None
 
 
@@ -81,7 +81,7 @@ def test_a_claim_ends_with_its_lease(database: sa.Engine) -> None:
     left = _row(database, mail).next_attempt_at - utcnow()
     assert timedelta(0) < outbox.lease() - left < timedelta(seconds=5)
     with transaction():
-        db.session.execute(sa.update(OutboxMail).values(next_attempt_at=_ago(seconds=1)))
+        db.session.execute(sa.update(OutboxEmail).values(next_attempt_at=_ago(seconds=1)))
 
     again = _claim()
 
@@ -92,7 +92,7 @@ def test_a_claim_ends_with_its_lease(database: sa.Engine) -> None:
 def test_a_mail_that_another_transaction_holds_is_passed_over(database: sa.Engine) -> None:
     held, free = _put(next_attempt_at=_ago(minutes=1)), _put()
     with database.begin() as elsewhere:
-        elsewhere.execute(sa.select(OutboxMail.id).where(OutboxMail.id == held.id).with_for_update())
+        elsewhere.execute(sa.select(OutboxEmail.id).where(OutboxEmail.id == held.id).with_for_update())
 
         claimed = _claim()
 
@@ -103,7 +103,7 @@ def test_a_mail_that_another_transaction_holds_is_passed_over(database: sa.Engin
 
 def test_new_mail_comes_first_and_then_what_is_due_for_longest_and_none_before_its_time() -> None:
     fourth = _put(next_attempt_at=_ago(minutes=3), attempts=1)
-    third = _put(next_attempt_at=_ago(minutes=4), status=MailStatus.SENDING, attempts=1)
+    third = _put(next_attempt_at=_ago(minutes=4), status=EmailStatus.SENDING, attempts=1)
     second, first = _put(next_attempt_at=_ago(minutes=1)), _put(next_attempt_at=_ago(minutes=2))
     _put(next_attempt_at=utcnow() + timedelta(minutes=1))
 
@@ -117,9 +117,9 @@ def test_a_mail_of_a_kind_that_only_a_newer_release_knows_is_left_to_that(databa
     newer, known = _put(next_attempt_at=_ago(minutes=1)), _put()
     check = "CHECK (kind IN ('booking_confirmed', 'ticket_transferred')) NOT VALID"
     with database.begin() as connection:
-        connection.execute(sa.text("ALTER TABLE outbox_mails DROP CONSTRAINT ck_outbox_mails_kind"))
-        connection.execute(sa.text(f"ALTER TABLE outbox_mails ADD CONSTRAINT newer_kinds {check}"))
-        newer_kind = sa.text("UPDATE outbox_mails SET kind = 'ticket_transferred' WHERE id = :id")
+        connection.execute(sa.text("ALTER TABLE outbox_emails DROP CONSTRAINT ck_outbox_emails_kind"))
+        connection.execute(sa.text(f"ALTER TABLE outbox_emails ADD CONSTRAINT newer_kinds {check}"))
+        newer_kind = sa.text("UPDATE outbox_emails SET kind = 'ticket_transferred' WHERE id = :id")
         connection.execute(newer_kind, {"id": newer.id})
 
     try:
@@ -130,18 +130,18 @@ def test_a_mail_of_a_kind_that_only_a_newer_release_knows_is_left_to_that(databa
         assert _claim() is None
     finally:
         db.session.rollback()
-        kinds = ", ".join(f"'{kind}'" for kind in MailKind)
+        kinds = ", ".join(f"'{kind}'" for kind in EmailKind)
         with database.begin() as connection:
-            connection.execute(sa.text("DELETE FROM outbox_mails"))
-            connection.execute(sa.text("ALTER TABLE outbox_mails DROP CONSTRAINT newer_kinds"))
-            known_kinds = f"ALTER TABLE outbox_mails ADD CONSTRAINT ck_outbox_mails_kind CHECK (kind IN ({kinds}))"
+            connection.execute(sa.text("DELETE FROM outbox_emails"))
+            connection.execute(sa.text("ALTER TABLE outbox_emails DROP CONSTRAINT newer_kinds"))
+            known_kinds = f"ALTER TABLE outbox_emails ADD CONSTRAINT ck_outbox_emails_kind CHECK (kind IN ({kinds}))"
             connection.execute(sa.text(known_kinds))
 
 
-@pytest.mark.parametrize("status", [MailStatus.SENT, MailStatus.FAILED])
-def test_a_mail_with_an_outcome_is_not_claimed_again(status: MailStatus) -> None:
+@pytest.mark.parametrize("status", [EmailStatus.SENT, EmailStatus.FAILED])
+def test_a_mail_with_an_outcome_is_not_claimed_again(status: EmailStatus) -> None:
     _put(
-        status=status, attempts=1, sent_at=utcnow() if status is MailStatus.SENT else None, next_attempt_at=utcnow()
+        status=status, attempts=1, sent_at=utcnow() if status is EmailStatus.SENT else None, next_attempt_at=utcnow()
     )  # fmt: skip
 
     assert _claim() is None
@@ -155,7 +155,7 @@ def test_a_deferred_mail_is_not_claimed_before_its_time(database: sa.Engine) -> 
         assert outbox.mark_deferred(claimed, "450 busy")
 
     row = _row(database, mail)
-    assert (row.status, row.last_error) == (MailStatus.PENDING, "450 busy")
+    assert (row.status, row.last_error) == (EmailStatus.PENDING, "450 busy")
     assert timedelta(seconds=25) < row.next_attempt_at - utcnow() < timedelta(seconds=40)
     assert _claim() is None
 
@@ -172,13 +172,13 @@ def test_the_wait_doubles_from_30_seconds_to_2_hours_with_jitter(attempts: int, 
     "outcome", [outbox.mark_sent, partial(outbox.mark_failed, error="x"), partial(outbox.mark_deferred, error="x")]
 )
 def test_an_attempt_that_outlived_its_lease_does_not_overwrite_the_next_one(
-    outcome: Callable[[OutboxMail], bool],
+    outcome: Callable[[OutboxEmail], bool],
 ) -> None:
     _put()
     late = _claim()
     assert late is not None
     with transaction():
-        db.session.execute(sa.update(OutboxMail).values(next_attempt_at=utcnow()))
+        db.session.execute(sa.update(OutboxEmail).values(next_attempt_at=utcnow()))
     current = _claim()
     assert current is not None
 
@@ -190,21 +190,21 @@ def test_an_attempt_that_outlived_its_lease_does_not_overwrite_the_next_one(
 
 
 def test_failed_mails_get_all_their_attempts_again_when_asked(database: sa.Engine) -> None:
-    failed = _put(status=MailStatus.FAILED, attempts=60)
-    sent = _put(status=MailStatus.SENT, sent_at=utcnow(), attempts=1)
+    failed = _put(status=EmailStatus.FAILED, attempts=60)
+    sent = _put(status=EmailStatus.SENT, sent_at=utcnow(), attempts=1)
 
     with transaction():
         assert outbox.retry_failed() == 1
 
     row = _row(database, failed)
-    assert (row.status, row.attempts) == (MailStatus.PENDING, 0)
-    assert _row(database, sent).status is MailStatus.SENT
+    assert (row.status, row.attempts) == (EmailStatus.PENDING, 0)
+    assert _row(database, sent).status is EmailStatus.SENT
     assert _claim() is not None
 
 
 def test_deferred_mails_are_due_at_once_when_asked() -> None:
     mail = _put(attempts=3, next_attempt_at=utcnow() + timedelta(hours=1))
-    _put(attempts=1, status=MailStatus.SENDING, next_attempt_at=utcnow() + timedelta(minutes=1))  # a worker has it
+    _put(attempts=1, status=EmailStatus.SENDING, next_attempt_at=utcnow() + timedelta(minutes=1))  # a worker has it
 
     with transaction():
         assert outbox.retry_deferred() == 1
@@ -221,13 +221,13 @@ def _key_of(moment: datetime) -> UUID:
 
 
 def test_only_mails_sent_long_ago_are_pruned_the_oldest_first(database: sa.Engine) -> None:
-    oldest = _put(id=_key_of(_ago(days=9)), status=MailStatus.SENT, sent_at=_ago(days=9))
-    old = _put(id=_key_of(_ago(days=8)), status=MailStatus.SENT, sent_at=_ago(days=8))
-    kept = [_put(status=MailStatus.SENT, sent_at=_ago(days=6)), _put(status=MailStatus.FAILED), _put()]
+    oldest = _put(id=_key_of(_ago(days=9)), status=EmailStatus.SENT, sent_at=_ago(days=9))
+    old = _put(id=_key_of(_ago(days=8)), status=EmailStatus.SENT, sent_at=_ago(days=8))
+    kept = [_put(status=EmailStatus.SENT, sent_at=_ago(days=6)), _put(status=EmailStatus.FAILED), _put()]
 
     def left() -> set[Any]:
         with database.connect() as connection:
-            return set(connection.scalars(sa.select(OutboxMail.id)))
+            return set(connection.scalars(sa.select(OutboxEmail.id)))
 
     assert oldest.id in left()
     with transaction():
@@ -246,8 +246,8 @@ def test_a_claim_that_another_worker_has_by_now_is_lost_also_after_a_rollback(da
         outbox.mark_deferred(claim, "The mail server was away.")
         raise LookupError  # as when PostgreSQL is restarted before the commit
     with database.begin() as connection:
-        connection.execute(sa.update(OutboxMail).values(next_attempt_at=_ago(seconds=-5)))
+        connection.execute(sa.update(OutboxEmail).values(next_attempt_at=_ago(seconds=-5)))
 
     with transaction():
         assert not outbox.mark_deferred(claim, "The mail server was away.")
-    assert _row(database, claim).status is MailStatus.SENDING
+    assert _row(database, claim).status is EmailStatus.SENDING

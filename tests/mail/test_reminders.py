@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
+from bookings_api.database.transactions import transaction
 from bookings_api.mail import reminders, tasks
-from bookings_api.models import Event, OutboxMail, utcnow
-from bookings_api.transactions import transaction
+from bookings_api.models import Event, OutboxEmail, utcnow
 from tests.factories import API, Account, book, make_event, make_organizer, make_user
 from tests.mailbox import Mailbox, part
 from tests.service import Service
@@ -34,7 +34,7 @@ def _remind(app: Flask) -> None:
 
 def _reminded(database: sa.Engine) -> list[str]:
     with database.connect() as connection:
-        reminders = sa.select(OutboxMail.recipient).where(OutboxMail.kind == "event_reminder")
+        reminders = sa.select(OutboxEmail.recipient).where(OutboxEmail.kind == "event_reminder")
         return sorted(connection.scalars(reminders))
 
 

@@ -12,7 +12,7 @@ from flask import Flask
 
 from bookings_api.local_stack.processes import free_port
 from bookings_api.mail import smtp
-from bookings_api.models import MailStatus
+from bookings_api.models import EmailStatus
 from tests.mail.draining import drain_to, put, row_of
 from tests.mail.smtp_server import Answering, smtp_server
 
@@ -30,7 +30,7 @@ def test_a_server_that_refuses_us_and_not_the_mail_loses_nothing(
         drain_to(port, application, monkeypatch)
 
     row = row_of(database, mail)
-    assert row.status is MailStatus.PENDING
+    assert row.status is EmailStatus.PENDING
     assert row.last_error == "The mail server would not talk to us."
 
 
@@ -43,7 +43,7 @@ def test_a_server_that_hangs_up_once_it_has_the_mail_gets_it_once(
         drain_to(port, application, monkeypatch)
 
     assert len(server.accepted) == 1
-    assert row_of(database, mail).status is MailStatus.SENT
+    assert row_of(database, mail).status is EmailStatus.SENT
 
 
 def test_a_server_that_hangs_up_with_its_refusal_is_not_asked_again(
@@ -53,7 +53,7 @@ def test_a_server_that_hangs_up_with_its_refusal_is_not_asked_again(
     with smtp_server(Answering(data="550 spam", hangs_up=True)) as port:
         drain_to(port, application, monkeypatch)
 
-    assert row_of(database, mail).status is MailStatus.FAILED
+    assert row_of(database, mail).status is EmailStatus.FAILED
 
 
 def test_a_server_that_is_not_there_defers_the_mail(
@@ -64,7 +64,7 @@ def test_a_server_that_is_not_there_defers_the_mail(
     drain_to(free_port(), application, monkeypatch)
 
     row = row_of(database, mail)
-    assert (row.status, row.attempts) == (MailStatus.PENDING, 1)
+    assert (row.status, row.attempts) == (EmailStatus.PENDING, 1)
     assert row.last_error == "The mail server could not be reached."
 
 
@@ -77,7 +77,7 @@ def test_all_that_is_due_goes_over_one_connection(
         drain_to(port, application, monkeypatch)
 
     assert (len(server.accepted), server.connections) == (5, 1)
-    assert {row_of(database, mail).status for mail in mails} == {MailStatus.SENT}
+    assert {row_of(database, mail).status for mail in mails} == {EmailStatus.SENT}
 
 
 @pytest.mark.parametrize("answers", [{"rcpt": "550 no such user"}, {"rcpt": "450 busy"}, {"data": "451 try later"}])
@@ -142,7 +142,7 @@ def test_a_server_that_falls_silent_is_given_up_after_the_timeout(
         drain_to(port, application, monkeypatch)
 
     row = row_of(database, mail)
-    assert row.status is MailStatus.PENDING
+    assert row.status is EmailStatus.PENDING
     assert row.last_error == "The mail server did not answer in time."
 
 
@@ -156,7 +156,7 @@ def test_a_server_that_thinks_long_about_a_mail_that_it_has_gets_it_once(
         drain_to(port, application, monkeypatch)
 
     assert len(server.accepted) == 1
-    assert row_of(database, mail).status is MailStatus.SENT
+    assert row_of(database, mail).status is EmailStatus.SENT
 
 
 def test_a_server_that_sends_a_byte_now_and_then_holds_nobody(
@@ -170,7 +170,7 @@ def test_a_server_that_sends_a_byte_now_and_then_holds_nobody(
         drain_to(listener.getsockname()[1], application, monkeypatch)
 
     row = row_of(database, mail)
-    assert (row.status, row.last_error) == (MailStatus.PENDING, "The mail server did not answer in time.")
+    assert (row.status, row.last_error) == (EmailStatus.PENDING, "The mail server did not answer in time.")
 
 
 def _drip(listener: socket.socket) -> None:

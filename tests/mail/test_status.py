@@ -9,13 +9,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from bookings_api.mail import outbox, relay, tasks
-from bookings_api.mail.relay import Relay
+from bookings_api.database.transactions import transaction
+from bookings_api.mail import notifier, outbox, tasks
+from bookings_api.mail.notifier import WorkerNotifier
 from bookings_api.mail.status import outbox_state
-from bookings_api.models import EventNotice, MailKind, MailStatus, OutboxMail, utcnow
-from bookings_api.transactions import transaction
+from bookings_api.models import EmailKind, EmailStatus, EventBroadcast, OutboxEmail, utcnow
 from tests.factories import API, book, make_event, make_organizer, make_user, new_email
-from tests.mail.composing import FACTS
+from tests.mail.composing import PAYLOAD
 from tests.polling import wait_until
 
 METRICS = {"Authorization": "Bearer a-token-for-metrics"}
@@ -23,9 +23,9 @@ METRICS = {"Authorization": "Bearer a-token-for-metrics"}
 
 def _put(app: Flask, database: sa.Engine, **values: Any) -> Any:
     with app.app_context(), transaction():
-        mail_id = outbox.put(kind=MailKind.BOOKING_CONFIRMED, recipient=new_email(), facts=FACTS).id
+        mail_id = outbox.put(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD).id
     with database.begin() as connection:
-        connection.execute(sa.update(OutboxMail).where(OutboxMail.id == mail_id).values(**values))
+        connection.execute(sa.update(OutboxEmail).where(OutboxEmail.id == mail_id).values(**values))
     return mail_id
 
 
@@ -48,7 +48,7 @@ def test_the_state_counts_by_status_and_tells_how_long_mail_waits(app: Flask, da
         state = outbox_state()
 
     assert state.mails == {
-        MailStatus.PENDING: 2, MailStatus.SENDING: 0, MailStatus.SENT: 1, MailStatus.FAILED: 1,
+        EmailStatus.PENDING: 2, EmailStatus.SENDING: 0, EmailStatus.SENT: 1, EmailStatus.FAILED: 1,
     }  # fmt: skip
     assert timedelta(hours=2) <= state.oldest_unsent < timedelta(hours=2, minutes=1)
     assert timedelta(minutes=10) <= state.oldest_due < timedelta(minutes=11)
@@ -58,7 +58,7 @@ def test_an_empty_outbox_has_nothing_old(app: Flask) -> None:
     with app.app_context():
         state = outbox_state()
 
-    assert (state.oldest_unsent, state.oldest_due, state.unfinished_notices) == (timedelta(0), timedelta(0), 0)
+    assert (state.oldest_unsent, state.oldest_due, state.unfinished_broadcasts) == (timedelta(0), timedelta(0), 0)
 
 
 def test_a_notice_that_nobody_wrote_out_counts_as_waiting(app: Flask, client: FlaskClient, database: sa.Engine) -> None:
@@ -69,12 +69,12 @@ def test_a_notice_that_nobody_wrote_out_counts_as_waiting(app: Flask, client: Fl
         tasks.drain()
     client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json={"location": "Philharmonie"})
     with database.begin() as connection:
-        connection.execute(sa.update(EventNotice).values(created_at=_ago(minutes=7)))
+        connection.execute(sa.update(EventBroadcast).values(created_at=_ago(minutes=7)))
 
     with app.app_context():
         state = outbox_state()
 
-    assert state.unfinished_notices == 1
+    assert state.unfinished_broadcasts == 1
     assert timedelta(minutes=7) <= state.oldest_due < timedelta(minutes=8)
 
 
@@ -89,8 +89,8 @@ def test_metrics_tell_the_same_to_who_has_the_token(app: Flask, client: FlaskCli
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
     }
-    assert values["outbox_mails", "pending"] == 2
-    assert values["outbox_mails", "failed"] == 1
+    assert values["outbox_emails", "pending"] == 2
+    assert values["outbox_emails", "failed"] == 1
     assert 7200 <= values["outbox_oldest_unsent_seconds",] < 7260
     assert 600 <= values["outbox_oldest_due_seconds",] < 660
 
@@ -127,8 +127,8 @@ def test_an_operator_has_failed_mails_tried_again(
     assert done.output.startswith(f"{due - 1} mails are due now")
     with app.app_context():
         tasks.drain()
-        assert outbox_state().mails[MailStatus.SENT] == 1 + due
-        assert outbox_state().mails[MailStatus.FAILED] == 0
+        assert outbox_state().mails[EmailStatus.SENT] == 1 + due
+        assert outbox_state().mails[EmailStatus.FAILED] == 0
 
 
 @pytest.mark.parametrize(("minutes", "complaints"), [(4, 0), (6, 1)])
@@ -147,9 +147,9 @@ def test_mail_that_is_due_for_more_than_five_minutes_is_an_error_in_the_log(
 def test_a_process_that_writes_mail_complains_when_no_worker_is_there_to(
     app: Flask, database: sa.Engine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(notifier, "WATCH_SECONDS", 0.1)
     _put(app, database, next_attempt_at=_ago(minutes=6))
 
-    Relay(app).wake()
+    WorkerNotifier(app).wake()
 
     wait_until(lambda: "mail is late" in caplog.text, seconds=5)

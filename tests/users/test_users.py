@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from bookings_api.models import OutboxMail
+from bookings_api.models import OutboxEmail
 from tests.factories import API, PASSWORD, make_account, make_organizer, make_user, new_email
 
 
@@ -20,7 +20,7 @@ def _emails(client: FlaskClient, headers: Any, query: str = "") -> list[str]:
 
 def _kinds(database: sa.Engine, address: str) -> list[str]:
     with database.connect() as connection:
-        return sorted(connection.scalars(sa.select(OutboxMail.kind).where(OutboxMail.recipient == address)))
+        return sorted(connection.scalars(sa.select(OutboxEmail.kind).where(OutboxEmail.recipient == address)))
 
 
 def test_one_reads_and_renames_oneself(client: FlaskClient) -> None:

@@ -1,0 +1,1 @@
+"""Shared by auth and users: passwords, tokens, logins, one-time tokens."""

@@ -1,0 +1,63 @@
+"""Logins in the database: begun, refreshed, and over at the very next request once they are revoked."""
+
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from bookings_api.database.prepared import Prepared
+from bookings_api.database.transactions import require_transaction
+from bookings_api.extensions import db
+from bookings_api.models import Login, User, utcnow
+from bookings_api.models.login import is_logged_in
+
+_USER_OF_LOGIN = Prepared(
+    "user_of_login",
+    sa.select(User)
+    .join(Login, Login.user_id == User.id)
+    .where(Login.id == sa.bindparam("login_id", type_=sa.Uuid()), *is_logged_in()),
+)
+
+
+def begin_login(user_id: UUID, *, expires_at: datetime) -> Login:
+    """A new login of that account, in the open transaction; its first refresh token is good until `expires_at`."""
+    require_transaction()
+    login = Login(user_id=user_id, expires_at=expires_at)
+    db.session.add(login)
+    db.session.flush()
+    return login
+
+
+def user_of_login(login_id: UUID) -> User | None:
+    """The account of a login, in one round trip; None once the login is revoked or the account not active."""
+    return _USER_OF_LOGIN.one_or_none(User, login_id=login_id)
+
+
+def spend_refresh_token(login_id: UUID, jti: UUID, *, expires_at: datetime) -> Login | None:
+    """Put a new refresh token in the place of the one named `jti`; None if that is not the unspent one.
+
+    One statement, so of two requests with the same token one at most succeeds.
+    """
+    require_transaction()
+    statement = (
+        sa.update(Login)
+        .where(Login.id == login_id, Login.refresh_jti == jti, Login.revoked_at.is_(None))
+        .values(refresh_jti=uuid4(), expires_at=expires_at)
+        .returning(Login)
+    )
+    return db.session.scalars(statement, execution_options={"populate_existing": True}).one_or_none()
+
+
+def revoke_login(login_id: UUID) -> None:
+    """End one login."""
+    _revoke(Login.id == login_id)
+
+
+def revoke_logins_of(user: User, *, except_for: UUID | None = None) -> None:
+    """End every login of `user`, but for the one given."""
+    _revoke(Login.user_id == user.id, *([Login.id != except_for] if except_for else []))
+
+
+def _revoke(*criteria: sa.ColumnElement[bool]) -> None:
+    require_transaction()
+    db.session.execute(sa.update(Login).where(Login.revoked_at.is_(None), *criteria).values(revoked_at=utcnow()))

@@ -1,0 +1,98 @@
+"""Believable data to try the service with: two accounts and a dozen events. Never meant for production."""
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from bookings_api.accounts.queries import user_by_email
+from bookings_api.auth.services import sign_up
+from bookings_api.events.services import create_event
+from bookings_api.extensions import db
+from bookings_api.models import Event, EventStatus, Role
+
+
+@dataclass(frozen=True)
+class Account:
+    """A demo account; its password is no secret."""
+
+    role: Role
+    email: str
+    name: str
+    password: str
+
+
+ORGANIZER = Account(Role.ORGANIZER, "organizer@example.com", "Olivia Organizer", "organizer-demo-password")
+USER = Account(Role.USER, "user@example.com", "Uri User", "user-demo-password")
+ACCOUNTS = (ORGANIZER, USER)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A demo event, some days from now, at a time of day in its own zone."""
+
+    days_ahead: int
+    starts: time
+    hours: float
+    title: str
+    description: str
+    location: str
+    timezone: str
+    capacity: int
+    max_tickets_per_booking: int = 6
+
+
+PLANS = (
+    Plan(3, time(19, 30), 2.5, "Schubert Quartets by Candlelight", "Two late string quartets; doors open at 19:00.",
+         "Kammermusiksaal, Berlin", "Europe/Berlin", 180),
+    Plan(5, time(9, 0), 8, "PostgreSQL in Anger", "A day on locks, vacuum and plans; bring a laptop.",
+         "Codehouse, Utrecht", "Europe/Amsterdam", 40, 3),
+    Plan(6, time(20, 0), 2, "Impro Night: The Unscripted", "You shout, they play.",
+         "The Loft Theatre, London", "Europe/London", 90),
+    Plan(8, time(18, 30), 3, "Sourdough from Scratch", "Take home a starter and a loaf.",
+         "Backstube am Fluss, Basel", "Europe/Zurich", 12, 2),
+    Plan(11, time(10, 0), 6.5, "Sunday Trail Run, 21 km", "Start number and soup included.",
+         "Parque do Monsanto, Lisboa", "Europe/Lisbon", 350),
+    Plan(13, time(20, 30), 3, "Salsa Social with Live Band", "Beginners' lesson in the first hour.",
+         "Salón Los Ángeles, Ciudad de México", "America/Mexico_City", 220),
+    Plan(15, time(17, 0), 2, "Stargazing on the Roof", "Saturn and the Orion nebula, if the sky allows.",
+         "Griffith Observatory, Los Angeles", "America/Los_Angeles", 60, 4),
+    Plan(18, time(19, 0), 2, "An Evening with Haiku", "Readings in Japanese and English.",
+         "Nezu Library, Tokyo", "Asia/Tokyo", 45),
+    Plan(21, time(8, 30), 9, "Data Structures Olympiad", "For schools; teams of three.",
+         "IIT Bombay, Mumbai", "Asia/Kolkata", 300, 3),
+    Plan(24, time(19, 0), 4, "Harbour Jazz Cruise", "Boarding ends ten minutes before we cast off.",
+         "King Street Wharf, Sydney", "Australia/Sydney", 110),
+    Plan(30, time(20, 0), 2.5, "Handel: Messiah", "With the Choir of St. Mary's.",
+         "St. Mary's Cathedral, Edinburgh", "Europe/London", 600),
+    Plan(45, time(13, 0), 5, "Repair Café", "Bring what is broken; leave with it mended, or wiser.",
+         "Maker Space, New York", "America/New_York", 25, 2),
+)  # fmt: skip
+
+
+def fill_in() -> None:
+    """Create what is missing of the accounts, and the events unless the organizer has some."""
+    organizer, *_ = [
+        user_by_email(account.email)
+        or sign_up(email=account.email, password=account.password, name=account.name, role=account.role)
+        for account in ACCOUNTS
+    ]
+    if db.session.scalars(sa.select(Event.id).where(Event.organizer_id == organizer.id).limit(1)).one_or_none():
+        return
+    for plan in PLANS:
+        zone = ZoneInfo(plan.timezone)
+        day = datetime.now(zone).date() + timedelta(days=plan.days_ahead)
+        starts_at = datetime.combine(day, plan.starts, zone)
+        create_event(
+            organizer=organizer,
+            title=plan.title,
+            description=plan.description,
+            location=plan.location,
+            timezone=plan.timezone,
+            status=EventStatus.PUBLISHED,
+            starts_at=starts_at,
+            ends_at=starts_at + timedelta(hours=plan.hours),
+            capacity=plan.capacity,
+            max_tickets_per_booking=plan.max_tickets_per_booking,
+        )

@@ -1,0 +1,163 @@
+"""What the OpenAPI document says beyond flask-smorest: named choices, each problem's `code`, an example of all."""
+
+import re
+from collections import defaultdict
+from copy import deepcopy
+from enum import StrEnum
+from http import HTTPStatus
+from inspect import getdoc
+from typing import Any
+
+import marshmallow as ma
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
+
+from bookings_api.http.openapi.problem_examples import EXAMPLES
+from bookings_api.http.problems import (
+    BAD_REQUEST,
+    CONTENT_TOO_LARGE,
+    INTERNAL_ERROR,
+    INVALID_INPUT,
+    PROBLEM_CONTENT_TYPE,
+    TOO_MANY_REQUESTS,
+    UNAVAILABLE,
+    UNSUPPORTED_MEDIA_TYPE,
+    Problem,
+)
+from bookings_api.http.rate_limiting.limits import RATE_LIMIT, RETRY_AFTER
+from bookings_api.http.schemas import BaseSchema
+
+# Where decorators note what a view may answer.
+PROBLEMS = "problems"
+
+_JSON = "application/json"
+_PROBLEM_HEADERS: dict[HTTPStatus, dict[str, Any]] = {
+    HTTPStatus.UNAUTHORIZED: {
+        "WWW-Authenticate": {"description": "`Bearer` (RFC 6750, section 3).", "schema": {"type": "string"}}
+    },
+    HTTPStatus.TOO_MANY_REQUESTS: RETRY_AFTER | RATE_LIMIT,
+    HTTPStatus.SERVICE_UNAVAILABLE: RETRY_AFTER,
+}
+
+
+def unwrapped(text: str) -> str:
+    """`text` with a line for each paragraph and each item of a list: Swagger UI breaks lines where the text does."""
+    return re.sub(r"(?<!\n)\n *(?=[^\s-])", " ", text)
+
+
+class _Converter(OpenAPIConverter):
+    """apispec's, with the keywords of JSON Schema 2020-12, which OpenAPI has had since 3.1."""
+
+    def schema2jsonschema(self, schema: ma.Schema) -> dict[str, Any]:
+        """With the first paragraph of the schema's docstring."""
+        about, _, _ = (getdoc(type(schema)) or "").partition("\n\n")
+        return {"description": unwrapped(about), **super().schema2jsonschema(schema)}  # type: ignore[no-untyped-call] # apispec has none there
+
+    def field2property(self, field: ma.fields.Field[Any]) -> dict[str, Any]:
+        """Each enumeration is a schema of its own, which clients name once; `example` is called `examples` now."""
+        found: dict[str, Any] = super().field2property(field)
+        if "example" in found:
+            found["examples"] = [found.pop("example")]
+        if len(found.get("enum", [])) == 1:
+            [found["const"]] = found.pop("enum")
+        enumeration = getattr(field, "enum", None) or getattr(field, "enumeration", None)
+        return found if enumeration is None else self._named(enumeration, found)
+
+    def _named(self, enumeration: type[StrEnum], found: dict[str, Any]) -> dict[str, Any]:
+        name, values = enumeration.__name__, [member.value for member in enumeration]
+        if name not in self.spec.components.schemas:
+            about = unwrapped(getdoc(enumeration) or "")
+            self.spec.components.schema(name, {"description": about, "type": "string", "enum": values})
+        found.pop("type")
+        if found["enum"] == values:
+            del found["enum"]  # else a choice of some of them
+        return {"$ref": f"#/components/schemas/{name}", **found}
+
+
+class DocumentPlugin(MarshmallowPlugin):
+    """apispec's plugin for marshmallow, with our converter."""
+
+    Converter = _Converter
+
+
+def document_operation(doc: dict[str, Any], doc_info: dict[str, Any], *, spec: APISpec, **_: Any) -> dict[str, Any]:
+    """Complete what flask-smorest has put together for one operation; called for each of them."""
+    texts = doc_info["docstring"]
+    texts["description"] = unwrapped(texts.get("description", ""))
+    problems: list[Problem] = [*_problems_of_reading(doc), *doc_info.get(PROBLEMS, []), INTERNAL_ERROR, UNAVAILABLE]
+    answers = doc["responses"]
+    answers.pop(INVALID_INPUT.status.value, None)  # a bare one, which every decorator that reads something adds
+    if TOO_MANY_REQUESTS in problems:
+        for status in doc_info["success_status_codes"]:
+            answers[status]["headers"] = answers[status].get("headers", {}) | RATE_LIMIT
+    for media in [doc.get("requestBody", {}), *answers.values()]:
+        _show_examples(media.get("content", {}))
+    for answer in answers.values():
+        if "content" in answer:  # clients are generated for the first kind, which is what comes unless one asks
+            answer["content"] = dict(sorted(answer["content"].items(), key=lambda media: media[0] != _JSON))
+        if "headers" in answer:
+            answer["headers"] = _shared_headers(spec, answer["headers"])
+    doc["responses"] = answers | _problem_responses(spec, problems)
+    return doc
+
+
+def _problems_of_reading(doc: dict[str, Any]) -> list[Problem]:
+    """What the parser may refuse."""
+    if "requestBody" in doc:
+        return [BAD_REQUEST, CONTENT_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID_INPUT]
+    return [BAD_REQUEST, INVALID_INPUT] if doc.get("parameters") else []
+
+
+def _show_examples(content: dict[str, Any]) -> None:
+    """Put an example together from those of the fields, where a route has none of its own."""
+    for media in content.values():
+        schema = media.get("schema")
+        if isinstance(schema, BaseSchema) and not media.keys() & {"example", "examples"}:
+            media["example"] = [schema.example()] if schema.many else schema.example()
+
+
+def _shared_headers(spec: APISpec, headers: dict[str, Any]) -> dict[str, str]:
+    """The names of headers that stand in the components; a header means the same wherever it is sent."""
+    for name, header in headers.items():
+        if name not in spec.components.headers:
+            spec.components.header(name, deepcopy(header))
+    return {name: name for name in headers}
+
+
+def _problem_responses(spec: APISpec, problems: list[Problem]) -> dict[int, str]:
+    """For each status the name of a component; operations that may answer the same share it."""
+    by_status: dict[HTTPStatus, list[Problem]] = defaultdict(list)
+    for problem in dict.fromkeys(problems):
+        by_status[problem.status].append(problem)
+    return {status.value: _problem_response(spec, status, by_status[status]) for status in sorted(by_status)}
+
+
+def _problem_response(spec: APISpec, status: HTTPStatus, problems: list[Problem]) -> str:
+    codes = [problem.code for problem in problems]
+    name = "-".join([str(status.value), *codes])
+    if name not in spec.components.responses:
+        response = {
+            "description": "; ".join(f"{problem.title} (`{problem.code}`)" for problem in problems),
+            "content": {
+                PROBLEM_CONTENT_TYPE: {
+                    # clients return one class for all of them, and whoever validates sees which codes there are
+                    "schema": {
+                        "$ref": "#/components/schemas/Problem",
+                        "properties": {"code": {"enum": codes}},
+                    },
+                    "examples": {problem.code: _problem_example(spec, problem) for problem in problems},
+                }
+            },
+        }
+        if headers := _PROBLEM_HEADERS.get(status):
+            response["headers"] = _shared_headers(spec, headers)
+        spec.components.response(name, response)
+    return name
+
+
+def _problem_example(spec: APISpec, problem: Problem) -> str:
+    name = f"{problem.status.value}-{problem.code}"
+    if name not in spec.components.examples:
+        spec.components.example(name, {"summary": problem.title, "value": EXAMPLES[problem]})
+    return name

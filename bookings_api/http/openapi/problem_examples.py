@@ -1,0 +1,76 @@
+"""One example of every problem, for the OpenAPI document; what it says is what the service would."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from werkzeug.exceptions import NotFound, RequestEntityTooLarge
+
+from bookings_api import errors
+from bookings_api.http.problems import (
+    BAD_REQUEST,
+    CONTENT_TOO_LARGE,
+    DOMAIN_PROBLEMS,
+    HTTP_VERSION_NOT_SUPPORTED,
+    INTERNAL_ERROR,
+    INVALID_INPUT,
+    IS_LOGGED,
+    NO_ANSWER,
+    NOT_FOUND,
+    TOO_MANY_REQUESTS,
+    UNAVAILABLE,
+    UNSUPPORTED_MEDIA_TYPE,
+    ErrorLocation,
+    Problem,
+    field_error,
+    field_errors_of,
+    problem_body,
+)
+
+_RAISED = (
+    errors.Unauthenticated("The access token has expired."),
+    errors.InvalidCredentials(),
+    errors.InvalidGrant(),
+    errors.NotAllowed("Only organizers may do that."),
+    errors.UserNotFound(),
+    errors.EventNotFound(),
+    errors.BookingNotFound(),
+    errors.InvalidToken(),
+    errors.WrongPassword(),
+    errors.EmailTaken(),
+    errors.LastOrganizer(),
+    errors.StaleVersion(),
+    errors.EventStarted("The event is over."),
+    errors.EventNotPublished(),
+    errors.EventCancelled(),
+    errors.BookingCancelled(),
+    errors.CapacityBelowBooked(tickets_booked=2),
+    errors.RequestInFlight(),
+    errors.IdempotencyKeyReused(),
+    errors.EventNotOpen("Booking for this event has closed."),
+    errors.SoldOut(tickets_available=1),
+    errors.TooManyTickets(limit=10),
+)
+
+_GENERAL = {
+    BAD_REQUEST: "The body is not valid JSON: Expecting value at character 0.",
+    NOT_FOUND: NotFound.description,
+    CONTENT_TOO_LARGE: RequestEntityTooLarge.description,
+    UNSUPPORTED_MEDIA_TYPE: "This operation reads application/json.",
+    TOO_MANY_REQUESTS: "At most 60 per 1 minute. Please try again in 42 s.",
+    HTTP_VERSION_NOT_SUPPORTED: "A CSV file is sent over HTTP/1.1, where its end is told from a lost connection.",
+    INTERNAL_ERROR: IS_LOGGED,
+    UNAVAILABLE: NO_ANSWER,
+}
+
+EXAMPLES: Mapping[Problem, dict[str, Any]] = {
+    **{
+        DOMAIN_PROBLEMS[type(error)]: problem_body(
+            DOMAIN_PROBLEMS[type(error)], str(error), field_errors_of(error), **error.extensions
+        )
+        for error in _RAISED
+    },
+    **{problem: problem_body(problem, detail) for problem, detail in _GENERAL.items()},
+    INVALID_INPUT: problem_body(
+        INVALID_INPUT, "colour: Unknown field.", [field_error(ErrorLocation.BODY, "colour", "Unknown field.")]
+    ),
+}

@@ -1,0 +1,1 @@
+"""Cached responses to anonymous reads."""

@@ -1,0 +1,200 @@
+"""The calendar of a mail, read as the guest's program reads it, and as it stands there."""
+
+import unicodedata
+from email.message import EmailMessage
+from typing import Any
+
+import icalendar
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bookings_api.mail import tasks
+from bookings_api.models import EmailKind
+from tests.factories import API, book, make_event, make_user
+from tests.mail.composing import BOOKING_ID, composed, received, row
+from tests.mailbox import Mailbox
+
+REQUESTS = (EmailKind.BOOKING_CONFIRMED, EmailKind.BOOKING_CHANGED, EmailKind.EVENT_CHANGED)
+CANCELLATIONS = (EmailKind.BOOKING_CANCELLED, EmailKind.EVENT_CANCELLED)
+WITHOUT = tuple(kind for kind in EmailKind if kind not in REQUESTS + CANCELLATIONS)
+
+# What could end a value, a line, a quoted string or an escape, in the format or in a program that reads it.
+HOSTILE = (
+    'one, two; three: four "five" \\ six',
+    "AC\\NC \\n ^n ^' %2C",
+    "x\r\nATTENDEE:mailto:eve@example.com\nBEGIN:VALARM\rEND:VEVENT",
+    *(f"x{line_end}ATTENDEE:mailto:eve@example.com" for line_end in "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"),
+    "bell\x07 null\x00 delete\x7f escape\x1b[2J",
+    '";X-EVIL=1:mailto:eve@example.com',
+    "漢" * 200,
+    "\N{PARTY POPPER}" * 200,
+    "a\u0301" * 100 + " \N{FAMILY}\u200d\N{BOY} \u05e9\u05dc\u05d5\u05dd",
+    " ",
+)
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+def _file(message: EmailMessage) -> EmailMessage:
+    (file,) = message.iter_attachments()
+    assert isinstance(file, EmailMessage)
+    return file
+
+
+def _raw(message: EmailMessage) -> bytes:
+    raw = _file(message).get_payload(decode=True)
+    assert isinstance(raw, bytes)
+    return raw
+
+
+def _entry(raw: bytes) -> Any:
+    (entry,) = icalendar.Calendar.from_ical(raw).subcomponents
+    return entry
+
+
+def _names(raw: bytes) -> list[str]:
+    """The names of all content lines, unfolded."""
+    lines = raw.decode().replace("\r\n ", "").split("\r\n")
+    return [line.partition(":")[0].partition(";")[0] for line in lines]
+
+
+@pytest.mark.parametrize("kind", REQUESTS, ids=str)
+def test_a_booking_that_stands_comes_as_a_request(kind: EmailKind) -> None:
+    sent = composed(row(kind))
+
+    file, raw = _file(received(sent)), _raw(received(sent))
+    assert b"\r\nContent-Type: text/calendar; method=REQUEST; charset=utf-8\r\n" in sent
+    assert (file.get_content_disposition(), file.get_filename()) == ("attachment", "invite.ics")
+    assert b"\r\nMETHOD:REQUEST\r\n" in raw
+    assert b"\r\nSTATUS:CONFIRMED\r\n" in raw
+
+
+@pytest.mark.parametrize("kind", CANCELLATIONS, ids=str)
+def test_a_booking_that_is_cancelled_comes_as_a_cancellation(kind: EmailKind) -> None:
+    sent = composed(row(kind))
+
+    file, raw = _file(received(sent)), _raw(received(sent))
+    assert b"\r\nContent-Type: text/calendar; method=CANCEL; charset=utf-8\r\n" in sent
+    assert (file.get_content_disposition(), file.get_filename()) == ("attachment", "cancelled.ics")
+    assert b"\r\nMETHOD:CANCEL\r\n" in raw
+    assert b"\r\nSTATUS:CANCELLED\r\n" in raw
+
+
+@pytest.mark.parametrize("kind", WITHOUT, ids=str)
+def test_other_mails_carry_no_calendar(kind: EmailKind) -> None:
+    assert not list(received(composed(row(kind))).iter_attachments())
+
+
+@pytest.mark.parametrize("missing", ["booking_version", "event_version"])
+def test_a_mail_that_an_older_release_wrote_is_sent_without_a_calendar(missing: str) -> None:
+    message = received(composed(row(EmailKind.BOOKING_CONFIRMED, **{missing: None})))
+
+    assert not list(message.iter_attachments())
+
+
+def test_the_entry_says_what_was_booked_when_and_where() -> None:
+    raw = _raw(received(composed(row(booking_version=3, event_version=2))))
+
+    lines = raw.decode().replace("\r\n ", "").split("\r\n")
+    assert lines == [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//Event Booking//Event Booking API//EN",
+        "METHOD:REQUEST",
+        "BEGIN:VEVENT",
+        "SUMMARY:An Evening of Chamber Music",
+        "DTSTART:20990619T173000Z",
+        "DTEND:20990619T200000Z",
+        "DTSTAMP:20990102T030405Z",
+        f"UID:{BOOKING_ID}@example.com",
+        "SEQUENCE:3",
+        'ATTENDEE;CN="Grace Hopper";PARTSTAT=ACCEPTED;ROLE=REQ-PARTICIPANT;RSVP=FALSE:mailto:grace@example.com',
+        "DESCRIPTION:Reference: K7M3PTW9XA\\nTickets: 2\\nGuest: Grace Hopper",
+        "LOCATION:Konzerthaus Berlin",
+        'ORGANIZER;CN="Event Booking":mailto:tickets@example.com',
+        "STATUS:CONFIRMED",
+        "END:VEVENT",
+        "END:VCALENDAR",
+        "",
+    ]
+
+
+def test_times_are_in_utc_whatever_the_offset_they_were_given_in() -> None:
+    entry = _entry(_raw(received(composed(row(starts_at="2026-10-25T02:30:00+01:00")))))
+
+    assert entry["DTSTART"].to_ical() == b"20261025T013000Z"
+
+
+@pytest.mark.parametrize("changed", ["booking_version", "event_version"])
+def test_each_change_of_booking_or_event_counts(changed: str) -> None:
+    mails = [row(EmailKind.BOOKING_CHANGED, **{changed: version}) for version in (1, 2, 3)]
+
+    sequences = [_entry(_raw(received(composed(mail))))["SEQUENCE"] for mail in mails]
+
+    assert sequences == [0, 1, 2]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_no_text_breaks_the_calendar_or_adds_to_it(text: str) -> None:
+    harmless = _raw(received(composed(row())))
+    raw = _raw(received(composed(row(event_title=text, location=text, guest_name=text))))
+
+    entry = _entry(raw)
+    shown = " ".join("".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in text).split())
+    assert [name for name in _names(raw) if name] == [name for name in _names(harmless) if name]
+    assert not {ord(c) for c in raw.decode().replace("\r\n", "")} & {*range(32), 127, 0x85, 0x2028, 0x2029}
+    assert all(len(line) <= 75 for line in raw.split(b"\r\n"))
+    assert (str(entry["SUMMARY"]), str(entry["LOCATION"])) == (shown, shown)
+    assert str(entry["DESCRIPTION"]) == f"Reference: K7M3PTW9XA\nTickets: 2\nGuest: {shown}"
+    assert str(entry["ATTENDEE"]) == "mailto:grace@example.com"
+    assert entry["ATTENDEE"].params.get("CN", "") == shown
+
+
+def test_a_text_is_escaped_once_and_shown_as_it_was_typed() -> None:
+    raw = _raw(received(composed(row(event_title="AC\\NC, live; at \\n, \\, and \\;"))))
+
+    assert b"\r\nSUMMARY:AC\\\\NC\\, live\\; at \\\\n\\, \\\\\\, and \\\\\\;\r\n" in raw
+
+
+def test_the_organizer_is_the_service_even_with_a_difficult_name(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.config, "MAIL_FROM", '"Füße: \\"Tickets\\", Inc." <t@mail.example.com>')
+
+    entry = _entry(_raw(received(composed(row()))))
+
+    assert str(entry["ORGANIZER"]) == "mailto:t@mail.example.com"
+    assert entry["ORGANIZER"].params["CN"] == 'Füße: "Tickets", Inc.'
+    assert str(entry["UID"]) == f"{BOOKING_ID}@mail.example.com"
+
+
+def test_a_service_without_a_name_is_an_address(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.config, "MAIL_FROM", "t@example.com")
+
+    assert b"\r\nORGANIZER:mailto:t@example.com\r\n" in _raw(received(composed(row())))
+
+
+def test_an_address_is_a_proper_uri() -> None:
+    raw = _raw(received(composed(row(recipient="a&b=c%d+e@example.com"))))
+
+    assert str(_entry(raw)["ATTENDEE"]) == "mailto:a%26b%3Dc%25d+e@example.com"
+
+
+def test_book_change_and_cancel_are_one_entry_that_ends_cancelled(
+    app: Flask, client: FlaskClient, mailbox: Mailbox
+) -> None:
+    user, event = make_user(client), make_event(client, title="Träume, Teil 2; \\o/")
+    booking = book(client, user, event).json
+    url = f"{API}/bookings/{booking['id']}"
+    assert client.patch(url, headers=user.headers, json={"ticket_count": 2}).status_code == 200
+    assert client.delete(url, headers=user.headers).status_code == 200
+
+    tasks.drain()
+
+    raws = [_raw(mail) for mail in mailbox.wait_for(user.email, count=3)]
+    calendars = sorted(map(icalendar.Calendar.from_ical, raws), key=lambda calendar: calendar.events[0].sequence)
+    entries = [calendar.events[0] for calendar in calendars]
+    assert [str(calendar["METHOD"]) for calendar in calendars] == ["REQUEST", "REQUEST", "CANCEL"]
+    assert [entry["SEQUENCE"] for entry in entries] == [0, 1, 2]
+    assert {str(entry["UID"]) for entry in entries} == {f"{booking['id']}@example.com"}
+    assert [str(entry["STATUS"]) for entry in entries] == ["CONFIRMED", "CONFIRMED", "CANCELLED"]
+    assert {str(entry["SUMMARY"]) for entry in entries} == {event["title"]}

@@ -1,0 +1,33 @@
+"""Deadlines on the way to PostgreSQL."""
+
+import time
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
+
+from bookings_api.database.engine import answered_within
+from bookings_api.database.transactions import transaction
+from bookings_api.extensions import db
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+def test_a_statement_that_is_not_answered_in_time_costs_its_connection_and_no_more() -> None:
+    began = time.monotonic()
+    with pytest.raises(OperationalError, match="does not answer") as raised, answered_within(0.5):
+        db.session.execute(sa.text("SELECT pg_sleep(10)"))
+    db.session.rollback()
+
+    assert time.monotonic() - began < 2
+    assert raised.value.connection_invalidated
+    assert db.session.scalar(sa.text("SELECT 1")) == 1
+
+
+def test_a_server_that_became_a_replica_is_left() -> None:
+    before = db.session.scalar(sa.text("SELECT pg_backend_pid()"))
+    with pytest.raises(sa.exc.InternalError), transaction():
+        db.session.execute(sa.text("SET TRANSACTION READ ONLY"))
+        db.session.execute(sa.text("TRUNCATE users CASCADE"))
+
+    assert db.session.scalar(sa.text("SELECT pg_backend_pid()")) != before

@@ -1,0 +1,114 @@
+"""The schema's history, run as an operator runs it."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg2
+import pytest
+from alembic.script import ScriptDirectory
+from psycopg2.sql import SQL, Identifier
+from sqlalchemy.engine import make_url
+
+from bookings_api.database.engine import GRACE_SECONDS, STATEMENT_SECONDS
+from bookings_api.local_stack.processes import ROOT
+from tests.polling import wait_until
+
+
+@pytest.fixture
+def empty_database(settings: dict[str, str], worker_id: str) -> Iterator[dict[str, str]]:
+    """The settings of a service whose database is empty."""
+    url = make_url(settings["DATABASE_URL"])
+    name = f"migrations_{worker_id}"
+    connection = psycopg2.connect(url.set(drivername="postgresql", database="postgres").render_as_string(False))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        yield settings | {"DATABASE_URL": url.set(database=name).render_as_string(False)}
+        cursor.execute(SQL("DROP DATABASE {}").format(Identifier(name)))
+    connection.close()
+
+
+def _flask_db(
+    command: str, settings: dict[str, str], directory: Path = ROOT / "migrations"
+) -> subprocess.CompletedProcess[str]:
+    arguments = [sys.executable, "-m", "flask", "db", *command.split(), f"--directory={directory}"]
+    return subprocess.run(arguments, env=settings, capture_output=True, text=True, check=False, timeout=120)
+
+
+def _with_one_more(directory: Path, *body: str) -> Path:
+    """The migrations, and behind them one that does what the lines of `body` say."""
+    migrations = directory / "migrations"
+    shutil.copytree(ROOT / "migrations", migrations)
+    head = ScriptDirectory(str(migrations)).get_current_head()
+    lines = ["from alembic import op", f'revision, down_revision = "one more", "{head}"', "def upgrade():"]
+    (migrations / "versions" / "one_more.py").write_text("\n".join([*lines, *(f"    {line}" for line in body)]))
+    return migrations
+
+
+def _tables(settings: dict[str, str]) -> set[str]:
+    with _connected(settings) as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return {name for (name,) in cursor.fetchall()}
+
+
+@contextmanager
+def _connected(settings: dict[str, str]) -> Iterator[psycopg2.extensions.cursor]:
+    url = make_url(settings["DATABASE_URL"]).set(drivername="postgresql")
+    with closing(psycopg2.connect(url.render_as_string(False))) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        yield cursor
+
+
+def test_the_schema_goes_up_from_empty_matches_the_models_and_goes_down_again(empty_database: dict[str, str]) -> None:
+    up = _flask_db("upgrade", empty_database)
+    assert up.returncode == 0, up.stderr
+    assert _tables(empty_database) >= {"users", "events", "bookings", "outbox_emails"}
+
+    check = _flask_db("check", empty_database)
+    assert check.returncode == 0, check.stdout + check.stderr
+
+    down = _flask_db("downgrade base", empty_database)
+    assert down.returncode == 0, down.stderr
+    assert _tables(empty_database) == {"alembic_version"}
+
+
+@pytest.mark.long
+def test_a_migration_takes_longer_than_any_request_may(empty_database: dict[str, str], tmp_path: Path) -> None:
+    seconds = STATEMENT_SECONDS + GRACE_SECONDS + 2
+    migrations = _with_one_more(tmp_path, f'op.execute("SELECT pg_sleep({seconds})")')
+    with _connected(empty_database) as cursor:
+        cursor.execute("SELECT current_database()")
+        [(name,)] = cursor.fetchall()
+        cursor.execute(SQL("ALTER DATABASE {} SET statement_timeout = '9s'").format(Identifier(name)))
+
+    up = _flask_db("upgrade", empty_database, migrations)
+
+    assert up.returncode == 0, up.stderr
+
+
+def test_two_machines_migrate_at_once_and_one_after_the_other_makes_an_index_concurrently(
+    empty_database: dict[str, str], tmp_path: Path
+) -> None:
+    index = 'op.execute("CREATE INDEX CONCURRENTLY ix_events_location ON events (location)")'
+    migrations = _with_one_more(tmp_path, "with op.get_context().autocommit_block():", f"    {index}")
+    with ThreadPoolExecutor(2) as pool:
+        with _connected(empty_database) as cursor:  # as a third one that migrates, until both wait for it
+            cursor.execute("SELECT pg_advisory_lock(7283451)")
+            ups = [pool.submit(_flask_db, "upgrade", empty_database, migrations) for _ in range(2)]
+
+            def wait() -> bool:
+                cursor.execute(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND pid <> pg_backend_pid() AND query LIKE '%advisory%lock%'"
+                )
+                return cursor.fetchone() == (2,)
+
+            wait_until(wait, seconds=60)
+
+        for up in ups:
+            assert up.result().returncode == 0, up.result().stderr

@@ -1,0 +1,188 @@
+"""How much mail somebody can be sent by others, with the limits as they are when nobody sets them."""
+
+from typing import Any
+
+import pytest
+import redis
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bookings_api.http.rate_limiting.counters import KEY_PREFIX
+from bookings_api.models import OutboxEmail
+from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
+
+pytestmark = pytest.mark.usefixtures("delivered_limits")
+
+
+@pytest.fixture
+def user(client: FlaskClient) -> Account:
+    return make_user(client)
+
+
+def test_who_signs_up_with_somebody_elses_address_has_little_mail_sent_to_it(
+    app: Flask, client: FlaskClient, database: sa.Engine
+) -> None:
+    impostor, event = make_user(client), make_event(client, capacity=1000)
+    path = f"{API}/bookings/{book(client, impostor, event).json['id']}"
+
+    def change(number: int) -> int:
+        return client.patch(path, headers=impostor.headers, json={"ticket_count": 2 - number % 2}).status_code
+
+    changed = [change(number) for number in range(59)]
+    _let_a_minute_pass(app)
+    changed += [change(number) for number in range(59, 119)]
+    _let_a_minute_pass(app)
+
+    assert changed == [200] * 119
+    assert change(119) == 429
+    assert book(client, impostor, event).status_code == 429
+    assert client.post(f"{path}/emails", headers=impostor.headers).status_code == 429
+    with database.connect() as connection:
+        mails = sa.select(sa.func.count()).where(OutboxEmail.recipient == impostor.email)
+        assert connection.scalars(mails).one() == 120
+    assert client.delete(path, headers=impostor.headers).status_code == 200
+
+
+def _let_a_minute_pass(app: Flask) -> None:
+    """End all that is counted for a minute."""
+    with redis.Redis.from_url(app.config["REDIS_URL"]) as connection:
+        connection.delete(*connection.scan_iter(f"{KEY_PREFIX}:*/60:*"))
+
+
+def test_nobody_is_flooded_with_mail_by_however_many_accounts(client: FlaskClient) -> None:
+    organizer, victim = make_organizer(client), make_user(client)
+    event = make_event(client, organizer, capacity=1000)
+    sent: list[int] = []
+    for attacker in (make_user(client), make_user(client)):
+        booking = book(client, attacker, event, guest_email=victim.email).json
+        for number in range(8):  # the guest's address is the booking's, and not named again
+            change = {"ticket_count": 2 - number % 2}
+            answer = client.patch(f"{API}/bookings/{booking['id']}", headers=attacker.headers, json=change)
+            sent.append(answer.status_code)
+    sent.append(book(client, make_user(client), event, guest_email=victim.email.upper()).status_code)
+    sent.append(client.post(f"{API}/bookings/{booking['id']}/emails", headers=attacker.headers).status_code)
+
+    refused = client.post(f"{API}/bookings/{booking['id']}/emails", headers=organizer.headers)
+    assert sent == [200] * 16 + [201, 202]
+    assert refused.status_code == 429
+    assert book(client, attacker, event, guest_email=new_email()).status_code == 201
+    assert book(client, victim, event).status_code == 201
+
+
+def test_a_booking_is_cancelled_whatever_is_used_up(client: FlaskClient, user: Account) -> None:
+    event, guest = make_event(client, capacity=100), new_email()
+    booked = [book(client, user, event, guest_email=guest) for _ in range(21)]
+
+    cancelled = [
+        client.delete(f"{API}/bookings/{answer.json['id']}", headers=user.headers).status_code for answer in booked[:20]
+    ]
+
+    assert [answer.status_code for answer in booked] == [201] * 20 + [429]
+    assert cancelled == [200] * 20
+
+
+def _move(client: FlaskClient, organizer: Account, event: dict[str, Any], place: object) -> Any:
+    return client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json={"location": f"Hall {place}"})
+
+
+def test_guests_are_not_flooded_with_new_places_of_an_event(client: FlaskClient, user: Account) -> None:
+    organizer = make_organizer(client)
+    event, other = make_event(client, organizer), make_event(client, organizer)
+    unnoticed = {_move(client, organizer, event, number).status_code for number in range(11)}
+    for each in (event, other):
+        book(client, user, each)
+    strangers = {_move(client, make_organizer(client), event, number).status_code for number in range(2)}
+
+    moved = [_move(client, organizer, event, number) for number in range(11)]
+
+    assert (unnoticed, strangers) == ({200}, {403})
+    assert [answer.status_code for answer in moved] == [200] * 10 + [429]
+    assert 0 < int(moved[-1].headers["Retry-After"]) <= 60 * 60
+    url = f"{API}/events/{event['id']}"
+    assert client.patch(url, headers=organizer.headers, json={"title": "Schubert"}).status_code == 200
+    assert _move(client, organizer, other, 1).status_code == 200
+    assert client.post(f"{url}/cancel", headers=organizer.headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"), [({"is_active": True}, {"is_active": False}), ({"role": "organizer"}, {"role": "user"})]
+)
+def test_organizers_together_do_not_flood_an_account_by_giving_and_taking(
+    client: FlaskClient, user: Account, given: dict[str, Any], taken: dict[str, Any]
+) -> None:
+    organizers = [make_organizer(client), make_organizer(client)]
+
+    def change(account: Account, number: int, changes: dict[str, Any]) -> int:
+        url = f"{API}/users/{account.id}"
+        return client.patch(url, headers=organizers[number % 2].headers, json=changes).status_code
+
+    toggled = [[change(user, number, taken), change(user, number, given)] for number in range(11)]
+
+    assert toggled == [[200, 200]] * 10 + [[200, 429]]
+    assert change(user, 0, {"name": "Grace Hopper"}) == 200
+    assert change(make_user(client), 0, given) == 200
+    assert client.delete(f"{API}/users/{user.id}", headers=organizers[0].headers).status_code == 204
+
+
+def test_an_order_that_is_sent_again_or_refused_counts_as_no_mail(client: FlaskClient, user: Account) -> None:
+    event, guest = make_event(client, capacity=10), new_email()
+    headers = {**user.headers, "Idempotency-Key": "one"}
+    order = {"event_id": event["id"], "guest_email": guest}
+    again = [client.post(f"{API}/bookings/", headers=headers, json=order).status_code for _ in range(25)]
+    refused = [book(client, user, event, ticket_count=10, guest_email=guest).status_code for _ in range(25)]
+
+    assert (set(again), set(refused)) == ({201}, {409})
+    assert book(client, user, event, guest_email=guest).status_code == 201
+
+
+def test_addresses_that_differ_after_a_plus_are_one_mailbox_to_a_guest_and_several_accounts(
+    client: FlaskClient, user: Account
+) -> None:
+    event, box = make_event(client, capacity=100), new_email().removesuffix("@example.com")
+    guests = [f"{box}+{number}@example.com" for number in range(19)] + [f"{box}@example.com"]
+    invitation = {"email": f"{box.upper()}+20+20@example.com"}
+
+    assert {book(client, user, event, guest_email=guest).status_code for guest in guests} == {201}
+
+    assert book(client, user, event, guest_email=f"{box}+20@example.com").status_code == 429
+    assert client.post(f"{API}/users/", headers=make_organizer(client).headers, json=invitation).status_code == 429
+    assert book(client, user, event, guest_email=f"another-{box}@example.com").status_code == 201
+    logins = [client.post(f"{API}/auth/login", json={"email": guest, "password": "wrong"}) for guest in guests]
+    assert {login.status_code for login in logins} == {401}
+
+
+def test_a_booking_is_replayed_however_much_mail_its_guest_has_got(client: FlaskClient, user: Account) -> None:
+    event, guest = make_event(client, capacity=100), new_email()
+
+    def order(key: str) -> Any:
+        body = {"event_id": event["id"], "guest_email": guest}
+        return client.post(f"{API}/bookings/", headers={**user.headers, "Idempotency-Key": key}, json=body)
+
+    first = [order(f"k{number}") for number in range(20)]
+    again = order("k19")
+
+    assert {answer.status_code for answer in first} == {201}
+    assert order("k20").status_code == 429
+    assert (again.status_code, again.headers.get("Idempotency-Replayed")) == (201, "true")
+    assert again.data == first[-1].data
+
+
+def test_organizers_together_do_not_flood_an_address_with_invitations(client: FlaskClient) -> None:
+    organizers, address = [make_organizer(client), make_organizer(client)], new_email()
+    answers = [
+        client.post(f"{API}/users/", headers=organizers[number % 2].headers, json={"email": address}).status_code
+        for number in range(21)
+    ]
+
+    assert answers == [201] + [200] * 19 + [429]
+
+
+def test_an_organizer_invites_a_hundred_people_an_hour(client: FlaskClient) -> None:
+    organizer = make_organizer(client)
+    answers = [
+        client.post(f"{API}/users/", headers=organizer.headers, json={"email": new_email()}).status_code
+        for _ in range(101)
+    ]
+
+    assert answers == [201] * 100 + [429]

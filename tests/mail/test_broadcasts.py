@@ -1,0 +1,198 @@
+"""Mail to all guests of an event: one row with the change, one mail for each guest, nobody left out or told twice."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bookings_api.database.transactions import transaction
+from bookings_api.mail import broadcasts, tasks
+from bookings_api.models import Booking, Event, EventBroadcast, OutboxEmail
+from tests.factories import API, Account, book, make_event, make_organizer, make_user
+from tests.mailbox import Mailbox, part
+from tests.service import Service
+
+
+@pytest.fixture
+def organizer(client: FlaskClient) -> Account:
+    return make_organizer(client)
+
+
+def _move(client: FlaskClient, organizer: Account, event: dict[str, Any], **changes: Any) -> None:
+    assert client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json=changes).status_code == 200
+
+
+def _expand_all(app: Flask) -> None:
+    with app.app_context():
+        goes_on = True
+        while goes_on:
+            with transaction():
+                goes_on = broadcasts.write_next_batch()
+
+
+def _told(database: sa.Engine, kind: str) -> list[str]:
+    with database.connect() as connection:
+        mails = sa.select(OutboxEmail.recipient).where(OutboxEmail.kind == kind)
+        return sorted(connection.scalars(mails))
+
+
+def test_each_guest_of_a_confirmed_booking_is_told_once(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
+) -> None:
+    event = make_event(client, organizer)
+    early, cancelled, late = (make_user(client) for _ in range(3))
+    book(client, early, event)
+    off = book(client, cancelled, event).json
+    client.delete(f"{API}/bookings/{off['id']}", headers=cancelled.headers)
+    _move(client, organizer, event, location="Philharmonie")
+    book(client, late, event)  # who books now is told the new place anyway
+
+    for _ in range(3):
+        _expand_all(app)
+
+    assert _told(database, "event_changed") == [early.email]
+
+
+def test_of_two_changes_that_nobody_was_told_of_yet_the_later_one_is_told(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
+) -> None:
+    event, user = make_event(client, organizer), make_user(client)
+    book(client, user, event)
+    _move(client, organizer, event, location="Philharmonie")
+    _move(client, organizer, event, location="Waldbühne")
+
+    _expand_all(app)
+
+    assert _told(database, "event_changed") == [user.email]
+    with database.connect() as connection:
+        payload = connection.scalars(sa.select(OutboxEmail.payload).where(OutboxEmail.kind == "event_changed")).one()
+    assert payload["location"] == "Waldbühne"
+
+
+def test_each_change_is_told(app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine) -> None:
+    event, user = make_event(client, organizer), make_user(client)
+    book(client, user, event)
+    for place in ("Philharmonie", "Waldbühne"):
+        _move(client, organizer, event, location=place)
+        _expand_all(app)
+
+    assert _told(database, "event_changed") == [user.email] * 2
+
+
+@pytest.mark.parametrize(("method", "action"), [("POST", "/cancel"), ("DELETE", "")])
+def test_a_cancellation_is_told_to_who_lost_a_booking_by_it(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine, method: str, action: str
+) -> None:
+    event = make_event(client, organizer)
+    guest, cancelled = make_user(client), make_user(client)
+    book(client, guest, event)
+    off = book(client, cancelled, event).json
+    client.delete(f"{API}/bookings/{off['id']}", headers=cancelled.headers)
+    client.open(f"{API}/events/{event['id']}{action}", method=method, headers=organizer.headers)
+
+    _expand_all(app)
+
+    assert _told(database, "event_cancelled") == [guest.email]
+
+
+def test_a_worker_that_dies_between_two_batches_leaves_nobody_out(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broadcasts, "BATCH", 2)
+    event = make_event(client, organizer)
+    users = [make_user(client) for _ in range(5)]
+    for user in users:
+        book(client, user, event)
+    _move(client, organizer, event, location="Philharmonie")
+    with app.app_context(), transaction():
+        assert broadcasts.write_next_batch()
+    assert len(_told(database, "event_changed")) == 2
+
+    _expand_all(app)
+
+    assert _told(database, "event_changed") == sorted(user.email for user in users)
+    with app.app_context(), transaction():
+        assert not broadcasts.write_next_batch()
+
+
+def test_a_notice_that_another_worker_writes_out_is_left_to_it(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
+) -> None:
+    event = make_event(client, organizer)
+    book(client, make_user(client), event)
+    _move(client, organizer, event, location="Philharmonie")
+    with database.begin() as elsewhere:
+        elsewhere.execute(sa.select(EventBroadcast.id).with_for_update())
+
+        _expand_all(app)
+
+    assert _told(database, "event_changed") == []
+
+
+def test_direct_mail_goes_before_the_mails_of_a_notice(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "TURN_SECONDS", 0)  # one mail a turn
+    event, user = make_event(client, organizer), make_user(client)
+    book(client, user, event)
+    _move(client, organizer, event, location="Philharmonie")
+    book(client, user, event)
+
+    def sent() -> list[str]:
+        with app.app_context():
+            tasks.drain()
+        with database.connect() as connection:
+            kinds = sa.select(OutboxEmail.kind).where(OutboxEmail.status == "sent").order_by(OutboxEmail.sent_at)
+            return list(connection.scalars(kinds))
+
+    assert [sent(), sent(), sent()][-1] == ["booking_confirmed", "booking_confirmed", "event_changed"]
+
+
+def test_guests_are_told_by_the_running_service(
+    client: FlaskClient, organizer: Account, service: Service, mailbox: Mailbox
+) -> None:
+    event, user = make_event(client, organizer), make_user(client)
+    book(client, user, event, guest_name="Grace Hopper")
+    _move(client, organizer, event, location="Philharmonie", starts_at="2099-06-19T20:30:00+02:00")
+
+    (mail,) = [mail for mail in mailbox.wait_for(user.email, count=2) if "Another" in mail["Subject"]]
+
+    assert mail["Subject"] == "Another time or place: An Evening of Chamber Music"
+    for kind in ("plain", "html"):
+        assert "Philharmonie" in part(mail, kind)
+        assert "Friday, 19 June 2099, 20:30 (Europe/Berlin, UTC+02:00)" in part(mail, kind)
+        assert "Grace Hopper" in part(mail, kind)
+
+
+BOOKINGS = 50_000
+
+
+def test_an_event_with_50_000_bookings_is_cancelled_with_one_row_of_mail(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
+) -> None:
+    event = make_event(client, organizer, capacity=BOOKINGS)
+    book(client, make_user(client), event)
+    with database.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email)"
+                " SELECT gen_random_uuid(), lpad(n::text, 10, '0'), event_id, user_id, 1, guest_name, guest_email"
+                " FROM bookings, generate_series(2, :count) AS n"
+            ),
+            {"count": BOOKINGS},
+        )
+        connection.execute(sa.update(Event).values(tickets_booked=BOOKINGS))
+
+    cancelled = client.post(f"{API}/events/{event['id']}/cancel", headers=organizer.headers)
+
+    assert (cancelled.status_code, cancelled.json["tickets_booked"]) == (200, 0)
+    with database.connect() as connection:
+        confirmed = sa.select(sa.func.count()).where(Booking.status == "confirmed")
+        assert connection.scalars(confirmed).one() == 0
+        assert connection.scalars(sa.select(sa.func.count()).select_from(EventBroadcast)).one() == 1
+        assert connection.scalars(sa.select(sa.func.count()).select_from(OutboxEmail)).one() == 1
+    with app.app_context(), transaction():
+        broadcasts.write_next_batch()
+    assert len(_told(database, "event_cancelled")) == broadcasts.BATCH

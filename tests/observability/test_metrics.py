@@ -1,0 +1,261 @@
+"""What Prometheus is told: by all processes of a gunicorn together, and exactly, whatever becomes of them."""
+
+import dataclasses
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from bookings_api import create_app
+from bookings_api.local_stack.processes import ROOT, free_port
+from bookings_api.observability.metrics import SHARED_DIRECTORY
+from config import Config
+from tests.conftest import NO_ENV_FILE
+from tests.factories import make_event, make_user
+from tests.http.raw import send
+from tests.polling import wait_until
+from tests.scraping import NEW_CONNECTIONS, TOKEN, Gunicorn, Values, read
+from tests.service import running_gunicorn
+
+
+@pytest.fixture(scope="module")
+def gunicorn(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gunicorn]:
+    directory = tmp_path_factory.mktemp("meters")
+    environment = {**settings, SHARED_DIRECTORY: str(directory), "WEB_CONCURRENCY": "2"}
+    with (
+        running_gunicorn(environment, tmp_path_factory.mktemp("logs")) as (url, server),
+        httpx.Client(limits=NEW_CONNECTIONS) as http,
+    ):
+        yield Gunicorn(url, server, directory, http)
+
+
+def _send(gunicorn: Gunicorn, count: int = 60) -> None:
+    """So many lists, a third as many events that are none, from many clients at once."""
+    urls = [f"{gunicorn.api}/events/"] * count + [f"{gunicorn.api}/events/{uuid4()}" for _ in range(count // 3)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(gunicorn.http.get, urls))
+
+
+def _sent(before: Values, after: Values) -> tuple[float, float]:
+    counted = after - before
+    return (
+        counted["http_requests_total", "GET", "/api/v1/events/", "200"],
+        counted["http_requests_total", "GET", "/api/v1/events/{event_id}", "404"],
+    )
+
+
+@pytest.mark.usefixtures("app")
+def test_what_the_processes_count_adds_up(gunicorn: Gunicorn) -> None:
+    before = gunicorn.metrics()
+
+    _send(gunicorn)
+
+    assert _sent(before, gunicorn.metrics()) == (60, 20)
+    assert {"counter_0.db", "counter_1.db"} <= gunicorn.files()
+
+
+@pytest.mark.usefixtures("app")
+def test_nothing_is_lost_or_counted_twice_when_processes_are_killed_and_replaced(gunicorn: Gunicorn) -> None:
+    before = gunicorn.metrics()
+    for _ in range(3):
+        _send(gunicorn)
+        gunicorn.kill_processes()
+    _send(gunicorn)
+
+    after = gunicorn.metrics()
+    assert _sent(before, after) == (4 * 60, 4 * 20)
+    assert after["database_pool_limit",] == 2 * 8  # of the living
+    assert {file.rpartition("_")[2] for file in gunicorn.files()} == {"0.db", "1.db"}  # no file is left of the dead
+
+
+@pytest.mark.usefixtures("app")
+def test_the_histogram_knows_as_many_requests_as_the_counter(gunicorn: Gunicorn) -> None:
+    _send(gunicorn)
+
+    counted, timed = Counter[tuple[str, ...]](), Counter[tuple[str, ...]]()
+    for (name, *labels), value in gunicorn.metrics().items():
+        if name == "http_requests_total" and labels[1] != "(gunicorn)":
+            counted[tuple(labels[:2])] += value
+        elif name == "http_request_duration_seconds_count":
+            timed[tuple(labels)] += value
+    assert timed == counted
+    assert timed["GET", "/api/v1/events/"] >= 60
+
+
+def test_an_order_is_counted_by_what_became_of_it(gunicorn: Gunicorn, client: FlaskClient) -> None:
+    user, event = make_user(client), make_event(client, capacity=3)
+    before = gunicorn.metrics()
+
+    for key in ("a", "a", "b"):
+        gunicorn.book(user, event["id"], **{"Idempotency-Key": key})
+    gunicorn.book(user, str(uuid4()))
+    gunicorn.book(user, "none")
+    gunicorn.book(dataclasses.replace(user, token="none"), event["id"])
+    gunicorn.http.get(f"{gunicorn.api}/bookings/", headers=dict(user.headers))
+
+    orders = {
+        labels[0]: value for (name, *labels), value in (gunicorn.metrics() - before).items() if name == "bookings_total"
+    }
+    assert orders == dict.fromkeys(
+        ["confirmed", "replayed", "sold-out", "event-not-found", "invalid-input", "unauthenticated"], 1
+    )
+
+
+@pytest.mark.usefixtures("app")
+def test_hostile_clients_add_one_route_and_one_method(gunicorn: Gunicorn) -> None:
+    def labels() -> tuple[set[str], set[str]]:
+        requests = [labels for name, *labels in gunicorn.metrics() if name == "http_requests_total"]
+        return {method for method, *_ in requests}, {route for _, route, _ in requests}
+
+    _send(gunicorn)
+    methods, routes = labels()
+    for number in range(20):
+        gunicorn.http.get(f"{gunicorn.url}/nowhere/{number}?{number}")
+        gunicorn.http.get(f"{gunicorn.api}/events/{number}/%0a{{}}")
+        gunicorn.http.request(f"BREW{number}", f"{gunicorn.api}/events/")
+
+    assert labels() == (methods | {"(other)"}, routes | {"(no route)"})
+
+
+def test_what_gunicorn_refuses_is_counted_too(gunicorn: Gunicorn) -> None:
+    before = gunicorn.metrics()
+
+    send(gunicorn.url, b"GET / HTTP/9.9\r\n\r\n")
+
+    assert (gunicorn.metrics() - before)["http_requests_total", "(other)", "(gunicorn)", "400"] == 1
+
+
+def test_connections_in_use_are_those_of_all_processes(
+    gunicorn: Gunicorn, client: FlaskClient, database: sa.Engine
+) -> None:
+    user, event = make_user(client), make_event(client)
+
+    def in_use() -> float:
+        return gunicorn.metrics()["database_pool_connections", "in_use"]
+
+    with ThreadPoolExecutor(3) as pool:
+        with database.connect() as stranger:
+            stranger.execute(sa.text("SELECT FROM events WHERE id = :id FOR UPDATE"), {"id": event["id"]})
+            orders = [pool.submit(gunicorn.book, user, event["id"]) for _ in range(3)]
+            wait_until(lambda: in_use() == 3, seconds=4)
+        assert [order.result().status_code for order in orders] == [201] * 3
+
+    assert in_use() == 0
+    assert gunicorn.metrics()["database_pool_connections", "idle"] >= 2
+
+
+def test_a_killed_process_uses_no_connections(gunicorn: Gunicorn, client: FlaskClient, database: sa.Engine) -> None:
+    user, event = make_user(client), make_event(client)
+
+    def in_use() -> float:
+        return gunicorn.metrics()["database_pool_connections", "in_use"]
+
+    with ThreadPoolExecutor(1) as pool, database.connect() as stranger:
+        stranger.execute(sa.text("SELECT FROM events WHERE id = :id FOR UPDATE"), {"id": event["id"]})
+        order = pool.submit(gunicorn.book, user, event["id"])
+        wait_until(lambda: in_use() == 1, seconds=4)
+        gunicorn.kill_processes()
+        assert in_use() == 0
+        assert isinstance(order.exception(), httpx.TransportError)
+
+
+def test_names_and_units_are_prometheus_own(gunicorn: Gunicorn) -> None:
+    """As `promtool check metrics` looks for them."""
+    for family in text_string_to_metric_families(gunicorn.http.get(f"{gunicorn.url}/metrics", headers=TOKEN).text):
+        assert re.fullmatch("[a-z][a-z_]*[a-z]", family.name)
+        assert family.documentation.endswith(".")
+        assert not family.name.endswith(("_count", "_sum", "_bucket", "_total", "_gauge", "_counter", "_milliseconds"))
+        if family.type == "counter":
+            assert all(sample.name == f"{family.name}_total" for sample in family.samples)
+        if family.type == "histogram":
+            assert family.name.endswith("_seconds")
+
+
+def test_gunicorn_leaves_no_file_behind(settings: dict[str, str], tmp_path: Path) -> None:
+    with running_gunicorn({**settings, SHARED_DIRECTORY: str(tmp_path)}, tmp_path):
+        assert list(tmp_path.glob("*/*.db"))
+
+    assert list(tmp_path.glob("*/")) == []
+
+
+@pytest.mark.parametrize("gone", ["", "*"], ids=["with-its-parent", "alone"])
+def test_a_directory_that_is_gone_costs_no_request_its_answer(
+    settings: dict[str, str], tmp_path: Path, gone: str
+) -> None:
+    parent = tmp_path / "meters"
+    parent.mkdir()
+    environment = {**settings, SHARED_DIRECTORY: str(parent), "WEB_CONCURRENCY": "2"}
+    with running_gunicorn(environment, tmp_path) as (url, server), httpx.Client(limits=NEW_CONNECTIONS) as http:
+        gunicorn = Gunicorn(url, server, parent, http)
+        wait_until(lambda: len(gunicorn.files()) == 6, seconds=20)  # three of each process, or one is still at it
+        for directory in [*parent.glob(gone)] if gone else [parent]:
+            shutil.rmtree(directory)
+        for _ in "before", "after":
+            answers = {http.get(f"{gunicorn.api}/events/{uuid4()}").status_code for _ in range(10)}
+            assert (answers, gunicorn.metrics()["outbox_emails", "failed"]) == ({404}, 0)
+            gunicorn.kill_processes()
+
+
+@pytest.mark.usefixtures("app")
+def test_room_for_counts_is_taken_before_memory_can_run_out(gunicorn: Gunicorn) -> None:
+    _send(gunicorn)
+
+    for file in gunicorn.directory.glob("*/*.db"):
+        assert file.stat().st_blocks * 512 >= file.stat().st_size >= 256 * 1024, file
+
+
+def test_other_processes_leave_no_file_where_gunicorn_counts(settings: dict[str, str], tmp_path: Path) -> None:
+    program = """if True:
+        from bookings_api.mail.status import outbox_state
+        from wsgi import app
+        with app.app_context():
+            outbox_state()
+    """
+
+    subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env={**settings, SHARED_DIRECTORY: str(tmp_path)}, check=True
+    )
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_streamed_answer_is_counted_when_it_ends(app: Flask) -> None:
+    service = create_app(Config.from_environment(NO_ENV_FILE))
+    service.add_url_rule("/streamed/<name>", view_func=lambda name: (part for part in ("a", "b")))
+    client = service.test_client()
+
+    def counted() -> int:
+        text = client.get("/metrics", headers=TOKEN).text
+        return int(read(text)["http_requests_total", "GET", "/streamed/{name}", "200"])
+
+    answer = client.get("/streamed/letters")
+    assert counted() == 0
+    assert answer.text == "ab"
+    answer.close()
+    assert counted() == 1
+
+
+@pytest.mark.usefixtures("app")
+def test_without_postgresql_the_rest_is_told() -> None:
+    config = Config.from_environment(NO_ENV_FILE)
+    away = sa.make_url(config.DATABASE_URL).set(port=free_port()).render_as_string(hide_password=False)
+    client = create_app(dataclasses.replace(config, DATABASE_URL=away)).test_client()
+    before = read(client.get("/metrics", headers=TOKEN).text)
+    client.get("/api/v1/events/")
+
+    values = read(client.get("/metrics", headers=TOKEN).text)
+
+    assert (values - before)["database_failures_total", "OperationalError"] == 1
+    assert not [name for name, *_ in values if name.startswith("outbox")]
