@@ -92,9 +92,9 @@ _BOOKINGS = (
         "idempotency_key",
         """
         SELECT NULL, format('idempotency key %L of user %s answers with booking %s, which the user has not',
-                            key, keys.user_id, coalesce(answer->>'id', '(none)'))
+                            key, keys.user_id, coalesce(response->>'id', '(none)'))
         FROM idempotency_keys AS keys
-        LEFT JOIN bookings ON bookings.id::text = answer->>'id' AND bookings.user_id = keys.user_id
+        LEFT JOIN bookings ON bookings.id::text = response->>'id' AND bookings.user_id = keys.user_id
         WHERE bookings.id IS NULL
         """,
     ),
