@@ -1,9 +1,9 @@
-"""Minutes of mixed load and random faults, and what the service held of its promises.
+"""Run mixed load with random faults for some minutes, then check that the service kept its promises.
 
     scripts/soak [--minutes 15] [--seed N] [--clients 6]
 
-Servers, faults and checker are those of tests/faults. The seed decides which faults come when, and what each client
-wants; what really happens also depends on the machine. Exit status 1 if a promise was broken.
+Uses the cluster, load generator and invariants of tests/faults. The seed determines the order of the faults and the
+actions of each client; the timing also depends on the machine. Exits with 1 if an invariant is broken.
 """
 
 import argparse
@@ -28,88 +28,88 @@ import sqlalchemy as sa
 
 from bookings_api.models import UNSENT, Event, OutboxEmail
 from tests.conftest import FIXED_SETTINGS
-from tests.faults.checker import violations
-from tests.faults.harness import Site, hung
-from tests.faults.people import Client, World
+from tests.faults.cluster import Cluster, hung
+from tests.faults.invariants import violations
+from tests.faults.load_generator import SharedState, SimulatedUser
 from tests.local_stack.running import descendants
 
 RECOVERY_SECONDS = 10
-# The lease of a killed worker's mail is over within 66 s, with the time limit below.
+# With this MAIL_TIMEOUT, the lease of an email left by a killed worker ends within 66 s.
 DELIVERY_SECONDS = 150
 SETTINGS = {**FIXED_SETTINGS, "MAIL_TIMEOUT": "3"}
 
 
 class Faults:
-    """What may happen to the servers; counts what did, and how long the service took to be well again."""
+    """Injects faults, and records how often and how long the service took to recover."""
 
-    def __init__(self, site: Site, chance: random.Random) -> None:
-        self.site = site
-        self.chance = chance
+    def __init__(self, cluster: Cluster, rng: random.Random) -> None:
+        self.cluster = cluster
+        self.rng = rng
         self.counts: Counter[str] = Counter()
         self.recoveries: dict[str, float] = {}
         self._next: list[str] = []
         self._all: dict[str, Callable[[], None]] = {
             "API worker killed": self._kill_api_worker,
             "Celery child killed": self._kill_celery_child,
-            "PostgreSQL restarted": site.restart_postgres,
-            "PostgreSQL stopped for 5 s": partial(self._hang, "postgres", 5),
-            "Redis away for 3 s": self._stop_redis,
+            "PostgreSQL restarted": cluster.restart_postgres,
+            "PostgreSQL hung for 5 s": partial(self._hang, "postgres", 5),
+            "Redis stopped for 3 s": self._stop_redis,
             "Redis hung for 3 s": partial(self._hang, "valkey", 3),
             "Redis flushed": self._flush_redis,
-            "SMTP away for 3 s": self._close_post_office,
-            "SMTP says 450 for 3 s": self._refuse_mail,
+            "SMTP stopped for 3 s": self._stop_smtp,
+            "SMTP returns 450 for 3 s": self._refuse_emails,
         }
 
-    def one(self) -> str:
-        """Let one happen, and wait until the service says that it is well."""
+    def inject_one(self) -> str:
+        """Inject the next fault and wait until the service reports that it is healthy."""
         if not self._next:
-            # each once before any comes again
-            self._next = self.chance.sample(sorted(self._all), len(self._all))
+            # Every fault occurs once before any is repeated.
+            self._next = self.rng.sample(sorted(self._all), len(self._all))
         name = self._next.pop()
         self.counts[name] += 1
         self._all[name]()
-        for child in (self.site.server, self.site.worker, self.site.beat):
+        for child in (self.cluster.server, self.cluster.worker, self.cluster.beat):
             child.require_running()
         began = time.monotonic()
-        while not self._is_well():
+        while not self._is_healthy():
             if time.monotonic() - began > 6 * RECOVERY_SECONDS:
                 break
             time.sleep(0.1)
-        took = time.monotonic() - began
-        self.recoveries[name] = max(took, self.recoveries.get(name, 0))
-        return f"{name}; well after {took:.1f} s"
+        seconds = time.monotonic() - began
+        self.recoveries[name] = max(seconds, self.recoveries.get(name, 0))
+        return f"{name}; recovered after {seconds:.1f} s"
 
-    def _is_well(self) -> bool:
+    def _is_healthy(self) -> bool:
         try:
-            return bool(httpx.get(f"{self.site.url}/health/ready", timeout=5).json()["status"] == "ok")
+            return bool(httpx.get(f"{self.cluster.url}/health/ready", timeout=5).json()["status"] == "ok")
         except httpx.TransportError:
             return False
 
     def _kill_api_worker(self) -> None:
-        os.kill(self.chance.choice(self.site.api_processes()), signal.SIGKILL)
+        os.kill(self.rng.choice(self.cluster.api_processes()), signal.SIGKILL)
 
     def _kill_celery_child(self) -> None:
-        os.kill(self.chance.choice(sorted(descendants(self.site.worker.pid))), signal.SIGKILL)
+        os.kill(self.rng.choice(sorted(descendants(self.cluster.worker.pid))), signal.SIGKILL)
 
     def _hang(self, server: str, seconds: float) -> None:
-        with hung(getattr(self.site, server)):
+        with hung(getattr(self.cluster, server)):
             time.sleep(seconds)
 
     def _stop_redis(self) -> None:
-        self.site.stop_valkey()
+        self.cluster.stop_valkey()
         time.sleep(3)
-        self.site.start_valkey()
+        self.cluster.start_valkey()
 
     def _flush_redis(self) -> None:
-        with redis.Redis.from_url(self.site.environment["REDIS_URL"]) as connection:
+        with redis.Redis.from_url(self.cluster.environment["REDIS_URL"]) as connection:
             connection.flushall()
 
-    def _close_post_office(self) -> None:
-        with self.site.post_office.away():
+    def _stop_smtp(self) -> None:
+        with self.cluster.smtp.stopped():
             time.sleep(3)
 
-    def _refuse_mail(self) -> None:
-        with self.site.post_office.behaving(mail="450 4.7.1 later"):
+    def _refuse_emails(self) -> None:
+        with self.cluster.smtp.responding(mail="450 4.7.1 later"):
             time.sleep(3)
 
 
@@ -119,73 +119,75 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--clients", type=int, default=6)
     options = parser.parse_args()
-    logging.disable(logging.CRITICAL)  # of aiosmtpd and Celery's client: they see the faults, too
+    logging.disable(logging.CRITICAL)  # aiosmtpd and Celery's client would log every fault
     print(f"seed {options.seed}, {options.minutes:g} minutes, {options.clients} clients", flush=True)
-    with tempfile.TemporaryDirectory(prefix="soak-") as directory, Site(Path(directory), SETTINGS) as site:
-        return _soak(site, options)
+    with tempfile.TemporaryDirectory(prefix="soak-") as directory, Cluster(Path(directory), SETTINGS) as cluster:
+        return _soak(cluster, options)
 
 
-def _soak(site: Site, options: argparse.Namespace) -> int:
-    chance = random.Random(options.seed)  # noqa: S311 - guards nothing
-    world, faults, enough = World(site.url), Faults(site, chance), threading.Event()
-    clients = [Client(world, random.Random(f"{options.seed} {number}")) for number in range(options.clients)]  # noqa: S311 - as above
+def _soak(cluster: Cluster, options: argparse.Namespace) -> int:
+    rng = random.Random(options.seed)  # noqa: S311 - not used for security
+    shared, faults, finished = SharedState(cluster.url), Faults(cluster, rng), threading.Event()
+    clients = [SimulatedUser(shared, random.Random(f"{options.seed} {number}")) for number in range(options.clients)]  # noqa: S311 - as above
     began = time.monotonic()
     with ThreadPoolExecutor(options.clients) as pool:
-        running = [pool.submit(client.run, enough) for client in clients]
+        running = [pool.submit(client.run, finished) for client in clients]
         try:
             while time.monotonic() - began < options.minutes * 60:
-                time.sleep(chance.uniform(2, 8))
-                print(f"{time.monotonic() - began:6.1f} s  {faults.one()}", flush=True)
+                time.sleep(rng.uniform(2, 8))
+                print(f"{time.monotonic() - began:6.1f} s  {faults.inject_one()}", flush=True)
         finally:
-            enough.set()
+            finished.set()
     for client in running:
         client.result()
-    return _report(site, world, faults)
+    return _report(cluster, shared, faults)
 
 
-def _report(site: Site, world: World, faults: Faults) -> int:
-    unsent = _deliver(site)
-    with site.database.connect() as connection:
+def _report(cluster: Cluster, shared: SharedState, faults: Faults) -> int:
+    unsent = _deliver(cluster)
+    with cluster.database.connect() as connection:
         events = set(connection.scalars(sa.select(Event.id)))
     found = violations(
-        site.database, site.post_office, world.history, events, repeats=faults.counts["Celery child killed"]
+        cluster.database, cluster.smtp, shared.history, events, max_repeats=faults.counts["Celery child killed"]
     )
-    found += [f"{count} times: {answer}" for answer, count in world.answers.items() if world.is_wrong(answer)]
     found += [
-        f"{name}: not well within {RECOVERY_SECONDS} s ({took:.1f} s)"
-        for name, took in faults.recoveries.items()
-        if took > RECOVERY_SECONDS
+        f"{count} unexpected responses: {response}"
+        for response, count in shared.responses.items()
+        if shared.is_wrong(response)
     ]
-    found += [f"{unsent} mails stayed behind, none was sent for {DELIVERY_SECONDS} s"] if unsent else []
-    found += site.server.lines_of_log("unhandled exception")
-    print("\nfaults, and the longest time until the service was well again")
+    found += [
+        f"{name}: not recovered within {RECOVERY_SECONDS} s ({seconds:.1f} s)"
+        for name, seconds in faults.recoveries.items()
+        if seconds > RECOVERY_SECONDS
+    ]
+    found += [f"{unsent} unsent emails, and none was sent for {DELIVERY_SECONDS} s"] if unsent else []
+    found += cluster.server.lines_of_log("unhandled exception")
+    print("\nfaults, and the longest recovery")
     for name, count in sorted(faults.counts.items()):
         print(f"{count:>6}  {name:<28}{faults.recoveries[name]:>6.1f} s")
-    print("\nanswers")
-    for answer, count in sorted(world.answers.items()):
-        print(f"{count:>6}  {answer}")
-    history = world.history
-    print(f"\nslowest answer: {world.slowest:.1f} s")
-    print(f"bookings: {len(history.acknowledged)} acknowledged, {len(history.unknown)} unknown; {len(events)} events;")
-    copies = site.post_office.copies()
-    print(
-        f"mails accepted by the SMTP server: {copies.total()}, of which {copies.total() - len(copies)} had come before"
-    )
-    print("\n".join(["VIOLATIONS", *found]) if found else "held: every promise")
+    print("\nresponses")
+    for response, count in sorted(shared.responses.items()):
+        print(f"{count:>6}  {response}")
+    history = shared.history
+    print(f"\nslowest response: {shared.slowest:.1f} s")
+    print(f"bookings: {len(history.acknowledged)} acknowledged, {len(history.unknown)} unknown; {len(events)} events")
+    copies = cluster.smtp.copies()
+    print(f"emails accepted by the SMTP server: {copies.total()}, of which duplicates: {copies.total() - len(copies)}")
+    print("\n".join(["VIOLATIONS", *found]) if found else "no violations")
     return 1 if found else 0
 
 
-def _deliver(site: Site) -> int:
-    """End back-offs, and wait for leases, until all mail is out, however much it is; how many mails stay behind."""
+def _deliver(cluster: Cluster) -> int:
+    """Wait until all emails are sent, or none was sent for DELIVERY_SECONDS. Returns the number of unsent emails."""
     fewest, since = sys.maxsize, time.monotonic()
     while True:
-        with sa.orm.Session(site.database) as session:
+        with sa.orm.Session(cluster.database) as session:
             unsent = session.scalar(sa.select(sa.func.count()).where(OutboxEmail.status.in_(UNSENT))) or 0
         if unsent < fewest:
             fewest, since = unsent, time.monotonic()
         if not unsent or time.monotonic() - since > DELIVERY_SECONDS:
             return unsent
-        site.let_time_pass()
+        cluster.make_emails_due()
         time.sleep(1)
 
 

@@ -1,4 +1,4 @@
-"""Waiting for what another process or thread does, and having threads do something meanwhile."""
+"""Waiting for other processes and threads, and running code in background threads."""
 
 import threading
 import time
@@ -6,22 +6,25 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+# Generous, for busy machines: a passing test needs a fraction of it.
+PATIENCE_SECONDS = 60
 
-def wait_until(is_so: Callable[[], bool], *, seconds: float) -> None:
-    """Return as soon as `is_so` is true; fail after `seconds`."""
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -> None:
+    """Return as soon as `condition` is true. Fails after `seconds`."""
     deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, f"not so after {seconds} s"
-        time.sleep(0.05)
+    while not condition():
+        assert time.monotonic() < deadline, f"still false after {seconds} s"
+        time.sleep(0.02)
 
 
 @contextmanager
 def meanwhile(*steps: Callable[[], object]) -> Iterator[None]:
-    """Each step is taken again and again, in a thread of its own; what it raises is raised at the end."""
-    enough = threading.Event()
+    """Repeat each step in its own thread for the duration of the block. Raises what a step raised."""
+    finished = threading.Event()
 
     def run(step: Callable[[], object]) -> None:
-        while not enough.is_set():
+        while not finished.is_set():
             step()
 
     with ThreadPoolExecutor(len(steps)) as pool:
@@ -29,6 +32,6 @@ def meanwhile(*steps: Callable[[], object]) -> Iterator[None]:
         try:
             yield
         finally:
-            enough.set()
-    for done in running:
-        done.result()
+            finished.set()
+    for future in running:
+        future.result()

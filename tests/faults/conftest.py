@@ -1,30 +1,30 @@
-"""A running service for each process of the run, and for each fault a trial with a line in the report."""
+"""Fixtures: one cluster per pytest process, and one scenario per fault with a row in the report."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.conftest import FIXED_SETTINGS
-from tests.faults.harness import Site
+from tests.faults.cluster import Cluster
 from tests.faults.report import PROPERTY
-from tests.faults.trial import Trial, new_trial
+from tests.faults.scenario import Scenario, new_scenario
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    # long enough for a busy machine, short enough to wait for one that is silent
-    with Site(tmp_path_factory.mktemp("site"), {**FIXED_SETTINGS, "MAIL_TIMEOUT": "3"}) as site:
-        yield site
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    # MAIL_TIMEOUT is long enough for a busy machine and short enough to wait out an unresponsive server.
+    with Cluster(tmp_path_factory.mktemp("cluster"), {**FIXED_SETTINGS, "MAIL_TIMEOUT": "3"}) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def trial(site: Site, request: pytest.FixtureRequest) -> Iterator[Trial]:
-    """Ten bookings made and confirmed by mail; the fault is the test's."""
-    site.heal()
-    with new_trial(site) as trial:
-        trial.book(10)
-        trial.await_delivery()
-        yield trial
-        assert trial.violations() == []
-        if trial.troubled:
-            request.node.user_properties.append((PROPERTY, trial.line_of_report()))
+def scenario(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Scenario]:
+    """Ten confirmed bookings whose emails have arrived. The test injects the fault; no invariant may break."""
+    cluster.restart_stopped_processes()
+    with new_scenario(cluster) as scenario:
+        scenario.book(10)
+        scenario.wait_for_delivery()
+        yield scenario
+        assert scenario.violations() == []
+        if scenario.during_fault:
+            request.node.user_properties.append((PROPERTY, scenario.report_row()))

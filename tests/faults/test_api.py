@@ -1,37 +1,40 @@
-"""API processes that are killed; what they committed is known to the database alone."""
+"""API processes killed after they committed bookings."""
 
 import os
 import random
 import signal
 import time
 
-from tests.faults.harness import Site, wait_until
-from tests.faults.trial import Post, Trial
+from tests.faults.cluster import Cluster
+from tests.faults.scenario import Delivery, Scenario
+from tests.polling import wait_until
 
 
-def test_mails_that_an_api_process_told_nobody_of_before_it_was_killed_go_out_with_the_next_sweep(
-    site: Site, trial: Trial
+def test_the_sweep_sends_emails_whose_api_process_was_killed_before_notifying_a_worker(
+    cluster: Cluster, scenario: Scenario
 ) -> None:
-    site.await_empty_queue()
-    with trial.fault("API killed after its commit"):
-        site.stop_valkey()  # not only hung: that would still find in its socket what a dead process wrote there
-        trial.book(20)
-        for process in site.api_processes():
+    cluster.wait_until_queue_empty()
+    with scenario.fault("API killed after its commit"):
+        # Stopped, not hung: a hung Valkey would later read what a dead process wrote to its socket.
+        cluster.stop_valkey()
+        scenario.book(20)
+        for process in cluster.api_processes():
             os.kill(process, signal.SIGKILL)
-        site.start_valkey()
+        cluster.start_valkey()
 
-    trial.await_delivery()
-    assert trial.post() == Post(expected=30, duplicates=0)
+    scenario.wait_for_delivery()
+    assert scenario.delivery() == Delivery(expected=30, duplicates=0)
 
 
-def test_whatever_killed_api_processes_had_committed_is_confirmed_by_mail(site: Site, trial: Trial) -> None:
-    chance = random.Random()  # noqa: S311 - guards nothing
-    with trial.fault("API processes killed at random"), trial.clients():
+def test_bookings_committed_by_killed_api_processes_are_confirmed_by_email(
+    cluster: Cluster, scenario: Scenario
+) -> None:
+    rng = random.Random()  # noqa: S311 - not used for security
+    with scenario.fault("API processes killed at random"), scenario.clients():
         for _ in range(8):
-            wait_until(lambda: len(site.api_processes()) > 1)
-            time.sleep(chance.uniform(0.1, 0.4))
-            os.kill(chance.choice(site.api_processes()), signal.SIGKILL)
+            wait_until(lambda: len(cluster.api_processes()) > 1)
+            time.sleep(rng.uniform(0.1, 0.4))
+            os.kill(rng.choice(cluster.api_processes()), signal.SIGKILL)
 
-    trial.await_delivery()
-    confirmed = len(trial.references)
-    assert trial.post() == Post(expected=confirmed, duplicates=0)
+    scenario.wait_for_delivery()
+    assert scenario.delivery() == Delivery(expected=len(scenario.references), duplicates=0)

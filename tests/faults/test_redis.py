@@ -1,59 +1,55 @@
-"""Redis only wakes workers: without it every booking is confirmed as fast as ever, and its mail goes out later."""
+"""Redis only wakes workers. Without it bookings are as fast as ever and their emails are sent later."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from tests.faults.harness import Site, hung, kill
-from tests.faults.trial import Post, Trial
+from tests.faults.cluster import Cluster, hung, kill
+from tests.faults.scenario import Delivery, Scenario
 
-# Twenty bookings that each wait for Redis take 10 s; twenty that do not, a fraction of one.
-NONE_WAITED = 5
-# Once Redis is back: a worker finds that out within 2 s, and beat has it look every 10 s.
-MAIL_SECONDS = 15
-
-
-def test_while_redis_is_stopped_bookings_go_on_and_their_mails_go_out_once_it_is_back(site: Site, trial: Trial) -> None:
-    with trial.fault("Redis refused"):
-        site.stop_valkey()
-        trial.book(20)
-        site.start_valkey()
-
-    trial.await_delivery(seconds=MAIL_SECONDS)
-    trial.book(10)
-    trial.await_delivery(seconds=MAIL_SECONDS)
-    assert trial.post() == Post(expected=40, duplicates=0)
+# Twenty bookings that each wait for Redis take 10 s; twenty that do not take a fraction of a second.
+BOOKING_SECONDS = 5
+# Once Redis is back, a worker reconnects within 2 s and beat triggers a sweep every 10 s.
+EMAIL_SECONDS = 15
 
 
-def test_while_redis_hangs_no_request_waits_for_it_and_mails_go_out_once_it_answers(site: Site, trial: Trial) -> None:
-    with trial.fault("Redis hung"), hung(site.valkey):
-        trial.book(20)
-
-    assert sum(trial.troubled) < NONE_WAITED
-    trial.await_delivery(seconds=MAIL_SECONDS)
-    trial.book(10)
-    trial.await_delivery(seconds=MAIL_SECONDS)
-    assert trial.post() == Post(expected=40, duplicates=0)
+@contextmanager
+def _stopped(cluster: Cluster) -> Iterator[None]:
+    cluster.stop_valkey()
+    yield
+    cluster.start_valkey()
 
 
-@pytest.mark.parametrize("because", ["full", "replica"])
-def test_while_redis_takes_no_message_bookings_go_on_and_no_process_gives_up(
-    because: str, site: Site, trial: Trial
+FAULTS: dict[str, Callable[[Cluster], AbstractContextManager[None]]] = {
+    "stopped": _stopped,
+    "hung": lambda cluster: hung(cluster.valkey),
+    "full": lambda cluster: cluster.redis_refusing_writes(reason="full"),
+    "a replica": lambda cluster: cluster.redis_refusing_writes(reason="replica"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_bookings_do_not_wait_for_an_unavailable_redis_and_their_emails_are_sent_afterwards(
+    fault: str, cluster: Cluster, scenario: Scenario
 ) -> None:
-    with trial.fault(f"Redis is {because}"), site.redis_refusing_writes(because=because):
-        trial.book(20)
+    with scenario.fault(f"Redis {fault}"), FAULTS[fault](cluster):
+        scenario.book(20)
 
-    trial.await_delivery(seconds=MAIL_SECONDS)
-    trial.book(10)
-    trial.await_delivery(seconds=MAIL_SECONDS)
-    assert trial.post() == Post(expected=40, duplicates=0)
-    assert (site.worker.exit_status, site.beat.exit_status) == (None, None)
+    assert sum(scenario.during_fault) < BOOKING_SECONDS
+    scenario.wait_for_delivery(seconds=EMAIL_SECONDS)
+    scenario.book(10)
+    scenario.wait_for_delivery(seconds=EMAIL_SECONDS)
+    assert scenario.delivery() == Delivery(expected=40, duplicates=0)
+    assert (cluster.worker.exit_status, cluster.beat.exit_status) == (None, None)
 
 
-def test_mails_whose_messages_redis_forgot_go_out_with_the_next_sweep(site: Site, trial: Trial) -> None:
-    with trial.fault("Redis flushed"):
-        kill(site.worker)  # or it might have taken a message already
-        trial.book(20)
-        site.flush_redis()
-        site.restart_worker()
+def test_the_sweep_sends_emails_whose_messages_redis_lost(cluster: Cluster, scenario: Scenario) -> None:
+    with scenario.fault("Redis flushed"):
+        kill(cluster.worker)  # a running worker might already have taken a message
+        scenario.book(20)
+        cluster.flush_redis()
+        cluster.restart_worker()
 
-    trial.await_delivery()
-    assert trial.post() == Post(expected=30, duplicates=0)
+    scenario.wait_for_delivery()
+    assert scenario.delivery() == Delivery(expected=30, duplicates=0)

@@ -1,10 +1,15 @@
-"""Mail servers that are away, silent, busy, or in doubt; bookings never notice."""
+"""SMTP servers that are stopped, unresponsive, busy or fail after accepting an email."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 
 from bookings_api.models import EmailStatus
-from tests.faults.harness import Site, wait_until
-from tests.faults.trial import Post, Trial
+from tests.faults.cluster import Cluster
+from tests.faults.scenario import Delivery, Scenario
+from tests.faults.smtp_server import FaultySmtpServer
+from tests.polling import wait_until
 
 RETRY_FAILED = """
 from bookings_api.mail import outbox
@@ -15,61 +20,54 @@ with app.app_context(), transaction():
     outbox.retry_failed()
 """
 
-
-@pytest.mark.parametrize("fault", ["away", "silent"])
-def test_mails_wait_for_a_server_that_is_not_there(fault: str, site: Site, trial: Trial) -> None:
-    away = {"away": site.post_office.away, "silent": site.post_office.silent}[fault]
-    with trial.fault(f"SMTP {fault}"), away():
-        trial.book(20)
-        wait_until(lambda: any(mail.attempts for mail in trial.unsent()))
-        site.await_idleness()
-        assert trial.post().lost == 20
-
-    site.let_time_pass()
-    trial.book(1)
-    trial.await_delivery()
-    assert trial.post() == Post(expected=31, duplicates=0)
+TEMPORARY_FAULTS: dict[str, Callable[[FaultySmtpServer], AbstractContextManager[None]]] = {
+    "stopped": FaultySmtpServer.stopped,
+    "unresponsive": FaultySmtpServer.unresponsive,
+    "450": lambda smtp: smtp.responding(rcpt="450 busy"),
+}
 
 
-def test_mails_that_a_server_is_too_busy_for_are_sent_later(site: Site, trial: Trial) -> None:
-    with trial.fault("SMTP 450"), site.post_office.behaving(rcpt="450 busy"):
-        trial.book(20)
-        wait_until(lambda: all(mail.attempts for mail in trial.unsent()))
-        site.await_idleness()
-        assert trial.post().lost == 20
+@pytest.mark.parametrize("fault", TEMPORARY_FAULTS)
+def test_emails_wait_until_the_server_accepts_them(fault: str, cluster: Cluster, scenario: Scenario) -> None:
+    with scenario.fault(f"SMTP {fault}"), TEMPORARY_FAULTS[fault](cluster.smtp):
+        scenario.book(20)
+        attempted = all if fault == "450" else any  # a worker that cannot connect gives up after the first email
+        wait_until(lambda: attempted(email.attempts for email in scenario.unsent()))
+        cluster.wait_until_idle()
+        assert scenario.delivery().lost == 20
 
-    site.let_time_pass()
-    trial.book(1)
-    trial.await_delivery()
-    assert trial.post() == Post(expected=31, duplicates=0)
+    cluster.make_emails_due()
+    scenario.book(1)
+    scenario.wait_for_delivery()
+    assert scenario.delivery() == Delivery(expected=31, duplicates=0)
 
 
-def test_mails_that_a_server_refuses_for_good_say_why_and_are_sent_when_an_operator_says_so(
-    site: Site, trial: Trial
+def test_permanently_refused_emails_record_the_reason_and_are_sent_when_an_operator_retries(
+    cluster: Cluster, scenario: Scenario
 ) -> None:
-    with trial.fault("SMTP 550"), site.post_office.behaving(rcpt="550 no such user"):
-        trial.book(20)
-        wait_until(lambda: not trial.unsent())
-    failed = [mail for mail in trial.mails() if mail.status is EmailStatus.FAILED]
-    assert len(failed) == trial.post().lost == 20
-    assert {mail.last_error for mail in failed} == {"The mail server refused it for good: 550 no such user"}
+    with scenario.fault("SMTP 550"), cluster.smtp.responding(rcpt="550 no such user"):
+        scenario.book(20)
+        wait_until(lambda: not scenario.unsent())
+    failed = [email for email in scenario.confirmations() if email.status is EmailStatus.FAILED]
+    assert len(failed) == scenario.delivery().lost == 20
+    assert {email.last_error for email in failed} == {"The mail server refused it for good: 550 no such user"}
 
-    site.run_python(RETRY_FAILED)
-    trial.book(1)
-    trial.await_delivery()
-    assert trial.post() == Post(expected=31, duplicates=0)
+    cluster.run_python(RETRY_FAILED)
+    scenario.book(1)
+    scenario.wait_for_delivery()
+    assert scenario.delivery() == Delivery(expected=31, duplicates=0)
 
 
-def test_a_mail_that_a_server_took_without_saying_so_comes_again_and_can_be_told_by_its_message_id(
-    site: Site, trial: Trial
+def test_an_email_accepted_without_a_response_is_sent_again_with_the_same_message_id(
+    cluster: Cluster, scenario: Scenario
 ) -> None:
-    with trial.fault("SMTP drops after DATA"), site.post_office.behaving(drops_after_data=True):
-        trial.book(20)
-        wait_until(lambda: trial.post().lost < 20)
-        site.await_idleness()
-    in_doubt = len([mail for mail in trial.unsent() if mail.attempts and mail.status is EmailStatus.PENDING])
+    with scenario.fault("SMTP drops after DATA"), cluster.smtp.responding(drops_after_data=True):
+        scenario.book(20)
+        wait_until(lambda: scenario.delivery().lost < 20)
+        cluster.wait_until_idle()
+    pending = [email for email in scenario.unsent() if email.attempts and email.status is EmailStatus.PENDING]
 
-    site.let_time_pass()
-    trial.book(1)
-    trial.await_delivery()
-    assert trial.post() == Post(expected=31, duplicates=in_doubt)
+    cluster.make_emails_due()
+    scenario.book(1)
+    scenario.wait_for_delivery()
+    assert scenario.delivery() == Delivery(expected=31, duplicates=len(pending))

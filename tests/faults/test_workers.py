@@ -1,4 +1,4 @@
-"""Workers and beats that are killed in the middle, and too many of them at once."""
+"""Celery workers and beats that are killed while sending, missing, or running twice."""
 
 import os
 import signal
@@ -8,84 +8,84 @@ import pytest
 
 from bookings_api.mail.notifier import DRAIN
 from bookings_api.models import EmailStatus
-from tests.faults.harness import Site, kill, wait_until
-from tests.faults.trial import Post, Trial
+from tests.faults.cluster import Cluster, kill
+from tests.faults.scenario import Delivery, Scenario
+from tests.polling import wait_until
 
-# How a server's slowness decides what a killed worker was waiting for: its answer to the sender, when it has nothing
-# yet, or to the message, when it has all of it.
-BEFORE, AFTER = {"silent_for": 0.3}, {"silent_after_data": 0.3}
+# A slow SMTP server decides when the worker is killed: before the server has the email, or once it has all of it.
+KILLED_WHILE = {"before DATA": {"silent_for": 0.3}, "after DATA": {"silent_after_data": 0.3}}
 
-
-def _await_the_middle_of_a_mail(trial: Trial) -> None:
-    """A batch is under way, and a worker waits for the server."""
-    sent = len(trial.mails()) - len(trial.unsent())
-    wait_until(lambda: len(trial.mails()) - len(trial.unsent()) > sent)
-    wait_until(lambda: any(mail.status is EmailStatus.SENDING for mail in trial.unsent()))
-    assert len(trial.unsent()) > 2
+killed_before_and_after_data = pytest.mark.parametrize("when", KILLED_WHILE)
 
 
-@pytest.mark.parametrize("when", [BEFORE, AFTER], ids=["before", "after"])
-def test_the_pool_replaces_a_child_that_is_killed_and_its_mail_is_sent_when_its_lease_has_ended(
-    when: dict[str, float], site: Site, trial: Trial
+def _wait_until_sending(scenario: Scenario) -> None:
+    """Wait until a worker has sent part of a batch and is waiting for the server's response."""
+    sent = len(scenario.confirmations()) - len(scenario.unsent())
+    wait_until(lambda: len(scenario.confirmations()) - len(scenario.unsent()) > sent)
+    wait_until(lambda: any(email.status is EmailStatus.SENDING for email in scenario.unsent()))
+    assert len(scenario.unsent()) > 2
+
+
+@killed_before_and_after_data
+def test_a_killed_pool_child_is_replaced_and_its_email_is_sent_after_the_lease(
+    when: str, cluster: Cluster, scenario: Scenario
 ) -> None:
-    with trial.fault(f"child killed {'after' if when is AFTER else 'before'} DATA"):
-        with site.post_office.behaving(**when):
-            trial.book(20)
-            _await_the_middle_of_a_mail(trial)
-            os.kill(site.pool_children_at_work().pop(), signal.SIGKILL)
-        wait_until(lambda: len(trial.unsent()) <= 1)
-        site.await_idleness()
-        (abandoned,) = trial.unsent()
+    with scenario.fault(f"pool child killed {when}"):
+        with cluster.smtp.responding(**KILLED_WHILE[when]):
+            scenario.book(20)
+            _wait_until_sending(scenario)
+            os.kill(cluster.busy_pool_children().pop(), signal.SIGKILL)
+        wait_until(lambda: len(scenario.unsent()) <= 1)
+        cluster.wait_until_idle()
+        (abandoned,) = scenario.unsent()
         assert abandoned.status is EmailStatus.SENDING
 
-    site.let_time_pass(abandoned=[abandoned])
-    trial.book(1)
-    trial.await_delivery()
-    post = trial.post()
-    assert post == Post(expected=31, duplicates=post.duplicates)
-    assert post.duplicates <= 1  # it might have been between the server's answer and the record
+    cluster.make_emails_due(abandoned=[abandoned])
+    scenario.book(1)
+    scenario.wait_for_delivery()
+    delivery = scenario.delivery()
+    assert delivery == Delivery(expected=31, duplicates=delivery.duplicates)
+    assert delivery.duplicates <= 1  # it may have died between the server's response and recording it
 
 
-@pytest.mark.parametrize("when", [BEFORE, AFTER], ids=["before", "after"])
-def test_a_new_worker_takes_over_from_one_that_was_killed(when: dict[str, float], site: Site, trial: Trial) -> None:
-    with trial.fault(f"worker killed {'after' if when is AFTER else 'before'} DATA"):
-        with site.post_office.behaving(**when):
-            trial.book(20)
-            _await_the_middle_of_a_mail(trial)
-            kill(site.worker)
-        trial.book(10)
-        abandoned = [mail for mail in trial.unsent() if mail.status is EmailStatus.SENDING]
+@killed_before_and_after_data
+def test_a_new_worker_sends_what_a_killed_worker_left(when: str, cluster: Cluster, scenario: Scenario) -> None:
+    with scenario.fault(f"worker killed {when}"):
+        with cluster.smtp.responding(**KILLED_WHILE[when]):
+            scenario.book(20)
+            _wait_until_sending(scenario)
+            kill(cluster.worker)
+        scenario.book(10)
+        abandoned = [email for email in scenario.unsent() if email.status is EmailStatus.SENDING]
         assert 1 <= len(abandoned) <= 2
 
-        site.let_time_pass(abandoned=abandoned)
-        site.restart_worker()
+        cluster.make_emails_due(abandoned=abandoned)
+        cluster.restart_worker()
 
-    trial.await_delivery()
-    post = trial.post()
-    assert post == Post(expected=40, duplicates=post.duplicates)
-    assert post.duplicates <= 2  # as above, for each process of its pool
-
-
-def test_without_beat_new_bookings_still_get_their_mails(site: Site, trial: Trial) -> None:
-    kill(site.beat)
-    with trial.fault("beat killed"):
-        trial.book(20)
-
-    trial.await_delivery()
-    assert trial.post() == Post(expected=30, duplicates=0)
+    scenario.wait_for_delivery()
+    delivery = scenario.delivery()
+    assert delivery == Delivery(expected=40, duplicates=delivery.duplicates)
+    assert delivery.duplicates <= 2  # at most one for each pool process
 
 
-def test_two_workers_two_beats_and_more_messages_than_anybody_needs_send_each_mail_once(
-    site: Site, trial: Trial
-) -> None:
-    with ExitStack() as cleanup, trial.fault("two workers, two beats"):
-        for extra in (site.start_worker(), site.start_beat()):
+def test_emails_of_new_bookings_are_sent_without_beat(cluster: Cluster, scenario: Scenario) -> None:
+    kill(cluster.beat)
+    with scenario.fault("beat killed"):
+        scenario.book(20)
+
+    scenario.wait_for_delivery()
+    assert scenario.delivery() == Delivery(expected=30, duplicates=0)
+
+
+def test_two_workers_two_beats_and_surplus_messages_send_each_email_once(cluster: Cluster, scenario: Scenario) -> None:
+    with ExitStack() as cleanup, scenario.fault("two workers, two beats"):
+        for extra in (cluster.start_worker(), cluster.start_beat()):
             cleanup.callback(extra.stop)
-        site.await_worker(count=2)
-        with site.post_office.behaving(silent_for=0.3):
-            trial.book(40)
-            assert len(trial.unsent()) > 4
-            site.publish(DRAIN, count=20)
-        trial.await_delivery()
+        cluster.wait_for_workers(count=2)
+        with cluster.smtp.responding(silent_for=0.3):
+            scenario.book(40)
+            assert len(scenario.unsent()) > 4
+            cluster.publish(DRAIN, count=20)
+        scenario.wait_for_delivery()
 
-    assert trial.post() == Post(expected=50, duplicates=0)
+    assert scenario.delivery() == Delivery(expected=50, duplicates=0)

@@ -21,7 +21,7 @@ from bookings_api.database.engine import CONNECT_SECONDS, REPLICA
 from bookings_api.database.replica import SECONDS, Unfit, position_of_primary, replica_of
 from bookings_api.extensions import db
 from tests.factories import API, EVENT, PASSWORD, Account, book, make_event, make_organizer, make_user, new_email
-from tests.faults.harness import hung
+from tests.faults.cluster import hung
 from tests.polling import wait_until
 from tests.scaling.replica import Pair, Replica
 from tests.service import running_server
