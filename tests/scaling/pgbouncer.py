@@ -1,4 +1,4 @@
-"""PgBouncer from Debian with docs/pgbouncer.ini, and fewer connections to PostgreSQL than clients have to it."""
+"""Runs the system's PgBouncer with docs/pgbouncer.ini and a small connection pool."""
 
 import os
 import re
@@ -14,13 +14,12 @@ import sqlalchemy as sa
 from bookings_api.local_stack.processes import ROOT, Child, free_port
 
 _PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-needs_pgbouncer = pytest.mark.skipif(_PGBOUNCER is None, reason="this machine has no pgbouncer")
+needs_pgbouncer = pytest.mark.skipif(_PGBOUNCER is None, reason="pgbouncer is not installed")
 
 SERVERS = 3
 
-# Each transaction gets the server that was idle for longest, so that what one leaves in its session is not there for
-# the next one.
-_HERE = """
+# Round robin gives consecutive transactions different connections, so session state cannot carry over.
+_TEST_SETTINGS = """
 min_pool_size = {servers}
 server_round_robin = 1
 log_connections = 0
@@ -30,14 +29,14 @@ log_disconnections = 0
 
 @contextmanager
 def running_pgbouncer(directory: Path, database_url: str, *, servers: int = SERVERS) -> Iterator[str]:
-    """Put PgBouncer in front of every database of that PostgreSQL; gives the URL of the same database through it.
+    """Run PgBouncer in front of that PostgreSQL, with `servers` connections per database.
 
-    For each database it has so many connections.
+    Yields the URL of the same database through PgBouncer.
     """
     url = sa.make_url(database_url)
     listen_port, users, configuration = free_port(), directory / "users.txt", directory / "pgbouncer.ini"
     users.write_text(f'"{url.username}" "{url.password}"\n')
-    text = (ROOT / "docs" / "pgbouncer.ini").read_text() + _HERE.format(servers=servers)
+    text = (ROOT / "docs" / "pgbouncer.ini").read_text() + _TEST_SETTINGS.format(servers=servers)
     for pattern, test_value in {
         r"host=10\.0\.0\.5 port=5432": f"host={url.host} port={url.port}",
         r"listen_port = .+": f"listen_port = {listen_port}",
@@ -45,13 +44,13 @@ def running_pgbouncer(directory: Path, database_url: str, *, servers: int = SERV
         r"default_pool_size = .+": f"default_pool_size = {servers}",
     }.items():
         text, count = re.subn(pattern, test_value, text)
-        assert count, f"docs/pgbouncer.ini has no {pattern}"
+        assert count, f"docs/pgbouncer.ini does not contain {pattern}"
     configuration.write_text(text)
     through = url.set(host="127.0.0.1", port=listen_port)
-    # not as root, which PgBouncer refuses
+    # PgBouncer refuses to run as root.
     command = [str(_PGBOUNCER), str(configuration)]
     pgbouncer = Child("PgBouncer", command, log=directory / "pgbouncer.log", unprivileged=True)
-    # not the same database: it would keep connections to that, of which there may be no other while it is copied
+    # Probe another database: PgBouncer would keep its connection, and a database in use cannot be copied.
     probe = through.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
     try:
         pgbouncer.wait_until_ready(lambda: psycopg2.connect(probe).close())

@@ -1,4 +1,4 @@
-"""A streaming replica from the same wheel as PostgreSQL itself."""
+"""Runs a PostgreSQL streaming replica."""
 
 import dataclasses
 import os
@@ -21,7 +21,7 @@ from config import Config
 
 
 class Replica:
-    """A copy of a running PostgreSQL that streams from it; a context manager that stops it."""
+    """A streaming replica of a running PostgreSQL. A context manager that stops it."""
 
     def __init__(self, directory: Path, primary_url: str) -> None:
         self._directory = directory
@@ -31,12 +31,13 @@ class Replica:
         self.url = self._url.render_as_string(hide_password=False)
 
     def __enter__(self) -> Self:
-        where = [f"--host={self._primary.host}", f"--port={self._primary.port}", f"--username={self._primary.username}"]
-        how = ["--wal-method=stream", "--checkpoint=fast", "--write-recovery-conf"]
+        primary = self._primary
+        address = [f"--host={primary.host}", f"--port={primary.port}", f"--username={primary.username}"]
+        options = ["--wal-method=stream", "--checkpoint=fast", "--write-recovery-conf"]
         Child(
             "pg_basebackup",
-            [postgres_binary("pg_basebackup"), f"--pgdata={self._data}", *where, *how],
-            environment={**os.environ, "PGPASSWORD": str(self._primary.password)},
+            [postgres_binary("pg_basebackup"), f"--pgdata={self._data}", *address, *options],
+            environment={**os.environ, "PGPASSWORD": str(primary.password)},
             log=self._directory / "basebackup.log",
             unprivileged=True,
         ).wait()
@@ -47,29 +48,29 @@ class Replica:
         self.server.stop()
 
     def start(self) -> None:
-        """On the port and with the data that it had."""
+        """Start on the same port and data."""
         command: list[str | Path] = [postgres_binary("postgres"), f"-D{self._data}", f"--port={self._url.port}"]
         settings = ["--listen_addresses=127.0.0.1", "--unix_socket_directories=", "--max_connections=300"]
         log = self._directory / "replica.log"
         self.server = Child("replica", [*command, *settings], stop_signal=signal.SIGINT, log=log, unprivileged=True)
-        self.server.wait_until_ready(lambda: self.ask("SELECT 1"))
+        self.server.wait_until_ready(lambda: self.query("SELECT 1"))
 
     def kill(self) -> None:
-        """As the kernel does."""
+        """Kill all processes with SIGKILL."""
         os.killpg(self.server.pid, signal.SIGKILL)
         self.server.stop()
 
     @contextmanager
     def replay_paused(self) -> Iterator[None]:
-        """It takes the log, and does not replay it."""
-        self.ask("SELECT pg_wal_replay_pause()")
+        """Receive the write-ahead log without replaying it."""
+        self.query("SELECT pg_wal_replay_pause()")
         try:
             yield
         finally:
-            self.ask("SELECT pg_wal_replay_resume()")
+            self.query("SELECT pg_wal_replay_resume()")
 
-    def ask(self, statement: str) -> Any:
-        """The first value that a statement gives."""
+    def query(self, statement: str) -> Any:
+        """Return the first value of the statement's result."""
         with closing(psycopg2.connect(self.url)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
@@ -79,7 +80,7 @@ class Replica:
 
 
 class Pair:
-    """A PostgreSQL with our tables, and its replica; a context manager that stops them."""
+    """A migrated PostgreSQL and its replica. A context manager that stops both."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -102,11 +103,11 @@ class Pair:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What leads the service there."""
+        """The service's settings for both servers."""
         return {"DATABASE_URL": self._primary_url, "DATABASE_READ_URL": self.replica.url}
 
     def application(self, read_url: str | None, *, primary_url: str | None = None) -> Flask:
-        """Of this process, on this primary unless given; the other servers are those of the test run."""
+        """An in-process application on these databases and the test run's other servers."""
         urls = {"DATABASE_URL": primary_url or self._primary_url, "DATABASE_READ_URL": read_url}
         psycopg2_urls: dict[str, Any] = {
             name: url and url.replace("postgresql:", "postgresql+psycopg2:") for name, url in urls.items()

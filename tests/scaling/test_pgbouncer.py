@@ -1,4 +1,4 @@
-"""The service through a PgBouncer in transaction mode, where the next transaction may have another server."""
+"""The service behind PgBouncer in transaction mode, where each transaction may use a different connection."""
 
 import dataclasses
 import os
@@ -29,7 +29,7 @@ from tests.scaling.replica import Replica
 
 pytestmark = [pytest.mark.long, needs_pgbouncer]
 
-# What holds the promises, and what is most likely to meet another server half-way.
+# The tests of our guarantees, and those most likely to depend on session state.
 CORE = [
     "bookings",
     "concurrency",
@@ -41,29 +41,29 @@ CORE = [
 
 _SETTINGS = ("timezone", "lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
 _SHOWN = sa.select(*(sa.func.current_setting(name) for name in _SETTINGS))
-_SERVER = Prepared("server", sa.select(sa.func.pg_backend_pid(), sa.literal("100 %")))
+_BACKEND = Prepared("backend", sa.select(sa.func.pg_backend_pid(), sa.literal("100 %")))
 
 
-def _servers_of_some_statements() -> set[int]:
-    return {_SERVER()[0][0] for _ in range(2 * SERVERS)}
+def _backend_pids() -> set[int]:
+    return {_BACKEND()[0][0] for _ in range(2 * SERVERS)}
 
 
 @pytest.fixture
 def through_pgbouncer(app: Flask, database: sa.Engine, tmp_path: Path) -> Iterator[Flask]:
-    """The application on the same database; in its context."""
+    """The application context of a service that reaches the test database through PgBouncer."""
     config, url = Config.from_environment(NO_ENV_FILE), database.url.render_as_string(hide_password=False)
     with running_pgbouncer(tmp_path, url) as through:
         service = create_app(dataclasses.replace(config, DATABASE_URL=through, DATABASE_POOL_MODE=TRANSACTION))
         with service.app_context():
-            # PgBouncer opens its connections one after the other
-            wait_until(lambda: len(_servers_of_some_statements()) == SERVERS, seconds=30)
+            # PgBouncer opens its connections one by one.
+            wait_until(lambda: len(_backend_pids()) == SERVERS, seconds=30)
             yield service
             db.session.remove()
             db.engine.dispose()
 
 
 @pytest.mark.usefixtures("through_pgbouncer")
-def test_timeouts_hold_for_a_statement_alone_and_for_a_transaction() -> None:
+def test_timeouts_apply_to_single_statements_and_to_transactions() -> None:
     alone = tuple(db.session.execute(_SHOWN).one())
     db.session.rollback()
     with transaction():
@@ -73,27 +73,25 @@ def test_timeouts_hold_for_a_statement_alone_and_for_a_transaction() -> None:
     assert inside == ("UTC", "5s", "15s", "30s")
 
 
-def test_no_transaction_leaves_anything_in_the_session_of_its_server(
-    through_pgbouncer: Flask, database: sa.Engine
-) -> None:
+def test_a_transaction_leaves_no_settings_in_the_session(through_pgbouncer: Flask, database: sa.Engine) -> None:
     with database.connect() as connection:
         defaults = tuple(connection.execute(_SHOWN).one())
     with transaction():
         db.session.execute(_SHOWN)
 
-    left = sa.create_engine(through_pgbouncer.config["DATABASE_URL"], poolclass=sa.NullPool)
-    with left.execution_options(isolation_level="AUTOCOMMIT").connect() as stranger:
-        assert {tuple(stranger.execute(_SHOWN).one()) for _ in range(2 * SERVERS)} == {defaults}
+    engine = sa.create_engine(through_pgbouncer.config["DATABASE_URL"], poolclass=sa.NullPool)
+    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        assert {tuple(connection.execute(_SHOWN).one()) for _ in range(2 * SERVERS)} == {defaults}
 
 
 @pytest.mark.usefixtures("through_pgbouncer")
-def test_a_statement_that_is_otherwise_prepared_runs_on_whatever_server_comes() -> None:
-    assert len(_servers_of_some_statements()) == SERVERS
-    assert _SERVER()[0][1] == "100 %"
+def test_prepared_statements_run_unprepared_on_any_connection() -> None:
+    assert len(_backend_pids()) == SERVERS
+    assert _BACKEND()[0][1] == "100 %"
 
 
 @pytest.mark.usefixtures("through_pgbouncer")
-def test_a_statement_that_takes_too_long_is_ended_by_its_server(database: sa.Engine) -> None:
+def test_postgresql_cancels_a_statement_that_takes_too_long(database: sa.Engine) -> None:
     with pytest.raises(sa.exc.OperationalError, match="statement timeout"):
         db.session.execute(sa.text("SELECT pg_sleep(60)"))
     db.session.rollback()
@@ -103,25 +101,25 @@ def test_a_statement_that_takes_too_long_is_ended_by_its_server(database: sa.Eng
         assert connection.scalar(sa.text(sleeping)) == 0
 
 
-def test_who_gets_no_server_in_time_is_answered_503(through_pgbouncer: Flask) -> None:
+def test_a_request_that_gets_no_connection_in_time_is_a_503(through_pgbouncer: Flask) -> None:
     db.session.remove()
     others = sa.create_engine(through_pgbouncer.config["DATABASE_URL"], poolclass=sa.NullPool)
     with ExitStack() as stack:
         for _ in range(SERVERS):
-            stack.enter_context(others.connect()).execute(sa.text("SELECT 1"))  # and leaves its transaction open
+            stack.enter_context(others.connect()).execute(sa.text("SELECT 1"))  # leaves its transaction open
         began = time.monotonic()
-        answer = through_pgbouncer.test_client().get(f"{API}/events/?page_size=7")
+        response = through_pgbouncer.test_client().get(f"{API}/events/?page_size=7")
         seconds = time.monotonic() - began
 
-    assert (answer.status_code, answer.json["code"]) == (503, "unavailable")
-    assert seconds < LOCK_SECONDS + GRACE_SECONDS  # after which the service itself gives up
+    assert (response.status_code, response.json["code"]) == (503, "unavailable")
+    assert seconds < LOCK_SECONDS + GRACE_SECONDS  # when the service itself gives up
 
 
-def test_once_postgresql_is_back_pgbouncer_soon_is_too(database: sa.Engine, tmp_path: Path) -> None:
+def test_pgbouncer_reconnects_soon_after_postgresql_restarts(database: sa.Engine, tmp_path: Path) -> None:
     url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with Replica(tmp_path, url) as server, running_pgbouncer(tmp_path, server.url) as through:
 
-        def answers() -> bool:
+        def responds() -> bool:
             try:
                 with closing(psycopg2.connect(through)) as connection, connection.cursor() as cursor:
                     cursor.execute("SELECT 1")
@@ -129,11 +127,11 @@ def test_once_postgresql_is_back_pgbouncer_soon_is_too(database: sa.Engine, tmp_
                 return False
             return True
 
-        wait_until(answers, seconds=30)
+        wait_until(responds, seconds=30)
         server.kill()
-        assert not answers()
+        assert not responds()
         server.start()
-        wait_until(answers, seconds=8)
+        wait_until(responds, seconds=8)
 
 
 def test_the_core_of_the_suite_passes_through_pgbouncer() -> None:

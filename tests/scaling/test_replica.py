@@ -214,14 +214,14 @@ def test_after_a_failover_a_replica_of_the_old_primary_is_not_read_however_far_i
     pair: Pair, tmp_path: Path
 ) -> None:
     with Replica(tmp_path, pair.settings["DATABASE_URL"]) as promoted:
-        promoted.ask("SELECT pg_promote()")
+        promoted.query("SELECT pg_promote()")
         with _on(pair.application(None)) as old:
             for _ in range(20):
                 make_event(old.test_client())
             with old.app_context():
                 lsn = position_of_primary().lsn
         replayed = "SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint"
-        wait_until(lambda: pair.replica.ask(replayed) >= lsn, seconds=PATIENCE_SECONDS)
+        wait_until(lambda: pair.replica.query(replayed) >= lsn, seconds=PATIENCE_SECONDS)
         with _on(pair.application(pair.replica.url, primary_url=promoted.url)) as service:
             event = make_event(service.test_client())
             with _counted(service) as pages:
@@ -249,13 +249,13 @@ def test_who_writes_and_lists_in_turn_never_misses_what_he_wrote(
     pair: Pair, settings: dict[str, str], tmp_path: Path
 ) -> None:
     scans = "SELECT sum(coalesce(idx_scan, 0) + seq_scan)::int FROM pg_stat_user_tables WHERE relname = 'bookings'"
-    scanned, enough = pair.replica.ask(scans), Event()
+    scanned, enough = pair.replica.query(scans), Event()
     assert isinstance(scanned, int)
     gives_up_at = time.monotonic() + 2 * PATIENCE_SECONDS
 
     def is_enough(rounds: int) -> bool:
         """Of lists that were read there: on a busy machine it is behind more often than not."""
-        read_there = pair.replica.ask(scans) if rounds % 20 == 0 else scanned
+        read_there = pair.replica.query(scans) if rounds % 20 == 0 else scanned
         return rounds >= 200 and (read_there - scanned >= 200 or time.monotonic() > gives_up_at)
 
     with running_server(settings | pair.settings, tmp_path) as url, httpx.Client(base_url=f"{url}{API}") as http:

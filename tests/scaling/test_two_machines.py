@@ -1,4 +1,4 @@
-"""Two of everything but PostgreSQL and Redis, as on two machines: gunicorn, a Celery worker, beat."""
+"""Two complete services on one PostgreSQL and Redis, as on two machines."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,21 +18,21 @@ from tests.service import Service, running_service
 
 pytestmark = pytest.mark.long
 
-SEATS = 40
+TICKETS = 40
 
 
 @pytest.fixture
-def another_service(service: Service, settings: dict[str, str], tmp_path: Path) -> Iterator[Service]:
-    with running_service(settings, tmp_path) as another:
-        yield another
+def second_service(service: Service, settings: dict[str, str], tmp_path: Path) -> Iterator[Service]:
+    with running_service(settings, tmp_path) as second:
+        yield second
 
 
-def test_a_race_over_two_machines_oversells_nothing_and_each_booking_has_one_mail(
-    client: FlaskClient, database: sa.Engine, service: Service, another_service: Service, mailbox: Mailbox
+def test_concurrent_bookings_on_two_machines_oversell_nothing_and_send_one_email_each(
+    client: FlaskClient, database: sa.Engine, service: Service, second_service: Service, mailbox: Mailbox
 ) -> None:
-    event = make_event(client, capacity=SEATS)
+    event = make_event(client, capacity=TICKETS)
     users = [make_user(client) for _ in range(20)]
-    machines = [service, another_service]
+    machines = [service, second_service]
 
     with httpx.Client(timeout=60, limits=httpx.Limits(max_connections=None)) as http:
 
@@ -41,14 +41,14 @@ def test_a_race_over_two_machines_oversells_nothing_and_each_booking_has_one_mai
             url = f"{machines[number % 2].api}/bookings/"
             return outcome_of(http.post(url, headers=headers, json={"event_id": event["id"]}))
 
-        outcomes = race(attempt, clients=3 * SEATS)
+        outcomes = race(attempt, clients=3 * TICKETS)
 
-    assert outcomes == {"201": SEATS, "409 sold-out": 2 * SEATS}
+    assert outcomes == {"201": TICKETS, "409 sold-out": 2 * TICKETS}
     assert oversold_tickets(database, event) == 0
-    assert (counter_of(database, event), count_of(database, Booking)) == (SEATS, SEATS)
-    wait_until(lambda: _unsent(database) == 0, seconds=60)
-    subjects = Counter(str(mail["Subject"]) for user in users for mail in mailbox.to(user.email))
-    assert len(subjects) == SEATS
+    assert (counter_of(database, event), count_of(database, Booking)) == (TICKETS, TICKETS)
+    wait_until(lambda: _unsent(database) == 0)
+    subjects = Counter(str(email["Subject"]) for user in users for email in mailbox.to(user.email))
+    assert len(subjects) == TICKETS
     assert set(subjects.values()) == {1}
 
 
