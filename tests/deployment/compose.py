@@ -1,4 +1,4 @@
-"""`compose.yaml` as compose reads it: merged, with the values of `.env` filled in."""
+"""Reads compose.yaml like Docker Compose: YAML merges and variables from `.env` are resolved."""
 
 import re
 from collections.abc import Mapping
@@ -10,21 +10,24 @@ import yaml
 from bookings_api.local_stack.processes import ROOT
 
 FILE = ROOT / "compose.yaml"
-# What `.env` must say.
-SECRETS = {"SECRET_KEY": "a secret of the test run, long enough for everybody", "POSTGRES_PASSWORD": "letters4digits"}
+# Required in `.env`.
+SECRETS = {
+    "SECRET_KEY": "a secret of the test run, long enough for every algorithm",
+    "POSTGRES_PASSWORD": "letters4digits",
+}
 
 # https://docs.docker.com/reference/compose-file/interpolation/
 _VARIABLE = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>\w+)(?P<kind>:[-?])(?P<rest>[^}]*)\})")
 
 
 class Unset(Exception):
-    """A variable that must be set is not."""
+    """A required variable is not set."""
 
 
 def services(variables: Mapping[str, str] = SECRETS, file: Path = FILE) -> dict[str, Any]:
-    """The services by their names. Raises `Unset`, with the file's own words, for a variable that is required."""
-    read: dict[str, Any] = _interpolated(yaml.safe_load(file.read_text()), variables)["services"]
-    return read
+    """The services by name. Raises `Unset` with the file's message for a missing required variable."""
+    found: dict[str, Any] = _interpolated(yaml.safe_load(file.read_text()), variables)["services"]
+    return found
 
 
 def _interpolated(node: Any, variables: Mapping[str, str]) -> Any:

@@ -1,4 +1,4 @@
-"""The service as compose.yaml runs it, on this machine: from the checkout, and from what the Dockerfile makes of it."""
+"""Fixtures that run compose.yaml without containers, from the checkout and from the files the Dockerfile builds."""
 
 import os
 import shutil
@@ -11,16 +11,16 @@ import pytest
 
 from bookings_api.local_stack.processes import ROOT
 from tests.deployment import dockerfile
-from tests.deployment.site import Site, Tree
+from tests.deployment.project import ComposeProject, Tree
 
 
 @pytest.fixture(scope="package", params=["checkout", "image"])
 def tree(request: pytest.FixtureRequest) -> Iterator[Tree]:
-    """What the processes run from."""
+    """The files that the processes run from."""
     if request.param == "checkout":
         yield Tree(ROOT, {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}, user=None)
         return
-    # pytest's own directories are closed to the account of the image
+    # The image's user has no access to pytest's temporary directories.
     root = Path(tempfile.mkdtemp(prefix="bookings-image-"))
     try:
         root.chmod(0o755)
@@ -32,7 +32,7 @@ def tree(request: pytest.FixtureRequest) -> Iterator[Tree]:
 
 
 @pytest.fixture(scope="package")
-def site(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """All services of compose.yaml that this machine has the programs for."""
-    with Site(tree, tmp_path_factory.mktemp("compose")) as site:
-        yield site
+def project(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeProject]:
+    """All services of compose.yaml except nginx and the mail catcher."""
+    with ComposeProject(tree, tmp_path_factory.mktemp("compose")) as project:
+        yield project

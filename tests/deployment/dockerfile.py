@@ -1,7 +1,7 @@
-"""The Dockerfile followed step by step below a directory, which is as near to an image as one comes without an engine.
+"""Executes the Dockerfile in a directory, the closest equivalent to an image without a container engine.
 
-The base image's Python is one of this machine's, absolute paths are moved below the directory, and what each stage
-makes is where the next one copies it to. Users, labels and ports are read only.
+The base image's Python is replaced by a local virtual environment, absolute paths are moved below the directory, and
+all stages share it. Users, labels and ports are only parsed.
 """
 
 import json
@@ -19,12 +19,12 @@ from scripts.bootstrap import find_uv
 
 FILE = ROOT / "Dockerfile"
 
-# How this machine comes to packages, which is no part of the image.
+# Package index settings of this machine, not part of the image.
 _INDEX = {name: value for name, value in os.environ.items() if re.match(r"(UV|PIP|SSL)_|(?i:https?|no)_proxy", name)}
 
 
 def instructions() -> Iterator[tuple[str, str]]:
-    """Each instruction and what it is given, on one line."""
+    """Each instruction and its arguments, with continuation lines joined."""
     lines = [line for line in FILE.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
     for line in re.sub(r"\\\n\s*", "", "\n".join(lines)).splitlines():
         name, _, rest = line.partition(" ")
@@ -32,13 +32,13 @@ def instructions() -> Iterator[tuple[str, str]]:
 
 
 def command() -> list[str]:
-    """What the image runs; the exec form, without which no signal would arrive."""
+    """The image's CMD. It must be in exec form, because a shell would not forward signals."""
     (found,) = [json.loads(rest) for name, rest in instructions() if name == "CMD"]
     return list(found)
 
 
 def health_check() -> list[str]:
-    """What its health check runs."""
+    """The command of the HEALTHCHECK."""
     (found,) = [rest.partition(" CMD ")[2] for name, rest in instructions() if name == "HEALTHCHECK"]
     return list(json.loads(found))
 
@@ -48,21 +48,21 @@ def user() -> int:
     return found
 
 
-def is_sent(path: str) -> bool:
-    """Whether `.dockerignore` lets a file of the checkout through to the engine; the last pattern that fits decides."""
-    sent = True
+def is_included(path: str) -> bool:
+    """Whether `.dockerignore` includes a file in the build context. The last matching pattern decides."""
+    included = True
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         if not line or line.startswith("#"):
             continue
         pattern = re.escape(line.removeprefix("!")).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*")
         if re.fullmatch(f"{pattern}(?:/.*)?", path):
-            sent = line.startswith("!")
-    return sent
+            included = line.startswith("!")
+    return included
 
 
 @dataclass
 class Image:
-    """What came of it: everything below `root`, and the environment of a container's processes."""
+    """The built files below `root` and the environment of the container's processes."""
 
     root: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Image:
         return self.root / absolute.lstrip("/")
 
     def build(self) -> None:
-        """Run every step of every stage. Raises `CalledProcessError` for one that fails."""
+        """Run every step of every stage. Raises `CalledProcessError` when a step fails."""
         steps = {"FROM": self._begin, "ENV": self._set, "WORKDIR": self._go, "COPY": self._copy, "RUN": self._run}
         for name, rest in instructions():
             if name in steps:
@@ -97,14 +97,14 @@ class Image:
     def _copy(self, rest: str) -> None:
         *sources, target = rest.split()
         if sources[0].startswith("--from="):
-            assert [target] == sources[1:], "it is there already, if it stays where it was"
+            assert [target] == sources[1:], "stages share one directory, so a file must keep its path"
             assert self.path(target).is_dir()
             return
         for source in sources:
             into = self.directory / target
             for file in [ROOT / source] if (ROOT / source).is_file() else sorted((ROOT / source).rglob("*")):
                 relative = file.relative_to(ROOT)
-                if file.is_file() and is_sent(str(relative)):
+                if file.is_file() and is_included(str(relative)):
                     copy = into / (file.name if file == ROOT / source else file.relative_to(ROOT / source))
                     copy.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(file, copy)

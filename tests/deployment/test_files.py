@@ -1,4 +1,4 @@
-"""Dockerfile, compose.yaml and systemd units as linters and readers see them; test_commands runs what they run."""
+"""The contents of the Dockerfile, compose.yaml and systemd units. test_commands runs their commands."""
 
 import os
 import re
@@ -29,13 +29,13 @@ REQUIRED = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), r
     ],
     ids=["hadolint", "compose-spec"],
 )
-def test_a_linter_has_nothing_to_say(command: list[Any]) -> None:
+def test_linters_find_no_problem(command: list[Any]) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_compose_gives_the_service_every_setting_that_has_no_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compose_sets_every_required_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Config.__dataclass_fields__:
         monkeypatch.delenv(name, raising=False)
     for service in OURS.values():
@@ -51,24 +51,24 @@ def test_compose_gives_the_service_every_setting_that_has_no_default(monkeypatch
 
 
 @pytest.mark.parametrize("secret", compose.SECRETS)
-def test_compose_starts_nothing_without_its_secrets(secret: str) -> None:
+def test_compose_refuses_to_start_without_its_secrets(secret: str) -> None:
     with pytest.raises(compose.Unset, match=secret):
         compose.services({name: value for name, value in compose.SECRETS.items() if name != secret})
 
 
-def test_nothing_but_nginx_and_the_page_of_the_mail_catcher_can_be_reached_from_outside() -> None:
+def test_only_nginx_and_the_mail_catchers_web_page_publish_ports() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
 
     assert published == {"nginx": ["8080:8080"], "mailpit": ["127.0.0.1:8025:8025"]}
 
 
-def test_the_processes_of_the_service_have_as_little_as_they_need() -> None:
+def test_service_containers_run_unprivileged_and_read_only() -> None:
     for service in OURS.values():
         assert service["user"] == f"{dockerfile.user()}:{dockerfile.user()}"
         assert (service["read_only"], service["cap_drop"], service["tmpfs"]) == (True, ["ALL"], ["/tmp"])  # noqa: S108
 
 
-def test_nginx_may_write_its_configuration_and_is_started_anew_with_the_api() -> None:
+def test_nginx_can_write_its_configuration_and_restarts_with_the_api() -> None:
     nginx = SERVICES["nginx"]
     directory = re.findall(r"> (\S+)/default\.conf", nginx["command"][2])
 
@@ -76,15 +76,15 @@ def test_nginx_may_write_its_configuration_and_is_started_anew_with_the_api() ->
     assert nginx["depends_on"]["api"]["restart"] is True
 
 
-def test_every_process_waits_for_the_migrations() -> None:
+def test_service_containers_start_after_the_migrations() -> None:
     for name in OURS.keys() - {"migrate"}:
         assert OURS[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
 
-def test_every_service_says_how_it_is_unless_it_has_nobody_to_ask() -> None:
+def test_every_service_has_a_health_check_except_migrate_and_beat() -> None:
     without = {name for name, service in SERVICES.items() if "test" not in service.get("healthcheck", {})}
 
-    # the image's own; done when it is done; answers nobody
+    # api uses the image's health check; migrate only runs once; beat has no endpoint.
     assert without == {"api", "migrate", "beat"}
 
 
@@ -93,21 +93,21 @@ def test_every_service_says_how_it_is_unless_it_has_nobody_to_ask() -> None:
     [".env", ".git/config", ".venv/bin/python", "tests/conftest.py", "bookings_api/local_stack/servers.py",
      "bookings_api/__pycache__/cli.pyc", "scripts/soak.py", "docs/nginx.conf"],
 )  # fmt: skip
-def test_the_image_gets_no_secret_and_nothing_of_a_developers(path: str) -> None:
-    assert not dockerfile.is_sent(path)
+def test_the_image_contains_no_secrets_and_no_development_files(path: str) -> None:
+    assert not dockerfile.is_included(path)
 
 
-def test_the_image_gets_what_the_service_is_made_of() -> None:
+def test_the_image_contains_the_package_and_the_migrations() -> None:
     files = [path for path in (ROOT / "bookings_api").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     needed = [path for path in files if "local_stack" not in path.parts] + [*(ROOT / "migrations").rglob("*.py")]
 
-    assert [path for path in needed if not dockerfile.is_sent(str(path.relative_to(ROOT)))] == []
+    assert [path for path in needed if not dockerfile.is_included(str(path.relative_to(ROOT)))] == []
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="this machine has no systemd")
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 @pytest.mark.parametrize("unit", UNITS, ids=[unit.name for unit in UNITS])
-def test_systemd_understands_the_units(unit: Path, tmp_path: Path) -> None:
-    # what it starts must exist, and is at another place here
+def test_systemd_accepts_the_units(unit: Path, tmp_path: Path) -> None:
+    # The commands must exist, and are elsewhere on this machine.
     text = unit.read_text().replace("/opt/bookings/.venv/bin", str(BIN)).replace("/opt/bookings", str(ROOT))
     (tmp_path / unit.name).write_text(text)
 

@@ -1,4 +1,4 @@
-"""Runs the commands of compose.yaml and the Dockerfile as they stand, but for the addresses of what they talk to."""
+"""Runs the commands of compose.yaml and the Dockerfile unchanged except for the addresses of other servers."""
 
 import os
 import re
@@ -24,22 +24,22 @@ from tests.mailbox import Mailbox
 
 @dataclass(frozen=True)
 class Tree:
-    """Files of the service, and how its processes run from there; `user` is who they are, None for us."""
+    """A directory with the service's files and how to run them. `user` is the UID, None for the current user."""
 
     directory: Path
     environment: Mapping[str, str]
     user: int | None
 
     def as_user(self, command: list[str]) -> list[str]:
-        """Without any right of root's, if we are root: what is root's can then be read only."""
+        """Drop root privileges, so files owned by root are read-only as in the image."""
         if self.user is None or os.geteuid() != 0:
             return command
         rights = [f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", "--no-new-privs"]
         return ["setpriv", *rights, "--inh-caps=-all", "--bounding-set=-all", "--pdeathsig=TERM", *command]
 
 
-class Site:
-    """The services of compose.yaml as processes; a context manager that stops them."""
+class ComposeProject:
+    """The services of compose.yaml as processes. A context manager that stops them."""
 
     def __init__(self, tree: Tree, directory: Path) -> None:
         self.tree = tree
@@ -57,8 +57,8 @@ class Site:
             stack.start_smtp_sink()
             self.mailbox = Mailbox(stack.mailbox)
             self._temporary = unfinished.enter_context(tempfile.TemporaryDirectory(prefix="bookings-tmp-"))
-            Path(self._temporary).chmod(0o1777)  # as the tmpfs is
-            self._places = stack.settings
+            Path(self._temporary).chmod(0o1777)  # like a tmpfs
+            self._servers = stack.settings
             unfinished.callback(self._stop_all)
             valkey = [str(valkey_binary()), *self.command("redis")[1:], f"--port {self.redis_port}"]
             self.children["redis"] = Child("redis", valkey, log=self._directory / "redis.log")
@@ -74,27 +74,27 @@ class Site:
         self._cleanup.close()
 
     def _stop_all(self) -> None:
-        """Those too that a test has started in the place of others."""
+        """Also stops processes that a test has restarted."""
         for child in reversed(self.children.values()):
             child.stop()
 
     def command(self, name: str) -> list[str]:
-        """What the service runs: its own command, or the image's."""
+        """The service's command, or else the image's."""
         return self._services[name].get("command") or dockerfile.command()
 
     def start(self, name: str) -> Child:
         """Start a service from the image."""
         self.children[name] = Child(
             name,
-            self._here(self.command(name)),
+            self._with_local_addresses(self.command(name)),
             environment=self._environment(name),
             log=self._directory / f"{name}.log",
             directory=self.tree.directory,
         )
         return self.children[name]
 
-    def is_at_work(self, name: str) -> bool:
-        """Whether it is past its start; beat answers nobody, but minds how it is ended (proc(5): SigCgt)."""
+    def is_running(self, name: str) -> bool:
+        """Whether a service has started. Beat has no health check: it is ready once it handles SIGTERM (proc(5))."""
         if name == "beat":
             [caught] = re.findall(
                 r"^SigCgt:\s*(\w+)$", Path(f"/proc/{self.children[name].pid}/status").read_text(), re.MULTILINE
@@ -107,47 +107,47 @@ class Site:
         test = self._services[name].get("healthcheck", {}).get("test") or ["CMD", *dockerfile.health_check()]
         command = ["sh", "-c", test[1]] if test[0] == "CMD-SHELL" else test[1:]
         if name == "postgres":
-            port = httpx.URL(self._places["DATABASE_URL"]).port
+            port = httpx.URL(self._servers["DATABASE_URL"]).port
             return _run([str(postgres_binary("pg_isready")), *command[1:], f"--port={port}"])
-        return _run(self._here(command), env=self._environment(name), cwd=self.tree.directory)
+        return _run(self._with_local_addresses(command), env=self._environment(name), cwd=self.tree.directory)
 
-    def front(self, directory: Path) -> Any:
-        """nginx, configured by the part of its command that does that; a context manager that gives its URL."""
+    def nginx(self, directory: Path) -> Any:
+        """Run nginx with the configuration that its compose command writes. A context manager that gives its URL."""
         configure, _, run = self.command("nginx")[2].partition(" && ")
         assert self.command("nginx")[:2] == ["sh", "-c"]
         assert run == "exec nginx -g 'daemon off;'"
-        site = directory / "from-compose.conf"
-        for there, here in {
+        config = directory / "from-compose.conf"
+        for original, local in {
             "/etc/bookings/nginx.conf": str(ROOT / "docs" / "nginx.conf"),
-            "/etc/nginx/conf.d/default.conf": str(site),
+            "/etc/nginx/conf.d/default.conf": str(config),
         }.items():
-            assert there in configure
-            configure = configure.replace(there, shlex.quote(here))
+            assert original in configure
+            configure = configure.replace(original, shlex.quote(local))
         subprocess.run(["sh", "-c", configure], check=True)
-        port, text = free_port(), site.read_text()
+        port, text = free_port(), config.read_text()
         assert ("server api:8000;" in text, "listen 8080;" in text) == (True, True)
         text = text.replace("api:8000", self.api.removeprefix("http://")).replace(
             "listen 8080", f"listen 127.0.0.1:{port}"
         )
         return nginx.serving(text, directory, port)
 
-    def _here(self, command: list[str]) -> list[str]:
+    def _with_local_addresses(self, command: list[str]) -> list[str]:
         api = self.api.removeprefix("http://")
         return self.tree.as_user([part.replace("0.0.0.0:8000", api).replace("127.0.0.1:8000", api) for part in command])
 
     def _environment(self, name: str) -> dict[str, str]:
-        """That of compose.yaml and of the image, and nothing of ours; with this machine's servers."""
+        """The environment from compose.yaml and the image only, with the addresses of the local servers."""
         given: dict[str, str] = self._services[name]["environment"]
         servers = {
-            "DATABASE_URL": ("@postgres:5432/", self._places["DATABASE_URL"]),
+            "DATABASE_URL": ("@postgres:5432/", self._servers["DATABASE_URL"]),
             "REDIS_URL": ("//redis:6379/", f"redis://127.0.0.1:{self.redis_port}/0"),
-            "MAIL_SERVER": ("mailpit", self._places["MAIL_SERVER"]),
-            "MAIL_PORT": ("1025", self._places["MAIL_PORT"]),
+            "MAIL_SERVER": ("mailpit", self._servers["MAIL_SERVER"]),
+            "MAIL_PORT": ("1025", self._servers["MAIL_PORT"]),
         }
-        for setting, (there, _) in servers.items():
-            assert there in given[setting]
-        here = {setting: here for setting, (_, here) in servers.items()}
-        return {**self.tree.environment, **given, **here, "TMPDIR": self._temporary, "ENV_FILE": os.devnull}
+        for setting, (original, _) in servers.items():
+            assert original in given[setting]
+        local = {setting: value for setting, (_, value) in servers.items()}
+        return {**self.tree.environment, **given, **local, "TMPDIR": self._temporary, "ENV_FILE": os.devnull}
 
 
 def _run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
