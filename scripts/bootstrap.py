@@ -1,7 +1,6 @@
-"""`bootstrap.py GROUP MODULE [ARGUMENT ...]`: install the locked dependencies, then become `python -m MODULE`.
+"""`bootstrap.py GROUP MODULE [ARGUMENT ...]`: install the locked dependencies, then exec `python -m MODULE`.
 
-Needs Python >= 3.11 with its standard library, and either uv or pip. The process keeps its pid, and what it
-starts ends with it.
+Needs only Python >= 3.11 and either uv or pip. The process keeps its PID, and its child processes end with it.
 """
 
 import ctypes
@@ -26,10 +25,10 @@ def main() -> None:
 
 
 def install(group: str) -> Path:
-    """Bring `.venv` to the state of uv.lock, and return its interpreter."""
+    """Install the locked dependencies into `.venv` and return its interpreter."""
     if not (ROOT / ".venv").exists():
         print("  ... installing the locked dependencies", flush=True)
-    # --inexact: run and test may use the same .venv at once, each with its own group
+    # --inexact: scripts/run and scripts/test may use the same .venv at once with different groups.
     run(
         find_uv(), "sync", "--quiet", "--locked", "--inexact", "--no-default-groups", "--group", group,
         "--project", ROOT, "--python", sys.executable,
@@ -38,7 +37,7 @@ def install(group: str) -> Path:
 
 
 def find_uv() -> Path:
-    """The uv on PATH, or one of our own, which pip installs into a folder."""
+    """Return the uv on PATH, or else install one with pip into `.local`."""
     on_path = shutil.which("uv")
     if on_path:
         return Path(on_path)
@@ -54,7 +53,7 @@ def find_uv() -> Path:
             try:
                 Path(unfinished, "uv").rename(OWN_UV)
             except OSError:
-                if not OWN_UV.exists():  # else another run was faster
+                if not OWN_UV.exists():  # otherwise a concurrent run has installed it
                     raise
     return OWN_UV / "bin" / "uv"
 
@@ -62,11 +61,11 @@ def find_uv() -> Path:
 def require_pip() -> None:
     pip = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False)
     if pip.returncode != 0:
-        sys.exit("scripts: needs uv, or pip to install it with (Debian: apt-get install python3-pip).")
+        sys.exit("scripts: needs uv, or pip to install uv (Debian: apt-get install python3-pip).")
 
 
 def run(*command: str | Path) -> None:
-    """Run a command to its end; the kernel ends it if we are killed."""
+    """Run a command and wait for it. The kernel terminates it if this process is killed."""
     with subprocess.Popen([str(part) for part in command], preexec_fn=end_with_parent) as process:
         try:
             status = process.wait()

@@ -1,4 +1,4 @@
-# Sourced by run and test: finds the checkout and insists on a Python that can go on from here.
+# Sourced by the scripts in this directory. Finds the checkout and requires a suitable Python.
 root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     echo "$0: needs python3 >= 3.11, found $(python3 --version 2>&1 || echo none)." >&2

@@ -1,8 +1,8 @@
-"""`migrate_admin_roles.py [--to ROLE] [--only EMAIL ...] [--dry-run]`: bring an older `users` table to today's roles.
+"""`migrate_admin_roles.py [--to ROLE] [--only EMAIL ...] [--dry-run]`: convert the roles of an older `users` table.
 
-The older schema knew `ADMIN` and `USER`, as the PostgreSQL enum `userrole` or as text; the service knows `organizer`
-and `user`, as text. Everything happens in one transaction that holds the table, so stop the older service first.
-What is not recognised is left as it was, with an error that says what was found.
+The older schema has the roles `ADMIN` and `USER`, as the PostgreSQL enum `userrole` or as text; this service has
+`organizer` and `user`, as text. The script locks the table for one transaction, so stop the older service first.
+An unrecognized table is left unchanged, and the error says what was found.
 """
 
 import argparse
@@ -33,16 +33,16 @@ NO_ROLE = "NULL"
 ENUM = "userrole"
 NEW_TYPE = "varchar(32)"
 
-# A default that is one text, as PostgreSQL writes it: 'USER'::userrole
+# A string constant as PostgreSQL prints a default: 'USER'::userrole
 LITERAL = re.compile(r"'((?:[^']|'')*)'::[^']+")
 
 
 class Refusal(Exception):
-    """Why nothing was changed, in one line for the operator."""
+    """Nothing was changed. The message is one line for the operator."""
 
 
 class Account(NamedTuple):
-    """A row of `users`, all of it as text: no e-mail address is "", no role is `NO_ROLE`."""
+    """A row of `users` as text. A missing email address is "", a missing role is `NO_ROLE`."""
 
     id: str
     email: str
@@ -55,7 +55,7 @@ class Account(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RoleColumn:
-    """The column `users.role` as it was found; `labels` are those of an enum."""
+    """The column `users.role`. `labels` are the enum's, or empty for text."""
 
     type: str
     type_schema: str
@@ -65,7 +65,7 @@ class RoleColumn:
 
     @property
     def needs_conversion(self) -> bool:
-        """Whether it cannot hold the new roles."""
+        """Whether the column cannot store the new roles."""
         return bool(self.labels) or (self.width is not None and self.width < len(ORGANIZER))
 
 
@@ -80,25 +80,25 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Map the role ADMIN of an older users table to organizer or user, in one transaction.",
-        epilog="Exit status: 0 done, or nothing to do; 1 refused, nothing was changed; 2 wrong arguments.",
+        description="Convert the role ADMIN of an older users table to organizer or user, in one transaction.",
+        epilog="Exit status: 0 done or nothing to do; 1 failed without changing anything; 2 invalid arguments.",
     )
-    parser.add_argument("--database-url", metavar="URL", help="default: DATABASE_URL of the environment or of .env")
-    parser.add_argument("--to", choices=[ORGANIZER, USER], default=ORGANIZER, help="what admins become (%(default)s)")
-    parser.add_argument("--only", metavar="EMAIL", nargs="+", action="extend", help="map none but these admins")
-    parser.add_argument("--dry-run", action="store_true", help="do everything, show each row, and roll it back")
+    parser.add_argument("--database-url", metavar="URL", help="default: DATABASE_URL from the environment or .env")
+    parser.add_argument("--to", choices=[ORGANIZER, USER], default=ORGANIZER, help="new role of admins (%(default)s)")
+    parser.add_argument("--only", metavar="EMAIL", nargs="+", action="extend", help="convert only these admins")
+    parser.add_argument("--dry-run", action="store_true", help="show the changes to each row, then roll back")
     return parser.parse_args()
 
 
 def run(url: str | None, *, to: str, only: Sequence[str] | None, dry_run: bool) -> list[str]:
-    """Migrate in one transaction, and return lines about what was done. Raises `Refusal`."""
+    """Migrate in one transaction and return lines that report the changes. Raises `Refusal`."""
     connection = connect(url_from_environment() if url is None else url)
     try:
         with connection.cursor() as cursor:
             lines = migrate(cursor, to=to, only=only)
         if dry_run:
             connection.rollback()
-            return [*lines, "Dry run: everything was rolled back, nothing has changed."]
+            return [*lines, "Dry run: all changes were rolled back."]
         connection.commit()
     except psycopg2.Error as error:
         raise Refusal(explain(error)) from error
@@ -113,17 +113,17 @@ def url_from_environment() -> str:
     env.read_env(str(ENV_FILE), recurse=False)  # the environment wins, as in config.py
     url = env.str("DATABASE_URL", "")
     if not url:
-        raise Refusal("DATABASE_URL is not set: put it into the environment or .env, or give --database-url.")
+        raise Refusal("DATABASE_URL is not set. Set it in the environment or .env, or pass --database-url.")
     return url
 
 
 def connect(text: str) -> extensions.connection:
-    """Connect as the service does. Raises `Refusal`, which never repeats the password."""
+    """Connect like the service. Raises `Refusal`, whose message never contains the password."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
         url = None
-    # a second @ is one of the password that should read %40: what follows it would be taken for the host, and named
+    # A second @ belongs to the password and should be %40. Otherwise part of it would be printed as the host name.
     if url is None or url.drivername not in POSTGRES_SCHEMES or not url.database or text.count("@") > 1:
         raise Refusal("The database URL must look like postgresql://user:password@host:5432/name.")
     url = url.set(drivername="postgresql+psycopg2")
@@ -131,22 +131,22 @@ def connect(text: str) -> extensions.connection:
     try:
         connection: extensions.connection = psycopg2.connect(**{"connect_timeout": CONNECT_SECONDS, **options})
     except psycopg2.OperationalError as error:
-        raise Refusal(f"No connection to the database: {one_line(str(error))}") from error
+        raise Refusal(f"Cannot connect to the database: {one_line(str(error))}") from error
     except (psycopg2.Error, ValueError):
-        raise Refusal("The database URL has an option or a value that PostgreSQL does not take.") from None
-    connection.set_session(isolation_level="READ COMMITTED")  # each statement sees what was there after the lock
+        raise Refusal("The database URL has an invalid option or value.") from None
+    connection.set_session(isolation_level="READ COMMITTED")  # statements after the lock see current rows
     return connection
 
 
 def explain(error: psycopg2.Error) -> str:
     if isinstance(error, errors.LockNotAvailable):
-        return f"The table users has been in use for {LOCK_TIMEOUT}: stop the older service, and run this again."
+        return f"The table users is still in use after {LOCK_TIMEOUT}. Stop the older service and try again."
     if error.pgcode is None:
-        return "The connection was lost; run this again, and it will find what there is left to do."
+        return "The connection was lost. Run the script again; it changes only what still needs it."
     message = error.diag.message_primary or ""
-    if isinstance(error, errors.FeatureNotSupported):  # names the view in the way; other details may hold a whole row
+    if isinstance(error, errors.FeatureNotSupported):  # the detail names the view; in other errors it may contain a row
         message += f" ({error.diag.message_detail})"
-    return f"The database refused, and nothing was changed: {one_line(message)}"
+    return f"The database reported an error, and nothing was changed: {one_line(message)}"
 
 
 def one_line(text: str) -> str:
@@ -154,7 +154,7 @@ def one_line(text: str) -> str:
 
 
 def migrate(cursor: extensions.cursor, *, to: str, only: Sequence[str] | None) -> list[str]:
-    """Do everything but the commit, and return lines about it. Raises `Refusal` or an error of psycopg2."""
+    """Make all changes without committing and return lines that report them. Raises `Refusal` or `psycopg2.Error`."""
     lock_users(cursor)
     column = read_role_column(cursor)
     accounts = read_accounts(cursor)
@@ -170,9 +170,9 @@ def migrate(cursor: extensions.cursor, *, to: str, only: Sequence[str] | None) -
         ids = [new.id for _, new in changes if new.role == role]
         if ids:
             cursor.execute("UPDATE users SET role = %s WHERE id::text = ANY(%s)", (role, ids))
-    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that a dry run meets what a commit would
+    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so a dry run fails where a commit would
     if [(account.id, account.role) for account in read_accounts(cursor)] != [(new.id, new.role) for new in planned]:
-        raise Refusal("The table users did not take the roles as they were written; has it a trigger or a rule?")
+        raise Refusal("The table users does not contain the roles that were written. Check its triggers and rules.")
 
     if not changes and not altered:
         lines.append("Nothing to do.")
@@ -180,24 +180,24 @@ def migrate(cursor: extensions.cursor, *, to: str, only: Sequence[str] | None) -
     lines += [*altered, *(f"{number} x {change}" for change, number in sorted(totals.items()))]
     waiting = [f"{account.email} ({account.role})" for account in planned if account.is_admin]
     if waiting:
-        lines.append(f"Not named by --only, so they keep their role until a later run: {listed(waiting)}")
+        lines.append(f"Unchanged, because not listed in --only: {listed(waiting)}")
     return lines
 
 
 def lock_users(cursor: extensions.cursor) -> None:
-    """Keep everybody else from the table until the end of the transaction."""
+    """Lock the table exclusively until the end of the transaction."""
     cursor.execute("""
         SELECT current_schemas(false), to_regclass('users') IN (SELECT oid FROM pg_class WHERE relkind IN ('r', 'p'))
     """)
     ((schemas, exists),) = cursor.fetchall()
     if not exists:
-        raise Refusal(f"There is no table users in the schema {listed(schemas) or '(none is open to this user)'}.")
+        raise Refusal(f"Schema {listed(schemas) or '(none accessible to this user)'} has no table users.")
     cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
     cursor.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
 
 
 def read_role_column(cursor: extensions.cursor) -> RoleColumn:
-    """Raises `Refusal` if the table is not one of the schemas that we know."""
+    """Read the definition of `users.role`. Raises `Refusal` for an unknown schema."""
     cursor.execute("""
         SELECT attname, typname, nspname, typtype, format_type(atttypid, atttypmod), atttypmod - 4,
                pg_get_expr(adbin, adrelid),
@@ -213,18 +213,18 @@ def read_role_column(cursor: extensions.cursor) -> RoleColumn:
         raise Refusal(f"The table users has no column {listed(missing)}; found {listed(columns)}.")
     name, schema, kind, written, width, expression, labels = columns["role"]
     if (name, kind) != (ENUM, "e") and (schema, name) not in {("pg_catalog", "text"), ("pg_catalog", "varchar")}:
-        raise Refusal(f"The column users.role is neither the enum {ENUM} nor text; found {written}.")
+        raise Refusal(f"The column users.role must be the enum {ENUM} or text; found {written}.")
     width = width if name == "varchar" and width > 0 else None
     return RoleColumn(type=written, type_schema=schema, labels=labels, width=width, default=literal(expression))
 
 
 def literal(expression: str | None) -> str | None:
-    """The role that a default gives. Raises `Refusal` if it computes one."""
+    """The role in a column default. Raises `Refusal` for anything but a string constant."""
     if expression is None or expression.startswith("NULL::"):
         return None
     match = LITERAL.fullmatch(expression)
     if not match:
-        raise Refusal(f"The column users.role has a default that is no plain text; found {expression}.")
+        raise Refusal(f"The default of users.role must be a string constant; found {expression}.")
     return match[1]
 
 
@@ -238,13 +238,13 @@ def read_accounts(cursor: extensions.cursor) -> list[Account]:
 def require_known(roles: Iterable[str]) -> None:
     unknown = sorted({role if role == NO_ROLE else repr(role) for role in roles if role.lower() not in KNOWN_ROLES})
     if unknown:
-        raise Refusal(f"The column users.role has more than admin, user and organizer; found {listed(unknown)}.")
+        raise Refusal(f"The column users.role may only contain admin, user and organizer; found {listed(unknown)}.")
 
 
 def choose_admins(accounts: Sequence[Account], *, only: Sequence[str] | None, to: str) -> set[Account]:
-    """The admins that `only` names, or all. Raises `Refusal` for an address of no admin.
+    """The admins listed in `only`, or all. Raises `Refusal` for an address that belongs to no admin.
 
-    One whose account has got the new role already is fine, so that the same command can be run again.
+    Accounts that already have the new role are accepted, so the same command can run twice.
     """
     admins = {account for account in accounts if account.is_admin}
     if only is None:
@@ -258,14 +258,14 @@ def choose_admins(accounts: Sequence[Account], *, only: Sequence[str] | None, to
 
 
 def new_role(role: str, of_admins: str | None) -> str:
-    """What a role becomes; that of admins stays as it is if `of_admins` is None."""
+    """The new name of a role. Admins keep theirs if `of_admins` is None."""
     if role.lower() == ADMIN:
         return of_admins or role
     return role.lower()
 
 
 def alter_column(cursor: extensions.cursor, column: RoleColumn, default: str | None) -> list[str]:
-    """Make the column text that holds the new roles, keep its default in new words, and drop an enum left over."""
+    """Convert the column to text wide enough for the new roles, rename its default, and drop an unused enum."""
     clauses, lines = [], []
     if column.needs_conversion:
         clauses = ["ALTER role DROP DEFAULT", f"ALTER role TYPE {NEW_TYPE} USING role::text"]

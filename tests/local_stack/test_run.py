@@ -167,4 +167,4 @@ def test_a_python_that_is_too_old_is_one_clear_line(tmp_path: Path) -> None:
 def test_a_missing_pip_is_one_clear_line(tmp_path: Path) -> None:
     venv.create(tmp_path / "without-pip", with_pip=False)
 
-    assert "needs uv, or pip to install it with" in _refusal_with(tmp_path, tmp_path / "without-pip" / "bin")
+    assert "needs uv, or pip to install uv" in _refusal_with(tmp_path, tmp_path / "without-pip" / "bin")

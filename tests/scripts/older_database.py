@@ -1,4 +1,4 @@
-"""A database as an operator of `scripts/migrate_admin_roles.py` has it, and the older schemas that may be in it."""
+"""The older schemas, and a database on which scripts/migrate_admin_roles.py runs."""
 
 import subprocess
 import sys
@@ -45,8 +45,8 @@ _ENUMS = "SELECT typname, enumlabel FROM pg_enum JOIN pg_type ON pg_type.oid = e
 _TABLES = "SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND oid >= 16384 ORDER BY 1"
 
 
-class Database:
-    """The database that `settings` lead to; what is seen here is committed."""
+class OlderDatabase:
+    """The database in `settings`. Reads see only committed data."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self.settings = dict(settings)
@@ -66,28 +66,28 @@ class Database:
             return cursor.fetchall()
 
     def roles(self) -> list[str]:
-        """The roles of all accounts, in the order of their addresses."""
+        """The roles of all accounts, sorted by email address."""
         return [role for (role,) in self.rows("SELECT role FROM users ORDER BY lower(email)")]
 
     def dump(self) -> list[Any]:
-        """Every column with its type and default, every enum, and every row with the transaction that wrote it."""
+        """All columns with types and defaults, all enums, and all rows with their transaction IDs."""
         tables = [table for (table,) in self.rows(_TABLES)]
         rows = [(table, self.rows(f"SELECT xmin::text, t::text FROM {table} t ORDER BY ctid")) for table in tables]
         return [self.rows(_COLUMNS), self.rows(_ENUMS), rows]
 
     def migrate(self, *options: str, script: Path = SCRIPT) -> subprocess.CompletedProcess[str]:
-        """Run the script as an operator does."""
+        """Run the script as a subprocess."""
         command = [sys.executable, str(script), *options]
         return subprocess.run(command, env=self.settings, capture_output=True, text=True, check=False, timeout=60)
 
-    def migrated(self, *options: str) -> list[str]:
-        """Run the script, which succeeds; the lines that it prints."""
+    def migrate_ok(self, *options: str) -> list[str]:
+        """Run the script, which must succeed, and return the lines of its output."""
         done = self.migrate(*options)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout.splitlines()
 
-    def refused(self, *options: str) -> str:
-        """Run the script, which leaves everything as it was; the one line that it ends with."""
+    def migrate_error(self, *options: str) -> str:
+        """Run the script, which must fail without changing anything, and return its error line."""
         before = self.dump()
         done = self.migrate(*options)
         assert (done.returncode, done.stdout) == (1, "")
