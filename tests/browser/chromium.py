@@ -1,4 +1,4 @@
-"""Chromium as npm brings it, with its libraries and its fonts, so that it is the same one on every machine."""
+"""Runs the Chromium of an npm package, with its own libraries and fonts, so it is the same on every machine."""
 
 import os
 import platform
@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.node.packages import made_once, node_modules, run
+from tests.node.packages import create_once, node_modules, run
 
 needs_chromium = pytest.mark.skipif(
-    platform.machine() != "x86_64", reason="the npm package has a Chromium for x86-64 only"
+    platform.machine() != "x86_64", reason="the npm package contains Chromium for x86-64 only"
 )
 
-# The package is made for AWS Lambda, whose machines have neither NSS nor fonts; it unpacks to TMPDIR.
+# The package targets AWS Lambda, which has neither NSS nor fonts. It unpacks to TMPDIR.
 _UNPACK = """
 import { fileURLToPath } from "node:url";
 import { inflate } from "@sparticuz/chromium";
@@ -23,22 +23,22 @@ const bin = fileURLToPath(new URL("../bin/", import.meta.resolve("@sparticuz/chr
 for (const archive of ["chromium.br", "al2023.tar.br", "fonts.tar.br"]) await inflate(bin + archive);
 """
 
-# The one that is packed names directories of AWS Lambda.
+# Replaces the package's configuration, which contains paths of AWS Lambda.
 _FONTS = """\
 <?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><dir prefix="relative">fonts</dir></fontconfig>
 """
 
-# This page and nothing else: no look for updates, no host that is looked up.
+# Block all hosts but this one, so Chromium checks for no updates and resolves no names.
 _ARGUMENTS = ["--disable-gpu", "--disable-quic", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
-# Milliseconds: a machine that runs the whole suite may be slow.
+# In milliseconds. A machine that runs the whole suite may be slow.
 LAUNCH_TIMEOUT = 120_000
 
 
 def _unpacked() -> Path:
-    """The directory of the program `chromium`, `al2023/lib` and `fonts`."""
+    """The directory with the `chromium` binary, `al2023/lib` and `fonts`."""
     project = node_modules().parent
 
     def unpack(directory: Path) -> None:
@@ -46,12 +46,12 @@ def _unpacked() -> Path:
         run(*unpack_here, cwd=project)
         (directory / "fonts" / "fonts.conf").write_text(_FONTS)
 
-    return made_once(project / "chromium", unpack)
+    return create_once(project / "chromium", unpack)
 
 
 @contextmanager
 def running_chromium() -> Iterator[Browser]:
-    """A headless Chromium that Playwright drives."""
+    """Run a headless Chromium controlled by Playwright."""
     directory = _unpacked()
     environment: dict[str, str | float | bool] = {
         **os.environ,

@@ -1,4 +1,4 @@
-"""Swagger UI as a person finds it: what is pressed, what is filled in, what is read."""
+"""A page object for Swagger UI: clicks buttons, fills in forms and reads responses."""
 
 import json
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, Response
 
-# The browser tells the page of what its policy has stopped.
-_KEEP_VIOLATIONS = """
+# The browser reports violations of the content security policy to the page.
+_RECORD_VIOLATIONS = """
 window.violations = [];
 addEventListener("securitypolicyviolation", event => violations.push(event.effectiveDirective));
 """
@@ -17,7 +17,7 @@ addEventListener("securitypolicyviolation", event => violations.push(event.effec
 class SwaggerUI:
     """The page at `/docs`.
 
-    `console` is what the page has said, `requests` the addresses that it has asked for, `failures` what it did not get.
+    `console` contains its console messages, `requests` the requested URLs, `failures` the requests that failed.
     """
 
     def __init__(self, page: Page, url: str) -> None:
@@ -30,15 +30,15 @@ class SwaggerUI:
         page.on("pageerror", lambda error: self.console.append(f"exception: {error}"))
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("requestfailed", lambda request: self.failures.append(f"{request.url}: {request.failure}"))
-        page.on("response", self._see)
-        page.add_init_script(_KEEP_VIOLATIONS)
+        page.on("response", self._record_error)
+        page.add_init_script(_RECORD_VIOLATIONS)
 
-    def _see(self, response: Response) -> None:
+    def _record_error(self, response: Response) -> None:
         if response.status >= HTTPStatus.BAD_REQUEST:
             self.failures.append(f"{response.url}: {response.status}")
 
     def open(self, path: str = "/docs") -> None:
-        """Go to an address that leads to the page, and wait for the operations."""
+        """Open a path that leads to the page and wait for the operations."""
         self.page.goto(f"{self._url}{path}")
         self._operation("cancelBooking").wait_for()
 
@@ -52,8 +52,8 @@ class SwaggerUI:
         form.get_by_role("button", name="Remove authorization").wait_for()
         form.get_by_role("button", name="Close").click()
 
-    def forget(self) -> None:
-        """Drop the token that the dialog has got."""
+    def log_out(self) -> None:
+        """Remove the access token with the dialog's logout button."""
         dialog = self._open_dialog()
         logout = dialog.get_by_role("button", name="Remove authorization")
         logout.click()
@@ -61,49 +61,49 @@ class SwaggerUI:
         dialog.get_by_role("button", name="Close").last.click()
 
     def execute(self, operation: str, *, body: Mapping[str, Any] | None = None, **parameters: str) -> tuple[str, Any]:
-        """Fill in an operation, press Execute, and read the status and the JSON that the page shows."""
-        self.unfold(operation)
+        """Fill in an operation, click Execute, and return the displayed status and JSON."""
+        self.expand(operation)
         block = self._operation(operation)
         for name, value in parameters.items():
             block.locator(f'[data-param-name="{name}"] input').fill(value)
         if body is not None:
             block.locator(".body-param__text").fill(json.dumps(dict(body), indent=2))
         block.get_by_role("button", name="Execute").click()
-        answer = block.locator(".live-responses-table")
-        answer.scroll_into_view_if_needed()
-        status = answer.locator("tbody .response-col_status").inner_text()
-        return status, json.loads(answer.locator(".highlight-code code").inner_text())
+        response = block.locator(".live-responses-table")
+        response.scroll_into_view_if_needed()
+        status = response.locator("tbody .response-col_status").inner_text()
+        return status, json.loads(response.locator(".highlight-code code").inner_text())
 
-    def put_away(self, operation: str) -> None:
-        """Clear the answer of an operation, and fold it up."""
+    def clear(self, operation: str) -> None:
+        """Clear the response of an operation and collapse it."""
         self._operation(operation).get_by_role("button", name="Clear").click()
-        self.fold_up(operation)
+        self.collapse(operation)
 
-    def unfold(self, operation: str) -> None:
+    def expand(self, operation: str) -> None:
         self._operation(operation).locator(".opblock-summary-control").click()
         self._execute_button(operation).wait_for()
 
-    def fold_up(self, operation: str) -> None:
+    def collapse(self, operation: str) -> None:
         self._operation(operation).locator(".opblock-summary-control").click()
         self._execute_button(operation).wait_for(state="detached")
 
-    def is_unfolded(self, operation: str) -> bool:
+    def is_expanded(self, operation: str) -> bool:
         return self._operation(operation).locator(".opblock-summary-control").get_attribute("aria-expanded") == "true"
 
     def operations(self) -> list[str]:
-        """The `operationId` of each."""
+        """The `operationId` of every operation."""
         ids: list[str] = self.page.locator(".opblock").evaluate_all("blocks => blocks.map(block => block.id)")
         return [block.rpartition("-")[2] for block in ids]
 
     @property
     def width(self) -> int:
-        """How many CSS pixels the page needs from left to right."""
+        """The width of the page's content in CSS pixels."""
         width: int = self.page.evaluate("document.scrollingElement.scrollWidth")
         return width
 
     @property
     def violations(self) -> list[str]:
-        """The directives of the content security policy that have stopped something."""
+        """The directives of the content security policy that blocked something."""
         violations: list[str] = self.page.evaluate("violations")
         return violations
 

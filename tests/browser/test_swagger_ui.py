@@ -1,4 +1,4 @@
-"""`/docs` in a browser, on a desk and on a phone."""
+"""Swagger UI in a browser, on desktop and phone screens."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,10 +16,10 @@ from tests.service import Service
 
 pytestmark = needs_chromium
 
-# CSS pixels from left to right.
-DESK, PHONE = 1280, 390
+# Screen widths in CSS pixels.
+DESKTOP, PHONE = 1280, 390
 
-# Milliseconds for whatever a page is waited for, on a machine that runs other tests at the same time.
+# In milliseconds, for every wait. The machine runs other tests at the same time.
 PATIENCE = 60_000
 
 
@@ -31,8 +31,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def width() -> int:
-    """How wide the screen is, unless a test says otherwise."""
-    return DESK
+    """The width of the screen. Tests override it by parametrization."""
+    return DESKTOP
 
 
 @pytest.fixture
@@ -44,18 +44,18 @@ def swagger_ui(browser: Browser, service: Service, width: int) -> Iterator[Swagg
     context.close()
 
 
-@pytest.mark.parametrize("width", [DESK, PHONE])
-def test_people_sign_up_create_book_and_cancel(
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_users_can_sign_up_create_an_event_book_and_cancel(
     swagger_ui: SwaggerUI, service: Service, width: int, tmp_path: Path
 ) -> None:
-    """With nothing in the console, no request to anybody else, and no page that is wider than the screen."""
+    """Also checks that the console is empty, no other host is contacted and no page is wider than the screen."""
 
     def execute(operation: str, *, body: Mapping[str, Any] | None = None, **parameters: str) -> tuple[str, Any]:
-        answer = swagger_ui.execute(operation, body=body, **parameters)
+        response = swagger_ui.execute(operation, body=body, **parameters)
         swagger_ui.page.screenshot(path=tmp_path / f"{operation}.png")
         assert swagger_ui.width == width
-        swagger_ui.put_away(operation)
-        return answer
+        swagger_ui.clear(operation)
+        return response
 
     def sign_up_and_authorize(*, is_organizer: bool) -> None:
         email = new_email()
@@ -68,7 +68,7 @@ def test_people_sign_up_create_book_and_cancel(
     sign_up_and_authorize(is_organizer=True)
     status, event = execute("createEvent", body=EVENT)
     assert (status, event["tickets_available"]) == ("201", EVENT["capacity"])
-    swagger_ui.forget()
+    swagger_ui.log_out()
 
     sign_up_and_authorize(is_organizer=False)
     status, booking = execute("createBooking", body={"event_id": event["id"], "ticket_count": 2})
@@ -86,9 +86,9 @@ def test_no_operation_is_wider_than_a_phone(swagger_ui: SwaggerUI) -> None:
     swagger_ui.open()
 
     for operation in swagger_ui.operations():
-        swagger_ui.unfold(operation)
+        swagger_ui.expand(operation)
         assert swagger_ui.width == PHONE, operation
-        swagger_ui.fold_up(operation)
+        swagger_ui.collapse(operation)
 
 
 @pytest.mark.parametrize(
@@ -100,22 +100,22 @@ def test_no_operation_is_wider_than_a_phone(swagger_ui: SwaggerUI) -> None:
     }.items(),
     ids=["element", "handler", "request"],
 )
-def test_what_somebody_gets_into_the_page_neither_runs_nor_tells(
+def test_injected_content_neither_runs_scripts_nor_sends_requests(
     swagger_ui: SwaggerUI, directive: str, attack: str
 ) -> None:
     swagger_ui.open()
 
-    stopped_by = swagger_ui.page.evaluate(f"""() => new Promise(resolve => {{
+    blocked_by = swagger_ui.page.evaluate(f"""() => new Promise(resolve => {{
         addEventListener("securitypolicyviolation", event => resolve(event.effectiveDirective));
         window.done = () => resolve("nothing");
         setTimeout(done, {PATIENCE});
         {attack};
     }})""")
 
-    assert stopped_by == directive
+    assert blocked_by == directive
 
 
-def test_neither_password_nor_token_stays_in_the_browser(swagger_ui: SwaggerUI, client: FlaskClient) -> None:
+def test_the_browser_stores_neither_password_nor_token(swagger_ui: SwaggerUI, client: FlaskClient) -> None:
     organizer = make_organizer(client)
     swagger_ui.open()
 
@@ -126,12 +126,12 @@ def test_neither_password_nor_token_stays_in_the_browser(swagger_ui: SwaggerUI, 
 
 
 @pytest.mark.parametrize("setting", ["INVITATION_URL", "PASSWORD_RESET_URL"])
-def test_a_mailed_link_opens_the_operation_that_takes_its_token(
+def test_an_emailed_link_opens_the_operation_that_accepts_its_token(
     swagger_ui: SwaggerUI, application: Flask, setting: str
 ) -> None:
     link = application.config[setting].removeprefix(application.config["PUBLIC_URL"])
 
     swagger_ui.open(link)
 
-    assert [swagger_ui.is_unfolded(name) for name in swagger_ui.operations()].count(True) == 1
-    assert swagger_ui.is_unfolded(link.rpartition("/")[2])
+    assert [swagger_ui.is_expanded(name) for name in swagger_ui.operations()].count(True) == 1
+    assert swagger_ui.is_expanded(link.rpartition("/")[2])

@@ -1,4 +1,4 @@
-"""Clients that are generated from the OpenAPI document, without a warning, do what it says."""
+"""Clients generated from the OpenAPI document compile without warnings and work."""
 
 import shutil
 from pathlib import Path
@@ -16,37 +16,37 @@ HERE = Path(__file__).parent
 
 @pytest.fixture
 def project(service: Service, tmp_path: Path) -> Path:
-    """A client's project: the programs of this directory, and the document that the service gives out."""
+    """A client project: the files of this directory and the OpenAPI document of the running service."""
     shutil.copytree(HERE, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("test_*", "__*"))
     (tmp_path / "openapi.json").write_bytes(httpx.get(f"{service.api}/openapi.json").content)
     return tmp_path
 
 
-def _go_through(project: Path, service: Service, mailbox: Mailbox, *program: str) -> None:
-    """Have `program` book, change and cancel; it prints the booking's reference, and its user hears of it by mail."""
+def _run_flow(project: Path, service: Service, mailbox: Mailbox, *program: str) -> None:
+    """Run a program that books, changes and cancels, then check the emails to its user."""
     organizer, user = new_email(), new_email()
 
     booking = f"Your booking {run(*program, service.url, organizer, user, cwd=project).rstrip()}"
 
-    told = {
+    subjects = {
         message["Subject"].removesuffix(": Schubert by Candlelight")
         for message in mailbox.wait_for(user, count=3, seconds=60)
     }
-    assert told == {booking, f"{booking} has changed", f"{booking} is cancelled"}
+    assert subjects == {booking, f"{booking} has changed", f"{booking} is cancelled"}
 
 
-def test_a_python_client_books_with_types_that_hold(project: Path, service: Service, mailbox: Mailbox) -> None:
+def test_a_generated_python_client_type_checks_and_books(project: Path, service: Service, mailbox: Mailbox) -> None:
     package = ("--meta=none", "--output-path=event_booking_client")
     run("openapi-python-client", "generate", "--path=openapi.json", *package, "--fail-on-warning", cwd=project)
     run("mypy", "--strict", "--config-file=", "--follow-imports=silent", "flow.py", cwd=project)
 
-    _go_through(project, service, mailbox, "python", "-W", "error", "flow.py")
+    _run_flow(project, service, mailbox, "python", "-W", "error", "flow.py")
 
 
-def test_a_typescript_client_books_with_types_that_hold(project: Path, service: Service, mailbox: Mailbox) -> None:
+def test_a_generated_typescript_client_type_checks_and_books(project: Path, service: Service, mailbox: Mailbox) -> None:
     (project / "node_modules").symlink_to(node_modules())
-    said = run("openapi-typescript", "openapi.json", "--output=api.d.ts", "--default-non-nullable=false", cwd=project)
-    assert "⚠" not in said
+    output = run("openapi-typescript", "openapi.json", "--output=api.d.ts", "--default-non-nullable=false", cwd=project)
+    assert "⚠" not in output
     run("tsc", cwd=project)
 
-    _go_through(project, service, mailbox, "node", "flow.mts")
+    _run_flow(project, service, mailbox, "node", "flow.mts")

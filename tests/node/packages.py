@@ -1,4 +1,4 @@
-"""The npm packages that the suite needs, as package-lock.json pins them; node and npm themselves come as a wheel."""
+"""Installs the npm packages pinned in package-lock.json. Node.js and npm themselves come as a Python wheel."""
 
 import fcntl
 import hashlib
@@ -18,7 +18,7 @@ _CACHE = ROOT / ".local" / "node"
 
 
 def node_modules() -> Path:
-    """The directory `node_modules`, installed when it is asked for the first time."""
+    """The `node_modules` directory. The first call installs it."""
     pins = hashlib.sha256(b"".join((_HERE / name).read_bytes() for name in _PINS)).hexdigest()[:16]
 
     def install(project: Path) -> None:
@@ -26,27 +26,27 @@ def node_modules() -> Path:
             shutil.copy(_HERE / name, project)
         run("npm", "ci", "--loglevel=error", cwd=project)
 
-    return made_once(_CACHE / pins, install) / "node_modules"
+    return create_once(_CACHE / pins, install) / "node_modules"
 
 
-def made_once(directory: Path, make: Callable[[Path], None]) -> Path:
-    """`directory`, which is filled by `make` when it is asked for the first time."""
+def create_once(directory: Path, create: Callable[[Path], None]) -> Path:
+    """Return `directory`, after `create` has filled it if it did not exist."""
     _CACHE.mkdir(parents=True, exist_ok=True)
     with (_CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several processes of a run may want it at once
+        fcntl.flock(lock, fcntl.LOCK_EX)  # pytest workers may need it at the same time
         if not directory.exists():
-            with tempfile.TemporaryDirectory(dir=directory.parent) as place:
-                unfinished = Path(place, directory.name)
+            with tempfile.TemporaryDirectory(dir=directory.parent) as parent:
+                unfinished = Path(parent, directory.name)
                 unfinished.mkdir()
-                make(unfinished)
+                create(unfinished)
                 unfinished.rename(directory)
     return directory
 
 
 def run(*command: str, cwd: Path, timeout: float = 300) -> str:
-    """What a command prints, warnings too, with our node, and the commands of its packages, first on its path.
+    """Run a command with our Node.js and the package commands first on PATH, and return stdout and stderr.
 
-    Raises AssertionError with all that it said when it fails.
+    Raises AssertionError with the output if the command fails.
     """
     path = [str(Path(sys.executable).parent), str(cwd / "node_modules" / ".bin"), os.environ.get("PATH", "")]
     done = subprocess.run(
