@@ -1,4 +1,4 @@
-"""Deadlines on the way to PostgreSQL."""
+"""Deadlines of database calls, and connections that are no longer usable."""
 
 import time
 
@@ -13,7 +13,7 @@ from bookings_api.extensions import db
 pytestmark = pytest.mark.usefixtures("context")
 
 
-def test_a_statement_that_is_not_answered_in_time_costs_its_connection_and_no_more() -> None:
+def test_a_statement_that_exceeds_its_deadline_closes_only_its_connection() -> None:
     began = time.monotonic()
     with pytest.raises(OperationalError, match="does not answer") as raised, answered_within(0.5):
         db.session.execute(sa.text("SELECT pg_sleep(10)"))
@@ -24,7 +24,7 @@ def test_a_statement_that_is_not_answered_in_time_costs_its_connection_and_no_mo
     assert db.session.scalar(sa.text("SELECT 1")) == 1
 
 
-def test_a_server_that_became_a_replica_is_left() -> None:
+def test_a_connection_to_a_server_that_became_read_only_is_replaced() -> None:
     before = db.session.scalar(sa.text("SELECT pg_backend_pid()"))
     with pytest.raises(sa.exc.InternalError), transaction():
         db.session.execute(sa.text("SET TRANSACTION READ ONLY"))

@@ -1,4 +1,4 @@
-"""The schema's history, run as an operator runs it."""
+"""The migrations, run with `flask db` as an operator would."""
 
 import shutil
 import subprocess
@@ -21,7 +21,7 @@ from tests.polling import wait_until
 
 @pytest.fixture
 def empty_database(settings: dict[str, str], worker_id: str) -> Iterator[dict[str, str]]:
-    """The settings of a service whose database is empty."""
+    """Settings with the URL of an empty database."""
     url = make_url(settings["DATABASE_URL"])
     name = f"migrations_{worker_id}"
     connection = psycopg2.connect(url.set(drivername="postgresql", database="postgres").render_as_string(False))
@@ -40,13 +40,13 @@ def _flask_db(
     return subprocess.run(arguments, env=settings, capture_output=True, text=True, check=False, timeout=120)
 
 
-def _with_one_more(directory: Path, *body: str) -> Path:
-    """The migrations, and behind them one that does what the lines of `body` say."""
+def _with_extra_migration(directory: Path, *body: str) -> Path:
+    """Copy the migrations and append one whose upgrade function consists of the lines `body`."""
     migrations = directory / "migrations"
     shutil.copytree(ROOT / "migrations", migrations)
     head = ScriptDirectory(str(migrations)).get_current_head()
-    lines = ["from alembic import op", f'revision, down_revision = "one more", "{head}"', "def upgrade():"]
-    (migrations / "versions" / "one_more.py").write_text("\n".join([*lines, *(f"    {line}" for line in body)]))
+    lines = ["from alembic import op", f'revision, down_revision = "extra", "{head}"', "def upgrade():"]
+    (migrations / "versions" / "extra.py").write_text("\n".join([*lines, *(f"    {line}" for line in body)]))
     return migrations
 
 
@@ -64,7 +64,7 @@ def _connected(settings: dict[str, str]) -> Iterator[psycopg2.extensions.cursor]
         yield cursor
 
 
-def test_the_schema_goes_up_from_empty_matches_the_models_and_goes_down_again(empty_database: dict[str, str]) -> None:
+def test_the_migrations_match_the_models_and_can_be_reverted(empty_database: dict[str, str]) -> None:
     up = _flask_db("upgrade", empty_database)
     assert up.returncode == 0, up.stderr
     assert _tables(empty_database) >= {"users", "events", "bookings", "outbox_emails"}
@@ -78,9 +78,9 @@ def test_the_schema_goes_up_from_empty_matches_the_models_and_goes_down_again(em
 
 
 @pytest.mark.long
-def test_a_migration_takes_longer_than_any_request_may(empty_database: dict[str, str], tmp_path: Path) -> None:
+def test_a_migration_may_exceed_the_statement_timeout(empty_database: dict[str, str], tmp_path: Path) -> None:
     seconds = STATEMENT_SECONDS + GRACE_SECONDS + 2
-    migrations = _with_one_more(tmp_path, f'op.execute("SELECT pg_sleep({seconds})")')
+    migrations = _with_extra_migration(tmp_path, f'op.execute("SELECT pg_sleep({seconds})")')
     with _connected(empty_database) as cursor:
         cursor.execute("SELECT current_database()")
         [(name,)] = cursor.fetchall()
@@ -91,24 +91,24 @@ def test_a_migration_takes_longer_than_any_request_may(empty_database: dict[str,
     assert up.returncode == 0, up.stderr
 
 
-def test_two_machines_migrate_at_once_and_one_after_the_other_makes_an_index_concurrently(
+def test_concurrent_migrations_run_one_after_the_other_even_with_a_concurrent_index(
     empty_database: dict[str, str], tmp_path: Path
 ) -> None:
     index = 'op.execute("CREATE INDEX CONCURRENTLY ix_events_location ON events (location)")'
-    migrations = _with_one_more(tmp_path, "with op.get_context().autocommit_block():", f"    {index}")
+    migrations = _with_extra_migration(tmp_path, "with op.get_context().autocommit_block():", f"    {index}")
     with ThreadPoolExecutor(2) as pool:
-        with _connected(empty_database) as cursor:  # as a third one that migrates, until both wait for it
+        with _connected(empty_database) as cursor:  # hold the migration lock until both wait for it
             cursor.execute("SELECT pg_advisory_lock(7283451)")
             ups = [pool.submit(_flask_db, "upgrade", empty_database, migrations) for _ in range(2)]
 
-            def wait() -> bool:
+            def both_wait() -> bool:
                 cursor.execute(
                     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
                     " AND pid <> pg_backend_pid() AND query LIKE '%advisory%lock%'"
                 )
                 return cursor.fetchone() == (2,)
 
-            wait_until(wait, seconds=60)
+            wait_until(both_wait)
 
         for up in ups:
             assert up.result().returncode == 0, up.result().stderr

@@ -1,4 +1,4 @@
-"""Statements that each connection plans once."""
+"""Statements that are prepared once per connection."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,51 +14,51 @@ from tests.polling import wait_until
 pytestmark = pytest.mark.usefixtures("context")
 
 _TWICE = Prepared("twice", sa.select(sa.bindparam("number", type_=sa.Integer) * 2, sa.literal("100 %")))
-_RESTING = sa.text(
+_SLEEPING = sa.text(
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
 )
-_PLANNED = sa.text("SELECT count(*) FROM pg_prepared_statements WHERE name = 'twice'")
+_PREPARED = sa.text("SELECT count(*) FROM pg_prepared_statements WHERE name = 'twice'")
 
 
-def test_a_statement_is_prepared_once_for_each_connection() -> None:
+def test_a_statement_is_prepared_once_per_connection() -> None:
     assert [_TWICE(number=number) for number in (1, 2)] == [[(2, "100 %")], [(4, "100 %")]]
-    assert db.session.scalar(_PLANNED) == 1
+    assert db.session.scalar(_PREPARED) == 1
 
-    db.session().invalidate()  # as after the loss of a connection
-    assert db.session.scalar(_PLANNED) == 0
+    db.session().invalidate()  # like a lost connection
+    assert db.session.scalar(_PREPARED) == 0
     assert _TWICE(number=3) == [(6, "100 %")]
 
 
-def test_a_row_that_is_not_there_is_none() -> None:
+def test_one_or_none_returns_none_without_a_row() -> None:
     events = Prepared("event_by_title", sa.select(Event).where(Event.title == sa.bindparam("title", type_=sa.String)))
 
     assert events.one_or_none(Event, title="no such event") is None
 
 
-def test_statements_that_take_long_do_not_keep_others_waiting(app: Flask) -> None:
-    rests = Prepared("rests", sa.select(sa.cast(sa.func.pg_sleep(sa.bindparam("seconds", type_=sa.Float)), sa.Text)))
-    over: list[str] = []
+def test_slow_statements_do_not_delay_others(app: Flask) -> None:
+    sleep = Prepared("sleep", sa.select(sa.cast(sa.func.pg_sleep(sa.bindparam("seconds", type_=sa.Float)), sa.Text)))
+    finished: list[str] = []
 
     def run(name: str, seconds: float) -> None:
         with app.app_context():
-            rests(seconds=seconds)
-        over.append(name)
+            sleep(seconds=seconds)
+        finished.append(name)
 
     with ThreadPoolExecutor(AT_ONCE + 1) as pool:
         for _ in range(AT_ONCE):
             pool.submit(run, "long", 2)
-        wait_until(lambda: db.session.scalar(_RESTING) == AT_ONCE, seconds=10)
+        wait_until(lambda: db.session.scalar(_SLEEPING) == AT_ONCE, seconds=10)
         pool.submit(run, "short", 0)
 
-    assert over[0] == "short"
+    assert finished[0] == "short"
 
 
-def test_two_statements_have_two_names() -> None:
+def test_two_statements_cannot_have_the_same_name() -> None:
     with pytest.raises(ValueError, match="twice"):
         Prepared("twice", sa.select(sa.literal(1)))
 
 
-def test_after_a_migration_a_statement_is_prepared_anew() -> None:
+def test_a_statement_is_prepared_again_after_a_migration() -> None:
     db.session.execute(sa.text("CREATE TABLE notes (note varchar(10))"))
     notes = sa.table("notes", sa.column("note", sa.Text))
     read = Prepared("notes", sa.select(notes.c.note))

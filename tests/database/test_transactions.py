@@ -1,4 +1,4 @@
-"""One use case, one commit, hooks after it."""
+"""`transaction()` commits once per use case and then runs its hooks."""
 
 import pytest
 import sqlalchemy as sa
@@ -18,12 +18,12 @@ def _new_user() -> User:
 
 
 def _user_count() -> int:
-    """Counted on a connection of its own, so that only committed rows count."""
+    """Count on a separate connection, which sees only committed rows."""
     with db.engine.connect() as connection:
         return connection.execute(sa.select(sa.func.count()).select_from(User)).scalar_one()
 
 
-def test_hooks_run_when_the_rows_are_committed() -> None:
+def test_hooks_run_after_the_commit() -> None:
     seen = []
     with transaction() as tx:
         db.session.add(_new_user())
@@ -34,7 +34,7 @@ def test_hooks_run_when_the_rows_are_committed() -> None:
     assert seen == [1]
 
 
-def test_an_exception_rolls_back_and_forgets_the_hooks() -> None:
+def test_an_exception_rolls_back_and_discards_the_hooks() -> None:
     seen = []
     with pytest.raises(LookupError), transaction() as tx:
         db.session.add(_new_user())
@@ -46,7 +46,7 @@ def test_an_exception_rolls_back_and_forgets_the_hooks() -> None:
     assert seen == []
 
 
-def test_a_failing_hook_is_logged_and_the_next_one_runs(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_hook_is_logged_and_the_next_hook_runs(caplog: pytest.LogCaptureFixture) -> None:
     seen = []
     with transaction() as tx:
         db.session.add(_new_user())
@@ -58,12 +58,12 @@ def test_a_failing_hook_is_logged_and_the_next_one_runs(caplog: pytest.LogCaptur
     assert "after-commit hook failed" in caplog.text
 
 
-def test_a_transaction_inside_a_transaction_is_refused() -> None:
+def test_nested_transactions_are_refused() -> None:
     with pytest.raises(RuntimeError, match="one use case, one commit"), transaction(), transaction():
         pass
 
 
-def test_after_a_refused_or_failed_one_the_next_transaction_works() -> None:
+def test_a_transaction_works_after_a_refused_nested_one() -> None:
     with pytest.raises(RuntimeError), transaction(), transaction():
         pass
     with transaction():
