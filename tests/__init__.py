@@ -1,1 +1,1 @@
-"""The suite: real PostgreSQL, Valkey, Celery worker and SMTP server, each test a sentence about one behaviour."""
+"""The test suite. It runs against real PostgreSQL, Valkey, Celery and SMTP servers."""

@@ -1,8 +1,8 @@
-"""The servers of a test run, one database for each process of it, and the fixtures that all tests share.
+"""The servers of a test run and the shared fixtures.
 
-The process that controls the run starts PostgreSQL, Valkey and the SMTP sink once, and migrates one database;
-each xdist worker copies that database and takes a Valkey database of its own. With `DATABASE_POOL_MODE=transaction` in
-the environment the service reaches PostgreSQL through a PgBouncer, and the tests look at it directly.
+The pytest controller starts PostgreSQL, Valkey and the SMTP sink once and migrates one database. Each xdist worker
+uses a copy of that database and a separate Valkey database. With `DATABASE_POOL_MODE=transaction` in the environment,
+the service reaches PostgreSQL through PgBouncer, while tests inspect it directly.
 """
 
 import os
@@ -37,7 +37,7 @@ from tests.service import Service, running_service
 
 NO_ENV_FILE = Path(os.devnull)
 
-# What the service needs besides its servers. The cheapest password hashes: their strength is not what we test.
+# Settings besides the server addresses. Password hashes are cheap, because tests do not depend on their strength.
 FIXED_SETTINGS = {
     "SECRET_KEY": "a secret of the test run, long enough for every algorithm that a forger may try",
     "ARGON2_MEMORY_KIB": "8",
@@ -46,7 +46,7 @@ FIXED_SETTINGS = {
     "METRICS_TOKEN": "a-token-for-metrics",
     "WEB_CONCURRENCY": "2",
     "ENV_FILE": os.devnull,
-    # all accounts of all tests have one address, and are made and busy within a moment; see http/test_rate_limits.py
+    # All test accounts share one client address, so limits are off. tests/http/rate_limiting sets its own.
     **dict.fromkeys(["SIGNUP_LIMIT", "LOGIN_LIMIT", "LOGIN_ACCOUNT_LIMIT", "BOOKING_LIMIT"], "1000000 per minute"),
     **dict.fromkeys(["PASSWORD_LIMIT", "PASSWORD_RESET_LIMIT", "INVITATION_LIMIT"], "1000000 per minute"),
     **dict.fromkeys(["GUEST_MAIL_LIMIT", "NOTICE_LIMIT", "EVENT_LIMIT"], "1000000 per minute"),
@@ -54,18 +54,18 @@ FIXED_SETTINGS = {
 
 _servers = ExitStack()
 
-# The service of this process, once a test has asked for it.
+# The service of this process, once a test has used it.
 _services: list[Service] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have what the faults did printed at the end, by the process that controls the run and collects no test."""
+    """Register the report of tests/faults, also in the controller, which prints it but collects no tests."""
     config.pluginmanager.register(report)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Start the servers, unless a controlling process has."""
+    """Start the servers in the controller."""
     if hasattr(session.config, "workerinput") or session.config.option.collectonly:
         return
     directory = Path(_servers.enter_context(tempfile.TemporaryDirectory(prefix="bookings-test-")))
@@ -89,7 +89,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def database_url(worker_id: str) -> str:
-    """A copy of the migrated database for this process of the run, as the service reaches it."""
+    """The URL through which the service reaches this worker's copy of the migrated database."""
     template = make_url(os.environ["TEST_DATABASE_URL"])
     assert template.database
     name = f"test_{worker_id}"
@@ -103,7 +103,7 @@ def database_url(worker_id: str) -> str:
 
 @pytest.fixture(scope="session")
 def settings(database_url: str, worker_id: str) -> dict[str, str]:
-    """The environment of the service under test, as its processes get it."""
+    """The environment variables of the service under test."""
     number = int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 0
     os.environ["DATABASE_URL"] = database_url
     os.environ["REDIS_URL"] = f"{os.environ['REDIS_URL'].removesuffix('/0')}/{number + 1}"
@@ -119,13 +119,13 @@ def application(settings: dict[str, str]) -> Flask:
 
 @pytest.fixture
 def app(application: Flask) -> Iterator[Flask]:
-    """The application on an empty database, with nothing counted against anybody."""
-    # a test may have made another one, and Celery runs tasks for the latest
+    """The application on an empty database without rate limit counters."""
+    # A test may have created another application, and Celery runs tasks for the latest one.
     application.extensions["celery"].set_current()
     application.extensions["celery"].set_default()
     yield application
     for service in _services:
-        service.rest()
+        service.pause_worker()
     with application.app_context():
         tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
         db.session.execute(sa.text(f"TRUNCATE {tables}"))
@@ -137,7 +137,7 @@ def app(application: Flask) -> Iterator[Flask]:
 
 @pytest.fixture(scope="session")
 def database(application: Flask) -> Iterator[sa.Engine]:
-    """The database behind the application's back: what is seen here is committed."""
+    """A direct connection to the database, which sees only committed data."""
     direct = make_url(os.environ["TEST_DATABASE_URL"])
     name = make_url(application.config["DATABASE_URL"]).database
     url = direct.set(drivername="postgresql+psycopg2", database=name)
@@ -148,7 +148,7 @@ def database(application: Flask) -> Iterator[sa.Engine]:
 
 @pytest.fixture
 def context(app: Flask) -> Iterator[None]:
-    """An application context for tests that call services and queries themselves, and send no request."""
+    """An application context for tests that call services and queries without a request."""
     with app.app_context():
         yield
 
@@ -168,20 +168,20 @@ def _service(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture
 def service(_service: Service, app: Flask) -> Service:
     """Gunicorn and a Celery worker with beat as child processes, on the same empty database as `app`."""
-    _service.take_tasks()
+    _service.resume_worker()
     return _service
 
 
 @pytest.fixture
 def mailbox(settings: dict[str, str]) -> Mailbox:
-    """What the SMTP server has got."""
+    """The emails accepted by the SMTP sink."""
     return Mailbox(Path(settings["TEST_MAILBOX"]))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no process of the run is left with it at the end."""
+    """Run the slowest tests first, so that no worker is left with one at the end."""
     items.sort(key=lambda item: not _is_slow(item))
 
 
 def _is_slow(item: Any) -> bool:
-    return any(room in str(item.path) for room in ("local_stack", "faults", "deployment", "schemathesis", "growth"))
+    return any(part in str(item.path) for part in ("local_stack", "faults", "deployment", "schemathesis", "scaling"))

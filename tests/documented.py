@@ -1,4 +1,4 @@
-"""The committed OpenAPI document, and a test client to which every answer is one that it names."""
+"""The committed OpenAPI document, and a test client that checks every response against it."""
 
 import json
 import re
@@ -37,11 +37,11 @@ class Operation:
 
     @cached_property
     def responses(self) -> Mapping[str, Mapping[str, Any]]:
-        """By status."""
-        return {status: resolved(answer) for status, answer in self.doc["responses"].items()}
+        """The documented responses by status code."""
+        return {status: resolved(response) for status, response in self.doc["responses"].items()}
 
     def codes(self, status: int) -> list[str]:
-        """The documented `code`s of problems with this status."""
+        """The documented problem codes for this status."""
         content = self.responses.get(str(status), {}).get("content", {})
         if PROBLEM_CONTENT_TYPE not in content:
             return []
@@ -49,9 +49,9 @@ class Operation:
         return found
 
     def is_for(self, method: str, path: str) -> bool:
-        """Whether this is the operation that answers such a request."""
-        asked = "GET" if method == "HEAD" else method
-        return asked == self.method.upper() and bool(self._pattern.fullmatch(path))
+        """Whether this operation handles such a request."""
+        method = "GET" if method == "HEAD" else method
+        return method == self.method.upper() and bool(self._pattern.fullmatch(path))
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -59,7 +59,7 @@ class Operation:
 
 
 def resolved(part: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The part of the document that `part` is, or refers to."""
+    """Follow `$ref`s in a part of the document."""
     found: Any = part
     while "$ref" in found:
         names = found["$ref"].removeprefix("#/").split("/")
@@ -75,25 +75,24 @@ def _operations() -> Iterator[Operation]:
 
 
 OPERATIONS = {operation.id: operation for operation in _operations()}
-# a fixed path, such as /events/all, before one with a parameter
+# Fixed paths such as /events/all come before paths with parameters.
 _BY_ADDRESS = sorted(OPERATIONS.values(), key=lambda operation: "{" in operation.path)
 
 
 def validate(value: Any, schema: Mapping[str, Any]) -> None:
-    """Fail unless `value` is as a schema of the document says, formats included."""
+    """Fail unless `value` conforms to a schema of the document, including formats."""
     validator = OAS31Validator({**schema, "components": DOCUMENT["components"]}, format_checker=oas31_format_checker)
     assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)] == []
 
 
-# Without those of limits: a test that keeps one context for all of its requests has them on later answers, too.
+# Excludes rate limit headers: a test that uses one context for all requests also gets them on later responses.
 _KNOWN_HEADERS = DOCUMENT["components"]["headers"].keys() - RATE_LIMIT.keys()
 
 
 class DocumentedClient(FlaskClient):
-    """Flask's test client, to which an operation must answer as it documents.
+    """A test client that fails for undocumented responses.
 
-    That is, with one of its statuses, a problem with one of its `code`s, and a success with none of the headers that
-    the document has for others.
+    It checks the status code, the code of a problem, and that a success has no header documented only elsewhere.
     """
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
@@ -101,13 +100,15 @@ class DocumentedClient(FlaskClient):
         method, path = response.request.method, response.request.path
         operation = next((operation for operation in _BY_ADDRESS if operation.is_for(method, path)), None)
         if operation is not None:
-            assert str(response.status_code) in operation.responses, f"{operation.id} answered {response.status}"
+            assert str(response.status_code) in operation.responses, f"{operation.id} returned {response.status}"
             if response.mimetype == PROBLEM_CONTENT_TYPE and method != "HEAD":
                 code = response.get_json()["code"]
                 documented = operation.codes(response.status_code)
-                assert code in documented, f"{operation.id} answered {code}, and documents {documented}"
+                assert code in documented, f"{operation.id} returned {code}, but documents {documented}"
             if response.status_code < HTTPStatus.BAD_REQUEST:
                 sent = {name for name in _KNOWN_HEADERS if name in response.headers}
                 undocumented = sent - operation.responses[str(response.status_code)].get("headers", {}).keys()
-                assert not undocumented, f"{operation.id} sent {undocumented} with its {response.status}"
+                assert not undocumented, (
+                    f"{operation.id} sent the undocumented headers {undocumented} with {response.status}"
+                )
         return response

@@ -1,4 +1,4 @@
-"""Accounts and events for tests, made the way a client makes them: over HTTP."""
+"""Creates accounts, events and bookings over HTTP, as a client would."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ EVENT: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Account:
-    """A signed-up account and a login of it."""
+    """An account with the tokens of one login."""
 
     id: str
     email: str
@@ -37,7 +37,7 @@ class Account:
 
 
 def new_email() -> str:
-    """An address that no other test uses: all share one SMTP server."""
+    """Return a unique address, because all tests share one SMTP server."""
     return f"{uuid4().hex[:12]}@example.com"
 
 
@@ -52,7 +52,7 @@ def make_account(client: FlaskClient, *, is_organizer: bool = False, name: str |
 
 
 def log_in(client: FlaskClient, account: Account) -> Account:
-    """The account with a login of its own."""
+    """Return the account with the tokens of a new login."""
     login = client.post(f"{API}/auth/login", json={"email": account.email, "password": PASSWORD}).json
     return Account(account.id, account.email, login["access_token"], login["refresh_token"])
 
@@ -66,7 +66,7 @@ def make_organizer(client: FlaskClient) -> Account:
 
 
 def make_event(client: FlaskClient, organizer: Account | None = None, **changes: Any) -> dict[str, Any]:
-    """An event of `organizer`, or of a new one; `changes` replace fields of `EVENT`."""
+    """Create an event of `organizer` (default: a new one). `changes` replace fields of `EVENT`."""
     owner = organizer or make_organizer(client)
     created = client.post(f"{API}/events/", headers=owner.headers, json={**EVENT, **changes})
     assert created.status_code == 201, created.text
@@ -76,5 +76,5 @@ def make_event(client: FlaskClient, organizer: Account | None = None, **changes:
 
 
 def book(client: FlaskClient, account: Account, event: Mapping[str, Any], **order: Any) -> Any:
-    """The response to an order of tickets."""
+    """Send a booking request and return the response."""
     return client.post(f"{API}/bookings/", headers=account.headers, json={"event_id": event["id"], **order})

@@ -1,4 +1,4 @@
-"""The scene of the table of permissions: who calls, and a valid request for each operation."""
+"""The callers and requests for the permission table: every caller, and a valid request for every operation."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 
 @dataclass(frozen=True)
 class Scene:
-    """A user's booking for an owner's event, and one who calls."""
+    """An owner's event, a user's booking for it, and the account that sends the request."""
 
     client: FlaskClient
     database: sa.Engine
@@ -32,16 +32,16 @@ class Scene:
 
     @property
     def ids(self) -> Mapping[str, str]:
-        """What the parameters of a path stand for."""
+        """The values of path parameters."""
         return {"user_id": self.user.id, "event_id": self.event["id"], "booking_id": self.booking["id"]}
 
 
-# Makes whoever calls in a scene; the first two arguments are its user and its owner.
+# Creates the caller of a scene, given its user and its owner.
 Caller = Callable[[FlaskClient, Account, Account], Account | None]
 
 
 def _deactivated(client: FlaskClient, user: Account, owner: Account) -> Account:
-    """An organizer, so that nothing but the deactivation is in the way, with a login from before."""
+    """A deactivated organizer with an earlier login, so only the deactivation can cause a refusal."""
     account = make_organizer(client)
     assert client.get(f"{API}/users/me", headers=account.headers).status_code == 200
     assert client.delete(f"{API}/users/{account.id}", headers=owner.headers).status_code == 204
@@ -65,7 +65,7 @@ def make_scene(client: FlaskClient, database: sa.Engine, caller: str) -> Scene:
     return Scene(client, database, user, owner, CALLERS[caller](client, user, owner), event, booking)
 
 
-# What a request needs besides its address and the caller's access token; arguments of the test client.
+# The test client's arguments for each request, besides the path and the access token.
 REQUESTS: Mapping[str, Callable[[Scene], Mapping[str, Any]]] = {
     "signup": lambda scene: {"json": {"email": new_email(), "password": PASSWORD}},
     "login": lambda scene: {"json": {"email": scene.user.email, "password": PASSWORD}},
@@ -85,7 +85,7 @@ REQUESTS: Mapping[str, Callable[[Scene], Mapping[str, Any]]] = {
 }
 
 
-# Method, path and documentation of each operation, by its id.
+# Method, path and documentation of each operation, by operation ID.
 Operations = Mapping[str, tuple[str, str, Mapping[str, Any]]]
 
 
@@ -99,7 +99,7 @@ def documented_operations(client: FlaskClient) -> Operations:
 
 
 def send(scene: Scene, operation_id: str, method: str, path: str, headers: Mapping[str, str] | None = None) -> Any:
-    """The answer to a valid request of the scene's caller, with further headers."""
+    """Send a valid request as the scene's caller, with additional headers."""
     request: dict[str, Any] = {"headers": scene.caller.headers if scene.caller else {}}
     if operation_id in REQUESTS:
         request |= REQUESTS[operation_id](scene)
@@ -125,12 +125,12 @@ def _invitation_token(scene: Scene) -> str:
 
 
 def _token_for(scene: Scene, address: str) -> str:
-    """The token that the latest mail to `address` will have; that it arrives is tested elsewhere."""
+    """The token of the latest email to `address`. Other tests check that it is delivered."""
     payload = (
         sa.select(OutboxEmail.payload).where(OutboxEmail.recipient == address).order_by(OutboxEmail.id.desc()).limit(1)
     )
     with scene.client.application.app_context():
-        drain()  # a reset gets its token when it is sent
+        drain()  # the token of a reset is created when its email is sent
         with scene.database.connect() as connection:
             token_id = connection.scalars(payload).one()["token_id"]
         return token_of(UUID(token_id))

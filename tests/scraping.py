@@ -1,4 +1,4 @@
-"""A gunicorn whose counts a test reads, as Prometheus would."""
+"""Reads the metrics of a running gunicorn as Prometheus does."""
 
 import os
 import signal
@@ -15,13 +15,13 @@ from tests.local_stack.running import descendants
 from tests.polling import wait_until
 
 TOKEN = {"Authorization": "Bearer a-token-for-metrics"}
-NEW_CONNECTIONS = httpx.Limits(max_keepalive_connections=0)  # each of which any process may take
+NEW_CONNECTIONS = httpx.Limits(max_keepalive_connections=0)  # so any gunicorn worker may get the next request
 
 Values = Counter[tuple[str, ...]]
 
 
 def read(text: str) -> Values:
-    """By name of the sample and values of its labels."""
+    """Parse metrics into values by sample name and label values."""
     return Counter(
         {
             (sample.name, *sample.labels.values()): sample.value
@@ -33,7 +33,7 @@ def read(text: str) -> Values:
 
 @dataclass
 class Gunicorn:
-    """Two processes of the service, and the directory below which they count."""
+    """A gunicorn with two workers and the directory of their metrics files."""
 
     url: str
     server: Child
@@ -45,18 +45,18 @@ class Gunicorn:
         return f"{self.url}/api/v1"
 
     def metrics(self) -> Values:
-        answer = self.http.get(f"{self.url}/metrics", headers=TOKEN)
-        assert answer.status_code == 200
-        return read(answer.text)
+        response = self.http.get(f"{self.url}/metrics", headers=TOKEN)
+        assert response.status_code == 200
+        return read(response.text)
 
-    def kill_processes(self) -> None:
-        """End those that answer requests, with no warning; over when others do in their place."""
+    def kill_workers(self) -> None:
+        """Kill all gunicorn workers with SIGKILL and wait until new ones respond."""
         killed = descendants(self.server.pid)
         for process in killed:
             os.kill(process, signal.SIGKILL)
-        wait_until(lambda: len(descendants(self.server.pid) - killed) == 2 and self._answers(), seconds=20)
+        wait_until(lambda: len(descendants(self.server.pid) - killed) == 2 and self._responds(), seconds=20)
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
             return self.http.get(f"{self.url}/health/live").status_code == 200
         except httpx.TransportError:

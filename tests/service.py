@@ -1,8 +1,7 @@
-"""The service as an operator runs it: gunicorn and a Celery worker as processes of their own."""
+"""Runs the service as child processes: gunicorn and a Celery worker."""
 
 import json
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,51 +14,48 @@ from celery.app.control import Control
 
 from bookings_api.local_stack.processes import Child, free_port
 from bookings_api.observability.metrics import SHARED_DIRECTORY
+from tests.polling import wait_until
 
 QUEUE = "celery"
 
 
 @dataclass
 class Service:
-    """Where the running service answers, and the directory of its logs.
+    """A running service and its log directory.
 
-    Its worker takes tasks only while a test wants it to: the same queue is filled by all tests of a process.
+    Its worker takes tasks only during tests that use it, because all tests of a process share one queue.
     """
 
     url: str
     directory: Path
     control: Control
-    takes_tasks: bool = True
+    worker_is_active: bool = True
 
-    def take_tasks(self) -> None:
-        """Let the worker work."""
-        if not self.takes_tasks:
+    def resume_worker(self) -> None:
+        if not self.worker_is_active:
             self.control.add_consumer(QUEUE, reply=True, limit=1, timeout=10)
-            self.takes_tasks = True
+            self.worker_is_active = True
 
-    def rest(self) -> None:
-        """Have the worker finish what it is at, and take nothing more."""
-        if self.takes_tasks:
+    def pause_worker(self) -> None:
+        """Wait until the worker has finished its tasks and let it take no more."""
+        if self.worker_is_active:
             self.control.cancel_consumer(QUEUE, reply=True, limit=1, timeout=10)
-            self.takes_tasks = False
-            deadline = time.monotonic() + 10
-            while any(self.control.inspect(limit=1, timeout=10).active().values()):
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            self.worker_is_active = False
+            wait_until(lambda: not any(self.control.inspect(limit=1, timeout=10).active().values()), seconds=10)
 
     @property
     def api(self) -> str:
         return f"{self.url}/api/v1"
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """Every line that the service has logged so far; each is one JSON object."""
+        """All lines logged so far, each parsed as a JSON object."""
         texts = [log.read_text() for log in self.directory.glob("*.log")]
         return [json.loads(line) for text in texts for line in text.splitlines()]
 
 
 @contextmanager
 def running_gunicorn(settings: Mapping[str, str], directory: Path) -> Iterator[tuple[str, Child]]:
-    """gunicorn, which logs below `directory`; its URL, and itself."""
+    """Run gunicorn with logs in `directory`. Yields its URL and its process."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", "wsgi:app"]
@@ -74,14 +70,14 @@ def running_gunicorn(settings: Mapping[str, str], directory: Path) -> Iterator[t
 
 @contextmanager
 def running_server(settings: Mapping[str, str], directory: Path) -> Iterator[str]:
-    """The same, for who needs nothing but the URL."""
+    """Run gunicorn like `running_gunicorn`, but yield only its URL."""
     with running_gunicorn(settings, directory) as (url, _):
         yield url
 
 
 @contextmanager
 def running_service(settings: Mapping[str, str], directory: Path) -> Iterator[Service]:
-    """gunicorn, and a Celery worker with beat."""
+    """Run gunicorn and a Celery worker with beat."""
     options = ["--concurrency=2", "--beat"]
     command = [sys.executable, "-m", "celery", "--quiet", "--app=wsgi.celery", "worker", *options]
     worker = Child("Celery worker", command, environment=settings, log=directory / "worker.log")

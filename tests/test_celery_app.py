@@ -1,4 +1,4 @@
-"""How workers and beat lose their Redis, and look for it."""
+"""How Celery handles an unavailable Redis."""
 
 import dataclasses
 import time
@@ -18,26 +18,26 @@ from config import Config
 from tests.conftest import NO_ENV_FILE
 
 
-class _EnoughSeenError(Exception):
+class _StopRetrying(Exception):
     pass
 
 
-def test_the_pauses_between_attempts_to_reach_redis_do_not_grow(application: Flask) -> None:
+def test_the_delay_between_reconnection_attempts_is_constant(application: Flask) -> None:
     pauses: list[float] = []
 
-    def note(error: Exception, pause: float) -> None:
+    def on_error(error: Exception, pause: float) -> None:
         pauses.append(pause)
         if len(pauses) == 2:
-            raise _EnoughSeenError
+            raise _StopRetrying
 
     connection = application.extensions["celery"].connection_for_write(f"redis://127.0.0.1:{free_port()}/0")
-    with pytest.raises(_EnoughSeenError):
-        connection.ensure_connection(note, max_retries=None)
+    with pytest.raises(_StopRetrying):
+        connection.ensure_connection(on_error, max_retries=None)
 
     assert pauses == [RECONNECT_SECONDS, RECONNECT_SECONDS]
 
 
-def test_a_worker_that_loses_redis_with_messages_in_its_hands_can_close_its_channels(
+def test_a_worker_that_loses_redis_with_unacknowledged_messages_can_close_its_channels(
     application: Flask, tmp_path: Path
 ) -> None:
     celery: Celery = application.extensions["celery"]
@@ -53,15 +53,15 @@ def test_a_worker_that_loses_redis_with_messages_in_its_hands_can_close_its_chan
             assert message
         valkey.stop()
 
-        connection.collect()  # as Celery does when it loses a connection
+        connection.collect()  # like Celery after losing a connection
         for channel in channels:
             channel.close()
 
-        with pytest.raises(connection.connection_errors):  # a task that is done by now says so, which Celery expects
+        with pytest.raises(connection.connection_errors):  # Celery expects this error for finished tasks
             message.ack()
 
 
-def test_a_publish_asks_sentinels_that_are_away_once_and_gives_up(application: Flask) -> None:
+def test_publishing_gives_up_after_one_attempt_to_reach_the_sentinels(application: Flask) -> None:
     sentinels = ",".join(f"127.0.0.1:{free_port()}" for _ in range(3))
     config = Config.from_environment(NO_ENV_FILE)
     celery = create_app(dataclasses.replace(config, REDIS_URL=f"redis+sentinel://{sentinels}/bookings/0")).extensions[
@@ -70,6 +70,6 @@ def test_a_publish_asks_sentinels_that_are_away_once_and_gives_up(application: F
 
     began = time.monotonic()
     with pytest.raises(kombu.exceptions.OperationalError, match="No master found"):
-        celery.send_task("nobody's")
+        celery.send_task("unknown")
 
-    assert time.monotonic() - began < 4  # the client's own further tries would take that for each
+    assert time.monotonic() - began < 4  # each additional retry of the client would take as long

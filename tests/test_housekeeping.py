@@ -1,4 +1,4 @@
-"""What has outlived its use is removed, and nothing else."""
+"""Housekeeping deletes expired rows and nothing else."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -13,7 +13,7 @@ from bookings_api.models import IdempotencyKey, Login, OneTimeToken, utcnow
 from tests.factories import API, make_event, make_user
 
 
-def test_expired_logins_tokens_and_keys_are_removed(app: Flask, client: FlaskClient, database: sa.Engine) -> None:
+def test_expired_logins_tokens_and_keys_are_deleted(app: Flask, client: FlaskClient, database: sa.Engine) -> None:
     user, event = make_user(client), make_event(client)
     client.post(f"{API}/auth/password-reset", json={"email": user.email})
     headers = {**user.headers, "Idempotency-Key": "a-key"}
@@ -25,7 +25,7 @@ def test_expired_logins_tokens_and_keys_are_removed(app: Flask, client: FlaskCli
             return [connection.scalars(sa.select(sa.func.count()).select_from(model)).one() for model in models]
 
     with app.app_context():
-        drain()  # which gives the reset its token
+        drain()  # creates the token of the reset
         prune()
     assert counts() == [2, 1, 1]
 

@@ -1,4 +1,4 @@
-"""Who may do what: every operation of the OpenAPI document, called by everybody."""
+"""Permissions: every operation of the OpenAPI document, called by every kind of caller."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -57,7 +57,7 @@ CODES = {401: "unauthenticated", 403: "not-allowed", 404: "booking-not-found"}
 
 
 def _expected(table: str) -> Mapping[str, Mapping[str, int]]:
-    """Operation, caller, status."""
+    """Parse the table into statuses by operation and caller."""
     callers, *rows = (line.split() for line in table.splitlines() if line)
     assert callers == list(CALLERS)
     return {name: dict(zip(callers, map(int, statuses), strict=True)) for name, *statuses in rows}
@@ -71,19 +71,19 @@ def operations(application: Flask) -> Operations:
     return documented_operations(application.test_client())
 
 
-def test_every_operation_has_a_row_and_every_row_an_operation(operations: Operations) -> None:
+def test_the_permission_table_lists_exactly_the_documented_operations(operations: Operations) -> None:
     assert EXPECTED.keys() == operations.keys()
     assert REQUESTS.keys() <= operations.keys()
 
 
-def test_the_table_and_the_document_agree_on_who_needs_a_login(operations: Operations) -> None:
+def test_documented_login_requirements_match_the_permission_table(operations: Operations) -> None:
     for name, (_, _, operation) in operations.items():
         refused = {caller for caller, status in EXPECTED[name].items() if status == 401}
-        assert refused == _turned_away(operation["security"]), name
+        assert refused == _refused_callers(operation["security"]), name
 
 
-def _turned_away(security: list[Mapping[str, Any]]) -> set[str]:
-    """Whom the documented security keeps out, if it is optional (`{}`), or not there at all."""
+def _refused_callers(security: list[Mapping[str, Any]]) -> set[str]:
+    """The callers that the documented security refuses. It may be required, optional (`{}`) or absent."""
     if not security:
         return set()
     return {"deactivated"} if {} in security else {"anonymous", "deactivated"}
@@ -91,16 +91,16 @@ def _turned_away(security: list[Mapping[str, Any]]) -> set[str]:
 
 @pytest.mark.parametrize("caller", CALLERS)
 @pytest.mark.parametrize("name", EXPECTED)
-def test_each_may_do_what_the_table_says(
+def test_each_caller_gets_the_status_in_the_permission_table(
     client: FlaskClient, database: sa.Engine, operations: Operations, name: str, caller: str
 ) -> None:
     method, path, operation = operations[name]
     scene = make_scene(client, database, caller)
 
-    answer = send(scene, name, method, path)
+    response = send(scene, name, method, path)
 
     status = EXPECTED[name][caller]
-    assert answer.status_code == status, answer.text
+    assert response.status_code == status, response.text
     assert str(status) in operation["responses"]
     if status >= 400:
-        assert answer.json["code"] == CODES[status]
+        assert response.json["code"] == CODES[status]

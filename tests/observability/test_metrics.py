@@ -71,7 +71,7 @@ def test_nothing_is_lost_or_counted_twice_when_processes_are_killed_and_replaced
     before = gunicorn.metrics()
     for _ in range(3):
         _send(gunicorn)
-        gunicorn.kill_processes()
+        gunicorn.kill_workers()
     _send(gunicorn)
 
     after = gunicorn.metrics()
@@ -166,7 +166,7 @@ def test_a_killed_process_uses_no_connections(gunicorn: Gunicorn, client: FlaskC
         stranger.execute(sa.text("SELECT FROM events WHERE id = :id FOR UPDATE"), {"id": event["id"]})
         order = pool.submit(gunicorn.book, user, event["id"])
         wait_until(lambda: in_use() == 1, seconds=4)
-        gunicorn.kill_processes()
+        gunicorn.kill_workers()
         assert in_use() == 0
         assert isinstance(order.exception(), httpx.TransportError)
 
@@ -205,7 +205,7 @@ def test_a_directory_that_is_gone_costs_no_request_its_answer(
         for _ in "before", "after":
             answers = {http.get(f"{gunicorn.api}/events/{uuid4()}").status_code for _ in range(10)}
             assert (answers, gunicorn.metrics()["outbox_emails", "failed"]) == ({404}, 0)
-            gunicorn.kill_processes()
+            gunicorn.kill_workers()
 
 
 @pytest.mark.usefixtures("app")
