@@ -15,7 +15,7 @@ from tests.service import Service
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-TOUR = README.split("\n## A tour\n")[1].split("\n## ")[0] + (ROOT / "docs" / "tour.md").read_text()
+TOUR = README.split("\n## Tour\n")[1].split("\n## ")[0] + (ROOT / "docs" / "tour.md").read_text()
 DOMAIN = "tour.example.com"
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
 INTERFACE = (ROOT / "docs" / "api.md").read_text()
