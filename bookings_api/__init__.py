@@ -97,7 +97,6 @@ def create_app(config: object) -> Flask:
 
 
 def init_mail(app: Flask) -> None:
-    """Bind Flask-Mail, which has another name for one of our settings, and the thread that tells Celery of mail."""
-    app.config["MAIL_SUPPRESS_SEND"] = app.config["SUPPRESS_SEND"]
+    """Bind Flask-Mail, and create the worker notifier."""
     mail.init_app(app)
     app.extensions["worker_notifier"] = WorkerNotifier(app)
