@@ -1,9 +1,9 @@
-"""gunicorn's settings; those of the service itself are in the environment, see config.py."""
-# ruff: noqa: E402 - the patch comes before everything else is imported
+"""Settings of gunicorn; the settings of the service itself come from the environment (config.py)."""
+# ruff: noqa: E402 - the patch must precede all other imports
 
 from gevent import monkey
 
-# What waits, for PostgreSQL, Redis or a slow client, lets other requests of the process go on.
+# While one request waits for PostgreSQL, Redis or a slow client, others run in the same process.
 monkey.patch_all()
 
 import gc
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gunicorn import util
+from prometheus_client.multiprocess import mark_process_dead
 
 from bookings_api.database.engine import forget_connections
 from bookings_api.extensions import db
@@ -23,86 +24,79 @@ from bookings_api.observability.health import warn_of_connections
 from bookings_api.observability.logging import logging_config
 from wsgi import app
 
-# One process for each core that the container may use (config.py).
 workers = app.config["WEB_CONCURRENCY"]
 worker_class = "gevent"
-# Of one process, at once. A bound on memory, and so the same on any machine: each holds a request of 256 KiB at most.
-# What is scarce has bounds of its own: DATABASE_POOL_SIZE of them ask PostgreSQL, HASHES_AT_ONCE hash a password.
+# Requests that one worker handles at once. This only bounds memory, at up to 256 KiB per request. Scarce resources have
+# their own bounds: DATABASE_POOL_SIZE connections to PostgreSQL, and HASHES_AT_ONCE password hashes.
 worker_connections = 1000
 timeout = 30
 graceful_timeout = 20
 keepalive = 5
 
-# The application is loaded once and forked: a worker starts at once and shares what it does not write.
+# Workers are forked from the loaded application: they start immediately and share its memory.
 preload_app = True
 
-# A control socket would lie in the home directory, which a service may not have.
+# The control socket would be created in the home directory, which a service account may not have.
 control_socket_disable = True
 
-# The access line is the application's own; what gunicorn itself has to say takes the same form.
+# The application writes the access log; gunicorn's own messages use the same format.
 logger_class = "bookings_api.http.server.Log"
 logconfig_dict = logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"])
-# Below ERROR it would quote what it cannot parse, which may be a password or a token.
+# Below ERROR, gunicorn quotes input that it cannot parse, which may contain a password or a token.
 logconfig_dict["loggers"]["gunicorn.error"] = {"level": "ERROR", "handlers": [], "propagate": True}
 
-# No header of a request decides where the application lives, nor whether it came by TLS: whom to believe is
-# TRUSTED_PROXIES, see http/proxies.py. gunicorn believes every local peer, and through a Unix socket everybody.
+# Only TRUSTED_PROXIES decides which forwarding headers are trusted (http/proxies.py). By default, gunicorn would trust
+# every local peer, and everything that arrives through a Unix socket.
 forwarder_headers = ""
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 
 
 def when_ready(server: Any) -> None:
-    """Prepare for the forks.
+    """Prepare for forking workers.
 
-    Spare the collector what was loaded before them: to look at it would unshare it, and takes long. And make the
-    directory of what the processes count: an own one, so that nothing of an earlier start is in it; in memory, if there
-    is such a place, for a full disk would end a process that writes into a mapped file.
+    Freezing excludes everything loaded so far from garbage collection, which would unshare its memory. The metrics
+    directory is new, so it contains nothing from an earlier run. It is in memory where possible, because a full disk
+    kills a process that writes to a mapped file.
     """
     gc.collect()
     gc.freeze()
-    parent = os.environ.get(metrics.SHARED_DIRECTORY) or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)  # noqa: S108
-    server.meters = Path(tempfile.mkdtemp(prefix="bookings-meters-", dir=parent))
-    os.chown(server.meters, server.cfg.uid, server.cfg.gid)
-
-
-def pre_fork(server: Any, worker: Any) -> None:
-    """Number the processes; in the place of one that died comes one that goes on with its counts."""
-    taken = {other.number for other in server.WORKERS.values()}
-    worker.number = min(set(range(len(taken) + 1)) - taken)
-    worker.meters = server.meters
+    parent = os.environ.get(metrics.MULTIPROC_DIR) or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)  # noqa: S108
+    server.metrics_directory = Path(tempfile.mkdtemp(prefix="bookings-metrics-", dir=parent))
+    os.chown(server.metrics_directory, server.cfg.uid, server.cfg.gid)
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Forget connections of the parent."""
+    """Drop the connections inherited from the parent process."""
     with app.app_context():
         forget_connections()
 
 
-def post_worker_init(worker: Any) -> None:
-    """Begin to count, and to send traces if they are wanted; one process looks whether there are connections for all.
+def pre_fork(server: Any, worker: Any) -> None:
+    """Tell the worker where to count."""
+    worker.metrics_directory = server.metrics_directory
 
-    Now that the process has its user, whose the files are, and a loop of gevent of its own, which the thread needs that
-    sends.
-    """
-    metrics.share(worker.meters, worker.number)
+
+def post_worker_init(worker: Any) -> None:
+    """Start metrics and tracing, now that the worker has its user and its gevent loop."""
+    metrics.share(worker.metrics_directory)
     with app.app_context():
         metrics.watch_pool(db.engine)
-    if send_traces := app.extensions.get("telemetry"):
-        send_traces()
-    if worker.age == 1:
+    if start_tracing := app.extensions.get("telemetry"):
+        start_tracing()
+    if worker.age == 1:  # once per gunicorn
         warn_of_connections(app, processes=workers)
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Before another process takes its number."""
-    metrics.forget(server.meters, worker.number)
+    """Remove the gauges of a dead worker; its counters remain part of the sums."""
+    mark_process_dead(worker.pid, str(server.metrics_directory))
 
 
 def on_exit(server: Any) -> None:
-    """Leave nothing behind."""
-    shutil.rmtree(server.meters, ignore_errors=True)
+    """Remove the metrics directory."""
+    shutil.rmtree(server.metrics_directory, ignore_errors=True)
 
 
-# What gunicorn itself refuses is answered as everything else is.
+# Errors that gunicorn sends itself are problems (RFC 9457) like all others.
 util.write_error = write_problem

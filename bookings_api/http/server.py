@@ -25,7 +25,7 @@ def write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) 
     `mesg` quotes the request, which may hold a password, a token or markup; so it is left out.
     """
     status = HTTPStatus(status_int)
-    metrics.count_answer_of_gunicorn(status.value)
+    metrics.count_gunicorn_error(status.value)
     body = json.dumps(problem_body(problem_for_status(status), status.description or status.phrase)).encode()
     fields = {**_HEADERS, "Content-Length": str(len(body))}
     lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in fields.items())]

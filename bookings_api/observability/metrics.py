@@ -1,11 +1,11 @@
-"""What each process counts, for Prometheus; `metrics` shows it.
+"""Records the service's metrics in Prometheus format; metrics_endpoint.py serves them.
 
-Names and units follow https://prometheus.io/docs/practices/naming/. No label takes what a client invents: routes are
-those of the URL map, methods those of HTTP.
+Names and units follow https://prometheus.io/docs/practices/naming/. No label value comes from a client: routes are
+rules of the URL map, methods those of HTTP.
 
-A process counts in its own memory. Those of one gunicorn count in files of a directory that they share, so that any of
-them can add all up (`share`). The library opens a file with the first value of a metric, and one without labels has a
-value as soon as it is made: so those made here have labels, and each process makes those of its pool itself.
+The workers of one gunicorn share their metrics through files in one directory (`share`). prometheus_client opens a file
+with the first value of a metric, and a metric without labels has a value as soon as it exists. Therefore all metrics
+defined at import time have labels, and each worker creates those of its connection pool itself.
 """
 
 import logging
@@ -17,158 +17,139 @@ from pathlib import Path
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
 
-# The library's own setting: where `values` of several processes lie.
-SHARED_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+# prometheus_client reads this environment variable.
+MULTIPROC_DIR = "PROMETHEUS_MULTIPROC_DIR"
 
 logger = logging.getLogger(__name__)
 
 _registry = CollectorRegistry()
 
-# What never reached a route: addresses that nobody knows, and what gunicorn answered itself.
+# Labels for responses without a route: unknown URLs, and errors sent by gunicorn itself.
 NO_ROUTE, GUNICORN = "(no route)", "(gunicorn)"
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 _OTHER_METHOD = "(other)"
-# `<uuid:event_id>` of the URL map, which OpenAPI writes `{event_id}`
+# `<uuid:event_id>` in the URL map is `{event_id}` in OpenAPI
 _CONVERTER = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
-# Seconds. Kept answers take parts of a millisecond, bookings tens, a login hundreds; 2, 6, 7, 15 and 17 are where
-# requests give up on PostgreSQL (`database`).
+# Seconds. Cached responses take fractions of a millisecond, bookings tens of milliseconds, logins hundreds. Requests
+# give up on PostgreSQL after 2, 6, 7, 15 or 17 s.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 20)
 
-# Bytes of each file; a method of a route takes less than 4 KiB.
-_ROOM = 256 * 1024
-
 _requests = Counter(
-    "http_requests_total", "Requests answered.", ["method", "route", "status"], registry=_registry
+    "http_requests_total", "Responses sent.", ["method", "route", "status"], registry=_registry
 )  # fmt: skip
 _seconds = Histogram(
     "http_request_duration_seconds",
-    "From the request to its answer, to the end of it if it is streamed.",
+    "Time from the request to the end of its response.",
     ["method", "route"],
     buckets=_BUCKETS,
     registry=_registry,
 )
-_bookings = Counter("bookings_total", "Orders of tickets, by what became of them.", ["outcome"], registry=_registry)
+_bookings = Counter("bookings_total", "Booking requests by outcome.", ["outcome"], registry=_registry)
 _database_failures = Counter(
-    "database_failures_total", "Requests that PostgreSQL could not serve.", ["error"], registry=_registry
+    "database_failures_total", "Requests that failed because PostgreSQL was unavailable.", ["error"], registry=_registry
 )
 
 
 def count_request(method: str, route: str | None, status: int, seconds: float) -> None:
-    """Count one answer; `route` is the rule of the URL map, None for what matched none."""
+    """Count one response; `route` is the matching rule of the URL map, or None."""
     if method not in _METHODS:
         method = _OTHER_METHOD
     _requests_with(method, route, status).inc()
     _seconds_of(method, route).observe(seconds)
 
 
-def count_answer_of_gunicorn(status: int) -> None:
-    """Count what was no request, or whose answer failed; how long it took nobody knows."""
+def count_gunicorn_error(status: int) -> None:
+    """Count an error response sent by gunicorn itself, whose duration is unknown."""
     _requests.labels(_OTHER_METHOD, GUNICORN, str(status)).inc()
 
 
 def count_booking(outcome: str) -> None:
-    """Count an order: `confirmed`, `replayed`, or the code of the problem that it met."""
+    """Count a booking request; `outcome` is `confirmed`, `replayed` or a problem code."""
     _bookings.labels(outcome).inc()
 
 
 def count_database_failure(error: Exception) -> None:
-    """Count a request that is answered 503, by the class of SQLAlchemy's error."""
+    """Count a request that failed with 503, by the class of the SQLAlchemy error."""
     _database_failures.labels(type(error).__name__).inc()
 
 
-def share(directory: Path, process: int) -> None:
-    """Count in files of `directory` from now on, under a number that no other living process has.
+def share(directory: Path) -> None:
+    """Count in files of `directory` from now on, in prometheus_client's multiprocess mode.
 
-    A process that gets the number of a dead one goes on with its counts. A directory that somebody has removed is made
-    anew; where that cannot be, the process counts for itself: figures are no reason to refuse service.
+    Call this in every worker process before it serves requests. Recreates the directory if it has been deleted. If
+    that fails, this process keeps its own figures, because missing metrics must not fail requests.
     """
-    os.environ[SHARED_DIRECTORY] = str(directory)
-    values.ValueClass = values.MultiProcessValue(lambda: process)  # type: ignore[no-untyped-call]
+    os.environ[MULTIPROC_DIR] = str(directory)
+    values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
-        _reserve(directory, process)
-        _begin()
+        _create_initial_series()
     except OSError:
-        logger.exception("metrics of one process alone: there is no directory to count in, until gunicorn is restarted")
-        del os.environ[SHARED_DIRECTORY]
+        logger.exception("cannot share metrics: this process reports only its own until gunicorn is restarted")
+        del os.environ[MULTIPROC_DIR]
         values.ValueClass = values.MutexValue
 
 
-def _reserve(directory: Path, process: int) -> None:
-    """Take the room of the library's files: to write where none is left would end the process (SIGBUS, mmap(2))."""
-    for kind in ("counter", "histogram", "gauge_livesum"):
-        with (directory / f"{kind}_{process}.db").open("ab") as file:
-            os.posix_fallocate(file.fileno(), 0, _ROOM)
-
-
-def _begin() -> None:
-    """Open the files before a request would, which must not fail with them.
-
-    And have what alerts ask for from the start: of a series that begins with 1 `rate()` sees no increase.
-    """
+def _create_initial_series() -> None:
+    """Open the files now, and create the series that alerts use: `rate()` sees no increase in one that starts at 1."""
     for error in ("OperationalError", "TimeoutError"):
         _database_failures.labels(error)
     _bookings.labels("confirmed")
     _seconds.labels("GET", NO_ROUTE)
 
 
-def counted() -> CollectorRegistry:
-    """What all processes have counted that share a directory, or this one alone, also if that directory is gone."""
-    directory = os.environ.get(SHARED_DIRECTORY)
+def aggregated() -> CollectorRegistry:
+    """Return the sums over all processes that share a directory, or this process's figures without one."""
+    directory = os.environ.get(MULTIPROC_DIR)
     if directory is None:
         return _registry
     if not Path(directory).is_dir():
-        logger.error("metrics of one process alone: the directory of the counts is gone, until gunicorn is restarted")
+        logger.error("the metrics directory has been deleted: reporting one process until gunicorn is restarted")
         return _registry
-    everybody = CollectorRegistry()
-    multiprocess.MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
-    return everybody
-
-
-def forget(directory: Path, process: int) -> None:
-    """What a process that has died had in use is in use no more; what it counted stays."""
-    multiprocess.mark_process_dead(process, str(directory))  # type: ignore[no-untyped-call]
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
 
 
 def watch_pool(engine: sa.Engine) -> None:
-    """Tell how many connections are in use and idle, whenever one is taken or given back."""
+    """Publish the numbers of used and idle connections at every checkout and checkin."""
     limit = Gauge(
         "database_pool_limit",
-        "The most connections that there may be.",
+        "Maximum number of connections in the pool.",
         registry=_registry,
         multiprocess_mode="livesum",
     )
-    limit.set(engine.pool.size())  # type: ignore[attr-defined] # of QueuePool, as the next ones
+    limit.set(engine.pool.size())  # type: ignore[attr-defined] # QueuePool has it, as it has those below
     connections = Gauge(
         "database_pool_connections",
-        "Connections to PostgreSQL.",
+        "Connections in the pool by state.",
         ["state"],
         registry=_registry,
         multiprocess_mode="livesum",
     )
     in_use, idle = connections.labels("in_use"), connections.labels("idle")
 
-    def taken(*_: object) -> None:
+    def on_checkout(*_: object) -> None:
         in_use.set(engine.pool.checkedout())  # type: ignore[attr-defined]
         idle.set(engine.pool.checkedin())  # type: ignore[attr-defined]
 
-    def given_back(*_: object) -> None:
-        # SQLAlchemy says so a moment before
+    def on_checkin(*_: object) -> None:
+        # SQLAlchemy fires the event just before it returns the connection
         in_use.set(engine.pool.checkedout() - 1)  # type: ignore[attr-defined]
         idle.set(engine.pool.checkedin() + 1)  # type: ignore[attr-defined]
 
-    sa.event.listen(engine, "checkout", taken)
-    sa.event.listen(engine, "checkin", given_back)
+    sa.event.listen(engine, "checkout", on_checkout)
+    sa.event.listen(engine, "checkin", on_checkin)
 
 
 def route_label(route: str | None) -> str:
-    """A rule of the URL map as OpenAPI writes it, `/api/v1/events/{event_id}`."""
+    """Convert a rule of the URL map to OpenAPI notation, such as `/api/v1/events/{event_id}`."""
     return NO_ROUTE if route is None else _CONVERTER.sub(r"{\1}", route)
 
 
-# The library looks a child up by its labels anew each time, which takes as long as to count.
+# Cached because looking up a child by its labels takes as long as counting.
 @cache
 def _requests_with(method: str, route: str | None, status: int) -> Counter:
     return _requests.labels(method, route_label(route), str(status))

@@ -13,10 +13,10 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
-from bookings_api.database.engine import answered_within
+from bookings_api.database.unresponsive import time_limit
 from bookings_api.errors import Unauthenticated
 from bookings_api.mail.status import outbox_state
-from bookings_api.observability.metrics import counted
+from bookings_api.observability.metrics import aggregated
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class OutboxCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         try:
-            with answered_within(DATABASE_SECONDS):
+            with time_limit(DATABASE_SECONDS):
                 state = outbox_state()
         except SQLAlchemyError as error:
             logger.warning("no metrics of the outbox, PostgreSQL is away: %s", type(error).__name__)
@@ -58,5 +58,5 @@ def init_metrics(app: flask.Flask) -> None:
     def metrics() -> flask.Response:
         if not compare_digest(flask.request.headers.get("Authorization", "").encode(), expected):
             raise Unauthenticated("Metrics need the METRICS_TOKEN as bearer token.")
-        text = generate_latest(counted()) + generate_latest(outbox)
+        text = generate_latest(aggregated()) + generate_latest(outbox)
         return flask.Response(text, content_type=CONTENT_TYPE_LATEST)
