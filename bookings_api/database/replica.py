@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from bookings_api.database.engine import REPLICA, answered_within
+from bookings_api.database.engine import REPLICA
 from bookings_api.database.prepared import Prepared
+from bookings_api.database.unresponsive import time_limit
 from bookings_api.extensions import db
 
 logger = logging.getLogger(__name__)
@@ -118,7 +119,7 @@ class Replica:
 
         Raises `Unfit`, and SQLAlchemy's errors.
         """
-        with answered_within(seconds), Session(self._engine, expire_on_commit=False) as session:
+        with time_limit(seconds), Session(self._engine, expire_on_commit=False) as session:
             connection = session.connection()
             seen = position.timeline, self._failures
             if connection.info.get(_SEEN) != seen:

@@ -10,7 +10,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
-from bookings_api.database.engine import READ_ONLY, RETRY_AFTER_SECONDS
+from bookings_api.database.engine import READ_ONLY
+from bookings_api.database.timeouts import RETRY_AFTER_SECONDS
 from bookings_api.errors import BookingError
 from bookings_api.http.problems import (
     DOMAIN_PROBLEMS,

@@ -11,9 +11,11 @@ import sqlalchemy as sa
 from redis import RedisError
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
-from bookings_api.database.engine import RETRY_AFTER_SECONDS, TRANSACTION, answered_within, engine_apart
+from bookings_api.database.engine import TRANSACTION, unpooled_engine
 from bookings_api.database.replica import Behind, Replica, Unfit, position_of_primary, replica_of
 from bookings_api.database.revisions import missing_revisions
+from bookings_api.database.timeouts import RETRY_AFTER_SECONDS
+from bookings_api.database.unresponsive import time_limit
 from bookings_api.extensions import db
 from bookings_api.http.rate_limiting.redis_client import connect
 
@@ -62,7 +64,7 @@ def warn_of_connections(app: flask.Flask, *, processes: int) -> None:
         return  # they are PgBouncer's
     wanted = processes * (app.config["DATABASE_POOL_SIZE"] + 1)
     try:
-        with answered_within(DATABASE_SECONDS), engine_apart(app).connect() as connection:
+        with time_limit(DATABASE_SECONDS), unpooled_engine(app).connect() as connection:
             given = connection.scalar(_CONNECTIONS)
     except SQLAlchemyError:
         return
@@ -84,7 +86,7 @@ def _answer(code: HTTPStatus, **checks: str) -> flask.Response:
 
 def _look_at_database() -> str:
     try:
-        with answered_within(DATABASE_SECONDS), db.engine.connect() as connection:
+        with time_limit(DATABASE_SECONDS), db.engine.connect() as connection:
             missing = missing_revisions(connection)
     except ProgrammingError:
         missing = {"all"}  # there is no such table: an empty database

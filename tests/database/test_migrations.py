@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from psycopg2.sql import SQL, Identifier
 from sqlalchemy.engine import make_url
 
-from bookings_api.database.engine import GRACE_SECONDS, STATEMENT_SECONDS
+from bookings_api.database.timeouts import GRACE_SECONDS, STATEMENT_SECONDS
 from bookings_api.local_stack.processes import ROOT
 from tests.polling import wait_until
 

@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from flask import Flask
 
 from bookings_api import create_app
-from bookings_api.database.engine import GRACE_SECONDS, LOCK_SECONDS, TRANSACTION
+from bookings_api.database.engine import TRANSACTION
 from bookings_api.database.prepared import Prepared
+from bookings_api.database.timeouts import GRACE_SECONDS, LOCK_SECONDS
 from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
 from bookings_api.local_stack.processes import ROOT

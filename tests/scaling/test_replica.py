@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from bookings_api.database.engine import CONNECT_SECONDS, REPLICA
+from bookings_api.database.engine import REPLICA
 from bookings_api.database.replica import SECONDS, Unfit, position_of_primary, replica_of
+from bookings_api.database.timeouts import CONNECT_SECONDS
 from bookings_api.extensions import db
 from tests.factories import API, EVENT, PASSWORD, Account, book, make_event, make_organizer, make_user, new_email
 from tests.faults.cluster import hung

@@ -23,8 +23,10 @@ from sqlalchemy.dialects.postgresql import OID
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from werkzeug.http import parse_etags, unquote_etag
 
-from bookings_api.database.engine import CONNECT_SECONDS, answered_within, engine_apart
+from bookings_api.database.engine import unpooled_engine
 from bookings_api.database.prepared import Prepared
+from bookings_api.database.timeouts import CONNECT_SECONDS
+from bookings_api.database.unresponsive import time_limit
 from bookings_api.http.response_cache.single_flight import SingleFlight
 from bookings_api.models.event import EVENTS_REVISION, Event
 from bookings_api.observability.logging import (
@@ -103,7 +105,7 @@ class ResponseCache:
 
     def __init__(self, app: flask.Flask) -> None:
         self._application: WSGIApplication = app.wsgi_app
-        self._engine = engine_apart(app)
+        self._engine = unpooled_engine(app)
         self._connection: sa.Connection | None = None
         self._revision = SingleFlight(self._read_revision)
         self._answers: dict[tuple[str, ...], _Answer] = {}
@@ -141,7 +143,7 @@ class ResponseCache:
         try:
             if self._connection is None:
                 self._connection = self._engine.connect()
-            with answered_within(CONNECT_SECONDS):
+            with time_limit(CONNECT_SECONDS):
                 [(revision,)] = _COUNT.on(self._connection)
         except DBAPIError as error:
             self._leave_connection()

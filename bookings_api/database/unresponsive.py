@@ -1,0 +1,151 @@
+"""Detects a PostgreSQL server that has stopped responding, and keeps requests from waiting for it.
+
+A working server ends what takes too long by its own timeouts. One that hangs (a stopped process, a stuck disk) ends
+nothing, while its kernel still acknowledges packets, so TCP settings don't help either. Therefore psycopg2 waits in
+`wait_for_response`, which gives up after a while. The connection is then closed and the request fails with 503; whether
+a COMMIT in progress took effect is unknown, as after any lost connection.
+
+A circuit breaker spares all other threads the same wait: until the server responds again, one of them at a time probes
+it, and the others fail immediately.
+"""
+
+import select
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import psycopg2
+from psycopg2 import extensions, extras
+
+from bookings_api.database.timeouts import (
+    CONNECT_SECONDS,
+    GRACE_SECONDS,
+    LOCK_SECONDS,
+    RETRY_AFTER_SECONDS,
+    STATEMENT_SECONDS,
+)
+
+# The names under which our connections appear in pg_stat_activity. They tell the primary from the replica here, so
+# neither may be a prefix of the other.
+PRIMARY_NAME = "event-booking-api"
+REPLICA_NAME = f"listings-of-{PRIMARY_NAME}"
+
+_MESSAGE = "PostgreSQL does not respond"
+_POLL_EVENTS = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: select.POLLOUT}
+
+# A time.monotonic() value, see `time_limit`.
+_deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
+_is_pinging: ContextVar[bool] = ContextVar("is_pinging", default=False)
+
+
+class CircuitBreaker:
+    """Refuses to contact a server that has stopped responding, except for one probing thread at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open_until = 0.0  # by time.monotonic(); 0 while closed
+        self._prober = 0
+        self._responded_at = 0.0
+
+    def require_closed(self) -> None:
+        """Raise `OperationalError` if the breaker is open, unless this thread is the one that may probe."""
+        if not self._open_until:
+            return
+        with self._lock:
+            now, thread = time.monotonic(), threading.get_ident()
+            if now < self._open_until and thread != self._prober:
+                raise psycopg2.OperationalError(_MESSAGE)
+            self._open_until, self._prober = now + CONNECT_SECONDS, thread
+
+    def record_failure(self, *, asked_at: float, is_new_connection: bool) -> None:
+        """Open the breaker after a wait in vain.
+
+        An old connection may be dead while the server works, so the first thread to lose one may try a new one.
+        """
+        with self._lock:
+            now, thread = time.monotonic(), threading.get_ident()
+            if self._responded_at > asked_at:  # to another thread
+                return
+            if now >= self._open_until or thread == self._prober:
+                self._open_until, self._prober = now + RETRY_AFTER_SECONDS, 0 if is_new_connection else thread
+
+    def record_success(self) -> None:
+        """Close the breaker."""
+        self._responded_at = time.monotonic()
+        if self._open_until:
+            with self._lock:
+                self._open_until = 0.0
+
+
+_primary, _replica = CircuitBreaker(), CircuitBreaker()
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Give up on an unresponsive server after `seconds` in total, where the usual timeouts are too long."""
+    token = _deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def require_responsive(*_: object) -> None:
+    """Raise `OperationalError` before connecting to a primary that does not respond, as a listener of `do_connect`.
+
+    Every attempt would stay in the server's accept queue after its client has given up, and delay later ones.
+    """
+    _primary.require_closed()
+
+
+def ping(connection: extensions.connection) -> None:
+    """Check a connection. Raises `psycopg2.Error` if it is dead."""
+    token = _is_pinging.set(True)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    finally:
+        _is_pinging.reset(token)
+
+
+def wait_for_response(connection: extensions.connection) -> None:
+    """Wait for PostgreSQL, as psycopg2's wait callback. Raises `OperationalError`; psycopg2 then closes the connection.
+
+    Other connections of this process, for example one that creates a database, wait as long as it takes.
+    """
+    if f"application_name={PRIMARY_NAME}" in connection.dsn:
+        breaker = _primary
+    elif f"application_name={REPLICA_NAME}" in connection.dsn:
+        breaker = _replica
+    else:
+        extras.wait_select(connection)
+        return
+    in_transaction = connection.status == extensions.STATUS_BEGIN
+    is_new = connection.status == extensions.STATUS_SETUP
+    if not in_transaction:
+        breaker.require_closed()
+    asked_at, timeout = time.monotonic(), _timeout(connection)
+    gives_up_at = asked_at + timeout
+    deadline = min(gives_up_at, _deadline.get())
+    while (state := connection.poll()) != extensions.POLL_OK:
+        poller = select.poll()
+        poller.register(connection.fileno(), _POLL_EVENTS[state])
+        if not poller.poll(max(0, deadline - time.monotonic()) * 1000):
+            # A shorter wait proves nothing, and neither does a single statement, which may just take long.
+            if deadline == gives_up_at and (in_transaction or timeout == CONNECT_SECONDS):
+                breaker.record_failure(asked_at=asked_at, is_new_connection=is_new)
+            raise psycopg2.OperationalError(_MESSAGE)
+    breaker.record_success()
+
+
+def _timeout(connection: extensions.connection) -> float:
+    """Return how many seconds to wait: longer than PostgreSQL's own timeouts, which should come first.
+
+    Any working server responds quickly to a connection attempt, a ping or a BEGIN.
+    """
+    if connection.status == extensions.STATUS_BEGIN:
+        return STATEMENT_SECONDS + GRACE_SECONDS
+    is_statement = connection.status == extensions.STATUS_READY and connection.autocommit and not _is_pinging.get()
+    return LOCK_SECONDS + GRACE_SECONDS if is_statement else CONNECT_SECONDS
