@@ -1,4 +1,4 @@
-"""The field types that every schema is made of: strict, bounded, and with their limits in the OpenAPI document."""
+"""The field types of all schemas: strict and bounded, with their limits in the OpenAPI document."""
 
 import re
 import unicodedata
@@ -18,38 +18,26 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 MAX_EMAIL = 254
 
-# Controls and surrogates, and line and paragraph separators, which Python and mail treat as line ends.
+# Controls, surrogates, and the line and paragraph separators, which Python and email treat as line breaks
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
-# Embeddings, overrides and isolates (UAX 9) make a text read otherwise than it is stored.
+# Embeddings, overrides and isolates (UAX 9), which make text display differently from how it is stored
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# Names that tzdata has for the machine's own setting, and for none.
-_NO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
-# RFC 3339, section 5.6; Python also reads weeks, basic forms, and moments without seconds.
+# tzdata's names for "the machine's zone" and "no zone"
+_PSEUDO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
+# RFC 3339, section 5.6. Python also parses weeks, basic formats and times without seconds.
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-# RFC 9562, section 4; Python also reads braces, a urn: and any dashes.
+# RFC 9562, section 4. Python also parses braces, urn: and misplaced hyphens.
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-# A full stop within a word: what it ends, what it begins, and whether that goes on as only an address does.
-_INNER_STOP = re.compile(r"(?<![\w-])([\w-]*)\.(?=(\w+)([/:?#@]\S)?)")
-# What a name may hold before one: an initial, a title, and in the scripts from Hebrew to Lao what stands for one.
-_ABBREVIATION = re.compile(
-    r"-?([^\W\d_]|dr|fr|hr|jr|mme|mr|mrs|ms|ph|prof|rev|sr|st|[\u0590-\u0eff]{2,3})", re.IGNORECASE
-)
-# What ends so is an address, though its host has but one letter.
-_COMMON_ENDS = frozenset({"com", "net", "org"})
-# Joiners and marks, of which some leave no trace in a host name.
-_UNSEEN_CATEGORIES = frozenset({"Cf", "Mn", "Mc", "Me"})
-# An e-mail address in the place of a name is none of the web: who has given no name is called by it.
-_EMAIL = re.compile(r"[^\s@/:?#]+@[\w.-]+")
-# The most combining marks in a row that text in use has (UAX 15, Stream-Safe Text Format); sorting more is slow.
+# Real text has at most this many combining marks in a row (UAX 15, Stream-Safe Text Format).
 _MAX_MARKS = 30
 _ASCII_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
-# Walking through the file system for them takes longer than all else that a field does.
-_zones = cache(available_timezones)
+# Cached because it walks through the file system.
+_time_zones = cache(available_timezones)
 
 
 def _pattern(*, multiline: bool, visible: bool) -> str:
-    """What JSON Schema can say of the characters of a text, for the document."""
+    """Return the allowed characters as a JSON Schema pattern, as far as it can express them."""
     controls = "\\u0000-\\u0008\\u000b-\\u001f" if multiline else "\\u0000-\\u001f"
     forbidden = controls + r"\u007f-\u009f\u2028-\u202e\u2066-\u2069"
     allowed = f"[^{forbidden}]*"
@@ -58,16 +46,17 @@ def _pattern(*, multiline: bool, visible: bool) -> str:
 
 
 class Text(ma.fields.String):
-    """Text in any script, NFC-normalised and stripped, of `min_length` to `max_length` characters.
+    """Text in any script, normalized to NFC and stripped, of `min_length` to `max_length` characters.
 
-    Without control, surrogate and bidirectional-override characters; `multiline` allows line feeds and tabs. Unless
-    it may be empty, something of it is seen: joiners, which many scripts need within a word, make no text alone.
+    Rejects control, surrogate and bidirectional-override characters; `multiline` allows line feeds and tabs. Unless it
+    may be empty, it must contain a visible character. Joiners are allowed, because many scripts need them, but not
+    alone.
     """
 
     default_error_messages = {
-        "marks": "Contains too many combining marks in a row.",
-        "characters": "Contains a character that is not allowed: U+{code:04X}.",
-        "invisible": "Must contain something that can be seen.",
+        "marks": "Must not contain more than {limit} combining marks in a row.",
+        "characters": "Must not contain the character U+{code:04X}.",
+        "invisible": "Must contain a visible character.",
     }
 
     def __init__(self, *, max_length: int, min_length: int = 1, multiline: bool = False, **kwargs: Any) -> None:
@@ -78,8 +67,8 @@ class Text(ma.fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        if len(text) > 4 * self.max_length:  # no composition makes that short enough
-            return text  # the length is told by the validator
+        if len(text) > 4 * self.max_length:  # too long even after composition
+            return text  # the validator rejects it
         self._require_few_marks(text)
         text = unicodedata.normalize("NFC", text)
         if self.allowed:
@@ -95,55 +84,37 @@ class Text(ma.fields.String):
         return text
 
     def _require_few_marks(self, text: str) -> None:
-        """Or normalising takes seconds: its time grows with the square of how many there are."""
+        """Reject long runs of combining marks, because the time to normalize them grows quadratically."""
         marks = 0
         for character in text:
             marks = marks + 1 if unicodedata.combining(character) else 0
             if marks > _MAX_MARKS:
-                raise self.make_error("marks")
+                raise self.make_error("marks", limit=_MAX_MARKS)
 
     def _trim(self, text: str) -> str:
         return text.strip()
 
 
 class Name(Text):
-    """The name of a person, which stands in mail that anybody can have sent to a stranger: it holds no web address.
+    """A person's name. It appears in emails that anyone can have sent to a stranger, so it must not contain links.
 
-    Titles and descriptions are plain `Text`: they belong to organizers, who may well name their website.
+    Titles and descriptions are plain `Text`: organizers may well mention their website.
     """
 
-    default_error_messages = {"address": "Must not hold a web address; within a name, write a space after a full stop."}
+    default_error_messages = {"link": "Must not contain a link. Remove :// or www."}
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=100, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         name = super()._deserialize(value, attr, data, **kwargs)
-        if len(name) <= self.max_length and _holds_web_address(name):
-            raise self.make_error("address")
+        if "://" in name or "www." in name.lower():
+            raise self.make_error("link")
         return name
 
 
-def _holds_web_address(name: str) -> bool:
-    """Whether mail programs may make a link of something in it: of a scheme, or of a full stop within a word."""
-    # they see through compatibility forms, such as full-width letters and dots, and what a host name drops (UTS 46)
-    plain = unicodedata.normalize("NFKC", name).replace("\u3002", ".")
-    seen = "".join(char for char in plain if unicodedata.category(char) not in _UNSEEN_CATEGORIES)
-    if _EMAIL.fullmatch(seen):
-        return False
-    return "://" in seen or any(
-        goes_on or not _begins_a_name(after) or not _ABBREVIATION.fullmatch(before)
-        for before, after, goes_on in _INNER_STOP.findall(seen)
-    )
-
-
-def _begins_a_name(word: str) -> bool:
-    """A capital letter, or one of a script that has none."""
-    return word[0].isalpha() and not word[0].islower() and word.lower() not in _COMMON_ENDS
-
-
 class Identifier(ma.fields.UUID):
-    """A UUID as RFC 9562 writes it, with its four dashes."""
+    """A UUID in RFC 9562 notation, with four hyphens."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         if not isinstance(value, str) or not _UUID.fullmatch(value):
@@ -152,7 +123,7 @@ class Identifier(ma.fields.UUID):
 
 
 class Password(Text):
-    """A password: text as above, but every space in it counts."""
+    """A password: text that keeps leading and trailing spaces."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(load_only=True, **kwargs)
@@ -163,14 +134,14 @@ class Password(Text):
 
 
 class Integer(ma.fields.Integer):
-    """A JSON integer between `minimum` and `maximum`; neither a fraction nor a text nor a boolean."""
+    """A JSON integer between `minimum` and `maximum`; not a fraction, string or boolean."""
 
     def __init__(self, *, minimum: int, maximum: int, **kwargs: Any) -> None:
         super().__init__(strict=True, validate=[ma.validate.Range(minimum, maximum)], **kwargs)
 
 
 class QueryInteger(Integer):
-    """An integer of a query string: ASCII digits only, so neither `1_000` nor digits of other scripts."""
+    """An integer in a query string, in ASCII digits: neither `1_000` nor digits of other scripts."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         if not isinstance(value, str) or not _ASCII_INTEGER.fullmatch(value):
@@ -186,7 +157,7 @@ class QueryBoolean(ma.fields.Boolean):
 
 
 class Boolean(ma.fields.Boolean):
-    """JSON `true` or `false`; neither 1 nor "yes"."""
+    """JSON `true` or `false`; not `1` or `"yes"`."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
         if not isinstance(value, bool):
@@ -195,7 +166,7 @@ class Boolean(ma.fields.Boolean):
 
 
 class Choice(ma.fields.String):
-    """One of the given members of an enumeration, by its value."""
+    """The value of one of the given enum members."""
 
     def __init__(self, *members: StrEnum, **kwargs: Any) -> None:
         self.enumeration = type(members[0])
@@ -204,13 +175,13 @@ class Choice(ma.fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        return self._members.get(text, text)  # what is none of them is left to the validator
+        return self._members.get(text, text)  # the validator rejects other values
 
 
 class Instant(ma.fields.AwareDateTime):
-    """A moment as RFC 3339 text with an offset, kept in UTC; years 2000 to 2200 after that conversion."""
+    """An RFC 3339 timestamp with a UTC offset, converted to UTC; must then be in the years 2000 to 2199."""
 
-    default_error_messages = {"range": "Must lie between the years 2000 and 2200."}
+    default_error_messages = {"range": "Must be in the years 2000 to 2199 (UTC)."}
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(format="iso", **kwargs)
@@ -221,7 +192,7 @@ class Instant(ma.fields.AwareDateTime):
         if not isinstance(value, str) or not _DATE_TIME.fullmatch(value):
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
         try:
-            # RFC 3339 allows a small t and z, Python does not
+            # RFC 3339 allows lower-case t and z, Python doesn't
             moment: datetime = super()._deserialize(value.upper(), attr, data, **kwargs).astimezone(UTC)
         except OverflowError:
             raise self.make_error("range") from None
@@ -231,38 +202,38 @@ class Instant(ma.fields.AwareDateTime):
 
 
 class TimeZone(ma.fields.String):
-    """The name of a time zone of the IANA database, for example `Europe/Berlin`."""
+    """The name of an IANA time zone, such as `Europe/Berlin`."""
 
-    default_error_messages = {"zone": "Not the name of an IANA time zone."}
+    default_error_messages = {"zone": "Must be the name of an IANA time zone, such as Europe/Berlin."}
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(validate=[ma.validate.Length(1, 64)], **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         name = super()._deserialize(value, attr, data, **kwargs)
-        if name in _NO_ZONES or name not in _zones():
+        if name in _PSEUDO_ZONES or name not in _time_zones():
             raise self.make_error("zone")
         return name
 
 
 class EmailAddress(ma.fields.Email):
-    """An e-mail address as it travels by SMTP: an ASCII local part, its domain in lower case and IDNA form."""
+    """An email address as used in SMTP: the local part in ASCII, the domain in lower case and IDNA form."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(validate=[ma.validate.Length(max=MAX_EMAIL)], **kwargs)
-        # marshmallow's pattern would stand in the document, though another library decides
+        # drops marshmallow's own check, whose pattern would appear in the document
         self.validators = [check for check in self.validators if isinstance(check, ma.validate.Length)]
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         address = super()._deserialize(value, attr, data, **kwargs)
         if len(address) > MAX_EMAIL:
-            return address  # the length is told by the validator, and costs no parsing
+            return address  # the validator rejects it
         try:
-            checked = validate_email(  # strict: a local part of 64 octets at most (RFC 5321, section 4.5.3.1.1)
+            checked = validate_email(  # strict: local part of at most 64 octets (RFC 5321, section 4.5.3.1.1)
                 address.strip(), check_deliverability=False, allow_smtputf8=False, strict=True
             )
         except EmailNotValidError as error:
             raise ma.ValidationError(str(error)) from None
-        if "=?" in checked.local_part:  # mail programs would decode it, and send to somebody else (RFC 2047)
-            raise ma.ValidationError("Must not contain =? before the @-sign.")
+        if "=?" in checked.local_part:  # RFC 2047: mail programs might decode it into another address
+            raise ma.ValidationError("Must not contain =? before the @ sign.")
         return checked.ascii_email or checked.normalized

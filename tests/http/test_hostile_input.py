@@ -100,17 +100,12 @@ def test_look_alikes_of_a_domain_are_seen_to_be_others(client: FlaskClient) -> N
 @pytest.mark.parametrize(
     "name",
     [
-        "https://evil.example/login", "HTTP://EVIL.EXAMPLE", "Ada https://evil.example", "www.evil.example", "evil.com",
-        "Ada, see login.evil.example", "EVIL.EXAMPLE/login", "evil.example:8080", "\uff57\uff57\uff57.evil.example",
-        "ftp://evil.example", "www\uff0eevil.example", "t.co/AbCd", "T.Co/AbCd", "x.com/login", "X.COM", "EVIL.COM",
-        "@evil.com/login", ".evil.com/login", "Evil.Com", "J.Evil.Com", "evil-j.Com", "\xe9.com", "evil\u3002com/x",
-        "1.2.3.4/x", "evil\u200b.com", "evil.\u034fcom", "evil\u2488com", "evil.\u4e2d\u56fd",
-        "\u4f8b\u5b50.\u4e2d\u56fd", "\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444", "mailto:a@evil.com",
-        "a@evil.com/x", "x.com\uff0flogin@evil.com", "Ada a@evil.com",
+        "https://evil.example/login", "HTTP://EVIL.EXAMPLE", "Ada https://evil.example", "ftp://evil.example",
+        "www.evil.example", "Ada WWW.EVIL.EXAMPLE", "://", "Ada\nLovelace", "Ada\u2028Lovelace",
     ],
     ids=ascii,
 )  # fmt: skip
-def test_a_name_that_mail_programs_would_make_a_link_of_is_refused(client: FlaskClient, name: str) -> None:
+def test_name_with_a_link_or_line_break_is_rejected(client: FlaskClient, name: str) -> None:
     user = make_user(client)
 
     assert _wrong(book(client, user, make_event(client), guest_name=name)) == ["guest_name"]
@@ -122,12 +117,13 @@ def test_a_name_that_mail_programs_would_make_a_link_of_is_refused(client: Flask
     "name",
     [
         "J.R.R. Tolkien", "J.R.R.Tolkien", "J.Smith", "J.SMITH", "J.-P.Sartre", "Dr. Ada Lovelace", "Dr.Strange",
-        "Mr.Smith", "C.H.Müller", "Prof.Dr.Müller", "Ada Ph.D.", "M.D.", "Smith, Jr.", "Ada/Grace", "St. John: two",
+        "Dr.med. Ada Lovelace", "Mag.a Grace Hopper", "Example S.p.A.", "Mr.Smith", "C.H.Müller",
+        "Prof.Dr.Müller", "Ada Ph.D.", "M.D.", "Smith, Jr.", "Ada/Grace", "St. John: two",
         "S:t Clair", "Д.Д.Шостакович", "د.أحمد", "डॉ.राम", "எம்.ஜி.ஆர்", "ดร.สมชาย ใจดี", "J.K.ローリング",
         "山田太郎", "김민수", "ada.lovelace@example.com",
     ],
 )  # fmt: skip
-def test_a_name_in_any_script_may_hold_full_stops(client: FlaskClient, name: str) -> None:
+def test_name_in_any_script_may_contain_full_stops(client: FlaskClient, name: str) -> None:
     assert client.patch(f"{API}/users/me", headers=make_user(client).headers, json={"name": name}).json["name"] == name
 
 
