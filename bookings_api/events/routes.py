@@ -37,7 +37,7 @@ def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
     What is in the body counts, even if it is so already: what an earlier read says of the event, another request may
     be about to change.
     """
-    is_told = bool(changes.keys() & services.TOLD) and queries.has_guests(event_id)
+    is_told = bool(changes.keys() & services.NOTIFIED) and queries.has_guests(event_id)
     return by_account("event_id")(event_id=event_id) if is_told else None
 
 

@@ -1,10 +1,11 @@
-"""What organizers do with events."""
+"""Use cases of organizers: creating, changing, publishing, cancelling and deleting events."""
 
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from bookings_api.database.changes import apply_changes
 from bookings_api.database.transactions import (
     Precondition,
     Transaction,
@@ -28,19 +29,16 @@ from bookings_api.extensions import db
 from bookings_api.mail import tasks
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus, User, utcnow
 
-# What stands once the event has begun.
+# Fixed once the event has started.
 _TIMES = {"starts_at", "ends_at", "timezone", "booking_opens_at", "booking_closes_at"}
-# A guest who is not told of a change of these stands before a closed door.
-TOLD = {"starts_at", "ends_at", "timezone", "location"}
+# Guests are notified when these fields change.
+NOTIFIED = {"starts_at", "ends_at", "timezone", "location"}
 
 
 def create_event(*, organizer: User, **fields: Any) -> Event:
-    """Create an event of `organizer` from the fields of `EventCreateSchema`; times are aware.
-
-    Raises `InvalidFields` when its times do not fit each other.
-    """
+    """Create an event from the fields of `EventCreateSchema`. Raises `InvalidFields` for inconsistent times."""
     event = Event(organizer_id=organizer.id, **fields)
-    _require_fitting_times(event)
+    _require_consistent_times(event)
     with transaction():
         db.session.add(event)
     return event
@@ -49,34 +47,31 @@ def create_event(*, organizer: User, **fields: Any) -> Event:
 def change_event(
     *, actor: User, event_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Event:
-    """Change fields of an event; another time or place is told to every guest, once.
+    """Change fields of an event, and notify its guests of a new time or place.
 
-    Raises `EventNotFound`, `NotAllowed`, `EventCancelled`, `EventStarted` for times of an event that has begun,
-    `InvalidFields`, and `CapacityBelowBooked`.
+    Raises `EventNotFound`, `NotAllowed`, `EventCancelled`, `EventStarted` for new times after the start,
+    `InvalidFields` and `CapacityBelowBooked`.
     """
     with transaction() as tx:
         event = _lock_own_event(actor, event_id)
         precondition(event)
         if event.status is EventStatus.CANCELLED:
             raise EventCancelled
-        changed = {field: value for field, value in changes.items() if getattr(event, field) != value}
-        if changed.keys() & _TIMES and _has_begun(event):
-            raise EventStarted("The event has started; its times stand.")
-        if changed.get("capacity", event.capacity) < event.tickets_booked:
+        had_started = _has_started(event)
+        changed = apply_changes(event, changes)
+        if changed & _TIMES and had_started:
+            raise EventStarted("The event has started. Its times can no longer be changed.")
+        if event.capacity < event.tickets_booked:
             raise CapacityBelowBooked(event.tickets_booked)
-        for field, value in changed.items():
-            setattr(event, field, value)
-        if changed.keys() & _TIMES:
-            _require_fitting_times(event)
-        if changed:
-            event.version += 1
-        if changed.keys() & TOLD and event.tickets_booked and not _has_begun(event):
+        if changed & _TIMES:
+            _require_consistent_times(event)
+        if changed & NOTIFIED and event.tickets_booked and not _has_started(event):
             tasks.announce(tx, event, EmailKind.EVENT_CHANGED)
     return event
 
 
 def publish_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> Event:
-    """Open a draft to the public; an event that is published already stays so, whatever the precondition.
+    """Publish a draft. Publishing again changes nothing, whatever the precondition.
 
     Raises `EventNotFound`, `NotAllowed`, `EventCancelled`, `EventStarted`.
     """
@@ -88,16 +83,17 @@ def publish_event(*, actor: User, event_id: UUID, precondition: Precondition = n
         if event.status is EventStatus.CANCELLED:
             raise EventCancelled
         if event.starts_at <= utcnow():
-            raise EventStarted("The event would have started already.")
+            raise EventStarted("The event starts in the past. Change its times before you publish it.")
         event.status = EventStatus.PUBLISHED
         event.version += 1
     return event
 
 
 def cancel_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> Event:
-    """Cancel an event and every booking of it, and tell each guest; twice is the same, whatever the precondition.
+    """Cancel an event with all its bookings, and notify the guests.
 
-    Raises `EventNotFound`, `NotAllowed`, `EventNotPublished`, and `EventStarted` for one that has begun.
+    Cancelling again changes nothing, whatever the precondition. Raises `EventNotFound`, `NotAllowed`,
+    `EventNotPublished` and `EventStarted`.
     """
     with transaction() as tx:
         event = _lock_own_event(actor, event_id)
@@ -111,9 +107,9 @@ def cancel_event(*, actor: User, event_id: UUID, precondition: Precondition = no
 
 
 def delete_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> None:
-    """Cancel an event as `cancel_event` does, and hide it; its bookings stay readable to their users.
+    """Cancel a published event as `cancel_event` does, and hide it; users can still read their bookings.
 
-    A draft is only hidden. Raises `EventNotFound`, `NotAllowed`, and `EventStarted` for an event that has begun.
+    Raises `EventNotFound`, `NotAllowed` and `EventStarted`.
     """
     with transaction() as tx:
         event = _lock_own_event(actor, event_id)
@@ -124,9 +120,9 @@ def delete_event(*, actor: User, event_id: UUID, precondition: Precondition = no
 
 
 def _cancel_bookings_of(event: Event) -> None:
-    """Cancel every booking of a locked event, in one statement however many there are.
+    """Cancel all bookings of a locked event in one statement. The caller notifies the guests.
 
-    Who cancels the event tells the guests; the event's version marks which bookings were cancelled with it.
+    The event's version identifies the bookings that were cancelled with it.
     """
     require_transaction()
     db.session.execute(
@@ -143,13 +139,13 @@ def _cancel_bookings_of(event: Event) -> None:
     event.tickets_booked = 0
 
 
-def _has_begun(event: Event) -> bool:
-    """Whether people are there already; a draft never begins, whatever its times."""
+def _has_started(event: Event) -> bool:
+    """Return whether guests may have arrived; a draft never starts, whatever its times."""
     return event.status is EventStatus.PUBLISHED and event.starts_at <= utcnow()
 
 
 def _cancel(tx: Transaction, event: Event) -> None:
-    if _has_begun(event):
+    if _has_started(event):
         raise EventStarted("The event has started and cannot be cancelled.")
     event.status = EventStatus.CANCELLED
     event.version += 1
@@ -159,16 +155,16 @@ def _cancel(tx: Transaction, event: Event) -> None:
 
 
 def _lock_own_event(actor: User, event_id: UUID) -> Event:
-    """The locked event, if it is the actor's. Raises `EventNotFound`, `NotAllowed`."""
+    """Return the locked event if the actor owns it. Raises `EventNotFound`, `NotAllowed`."""
     event = lock_event(event_id)
     if not may_see(actor, event):
         raise EventNotFound
     if not owns(actor, event):
-        raise NotAllowed("Only its organizer may do that with an event.")
+        raise NotAllowed("Only the organizer of this event may do that.")
     return event
 
 
-def _require_fitting_times(event: Event) -> None:
+def _require_consistent_times(event: Event) -> None:
     problems = time_problems(event, now=utcnow())
     if problems:
         raise InvalidFields(problems)

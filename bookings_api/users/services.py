@@ -1,4 +1,4 @@
-"""What organizers do with accounts, and everybody with the own one."""
+"""Use cases around accounts: organizers manage them, and everyone changes their own."""
 
 import logging
 from typing import Any
@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from bookings_api.accounts.locks import lock_account, lock_account_of, lock_active_organizers
 from bookings_api.accounts.logins import revoke_logins_of
 from bookings_api.accounts.one_time_tokens import issue_token, withdraw_tokens
+from bookings_api.database.changes import apply_changes
 from bookings_api.database.transactions import Precondition, Transaction, no_precondition, transaction
 from bookings_api.errors import EmailTaken, LastOrganizer, UserNotFound
 from bookings_api.extensions import db
@@ -18,15 +19,15 @@ from bookings_api.models import EmailKind, Role, TokenPurpose, User
 
 audit_logger = logging.getLogger("bookings_api.audit")
 
-# Which of the changes is told to the person.
-_TOLD = {"role": EmailKind.ROLE_CHANGED, "is_active": EmailKind.ACCESS_CHANGED}
+# The user is notified when these fields change.
+_NOTIFIED = {"role": EmailKind.ROLE_CHANGED, "is_active": EmailKind.ACCESS_CHANGED}
 
 
 def invite_user(*, actor: User, email: str, role: Role | None = None, name: str | None = None) -> tuple[User, bool]:
-    """Make an account that its owner has still to accept, a user's unless `role` says otherwise; mail the invitation.
+    """Create an account that its owner has yet to accept, and email the invitation. The default role is `USER`.
 
-    Inviting somebody again who has not accepted yet withdraws the earlier invitation; role and name stay unless given.
-    Returns the account and whether it is a new one. Raises `EmailTaken` when the address has an account in use.
+    Repeating an invitation that was not accepted yet revokes the earlier one, and keeps role and name unless given.
+    Returns the account and whether it is new. Raises `EmailTaken` if the address belongs to an account in use.
     """
     try:
         with transaction() as tx:
@@ -44,7 +45,7 @@ def invite_user(*, actor: User, email: str, role: Role | None = None, name: str 
             payload = {"token_id": str(issue_token(user, TokenPurpose.INVITATION)), "invited_by": actor.name}
             _mail(tx, EmailKind.INVITATION, user, **payload)
     except IntegrityError as error:
-        if isinstance(error.orig, UniqueViolation):  # somebody else was faster
+        if isinstance(error.orig, UniqueViolation):  # a concurrent request created it
             raise EmailTaken from error
         raise
     _log_change(actor, user, {"invited_as": user.role.value})
@@ -54,54 +55,44 @@ def invite_user(*, actor: User, email: str, role: Role | None = None, name: str 
 def change_user(
     *, actor: User | None, user_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> User:
-    """Change name, role or is_active of an account; without an actor it is an operator who does.
+    """Change name, role or is_active of an account. `actor` is None for an operator.
 
-    Another role or no access ends the account's logins at once; both are told to the person by mail. Raises
-    `UserNotFound`, and `LastOrganizer` rather than leave the service without one.
+    A change of role or access revokes the account's logins, and notifies the user. Raises `UserNotFound`, and
+    `LastOrganizer` if no active organizer would remain.
     """
     with transaction() as tx:
-        # all organizers first, so that whoever changes roles or access takes the locks in the same order
-        organizers = lock_active_organizers() if changes.keys() & _TOLD.keys() else []
+        # Organizers are locked first, so that all changes of roles and access take their locks in the same order.
+        organizers = lock_active_organizers() if changes.keys() & _NOTIFIED.keys() else []
         user = _lock_user(user_id)
         precondition(user)
-        changed = {field: value for field, value in changes.items() if getattr(user, field) != value}
-        if (changed.get("role") is Role.USER or changed.get("is_active") is False) and [*organizers] == [user]:
+        changed = apply_changes(user, changes)
+        if [*organizers] == [user] and (user.role is Role.USER or not user.is_active):
             raise LastOrganizer
-        for field, value in changed.items():
-            setattr(user, field, value)
-        if changed:
-            user.version += 1
-        if changed.keys() & _TOLD.keys():
+        if changed & _NOTIFIED.keys():
             revoke_logins_of(user)
         if not user.is_active:
             for purpose in TokenPurpose:
                 withdraw_tokens(user, purpose)
-        if not user.is_invited:  # who has never been in has nothing to be told
-            for field in changed.keys() & _TOLD.keys():
-                _mail(tx, _TOLD[field], user, role=user.role.value, is_active=user.is_active)
+        if not user.is_invited:  # invited users have never logged in
+            for field in changed & _NOTIFIED.keys():
+                _mail(tx, _NOTIFIED[field], user, role=user.role.value, is_active=user.is_active)
     if changed:
-        # that a name was changed is worth a line, but the name itself is a person's and stays out of the log
-        _log_change(
-            actor, user, {field: str(value) if field in _TOLD else "changed" for field, value in changed.items()}
-        )
+        # names are personal data and stay out of the log
+        _log_change(actor, user, {field: str(changes[field]) if field in _NOTIFIED else "changed" for field in changed})
     return user
 
 
 def deactivate_user(*, actor: User | None, user_id: UUID, precondition: Precondition = no_precondition) -> None:
-    """Take an account's access away; nothing of it is lost. Raises `UserNotFound`, `LastOrganizer`."""
+    """Revoke an account's access but keep its data. Raises `UserNotFound`, `LastOrganizer`."""
     change_user(actor=actor, user_id=user_id, changes={"is_active": False}, precondition=precondition)
 
 
 def change_profile(*, user: User, changes: dict[str, Any], precondition: Precondition = no_precondition) -> User:
-    """Change one's own name."""
+    """Change the user's own name."""
     with transaction():
         user = _lock_user(user.id)
         precondition(user)
-        changed = {field: value for field, value in changes.items() if getattr(user, field) != value}
-        for field, value in changed.items():
-            setattr(user, field, value)
-        if changed:
-            user.version += 1
+        apply_changes(user, changes)
     return user
 
 
