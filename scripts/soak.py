@@ -161,7 +161,7 @@ def _report(cluster: Cluster, shared: SharedState, faults: Faults) -> int:
         if seconds > RECOVERY_SECONDS
     ]
     found += [f"{unsent} unsent emails, and none was sent for {DELIVERY_SECONDS} s"] if unsent else []
-    found += cluster.server.lines_of_log("unhandled exception")
+    found += cluster.server.log_lines("unhandled exception")
     print("\nfaults, and the longest recovery")
     for name, count in sorted(faults.counts.items()):
         print(f"{count:>6}  {name:<28}{faults.recoveries[name]:>6.1f} s")

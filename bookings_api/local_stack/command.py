@@ -1,4 +1,4 @@
-"""`scripts/run`: the whole service on this machine, from nothing to the URL of Swagger UI."""
+"""`scripts/run`: starts the whole service on this machine and prints the URL of Swagger UI."""
 
 import argparse
 import os
@@ -26,11 +26,11 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(BaseException):
-    """Somebody asked us to end; no `Exception`, so that nobody who retries catches it."""
+    """We were asked to stop. Not an `Exception`, so that code that retries doesn't catch it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Start everything, run until stopped, stop everything; returns the exit status."""
+    """Start everything, run until stopped, stop everything, and return the exit status."""
     options = _parse(arguments)
     for number in STOP_SIGNALS:
         signal.signal(number, _raise_stopped)
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 for child in children:
                     child.require_running()
     except Stopped:
-        _say("Stopped; the data is kept.")
+        _say("Stopped. The data is kept.")
         return 0
     except StackError as error:
         print(f"scripts/run: {error}", file=sys.stderr)
@@ -51,47 +51,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _service(options: argparse.Namespace) -> Iterator[list[Child]]:
-    """The running service; gives what must stay alive, and stops it in the reverse order."""
+    """Run the service; gives the processes that must stay alive, and stops them in reverse order."""
     began = time.monotonic()
     directory = options.data_dir.resolve()
-    _say(f"Data in {directory}")
+    _say(f"Data directory: {directory}")
     with ExitStack() as cleanup:
         try:
-            stack = cleanup.enter_context(LocalStack(directory, report=_say_progress))
+            stack = cleanup.enter_context(LocalStack(directory, report=_say))
             port = options.port or free_port()
             url = f"http://localhost:{port}"
             environment = _environment(stack, url)
-            _say_progress("migrating the database")
+            _say("Migrating the database ...")
             _run_flask("db upgrade", stack, environment)
             if options.demo:
-                _say_progress("filling in demo data")
+                _say("Creating demo data ...")
                 _run_flask("demo", stack, environment)
-            _say_progress("starting the Celery worker and gunicorn")
-            worker = Child("Celery worker", _celery_command(), environment=environment)
+            _say("Starting the Celery worker and gunicorn ...")
+            # Celery warns when it runs as root, and neither process needs it.
+            worker = Child("Celery worker", _celery_command(), environment=environment, unprivileged=True)
             cleanup.callback(worker.stop)
-            server = Child("gunicorn", _gunicorn_command(port), environment=environment)
+            server = Child("gunicorn", _gunicorn_command(port), environment=environment, unprivileged=True)
             cleanup.callback(server.stop)
-            worker.wait_until_ready(lambda: _require_answer(environment["REDIS_URL"]))
-            events = f"http://127.0.0.1:{port}/api/v1/events/"
-            server.wait_until_ready(lambda: urllib.request.urlopen(events, timeout=5))
+            worker.wait_until_ready(lambda: _require_worker(environment["REDIS_URL"]))
+            ready = f"http://127.0.0.1:{port}/health/ready"
+            server.wait_until_ready(lambda: urllib.request.urlopen(ready, timeout=5))
             _say(f"Ready after {time.monotonic() - began:.1f} s.\n")
             _say_where(options, stack, url, environment["MAIL_SERVER"])
             yield [*stack.children, worker, server]
         finally:
-            # from here on everything is stopped, and nothing interrupts that
+            # Nothing may interrupt stopping the processes.
             _ignore_signals()
 
 
 def _say_where(options: argparse.Namespace, stack: LocalStack, url: str, mail_server: str) -> None:
-    """The last lines: whom to log in as, where to look, how to stop."""
+    """Print how to log in, where to look and how to stop."""
     for account in ACCOUNTS if options.demo else ():
         _say(f"  {account.role.capitalize():<10}  {account.email}  password: {account.password}")
-    mail = f"{stack.mailbox}/new" if "MAIL_SERVER" in stack.settings else f"sent to {mail_server}"
-    _say(f"  Swagger UI  {url}/docs\n  Mail        {mail}\n  Stop        Ctrl-C\n")
+    emails = f"{stack.mailbox}/new" if "MAIL_SERVER" in stack.settings else f"sent through {mail_server}"
+    _say(f"  Swagger UI  {url}/docs\n  Emails      {emails}\n  Stop with   Ctrl-C\n")
 
 
 def _environment(stack: LocalStack, url: str) -> dict[str, str]:
-    """Settings of the processes: what the environment or `.env` names is used, the rest is embedded."""
+    """Start the servers that neither the environment nor `.env` names; return the settings for all processes."""
     load_dotenv(os.environ.get("ENV_FILE") or ROOT / ".env")
     servers: dict[str, Callable[[], object]] = {
         "DATABASE_URL": stack.start_postgres,
@@ -111,21 +112,20 @@ def _environment(stack: LocalStack, url: str) -> dict[str, str]:
 
 
 def _run_flask(command: str, stack: LocalStack, environment: dict[str, str]) -> None:
-    """Run a `flask` command to its end."""
+    """Run a `flask` command and wait for it."""
     name = f"flask {command}"
     arguments = [sys.executable, "-m", "flask", *command.split()]
     Child(name, arguments, environment=environment, log=stack.log_of(name)).wait()
 
 
-def _require_answer(redis_url: str) -> None:
-    """Raise unless a worker answers through Redis, which is the way that mail takes."""
+def _require_worker(redis_url: str) -> None:
+    """Raise unless a worker responds through Redis, as it must to send emails."""
     url, options = broker_of(redis_url)
     if not Celery(broker=url, broker_transport_options=options).control.ping(timeout=0.3, limit=1):
-        raise StackError("no answer from the Celery worker")
+        raise StackError("the Celery worker does not respond")
 
 
 def _celery_command() -> list[str]:
-    """A worker of two processes, with beat."""
     options = ["--beat", "--concurrency=2", "--without-gossip", "--without-mingle"]
     return [sys.executable, "-m", "celery", "--quiet", "--app=wsgi.celery", "worker", *options]
 
@@ -136,22 +136,24 @@ def _gunicorn_command(port: int) -> list[str]:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="scripts/run", description="Run the Event Booking API with everything that it needs."
+        prog="scripts/run", description="Run the Event Booking API with everything it needs."
     )
-    parser.add_argument("--port", type=_port, default=8000, help="where to listen; 0 takes a free one (default: 8000)")
+    parser.add_argument(
+        "--port", type=_port, default=8000, help="port to listen on; 0 picks a free one (default: 8000)"
+    )
     parser.add_argument(
         "--data-dir",
         type=Path,
         default=ROOT / ".local",
-        help="where the data is kept (default: .local in the checkout)",
+        help="directory for all data (default: .local in the checkout)",
     )
-    parser.add_argument("--demo", action="store_true", help="fill in accounts and events to play with")
+    parser.add_argument("--demo", action="store_true", help="create demo accounts and events")
     return parser.parse_args(arguments)
 
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > MAX_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port number; use 0 to {MAX_PORT}")
     return int(text)
 
 
@@ -162,7 +164,7 @@ def _require_free(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise StackError(
-                f"Port {port} is not to be had ({error.strerror}); choose another with --port N, or --port 0."
+                f"Port {port} is not available ({error.strerror}). Choose another one with --port."
             ) from None
 
 
@@ -177,7 +179,3 @@ def _ignore_signals() -> None:
 
 def _say(line: str) -> None:
     print(line, flush=True)
-
-
-def _say_progress(line: str) -> None:
-    _say(f"  ... {line}")

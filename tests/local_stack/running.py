@@ -1,4 +1,4 @@
-"""Runs `scripts/run` as a person at a terminal or a process manager does, and looks at its processes."""
+"""Runs `scripts/run` as a user or a process manager does, and inspects its processes."""
 
 import os
 import signal
@@ -17,14 +17,14 @@ SECONDS_TO_STOP = 30
 
 
 def start(*options: str, **settings: str) -> subprocess.Popen[str]:
-    """The command as a child process in a session of its own, away from the checkout; its output is a pipe.
+    """Start the command outside the checkout, in a separate session, with its output in a pipe.
 
-    Of the service's settings it has only the given ones, and none of the test run.
+    It gets only the given settings of the service, none of those of the test run.
     """
-    foreign = {name: value for name, value in os.environ.items() if name not in Config.__dataclass_fields__}
+    unrelated = {name: value for name, value in os.environ.items() if name not in Config.__dataclass_fields__}
     return subprocess.Popen(
         [str(ROOT / "scripts/run"), *options],
-        env=foreign | {"ENV_FILE": os.devnull} | settings,
+        env=unrelated | {"ENV_FILE": os.devnull} | settings,
         cwd="/",
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -34,7 +34,7 @@ def start(*options: str, **settings: str) -> subprocess.Popen[str]:
 
 
 class Run:
-    """A run that is ready."""
+    """A run that has finished starting."""
 
     def __init__(self, directory: Path, *options: str, **settings: str) -> None:
         self.port = free_port()
@@ -47,10 +47,10 @@ class Run:
             self.output += line
             if "Ctrl-C" in line:
                 return
-        pytest.fail(f"it ended before it was ready:\n{self.output}")
+        pytest.fail(f"the run ended during startup:\n{self.output}")
 
     def end(self, number: signal.Signals) -> int:
-        """Send it a signal and wait until neither it nor a process that it started is left; its exit status."""
+        """Send a signal, wait until all its processes have ended, and return the exit status."""
         family = descendants(self._process.pid)
         assert len(family) > 8  # PostgreSQL and gunicorn alone are more
         self._process.send_signal(number)
@@ -68,7 +68,7 @@ class Run:
 
 @contextmanager
 def running(directory: Path, *options: str, **settings: str) -> Iterator[Run]:
-    """A run that does not outlive the test."""
+    """Stop the run at the end of the test."""
     run = Run(directory, *options, **settings)
     try:
         yield run
@@ -78,14 +78,14 @@ def running(directory: Path, *options: str, **settings: str) -> Iterator[Run]:
 
 
 def descendants(pid: int) -> set[int]:
-    """The process's children, and theirs."""
-    everybody = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
-    children = {child for child in everybody if parent_of(child) == pid}
+    """Return the process's children and their descendants."""
+    processes = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+    children = {child for child in processes if parent_of(child) == pid}
     return children.union(*(descendants(child) for child in children))
 
 
 def parent_of(pid: int) -> int | None:
-    """None for a process that has ended, also for one that nobody has buried yet."""
+    """Return the parent process; None for a process that has ended, including zombies."""
     try:
         state, parent, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""`scripts/run`: starts everything, keeps its data, and leaves no process behind."""
+"""`scripts/run` starts everything without warnings, keeps its data, and leaves no process behind."""
 
 import os
 import re
@@ -25,7 +25,7 @@ def _event_titles(url: str) -> list[str]:
     return [event["title"] for event in httpx.get(f"{url}/api/v1/events/").json()]
 
 
-def test_it_runs_fills_in_the_demo_and_finds_its_data_again(tmp_path: Path) -> None:
+def test_demo_data_and_signing_key_survive_a_restart(tmp_path: Path) -> None:
     with running(tmp_path, "--demo") as first:
         titles = _event_titles(first.url)
         assert len(titles) == 12
@@ -40,12 +40,19 @@ def test_it_runs_fills_in_the_demo_and_finds_its_data_again(tmp_path: Path) -> N
 
     with running(tmp_path, "--demo") as second:
         assert _event_titles(second.url) == titles
-        # the signing key is kept, too
         headers = {"Authorization": f"Bearer {login.json()['access_token']}"}
         assert httpx.get(f"{second.url}/api/v1/bookings/", headers=headers).status_code == 200
 
 
-def test_killed_minus_9_it_leaves_no_process_and_can_be_started_again(tmp_path: Path) -> None:
+def test_startup_prints_no_warnings(tmp_path: Path) -> None:
+    with running(tmp_path, LOG_LEVEL="WARNING") as run:
+        pass
+
+    assert "{" not in run.output  # a line of the JSON log
+    assert "warning" not in run.output.lower()
+
+
+def test_killed_run_leaves_no_process_and_can_be_restarted(tmp_path: Path) -> None:
     with running(tmp_path) as first:
         assert first.end(signal.SIGKILL) == -signal.SIGKILL
 
@@ -53,7 +60,7 @@ def test_killed_minus_9_it_leaves_no_process_and_can_be_started_again(tmp_path: 
         assert second.end(signal.SIGTERM) == 0
 
 
-def test_two_run_side_by_side_and_one_of_them_below_a_long_path(tmp_path: Path) -> None:
+def test_two_runs_work_in_parallel_and_in_a_long_path(tmp_path: Path) -> None:
     long = tmp_path
     while len(str(long)) < 200:
         long /= "a folder with spaces"[: 199 - len(str(long))] or "x"
@@ -65,13 +72,13 @@ def test_two_run_side_by_side_and_one_of_them_below_a_long_path(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("stage", "number"),
     [
-        ("creating the database cluster", signal.SIGTERM),
-        ("starting PostgreSQL", signal.SIGINT),
-        ("migrating", signal.SIGKILL),
-        ("starting the Celery worker", signal.SIGTERM),
+        ("Creating the database cluster", signal.SIGTERM),
+        ("Starting PostgreSQL", signal.SIGINT),
+        ("Migrating", signal.SIGKILL),
+        ("Starting the Celery worker", signal.SIGTERM),
     ],
 )
-def test_ended_while_it_starts_it_leaves_no_process(tmp_path: Path, stage: str, number: signal.Signals) -> None:
+def test_run_interrupted_during_startup_leaves_no_process(tmp_path: Path, stage: str, number: signal.Signals) -> None:
     process = start("--data-dir", str(tmp_path), "--port", "0")
     assert process.stdout
     while stage not in (line := process.stdout.readline()):
@@ -91,12 +98,12 @@ def test_ended_while_it_starts_it_leaves_no_process(tmp_path: Path, stage: str, 
 
 
 @pytest.mark.usefixtures("app")
-def test_servers_that_are_set_are_used_and_the_rest_is_embedded(tmp_path: Path, settings: dict[str, str]) -> None:
-    port = "1"  # of a mail server that is not set, and so not meant
+def test_configured_servers_are_used_and_others_embedded(tmp_path: Path, settings: dict[str, str]) -> None:
+    port = "1"  # must be ignored, because MAIL_SERVER is not set
     with running(tmp_path, DATABASE_URL=settings["DATABASE_URL"], MAIL_PORT=port, MAIL_USE_TLS="true") as run:
         assert not (tmp_path / "postgres").exists()
         assert (tmp_path / "valkey").exists()
-        assert "Mail" in run.output
+        assert str(run.mail) in run.output
         account = {"email": new_email(), "password": PASSWORD, "is_organizer": True}
         with httpx.Client(base_url=f"{run.url}/api/v1") as http:
             http.post("/auth/signup", json=account)
@@ -108,7 +115,7 @@ def test_servers_that_are_set_are_used_and_the_rest_is_embedded(tmp_path: Path, 
 
 
 def _refusal(*options: str) -> str:
-    """The one line that the command ends with instead of starting."""
+    """Return the error line of a run that fails to start."""
     process = start(*options)
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
@@ -116,37 +123,37 @@ def _refusal(*options: str) -> str:
     return output.strip().splitlines()[-1]
 
 
-def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
+def test_port_in_use_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
 
         line = _refusal("--data-dir", str(tmp_path), "--port", str(port))
 
-    assert f"Port {port} is not to be had" in line
+    assert f"Port {port} is not available" in line
     assert "--port" in line
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("port", ["70000", "http", "-1"])
-def test_a_port_that_is_none_is_one_clear_line(port: str) -> None:
-    assert f"argument --port: '{port}' is not a port" in _refusal(f"--port={port}")
+def test_invalid_port_is_reported(port: str) -> None:
+    assert f"argument --port: '{port}' is not a port number" in _refusal(f"--port={port}")
 
 
-def test_a_directory_that_another_run_has_is_one_clear_line(tmp_path: Path) -> None:
+def test_data_directory_in_use_is_reported(tmp_path: Path) -> None:
     with running(tmp_path):
         line = _refusal("--data-dir", str(tmp_path), "--port", "0")
 
     assert "is in use by another run" in line
 
 
-def test_a_directory_that_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
+def test_unusable_data_directory_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    assert "is not usable" in _refusal("--data-dir", str(tmp_path / "file" / "below"), "--port", "0")
+    assert "cannot be used" in _refusal("--data-dir", str(tmp_path / "file" / "below"), "--port", "0")
 
 
 def _refusal_with(directory: Path, path: Path) -> str:
-    """What `scripts/run` says in a fresh checkout in `directory`, with `path` before the machine's own programs."""
+    """Return the error of `scripts/run` in a fresh checkout in `directory`, with `path` first in PATH."""
     scripts = shutil.copytree(ROOT / "scripts", directory / "checkout" / "scripts")
     environment = {"PATH": f"{path}:{os.defpath}", "HOME": str(directory)}
     done = subprocess.run([str(scripts / "run")], env=environment, capture_output=True, text=True, check=False)
@@ -156,7 +163,7 @@ def _refusal_with(directory: Path, path: Path) -> str:
     return done.stderr
 
 
-def test_a_python_that_is_too_old_is_one_clear_line(tmp_path: Path) -> None:
+def test_outdated_python_is_reported(tmp_path: Path) -> None:
     old = tmp_path / "python3"
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2"\n')
     old.chmod(0o755)
@@ -164,7 +171,7 @@ def test_a_python_that_is_too_old_is_one_clear_line(tmp_path: Path) -> None:
     assert "needs python3 >= 3.11, found Python 3.9.2." in _refusal_with(tmp_path, tmp_path)
 
 
-def test_a_missing_pip_is_one_clear_line(tmp_path: Path) -> None:
+def test_missing_pip_is_reported(tmp_path: Path) -> None:
     venv.create(tmp_path / "without-pip", with_pip=False)
 
     assert "needs uv, or pip to install uv" in _refusal_with(tmp_path, tmp_path / "without-pip" / "bin")

@@ -217,5 +217,5 @@ def test_without_its_packages_it_cannot_be_turned_on(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TELEMETRY", "true")
     monkeypatch.setitem(sys.modules, "opentelemetry", None)  # as where they are not installed
 
-    with pytest.raises(ConfigError, match=r"TELEMETRY: Needs the extra: .* --extra telemetry"):
+    with pytest.raises(ConfigError, match=r"TELEMETRY: Needs the telemetry extra: .* --extra telemetry"):
         Config.from_environment(NO_ENV_FILE)
