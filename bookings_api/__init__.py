@@ -4,6 +4,7 @@
     errors           domain errors, independent of HTTP
     celery_app       Celery, bound to the application
     housekeeping     deletes expired rows
+    text             makes text safe to print
 
     database/        engine and timeouts, transaction(), base model, read replica, prepared statements
     models/          tables and constraints
@@ -48,27 +49,29 @@ from bookings_api.http.json import OrjsonProvider
 from bookings_api.http.openapi.document import API_PREFIX, init_openapi
 from bookings_api.http.proxies import init_proxies
 from bookings_api.http.rate_limiting.limits import init_limits
+from bookings_api.http.rate_limiting.redis_client import connect
 from bookings_api.http.redirects import init_redirects
 from bookings_api.http.response_cache.cache import init_response_cache
+from bookings_api.mail.metrics import OutboxCollector
 from bookings_api.mail.notifier import WorkerNotifier
 from bookings_api.mail.tasks import BEAT_SCHEDULE as MAIL_SCHEDULE
 from bookings_api.observability.health import init_health
-from bookings_api.observability.logging import init_observability
+from bookings_api.observability.logging import init_logging
 from bookings_api.observability.metrics_endpoint import init_metrics
 from bookings_api.users.routes import blp as users
 
-# The longest event there may be, with every character of its description escaped.
+# Fits the longest possible event with every character of its description escaped.
 MAX_BODY_BYTES = 256 * 1024
 
 
 def create_app(config: object) -> Flask:
-    """The application; `config` is an object with the settings of `config.Config` as upper-case attributes."""
+    """Create the application. `config` has the settings of `config.Config` as attributes."""
     app = Application(__name__)
     app.config.from_object(config)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json = OrjsonProvider(app)
 
-    init_observability(app)
+    init_logging(app)
     init_database(app)
     init_replica(app)
     init_passwords(app)
@@ -84,12 +87,12 @@ def create_app(config: object) -> Flask:
     init_headers(app)
     for blueprint in (auth, users, events, bookings):
         api.register_blueprint(blueprint, url_prefix=f"{API_PREFIX}{blueprint.url_prefix}")
-    init_metrics(app)
-    init_health(app)
+    init_metrics(app, collectors=[OutboxCollector()])
+    init_health(app, connect_redis=connect)
     register_error_handlers(app)
     register_commands(app)
     if app.config["TELEMETRY"]:
-        # whoever has it off need not have its packages
+        # imported only here, because its packages are optional
         from bookings_api.observability.tracing import init_telemetry  # noqa: PLC0415
 
         init_telemetry(app)

@@ -1,7 +1,9 @@
-"""The rules of the house: arrows between rooms point down only, and files stay small."""
+"""Dependencies point one way, each layer knows only what it should, and files stay short."""
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,136 +15,134 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "bookings_api"
 MAX_LINES = 300
 
-FEATURES = ("auth", "users", "events", "bookings")
+# The features, and the other features that each may import
+FEATURES: dict[str, set[str]] = {"auth": set(), "users": {"auth"}, "events": set(), "bookings": {"events"}}
 
-# Which kind of module may import which. A kind is a file name in a feature package, or the name of a shared package.
+# What the modules of each layer may import. A layer is the module name in a feature package, or the name of a shared
+# package. Other modules of a feature belong to its services. Shared packages without an entry must only avoid cycles.
 MAY_IMPORT = {
     "routes": {
-        "routes", "schemas", "services", "queries", "idempotency", "accounts", "http", "calendar", "errors", "models",
-        "observability",
+        "routes", "schemas", "services", "queries", "http", "accounts", "calendar", "models", "errors", "observability",
     },
-    "schemas": {"schemas", "accounts", "http", "models"},
+    "schemas": {"schemas", "http", "accounts", "models"},
     "services": {
-        "services", "queries", "permissions", "times", "idempotency", "rules", "placing", "accounts", "calendar",
-        "models", "errors", "database", "mail", "extensions",
+        "services", "permissions", "queries", "accounts", "calendar", "mail", "models", "errors", "database",
+        "extensions",
     },
-    "rules": {"models", "errors"},
-    "placing": {"rules", "models", "calendar", "database"},
-    "times": {"models"},
-    "idempotency": {"models", "errors", "database"},
     "queries": {"queries", "permissions", "models", "errors", "database", "extensions"},
     "permissions": {"permissions", "models"},
-    "accounts": {"accounts", "http", "models", "errors", "database", "extensions"},
-    "http": {"http", "errors", "models", "database", "observability", "extensions"},
     "models": {"models", "database"},
-    "calendar": {"calendar", "models"},
-    "mail": {"mail", "accounts", "calendar", "models", "database", "observability", "extensions"},
-    "housekeeping": {"mail", "models", "database", "extensions"},
     "database": {"database", "extensions"},
     "errors": set(),
-    "extensions": set(),
-    "observability": {"observability", "mail", "http", "database", "errors", "extensions"},
-    "celery_app": {"database", "http", "observability"},
-    "audit": {"audit", "queries", "mail", "calendar", "models", "errors", "database", "extensions"},
-    "cli": {
-        "cli", "audit", "schemas", "services", "queries", "accounts", "calendar", "mail", "models", "errors",
-        "database", "extensions",
-    },
-    "local_stack": {"local_stack", "cli", "celery_app"},
 }  # fmt: skip
 
-# What a kind of module must not know of the world outside.
-MUST_NOT_KNOW = {
-    "services": ("flask", "flask_jwt_extended", "marshmallow", "celery"),
-    "queries": ("flask", "flask_jwt_extended", "marshmallow", "celery"),
-    "permissions": ("flask", "flask_jwt_extended", "marshmallow", "sqlalchemy", "celery"),
-    "schemas": ("flask", "flask_jwt_extended", "sqlalchemy", "celery", "bookings_api.http.authentication"),
-    "models": ("flask", "flask_mail", "marshmallow", "celery"),
-    "errors": ("flask", "http", "werkzeug", "marshmallow"),
-    "routes": ("sqlalchemy.orm", "celery", "flask_mail"),
+# Libraries and modules that a layer must not know
+MUST_NOT_IMPORT = {
+    "routes": {"sqlalchemy.orm", "celery", "flask_mail"},
+    "schemas": {"flask", "flask_jwt_extended", "sqlalchemy", "celery", "bookings_api.http.authentication"},
+    "services": {"flask", "flask_jwt_extended", "marshmallow", "celery"},
+    "queries": {"flask", "flask_jwt_extended", "marshmallow", "celery"},
+    "permissions": {"flask", "flask_jwt_extended", "marshmallow", "sqlalchemy", "celery"},
+    "models": {"flask", "flask_mail", "marshmallow", "celery"},
+    "errors": {"flask", "http", "werkzeug", "marshmallow"},
 }
 
+# The factory in __init__.py may import everything.
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 
 
-def kind_of(module: tuple[str, ...]) -> str:
-    """`("events", "services")` is a `services`, `("mail", "outbox")` and `("errors",)` are what they begin with."""
-    if module[0] in FEATURES:
-        return module[1] if len(module) > 1 else "room"
-    return module[0]
-
-
-def imports_of(path: Path) -> Iterator[str]:
-    """Dotted names of everything that a module imports."""
-    for node in ast.walk(ast.parse(path.read_text())):
+def _imports(tree: ast.AST) -> Iterator[str]:
+    """Yield the dotted names of everything that is imported at run time."""
+    for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield from _imports(node)
 
 
-def module_of(dotted: str) -> tuple[str, ...] | None:
-    """The part of a dotted name that is a module of ours: `bookings_api.errors.SoldOut` is `("errors",)`."""
-    parts = dotted.split(".")
-    if parts[0] != PACKAGE.name:
-        return None
-    names = parts[1:]
-    while names and not (PACKAGE.joinpath(*names).is_dir() or PACKAGE.joinpath(*names).with_suffix(".py").exists()):
-        names.pop()
-    return tuple(names) or None
+def _imported(path: Path) -> set[str]:
+    return set(_imports(ast.parse(path.read_text())))
 
 
-def names_of(path: Path) -> tuple[str, ...]:
-    return path.relative_to(PACKAGE).with_suffix("").parts
+def _parts(path: Path) -> list[str]:
+    """Split `bookings_api/events/services.py` into `["events", "services"]`."""
+    return list(path.relative_to(PACKAGE).with_suffix("").parts)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_arrows_point_down_only(path: Path) -> None:
-    kind = kind_of(names_of(path))
-    if path.name == "__init__.py" and kind == "__init__":
-        allowed = {"models"} if path.parent.name == "models" else set()
-    else:
-        allowed = MAY_IMPORT[kind]
-    wrong = {
-        dotted
-        for dotted in imports_of(path)
-        if (module := module_of(dotted)) is not None and kind_of(module) not in allowed | {"room"}
-    }
-    assert not wrong, f"{kind} may import {sorted(allowed)}"
+def _own_imports(path: Path) -> Iterator[list[str]]:
+    """Yield what a module imports from the package; `bookings_api.events.queries.X` is `["events", "queries", "X"]`."""
+    for dotted in _imported(path):
+        package, *parts = dotted.split(".")
+        if package == PACKAGE.name and parts:
+            yield parts
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_nobody_knows_what_is_not_theirs_to_know(path: Path) -> None:
-    forbidden = MUST_NOT_KNOW.get(kind_of(names_of(path)), ())
-    wrong = {dotted for dotted in imports_of(path) if any(f"{dotted}.".startswith(f"{name}.") for name in forbidden)}
-    assert not wrong
+def _layer(parts: list[str]) -> str:
+    if parts[0] not in FEATURES:
+        return parts[0]
+    return next((part for part in parts[1:2] if part in MAY_IMPORT), "services")
 
 
-def test_bookings_never_call_services_of_events() -> None:
-    imported = {dotted for path in (PACKAGE / "bookings").glob("*.py") for dotted in imports_of(path)}
-    assert not {dotted for dotted in imported if dotted.startswith("bookings_api.events.services")}
-
-
-def test_the_package_does_not_read_the_configuration_itself() -> None:
+def test_packages_form_no_cycles() -> None:
+    graph = defaultdict(set)
     for path in MODULES:
-        if "local_stack" not in path.parts:
-            assert not {"config", "wsgi", "environs"} & {dotted.split(".")[0] for dotted in imports_of(path)}, path
+        package = _parts(path)[0]
+        graph[package] |= {imported for imported, *_ in _own_imports(path)} - {package}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
-def test_only_transactions_and_migrations_commit() -> None:
-    """One use case, one commit: nobody else ends a transaction."""
-    for path in MODULES:
-        if path.name != "transactions.py":
-            assert ".commit()" not in path.read_text(), path
+@each_module
+def test_layers_import_only_the_layers_below(path: Path) -> None:
+    allowed = MAY_IMPORT.get(_layer(_parts(path)))
+    if allowed is None or path.name == "__init__.py":
+        return
+    assert {_layer(parts) for parts in _own_imports(path)} <= allowed
+
+
+@each_module
+def test_features_import_only_the_features_they_build_on(path: Path) -> None:
+    feature = _parts(path)[0]
+    if feature in FEATURES:
+        imported = {parts[0] for parts in _own_imports(path)} & FEATURES.keys()
+        assert imported <= FEATURES[feature] | {feature}
+
+
+@each_module
+def test_layers_do_not_know_foreign_libraries(path: Path) -> None:
+    forbidden = MUST_NOT_IMPORT.get(_layer(_parts(path)), set())
+    assert not {name for name in _imported(path) if any(f"{name}.".startswith(f"{other}.") for other in forbidden)}
+
+
+def test_bookings_do_not_call_services_of_events() -> None:
+    for path in (PACKAGE / "bookings").glob("*.py"):
+        assert ["events", "services"] not in [parts[:2] for parts in _own_imports(path)], path
+
+
+@each_module
+def test_only_entry_points_read_the_configuration(path: Path) -> None:
+    if "local_stack" not in path.parts:
+        assert not {"config", "wsgi", "environs"} & {name.split(".")[0] for name in _imported(path)}
+
+
+@each_module
+def test_only_transactions_commit(path: Path) -> None:
+    if path.name != "transactions.py":
+        assert ".commit()" not in path.read_text()
 
 
 def test_every_domain_error_has_a_problem() -> None:
-    def below(base: type[BookingError]) -> Iterator[type[BookingError]]:
+    def subclasses(base: type[BookingError]) -> Iterator[type[BookingError]]:
         for error in base.__subclasses__():
             yield error
-            yield from below(error)
+            yield from subclasses(error)
 
-    assert set(below(BookingError)) == set(DOMAIN_PROBLEMS)
+    assert set(subclasses(BookingError)) == set(DOMAIN_PROBLEMS)
 
 
 @pytest.mark.parametrize(
@@ -150,5 +150,5 @@ def test_every_domain_error_has_a_problem() -> None:
     sorted(path for folder in ("bookings_api", "tests", "scripts") for path in (ROOT / folder).rglob("*.py")),
     ids=lambda path: str(path.relative_to(ROOT)),
 )
-def test_a_file_is_short_enough_to_be_read(path: Path) -> None:
+def test_files_are_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_LINES

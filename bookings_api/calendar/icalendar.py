@@ -16,8 +16,9 @@ from uuid import UUID
 
 import icalendar
 
-from bookings_api.calendar.payloads import event_payload, guest_payload, one_line
+from bookings_api.calendar.payloads import event_payload, guest_payload
 from bookings_api.models import Booking, BookingStatus, Event, EventStatus
+from bookings_api.text import one_line
 
 PRODID = "-//Event Booking//Event Booking API//EN"
 

@@ -2,12 +2,8 @@
 
 from datetime import datetime
 from typing import Any
-from unicodedata import category
 
 from bookings_api.models import Booking, Event
-
-# Controls, lone surrogates, and the separators of lines and paragraphs.
-_NOT_IN_A_LINE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 # What is told of an event, and where that stands.
 EVENT_PAYLOAD = {
@@ -34,8 +30,3 @@ def guest_payload(booking: Booking) -> dict[str, Any]:
         "ticket_count": booking.ticket_count,
         "booking_version": booking.version,
     }
-
-
-def one_line(text: str) -> str:
-    """`text` with every control character and every line end, as Python or SMTP may take them, made a space."""
-    return " ".join("".join(" " if category(c) in _NOT_IN_A_LINE else c for c in text).split())

@@ -14,9 +14,9 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from bookings_api.audit import Violation, notes, violations
 from bookings_api.audit.repair import MAILS, recount, write_missing_mail
-from bookings_api.calendar.payloads import one_line
 from bookings_api.cli.group import reason
 from bookings_api.database.engine import snapshot
+from bookings_api.text import one_line
 
 VIOLATED, NOT_DONE = 1, 2
 

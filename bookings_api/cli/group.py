@@ -6,7 +6,7 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
-from bookings_api.calendar.payloads import one_line
+from bookings_api.text import one_line
 
 
 class Group(AppGroup):

@@ -8,11 +8,11 @@ from bookings_api.accounts.queries import user_by_email
 from bookings_api.accounts.schemas import UserSchema
 from bookings_api.auth.schemas import SignupSchema
 from bookings_api.auth.services import sign_up
-from bookings_api.calendar.payloads import one_line
 from bookings_api.cli.group import Group
 from bookings_api.errors import BookingError, EmailTaken, UserNotFound
 from bookings_api.extensions import db
 from bookings_api.models import Role, User
+from bookings_api.text import one_line
 from bookings_api.users.queries import list_users
 from bookings_api.users.services import deactivate_user
 

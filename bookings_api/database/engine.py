@@ -124,7 +124,7 @@ class SessionlessCursor(extensions.cursor):
 
     def execute(self, query: Any, parameters: Any = None) -> None:
         """Execute in one round trip, as psycopg2 does. Of several statements, gives the result of the last one."""
-        begins = self.connection.status == extensions.STATUS_READY
+        begins = self.connection.get_transaction_status() == extensions.TRANSACTION_STATUS_IDLE
         super().execute(_SET_LOCAL + query if begins else query, parameters)
 
 

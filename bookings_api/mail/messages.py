@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import jinja2
 
-from bookings_api.calendar.payloads import one_line
 from bookings_api.models import EmailKind
+from bookings_api.text import one_line
 
 _templates = jinja2.Environment(
     loader=jinja2.PackageLoader("bookings_api.mail"),

@@ -109,7 +109,7 @@ def logging_config(log_format: str, level: str) -> dict[str, Any]:
     }
 
 
-def init_observability(app: flask.Flask) -> None:
+def init_logging(app: flask.Flask) -> None:
     """Configure logging from `LOG_FORMAT` and `LOG_LEVEL`, and log and count each request once."""
     logging.config.dictConfig(logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"]))
     logging.captureWarnings(capture=True)
