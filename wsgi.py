@@ -1,4 +1,4 @@
-"""Entry points: `gunicorn wsgi:app`, `celery -A wsgi.celery worker`, and the `flask` command."""
+"""Entry points of `gunicorn wsgi:app`, `celery -A wsgi.celery worker` and the `flask` command."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The Flask extensions, unbound: `create_app` binds each of them to one application."""
+"""The Flask extensions, which `create_app` binds to an application."""
 
 from flask_jwt_extended import JWTManager
 from flask_mail import Mail
@@ -7,8 +7,7 @@ from flask_smorest import Api
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData
 
-# Every constraint has a name of its own, so that a migration can drop what an earlier one created and
-# an integrity error can be told from another by name.
+# Named constraints can be dropped by later migrations and identified in integrity errors.
 NAMING_CONVENTION = {
     "ix": "ix_%(column_0_N_label)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -17,7 +16,7 @@ NAMING_CONVENTION = {
     "pk": "pk_%(table_name)s",
 }
 
-# Objects stay readable after the commit: a response is built from what was written, with no second read.
+# Objects stay readable after the commit, so a response needs no second read.
 db = SQLAlchemy(
     metadata=MetaData(naming_convention=NAMING_CONVENTION),
     session_options={"expire_on_commit": False},

@@ -1,21 +1,19 @@
-"""The project's own `flask` commands, each in an application context. They tell people what they did, and exit with
-status 1 and one line when they did not.
-"""
+"""The project's `flask` commands. They report what they did, or exit with status 1 and one line on why they didn't."""
 
 from flask import Flask
 
 from bookings_api.cli.audit import audit
-from bookings_api.cli.demo import fill_in
+from bookings_api.cli.demo import create_demo_data
 from bookings_api.cli.mail import mail
 from bookings_api.cli.users import users
 
 
 def register_commands(app: Flask) -> None:
-    """Add our commands to `flask`."""
+    """Add the commands to `flask`."""
     for command in (users, mail, audit):
         app.cli.add_command(command)
 
     @app.cli.command()
     def demo() -> None:
-        """Fill in accounts and events to try the service with; a second time changes nothing."""
-        fill_in()
+        """Create demo accounts and events. Running it again changes nothing."""
+        create_demo_data()

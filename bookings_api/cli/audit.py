@@ -1,4 +1,4 @@
-"""`flask audit`: whether the data is what the service promises."""
+"""`flask audit`: checks that the data is consistent."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
@@ -18,76 +18,76 @@ from bookings_api.cli.group import reason
 from bookings_api.database.engine import snapshot
 from bookings_api.text import one_line
 
-VIOLATED, NOT_DONE = 1, 2
+VIOLATIONS_FOUND, UNREADABLE = 1, 2
 
-Look = Callable[..., Iterator[Violation]]
+Check = Callable[..., Iterator[Violation]]
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="First set wrong counters of tickets to what the bookings hold.")
-@click.option("--remail", is_flag=True, help="First write the mails anew that bookings should have and have not.")
+@click.option("--repair", is_flag=True, help="First correct the ticket counters from the bookings.")
+@click.option("--remail", is_flag=True, help="First write missing emails of bookings again.")
 @click.option(
     "--mail-days",
     type=click.IntRange(0, 36_500),
-    help="For how many days back each booking must have its mails; by default MAIL_RETENTION_DAYS. Say less after that"
-    " was raised, or when older mails were deleted on purpose.",
+    help="Age in days up to which bookings must have their emails; by default MAIL_RETENTION_DAYS. Lower it after"
+    " raising that setting, or if older emails were deleted on purpose.",
 )
 @with_appcontext
 @click.pass_context
 def audit(context: click.Context, *, repair: bool, remail: bool, mail_days: int | None) -> None:
-    """Check that the data holds what the service promises, also while it runs, and after a restore.
+    """Check that the data is consistent, for example after a restore. The service may keep running.
 
-    Prints a line for each violation, with the ids of the rows, and reads one snapshot, which locks nothing. The exit
-    status is 0 if there is no violation, 1 if there is one, 2 if the database could not be read to the end.
+    Prints one line per violation with the IDs of the rows. Reads a single snapshot and locks nothing. The exit status
+    is 0 without violations, 1 with violations, and 2 if the database could not be read completely.
 
-    --repair locks one event at a time, as a booking does, and counts anew. An event that is sold beyond its capacity
-    is left as it is: who stays away is for people to say.
+    --repair locks one event at a time, as a booking does, and corrects its counters. Oversold events do not change,
+    because people must decide which bookings to cancel.
 
-    --remail may tell a guest twice, if the mail had been sent before its row was lost; so it is never done unasked.
-    It writes confirmations of bookings that stand and cancellations of those that do not, of events that are not over.
+    --remail writes confirmations of active bookings and cancellations of cancelled ones, except for past events. Guests
+    may get an email twice if it had been sent before its row was lost.
 
-    What can be decided by people only is left as it is, and stays a violation.
+    Violations that only people can resolve remain.
     """
     days = current_app.config["MAIL_RETENTION_DAYS"] if mail_days is None else mail_days
-    look = partial(violations, mails_since=timedelta(days=days))
+    check = partial(violations, mails_since=timedelta(days=days))
     try:
         if repair:
-            _mend(look, ["tickets_booked"], lambda rule, event_id: recount(event_id))
+            _repair(check, ["tickets_booked"], lambda rule, event_id: recount(event_id))
         if remail:
-            _mend(look, MAILS, write_missing_mail)
-        status = _report(look)
+            _repair(check, MAILS, write_missing_mail)
+        status = _report(check)
     except SQLAlchemyError as error:
-        click.echo(f"Error: the database could not be read to the end: {reason(error)}", err=True)
-        status = NOT_DONE
+        click.echo(f"Error: the database could not be read completely: {reason(error)}", err=True)
+        status = UNREADABLE
     context.exit(status)
 
 
-def _mend(look: Look, rules: Collection[str], mend: Callable[[str, UUID], str | None]) -> None:
+def _repair(check: Check, rules: Collection[str], repair: Callable[[str, UUID], str | None]) -> None:
     with snapshot(current_app) as connection:
         found = [
-            (violation.rule, UUID(violation.row_id)) for violation in look(connection, only=rules) if violation.row_id
+            (violation.rule, UUID(violation.row_id)) for violation in check(connection, only=rules) if violation.row_id
         ]
     for rule, row_id in found:
         try:
-            done = mend(rule, row_id)
+            done = repair(rule, row_id)
         except OperationalError as error:
             if not isinstance(error.orig, LockNotAvailable):
                 raise
-            done = f"{row_id} is left as it is: somebody has it locked"
+            done = f"{row_id} was skipped because it is locked"
         if done:
             click.echo(f"repair: {done}")
 
 
-def _report(look: Look) -> int:
+def _report(check: Check) -> int:
     counts: Counter[str] = Counter()
     with snapshot(current_app) as connection:
-        for violation in look(connection):
-            click.echo(one_line(str(violation)))  # it may quote what nobody has checked
+        for violation in check(connection):
+            click.echo(one_line(str(violation)))  # it may quote unvalidated data
             counts[violation.rule] += 1
         for note in notes(connection):
             click.echo(f"note: {note}")
     if not counts:
-        click.echo("No violation.")
+        click.echo("No violations.")
         return 0
     click.echo(f"{counts.total()} violations: " + ", ".join(f"{rule} {count}" for rule, count in counts.items()))
-    return VIOLATED
+    return VIOLATIONS_FOUND

@@ -1,4 +1,4 @@
-"""Believable data to try the service with: two accounts and a dozen events. Never meant for production."""
+"""Demo data: two accounts and twelve events. Not for production."""
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -15,7 +15,7 @@ from bookings_api.models import Event, EventStatus, Role
 
 @dataclass(frozen=True)
 class Account:
-    """A demo account; its password is no secret."""
+    """A demo account. Its password is public."""
 
     role: Role
     email: str
@@ -30,7 +30,7 @@ ACCOUNTS = (ORGANIZER, USER)
 
 @dataclass(frozen=True)
 class Plan:
-    """A demo event, some days from now, at a time of day in its own zone."""
+    """A demo event, some days from now, at a local time in its time zone."""
 
     days_ahead: int
     starts: time
@@ -71,8 +71,8 @@ PLANS = (
 )  # fmt: skip
 
 
-def fill_in() -> None:
-    """Create what is missing of the accounts, and the events unless the organizer has some."""
+def create_demo_data() -> None:
+    """Create the accounts that are missing, and the events unless the organizer has any."""
     organizer, *_ = [
         user_by_email(account.email)
         or sign_up(email=account.email, password=account.password, name=account.name, role=account.role)

@@ -1,4 +1,4 @@
-"""What the groups of commands have in common."""
+"""Shared by all groups of commands."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from bookings_api.text import one_line
 
 
 class Group(AppGroup):
-    """Commands that end with one line when PostgreSQL is away or refuses."""
+    """A group whose commands report database errors in one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -20,5 +20,5 @@ class Group(AppGroup):
 
 
 def reason(error: SQLAlchemyError) -> str:
-    """What the driver says first; further lines may quote a row."""
+    """Return the first line of the driver's message; further lines may quote a row."""
     return one_line(str(error.__cause__ or error).strip().partition("\n")[0])

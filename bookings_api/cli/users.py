@@ -1,4 +1,4 @@
-"""`flask users`: accounts, for who has the machine and perhaps no login."""
+"""`flask users`: manages accounts without a login."""
 
 import click
 from flask import current_app
@@ -21,11 +21,11 @@ users = Group("users", help="Manage accounts.")
 
 @users.command()
 @click.argument("email")
-@click.option("--organizer", is_flag=True, help="As an organizer rather than a user.")
+@click.option("--organizer", is_flag=True, help="Create an organizer instead of a user.")
 @click.option("--name", help="The person's name.")
-@click.password_option(help="Asked for if not given, which keeps it out of the shell's history.")
+@click.password_option(help="Prompted for if omitted, which keeps it out of the shell history.")
 def create(email: str, *, organizer: bool, name: str | None, password: str) -> None:
-    """Create an account, for example the first organizer of a service where organizers are invited."""
+    """Create an account, such as the first organizer of a service with ORGANIZER_SIGNUP=invite_only."""
     account = {"email": email, "password": password, "is_organizer": organizer}
     try:
         fields = SignupSchema().load(account | ({"name": name} if name else {}))
@@ -35,54 +35,54 @@ def create(email: str, *, organizer: bool, name: str | None, password: str) -> N
         raise click.ClickException(str(error.messages)) from None
     except EmailTaken as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"{user.role} {user.email} has the id {user.id}")
+    click.echo(f"Created {user.role} {user.email} with ID {user.id}.")
 
 
 @users.command("list")
-@click.option("-q", help="Part of the name or of the e-mail address, in any case.")
-@click.option("--role", type=click.Choice([role.value for role in Role]), help="Those with that role.")
-@click.option("--active/--inactive", "is_active", default=None, help="Those who may log in, or who may not.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, as the API has it; for scripts.")
+@click.option("-q", help="Part of the name or email address; case is ignored.")
+@click.option("--role", type=click.Choice([role.value for role in Role]), help="Only accounts with this role.")
+@click.option("--active/--inactive", "is_active", default=None, help="Only accounts with or without access.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, as in the API.")
 def show(*, q: str | None, role: str | None, is_active: bool | None, as_json: bool) -> None:
-    """List accounts by their e-mail address; filters are combined."""
+    """List accounts by email address. An account must match all filters."""
     found = db.session.scalars(list_users(q=q, role=Role(role) if role else None, is_active=is_active)).all()
     if as_json:
         schema = UserSchema()
         for user in found:
             click.echo(current_app.json.dumps(schema.dump(user)))
     else:
-        _echo_table(["E-MAIL", "ROLE", "ACCESS", "SINCE", "ID", "NAME"], [_row(user) for user in found])
+        _echo_table(["EMAIL", "ROLE", "ACCESS", "SINCE", "ID", "NAME"], [_row(user) for user in found])
 
 
 @users.command()
 @click.argument("email")
 def deactivate(email: str) -> None:
-    """Take an account's access away: its logins end at once, and the person is told by mail.
+    """Revoke an account's access, end its logins and notify its owner by email.
 
-    Nothing of it is lost; an organizer can give the access back with the API. The last active organizer stays.
+    Its data is kept, and an organizer can restore the access through the API. The last active organizer cannot be
+    deactivated.
     """
     try:
         user = user_by_email(email)
         if user is None:
             raise UserNotFound
         if not user.is_active:
-            click.echo(f"{user.email} has no access already.")
+            click.echo(f"{user.email} already has no access.")
             return
         deactivate_user(actor=None, user_id=user.id)
     except BookingError as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"{user.email} has no access any more.")
+    click.echo(f"{user.email} no longer has access.")
 
 
 def _row(user: User) -> list[str]:
     access = "none" if not user.is_active else "invited" if user.is_invited else "active"
-    # what somebody has put into the database makes no line of its own, and moves no cursor
+    # one_line keeps line breaks and terminal escapes out of the table
     email, name = one_line(user.email), one_line(user.name or "")
     return [email, user.role, access, f"{user.created_at:%Y-%m-%d}", str(user.id), name]
 
 
 def _echo_table(head: list[str], rows: list[list[str]]) -> None:
-    """Columns as wide as what is in them."""
     lines = [head, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:

@@ -1,4 +1,4 @@
-"""What all tables share: UUIDv7 keys and timestamps with time zone."""
+"""Base classes of all models: UUIDv7 keys and timestamps with time zone."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,14 +13,14 @@ from bookings_api.extensions import db
 
 
 def utcnow() -> datetime:
-    """The current time, aware, in UTC."""
+    """Return the current time in UTC, with time zone."""
     return datetime.now(UTC)
 
 
 def choice(enum: type[StrEnum], name: str) -> sa.Enum:
-    """A text column that holds the values of `enum`, with a named CHECK.
+    """Return a text column type for the values of `enum`, with a named CHECK.
 
-    Text and a CHECK rather than a PostgreSQL enum: a value can be added and dropped in one migration.
+    Unlike with a PostgreSQL enum, one migration can add and remove values.
     """
     return sa.Enum(
         enum,
@@ -33,7 +33,7 @@ def choice(enum: type[StrEnum], name: str) -> sa.Enum:
 
 
 class Base(DeclarativeBase):
-    """Declarative base on the metadata that Flask-Migrate reads."""
+    """Declarative base with the metadata that Flask-Migrate reads."""
 
     metadata = db.metadata
     type_annotation_map = {datetime: sa.DateTime(timezone=True), UUID: sa.Uuid()}
@@ -47,13 +47,13 @@ class Base(DeclarativeBase):
 
 
 class Identified:
-    """A UUIDv7 primary key (RFC 9562): ordered by time of creation, so that its index grows at one end."""
+    """A UUIDv7 primary key (RFC 9562). It is ordered by creation time, so its index grows at one end."""
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-1)
 
 
 class Timestamped:
-    """When the row was written first and last."""
+    """Times of creation and of the last change."""
 
     created_at: Mapped[datetime] = mapped_column(default=utcnow, server_default=sa.func.now(), sort_order=90)
     updated_at: Mapped[datetime] = mapped_column(

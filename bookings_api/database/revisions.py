@@ -1,4 +1,4 @@
-"""The revisions of the schema: which this release brings, and which the database has."""
+"""Compares the schema revisions of this release with those of the database."""
 
 from functools import cache
 from pathlib import Path
@@ -10,18 +10,18 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
 def missing_revisions(connection: sa.Connection) -> set[str]:
-    """The newest of our revisions that the database has not; none of one that a newer release has migrated.
+    """Return the newest revisions of this release that the database lacks.
 
-    Raises `ProgrammingError` for a database that was never migrated.
+    Empty if a newer release has migrated the database. Raises `ProgrammingError` if it was never migrated.
     """
     present = set(connection.scalars(sa.text("SELECT version_num FROM alembic_version")))
     heads, known = _revisions()
-    # A revision that we do not know is from a newer release, which is just being rolled out beside us.
+    # An unknown revision comes from a newer release that is being rolled out.
     return set() if present - known else set(heads - present)
 
 
 @cache
 def _revisions() -> tuple[frozenset[str], frozenset[str]]:
-    """The newest revisions of our migrations, and all of them."""
+    """Return the newest revisions of this release, and all of them."""
     script = ScriptDirectory(str(MIGRATIONS))
     return frozenset(script.get_heads()), frozenset(revision.revision for revision in script.walk_revisions())

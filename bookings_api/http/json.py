@@ -1,4 +1,4 @@
-"""Answers as JSON, written by orjson: in a fraction of the time, and UTF-8 as it is."""
+"""JSON responses, serialized by orjson: much faster, and with unescaped UTF-8."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from flask.json.provider import DefaultJSONProvider
 
 
 class OrjsonProvider(DefaultJSONProvider):
-    """Flask's way to JSON; reading a body is the parser's, which sees names that are given twice."""
+    """Flask's JSON provider. Request bodies are read by the parser, which detects duplicate keys."""
 
     sort_keys = False
 
@@ -15,5 +15,5 @@ class OrjsonProvider(DefaultJSONProvider):
         try:
             layout = orjson.OPT_INDENT_2 if kwargs.get("indent") else 0
             return orjson.dumps(obj, default=self.default, option=layout).decode()
-        except orjson.JSONEncodeError:  # half a surrogate pair, in the name of a field that a client sent
+        except orjson.JSONEncodeError:  # a lone surrogate, in a field name sent by a client
             return super().dumps(obj, **kwargs)

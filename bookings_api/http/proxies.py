@@ -1,14 +1,14 @@
-"""Who the client is, when proxies stand in front of the service."""
+"""Finds the client's address behind trusted proxies."""
 
 import flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 
 def init_proxies(app: flask.Flask) -> None:
-    """Believe what the nearest `TRUSTED_PROXIES` proxies say in X-Forwarded-For and X-Forwarded-Proto, and no more.
+    """Trust X-Forwarded-For and X-Forwarded-Proto from the nearest `TRUSTED_PROXIES` proxies only.
 
-    Each appends the address that it sees, so what a client forges stands further left than anything that is believed.
-    X-Forwarded-Host is not believed: a proxy that does not set it hands on the client's, and Host tells the same.
+    Each proxy appends the address that it sees, so forged addresses are further left than the trusted ones.
+    X-Forwarded-Host is ignored: a proxy that does not set it passes on the client's, and Host contains the same value.
     """
     proxies = app.config["TRUSTED_PROXIES"]
     if proxies:

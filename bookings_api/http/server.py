@@ -1,4 +1,4 @@
-"""gunicorn, adapted: what it answers itself is a problem, and counted, too; and it writes no access log of its own."""
+"""Adapts gunicorn: its errors are problems (RFC 9457) and counted, and it writes no access log."""
 
 import json
 import socket
@@ -20,9 +20,9 @@ _HEADERS = {
 
 
 def write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
-    """Takes the place of `gunicorn.util.write_error`, which writes HTML.
+    """Replace `gunicorn.util.write_error`, which sends HTML.
 
-    `mesg` quotes the request, which may hold a password, a token or markup; so it is left out.
+    `mesg` is left out because it quotes the request, which may contain a password, a token or markup.
     """
     status = HTTPStatus(status_int)
     metrics.count_gunicorn_error(status.value)
@@ -34,7 +34,7 @@ def write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) 
 
 
 class Log(glogging.Logger):  # type: ignore[misc]
-    """gunicorn's log, without a line for each request: the application has its own."""
+    """gunicorn's logger without an access log, because the application writes one."""
 
     def access(self, *_: object) -> None:
-        """Nothing; gunicorn would put the line together whether anybody reads it or not."""
+        """Do nothing. gunicorn would format the line even if it is discarded."""

@@ -1,9 +1,9 @@
-"""PostgreSQL, Valkey and an SMTP sink from wheels, run as child processes: for scripts/run and the tests only.
+"""PostgreSQL, Valkey and an SMTP sink from wheels, as child processes for scripts/run and the tests.
 
-    processes    start a child that cannot outlive us, wait for it, stop it
-    servers      the three servers, and `LocalStack`, which starts and stops them together
-    command      `python -m bookings_api.local_stack`, which is scripts/run
+    processes    child processes that cannot outlive us
+    servers      `LocalStack`, which starts and stops the three servers
+    command      `python -m bookings_api.local_stack`, used by scripts/run
 
-Linux only. The wheels' own Python starters are not used: as root they change the machine (useradd, chmod of
-parent directories) and they leave servers behind.
+Linux only. The wheels' Python starters are not used, because as root they change the machine (useradd, chmod of parent
+directories), and they leave servers behind.
 """

@@ -1,4 +1,4 @@
-"""`python -m bookings_api.local_stack` is scripts/run."""
+"""Entry point of `python -m bookings_api.local_stack`."""
 
 import sys
 

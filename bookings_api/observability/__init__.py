@@ -1,1 +1,1 @@
-"""Logs, metrics, traces and health."""
+"""Logs, metrics, traces and health checks."""

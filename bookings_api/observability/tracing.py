@@ -1,10 +1,10 @@
-"""Traces of requests, of their statements and of tasks, sent to a collector by OpenTelemetry.
+"""OpenTelemetry traces of requests, SQL statements and tasks.
 
-Only imported with `TELEMETRY=true`. All else is said by OpenTelemetry's own variables, such as
+Only imported with `TELEMETRY=true`. Everything else is configured by OpenTelemetry's variables, such as
 `OTEL_EXPORTER_OTLP_ENDPOINT`: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/.
 
-What leaves the process stands on a list. The libraries note addresses, query strings, names of programs, and of an
-error the text, in which PostgreSQL quotes rows; nothing of that is sent, whatever they will note one day.
+Only attributes on an allowlist are exported. The instrumentation libraries also record addresses, query strings, program
+names and error messages, in which PostgreSQL quotes rows.
 """
 
 import os
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 NAME = "event-booking-api"
 REQUEST_ID = "bookings.request_id"
 
-# https://opentelemetry.io/docs/specs/semconv/ but for Celery's, which are its instrumentation's own
-_TOLD = {
+# From https://opentelemetry.io/docs/specs/semconv/, except for those of the Celery instrumentation
+_EXPORTED_ATTRIBUTES = {
     "celery.action",
     "celery.state",
     "celery.task_name",
@@ -50,19 +50,19 @@ _TOLD = {
 }
 
 
-class DiscreetExporter(OTLPSpanExporter):
-    """OTLP over HTTP, of what may be told: no event, no words of an error, and of the attributes those on the list."""
+class FilteringExporter(OTLPSpanExporter):
+    """Exports spans by OTLP over HTTP without events, error messages and attributes that are not on the allowlist."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        return super().export([_discreet(span) for span in spans])
+        return super().export([_filtered(span) for span in spans])
 
 
 def init_telemetry(app: flask.Flask) -> None:
-    """Watch requests, statements and tasks; nothing is sent before `app.extensions["telemetry"]()` is called.
+    """Instrument requests, statements and tasks. Nothing is exported before `app.extensions["telemetry"]()` is called.
 
-    Each process calls that for itself, after the fork: the thread that sends would not survive it.
+    Each process must call it after the fork, which the exporting thread would not survive.
     """
-    # the names that are stable, where the libraries still know older ones; read by them when they begin
+    # selects the stable attribute names; the libraries read this when they are set up
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
     app.wsgi_app = OpenTelemetryMiddleware(app.wsgi_app, _begin, _name)  # type: ignore[method-assign]
     Psycopg2Instrumentor().instrument()
@@ -75,19 +75,19 @@ def init_telemetry(app: flask.Flask) -> None:
 def _start(**_: object) -> None:
     resource = Resource({SERVICE_NAME: NAME}).merge(OTELResourceDetector().detect())
     provider = TracerProvider(resource=Resource.create(resource.attributes))
-    provider.add_span_processor(BatchSpanProcessor(DiscreetExporter()))
+    provider.add_span_processor(BatchSpanProcessor(FilteringExporter()))
     trace.set_tracer_provider(provider)
 
 
 def _stop(**_: object) -> None:
-    """A process of Celery's pool ends without what Python does at an exit."""
+    """Flush the spans, because processes of Celery's pool skip Python's exit handlers."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
         provider.shutdown()
 
 
 def _begin(span: trace.Span, environ: "WSGIEnvironment") -> None:
-    """By no path: what a request is called must not be of its client's making."""
+    """Replace the default name, the path, because clients choose it."""
     span.update_name("HTTP")
 
 
@@ -99,8 +99,10 @@ def _name(span: trace.Span, environ: "WSGIEnvironment", status: str, headers: li
     span.set_attribute(REQUEST_ID, dict(headers).get(REQUEST_ID_HEADER, ""))
 
 
-def _discreet(span: ReadableSpan) -> ReadableSpan:
-    attributes: dict[str, Any] = {key: value for key, value in (span.attributes or {}).items() if key in _TOLD}
+def _filtered(span: ReadableSpan) -> ReadableSpan:
+    attributes: dict[str, Any] = {
+        key: value for key, value in (span.attributes or {}).items() if key in _EXPORTED_ATTRIBUTES
+    }
     return ReadableSpan(
         name=span.name,
         context=_without_state(span.context),
@@ -116,7 +118,7 @@ def _discreet(span: ReadableSpan) -> ReadableSpan:
 
 
 def _without_state(context: trace.SpanContext | None) -> trace.SpanContext | None:
-    """The numbers alone: a client writes into `tracestate` what it likes (W3C Trace Context, section 3.3)."""
+    """Remove `tracestate`, into which clients can write anything (W3C Trace Context, section 3.3)."""
     if context is None:
         return None
     return trace.SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)

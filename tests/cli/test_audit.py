@@ -1,4 +1,4 @@
-"""`flask audit`, as an operator types it."""
+"""`flask audit` as an operator uses it."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def _audit(app: Flask, *options: str) -> Result:
 
 @pytest.fixture
 def booking(client: FlaskClient) -> Any:
-    """Two tickets of ten."""
+    """A booking of two out of ten tickets."""
     return book(client, make_user(client), make_event(client), ticket_count=2).json
 
 
@@ -34,13 +34,13 @@ def _mails(database: sa.Engine, booking: Any) -> list[str]:
 
 
 @pytest.mark.usefixtures("booking")
-def test_sound_data_is_status_0(app: Flask) -> None:
+def test_consistent_data_exits_with_status_0(app: Flask) -> None:
     done = _audit(app)
 
-    assert (done.exit_code, done.output) == (0, "No violation.\n")
+    assert (done.exit_code, done.output) == (0, "No violations.\n")
 
 
-def test_violations_are_lines_a_summary_and_status_1(app: Flask, database: sa.Engine, booking: Any) -> None:
+def test_violations_are_listed_and_summarized_with_status_1(app: Flask, database: sa.Engine, booking: Any) -> None:
     _execute(database, "UPDATE events SET tickets_booked = 5")
     _execute(database, "UPDATE bookings SET version = 0")
 
@@ -55,10 +55,8 @@ def test_violations_are_lines_a_summary_and_status_1(app: Flask, database: sa.En
 
 
 @pytest.mark.usefixtures("booking")
-def test_what_a_violation_quotes_is_part_of_its_line_and_does_nothing_to_the_terminal(
-    app: Flask, database: sa.Engine
-) -> None:
-    _execute(database, r"UPDATE events SET timezone = E'\x1b[2J\nNo violation.'")
+def test_quoted_data_cannot_break_lines_or_control_the_terminal(app: Flask, database: sa.Engine) -> None:
+    _execute(database, r"UPDATE events SET timezone = E'\x1b[2J\nNo violations.'")
 
     done = app.test_cli_runner().invoke(args=["audit"], color=True)  # as a terminal gets it
 
@@ -67,16 +65,16 @@ def test_what_a_violation_quotes_is_part_of_its_line_and_does_nothing_to_the_ter
 
 
 @pytest.mark.usefixtures("booking")
-def test_mail_that_failed_or_was_left_by_a_worker_is_a_note_and_no_violation(app: Flask, database: sa.Engine) -> None:
+def test_failed_email_is_a_note_rather_than_a_violation(app: Flask, database: sa.Engine) -> None:
     _execute(database, "UPDATE outbox_emails SET status = 'failed', attempts = 1")
 
     done = _audit(app)
 
-    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "No violation.")
+    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "No violations.")
     assert done.output.startswith("note: 1 mails have failed; flask mail retry tries them again\n")
 
 
-def test_a_repair_counts_anew_and_says_so(app: Flask, client: FlaskClient, database: sa.Engine, booking: Any) -> None:
+def test_repair_corrects_counters(app: Flask, client: FlaskClient, database: sa.Engine, booking: Any) -> None:
     _execute(database, "UPDATE events SET tickets_booked = 10")
 
     done = _audit(app, "--repair")
@@ -84,30 +82,30 @@ def test_a_repair_counts_anew_and_says_so(app: Flask, client: FlaskClient, datab
     assert done.exit_code == 0
     assert done.output.splitlines() == [
         f"repair: event {booking['event_id']} counts 2 tickets as booked now, not 10",
-        "No violation.",
+        "No violations.",
     ]
-    # what is kept of answers is made anew, too
+    # cached responses are refreshed
     assert client.get(f"{API}/events/{booking['event_id']}").json["tickets_available"] == EVENT["capacity"] - 2
 
 
-def test_an_event_that_somebody_has_locked_keeps_no_other_from_being_mended(
+def test_repair_skips_a_locked_event_and_continues(
     app: Flask, client: FlaskClient, database: sa.Engine, booking: Any
 ) -> None:
     other = book(client, make_user(client), make_event(client, title="Another evening"), ticket_count=3).json
     _execute(database, "UPDATE events SET tickets_booked = 10")
-    with database.begin() as stranger:
-        stranger.execute(sa.text("SELECT 1 FROM events WHERE id = :id FOR UPDATE"), {"id": booking["event_id"]})
+    with database.begin() as other_session:
+        other_session.execute(sa.text("SELECT 1 FROM events WHERE id = :id FOR UPDATE"), {"id": booking["event_id"]})
 
         done = _audit(app, "--repair")
 
     assert done.exit_code == 1
     assert sorted(done.output.splitlines()[:2]) == sorted([
-        f"repair: {booking['event_id']} is left as it is: somebody has it locked",
+        f"repair: {booking['event_id']} was skipped because it is locked",
         f"repair: event {other['event_id']} counts 3 tickets as booked now, not 10",
     ])  # fmt: skip
 
 
-def test_more_sold_than_there_is_stays_as_it_is_and_status_1(app: Flask, database: sa.Engine, booking: Any) -> None:
+def test_repair_does_not_change_an_oversold_event(app: Flask, database: sa.Engine, booking: Any) -> None:
     _execute(database, "UPDATE bookings SET ticket_count = 12")
 
     done = _audit(app, "--repair")
@@ -121,7 +119,7 @@ def test_more_sold_than_there_is_stays_as_it_is_and_status_1(app: Flask, databas
     ]
 
 
-def test_missing_mail_is_written_again_only_when_asked_for_and_once(
+def test_missing_email_is_written_once_and_only_with_remail(
     app: Flask, client: FlaskClient, database: sa.Engine, booking: Any
 ) -> None:
     user = make_user(client)
@@ -137,13 +135,13 @@ def test_missing_mail_is_written_again_only_when_asked_for_and_once(
     assert done.output.splitlines() == [
         f"repair: booking {booking['id']} gets its mail: booking_confirmed",
         f"repair: booking {cancelled['id']} gets its mail: booking_cancelled",
-        "No violation.",
+        "No violations.",
     ]
-    assert _audit(app, "--remail").output == "No violation.\n"
+    assert _audit(app, "--remail").output == "No violations.\n"
     assert (_mails(database, booking), _mails(database, cancelled)) == (["booking_confirmed"], ["booking_cancelled"])
 
 
-def test_no_guest_is_told_of_an_event_that_is_over(app: Flask, database: sa.Engine, booking: Any) -> None:
+def test_remail_skips_past_events(app: Flask, database: sa.Engine, booking: Any) -> None:
     _execute(database, "DELETE FROM outbox_emails")
     _execute(database, "UPDATE events SET starts_at = now() - interval '2 hours', ends_at = now()")
 
@@ -153,7 +151,7 @@ def test_no_guest_is_told_of_an_event_that_is_over(app: Flask, database: sa.Engi
     assert done.output.startswith(f"repair: booking {booking['id']} gets no mail: its event is over\n")
 
 
-def test_no_guest_is_told_of_an_event_that_is_gone(app: Flask, database: sa.Engine, booking: Any) -> None:
+def test_remail_skips_deleted_events(app: Flask, database: sa.Engine, booking: Any) -> None:
     _execute(database, "DELETE FROM outbox_emails")
     _execute(database, "ALTER TABLE events DISABLE TRIGGER ALL; DELETE FROM events")
     try:
@@ -165,7 +163,7 @@ def test_no_guest_is_told_of_an_event_that_is_gone(app: Flask, database: sa.Engi
     assert done.output.startswith(f"repair: booking {booking['id']} gets no mail: its event is gone\n")
 
 
-def test_of_how_many_days_mails_are_expected_can_be_said(app: Flask, database: sa.Engine, booking: Any) -> None:
+def test_mail_days_limits_the_age_of_expected_emails(app: Flask, database: sa.Engine, booking: Any) -> None:
     _execute(database, "DELETE FROM outbox_emails")
     _execute(database, "UPDATE bookings SET created_at = now() - interval '20 days'")
 
@@ -173,11 +171,11 @@ def test_of_how_many_days_mails_are_expected_can_be_said(app: Flask, database: s
     assert _audit(app, "--mail-days", "10").exit_code == 0
 
 
-def test_a_database_that_cannot_be_read_is_status_2(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_database_exits_with_status_2(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.config, "DATABASE_URL", f"postgresql+psycopg2://nobody@127.0.0.1:{free_port()}/nothing")
 
     done = _audit(app)
 
     assert done.exit_code == 2
-    assert done.output.startswith("Error: the database could not be read to the end: ")
+    assert done.output.startswith("Error: the database could not be read completely: ")
     assert done.output.count("\n") == 1

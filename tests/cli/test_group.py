@@ -1,4 +1,4 @@
-"""What all commands do alike."""
+"""Behavior common to all commands."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from bookings_api.local_stack.processes import ROOT, free_port
 
 
 @pytest.mark.parametrize("command", ["users list", "users deactivate a@example.com", "mail status", "mail retry"])
-def test_without_postgresql_a_command_ends_with_one_line(settings: dict[str, str], command: str) -> None:
+def test_unavailable_postgresql_is_reported_in_one_line(settings: dict[str, str], command: str) -> None:
     environment = {
         **os.environ, **settings, "LOG_LEVEL": "ERROR",
         "DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/nothing",

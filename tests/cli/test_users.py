@@ -1,4 +1,4 @@
-"""`flask users`, as an operator types it."""
+"""`flask users` as an operator uses it."""
 
 import json
 
@@ -17,13 +17,13 @@ def _users(app: Flask, *arguments: str) -> Result:
 
 
 def _listed(app: Flask, *arguments: str) -> list[str]:
-    """The addresses of the accounts that are listed."""
+    """Return the email addresses of the listed accounts."""
     shown = _users(app, "list", *arguments)
     assert shown.exit_code == 0, shown.output
     return [line.split()[0] for line in shown.output.splitlines()[1:]]
 
 
-def test_the_first_organizer_is_made_at_the_command_line(app: Flask, client: FlaskClient) -> None:
+def test_first_organizer_is_created_on_the_command_line(app: Flask, client: FlaskClient) -> None:
     email = new_email()
     arguments = ["users", "create", email, "--organizer", "--name", "Olivia", "--password", PASSWORD]
 
@@ -38,14 +38,14 @@ def test_the_first_organizer_is_made_at_the_command_line(app: Flask, client: Fla
 
 
 @pytest.mark.parametrize(("email", "password"), [("nobody", PASSWORD), ("a@example.com", "short")])
-def test_a_senseless_account_is_not_made_at_the_command_line(app: Flask, email: str, password: str) -> None:
+def test_invalid_account_is_rejected(app: Flask, email: str, password: str) -> None:
     done = app.test_cli_runner().invoke(args=["users", "create", email, "--password", password])
 
     assert done.exit_code == 1
     assert done.output.startswith("Error: ")
 
 
-def test_accounts_are_listed_in_columns_with_role_and_access(app: Flask, client: FlaskClient) -> None:
+def test_list_shows_role_and_access_in_columns(app: Flask, client: FlaskClient) -> None:
     organizer, user, former = make_organizer(client), make_account(client, name=None), make_user(client)
     invited = new_email()
     client.post(f"{API}/users/", headers=organizer.headers, json={"email": invited, "name": "Grace Hopper"})
@@ -64,20 +64,18 @@ def test_accounts_are_listed_in_columns_with_role_and_access(app: Flask, client:
     assert by_column[invited][:2] == ["user", "invited"]
 
 
-def test_a_name_from_elsewhere_makes_no_line_of_its_own_and_does_nothing_to_the_terminal(
-    app: Flask, client: FlaskClient, database: sa.Engine
-) -> None:
+def test_names_cannot_break_lines_or_control_the_terminal(app: Flask, client: FlaskClient, database: sa.Engine) -> None:
     user = make_user(client)
-    with database.begin() as elsewhere:
-        elsewhere.execute(sa.text(r"UPDATE users SET name = E'\x1b[2JAda\nroot@example.com  organizer\u009b31m'"))
+    with database.begin() as connection:
+        connection.execute(sa.text(r"UPDATE users SET name = E'\x1b[2JAda\nroot@example.com  organizer\u009b31m'"))
 
     shown = app.test_cli_runner().invoke(args=["users", "list"], color=True).output  # as a terminal gets it
 
     assert shown.replace("\n", "").isprintable()
-    assert [line.split()[0] for line in shown.splitlines()] == ["E-MAIL", user.email]
+    assert [line.split()[0] for line in shown.splitlines()] == ["EMAIL", user.email]
 
 
-def test_the_list_has_the_filters_of_the_api(app: Flask, client: FlaskClient) -> None:
+def test_list_has_the_filters_of_the_api(app: Flask, client: FlaskClient) -> None:
     organizer, ada, former = make_organizer(client), make_user(client), make_user(client)
     client.delete(f"{API}/users/{former.id}", headers=organizer.headers)
 
@@ -89,7 +87,7 @@ def test_the_list_has_the_filters_of_the_api(app: Flask, client: FlaskClient) ->
     assert _users(app, "list", "--role", "admin").exit_code == 2
 
 
-def test_for_scripts_each_account_is_a_line_of_json_as_the_api_has_it(app: Flask, client: FlaskClient) -> None:
+def test_json_output_matches_the_api(app: Flask, client: FlaskClient) -> None:
     organizer = make_organizer(client)
     make_user(client)
 
@@ -99,7 +97,7 @@ def test_for_scripts_each_account_is_a_line_of_json_as_the_api_has_it(app: Flask
     assert [json.loads(line) for line in lines] == listed
 
 
-def test_a_deactivated_account_is_out_at_once_and_told_once(
+def test_deactivated_account_loses_access_immediately_and_is_notified_once(
     app: Flask, client: FlaskClient, database: sa.Engine
 ) -> None:
     user = make_user(client)
@@ -107,15 +105,15 @@ def test_a_deactivated_account_is_out_at_once_and_told_once(
     done = _users(app, "deactivate", user.email.upper())
     again = _users(app, "deactivate", user.email)
 
-    assert (done.exit_code, done.output) == (0, f"{user.email} has no access any more.\n")
-    assert (again.exit_code, again.output) == (0, f"{user.email} has no access already.\n")
+    assert (done.exit_code, done.output) == (0, f"{user.email} no longer has access.\n")
+    assert (again.exit_code, again.output) == (0, f"{user.email} already has no access.\n")
     assert client.get(f"{API}/users/me", headers=user.headers).status_code == 401
     with database.connect() as connection:
         mails = connection.scalars(sa.select(OutboxEmail.kind).where(OutboxEmail.recipient == user.email)).all()
     assert mails == ["access_changed"]
 
 
-def test_the_last_active_organizer_is_not_deactivated_by_an_operator_either(app: Flask, client: FlaskClient) -> None:
+def test_last_active_organizer_cannot_be_deactivated(app: Flask, client: FlaskClient) -> None:
     organizer = make_organizer(client)
 
     done = _users(app, "deactivate", organizer.email)
@@ -124,7 +122,7 @@ def test_the_last_active_organizer_is_not_deactivated_by_an_operator_either(app:
     assert client.get(f"{API}/users/me", headers=organizer.headers).status_code == 200
 
 
-def test_nobody_can_be_deactivated_who_is_not_there(app: Flask) -> None:
+def test_unknown_account_cannot_be_deactivated(app: Flask) -> None:
     done = _users(app, "deactivate", new_email())
 
     assert (done.exit_code, done.output) == (1, "Error: There is no such account.\n")

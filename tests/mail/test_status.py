@@ -111,7 +111,7 @@ def test_an_operator_sees_the_state_on_the_command_line(app: Flask, database: sa
     assert shown.exit_code == 0
     words = [line.split() for line in shown.output.splitlines()]
     assert words[:4] == [["pending", "2"], ["sending", "0"], ["sent", "1"], ["failed", "1"]]
-    assert words[4] == ["notices", "to", "write", "0"]
+    assert words[4] == ["broadcasts", "in", "progress", "0"]
     assert 7200 <= int(words[5][2]) < 7260
     assert 600 <= int(words[6][2]) < 660
 
@@ -124,7 +124,7 @@ def test_an_operator_has_failed_mails_tried_again(
 
     done = app.test_cli_runner().invoke(args=["mail", "retry", *options])
 
-    assert done.output.startswith(f"{due - 1} mails are due now")
+    assert done.output.startswith(f"{due - 1} emails are due now")
     with app.app_context():
         tasks.drain()
         assert outbox_state().mails[EmailStatus.SENT] == 1 + due
