@@ -1,4 +1,4 @@
-"""Celery, bound to the Flask application: tasks run in its context, with its logging and its request ids."""
+"""Celery, bound to the Flask application: tasks run in its context, with its logging and its request IDs."""
 
 import logging.config
 import ssl
@@ -19,54 +19,54 @@ from bookings_api.database.engine import forget_connections
 from bookings_api.http.rate_limiting.redis_client import SentinelUrl
 from bookings_api.observability.logging import current_request_id, logging_config, working_for
 
-# A publish is never worth a second try within Celery: the mail is in the outbox, and the sweep finds it.
+# Publishing is never retried, because the sweep finds every email in the outbox.
 REDIS_TIMEOUT_SECONDS = 0.5
-# What a worker took and did not finish because it was killed comes back after this time.
+# When a worker is killed, its unfinished tasks are redelivered after this time.
 VISIBILITY_SECONDS = 60
-# How often a worker or beat looks whether Redis is back; kombu's own pauses grow to half a minute.
+# How often workers and beat try to reconnect to Redis; by default, kombu's pauses grow to 30 s.
 RECONNECT_SECONDS = 2
 
 REQUEST_ID = "bookings_request_id"
 
-# What kombu calls that way.
+# kombu's URL scheme and name of the transport
 SENTINEL = "sentinel"
 
 
 class Channel(redis.Channel):
-    """Knows when its connection to a Redis that went away is gone; kombu would stumble, and end the worker."""
+    """Handles a lost Redis connection, which would otherwise raise an error in kombu that ends the worker."""
 
     @property
     def do_restore(self) -> bool:  # type: ignore[override]
-        """Whether what was taken and not finished can be given back when the channel is closed."""
+        """Whether unfinished messages can be returned when the channel is closed."""
         return self.connection is not None and self.connection.client is not None
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
-        """The way to Redis, to say that a task is done for example. Raises what Celery takes for a lost connection."""
+        """Give a client, for example to acknowledge a task. Raises what Celery treats as a lost connection."""
         if not self.do_restore:
-            raise RedisConnectionError("the connection of this channel is gone")
+            raise RedisConnectionError("the channel has lost its connection")
         with super().conn_or_acquire(client) as acquired:
             yield acquired
 
 
 class Transport(redis.Transport):
-    """Opens those channels."""
+    """The Redis transport with that channel."""
 
     Channel = Channel
 
 
 class SentinelChannel(Channel, redis.SentinelChannel):
-    """The same to whatever Redis the Sentinels name."""
+    """The same for the Redis primary that the Sentinels name."""
 
 
 class SentinelTransport(redis.SentinelTransport):
-    """Opens those."""
+    """The Sentinel transport with that channel."""
 
     Channel = SentinelChannel
 
 
 class Connection(kombu.Connection):
-    """Looks for its broker again and again, never after a long pause."""
+    """Keeps trying to reconnect, at short intervals."""
 
     def get_transport_cls(self) -> type[redis.Transport]:
         return SentinelTransport if self.transport_cls == SENTINEL else Transport
@@ -76,18 +76,18 @@ class Connection(kombu.Connection):
 
 
 class Amqp(AMQP):
-    """Makes the connections of workers and beat."""
+    """Makes workers and beat use that connection class."""
 
     Connection = Connection
 
 
 _BRIEFLY = {"socket_timeout": REDIS_TIMEOUT_SECONDS, "socket_connect_timeout": REDIS_TIMEOUT_SECONDS}
-# Of a Sentinel that is away: its client's default is three more tries, seconds apart.
+# For Sentinels that are unavailable; by default, the client retries three times, seconds apart.
 _ONCE = {"retry": Retry(NoBackoff(), 0)}
 
 
 def broker_of(redis_url: str) -> tuple[str, dict[str, Any]]:
-    """The URL as kombu reads it, and options; of Sentinels it wants one URL each, and the service's name apart."""
+    """Return kombu's URL and options for `redis_url`. For Sentinels, kombu expects one URL each."""
     url = SentinelUrl.parse(redis_url)
     if url is None:
         return redis_url, {}
@@ -96,10 +96,10 @@ def broker_of(redis_url: str) -> tuple[str, dict[str, Any]]:
 
 
 def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
-    """Make the Celery application of `app` and keep it as `app.extensions["celery"]`."""
+    """Create the Celery application, `app.extensions["celery"]`."""
 
     class ApplicationTask(Task):  # type: ignore[type-arg]
-        """Runs in the context of the Flask application, on behalf of the request that published it."""
+        """Runs in the context of the Flask application, under the ID of the request that published it."""
 
         abstract = True
 
@@ -112,11 +112,11 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
     celery = Celery(app.name, task_cls=ApplicationTask, amqp=Amqp)
     celery.conf.update(
         broker_url=broker_url,
-        # without this a rediss:// URL encrypts, but believes any certificate
+        # without this, rediss:// would accept any certificate
         broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if redis_url.startswith("rediss:") else None,
         broker_connection_retry_on_startup=True,
-        broker_channel_error_retry=True,  # a Redis that turns read-only in a failover would end the worker
-        broker_connection_max_retries=None,  # however long Redis is away: the default gives up in the end
+        broker_channel_error_retry=True,  # survives a Redis that becomes read-only in a failover
+        broker_connection_max_retries=None,  # never gives up on Redis
         broker_transport_options={
             **_BRIEFLY,
             **sentinel_options,
@@ -125,17 +125,17 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
             "unacked_restore_throttle": 1,
         },
         task_publish_retry_policy={"max_retries": 0},
-        # the outbox row is the result
+        # results are stored in the outbox
         task_ignore_result=True,
-        # a task whose worker dies is given to another; the claim in the database decides who sends
+        # Tasks of a dead worker are redelivered. A claim in the database decides which worker sends an email.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
-        # a mail in a worker's hands is finished, whatever becomes of Redis
+        # a worker finishes its email even if it loses Redis
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         beat_schedule=beat_schedule,
-        # no file: every entry may run at any time, so beat need not remember when one ran last
+        # keeps no file of last runs, because every entry may run at any time
         beat_scheduler="celery.beat:Scheduler",
         timezone="UTC",
     )
@@ -147,7 +147,7 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
         headers[REQUEST_ID] = current_request_id()
 
     @signals.setup_logging.connect(weak=False)
-    def _log_as_the_application_does(**_: Any) -> None:
+    def _configure_logging(**_: Any) -> None:
         logging.config.dictConfig(logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"]))
 
     @signals.worker_process_init.connect(weak=False)

@@ -40,7 +40,7 @@ class Base(DeclarativeBase):
 
     @classmethod
     def of_row(cls, **columns: Any) -> Self:
-        """An object as a session would load it, of which no session knows: what it is told is not tracked."""
+        """Create an object as if it had been loaded, but outside any session, so changes are not tracked."""
         row = cls.__mapper__.class_manager.new_instance()
         row.__dict__.update(columns)
         return cast("Self", row)

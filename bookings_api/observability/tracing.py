@@ -3,8 +3,8 @@
 Only imported with `TELEMETRY=true`. Everything else is configured by OpenTelemetry's variables, such as
 `OTEL_EXPORTER_OTLP_ENDPOINT`: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/.
 
-Only attributes on an allowlist are exported. The instrumentation libraries also record addresses, query strings, program
-names and error messages, in which PostgreSQL quotes rows.
+Only attributes on an allowlist are exported. The instrumentation libraries also record addresses, query strings,
+program names and error messages, in which PostgreSQL quotes rows.
 """
 
 import os
