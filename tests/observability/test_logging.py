@@ -1,4 +1,4 @@
-"""What the running service logs, and what it never does."""
+"""What the running service logs, and what must never appear in its log."""
 
 import time
 
@@ -26,14 +26,14 @@ def test_each_request_is_one_json_line(client: FlaskClient, service: Service) ->
     assert line["time"].endswith("+00:00")
 
 
-def test_an_anonymous_or_unknown_request_is_logged_too(service: Service) -> None:
+def test_anonymous_request_to_an_unknown_url_is_logged(service: Service) -> None:
     response = httpx.get(f"{service.url}/nowhere")
 
     (line,) = [line for line in service.log_lines() if line["request_id"] == response.headers["X-Request-ID"]]
     assert (line["route"], line["status"], line["user_id"]) == (None, 404, None)
 
 
-def test_no_line_holds_a_password_a_token_an_address_or_a_mail(
+def test_log_contains_no_password_token_address_or_email(
     client: FlaskClient, service: Service, mailbox: Mailbox
 ) -> None:
     event, email = make_event(client), new_email()
@@ -44,11 +44,11 @@ def test_no_line_holds_a_password_a_token_an_address_or_a_mail(
         headers = {"Authorization": f"Bearer {token}"}
         http.post("/bookings/", json={"event_id": event["id"]}, headers=headers)
         http.get("/bookings/", params={"page": token}, headers=headers)
-    (mail,) = mailbox.wait_for(email)
-    time.sleep(0.2)  # the worker's last line comes after the mail
+    (email_message,) = mailbox.wait_for(email)
+    time.sleep(0.2)  # the worker logs its last line after sending the email
 
     logged = "".join(str(line) for line in service.log_lines())
 
-    assert str(mail["Message-ID"]).split("@")[0].strip("<") in logged
+    assert str(email_message["Message-ID"]).split("@")[0].strip("<") in logged
     for secret in (PASSWORD, "a wrong password", token, token.split(".")[2], email, "Ada Lovelace", event["title"]):
         assert secret not in logged

@@ -1,4 +1,4 @@
-"""Traces: what a collector gets of the running service, and what it never does."""
+"""What a collector receives from the running service, and what it must never receive."""
 
 import subprocess
 import sys
@@ -25,12 +25,12 @@ from tests.mailbox import Mailbox
 from tests.polling import wait_until
 from tests.service import Service, running_server, running_service
 
-# A trace that the request belongs to already (W3C Trace Context).
-OF_CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+# A trace started by the client (W3C Trace Context)
+CLIENT_TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class Collector:
-    """Takes traces by OTLP over HTTP, and keeps all that it got."""
+    """Receives traces by OTLP over HTTP, and stores them."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
@@ -50,7 +50,7 @@ class Collector:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
     def settings(self) -> dict[str, str]:
-        """Of a service that sends to this collector, at once."""
+        """Settings of a service that exports to this collector without delay."""
         endpoint = f"http://127.0.0.1:{self.server.server_address[1]}"
         return {"TELEMETRY": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
 
@@ -63,9 +63,9 @@ class Collector:
             for span in scope.spans
         ]
 
-    def wait_for(self, what: Callable[[Span], bool]) -> Span:
-        wait_until(lambda: any(map(what, self.spans())), seconds=20)
-        return next(filter(what, self.spans()))
+    def wait_for(self, predicate: Callable[[Span], bool]) -> Span:
+        wait_until(lambda: any(map(predicate, self.spans())), seconds=20)
+        return next(filter(predicate, self.spans()))
 
 
 @contextmanager
@@ -101,20 +101,20 @@ def traced(
         yield service
 
 
-def _of_request(answer: httpx.Response) -> Callable[[Span], bool]:
-    return lambda span: _attributes(span).get("bookings.request_id") == answer.headers["X-Request-ID"]
+def _belongs_to(response: httpx.Response) -> Callable[[Span], bool]:
+    return lambda span: _attributes(span).get("bookings.request_id") == response.headers["X-Request-ID"]
 
 
-def _order(service: Service, client: FlaskClient) -> tuple[Account, httpx.Response]:
+def _book(service: Service, client: FlaskClient) -> tuple[Account, httpx.Response]:
     user, event = make_user(client), make_event(client)
     body = {"event_id": event["id"]}
     return user, httpx.post(f"{service.api}/bookings/", json=body, headers=dict(user.headers))
 
 
-def test_a_request_and_its_statements_are_one_trace(traced: Service, collector: Collector, client: FlaskClient) -> None:
-    _, answer = _order(traced, client)
+def test_request_and_its_statements_form_one_trace(traced: Service, collector: Collector, client: FlaskClient) -> None:
+    _, response = _book(traced, client)
 
-    request = collector.wait_for(_of_request(answer))
+    request = collector.wait_for(_belongs_to(response))
     statement = collector.wait_for(
         lambda span: _attributes(span).get("db.query.text", "").startswith("EXECUTE place_booking (%s")
     )
@@ -124,18 +124,20 @@ def test_a_request_and_its_statements_are_one_trace(traced: Service, collector: 
 
 
 @pytest.mark.usefixtures("app")
-def test_an_answer_that_is_kept_has_a_trace(traced: Service, collector: Collector, client: FlaskClient) -> None:
+def test_cached_response_is_traced(traced: Service, collector: Collector, client: FlaskClient) -> None:
     event = make_event(client)
-    first, kept = (httpx.get(f"{traced.api}/events/{event['id']}", headers={"traceparent": OF_CALLER}) for _ in "12")
+    first, cached = (
+        httpx.get(f"{traced.api}/events/{event['id']}", headers={"traceparent": CLIENT_TRACE}) for _ in "12"
+    )
 
-    for answer in (first, kept):
-        span = collector.wait_for(_of_request(answer))
+    for response in (first, cached):
+        span = collector.wait_for(_belongs_to(response))
         assert _attributes(span)["http.route"] == "/api/v1/events/{event_id}"
-        assert span.trace_id.hex() in OF_CALLER
+        assert span.trace_id.hex() in CLIENT_TRACE
 
 
-def test_a_task_is_traced_from_who_called_for_it(traced: Service, collector: Collector, client: FlaskClient) -> None:
-    _order(traced, client)
+def test_task_belongs_to_the_trace_of_its_publisher(traced: Service, collector: Collector, client: FlaskClient) -> None:
+    _book(traced, client)
 
     published = collector.wait_for(lambda span: span.name == "apply_async/mail.drain")
     task = collector.wait_for(lambda span: span.parent_span_id == published.span_id)
@@ -144,12 +146,12 @@ def test_a_task_is_traced_from_who_called_for_it(traced: Service, collector: Col
     assert statement.trace_id == published.trace_id
 
 
-def test_nothing_secret_or_personal_is_in_any_trace(
+def test_traces_contain_no_secrets_or_personal_data(
     traced: Service, collector: Collector, client: FlaskClient, database: sa.Engine, mailbox: Mailbox
 ) -> None:
     event, email, refused = make_event(client), new_email(), new_email()
     browser = {"User-Agent": "Ada's browser", "X-Forwarded-For": "203.0.113.9", "X-Api-Key": "a key of hers"}
-    browser |= {"traceparent": OF_CALLER, "tracestate": "hers=a-state-of-hers", "baggage": "hers=a-bag-of-hers"}
+    browser |= {"traceparent": CLIENT_TRACE, "tracestate": "hers=a-state-of-hers", "baggage": "hers=a-bag-of-hers"}
     with httpx.Client(base_url=traced.api, headers=browser) as http, _refusing(database, refused):
         account = {"email": email, "password": PASSWORD, "name": "Ada Lovelace"}
         http.post("/auth/signup", json=account)
@@ -163,8 +165,8 @@ def test_nothing_secret_or_personal_is_in_any_trace(
         http.get("/events/", params={"token": token, "q": "a search of hers"}, headers=mine)
         last = http.get("/bookings/", headers=mine)
     mailbox.wait_for(email)
-    collector.wait_for(_of_request(last))
-    time.sleep(1)  # what the worker still has to tell
+    collector.wait_for(_belongs_to(last))
+    time.sleep(1)  # the worker may still be exporting
 
     sent = b"".join(collector.bodies)
     assert b"INSERT INTO users" in sent
@@ -178,7 +180,7 @@ def test_nothing_secret_or_personal_is_in_any_trace(
 
 @contextmanager
 def _refusing(database: sa.Engine, email: str) -> Iterator[None]:
-    """PostgreSQL refuses an account, and quotes its address in the error."""
+    """Make PostgreSQL reject an account with an error that quotes its address."""
     with database.begin() as connection:
         connection.execute(sa.text(f"ALTER TABLE users ADD CONSTRAINT refused CHECK (email <> '{email}')"))
     try:
@@ -188,18 +190,18 @@ def _refusing(database: sa.Engine, email: str) -> Iterator[None]:
             connection.execute(sa.text("ALTER TABLE users DROP CONSTRAINT refused"))
 
 
-def test_what_is_not_sent_yet_is_sent_when_a_process_ends(settings: dict[str, str], tmp_path: Path) -> None:
+def test_pending_spans_are_exported_when_a_process_ends(settings: dict[str, str], tmp_path: Path) -> None:
     with _listening() as collector:
         with running_server({**settings, **collector.settings(), "OTEL_BSP_SCHEDULE_DELAY": "60000"}, tmp_path) as url:
-            answer = httpx.get(f"{url}/health/live")
+            response = httpx.get(f"{url}/health/live")
             assert collector.bodies == []
 
-        assert any(map(_of_request(answer), collector.spans()))
+        assert any(map(_belongs_to(response), collector.spans()))
 
 
 @pytest.mark.parametrize("is_on", [False, True])
-def test_only_with_the_setting_is_anything_of_it_loaded(settings: dict[str, str], *, is_on: bool) -> None:
-    # of its packages redis loads two by itself, where they are installed: its API and its SDK
+def test_tracing_is_only_loaded_if_enabled(settings: dict[str, str], *, is_on: bool) -> None:
+    # redis loads the API and the SDK of OpenTelemetry if they are installed
     program = """if True:
         import sys, wsgi
         ours = ("bookings_api.observability.tracing", "opentelemetry.instrumentation", "opentelemetry.exporter")
@@ -213,9 +215,9 @@ def test_only_with_the_setting_is_anything_of_it_loaded(settings: dict[str, str]
 
 
 @pytest.mark.usefixtures("settings")
-def test_without_its_packages_it_cannot_be_turned_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracing_cannot_be_enabled_without_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TELEMETRY", "true")
-    monkeypatch.setitem(sys.modules, "opentelemetry", None)  # as where they are not installed
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)  # as if not installed
 
     with pytest.raises(ConfigError, match=r"TELEMETRY: Needs the telemetry extra: .* --extra telemetry"):
         Config.from_environment(NO_ENV_FILE)
