@@ -27,7 +27,7 @@ def main() -> None:
 def install(group: str) -> Path:
     """Install the locked dependencies into `.venv` and return its interpreter."""
     if not (ROOT / ".venv").exists():
-        print("  ... installing the locked dependencies", flush=True)
+        print("Installing the locked dependencies ...", flush=True)
     # --inexact: scripts/run and scripts/test may use the same .venv at once with different groups.
     run(
         find_uv(), "sync", "--quiet", "--locked", "--inexact", "--no-default-groups", "--group", group,
@@ -42,7 +42,7 @@ def find_uv() -> Path:
     if on_path:
         return Path(on_path)
     if not OWN_UV.exists():
-        print("  ... installing uv", flush=True)
+        print("Installing uv ...", flush=True)
         OWN_UV.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=OWN_UV.parent) as unfinished:
             require_pip()
