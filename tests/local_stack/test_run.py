@@ -44,7 +44,7 @@ def test_demo_data_and_signing_key_survive_a_restart(tmp_path: Path) -> None:
         assert httpx.get(f"{second.url}/api/v1/bookings/", headers=headers).status_code == 200
 
 
-def test_startup_prints_no_warnings(tmp_path: Path) -> None:
+def test_startup_output_is_clean(tmp_path: Path) -> None:
     with running(tmp_path, LOG_LEVEL="WARNING") as run:
         pass
 
