@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from bookings_api.database.engine import CONNECT_SECONDS, LOCK_SECONDS, POOL_SECONDS
+from bookings_api.database.timeouts import CONNECT_SECONDS, LOCK_SECONDS, POOL_SECONDS
 from tests.faults.cluster import Cluster, hung
 from tests.faults.scenario import Scenario
 
