@@ -90,7 +90,7 @@ def post_worker_init(worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """Remove the gauges of a dead worker; its counters remain part of the sums."""
-    mark_process_dead(worker.pid, str(server.metrics_directory))
+    mark_process_dead(worker.pid, str(server.metrics_directory))  # type: ignore[no-untyped-call]
 
 
 def on_exit(server: Any) -> None:
