@@ -1,4 +1,4 @@
-"""Creating accounts."""
+"""Signing up for an account."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def _sign_up(client: FlaskClient, **fields: Any) -> Any:
     return client.post(f"{API}/auth/signup", json={"email": new_email(), "password": PASSWORD, **fields})
 
 
-def test_an_account_is_a_users_unless_said_otherwise(client: FlaskClient) -> None:
+def test_signing_up_creates_a_user_by_default(client: FlaskClient) -> None:
     response = _sign_up(client, email="ada.l@EXAMPLE.com", name="  Ada Lovelace ")
 
     assert response.status_code == 201
@@ -24,21 +24,21 @@ def test_an_account_is_a_users_unless_said_otherwise(client: FlaskClient) -> Non
     assert "password" not in response.text
 
 
-def test_an_account_may_be_an_organizers(client: FlaskClient) -> None:
+def test_signing_up_as_an_organizer_creates_an_organizer(client: FlaskClient) -> None:
     assert _sign_up(client, is_organizer=True).json["role"] == "organizer"
 
 
-def test_the_password_is_kept_as_an_argon2id_hash(client: FlaskClient, database: sa.Engine) -> None:
+def test_the_password_is_stored_as_an_argon2id_hash(client: FlaskClient, database: sa.Engine) -> None:
     _sign_up(client)
 
     with database.connect() as connection:
-        kept = connection.scalars(sa.select(User.password_hash)).one()
-    assert kept is not None
-    assert kept.startswith("$argon2id$")
-    assert PASSWORD not in kept
+        stored = connection.scalars(sa.select(User.password_hash)).one()
+    assert stored is not None
+    assert stored.startswith("$argon2id$")
+    assert PASSWORD not in stored
 
 
-def test_an_address_has_one_account_whatever_its_case(client: FlaskClient) -> None:
+def test_an_address_can_sign_up_only_once_in_any_case(client: FlaskClient) -> None:
     user = make_user(client)
 
     response = _sign_up(client, email=user.email.swapcase())
@@ -73,7 +73,7 @@ def test_an_address_has_one_account_whatever_its_case(client: FlaskClient) -> No
         ("id", "00000000-0000-0000-0000-000000000000"),
     ],
 )
-def test_a_bad_field_is_named_and_no_account_is_made(
+def test_an_invalid_field_is_named_and_no_account_is_created(
     client: FlaskClient, database: sa.Engine, field: str, value: Any
 ) -> None:
     response = _sign_up(client, **{field: value})
@@ -84,16 +84,16 @@ def test_a_bad_field_is_named_and_no_account_is_made(
         assert connection.scalars(sa.select(User.id)).all() == []
 
 
-def test_every_bad_field_is_named_at_once(client: FlaskClient) -> None:
+def test_all_invalid_fields_are_named_together(client: FlaskClient) -> None:
     response = client.post(f"{API}/auth/signup", json={"password": "short", "nickname": "Ada"})
 
     assert sorted(error["field"] for error in response.json["errors"]) == ["email", "nickname", "password"]
 
 
 @pytest.mark.parametrize("name", ["李小龍", "Zoë Ångström", "محمد", "O'Brien-Łukasz", "नरेन्द्र"])
-def test_a_name_may_be_in_any_script(client: FlaskClient, name: str) -> None:
+def test_a_name_can_use_any_script(client: FlaskClient, name: str) -> None:
     assert _sign_up(client, name=name).json["name"] == name
 
 
-def test_a_domain_in_another_script_is_kept_as_smtp_knows_it(client: FlaskClient) -> None:
+def test_an_internationalized_domain_is_stored_as_punycode(client: FlaskClient) -> None:
     assert _sign_up(client, email="ada@bücher.example").json["email"] == "ada@xn--bcher-kva.example"
