@@ -1,4 +1,4 @@
-"""The audit beside a service at work: it sees no trouble where there is none, and a repair loses no ticket."""
+"""Audits and repairs run safely while the service is busy."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -34,33 +34,33 @@ def http(service: Service) -> Iterator[httpx.Client]:
 
 @contextmanager
 def _busy(clients: int, step: Callable[[random.Random], None]) -> Iterator[None]:
-    """So many clients take one step after the other meanwhile."""
-    chances = [random.Random(number) for number in range(clients)]  # noqa: S311 - guards nothing
-    with meanwhile(*(partial(step, chance) for chance in chances)):
+    """Have several clients repeat a step in the background."""
+    rngs = [random.Random(number) for number in range(clients)]  # noqa: S311 - not for security
+    with meanwhile(*(partial(step, rng) for rng in rngs)):
         yield
 
 
-def _book_and_cancel(http: httpx.Client, user: Account, event: dict[str, Any], chance: random.Random) -> None:
+def _book_and_cancel(http: httpx.Client, user: Account, event: dict[str, Any], rng: random.Random) -> None:
     headers = dict(user.headers)
-    order = {"event_id": event["id"], "ticket_count": chance.randint(1, 3)}
+    order = {"event_id": event["id"], "ticket_count": rng.randint(1, 3)}
     booking = http.post("/bookings/", headers=headers, json=order).json()
-    if "id" in booking and chance.random() < 0.5:
+    if "id" in booking and rng.random() < 0.5:
         http.delete(f"/bookings/{booking['id']}", headers=headers)
 
 
-def test_an_audit_of_a_service_at_work_finds_nothing(app: Flask, client: FlaskClient, http: httpx.Client) -> None:
+def test_auditing_a_busy_service_finds_no_violation(app: Flask, client: FlaskClient, http: httpx.Client) -> None:
     organizer, users = make_organizer(client), [make_user(client) for _ in range(3)]
-    own = dict(organizer.headers)
+    headers = dict(organizer.headers)
 
-    def step(chance: random.Random) -> None:
-        event = http.post("/events/", json={**EVENT, "capacity": 20}, headers=own).json()
+    def step(rng: random.Random) -> None:
+        event = http.post("/events/", json={**EVENT, "capacity": 20}, headers=headers).json()
         for _ in range(5):
-            _book_and_cancel(http, chance.choice(users), event, chance)
-        http.patch(f"/events/{event['id']}", json={"location": "Philharmonie", "capacity": 30}, headers=own)
-        if chance.random() < 0.5:
-            http.post(f"/events/{event['id']}/cancel", headers=own)
+            _book_and_cancel(http, rng.choice(users), event, rng)
+        http.patch(f"/events/{event['id']}", json={"location": "Philharmonie", "capacity": 30}, headers=headers)
+        if rng.random() < 0.5:
+            http.post(f"/events/{event['id']}/cancel", headers=headers)
         else:
-            http.delete(f"/events/{event['id']}", headers=own)
+            http.delete(f"/events/{event['id']}", headers=headers)
 
     with _busy(4, step):
         found = []
@@ -72,14 +72,14 @@ def test_an_audit_of_a_service_at_work_finds_nothing(app: Flask, client: FlaskCl
 
 
 @pytest.mark.usefixtures("context")
-def test_a_repair_among_bookings_neither_loses_nor_invents_a_ticket(
+def test_repairing_during_bookings_keeps_the_ticket_count_exact(
     app: Flask, client: FlaskClient, database: sa.Engine, http: httpx.Client
 ) -> None:
     event = make_event(client, capacity=100_000)
     users = [make_user(client) for _ in range(4)]
     repairs = []
 
-    with _busy(4, lambda chance: _book_and_cancel(http, chance.choice(users), event, chance)):
+    with _busy(4, lambda rng: _book_and_cancel(http, rng.choice(users), event, rng)):
         for number in range(60):
             if number % 10 == 0:
                 with database.begin() as connection:
@@ -91,7 +91,7 @@ def test_a_repair_among_bookings_neither_loses_nor_invents_a_ticket(
     assert seats.counted == seats.held > 0
 
 
-def test_a_snapshot_takes_as_long_as_it_takes_and_writes_nothing(app: Flask) -> None:
+def test_a_snapshot_has_no_time_limit_and_is_read_only(app: Flask) -> None:
     with snapshot(app) as connection:
         limits = [connection.scalar(sa.text(f"SHOW {name}")) for name in ("statement_timeout", "lock_timeout")]
         assert limits == ["0", "0"]

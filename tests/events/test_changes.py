@@ -1,4 +1,4 @@
-"""What organizers do with their events after they made them."""
+"""Changing, publishing, cancelling and deleting events."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,12 +29,12 @@ def _change(client: FlaskClient, organizer: Account, event: dict[str, Any], **ch
     return client.patch(_url(event), headers=organizer.headers, json=changes)
 
 
-def _let_it_begin(database: sa.Engine) -> None:
+def _start_all_events(database: sa.Engine) -> None:
     with database.begin() as connection:
         connection.execute(sa.update(Event).values(starts_at=datetime.now(UTC) - timedelta(minutes=1)))
 
 
-def _notices(database: sa.Engine) -> list[str]:
+def _broadcasts(database: sa.Engine) -> list[str]:
     with database.connect() as connection:
         return list(connection.scalars(sa.select(EventBroadcast.kind).order_by(EventBroadcast.id)))
 
@@ -44,9 +44,7 @@ def _is_refused(response: Any, status: int, code: str, *fields: str) -> bool:
     return bool((response.status_code, response.json["code"], errors) == (status, code, list(fields)))
 
 
-def test_given_fields_change_and_the_others_stay(
-    client: FlaskClient, organizer: Account, event: dict[str, Any]
-) -> None:
+def test_only_the_given_fields_change(client: FlaskClient, organizer: Account, event: dict[str, Any]) -> None:
     changed = _change(client, organizer, event, title="Schubert", capacity=12, booking_closes_at="2099-06-01T00:00:00Z")
 
     assert changed.status_code == 200
@@ -62,7 +60,7 @@ def test_given_fields_change_and_the_others_stay(
     assert client.get(_url(event)).json == expected
 
 
-def test_a_change_to_what_is_there_already_is_none(
+def test_a_change_without_effect_keeps_the_version(
     client: FlaskClient, organizer: Account, event: dict[str, Any]
 ) -> None:
     assert _change(client, organizer, event, title=event["title"], starts_at=event["starts_at"]).json == event
@@ -72,7 +70,7 @@ def test_a_change_to_what_is_there_already_is_none(
 @pytest.mark.parametrize(
     "field", ["status", "organizer_id", "tickets_booked", "tickets_available", "version", "id", "deleted_at"]
 )
-def test_what_is_not_the_organizers_to_set_is_refused(
+def test_fields_managed_by_the_service_are_read_only(
     client: FlaskClient, organizer: Account, event: dict[str, Any], field: str
 ) -> None:
     assert _is_refused(_change(client, organizer, event, **{field: 1}), 422, "invalid-input", field)
@@ -92,14 +90,14 @@ def test_what_is_not_the_organizers_to_set_is_refused(
         ),
     ],
 )
-def test_times_must_fit_those_that_stay(
+def test_changed_times_must_be_consistent_with_unchanged_ones(
     client: FlaskClient, organizer: Account, event: dict[str, Any], changes: dict[str, str], field: str
 ) -> None:
     assert _is_refused(_change(client, organizer, event, **changes), 422, "invalid-input", field)
     assert client.get(_url(event)).json == event
 
 
-def test_capacity_does_not_go_below_what_is_booked(
+def test_capacity_cannot_drop_below_the_tickets_booked(
     client: FlaskClient, organizer: Account, event: dict[str, Any]
 ) -> None:
     book(client, make_user(client), event, ticket_count=4)
@@ -115,7 +113,7 @@ def test_capacity_does_not_go_below_what_is_booked(
     ("method", "action"),
     [("PATCH", ""), ("DELETE", ""), ("POST", "/publish"), ("POST", "/cancel"), ("GET", "/bookings")],
 )
-def test_an_event_is_its_owners_alone(
+def test_only_the_owner_can_manage_an_event(
     client: FlaskClient, event: dict[str, Any], organizer: Account, method: str, action: str
 ) -> None:
     draft = make_event(client, organizer, status="draft")
@@ -130,21 +128,21 @@ def test_an_event_is_its_owners_alone(
     assert status(draft, make_organizer(client)) == 404
 
 
-def test_another_time_or_place_is_told_and_nothing_else(
+def test_guests_are_notified_only_of_a_new_time_or_place(
     client: FlaskClient, organizer: Account, event: dict[str, Any], database: sa.Engine
 ) -> None:
-    _change(client, organizer, event, location="nobody has booked yet")
+    _change(client, organizer, event, location="Changed before the first booking")
     book(client, make_user(client), event)
     _change(client, organizer, event, title="Schubert", description="", capacity=20)
-    assert _notices(database) == []
+    assert _broadcasts(database) == []
 
     _change(client, organizer, event, location="Philharmonie")
     _change(client, organizer, event, ends_at="2099-06-19T23:00:00+02:00")
 
-    assert _notices(database) == ["event_changed", "event_changed"]
+    assert _broadcasts(database) == ["event_changed", "event_changed"]
 
 
-def test_a_draft_is_published_once_and_then_bookable(client: FlaskClient, organizer: Account) -> None:
+def test_publishing_a_draft_opens_it_for_booking_and_can_be_repeated(client: FlaskClient, organizer: Account) -> None:
     draft = make_event(client, organizer, status="draft")
 
     published = client.post(_url(draft, "/publish"), headers=organizer.headers)
@@ -154,7 +152,7 @@ def test_a_draft_is_published_once_and_then_bookable(client: FlaskClient, organi
     assert book(client, make_user(client), draft).status_code == 201
 
 
-def test_cancelling_cancels_every_booking_and_twice_is_the_same(
+def test_cancelling_an_event_cancels_every_booking_and_can_be_repeated(
     client: FlaskClient, organizer: Account, event: dict[str, Any], database: sa.Engine
 ) -> None:
     users = [make_user(client) for _ in range(3)]
@@ -168,13 +166,13 @@ def test_cancelling_cancels_every_booking_and_twice_is_the_same(
     with database.connect() as connection:
         assert set(connection.scalars(sa.select(Booking.status))) == {"cancelled"}
     assert client.post(_url(event, "/cancel"), headers=organizer.headers).json == cancelled.json
-    assert _notices(database) == ["event_cancelled"]
+    assert _broadcasts(database) == ["event_cancelled"]
     assert book(client, users[0], event).json["code"] == "event-not-open"
 
 
-def test_a_draft_is_deleted_and_not_cancelled(client: FlaskClient, organizer: Account, database: sa.Engine) -> None:
+def test_a_draft_can_be_deleted_but_not_cancelled(client: FlaskClient, organizer: Account, database: sa.Engine) -> None:
     draft = make_event(client, organizer, status="draft")
-    _let_it_begin(database)
+    _start_all_events(database)
 
     refused = client.post(_url(draft, "/cancel"), headers=organizer.headers)
 
@@ -185,17 +183,17 @@ def test_a_draft_is_deleted_and_not_cancelled(client: FlaskClient, organizer: Ac
     assert client.delete(_url(draft), headers=organizer.headers).status_code == 204
 
 
-def test_guests_of_an_event_that_has_begun_are_told_of_no_other_place(
+def test_a_change_after_the_event_has_started_notifies_no_guests(
     client: FlaskClient, organizer: Account, event: dict[str, Any], database: sa.Engine
 ) -> None:
     book(client, make_user(client), event)
-    _let_it_begin(database)
+    _start_all_events(database)
 
     assert _change(client, organizer, event, location="Philharmonie").status_code == 200
-    assert _notices(database) == []
+    assert _broadcasts(database) == []
 
 
-def test_a_cancelled_event_is_changed_and_published_no_more(
+def test_a_cancelled_event_cannot_be_changed_or_published(
     client: FlaskClient, organizer: Account, event: dict[str, Any]
 ) -> None:
     client.post(_url(event, "/cancel"), headers=organizer.headers)
@@ -204,7 +202,7 @@ def test_a_cancelled_event_is_changed_and_published_no_more(
     assert _is_refused(client.post(_url(event, "/publish"), headers=organizer.headers), 409, "event-cancelled")
 
 
-def test_a_deleted_event_is_hidden_and_its_bookings_are_kept_as_cancelled(
+def test_deleting_an_event_hides_it_and_cancels_its_bookings(
     client: FlaskClient, organizer: Account, event: dict[str, Any], database: sa.Engine
 ) -> None:
     user = make_user(client)
@@ -216,10 +214,10 @@ def test_a_deleted_event_is_hidden_and_its_bookings_are_kept_as_cancelled(
     assert client.get(f"{API}/events/all").json == []
     assert client.delete(_url(event), headers=organizer.headers).status_code == 404
     assert book(client, user, event).status_code == 404
-    kept = client.get(f"{API}/bookings/{booking['id']}", headers=user.headers).json
-    assert kept["status"] == "cancelled"
-    assert client.delete(f"{API}/bookings/{booking['id']}", headers=user.headers).json == kept
-    assert _notices(database) == ["event_cancelled"]
+    cancelled = client.get(f"{API}/bookings/{booking['id']}", headers=user.headers).json
+    assert cancelled["status"] == "cancelled"
+    assert client.delete(f"{API}/bookings/{booking['id']}", headers=user.headers).json == cancelled
+    assert _broadcasts(database) == ["event_cancelled"]
 
 
 @pytest.mark.parametrize(
@@ -230,34 +228,32 @@ def test_a_deleted_event_is_hidden_and_its_bookings_are_kept_as_cancelled(
         {"booking_closes_at": "2099-01-01T00:00:00Z"},
     ],
 )
-def test_the_times_of_an_event_that_has_begun_stand(
+def test_the_times_of_a_started_event_cannot_change(
     client: FlaskClient, organizer: Account, event: dict[str, Any], database: sa.Engine, change: dict[str, str]
 ) -> None:
-    _let_it_begin(database)
+    _start_all_events(database)
 
     assert _is_refused(_change(client, organizer, event, **change), 409, "event-started")
     assert _change(client, organizer, event, description="It was a success.").status_code == 200
 
 
 @pytest.mark.parametrize(("method", "action"), [("POST", "/cancel"), ("DELETE", "")])
-def test_an_event_that_has_begun_is_not_cancelled(
+def test_a_started_event_cannot_be_cancelled_or_deleted(
     client: FlaskClient, organizer: Account, event: dict[str, Any], database: sa.Engine, method: str, action: str
 ) -> None:
     user = make_user(client)
     booking = book(client, user, event).json
-    _let_it_begin(database)
+    _start_all_events(database)
 
     assert _is_refused(client.open(_url(event, action), method=method, headers=organizer.headers), 409, "event-started")
     assert client.get(f"{API}/bookings/{booking['id']}", headers=user.headers).json["status"] == "confirmed"
 
 
-def test_attendees_are_listed_in_the_order_of_booking(
-    client: FlaskClient, organizer: Account, event: dict[str, Any]
-) -> None:
+def test_attendees_are_listed_in_booking_order(client: FlaskClient, organizer: Account, event: dict[str, Any]) -> None:
     users = [make_user(client) for _ in range(3)]
     references = [book(client, user, event).json["reference"] for user in users]
-    own = client.get(f"{API}/bookings/", headers=users[1].headers).json[0]
-    client.delete(f"{API}/bookings/{own['id']}", headers=users[1].headers)
+    cancelled = client.get(f"{API}/bookings/", headers=users[1].headers).json[0]
+    client.delete(f"{API}/bookings/{cancelled['id']}", headers=users[1].headers)
 
     def listed(query: str = "") -> list[str]:
         response = client.get(_url(event, f"/bookings{query}"), headers=organizer.headers)

@@ -1,4 +1,4 @@
-"""What the database itself refuses, however it is asked."""
+"""Database constraints, which hold even for manual changes."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.factories import book, make_event, make_user
 
 
 def _refused_by(database: sa.Engine, statement: str, **values: Any) -> str | None:
-    """The name of the constraint that refuses the statement."""
+    """Name of the constraint that refuses the statement."""
     with pytest.raises(IntegrityError) as caught, database.begin() as connection:
         connection.execute(sa.text(statement), values)
     name: str | None = caught.value.orig.diag.constraint_name
@@ -19,7 +19,7 @@ def _refused_by(database: sa.Engine, statement: str, **values: Any) -> str | Non
 
 
 @pytest.mark.parametrize("tickets", [11, -1])
-def test_an_event_cannot_be_oversold_by_hand(client: FlaskClient, database: sa.Engine, tickets: int) -> None:
+def test_a_manual_change_cannot_oversell_an_event(client: FlaskClient, database: sa.Engine, tickets: int) -> None:
     make_event(client, capacity=10)
 
     assert (
@@ -28,7 +28,7 @@ def test_an_event_cannot_be_oversold_by_hand(client: FlaskClient, database: sa.E
     )
 
 
-def test_capacity_cannot_be_cut_below_what_is_booked_by_hand(client: FlaskClient, database: sa.Engine) -> None:
+def test_a_manual_change_cannot_cut_capacity_below_the_tickets_booked(client: FlaskClient, database: sa.Engine) -> None:
     book(client, make_user(client), make_event(client, capacity=3), ticket_count=3)
 
     assert _refused_by(database, "UPDATE events SET capacity = 2") == "ck_events_not_oversold"
@@ -45,7 +45,9 @@ def test_capacity_cannot_be_cut_below_what_is_booked_by_hand(client: FlaskClient
         ("booking_opens_at = now(), booking_closes_at = now()", "ck_events_booking_window_in_order"),
     ],
 )
-def test_a_senseless_event_is_refused(client: FlaskClient, database: sa.Engine, change: str, constraint: str) -> None:
+def test_an_inconsistent_event_is_refused(
+    client: FlaskClient, database: sa.Engine, change: str, constraint: str
+) -> None:
     make_event(client)
 
     assert _refused_by(database, f"UPDATE events SET {change}") == constraint
@@ -60,13 +62,15 @@ def test_a_senseless_event_is_refused(client: FlaskClient, database: sa.Engine, 
         ("user_id = gen_random_uuid()", "fk_bookings_user_id_users"),
     ],
 )
-def test_a_senseless_booking_is_refused(client: FlaskClient, database: sa.Engine, change: str, constraint: str) -> None:
+def test_an_inconsistent_booking_is_refused(
+    client: FlaskClient, database: sa.Engine, change: str, constraint: str
+) -> None:
     book(client, make_user(client), make_event(client))
 
     assert _refused_by(database, f"UPDATE bookings SET {change}") == constraint
 
 
-def test_a_reference_is_given_once(client: FlaskClient, database: sa.Engine) -> None:
+def test_booking_references_are_unique(client: FlaskClient, database: sa.Engine) -> None:
     user, event = make_user(client), make_event(client)
     book(client, user, event)
     book(client, user, event)
@@ -74,7 +78,7 @@ def test_a_reference_is_given_once(client: FlaskClient, database: sa.Engine) -> 
     assert _refused_by(database, "UPDATE bookings SET reference = 'AAAAAAAAAA'") == "uq_bookings_reference"
 
 
-def test_an_address_has_one_account_whatever_its_case(client: FlaskClient, database: sa.Engine) -> None:
+def test_email_addresses_are_unique_in_any_case(client: FlaskClient, database: sa.Engine) -> None:
     user = make_user(client)
 
     statement = "INSERT INTO users (id, email, password_hash) VALUES (gen_random_uuid(), :email, 'x')"
