@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 
 from bookings_api.models import User
 from tests.factories import API, PASSWORD, Account, make_user, new_email
-from tests.http.test_collisions import WAITING
 from tests.polling import wait_until
+from tests.sql import WAITING_SESSIONS
 
 
 def _request_with(client: FlaskClient, authorization: str | None) -> Any:
@@ -215,7 +215,7 @@ def test_two_concurrent_logins_that_renew_a_hash_both_succeed(
         blocker.execute(sa.select(User.id).with_for_update())
         logins = [pool.submit(_log_in, app.test_client(), user) for _ in range(2)]
         try:
-            wait_until(lambda: observer.scalar(WAITING) == 2, seconds=4)
+            wait_until(lambda: observer.scalar(WAITING_SESSIONS) == 2, seconds=4)
         finally:
             blocker.rollback()
 

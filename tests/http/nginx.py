@@ -1,4 +1,4 @@
-"""nginx with docs/nginx.conf, as whoever runs the tests and without TLS."""
+"""nginx with docs/nginx.conf, run as the current user and without TLS."""
 
 import os
 import re
@@ -15,9 +15,9 @@ from bookings_api.local_stack.processes import ROOT, Child, free_port
 _NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 needs_nginx = pytest.mark.skipif(_NGINX is None, reason="this machine has no nginx")
 
-# What an operator has around it; the paths are below the directory of the test. One process: then a connection to
-# gunicorn that is kept is the one that is used next.
-_AROUND = """
+# Main configuration, with paths relative to the test directory. One worker process, so that the next request reuses
+# the kept connection to gunicorn.
+_MAIN_CONFIG = """
 daemon off;
 worker_processes 1;
 pid nginx.pid;
@@ -37,7 +37,7 @@ http {
 
 @contextmanager
 def running_nginx(directory: Path, upstream: int) -> Iterator[str]:
-    """Put nginx in front of the port `upstream`; gives its URL."""
+    """Run nginx in front of the port `upstream` and yield its URL."""
     port = free_port()
     site = (ROOT / "docs" / "nginx.conf").read_text()
     for pattern, test_value in {
@@ -53,11 +53,11 @@ def running_nginx(directory: Path, upstream: int) -> Iterator[str]:
 
 @contextmanager
 def serving(site: str, directory: Path, port: int) -> Iterator[str]:
-    """Nginx with that configuration of a site, which listens on `port`; gives its URL."""
+    """Run nginx with this site configuration, which listens on `port`, and yield its URL."""
     (directory / "site.conf").write_text(site)
-    (directory / "nginx.conf").write_text(_AROUND)
+    (directory / "nginx.conf").write_text(_MAIN_CONFIG)
     command = [str(_NGINX), "-p", str(directory), "-c", "nginx.conf"]
-    # not as root, whose place nginx would leave to an account that may not read the directory
+    # not as root, because the worker process would switch to an account that cannot read the directory
     nginx = Child("nginx", command, log=directory / "nginx.log", unprivileged=True)
     try:
         nginx.wait_until_ready(lambda: socket.create_connection(("127.0.0.1", port)).close())

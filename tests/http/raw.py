@@ -1,4 +1,4 @@
-"""A client that sends any bytes whatever, and reads one answer."""
+"""HTTP client that sends arbitrary bytes and reads one response."""
 
 import json
 import socket
@@ -9,14 +9,17 @@ from email.policy import HTTP
 
 
 @dataclass(frozen=True)
-class Answer:
+class RawResponse:
     status: int
     headers: Message
     body: bytes
 
 
-def send(url: str, request: bytes, *, hang_up: bool = False) -> Answer | None:
-    """The answer to these bytes; None if the connection was closed without one. `hang_up`: as after a shutdown."""
+def send(url: str, request: bytes, *, hang_up: bool = False) -> RawResponse | None:
+    """Response to these bytes, or None if the server closed the connection without one.
+
+    With `hang_up`, the client closes its sending side first.
+    """
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=15) as connection:
         try:
@@ -24,37 +27,37 @@ def send(url: str, request: bytes, *, hang_up: bool = False) -> Answer | None:
             if hang_up:
                 connection.shutdown(socket.SHUT_WR)
         except OSError:
-            pass  # refused before all of it was read; the answer is there
+            pass  # refused before all of it was read; the response has arrived
         received = b""
         try:
             while part := connection.recv(65_536):
                 received += part
-                if _is_whole(received):
+                if _is_complete(received):
                     break
         except ConnectionResetError:
-            pass  # the rest of a body that nobody reads
+            pass  # the server did not read the rest of the body
     return _parse(received)
 
 
-def _parse(received: bytes) -> Answer | None:
+def _parse(received: bytes) -> RawResponse | None:
     head, found, body = received.partition(b"\r\n\r\n")
     if not found:
         return None
     line, _, fields = head.partition(b"\r\n")
     headers = BytesParser(policy=HTTP).parsebytes(fields, headersonly=True)
-    return Answer(int(line.split()[1]), headers, body)
+    return RawResponse(int(line.split()[1]), headers, body)
 
 
-def _is_whole(received: bytes) -> bool:
+def _is_complete(received: bytes) -> bool:
     head, found, body = received.partition(b"\r\n\r\n")
     headers = BytesParser(policy=HTTP).parsebytes(head.partition(b"\r\n")[2], headersonly=True)
     return bool(found) and len(body) >= int(headers["Content-Length"] or 0)
 
 
-def problem_of(answer: Answer | None) -> tuple[int, str]:
+def problem_of(response: RawResponse | None) -> tuple[int, str]:
     """Status and code of a problem."""
-    assert answer is not None, "closed without an answer"
-    assert answer.headers["Content-Type"] == "application/problem+json", answer
-    body = json.loads(answer.body)
-    assert body["status"] == answer.status
-    return answer.status, body["code"]
+    assert response is not None, "closed without a response"
+    assert response.headers["Content-Type"] == "application/problem+json", response
+    body = json.loads(response.body)
+    assert body["status"] == response.status
+    return response.status, body["code"]

@@ -1,4 +1,4 @@
-"""Loaded by schemathesis itself: values that it cannot take from the OpenAPI document."""
+"""Hooks loaded by schemathesis: values that it cannot derive from the OpenAPI document."""
 
 import os
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from uuid import uuid4
 import schemathesis
 from hypothesis import strategies as st
 
-# What the document states as x-formatMinimum and x-formatExclusiveMaximum, which schemathesis does not read.
+# The document states these bounds as x-formatMinimum and x-formatExclusiveMaximum, which schemathesis ignores.
 schemathesis.openapi.format(
     "date-time",
     st.datetimes(datetime(2000, 1, 1), datetime(2199, 12, 31), timezones=st.just(UTC)).map(datetime.isoformat),  # noqa: DTZ001 - Hypothesis adds the zone
@@ -17,6 +17,6 @@ schemathesis.openapi.format(
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    """Leave the account alone that sends the requests: deactivated, it would be told 401 and nothing else."""
+    """Never target the account that sends the requests: once deactivated, it would only get 401."""
     if case.path_parameters and case.path_parameters.get("user_id") == os.environ["ACCOUNT_ID"]:
         case.path_parameters["user_id"] = str(uuid4())

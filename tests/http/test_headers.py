@@ -1,4 +1,4 @@
-"""What browsers are told with every answer, and which pages of others may call the API."""
+"""Security headers, caching headers and CORS."""
 
 import pytest
 from flask import Flask
@@ -14,7 +14,7 @@ SHOP, STRANGER = "https://shop.example.com", "https://evil.example.com"
 
 
 @pytest.mark.parametrize("path", [f"{API}/events/", f"{API}/nowhere", f"{API}/users/me", "/docs", "/"])
-def test_every_answer_forbids_browsers_to_guess_to_frame_and_to_tell(client: FlaskClient, path: str) -> None:
+def test_every_response_forbids_sniffing_framing_and_referrers(client: FlaskClient, path: str) -> None:
     headers = client.get(path).headers
 
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -23,20 +23,20 @@ def test_every_answer_forbids_browsers_to_guess_to_frame_and_to_tell(client: Fla
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
 
 
-def test_swagger_ui_may_load_what_is_ours_and_json_nothing(client: FlaskClient) -> None:
+def test_swagger_ui_loads_only_its_own_assets_and_json_nothing(client: FlaskClient) -> None:
     assert client.get("/docs").headers["Content-Security-Policy"] == PAGE_POLICY
     assert "unsafe" not in PAGE_POLICY
     assert client.get(f"{API}/openapi.json").headers["Content-Security-Policy"] == API_POLICY
 
 
-def test_transport_is_made_strict_over_tls_only(client: FlaskClient) -> None:
+def test_hsts_is_sent_only_over_tls(client: FlaskClient) -> None:
     assert "Strict-Transport-Security" not in client.get(f"{API}/events/").headers
 
     secure = client.get(f"{API}/events/", base_url="https://tickets.example.com").headers
     assert secure["Strict-Transport-Security"].startswith("max-age=31536000")
 
 
-def test_what_is_a_persons_no_cache_shares_and_tokens_none_keeps(client: FlaskClient) -> None:
+def test_personal_data_is_not_shared_by_caches_and_tokens_are_not_stored(client: FlaskClient) -> None:
     user = make_user(client)
     login = client.post(f"{API}/auth/login", json={"email": user.email, "password": PASSWORD})
 
@@ -48,7 +48,7 @@ def test_what_is_a_persons_no_cache_shares_and_tokens_none_keeps(client: FlaskCl
     assert "Authorization" in public["Vary"]
 
 
-def test_a_page_of_another_origin_may_read_nothing_unless_configured(client: FlaskClient) -> None:
+def test_cors_is_off_by_default(client: FlaskClient) -> None:
     headers = client.get(f"{API}/events/", headers={"Origin": SHOP}).headers
 
     assert not [name for name, _ in headers if name.startswith("Access-Control")]
@@ -56,52 +56,45 @@ def test_a_page_of_another_origin_may_read_nothing_unless_configured(client: Fla
 
 @pytest.fixture
 def shop_client(settings: dict[str, str], app: Flask, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
-    """A service that lets the pages of a shop call it."""
+    """Client of a service that allows a shop's origin."""
     monkeypatch.setenv("CORS_ORIGINS", f"{SHOP},http://localhost:3000")
     return create_app(Config.from_environment(NO_ENV_FILE)).test_client()
 
 
-def test_a_page_of_a_configured_origin_may_call_the_api(shop_client: FlaskClient) -> None:
-    asked = {
+def test_a_configured_origin_can_call_the_api(shop_client: FlaskClient) -> None:
+    request_headers = {
         "Origin": SHOP,
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,content-type,idempotency-key",
     }
-    preflight = shop_client.options(f"{API}/bookings/", headers=asked).headers
+    preflight = shop_client.options(f"{API}/bookings/", headers=request_headers).headers
 
     assert preflight["Access-Control-Allow-Origin"] == SHOP
     assert "POST" in preflight["Access-Control-Allow-Methods"]
     allowed = preflight["Access-Control-Allow-Headers"].lower().replace(" ", "").split(",")
     assert {"authorization", "content-type", "idempotency-key"} <= set(allowed)
-    # a token is sent by the page itself; cookies there are none
+    # pages send tokens themselves; the API uses no cookies
     assert "Access-Control-Allow-Credentials" not in preflight
-    answer = shop_client.get(f"{API}/events/", headers={"Origin": SHOP}).headers
-    assert answer["Access-Control-Allow-Origin"] == SHOP
-    shown = answer["Access-Control-Expose-Headers"].split(", ")
-    assert {"X-Pagination", "Link", "ETag", "Location", "Content-Disposition"} <= set(shown)
-    assert {"Retry-After", "RateLimit-Remaining"} <= set(shown)
-    assert "Origin" in answer["Vary"]
+    headers = shop_client.get(f"{API}/events/", headers={"Origin": SHOP}).headers
+    assert headers["Access-Control-Allow-Origin"] == SHOP
+    exposed = headers["Access-Control-Expose-Headers"].split(", ")
+    assert {"X-Pagination", "Link", "ETag", "Location", "Content-Disposition"} <= set(exposed)
+    assert {"Retry-After", "RateLimit-Remaining"} <= set(exposed)
+    assert "Origin" in headers["Vary"]
 
 
 @pytest.mark.parametrize(
     "origin", [STRANGER, "https://shop.example.com.evil.example", "null", "http://shop.example.com"]
 )
-def test_a_page_of_any_other_origin_may_not(shop_client: FlaskClient, origin: str) -> None:
-    for _ in range(2):  # made, and kept
+def test_other_origins_cannot_call_the_api(shop_client: FlaskClient, origin: str) -> None:
+    for _ in range(2):  # computed, then cached
         headers = shop_client.get(f"{API}/events/", headers={"Origin": origin}).headers
 
         assert "Access-Control-Allow-Origin" not in headers
-        assert "Origin" in headers["Vary"]  # or a cache would tell the shop the same
+        assert "Origin" in headers["Vary"]  # otherwise a cache would send this response to the shop
 
 
-def test_options_are_told_without_a_page(client: FlaskClient) -> None:
-    answer = client.options(f"{API}/bookings/")
+def test_a_configured_origin_can_read_errors(shop_client: FlaskClient) -> None:
+    response = shop_client.get(f"{API}/users/me", headers={"Origin": SHOP})
 
-    assert (answer.status_code, answer.data, "Content-Type" in answer.headers) == (204, b"", False)
-    assert {"GET", "POST"} <= set(answer.headers["Allow"].split(", "))
-
-
-def test_errors_can_be_read_by_the_page_too(shop_client: FlaskClient) -> None:
-    answer = shop_client.get(f"{API}/users/me", headers={"Origin": SHOP})
-
-    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (401, SHOP)
+    assert (response.status_code, response.headers["Access-Control-Allow-Origin"]) == (401, SHOP)

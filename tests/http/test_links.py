@@ -1,4 +1,4 @@
-"""The `Link` header of a list: whoever follows it sees each item once, and nothing of a request breaks it."""
+"""The `Link` header of a list: links lead through all pages, and no request can forge them."""
 
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -11,14 +11,14 @@ from werkzeug.test import TestResponse
 
 from bookings_api.http.pagination import MAX_LINK_LENGTH
 from bookings_api.http.schemas import MAX_PAGE
-from tests.factories import API, make_event, make_organizer, make_user
+from tests.factories import API, book, make_event, make_organizer, make_user
 from tests.permissions import documented_operations
 
 EVENTS = f"{API}/events/"
 
 
 def _links(response: TestResponse) -> dict[str | None, str]:
-    """The addresses by their relation, as httpx reads the header."""
+    """URLs by relation, as parsed by httpx."""
     parsed = Response(200, headers={"Link": response.headers["Link"]}).links if "Link" in response.headers else {}
     return {rel: link["url"] for rel, link in parsed.items()}
 
@@ -33,12 +33,12 @@ def events(client: FlaskClient) -> list[dict[str, Any]]:
     return [make_event(client, organizer, title=f"Trio {number} & more") for number in range(5)]
 
 
-def test_who_follows_the_next_page_sees_each_item_once(client: FlaskClient, events: list[dict[str, Any]]) -> None:
-    seen, address = [], f"{EVENTS}?page_size=2&sort=title"
-    while address:
-        response = client.get(address)
+def test_following_next_links_returns_each_item_once(client: FlaskClient, events: list[dict[str, Any]]) -> None:
+    seen, url = [], f"{EVENTS}?page_size=2&sort=title"
+    while url:
+        response = client.get(url)
         seen += [event["id"] for event in response.json]
-        address = _links(response).get("next", "")
+        url = _links(response).get("next", "")
 
     assert seen == [event["id"] for event in events]
 
@@ -54,7 +54,7 @@ def test_who_follows_the_next_page_sees_each_item_once(client: FlaskClient, even
         (9, {"first": 1, "prev": 3}),
     ],
 )
-def test_a_page_names_its_neighbours_and_both_ends(client: FlaskClient, page: int, expected: dict[str, int]) -> None:
+def test_a_page_links_to_its_neighbors_and_both_ends(client: FlaskClient, page: int, expected: dict[str, int]) -> None:
     assert _pages(client.get(f"{EVENTS}?page={page}&page_size=2")) == expected
 
 
@@ -68,10 +68,10 @@ def test_a_list_of_one_page_has_no_links(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "text", ["trio", "o 1", 'trio&page=7>; rel="next", <http://evil.example/', "%0d%0aX: y", "é+…"]
 )
-def test_filters_are_kept_and_nothing_of_them_ends_the_link(client: FlaskClient, text: str) -> None:
+def test_links_keep_the_filters_and_escape_them(client: FlaskClient, text: str) -> None:
     query = {"q": text, "min_available": "1", "page_size": "1", "page": "2"}
 
-    for _ in range(2):  # made, and kept
+    for _ in range(2):  # computed, then cached
         response = client.get(EVENTS, query_string=query)
         links = _links(response)
         assert links.keys() <= {"first", "prev", "next", "last"}
@@ -82,7 +82,7 @@ def test_filters_are_kept_and_nothing_of_them_ends_the_link(client: FlaskClient,
 
 
 @pytest.mark.usefixtures("events")
-def test_no_header_decides_where_a_link_leads(client: FlaskClient) -> None:
+def test_request_headers_cannot_change_where_a_link_leads(client: FlaskClient) -> None:
     forged = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Prefix": "//evil.example"}
 
     for headers in (forged, {}):
@@ -92,10 +92,10 @@ def test_no_header_decides_where_a_link_leads(client: FlaskClient) -> None:
         )
 
 
-def test_no_link_leads_to_a_page_that_would_be_refused(client: FlaskClient, database: sa.Engine) -> None:
+def test_links_never_exceed_the_maximum_page(client: FlaskClient, database: sa.Engine) -> None:
     account = make_organizer(client)
-    with database.begin() as elsewhere:
-        elsewhere.execute(
+    with database.begin() as connection:
+        connection.execute(
             sa.text(
                 "INSERT INTO users (id, email) SELECT gen_random_uuid(), n || '@x.test' FROM generate_series(1, :n) n"
             ),
@@ -110,28 +110,25 @@ def test_no_link_leads_to_a_page_that_would_be_refused(client: FlaskClient, data
 
 
 @pytest.mark.usefixtures("events")
-def test_a_header_that_a_proxy_would_not_take_is_left_out(client: FlaskClient) -> None:
+def test_a_link_header_too_long_for_proxies_is_omitted(client: FlaskClient) -> None:
     long = client.get(EVENTS, query_string={"q": "\N{PARTY POPPER}" * 100, "page": 2})
 
     assert "Link" not in long.headers
     assert len(client.get(EVENTS, query_string={"q": "o" * 100, "page": 2}).headers["Link"]) < MAX_LINK_LENGTH
 
 
-def test_every_list_has_both_headers_and_documents_them(client: FlaskClient) -> None:
-    user, event = make_organizer(client), None
-    guest = make_user(client)
-    event = make_event(client, user)
-    bookings = [
-        client.post(f"{API}/bookings/", headers=account.headers, json={"event_id": event["id"]}).json
-        for account in (guest, user, user)
-    ]
-    make_event(client, user)
+def test_every_list_sends_and_documents_both_pagination_headers(client: FlaskClient) -> None:
+    organizer, guest = make_organizer(client), make_user(client)
+    event = make_event(client, organizer)
+    make_event(client, organizer)
+    bookings = [book(client, account, event).json for account in (guest, organizer, organizer)]
     ids = {"event_id": event["id"], "booking_id": bookings[0]["id"]}
     lists = 0
     for name, (method, path, operation) in documented_operations(client).items():
         parameters = {parameter["name"] for parameter in operation.get("parameters", [])}
         if "page_size" in parameters:
-            response = client.open(f"{path.format_map(ids)}?page=2&page_size=1", method=method, headers=user.headers)
+            url = f"{path.format_map(ids)}?page=2&page_size=1"
+            response = client.open(url, method=method, headers=organizer.headers)
             assert {"first", "prev"} <= _links(response).keys(), (name, response.text)
             assert "X-Pagination" in response.headers, name
             assert {"X-Pagination", "Link"} <= operation["responses"]["200"]["headers"].keys(), name

@@ -1,4 +1,4 @@
-"""docs/nginx.conf: what nginx answers itself, and how it keeps its connections to gunicorn."""
+"""docs/nginx.conf: responses from nginx itself and its connections to gunicorn."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from bookings_api.http.headers import ALWAYS, API_POLICY
 from bookings_api.http.problems import UNAVAILABLE, Problem, problem_for_status
 from bookings_api.local_stack.processes import ROOT, free_port
 from tests.http.nginx import needs_nginx, running_nginx
-from tests.http.raw import Answer, send
+from tests.http.raw import RawResponse, send
 from tests.polling import wait_until
 
 pytestmark = needs_nginx
@@ -24,29 +24,29 @@ pytestmark = needs_nginx
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/v1/bookings/ HTTP/1.1\r\nHost: localhost\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-CONNECTIONS_OF_ONE_ADDRESS = 100
+CONNECTIONS_PER_ADDRESS = 100
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of nginx in front of a gunicorn that is down."""
+def nginx_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of nginx in front of a gunicorn that is down."""
     with running_nginx(tmp_path_factory.mktemp("nginx"), free_port()) as url:
         yield url
 
 
-def _assert_is_the_problem(answer: Answer | None, problem: Problem) -> None:
-    """As the service would have said it."""
-    assert answer is not None
-    body = json.loads(answer.body)
-    assert answer.status == problem.status
-    assert answer.headers["Content-Type"] == "application/problem+json"
+def _assert_is_problem(response: RawResponse | None, problem: Problem) -> None:
+    """Check that the response looks like one from the service."""
+    assert response is not None
+    body = json.loads(response.body)
+    assert response.status == problem.status
+    assert response.headers["Content-Type"] == "application/problem+json"
     assert (body["type"], body["title"], body["code"]) == (problem.type, problem.title, problem.code)
     assert body["status"] == problem.status
     assert body["detail"]
-    assert ALWAYS.items() <= dict(answer.headers).items()
-    assert answer.headers["Content-Security-Policy"] == API_POLICY
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.headers["Server"] == "nginx"
+    assert ALWAYS.items() <= dict(response.headers).items()
+    assert response.headers["Content-Security-Policy"] == API_POLICY
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Server"] == "nginx"
 
 
 @pytest.mark.parametrize(
@@ -67,33 +67,33 @@ def _assert_is_the_problem(answer: Answer | None, problem: Problem) -> None:
     ],
     ids=lambda value: ascii(value)[:40] if isinstance(value, bytes) else None,
 )
-def test_what_nginx_refuses_is_a_problem_of_the_service(alone: str, request_: bytes, status: int) -> None:
-    _assert_is_the_problem(send(alone, request_), problem_for_status(HTTPStatus(status)))
+def test_requests_refused_by_nginx_return_the_services_problems(nginx_alone: str, request_: bytes, status: int) -> None:
+    _assert_is_problem(send(nginx_alone, request_), problem_for_status(HTTPStatus(status)))
 
 
-def test_a_service_that_is_down_is_a_503_that_says_when_to_try_again(alone: str) -> None:
-    answer = send(alone, GET + b"\r\n")
+def test_nginx_returns_503_with_retry_after_while_the_service_is_down(nginx_alone: str) -> None:
+    response = send(nginx_alone, GET + b"\r\n")
 
-    _assert_is_the_problem(answer, UNAVAILABLE)
-    assert answer is not None
-    assert answer.headers["Retry-After"] == "2"
+    _assert_is_problem(response, UNAVAILABLE)
+    assert response is not None
+    assert response.headers["Retry-After"] == "2"
 
 
-def test_too_many_connections_of_one_address_are_a_429_that_says_when_to_try_again(alone: str) -> None:
+def test_too_many_connections_from_one_address_return_429_with_retry_after(nginx_alone: str) -> None:
     with ExitStack() as others:
-        for _ in range(CONNECTIONS_OF_ONE_ADDRESS):
-            connection = others.enter_context(socket.create_connection(_address(alone)))
+        for _ in range(CONNECTIONS_PER_ADDRESS):
+            connection = others.enter_context(socket.create_connection(_address(nginx_alone)))
             connection.sendall(POST + b"Content-Length: 2\r\n\r\n{")
-        answers: list[Answer | None] = []
+        responses: list[RawResponse | None] = []
 
         def is_refused() -> bool:
-            answers.append(send(alone, GET + b"\r\n"))
-            return answers[-1] is not None and answers[-1].status != UNAVAILABLE.status
+            responses.append(send(nginx_alone, GET + b"\r\n"))
+            return responses[-1] is not None and responses[-1].status != UNAVAILABLE.status
 
         wait_until(is_refused, seconds=10)
-    _assert_is_the_problem(answers[-1], problem_for_status(HTTPStatus.TOO_MANY_REQUESTS))
-    assert answers[-1] is not None
-    assert answers[-1].headers["Retry-After"] == "2"
+    _assert_is_problem(responses[-1], problem_for_status(HTTPStatus.TOO_MANY_REQUESTS))
+    assert responses[-1] is not None
+    assert responses[-1].headers["Retry-After"] == "2"
 
 
 def _address(url: str) -> tuple[str, int]:
@@ -103,39 +103,39 @@ def _address(url: str) -> tuple[str, int]:
 
 @contextmanager
 def _kept_connection(directory: Path) -> Iterator[tuple[str, socket.socket, socket.socket]]:
-    """nginx, the socket behind it that takes the place of gunicorn's, and a connection that has served one request."""
+    """URL of nginx, a socket in place of gunicorn's, and a connection to it that has served one request."""
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
         listener.settimeout(20)
         with running_nginx(directory, listener.getsockname()[1]) as url:
-            answer = pool.submit(httpx.get, url)
+            response = pool.submit(httpx.get, url)
             connection, _ = listener.accept()
             with connection:
                 connection.settimeout(20)
                 connection.recv(65_536)
                 connection.sendall(OK)
-                assert answer.result().status_code == 200
+                assert response.result().status_code == 200
                 yield url, listener, connection
 
 
-def test_a_read_is_sent_again_where_gunicorn_just_closes_the_connection(tmp_path: Path) -> None:
+def test_a_read_is_retried_if_gunicorn_closes_the_connection(tmp_path: Path) -> None:
     with _kept_connection(tmp_path) as (url, listener, connection), ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(httpx.get, url)
+        response = pool.submit(httpx.get, url)
         assert connection.recv(65_536).startswith(b"GET")
         connection.close()
-        again, _ = listener.accept()
-        with again:
-            assert again.recv(65_536).startswith(b"GET")
-            again.sendall(OK)
-            assert answer.result().status_code == 200
+        retry, _ = listener.accept()
+        with retry:
+            assert retry.recv(65_536).startswith(b"GET")
+            retry.sendall(OK)
+            assert response.result().status_code == 200
 
 
-def test_a_booking_is_not(tmp_path: Path) -> None:
+def test_a_booking_is_not_retried_if_gunicorn_closes_the_connection(tmp_path: Path) -> None:
     with _kept_connection(tmp_path) as (url, listener, connection), ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(httpx.post, url, json={})
+        response = pool.submit(httpx.post, url, json={})
         assert connection.recv(65_536).startswith(b"POST")
         connection.close()
 
-        assert answer.result().status_code == UNAVAILABLE.status
+        assert response.result().status_code == UNAVAILABLE.status
         listener.settimeout(0.2)
         with pytest.raises(TimeoutError):
             listener.accept()

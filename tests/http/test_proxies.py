@@ -1,4 +1,4 @@
-"""Whose address counts, with proxies in front and without."""
+"""Forwarded client addresses and schemes, with and without trusted proxies."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.service import Service, running_server
 
 
 def _seen(settings: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, proxies: int, forwarded: str) -> list[str]:
-    """The client, scheme and host that a view sees of a request from 192.0.2.1."""
+    """Client address, scheme and host that a view sees for a request from 192.0.2.1."""
     monkeypatch.setenv("TRUSTED_PROXIES", str(proxies))
     app = create_app(Config.from_environment(NO_ENV_FILE))
     app.add_url_rule("/seen", view_func=lambda: [request.remote_addr, request.scheme, request.host])
@@ -36,7 +36,7 @@ def _seen(settings: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, proxies:
         (2, "203.0.113.9", ["192.0.2.1", "http", "localhost"]),
     ],
 )
-def test_only_what_the_trusted_proxies_say_of_a_client_is_believed(
+def test_forwarded_headers_count_only_from_trusted_proxies(
     settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, proxies: int, forwarded: str, expected: list[str]
 ) -> None:
     assert _seen(settings, monkeypatch, proxies, forwarded) == expected
@@ -52,14 +52,14 @@ def test_only_what_the_trusted_proxies_say_of_a_client_is_believed(
     ],
     ids=lambda forged: ", ".join(f"{name}={value}" for name, value in forged.items()),
 )
-def test_without_a_proxy_nobody_is_believed_to_have_come_by_tls(service: Service, forged: dict[str, str]) -> None:
-    answer = httpx.get(f"{service.api}/events/", headers=forged)
+def test_without_a_proxy_forwarded_tls_headers_are_ignored(service: Service, forged: dict[str, str]) -> None:
+    response = httpx.get(f"{service.api}/events/", headers=forged)
 
-    assert answer.status_code == 200
-    assert "Strict-Transport-Security" not in answer.headers
+    assert response.status_code == 200
+    assert "Strict-Transport-Security" not in response.headers
 
 
-def test_behind_a_proxy_its_word_on_tls_is_the_only_one(settings: dict[str, str], tmp_path: Path) -> None:
+def test_behind_a_proxy_only_x_forwarded_proto_decides_about_tls(settings: dict[str, str], tmp_path: Path) -> None:
     one_process = settings | {"WEB_CONCURRENCY": "1", "TRUSTED_PROXIES": "1"}
     with running_server(one_process, tmp_path) as url:
         tls, plain = (
@@ -71,11 +71,11 @@ def test_behind_a_proxy_its_word_on_tls_is_the_only_one(settings: dict[str, str]
     assert (plain.status_code, "Strict-Transport-Security" in plain.headers) == (200, False)
 
 
-def test_a_forged_address_escapes_no_limit(
+def test_a_forged_client_address_does_not_evade_rate_limits(
     client: FlaskClient, application: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(application.config, "SIGNUP_LIMIT", "2 per minute")
-    answers = [
+    statuses = [
         client.post(
             f"{API}/auth/signup",
             json={"email": new_email(), "password": PASSWORD},
@@ -84,4 +84,4 @@ def test_a_forged_address_escapes_no_limit(
         for number in range(3)
     ]
 
-    assert answers == [201, 201, 429]
+    assert statuses == [201, 201, 429]

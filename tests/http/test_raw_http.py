@@ -1,4 +1,4 @@
-"""What no HTTP library sends, written to the socket of the running service: each answer is a problem, none a 500."""
+"""Malformed HTTP sent to the running service: every response is a problem, never a 500."""
 
 import socket
 
@@ -6,7 +6,7 @@ import pytest
 
 from bookings_api.http.headers import ALWAYS, API_POLICY
 from tests.factories import API
-from tests.http.raw import Answer, problem_of, send
+from tests.http.raw import RawResponse, problem_of, send
 from tests.service import Service
 
 SIGNUP = f"POST {API}/auth/signup HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
@@ -14,7 +14,7 @@ GET = f"GET {API}/events/ HTTP/1.1\r\nHost: localhost\r\n".encode()
 TOO_LARGE = 300_000
 
 
-def _send(service: Service, request: bytes, *, hang_up: bool = False) -> Answer | None:
+def _send(service: Service, request: bytes, *, hang_up: bool = False) -> RawResponse | None:
     return send(service.url, request, hang_up=hang_up)
 
 
@@ -35,14 +35,14 @@ def _chunk(data: bytes) -> bytes:
         _chunked(_chunk(b" " * TOO_LARGE)),
         _chunked(_chunk(b'{"email": "') + _chunk(b"a" * TOO_LARGE)),
     ],
-    ids=["with its length", "claimed", "in chunks", "in one chunk", "in chunks, as JSON"],
+    ids=["correct length", "claimed length", "many chunks", "one chunk", "chunked JSON"],
 )
-def test_a_body_that_is_too_large_is_a_413(service: Service, request_: bytes) -> None:
+def test_an_oversized_body_returns_413(service: Service, request_: bytes) -> None:
     assert problem_of(_send(service, request_)) == (413, "request-entity-too-large")
 
 
 @pytest.mark.parametrize("size", [262_143, 262_144])
-def test_a_body_of_the_size_that_is_allowed_is_read(service: Service, size: int) -> None:
+def test_a_body_of_the_maximum_size_is_accepted(service: Service, size: int) -> None:
     body = b"{}".ljust(size)
 
     assert problem_of(_send(service, SIGNUP + b"Content-Length: %d\r\n\r\n" % size + body)) == (422, "invalid-input")
@@ -60,14 +60,14 @@ def test_a_body_of_the_size_that_is_allowed_is_read(service: Service, size: int)
         _chunked(b"-2\r\n{}\r\n"),
         _chunked(b"ffffffffffffffffffff\r\n{}\r\n"),
     ],
-    ids=["short", "no last chunk", "size too large", "size too small", "no size", "negative size", "absurd size"],
+    ids=["short", "no last chunk", "size too large", "size too small", "invalid size", "negative size", "huge size"],
 )
-def test_a_body_that_is_not_what_was_announced_is_a_400(service: Service, request_: bytes) -> None:
+def test_a_body_that_does_not_match_its_framing_returns_400(service: Service, request_: bytes) -> None:
     assert problem_of(_send(service, request_, hang_up=True)) == (400, "bad-request")
 
-    after = _send(service, GET + b"\r\n")
-    assert after is not None
-    assert after.status == 200
+    following = _send(service, GET + b"\r\n")
+    assert following is not None
+    assert following.status == 200
 
 
 @pytest.mark.parametrize(
@@ -92,33 +92,31 @@ def test_a_body_that_is_not_what_was_announced_is_a_400(service: Service, reques
     ],
     ids=lambda value: ascii(value)[:40] if isinstance(value, bytes) else None,
 )
-def test_what_is_not_http_is_answered_with_a_problem(
-    service: Service, request_: bytes, expected: tuple[int, str]
-) -> None:
+def test_invalid_http_returns_a_problem(service: Service, request_: bytes, expected: tuple[int, str]) -> None:
     assert problem_of(_send(service, request_)) == expected
 
 
-def test_an_answer_of_the_server_quotes_nothing_of_the_request(service: Service) -> None:
-    answer = _send(service, GET + b"Authorization secret-token\r\n\r\n")
+def test_a_server_error_does_not_quote_the_request(service: Service) -> None:
+    response = _send(service, GET + b"Authorization secret-token\r\n\r\n")
 
-    assert answer is not None
-    assert answer.status == 400
-    assert b"secret-token" not in answer.body
+    assert response is not None
+    assert response.status == 400
+    assert b"secret-token" not in response.body
 
 
 @pytest.mark.parametrize(
     "request_",
     [b"NONSENSE\r\n\r\n", GET + b"X: " + b"x" * 10_000 + b"\r\n\r\n", GET + b"\r\n"],
-    ids=["no HTTP", "too large a header", "a request"],
+    ids=["invalid HTTP", "oversized header", "valid request"],
 )
-def test_every_answer_carries_the_security_headers_and_no_version(service: Service, request_: bytes) -> None:
-    answer = _send(service, request_)
+def test_every_response_has_security_headers_and_no_server_version(service: Service, request_: bytes) -> None:
+    response = _send(service, request_)
 
-    assert answer is not None
-    assert ALWAYS.items() <= dict(answer.headers).items()
-    assert answer.headers["Content-Security-Policy"] == API_POLICY
-    assert answer.headers["Cache-Control"] == ("no-cache" if answer.status == 200 else "no-store")
-    assert answer.headers["Server"] in {None, "gunicorn"}
+    assert response is not None
+    assert ALWAYS.items() <= dict(response.headers).items()
+    assert response.headers["Content-Security-Policy"] == API_POLICY
+    assert response.headers["Cache-Control"] == ("no-cache" if response.status == 200 else "no-store")
+    assert response.headers["Server"] in {None, "gunicorn"}
 
 
 @pytest.mark.parametrize(
@@ -141,14 +139,14 @@ def test_every_answer_carries_the_security_headers_and_no_version(service: Servi
     ],
     ids=ascii,
 )
-def test_an_odd_path_or_query_is_refused(service: Service, path: str, status: int) -> None:
-    answer = _send(service, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+def test_an_invalid_path_or_query_is_refused(service: Service, path: str, status: int) -> None:
+    response = _send(service, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
-    assert problem_of(answer)[0] == status
+    assert problem_of(response)[0] == status
 
 
 @pytest.mark.parametrize("value", [b"Bearer \xff\xfe", b"\xe9", b"Bearer \xc3\xa9.a.b", b"Basic Og=="])
-def test_a_token_of_odd_bytes_is_a_401(service: Service, value: bytes) -> None:
+def test_a_token_with_invalid_bytes_returns_401(service: Service, value: bytes) -> None:
     request_ = f"GET {API}/users/me HTTP/1.1\r\nHost: localhost\r\n".encode()
 
     assert problem_of(_send(service, request_ + b"Authorization: " + value + b"\r\n\r\n")) == (401, "unauthenticated")
@@ -156,14 +154,14 @@ def test_a_token_of_odd_bytes_is_a_401(service: Service, value: bytes) -> None:
 
 @pytest.mark.parametrize("name", [b"If-None-Match", b"X-Request-ID", b"User-Agent", b"Accept", b"Cookie", b"Range"])
 @pytest.mark.parametrize("value", [b"\xff\xfe", b'"', b",,,;=", b"%00"])
-def test_a_header_that_cannot_be_understood_is_passed_over(service: Service, name: bytes, value: bytes) -> None:
-    answer = _send(service, GET + name + b": " + value + b"\r\n\r\n")
+def test_malformed_optional_headers_are_ignored(service: Service, name: bytes, value: bytes) -> None:
+    response = _send(service, GET + name + b": " + value + b"\r\n\r\n")
 
-    assert answer is not None
-    assert answer.status == 200
+    assert response is not None
+    assert response.status == 200
 
 
-def test_a_client_that_asks_first_is_told_to_go_on(service: Service) -> None:
+def test_expect_100_continue_is_supported(service: Service) -> None:
     host, port = service.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=15) as connection:
         connection.sendall(SIGNUP + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
@@ -174,9 +172,9 @@ def test_a_client_that_asks_first_is_told_to_go_on(service: Service) -> None:
 
 @pytest.mark.parametrize("path", ["/auth/signup", "/events/", "/bookings/", "/users/me", "/openapi.json"])
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "QUERY", "BREW", "PUT"])
-def test_any_other_method_is_a_405_that_says_which_there_are(service: Service, path: str, method: str) -> None:
-    answer = _send(service, f"{method} {API}{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+def test_an_unsupported_method_returns_405_with_allow(service: Service, path: str, method: str) -> None:
+    response = _send(service, f"{method} {API}{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
-    assert problem_of(answer) == (405, "method-not-allowed")
-    assert answer is not None
-    assert "OPTIONS" in answer.headers["Allow"]
+    assert problem_of(response) == (405, "method-not-allowed")
+    assert response is not None
+    assert "OPTIONS" in response.headers["Allow"]

@@ -1,7 +1,7 @@
-"""The running service against its own OpenAPI document: what it allows is taken, what it forbids refused.
+"""The running service accepts what its OpenAPI document allows and refuses what it forbids.
 
-schemathesis sends each operation its examples, its boundaries, random requests, and chains of requests that use what
-an earlier one has answered; with every check it has. `scripts/fuzz` does the same for longer.
+schemathesis sends examples, boundary values, random requests, and chains of requests that use earlier responses, with
+all of its checks. `scripts/fuzz` does the same for longer.
 """
 
 import os
@@ -17,17 +17,19 @@ from tests.service import Service
 
 HERE = Path(__file__).parent
 
-# The same requests each time, so that a run never fails by chance.
+# The same requests in every run, so that none fails by chance.
 QUICK = ["--generation-deterministic", "--max-examples=3"]
 
 
 def _seconds() -> int:
-    """How long a longer run may take; 0 for the quick one."""
+    """Duration of a long run; 0 for the quick one."""
     return int(os.environ.get("FUZZ_SECONDS", "0"))
 
 
 @pytest.mark.parametrize("role", ["organizer", "user"])
-def test_every_answer_is_as_documented(client: FlaskClient, service: Service, tmp_path: Path, role: str) -> None:
+def test_every_response_matches_the_openapi_document(
+    client: FlaskClient, service: Service, tmp_path: Path, role: str
+) -> None:
     account = make_account(client, is_organizer=role == "organizer")
     command = [
         sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", str(HERE / "schemathesis.toml"),
@@ -47,4 +49,6 @@ def test_every_answer_is_as_documented(client: FlaskClient, service: Service, tm
     )
 
     assert run.returncode == 0, run.stdout + run.stderr
-    assert client.get(f"{API}/users/me", headers=account.headers).status_code == 200, "most was tried without a login"
+    assert client.get(f"{API}/users/me", headers=account.headers).status_code == 200, (
+        "most requests were sent without a valid login"
+    )

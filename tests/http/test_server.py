@@ -1,4 +1,4 @@
-"""What one process of gunicorn does at once."""
+"""Concurrency and startup warnings of gunicorn."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,25 +12,25 @@ from tests.polling import wait_until
 from tests.service import running_server
 
 
-def test_while_a_password_is_hashed_other_requests_are_answered(settings: dict[str, str], tmp_path: Path) -> None:
+def test_hashing_a_password_does_not_block_other_requests(settings: dict[str, str], tmp_path: Path) -> None:
     costly = {"WEB_CONCURRENCY": "1", "ARGON2_MEMORY_KIB": "65536", "ARGON2_TIME_COST": "40"}
     login = {"email": new_email(), "password": PASSWORD}
     with running_server(settings | costly, tmp_path) as url, ThreadPoolExecutor(1) as pool:
         slow = pool.submit(httpx.post, f"{url}/api/v1/auth/login", json=login, timeout=60)
         time.sleep(0.3)
         others = [httpx.get(f"{url}/health/live", timeout=60).status_code for _ in range(3)]
-        is_hashed_still = not slow.done()
+        is_still_hashing = not slow.done()
 
     assert others == [200, 200, 200]
-    assert is_hashed_still
+    assert is_still_hashing
     assert slow.result().status_code == 401
 
 
 @pytest.mark.parametrize(("pool", "warnings"), [(8, 0), (150, 1)])
-def test_processes_that_may_want_more_connections_than_there_are_are_warned_of_once(
+def test_a_pool_larger_than_the_servers_connections_is_warned_about_once(
     settings: dict[str, str], tmp_path: Path, pool: int, warnings: int
 ) -> None:
-    # the test run's PostgreSQL has 300
+    # the PostgreSQL of the test run allows 300 connections
     with running_server(settings | {"WEB_CONCURRENCY": "2", "DATABASE_POOL_SIZE": str(pool)}, tmp_path):
         (log,) = tmp_path.glob("*.log")
 

@@ -1,4 +1,4 @@
-"""Clients that send too slowly, or leave their connections open, hold nobody up, in gunicorn alone or behind nginx."""
+"""Slow clients and idle connections delay no one else, with gunicorn alone or behind nginx."""
 
 import socket
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ HALF_A_BODY = (
     'Content-Length: 100\r\n\r\n{"email'
 ).encode()
 NOTHING = b""
-NO_HTTP = b"NONSENSE\r\n\r\n"
+INVALID_HTTP = b"NONSENSE\r\n\r\n"
 
-# What is answered at all takes a few milliseconds; the machine may be busy.
+# A response takes a few milliseconds; the rest is for a busy machine.
 PROMPT = 5.0
 # How long gunicorn waits for a request (`keepalive` in gunicorn.conf.py).
 KEEPALIVE = 5.0
@@ -30,7 +30,7 @@ KEEPALIVE = 5.0
 
 @pytest.fixture(scope="module")
 def one_process(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a gunicorn of one process, as behind one proxy."""
+    """URL of gunicorn with one process and one trusted proxy."""
     environment = settings | {"WEB_CONCURRENCY": "1", "TRUSTED_PROXIES": "1"}
     with running_server(environment, tmp_path_factory.mktemp("server")) as url:
         yield url
@@ -38,7 +38,7 @@ def one_process(settings: dict[str, str], tmp_path_factory: pytest.TempPathFacto
 
 @contextmanager
 def _slow_clients(url: str, count: int, *sent: bytes) -> Iterator[None]:
-    """So many connections on which each of `sent` was sent, in turn, and no more."""
+    """Open `count` connections that each send one of `sent` in turn, then stay idle."""
     host, port = url.removeprefix("http://").split(":")
     with ExitStack() as connections:
         for number in range(count):
@@ -47,7 +47,7 @@ def _slow_clients(url: str, count: int, *sent: bytes) -> Iterator[None]:
         yield
 
 
-def _is_answered(url: str, *, within: float) -> bool:
+def _responds(url: str, *, within: float) -> bool:
     try:
         return httpx.get(f"{url}/health/live", timeout=within).status_code == 200
     except httpx.ReadTimeout:
@@ -55,16 +55,18 @@ def _is_answered(url: str, *, within: float) -> bool:
 
 
 @pytest.mark.parametrize(
-    "sent", [HALF_A_HEADER, HALF_A_BODY, NOTHING, NO_HTTP], ids=["half a header", "half a body", "nothing", "no HTTP"]
+    "sent",
+    [HALF_A_HEADER, HALF_A_BODY, NOTHING, INVALID_HTTP],
+    ids=["half a header", "half a body", "nothing", "invalid HTTP"],
 )
-def test_a_hundred_slow_clients_of_one_process_hold_nobody_up(one_process: str, sent: bytes) -> None:
+def test_100_slow_clients_of_one_process_do_not_delay_others(one_process: str, sent: bytes) -> None:
     with _slow_clients(one_process, 100, sent):
-        assert all(_is_answered(one_process, within=PROMPT) for _ in range(5))
-    assert _is_answered(one_process, within=PROMPT)
+        assert all(_responds(one_process, within=PROMPT) for _ in range(5))
+    assert _responds(one_process, within=PROMPT)
 
 
 @pytest.mark.parametrize("sent", [HALF_A_HEADER, NOTHING], ids=["half a header", "nothing"])
-def test_a_client_that_does_not_come_to_the_end_of_its_header_is_hung_up_on(one_process: str, sent: bytes) -> None:
+def test_a_client_that_does_not_finish_its_header_is_disconnected(one_process: str, sent: bytes) -> None:
     host, port = one_process.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=KEEPALIVE + PROMPT) as connection:
         connection.sendall(sent)
@@ -72,10 +74,10 @@ def test_a_client_that_does_not_come_to_the_end_of_its_header_is_hung_up_on(one_
 
 
 @needs_nginx
-def test_behind_nginx_50_slow_clients_hold_nobody_up(one_process: str, tmp_path: Path) -> None:
+def test_50_slow_clients_behind_nginx_do_not_delay_others(one_process: str, tmp_path: Path) -> None:
     gunicorn_port = int(one_process.rpartition(":")[2])
     with (
         running_nginx(tmp_path, gunicorn_port) as url,
-        _slow_clients(url, 50, HALF_A_HEADER, HALF_A_BODY, NOTHING, NO_HTTP),
+        _slow_clients(url, 50, HALF_A_HEADER, HALF_A_BODY, NOTHING, INVALID_HTTP),
     ):
-        assert all(_is_answered(url, within=PROMPT) for _ in range(20))
+        assert all(_responds(url, within=PROMPT) for _ in range(20))

@@ -15,7 +15,7 @@ from bookings_api import create_app
 from bookings_api.local_stack.processes import free_port
 from config import Config
 from tests.conftest import NO_ENV_FILE
-from tests.http.test_collisions import execute
+from tests.sql import execute
 
 
 @pytest.fixture

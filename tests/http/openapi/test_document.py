@@ -1,4 +1,4 @@
-"""The OpenAPI document and the page that shows it."""
+"""The OpenAPI document and Swagger UI."""
 
 import re
 
@@ -14,13 +14,13 @@ def test_the_document_is_valid_openapi_3_1() -> None:
     OpenAPIV31SpecValidator(DOCUMENT).validate()
 
 
-def test_every_operation_has_a_name_of_its_own() -> None:
+def test_operation_ids_are_unique() -> None:
     documented = [item[method] for item in DOCUMENT["paths"].values() for method in item if method != "parameters"]
 
     assert len(OPERATIONS) == len(documented)
 
 
-def test_every_problem_is_one_schema_for_clients_and_lists_its_codes() -> None:
+def test_every_problem_shares_one_schema_and_lists_its_codes() -> None:
     for name, response in DOCUMENT["components"]["responses"].items():
         schema = response["content"]["application/problem+json"]["schema"]
         status, _, codes = name.partition("-")
@@ -30,7 +30,7 @@ def test_every_problem_is_one_schema_for_clients_and_lists_its_codes() -> None:
             assert resolved(example)["value"]["status"] == int(status)
 
 
-def test_an_operation_that_needs_a_login_says_so_and_documents_the_401() -> None:
+def test_operations_that_need_a_login_document_it_and_401() -> None:
     booking = OPERATIONS["createBooking"]
 
     assert booking.doc["security"] == [{"bearer": []}, {"password": []}]
@@ -39,7 +39,7 @@ def test_an_operation_that_needs_a_login_says_so_and_documents_the_401() -> None
     assert "Location" in booking.responses["201"]["headers"]
 
 
-def test_an_operation_documents_what_may_go_wrong_in_the_trade_and_in_reading() -> None:
+def test_operations_document_their_business_and_input_errors() -> None:
     booking = OPERATIONS["createBooking"]
 
     assert booking.codes(409) == ["event-not-open", "sold-out", "request-in-flight"]
@@ -51,19 +51,19 @@ def test_an_operation_documents_what_may_go_wrong_in_the_trade_and_in_reading() 
     assert OPERATIONS["token"].codes(400) == ["bad-request", "invalid-credentials"]
 
 
-def test_an_operation_with_a_limit_documents_the_429_and_when_to_come_back() -> None:
+def test_rate_limited_operations_document_429_and_their_headers() -> None:
     limited = {name for name, operation in OPERATIONS.items() if operation.codes(429) == ["too-many-requests"]}
     assert limited == {
         "signup", "login", "token", "requestPasswordReset", "confirmPasswordReset", "acceptInvitation",
         "inviteUser", "changeUser", "changePassword", "createEvent", "changeEvent",
         "createBooking", "changeBooking", "resendConfirmation",
     }  # fmt: skip
-    standing = {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
-    assert OPERATIONS["resendConfirmation"].responses["429"]["headers"].keys() == standing | {"Retry-After"}
-    assert OPERATIONS["resendConfirmation"].responses["202"]["headers"].keys() == standing
+    window_stats = {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
+    assert OPERATIONS["resendConfirmation"].responses["429"]["headers"].keys() == window_stats | {"Retry-After"}
+    assert OPERATIONS["resendConfirmation"].responses["202"]["headers"].keys() == window_stats
 
 
-def test_limits_of_fields_stand_in_the_document() -> None:
+def test_the_document_states_the_limits_of_fields() -> None:
     schemas = DOCUMENT["components"]["schemas"]
 
     assert schemas["Signup"]["properties"]["password"]["minLength"] == 10
@@ -75,14 +75,14 @@ def test_limits_of_fields_stand_in_the_document() -> None:
     assert schemas["EventCreate"]["additionalProperties"] is False
 
 
-def test_authorize_knows_the_password_form_and_the_bearer_token() -> None:
+def test_swagger_ui_can_authorize_by_password_or_bearer_token() -> None:
     schemes = DOCUMENT["components"]["securitySchemes"]
 
     assert schemes["password"]["flows"]["password"]["tokenUrl"] == "/api/v1/auth/token"
     assert (schemes["bearer"]["type"], schemes["bearer"]["scheme"]) == ("http", "bearer")
 
 
-def test_swagger_ui_takes_every_asset_from_our_own_origin(client: FlaskClient) -> None:
+def test_swagger_ui_loads_every_asset_from_its_own_origin(client: FlaskClient) -> None:
     page = client.get("/docs").text
     addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
 
@@ -94,20 +94,20 @@ def test_swagger_ui_takes_every_asset_from_our_own_origin(client: FlaskClient) -
     assert "<script>" not in page
 
 
-def test_the_root_leads_to_the_documentation(client: FlaskClient) -> None:
+def test_the_root_redirects_to_the_documentation(client: FlaskClient) -> None:
     response = client.get("/")
 
     assert (response.status_code, response.headers["Location"]) == (302, "/docs")
 
 
-def test_a_redirect_stays_on_the_host_that_the_client_has_reached_whatever_it_names(client: FlaskClient) -> None:
+def test_a_redirect_ignores_the_host_header(client: FlaskClient) -> None:
     response = client.post("/api/v1/events?page=2&q=%26", headers={"Host": "evil.example"})
 
     assert (response.status_code, response.headers["Location"]) == (308, "/api/v1/events/?page=2&q=%26")
     assert "evil" not in response.text
 
 
-def test_every_route_of_the_api_stands_in_the_document(app: Flask) -> None:
+def test_the_document_contains_every_route(app: Flask) -> None:
     routed = {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule) for rule in app.url_map.iter_rules()}
 
     assert {path for path in routed if path.startswith("/api/")} - {"/api/v1/openapi.json"} == DOCUMENT["paths"].keys()

@@ -1,4 +1,4 @@
-"""`openapi.json` in the root is the document that is served, and a linter finds nothing in it."""
+"""`openapi.json` in the root matches the served document and passes the linter."""
 
 import json
 import re
@@ -15,11 +15,11 @@ from tests.node.packages import node_modules, run
 
 RULES = Path(__file__).with_name("spectral.yaml")
 
-# No server is asked, so the settings need only be there.
+# The command contacts no server, so any settings will do.
 COMMAND = "ENV_FILE=.env.example SECRET_KEY=a-secret-that-signs-nothing-here .venv/bin/flask openapi write openapi.json"
 
 
-def test_the_file_is_what_its_command_writes(tmp_path: Path) -> None:
+def test_the_file_matches_the_output_of_its_command(tmp_path: Path) -> None:
     written = tmp_path / FILE.name
     command = COMMAND.replace(f" {FILE.name}", f" {written}")
 
@@ -28,23 +28,23 @@ def test_the_file_is_what_its_command_writes(tmp_path: Path) -> None:
     assert written.read_text() == FILE.read_text(), f"the interface has changed; run: {COMMAND}"
 
 
-def test_the_file_is_what_the_service_answers(client: FlaskClient) -> None:
+def test_the_file_matches_the_served_document(client: FlaskClient) -> None:
     assert client.get("/api/v1/openapi.json").json == DOCUMENT, f"the interface has changed; run: {COMMAND}"
 
 
 def _lint(document: dict[str, Any], directory: Path) -> str:
-    """What Spectral says; raises AssertionError with its findings, if there are any."""
+    """Spectral's output; raises AssertionError with its findings."""
     path = directory / "openapi.json"
     path.write_text(json.dumps(document))
     command = ["spectral", "lint", "--fail-severity=hint", f"--ruleset={RULES}", str(path)]
     return run(*command, cwd=node_modules().parent)
 
 
-def test_spectral_finds_nothing(tmp_path: Path) -> None:
+def test_spectral_reports_nothing(tmp_path: Path) -> None:
     assert "No results" in _lint(DOCUMENT, tmp_path)
 
 
-def test_each_rule_of_our_own_finds_what_it_is_for(tmp_path: Path) -> None:
+def test_each_custom_rule_finds_its_violation(tmp_path: Path) -> None:
     document = deepcopy(DOCUMENT)
     paths, components = document["paths"], document["components"]
     signup = paths["/api/v1/auth/signup"]["post"]
@@ -67,6 +67,6 @@ def test_each_rule_of_our_own_finds_what_it_is_for(tmp_path: Path) -> None:
         _lint(document, tmp_path)
 
     rules = RULES.read_text().partition("\nrules:\n")[2]
-    own = set(re.findall(r"^  ([\w-]+):$", rules, re.MULTILINE))
-    assert own
-    assert {rule for rule in own if rule not in str(findings.value)} == set()
+    custom = set(re.findall(r"^  ([\w-]+):$", rules, re.MULTILINE))
+    assert custom
+    assert {rule for rule in custom if rule not in str(findings.value)} == set()

@@ -1,4 +1,4 @@
-"""Conditional requests on whatever the OpenAPI document says is one resource, so that no new one can forget them."""
+"""Every operation on a single resource in the OpenAPI document supports conditional requests."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from tests.factories import make_event
 from tests.permissions import Operations, Scene, documented_operations, make_scene, send
 
-# Which of its two people may do all that can be done with a thing of the scene.
-WHOSE = {"/bookings/": "user", "/events/": "owner", "/users/": "owner"}
+# The account that may do everything with a resource of the scene.
+CALLERS = {"/bookings/": "user", "/events/": "owner", "/users/": "owner"}
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def operations(client: FlaskClient) -> Operations:
 
 
 def _reads(operations: Operations) -> Operations:
-    """What gives one resource, in whatever form."""
+    """Operations that return one resource, in any format."""
     return {
         name: (method, path, operation)
         for name, (method, path, operation) in operations.items()
@@ -30,9 +30,9 @@ def _reads(operations: Operations) -> Operations:
 
 
 def _changes(operations: Operations) -> dict[str, str]:
-    """What changes a resource that can be read, and the operation that reads it.
+    """Operations that change a readable resource, each with the operation that reads it.
 
-    That is PATCH and DELETE, and each POST below the address of a resource that answers with it.
+    These are PATCH, DELETE, and each POST to an action of a resource that returns it.
     """
     reads = {path: (name, _shape(operation)) for name, (_, path, operation) in _reads(operations).items()}
     changes = {}
@@ -45,12 +45,12 @@ def _changes(operations: Operations) -> dict[str, str]:
 
 
 def _shape(operation: Any) -> Any:
-    """The schema that it answers 200 with."""
+    """Schema of the operation's 200 response."""
     return operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema")
 
 
 def _scene(client: FlaskClient, database: sa.Engine, name: str, path: str) -> Scene:
-    caller = next(whose for part, whose in WHOSE.items() if part in path)
+    caller = next(caller for part, caller in CALLERS.items() if part in path)
     scene = make_scene(client, database, caller)
     if name == "publishEvent":
         return replace(scene, event=make_event(client, scene.owner, status="draft"))
@@ -61,7 +61,7 @@ def _parameters(operation: Any) -> set[str]:
     return {parameter["name"] for parameter in operation["parameters"]}
 
 
-def test_the_resources_are_those_that_there_are(operations: Operations) -> None:
+def test_the_document_has_the_expected_reads_and_changes(operations: Operations) -> None:
     assert {"getEvent", "getBooking", "getUser", "getProfile"} <= _reads(operations).keys()
     assert _changes(operations) == {
         "changeEvent": "getEvent",
@@ -76,7 +76,7 @@ def test_the_resources_are_those_that_there_are(operations: Operations) -> None:
     }
 
 
-def test_each_has_a_tag_by_which_it_is_not_sent_again(
+def test_every_read_returns_304_for_a_known_etag(
     client: FlaskClient, database: sa.Engine, operations: Operations
 ) -> None:
     for name, (method, path, operation) in _reads(operations).items():
@@ -94,7 +94,7 @@ def test_each_has_a_tag_by_which_it_is_not_sent_again(
         assert "ETag" in operation["responses"]["200"]["headers"], name
 
 
-def test_each_change_of_what_has_changed_since_is_refused_and_of_what_has_not_is_made(
+def test_every_change_requires_a_matching_if_match(
     client: FlaskClient, database: sa.Engine, operations: Operations
 ) -> None:
     reads = _reads(operations)

@@ -1,0 +1,14 @@
+"""SQL that tests run directly on the database."""
+
+import sqlalchemy as sa
+
+WAITING_SESSIONS = sa.text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+def execute(database: sa.Engine, *statements: str) -> None:
+    """Run the statements in one transaction."""
+    with database.begin() as connection:
+        for statement in statements:
+            connection.execute(sa.text(statement))
