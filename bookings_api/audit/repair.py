@@ -13,7 +13,7 @@ from bookings_api.database.transactions import transaction
 from bookings_api.errors import EventNotFound
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
-from bookings_api.mail import tasks
+from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, OutboxEmail, utcnow
 
 # The rule that is broken, and the mail that mends it.
@@ -60,7 +60,7 @@ def write_missing_mail(rule: str, booking_id: UUID) -> str | None:
             return None
         if event.ends_at <= utcnow():
             return f"booking {booking_id} gets no mail: its event is over"
-        tasks.post(
+        outbox.queue_email(
             tx,
             kind=kind,
             recipient=booking.guest_email,

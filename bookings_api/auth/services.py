@@ -20,7 +20,7 @@ from bookings_api.accounts.passwords import hash_password, needs_rehash, verify_
 from bookings_api.database.transactions import end_reading, transaction
 from bookings_api.errors import EmailTaken, InvalidCredentials, InvalidToken, Unauthenticated, WrongPassword
 from bookings_api.extensions import db
-from bookings_api.mail import tasks
+from bookings_api.mail import outbox
 from bookings_api.models import EmailKind, Login, Role, TokenPurpose, User, utcnow
 
 
@@ -105,7 +105,7 @@ def request_password_reset(*, email: str) -> None:
     Whether it has one is looked up when the mail is sent (`mail.resets`), so that the answer takes as long either way.
     """
     with transaction() as tx:
-        tasks.post(tx, kind=EmailKind.PASSWORD_RESET, recipient=email, payload={})
+        outbox.queue_email(tx, kind=EmailKind.PASSWORD_RESET, recipient=email, payload={})
 
 
 def reset_password(*, token: str, password: str) -> None:

@@ -20,7 +20,7 @@ from bookings_api.database.transactions import (
 )
 from bookings_api.errors import BookingCancelled, EventNotOpen, EventStarted, LoginChanged, RequestInFlight
 from bookings_api.events.queries import require_visible
-from bookings_api.mail import outbox, tasks
+from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, IdempotencyKey, OutboxEmail, User, utcnow
 
 # How often a booking is tried whose event changed between the refusal and the look why.
@@ -118,7 +118,7 @@ def resend_confirmation(*, user: User, booking_id: UUID) -> OutboxEmail:
 def _place(booking: Booking, user: User, login_id: UUID, key: IdempotencyKey | None = None) -> IdempotencyKey | None:
     """Write a new booking; or return the key as it is stored, and write nothing."""
     for _ in range(ATTEMPTS):
-        mail = outbox.mail_columns(
+        mail = outbox.email_columns(
             kind=EmailKind.BOOKING_CONFIRMED,
             recipient=booking.guest_email,
             payload=guest_payload(booking),
@@ -129,7 +129,7 @@ def _place(booking: Booking, user: User, login_id: UUID, key: IdempotencyKey | N
             with single_statement() as tx:
                 placed = place(user, login_id, booking, mail, key)
                 if placed.is_booked:
-                    tx.after_commit(tasks.wake_worker)
+                    tx.after_commit(outbox.wake_worker)
                     return None
         except IntegrityError as error:
             if isinstance(error.orig, UniqueViolation) and error.orig.diag.constraint_name == "pk_idempotency_keys":
@@ -150,7 +150,7 @@ def _place(booking: Booking, user: User, login_id: UUID, key: IdempotencyKey | N
 
 
 def _mail(tx: Transaction, kind: EmailKind, booking: Booking, event: Event) -> OutboxEmail:
-    return tasks.post(
+    return outbox.queue_email(
         tx,
         kind=kind,
         recipient=booking.guest_email,

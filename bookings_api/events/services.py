@@ -26,7 +26,7 @@ from bookings_api.events.permissions import may_see, owns
 from bookings_api.events.queries import lock_event
 from bookings_api.events.times import time_problems
 from bookings_api.extensions import db
-from bookings_api.mail import tasks
+from bookings_api.mail import broadcasts
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus, User, utcnow
 
 # Fixed once the event has started.
@@ -66,7 +66,7 @@ def change_event(
         if changed & _TIMES:
             _require_consistent_times(event)
         if changed & NOTIFIED and event.tickets_booked and not _has_started(event):
-            tasks.announce(tx, event, EmailKind.EVENT_CHANGED)
+            broadcasts.queue_broadcast(tx, event, EmailKind.EVENT_CHANGED)
     return event
 
 
@@ -151,7 +151,7 @@ def _cancel(tx: Transaction, event: Event) -> None:
     event.version += 1
     if event.tickets_booked:
         _cancel_bookings_of(event)
-        tasks.announce(tx, event, EmailKind.EVENT_CANCELLED)
+        broadcasts.queue_broadcast(tx, event, EmailKind.EVENT_CANCELLED)
 
 
 def _lock_own_event(actor: User, event_id: UUID) -> Event:

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bookings_api.calendar.payloads import event_payload, guest_payload
-from bookings_api.database.transactions import require_transaction
+from bookings_api.database.transactions import Transaction, require_transaction
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventBroadcast, utcnow
@@ -19,24 +19,23 @@ from bookings_api.observability.logging import current_request_id
 BATCH = 500
 
 
-def put(event: Event, kind: EmailKind) -> EventBroadcast:
-    """Tell the guests of `event` of its present version, from the open transaction on.
+def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
+    """Write a broadcast about the current version of `event`; a worker starts on it after the commit.
 
-    A cancellation concerns the bookings that were cancelled with that version of the event, any other kind those
-    that are confirmed and were made when an earlier version was in force. Versions, and not times: the clocks of
-    two machines do not agree on what came first, the lock on the event does.
+    A cancellation goes to the bookings cancelled with that version of the event. Any other kind goes to the confirmed
+    bookings that were made under an earlier version. Versions are compared, not times: the clocks of two machines may
+    disagree about what came first, but the lock on the event decides it.
     """
-    require_transaction()
-    notice = EventBroadcast(
-        kind=kind,
-        event_id=event.id,
-        payload=event_payload(event),
-        request_id=current_request_id(),
-        event_version=event.version,
+    db.session.add(
+        EventBroadcast(
+            kind=kind,
+            event_id=event.id,
+            payload=event_payload(event),
+            request_id=current_request_id(),
+            event_version=event.version,
+        )
     )
-    db.session.add(notice)
-    db.session.flush()
-    return notice
+    tx.after_commit(outbox.wake_worker)
 
 
 def write_next_batch() -> bool:
@@ -66,7 +65,7 @@ def write_next_batch() -> bool:
     if bookings:
         notice.last_booking_id = bookings[-1].id
     for booking in bookings:
-        outbox.put(
+        outbox.add_email(
             kind=notice.kind,
             recipient=booking.guest_email,
             payload=notice.payload | guest_payload(booking),

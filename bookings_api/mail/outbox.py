@@ -10,7 +10,7 @@ import random
 from datetime import timedelta
 from email.utils import parseaddr
 from functools import cache
-from typing import Any
+from typing import Any, NotRequired, TypedDict, Unpack
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from flask import current_app
 from sqlalchemy.orm import aliased
 from uuid_utils.compat import uuid7
 
-from bookings_api.database.transactions import require_transaction
+from bookings_api.database.transactions import Transaction, require_transaction
 from bookings_api.extensions import db
 from bookings_api.mail import smtp
 from bookings_api.models import UNSENT, EmailKind, EmailStatus, OutboxEmail, utcnow
@@ -33,28 +33,29 @@ LONGEST_BACKOFF = timedelta(hours=2)
 JITTER = 0.25
 
 
-def mail_columns(
-    *,
-    kind: EmailKind,
-    recipient: str,
-    payload: dict[str, Any],
-    booking_id: UUID | None = None,
-    user_id: UUID | None = None,
-    broadcast_id: UUID | None = None,
-    request_id: str | None = None,
-) -> dict[str, Any]:
-    """The row of a mail that is not written yet; `request_id` is the present one unless given."""
-    mail_id = uuid7()
+class NewEmail(TypedDict):
+    """What callers say about an email; `request_id` defaults to the current request's."""
+
+    kind: EmailKind
+    recipient: str
+    payload: dict[str, Any]
+    booking_id: NotRequired[UUID | None]
+    user_id: NotRequired[UUID | None]
+    broadcast_id: NotRequired[UUID | None]
+    request_id: NotRequired[str | None]
+
+
+def email_columns(**email: Unpack[NewEmail]) -> dict[str, Any]:
+    """The columns of a new row, for a caller that inserts it itself."""
+    email_id = uuid7()
     return {
-        "id": mail_id,
-        "kind": kind,
-        "recipient": recipient,
-        "payload": payload,
-        "booking_id": booking_id,
-        "user_id": user_id,
-        "broadcast_id": broadcast_id,
-        "request_id": request_id or current_request_id(),
-        "message_id": f"<{mail_id}@{_domain_of(current_app.config['MAIL_FROM'])}>",
+        "booking_id": None,
+        "user_id": None,
+        "broadcast_id": None,
+        **email,
+        "id": email_id,
+        "request_id": email.get("request_id") or current_request_id(),
+        "message_id": f"<{email_id}@{_domain_of(current_app.config['MAIL_FROM'])}>",
     }
 
 
@@ -63,15 +64,27 @@ def _domain_of(sender: str) -> str:
     return parseaddr(sender)[1].rpartition("@")[2]
 
 
-def put(**mail: Any) -> OutboxEmail:
-    """Write a mail with `mail_columns(...)` into the open transaction; without the commit there is no mail.
+def add_email(**email: Unpack[NewEmail]) -> OutboxEmail:
+    """Write an email with `email_columns(...)` into the open transaction.
 
     Raises `RuntimeError` outside a transaction.
     """
     require_transaction()
-    written = OutboxEmail(**mail_columns(**mail))
-    db.session.add(written)
-    return written
+    row = OutboxEmail(**email_columns(**email))
+    db.session.add(row)
+    return row
+
+
+def queue_email(tx: Transaction, **email: Unpack[NewEmail]) -> OutboxEmail:
+    """Write an email with `email_columns(...)`; a worker sends it after the commit."""
+    row = add_email(**email)
+    tx.after_commit(wake_worker)
+    return row
+
+
+def wake_worker() -> None:
+    """Ask a worker to look for due emails. Never fails: if Redis is away, beat's next sweep finds them."""
+    current_app.extensions["worker_notifier"].wake()
 
 
 def lease() -> timedelta:

@@ -41,7 +41,7 @@ def write_next_batch() -> int:
     )
     bookings = db.session.scalars(due, execution_options={"populate_existing": True}).all()
     for booking in bookings:
-        outbox.put(
+        outbox.add_email(
             kind=EmailKind.EVENT_REMINDER,
             recipient=booking.guest_email,
             payload=event_payload(booking.event) | guest_payload(booking),

@@ -6,19 +6,17 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
-from uuid import UUID
 
 from celery import shared_task
-from flask import current_app
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from bookings_api.database.transactions import Transaction, transaction
+from bookings_api.database.transactions import transaction
 from bookings_api.mail import broadcasts, outbox, reminders, status
 from bookings_api.mail.delivery import Outcome, attempt
 from bookings_api.mail.notifier import DRAIN
 from bookings_api.mail.smtp import MailSender
-from bookings_api.models import EmailKind, Event, OutboxEmail
+from bookings_api.models import OutboxEmail
 from bookings_api.observability.logging import working_for
 
 logger = logging.getLogger(__name__)
@@ -47,27 +45,6 @@ BEAT_SCHEDULE = {
 }
 
 
-def post(
-    tx: Transaction,
-    *,
-    kind: EmailKind,
-    recipient: str,
-    payload: dict[str, Any],
-    user_id: UUID | None = None,
-    booking_id: UUID | None = None,
-) -> OutboxEmail:
-    """Write a mail into the open transaction, and wake a worker once that is committed."""
-    mail = outbox.put(kind=kind, recipient=recipient, payload=payload, user_id=user_id, booking_id=booking_id)
-    tx.after_commit(wake_worker)
-    return mail
-
-
-def announce(tx: Transaction, event: Event, kind: EmailKind) -> None:
-    """Tell all guests of `event`, in the same two steps."""
-    broadcasts.put(event, kind)
-    tx.after_commit(wake_worker)
-
-
 @shared_task(name=DRAIN)
 def drain() -> None:
     """Send what is due, over one connection, and write out news for all guests of an event, until nothing is left.
@@ -81,7 +58,7 @@ def drain() -> None:
             server_is_away = _send_what_is_due(sender, turn_ends)
             has_written = _write_notices()
             if time.monotonic() > turn_ends and not server_is_away:
-                wake_worker()
+                outbox.wake_worker()
                 return
             if server_is_away or not has_written:
                 return
@@ -94,7 +71,7 @@ def remind() -> None:
         with transaction() as tx:
             written = reminders.write_next_batch()
             if written:
-                tx.after_commit(wake_worker)
+                tx.after_commit(outbox.wake_worker)
         if written < reminders.BATCH:
             return
 
@@ -141,7 +118,7 @@ def _write_notices() -> bool:
     with transaction() as tx:
         has_written = broadcasts.write_next_batch()
         if has_written:
-            tx.after_commit(wake_worker)  # the other workers can help with these
+            tx.after_commit(outbox.wake_worker)  # the other workers can help with these
     return has_written
 
 
@@ -157,8 +134,3 @@ def _insist(work: Callable[[], T]) -> T:
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
             logger.warning("the outcome of a mail waits for PostgreSQL: %s", type(error).__name__)
             time.sleep(INSIST_SECONDS)
-
-
-def wake_worker() -> None:
-    """Have a worker look for mail, once it is committed. Never fails: what Redis does not take, beat makes good."""
-    current_app.extensions["worker_notifier"].wake()

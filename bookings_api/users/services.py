@@ -14,7 +14,7 @@ from bookings_api.database.changes import apply_changes
 from bookings_api.database.transactions import Precondition, Transaction, no_precondition, transaction
 from bookings_api.errors import EmailTaken, LastOrganizer, UserNotFound
 from bookings_api.extensions import db
-from bookings_api.mail import tasks
+from bookings_api.mail import outbox
 from bookings_api.models import EmailKind, Role, TokenPurpose, User
 
 audit_logger = logging.getLogger("bookings_api.audit")
@@ -104,7 +104,7 @@ def _lock_user(user_id: UUID) -> User:
 
 
 def _mail(tx: Transaction, kind: EmailKind, user: User, **payload: Any) -> None:
-    tasks.post(tx, kind=kind, recipient=user.email, payload={"name": user.name, **payload}, user_id=user.id)
+    outbox.queue_email(tx, kind=kind, recipient=user.email, payload={"name": user.name, **payload}, user_id=user.id)
 
 
 def _log_change(actor: User | None, user: User, changes: dict[str, str]) -> None:

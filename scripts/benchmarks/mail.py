@@ -85,7 +85,7 @@ def _fill(count: int) -> bytes:
     for first in range(0, count, BATCH):
         with transaction():
             for number in range(first, min(first + BATCH, count)):
-                mail = outbox.put(
+                mail = outbox.add_email(
                     kind=EmailKind.BOOKING_CONFIRMED, recipient=f"guest{number}@example.com", payload=payload
                 )
     db.session.expire_all()

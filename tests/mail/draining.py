@@ -16,7 +16,7 @@ from tests.mail.composing import PAYLOAD
 def put(kind: EmailKind = EmailKind.BOOKING_CONFIRMED, **payload: Any) -> OutboxEmail:
     """A mail that is due, in an application context."""
     with transaction():
-        return outbox.put(kind=kind, recipient=new_email(), payload={**PAYLOAD, **payload})
+        return outbox.add_email(kind=kind, recipient=new_email(), payload={**PAYLOAD, **payload})
 
 
 def row_of(database: sa.Engine, mail: OutboxEmail) -> Any:

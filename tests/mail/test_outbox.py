@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 def _put(**values: Any) -> OutboxEmail:
     with transaction():
-        mail = outbox.put(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD)
+        mail = outbox.add_email(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD)
         for name, value in values.items():
             setattr(mail, name, value)
     return mail
@@ -43,7 +43,7 @@ def _ago(**duration: int) -> Any:
 
 def test_a_mail_is_written_with_what_caused_it_or_not_at_all() -> None:
     with pytest.raises(LookupError), transaction():
-        outbox.put(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD)
+        outbox.add_email(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD)
         db.session.flush()
         raise LookupError
 
@@ -52,7 +52,7 @@ def test_a_mail_is_written_with_what_caused_it_or_not_at_all() -> None:
 
 def test_a_mail_cannot_be_written_outside_a_transaction() -> None:
     with pytest.raises(RuntimeError, match="inside transaction"):
-        outbox.put(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD)
+        outbox.add_email(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD)
 
 
 def test_a_message_id_is_in_our_domain_and_never_changes() -> None:

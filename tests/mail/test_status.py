@@ -23,7 +23,7 @@ METRICS = {"Authorization": "Bearer a-token-for-metrics"}
 
 def _put(app: Flask, database: sa.Engine, **values: Any) -> Any:
     with app.app_context(), transaction():
-        mail_id = outbox.put(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD).id
+        mail_id = outbox.add_email(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD).id
     with database.begin() as connection:
         connection.execute(sa.update(OutboxEmail).where(OutboxEmail.id == mail_id).values(**values))
     return mail_id
