@@ -34,4 +34,4 @@ def prune() -> None:
     is_done = False
     while not is_done:  # in steps, each of which holds its locks for a moment only
         with transaction():
-            is_done = outbox.prune_sent(kept=kept, limit=MAILS_AT_ONCE) < MAILS_AT_ONCE
+            is_done = outbox.delete_sent(kept_for=kept, limit=MAILS_AT_ONCE) < MAILS_AT_ONCE

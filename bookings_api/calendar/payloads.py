@@ -1,11 +1,11 @@
-"""What is told of an event and of a booking, in mails and calendars. Pure."""
+"""What emails and calendars say about an event and a booking, as JSON. Pure."""
 
 from datetime import datetime
 from typing import Any
 
 from bookings_api.models import Booking, Event
 
-# What is told of an event, and where that stands.
+# Payload keys of an event and the columns they come from.
 EVENT_PAYLOAD = {
     "event_title": "title",
     "location": "location",
@@ -16,14 +16,15 @@ EVENT_PAYLOAD = {
 }
 
 
+
 def event_payload(event: Event) -> dict[str, Any]:
-    """What is told of an event, as JSON can hold it; times are ISO 8601 in UTC, as PostgreSQL writes them, too."""
-    values = {fact: getattr(event, column) for fact, column in EVENT_PAYLOAD.items()}
-    return {fact: value.isoformat() if isinstance(value, datetime) else value for fact, value in values.items()}
+    """The payload of an event; times are ISO 8601 in UTC."""
+    values = {key: getattr(event, column) for key, column in EVENT_PAYLOAD.items()}
+    return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in values.items()}
 
 
 def guest_payload(booking: Booking) -> dict[str, Any]:
-    """What is told of a booking, as JSON can hold it."""
+    """The payload of a booking."""
     return {
         "reference": booking.reference,
         "guest_name": booking.guest_name,

@@ -39,8 +39,11 @@ class Prepared:
 
     _names: ClassVar[set[str]] = set()
 
-    def __init__(self, name: str, statement: sa.ClauseElement) -> None:
-        """`name` is its own within the service. Raises `ValueError` for one that another statement has."""
+    def __init__(self, name: str, statement: sa.ClauseElement, settings: str = "") -> None:
+        """`name` is unique within the service; `settings` are SET LOCAL statements sent with each execution.
+
+        Raises `ValueError` for a name that another statement has.
+        """
         if name in self._names:
             raise ValueError(f"there is a statement {name} already")
         self._names.add(name)
@@ -50,9 +53,10 @@ class Prepared:
         self._parameters = [(key, _writer(compiled, key)) for key in compiled.positiontup or ()]
         self._prepare = f"PREPARE {name} AS {compiled.string}"
         marks = ", ".join(["%s"] * len(self._parameters))
-        self._execute = f"EXECUTE {name} ({marks})" if marks else f"EXECUTE {name}"
+        self._execute = f"{settings}EXECUTE {name} ({marks})" if marks else f"{settings}EXECUTE {name}"
         # a parameter may stand in several places
-        self._plain = re.sub(r"\$(\d+)", r"%(\1)s", compiled.string.replace("%", "%%")) if marks else compiled.string
+        plain = re.sub(r"\$(\d+)", r"%(\1)s", compiled.string.replace("%", "%%")) if marks else compiled.string
+        self._plain = settings + plain
 
     def __call__(self, **values: Any) -> list[tuple[Any, ...]]:
         """The rows, as psycopg2 reads them, enums as text. Raises SQLAlchemy's errors.

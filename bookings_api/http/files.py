@@ -3,7 +3,6 @@
 from http import HTTPStatus
 
 import flask
-import icalendar
 from werkzeug.http import generate_etag, quote_etag
 
 from bookings_api.http.conditional import ETAG, is_known_to_client
@@ -32,9 +31,8 @@ def file_name(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
-def calendar_file(calendar: icalendar.Calendar, name: str) -> flask.Response:
+def calendar_file(data: bytes, name: str) -> flask.Response:
     """The calendar, or 304 for a client that has it. Its tag is a hash: it says what two rows and a setting do."""
-    data = calendar.to_ical()
     etag = generate_etag(data)
     tag, kind = {"ETag": quote_etag(etag)}, f"{CALENDAR}; charset=utf-8"
     if is_known_to_client(etag):

@@ -1,61 +1,97 @@
-"""One attempt to send one mail, and what is to be recorded of it."""
+"""Delivery of due emails, one at a time over one SMTP connection: claim, render, compose, send, record."""
 
 import logging
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
 from flask import current_app
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from bookings_api.mail import links, messages, mime, outbox, password_resets, smtp
-from bookings_api.models import EmailKind, OutboxEmail, utcnow
+from bookings_api.mail import account_links, claims, messages, mime, smtp
+from bookings_api.mail.claims import Outcome
+from bookings_api.models import EmailKind, EmailStatus, OutboxEmail, utcnow
+from bookings_api.observability.logging import working_for
 
 logger = logging.getLogger(__name__)
 
+DATABASE_RETRY_SECONDS = 1
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of an attempt: `record` writes it into the open transaction, and is False if the claim was lost."""
-
-    record: Callable[[], bool]
-    server_is_away: bool = False
+T = TypeVar("T")
 
 
 class Undeliverable(Exception):
-    """There is no point in sending the mail; `str` says why, in plain words."""
+    """Sending the email is pointless; `str` says why."""
 
 
-def attempt(sender: smtp.MailSender, mail: OutboxEmail) -> Outcome:
-    """Send a claimed mail; never raises, whatever the mail or the server is like."""
-    mail_id = str(mail.id)
-    log_fields = {"mail_id": mail_id, "kind": mail.kind.value, "attempt": mail.attempts}
+def send_due_emails(sender: smtp.MailSender, *, until: float) -> bool:
+    """Send emails until none is due or `time.monotonic()` reaches `until`; False if the server is unavailable."""
+    email, outcome = claims.claim_next(), claims.SENT
+    while email is not None:
+        with working_for(email.request_id):
+            outcome = attempt(sender, email)
+            goes_on = not outcome.server_is_unavailable and time.monotonic() <= until
+            try:
+                email = _retry_database(partial(_record, email, outcome, claims_next=goes_on))
+            except Exception:  # a failed claim on the next email must not lose this outcome
+                _retry_database(partial(_record, email, outcome, claims_next=False))
+                raise
+    return not outcome.server_is_unavailable
+
+
+def attempt(sender: smtp.MailSender, email: OutboxEmail) -> Outcome:
+    """Send a claimed email. Never raises, whatever the email contains and however the server behaves."""
+    log_fields = {"email_id": str(email.id), "kind": email.kind.value, "attempt": email.attempts}
     try:
-        _require_hope(mail)
-        if password_resets.is_to_be_addressed(mail) and not password_resets.address_reset(mail):
-            logger.info("mail %s dropped: nobody with that address can log in", mail_id, extra=log_fields)
-            return Outcome(partial(outbox.drop, mail))
-        rendered = messages.render(mail.kind, mail.payload | links.links_for(mail.kind, mail.payload))
-        sender.send(mime.compose(mail, rendered))
+        _require_deliverable(email)
+        if account_links.needs_account(email) and not account_links.address_to_account(email):
+            logger.info("email %s dropped: no account with this address can log in", email.id, extra=log_fields)
+            return claims.DROPPED
+        payload = email.payload | account_links.links_for(email.kind, email.payload)
+        sender.send(mime.compose(email, messages.render(email.kind, payload)))
     except (Undeliverable, smtp.PermanentFailure) as error:
-        logger.error("mail %s failed: %s", mail_id, error, extra=log_fields)  # noqa: TRY400 - the sentence says it all
-        return Outcome(partial(outbox.mark_failed, mail, str(error)))
+        logger.error("email %s failed: %s", email.id, error, extra=log_fields)  # noqa: TRY400 - no traceback needed
+        return Outcome(EmailStatus.FAILED, str(error))
     except smtp.TransientFailure as error:
-        is_away = isinstance(error, smtp.ServerUnavailable)
-        level = logging.ERROR if is_away else logging.WARNING
-        logger.log(level, "mail %s deferred: %s (%r)", mail_id, error, error.__cause__, extra=log_fields)
-        return Outcome(partial(outbox.mark_deferred, mail, str(error)), server_is_away=is_away)
-    except Exception:  # a mistake of ours, which the next release may mend: the mail waits for it
-        logger.exception("mail %s could not be made", mail_id, extra=log_fields)
-        return Outcome(partial(outbox.mark_deferred, mail, "The mail could not be made; the error is in our log."))
-    logger.info("mail %s sent", mail_id, extra=log_fields)
-    return Outcome(partial(outbox.mark_sent, mail))
+        is_unavailable = isinstance(error, smtp.ServerUnavailable)
+        level = logging.ERROR if is_unavailable else logging.WARNING
+        logger.log(level, "email %s deferred: %s (%r)", email.id, error, error.__cause__, extra=log_fields)
+        return Outcome(EmailStatus.PENDING, str(error), server_is_unavailable=is_unavailable)
+    except Exception:  # our bug: the email waits for a release that fixes it
+        logger.exception("email %s could not be composed", email.id, extra=log_fields)
+        return Outcome(EmailStatus.PENDING, "The email could not be composed. See the log for the error.")
+    logger.info("email %s sent", email.id, extra=log_fields)
+    return claims.SENT
 
 
-def _require_hope(mail: OutboxEmail) -> None:
+def _require_deliverable(email: OutboxEmail) -> None:
     limit = current_app.config["MAIL_MAX_ATTEMPTS"]
-    if mail.attempts > limit:
-        raise Undeliverable(f"Given up after {limit} attempts. {mail.last_error or ''}".rstrip())
-    # any other mail is news whenever it comes
-    if mail.kind is EmailKind.EVENT_REMINDER and datetime.fromisoformat(mail.payload["starts_at"]) <= utcnow():
-        raise Undeliverable("The event began before the reminder could be sent.")
+    if email.attempts > limit:
+        raise Undeliverable(f"Gave up after {limit} attempts. {email.last_error or ''}".rstrip())
+    # all other emails are still worth reading when they arrive late
+    if email.kind is EmailKind.EVENT_REMINDER and datetime.fromisoformat(email.payload["starts_at"]) <= utcnow():
+        raise Undeliverable("The event started before the reminder could be sent.")
+
+
+def _record(email: OutboxEmail, outcome: Outcome, *, claims_next: bool) -> OutboxEmail | None:
+    """Record the outcome; returns the next email if one was claimed."""
+    is_recorded, next_email = claims.record(email, outcome, claims_next=claims_next)
+    if not is_recorded:
+        logger.warning("email %s: the attempt outlived its lease", email.id, extra={"email_id": str(email.id)})
+    return next_email
+
+
+def _retry_database(work: Callable[[], T]) -> T:
+    """Repeat `work` until PostgreSQL is available: an email that is sent but not recorded would be sent again.
+
+    Continues after the lease ends, because no other worker can claim the email while PostgreSQL is down.
+    """
+    while True:
+        try:
+            return work()
+        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+            logger.warning("recording an email waits for PostgreSQL: %s", type(error).__name__)
+            time.sleep(DATABASE_RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""The wording of every mail: facts in, subject, text and HTML out. Pure; knows neither database nor SMTP."""
+"""The wording of emails: a payload in; subject, text and HTML out. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,28 +17,29 @@ _templates = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
+    auto_reload=False,
 )
 
 
 @dataclass(frozen=True)
-class RenderedMail:
-    """A mail as it is sent: the subject is one line."""
+class RenderedEmail:
+    """The words of an email; the subject is a single line."""
 
     subject: str
     text: str
     html: str
 
 
-def render(kind: EmailKind, payload: dict[str, Any]) -> RenderedMail:
-    """Fill the templates of `kind`; a fact that is missing raises `jinja2.UndefinedError`."""
+def render(kind: EmailKind, payload: dict[str, Any]) -> RenderedEmail:
+    """Fill the templates of `kind`. Raises `jinja2.UndefinedError` if the payload lacks a value."""
     text = _templates.get_template(f"{kind}.txt").make_module(payload)
     subject = one_line(str(vars(text)["subject"]))
     html = _templates.get_template(f"{kind}.html").render(payload, subject=subject)
-    return RenderedMail(subject=subject, text=str(text).lstrip(), html=html)
+    return RenderedEmail(subject=subject, text=str(text).lstrip(), html=html)
 
 
 def _moment(iso: str, timezone: str) -> str:
-    """`Friday, 21 June 2030, 19:30 (Europe/Berlin, UTC+02:00)`: the offset tells apart an hour that comes twice."""
+    """`Friday, 21 June 2030, 19:30 (Europe/Berlin, UTC+02:00)`: the offset tells a repeated hour apart."""
     local = datetime.fromisoformat(iso).astimezone(ZoneInfo(timezone))
     offset = local.strftime("%z")
     return f"{local:%A}, {local.day} {local:%B %Y, %H:%M} ({timezone}, UTC{offset[:3]}:{offset[3:5]})"

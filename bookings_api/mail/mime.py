@@ -1,79 +1,113 @@
-"""A mail as the bytes that travel by SMTP, made with Flask-Mail: ASCII in lines that every server takes."""
+"""The bytes of an email: ASCII, in lines short enough for every server, with no way to inject a header.
 
-from email.charset import QP, Charset
+Written directly because the `email` package parses every header again to serialize it, which costs more than the rest
+of sending an email. It would also fold a long subject anew and, before Python 3.13, lose spaces between its encoded
+words.
+"""
+
+from base64 import encodebytes
+from binascii import b2a_qp
 from email.header import Header
-from email.mime.text import MIMEText
-from email.policy import SMTP
-from email.utils import parseaddr
-from typing import Any
+from email.utils import formatdate, parseaddr
+from functools import cache
+from secrets import token_hex
 
 from flask import current_app
-from flask_mail import Message
+from flask_mail import Message, sanitize_address
 
 from bookings_api.calendar.icalendar import mailbox
 from bookings_api.calendar.itip import invitation
-from bookings_api.mail.messages import RenderedMail
+from bookings_api.mail.messages import RenderedEmail
 from bookings_api.models import OutboxEmail
 
-MAX_LINE = 998  # RFC 5322, section 2.1.1, in octets
+MAX_LINE = 998  # octets (RFC 5322, section 2.1.1)
 MAX_ENCODED_LINE = 76  # RFC 2047, section 2
 
-_QUOTED_PRINTABLE = Charset("utf-8")
-_QUOTED_PRINTABLE.body_encoding = QP
 
-
-class FaithfulMessage(Message):
-    """Flask-Mail's message with its headers sent as they were encoded, and no text as 8bit.
-
-    Flask-Mail lets the email package fold headers anew, which before Python 3.13 loses spaces between the encoded
-    words (RFC 2047) of a long subject in another script. Its texts are 8bit in lines of any length, which a server
-    without 8BITMIME (RFC 6152), or any server, need not pass on.
-    """
-
-    def _mimetext(self, text: str | None, subtype: str = "plain") -> MIMEText:
-        """In quoted-printable, unless the text can travel as it is: then a token can be copied from a kept mail."""
-        lines = (text or "").split("\n")
-        is_plain = all(line.isascii() and line.isprintable() and len(line) <= MAX_LINE for line in lines)
-        charset: Any = "us-ascii" if is_plain else _QUOTED_PRINTABLE
-        return MIMEText(text or "", subtype, charset)
+class EncodedMessage(Message):
+    """Flask-Mail's message with headers that are already encoded, and without 8bit parts (RFC 6152)."""
 
     def as_bytes(self) -> bytes:
-        message = self._message()
-        message.policy = SMTP.clone(refold_source="none")
-        return message.as_bytes()
+        alternatives = [_text("plain", self.body or ""), _text("html", self.html or "")]
+        calendar = [
+            f"Content-Type: {part.content_type}\nMIME-Version: 1.0\nContent-Transfer-Encoding: base64\n"
+            f'Content-Disposition: {part.disposition}; filename="{part.filename}"\n\n'
+            f"{encodebytes(_as_bytes(part.data)).decode()}"
+            for part in self.attachments
+        ]
+        content_type, body = _multipart("mixed", ["".join(_multipart("alternative", alternatives)), *calendar])
+        headers = {
+            "Subject": self.subject,
+            "From": _from_header(current_app.config["MAIL_FROM"]),
+            "To": self.recipients[0],
+            "Date": formatdate(self.date, localtime=True),
+            "Message-ID": self.msgId,
+            **(self.extra_headers or {}),
+        }
+        lines = "".join(f"{name}: {value}\n" for name, value in headers.items())
+        return _with_crlf(f"{content_type}{lines}{body}").encode("ascii")
 
 
-def compose(mail: OutboxEmail, rendered: RenderedMail) -> Message:
-    """The message of `mail`, always with the same Message-ID, so that a repeated one can be recognised.
-
-    Raises `ValueError` for a recipient that is not exactly one address.
-    """
-    if not _is_one_address(mail.recipient):
+def compose(email: OutboxEmail, rendered: RenderedEmail) -> Message:
+    """The message to send for `email`. Raises `ValueError` for a recipient that is not exactly one address."""
+    if not _is_one_address(email.recipient):
         raise ValueError("the recipient is not an address")
     mail_from = current_app.config["MAIL_FROM"]
-    sender, brought = mailbox(mail_from), invitation(mail, mail_from=mail_from)
-    message = FaithfulMessage(
+    calendar = invitation(email, mail_from=mail_from)
+    message = EncodedMessage(
         subject=_subject(rendered.subject),
-        recipients=[("", mail.recipient)],
+        recipients=[email.recipient],
         body=rendered.text,
         html=rendered.html,
-        sender=sender[1],
-        attachments=[brought] if brought else [],
-        extra_headers={"Auto-Submitted": "auto-generated"},  # RFC 3834: nobody's absence answers it
+        sender=mailbox(mail_from)[1],
+        attachments=[calendar] if calendar else [],
+        extra_headers={"Auto-Submitted": "auto-generated"},  # RFC 3834: no absence notices in reply
     )
-    # given to the constructor, the pair would be joined unquoted and parsed again, with another outcome
-    message.sender = sender
-    message.msgId = mail.message_id
+    message.msgId = email.message_id
     return message
 
 
+def _multipart(subtype: str, parts: list[str]) -> tuple[str, str]:
+    """Headers and body, in two pieces so that more headers fit in between."""
+    boundary = f"==={token_hex(16)}==="
+    headers = f'Content-Type: multipart/{subtype}; boundary="{boundary}"\nMIME-Version: 1.0\n'
+    return headers, "".join(f"\n--{boundary}\n{part}" for part in parts) + f"\n--{boundary}--\n"
+
+
+def _text(subtype: str, text: str) -> str:
+    """A part in quoted-printable, or as it is if possible: then a link can be copied from a stored email."""
+    lines = text.split("\n")
+    if all(line.isascii() and line.isprintable() and len(line) <= MAX_LINE for line in lines):
+        charset, encoding, content = "us-ascii", "7bit", text
+    else:
+        charset, encoding = "utf-8", "quoted-printable"
+        content = b2a_qp(text.encode(), istext=True).decode()
+    return (
+        f'Content-Type: text/{subtype}; charset="{charset}"\nMIME-Version: 1.0\n'
+        f"Content-Transfer-Encoding: {encoding}\n\n{content}"
+    )
+
+
 def _subject(text: str) -> str:
-    """In encoded words (RFC 2047) whatever would not be shown as it is, or does not fit into one line."""
+    """The text if it fits into one line and is shown as it is; otherwise encoded words (RFC 2047)."""
     is_plain = text.isascii() and text.isprintable() and "=?" not in text
     if is_plain and len("Subject: ") + len(text) <= MAX_ENCODED_LINE:
         return text
     return Header(text, "utf-8", maxlinelen=MAX_ENCODED_LINE, header_name="Subject").encode(linesep="\r\n")
 
 
+@cache
+def _from_header(mail_from: str) -> str:
+    return sanitize_address(mailbox(mail_from))
+
+
 def _is_one_address(text: str) -> bool:
     return text.isascii() and text.isprintable() and "@" in text and parseaddr(text) == ("", text)
+
+
+def _with_crlf(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\n", "\r\n")
+
+
+def _as_bytes(data: str | bytes) -> bytes:
+    return data.encode() if isinstance(data, str) else data

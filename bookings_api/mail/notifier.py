@@ -72,6 +72,6 @@ class WorkerNotifier:
     def _watch(self) -> None:
         try:
             with self._app.app_context():
-                status.complain_of_delay()
+                status.log_overdue_emails()
         except SQLAlchemyError as error:
             logger.warning("cannot see whether mail is late: %s", type(error).__name__)

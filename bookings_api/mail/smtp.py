@@ -1,14 +1,14 @@
-"""Hands mails to the SMTP server, through Flask-Mail, as many as there are over one connection.
+"""SMTP through Flask-Mail, many emails over one connection.
 
-No server can hold us: each step has `MAIL_TIMEOUT` seconds, what follows the message six times as long (RFC 5321,
-section 4.5.3.2.6, wants patience there, for the server has the mail by then), and all of them together `time_limit()`.
+No server can block a worker. Each step has `MAIL_TIMEOUT` seconds, the reply to a message six times as long because the
+server has the email by then (RFC 5321, section 4.5.3.2.6), and an email takes at most `time_limit()` in all.
 """
 
 import signal
 import smtplib
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from types import FrameType
@@ -19,54 +19,64 @@ from flask_mail import Connection, Message
 
 DATA_TIMEOUTS = 6
 ALL_TIMEOUTS = 12
-OK = 250
-LOWEST, PERMANENT, HIGHEST = 400, 500, 599  # refusals for now and for good (RFC 5321, section 4.2.1)
-CLOSING = 421  # the server ends the conversation, whatever it was asked
+LOWEST, PERMANENT, HIGHEST = 400, 500, 599  # transient and permanent refusals (RFC 5321, section 4.2.1)
+CLOSING = 421  # the server is closing the connection
 MAX_REPLY = 500
 
 # What smtplib raises, and what it lets through.
-TROUBLE = (smtplib.SMTPException, OSError)
+SMTP_ERRORS = (smtplib.SMTPException, OSError)
 
 
 class PermanentFailure(Exception):
-    """The server answered 5xx: sending the same mail again would meet the same answer."""
+    """The server refused the email with 5xx: another attempt would be refused as well."""
 
 
 class TransientFailure(Exception):
-    """The mail was not taken this time; `str` says why, in plain words."""
+    """The email was not accepted this time; `str` says why."""
 
 
 class ServerUnavailable(TransientFailure):
-    """The server was not reached, or would not talk to us: which is not about this mail."""
+    """The server could not be reached or refused to talk to us, whatever the email."""
+
+
+class _ConnectionLost(TransientFailure):
+    """The connection broke before the server knew anything about the email."""
 
 
 def time_limit() -> timedelta:
-    """The longest that sending one mail takes, whatever the server does."""
+    """The longest that sending one email can take."""
     return ALL_TIMEOUTS * _timeout()
 
 
-class _Patient:
-    """Waits longer once the server has the message: giving up then is to send it twice."""
+class _Steps:
+    """Mixin for smtplib's client classes."""
 
     sock: Any
 
-    def data(self, msg: Any) -> Any:
+    def mail(self, sender: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
+        try:
+            return super().mail(sender, options)  # type: ignore[misc,no-any-return] # smtplib.SMTP's
+        except SMTP_ERRORS as error:
+            raise _ConnectionLost(_explain(error)) from error
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        """Wait longer once the server has the message: giving up now means sending it twice."""
         self.sock.settimeout(DATA_TIMEOUTS * _timeout().total_seconds())
-        answer = super().data(msg)  # type: ignore[misc] # smtplib.SMTP's
+        reply = super().data(msg)  # type: ignore[misc] # smtplib.SMTP's
         self.sock.settimeout(_timeout().total_seconds())
-        return answer
+        return reply  # type: ignore[no-any-return]
 
 
-class _SMTP(_Patient, smtplib.SMTP):
+class _SMTP(_Steps, smtplib.SMTP):
     pass
 
 
-class _SMTPS(_Patient, smtplib.SMTP_SSL):
+class _SMTPS(_Steps, smtplib.SMTP_SSL):
     pass
 
 
 class TimedConnection(Connection):
-    """Flask-Mail's connection with a timeout on every step and certificates checked, where its own does neither."""
+    """Flask-Mail's connection, which by itself has no timeouts and does not verify certificates."""
 
     def configure_host(self) -> smtplib.SMTP:
         settings, timeout = self.mail, _timeout().total_seconds()
@@ -87,22 +97,15 @@ class TimedConnection(Connection):
         return host
 
     def __exit__(self, *_: object) -> None:
-        """Say goodbye; how the server takes that changes nothing about the mails it has taken or refused."""
+        """Close the connection. Whatever the server replies, the emails sent so far are sent."""
         if self.host is not None:
-            with suppress(*TROUBLE), _deadline(_timeout()):
+            with suppress(*SMTP_ERRORS), _deadline(_timeout()):
                 self.host.quit()
             self.host.close()
 
-    def is_alive(self) -> bool:
-        """Whether the server still listens; where mail is suppressed, there is none."""
-        try:
-            return self.host is None or self.host.noop()[0] == OK
-        except TROUBLE:
-            return False
-
 
 class MailSender:
-    """Sends one mail after the other; connects when the first one is there, and again if the server hung up between."""
+    """Sends emails over one connection, opened for the first email and reopened if the server closes it."""
 
     def __init__(self) -> None:
         self._connection: TimedConnection | None = None
@@ -111,44 +114,37 @@ class MailSender:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._hang_up()
+        self._disconnect()
 
     def send(self, message: Message) -> None:
         """Hand `message` to the server. Raises `PermanentFailure`, `TransientFailure` or `ServerUnavailable`."""
         with _deadline(time_limit()):
-            if self._connection is not None and self._is_sent(message, self._connection):
-                return
-            self._hang_up()
+            if self._connection is not None:
+                # a used connection may have timed out, or the server accepts only so many emails on one
+                with suppress(ServerUnavailable, _ConnectionLost):
+                    self._send_on(self._connection, message)
+                    return
+            self._disconnect()
             try:
                 self._connection = TimedConnection(current_app.extensions["mail"]).__enter__()
-            except TROUBLE as error:
-                raise ServerUnavailable(_in_plain_words(error)) from error
-            self._hand_over(message, self._connection)
+            except SMTP_ERRORS as error:
+                raise ServerUnavailable(_explain(error)) from error
+            self._send_on(self._connection, message)
 
-    def _is_sent(self, message: Message, connection: TimedConnection) -> bool:
-        """Whether a connection that is used already took one more; some servers take so many, and then no more."""
-        if not connection.is_alive():
-            return False
-        with suppress(ServerUnavailable):
-            self._hand_over(message, connection)
-            return True
-        return False
-
-    def _hand_over(self, message: Message, connection: Connection) -> None:
-        """Send on an open connection; one that breaks may do so because of this very mail."""
+    def _send_on(self, connection: Connection, message: Message) -> None:
         try:
             connection.send(message)
         except smtplib.SMTPRecipientsRefused as error:
-            raise _verdict(*next(iter(error.recipients.values()))) from error
+            raise _refusal(*next(iter(error.recipients.values()))) from error
         except smtplib.SMTPDataError as error:
-            raise _verdict(error.smtp_code, error.smtp_error) from error
+            raise _refusal(error.smtp_code, error.smtp_error) from error
         except smtplib.SMTPSenderRefused as error:
-            raise ServerUnavailable(_in_plain_words(error)) from error
-        except TROUBLE as error:
-            self._hang_up()
-            raise TransientFailure(_in_plain_words(error)) from error
+            raise ServerUnavailable(_explain(error)) from error
+        except SMTP_ERRORS as error:
+            self._disconnect()  # the server may have broken the connection because of this email
+            raise TransientFailure(_explain(error)) from error
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.__exit__()
             self._connection = None
@@ -160,8 +156,10 @@ def _timeout() -> timedelta:
 
 @contextmanager
 def _deadline(limit: timedelta) -> Iterator[None]:
-    """Raise `TimeoutError` in whatever is waiting after `limit`: a server that sends a byte now and then outlives
-    every timeout of a socket. Only the main thread can be told so, in which the processes of Celery's pool work.
+    """Raise `TimeoutError` in the body after `limit`.
+
+    Socket timeouts don't stop a server that sends a byte now and then. Signals work in the main thread only, which is
+    where the processes of Celery's pool run tasks.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -179,29 +177,25 @@ def _raise_timeout(number: int, frame: FrameType | None) -> NoReturn:
     raise TimeoutError
 
 
-def _verdict(code: int, reply: bytes | str) -> PermanentFailure | TransientFailure:
+def _refusal(code: int, reply: bytes | str) -> PermanentFailure | TransientFailure:
     if code == CLOSING:
-        return ServerUnavailable("The mail server takes no mail at the moment.")
+        return ServerUnavailable("The mail server is not accepting email right now.")
     if not LOWEST <= code <= HIGHEST:
-        return TransientFailure("The mail server's answer could not be understood.")
-    answer = f"{code} {_text(reply)}"
-    if code >= PERMANENT:
-        return PermanentFailure(f"The mail server refused it for good: {answer}")
-    return TransientFailure(f"The mail server did not take it this time: {answer}")
-
-
-def _in_plain_words(error: Exception) -> str:
-    """What stands between us and the server; what it says of us is the operators' business, and in the log."""
-    if isinstance(error, smtplib.SMTPResponseException):
-        return "The mail server would not talk to us."
-    # smtplib says "disconnected" for a timeout, too, and keeps the cause as context
-    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
-        return "The mail server did not answer in time."
-    if isinstance(error, smtplib.SMTPServerDisconnected | ConnectionResetError | BrokenPipeError):
-        return "The mail server broke the connection off."
-    return "The mail server could not be reached."
-
-
-def _text(reply: bytes | str) -> str:
+        return TransientFailure("The mail server sent an invalid response.")
     text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
-    return text[:MAX_REPLY]
+    response = f"{code} {text[:MAX_REPLY]}"
+    if code >= PERMANENT:
+        return PermanentFailure(f"The mail server refused the email permanently: {response}")
+    return TransientFailure(f"The mail server refused the email temporarily: {response}")
+
+
+def _explain(error: Exception) -> str:
+    """Why there is no connection. The server's own words about us are for operators, in the log."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return "The mail server refused the connection."
+    # smtplib reports a timeout as a disconnect whose context is the timeout
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+        return "The mail server did not respond in time."
+    if isinstance(error, smtplib.SMTPServerDisconnected | ConnectionResetError | BrokenPipeError):
+        return "The mail server closed the connection."
+    return "The mail server could not be reached."

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 
 from bookings_api.extensions import db
-from bookings_api.mail.outbox import is_due
+from bookings_api.mail.claims import is_due
 from bookings_api.models import UNSENT, EmailStatus, EventBroadcast, OutboxEmail
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def outbox_state() -> OutboxState:
     )
 
 
-def complain_of_delay() -> None:
+def log_overdue_emails() -> None:
     """Log an error if a mail has been due, or a notice unwritten, for longer than `LATE`."""
     waits = _age_of_oldest(OutboxEmail.next_attempt_at, is_due())
     if waits > LATE:

@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 
 from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
-from bookings_api.mail import outbox
+from bookings_api.mail import claims
+from bookings_api.mail.claims import Outcome
 from bookings_api.models import Event, OutboxEmail, utcnow
 from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
 from tests.mailbox import Mailbox, part
@@ -87,27 +88,29 @@ def test_a_mail_that_is_being_sent_waits_or_has_failed_says_so_and_why(
     (sending,) = _emails(client, user, booking).json
     assert (sending["status"], sending["attempts"], sending["last_error"]) == ("sending", 1, None)
 
-    with application.app_context(), transaction():
-        assert outbox.mark_deferred(claimed, "The mail server could not be reached.")
+    with application.app_context():
+        claims.record(claimed, Outcome(EmailStatus.PENDING, "The mail server could not be reached."))
     (waiting,) = _emails(client, user, booking).json
     assert (waiting["status"], waiting["attempts"]) == ("pending", 1)
     assert waiting["last_error"] == "The mail server could not be reached."
     assert waiting["next_attempt_at"] > waiting["created_at"]
 
     claimed = _claim(application)
-    with application.app_context(), transaction():
-        assert outbox.mark_failed(claimed, "The mail server refused it for good: 550 no such user")
+    with application.app_context():
+        claims.record(
+            claimed, Outcome(EmailStatus.FAILED, "The mail server refused the email permanently: 550 no such user")
+        )
     (failed,) = _emails(client, user, booking).json
     assert (failed["status"], failed["attempts"]) == ("failed", 2)
     assert (failed["sent_at"], failed["next_attempt_at"]) == (None, None)
-    assert failed["last_error"] == "The mail server refused it for good: 550 no such user"
+    assert failed["last_error"] == "The mail server refused the email permanently: 550 no such user"
 
 
 def _claim(application: Flask) -> OutboxEmail:
     """The one mail there is, for a worker, as if its time had come."""
     with application.app_context(), transaction():
         db.session.execute(sa.update(OutboxEmail).values(next_attempt_at=sa.func.now()))
-        claimed = outbox.claim_next()
+        claimed = claims.claim_next()
     assert claimed is not None
     return claimed
 

@@ -50,7 +50,7 @@ def test_permanently_refused_emails_record_the_reason_and_are_sent_when_an_opera
         wait_until(lambda: not scenario.unsent())
     failed = [email for email in scenario.confirmations() if email.status is EmailStatus.FAILED]
     assert len(failed) == scenario.delivery().lost == 20
-    assert {email.last_error for email in failed} == {"The mail server refused it for good: 550 no such user"}
+    assert {email.last_error for email in failed} == {"The mail server refused the email permanently: 550 no such user"}
 
     cluster.run_python(RETRY_FAILED)
     scenario.book(1)

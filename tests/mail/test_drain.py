@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from bookings_api.mail import outbox, smtp, tasks
+from bookings_api.mail import delivery, outbox, smtp, tasks
 from bookings_api.models import EmailKind, EmailStatus, OutboxEmail
 from tests.factories import API, book, make_event, make_user
 from tests.mail.draining import drain_to, let_time_pass, put, row_of
@@ -35,7 +35,7 @@ class LastSeenBeforeAnOutage(Answering):
         cut_off = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
         with self._admin.connect() as connection:
             connection.execute(sa.text(cut_off), {"name": self._name})
-        Timer(tasks.INSIST_SECONDS * 1.5, self._let_in, ["true"]).start()
+        Timer(delivery.DATABASE_RETRY_SECONDS * 1.5, self._let_in, ["true"]).start()
         return answer
 
     def _let_in(self, everybody: str) -> None:
@@ -89,7 +89,7 @@ def test_a_mail_that_is_refused_for_good_fails_and_is_logged_as_an_error(
 
     row = row_of(database, mail)
     assert row.status is EmailStatus.FAILED
-    assert row.last_error == f"The mail server refused it for good: {next(iter(answers.values()))}"
+    assert row.last_error == f"The mail server refused the email permanently: {next(iter(answers.values()))}"
     assert [record.levelname for record in caplog.records if "failed" in record.message] == ["ERROR"]
 
 
@@ -118,8 +118,8 @@ def test_a_mail_that_cannot_be_made_waits_and_says_why(database: sa.Engine, capl
 
     row = row_of(database, mail)
     assert row.status is EmailStatus.PENDING
-    assert row.last_error == "The mail could not be made; the error is in our log."
-    assert "could not be made" in caplog.text
+    assert row.last_error == "The email could not be composed. See the log for the error."
+    assert "could not be composed" in caplog.text
 
 
 def test_a_mail_is_given_up_after_the_last_attempt(
@@ -135,9 +135,9 @@ def test_a_mail_is_given_up_after_the_last_attempt(
     row = row_of(database, mail)
     assert (row.status, row.last_error) == (
         EmailStatus.FAILED,
-        "Given up after 60 attempts. The mail server was away.",
+        "Gave up after 60 attempts. The mail server was away.",
     )
-    assert [record.levelname for record in caplog.records if "Given up" in record.message] == ["ERROR"]
+    assert [record.levelname for record in caplog.records if "Gave up" in record.message] == ["ERROR"]
 
 
 def test_a_mail_that_was_sent_is_recorded_however_long_postgresql_was_away(
@@ -195,7 +195,7 @@ def test_a_reminder_of_an_event_that_has_begun_is_not_sent(database: sa.Engine, 
     row = row_of(database, late)
     assert (row.status, row.last_error) == (
         EmailStatus.FAILED,
-        "The event began before the reminder could be sent.",
+        "The event started before the reminder could be sent.",
     )
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from flask import Flask
 
-from bookings_api.mail.messages import RenderedMail, render
+from bookings_api.mail.messages import RenderedEmail, render
 from bookings_api.mail.mime import compose
 from bookings_api.mail.smtp import MailSender
 from bookings_api.models import EmailKind
@@ -39,7 +39,7 @@ def test_every_line_is_ascii_and_short_however_long_the_texts(kind: EmailKind, c
 
 def test_a_text_that_cannot_travel_as_it_is_is_encoded() -> None:
     for text in ("x" * 999, "bell\x07", "ü", "\x85", "From here\n.\n..\n=3D \n" + "x" * 999):
-        raw = compose(row(), RenderedMail(subject="x", text=text, html="")).as_bytes()
+        raw = compose(row(), RenderedEmail(subject="x", text=text, html="")).as_bytes()
 
         assert raw.isascii()
         assert max(len(line) for line in raw.split(b"\r\n")) <= 78
@@ -55,7 +55,7 @@ def test_a_link_can_be_copied_from_a_mail_that_was_kept_as_a_file() -> None:
     ["=?utf-8?q?x?=", "a =?utf-8?b?w7w=?= b", "=?", "?=", "Füße =?iso-8859-1?q?=FC?=", "a  b", "50 % = half_way"],
 )
 def test_a_subject_is_shown_as_it_was_typed(title: str) -> None:
-    rendered = RenderedMail(subject=title, text="", html="")
+    rendered = RenderedEmail(subject=title, text="", html="")
 
     message = received(compose(row(), rendered).as_bytes())
 

@@ -1,19 +1,19 @@
 """Rows of the outbox: written with their cause, claimed once, closed with an outcome."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from flask.testing import FlaskClient
 
 from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
-from bookings_api.mail import outbox
+from bookings_api.mail import claims, outbox
+from bookings_api.mail.claims import DROPPED, SENT, Outcome
 from bookings_api.models import EmailKind, EmailStatus, OutboxEmail, utcnow
-from tests.factories import new_email
+from tests.factories import book, make_event, make_user, new_email
 from tests.mail.composing import PAYLOAD
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -28,8 +28,7 @@ def _put(**values: Any) -> OutboxEmail:
 
 
 def _claim() -> OutboxEmail | None:
-    with transaction():
-        return outbox.claim_next()
+    return claims.claim_next()
 
 
 def _row(database: sa.Engine, mail: OutboxEmail) -> Any:
@@ -79,7 +78,7 @@ def test_a_claim_ends_with_its_lease(database: sa.Engine) -> None:
     mail = _put()
     _claim()
     left = _row(database, mail).next_attempt_at - utcnow()
-    assert timedelta(0) < outbox.lease() - left < timedelta(seconds=5)
+    assert timedelta(0) < claims.lease() - left < timedelta(seconds=5)
     with transaction():
         db.session.execute(sa.update(OutboxEmail).values(next_attempt_at=_ago(seconds=1)))
 
@@ -151,8 +150,7 @@ def test_a_deferred_mail_is_not_claimed_before_its_time(database: sa.Engine) -> 
     mail = _put()
     claimed = _claim()
     assert claimed is not None
-    with transaction():
-        assert outbox.mark_deferred(claimed, "450 busy")
+    assert claims.record(claimed, Outcome(EmailStatus.PENDING, "450 busy")) == (True, None)
 
     row = _row(database, mail)
     assert (row.status, row.last_error) == (EmailStatus.PENDING, "450 busy")
@@ -162,18 +160,16 @@ def test_a_deferred_mail_is_not_claimed_before_its_time(database: sa.Engine) -> 
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(1, 30), (2, 60), (3, 120), (8, 3840), (9, 5760), (500, 5760)])
 def test_the_wait_doubles_from_30_seconds_to_2_hours_with_jitter(attempts: int, seconds: int) -> None:
-    waits = {outbox.backoff(attempts).total_seconds() for _ in range(100)}
+    waits = {claims.backoff(attempts).total_seconds() for _ in range(100)}
 
     assert len(waits) > 90
     assert all(seconds <= wait <= min(1.25 * seconds, 7200) for wait in waits)
 
 
 @pytest.mark.parametrize(
-    "outcome", [outbox.mark_sent, partial(outbox.mark_failed, error="x"), partial(outbox.mark_deferred, error="x")]
+    "outcome", [SENT, DROPPED, Outcome(EmailStatus.FAILED, "x"), Outcome(EmailStatus.PENDING, "x")], ids=str
 )
-def test_an_attempt_that_outlived_its_lease_does_not_overwrite_the_next_one(
-    outcome: Callable[[OutboxEmail], bool],
-) -> None:
+def test_an_attempt_that_outlived_its_lease_does_not_overwrite_the_next_one(outcome: Outcome) -> None:
     _put()
     late = _claim()
     assert late is not None
@@ -182,11 +178,9 @@ def test_an_attempt_that_outlived_its_lease_does_not_overwrite_the_next_one(
     current = _claim()
     assert current is not None
 
-    with transaction():
-        assert outcome(late) is False
-        assert outbox.mark_sent(current) is True
-    with transaction():
-        assert outcome(late) is False
+    assert claims.record(late, outcome) == (False, None)
+    assert claims.record(current, SENT) == (True, None)
+    assert claims.record(late, outcome) == (False, None)
 
 
 def test_failed_mails_get_all_their_attempts_again_when_asked(database: sa.Engine) -> None:
@@ -231,23 +225,53 @@ def test_only_mails_sent_long_ago_are_pruned_the_oldest_first(database: sa.Engin
 
     assert oldest.id in left()
     with transaction():
-        assert outbox.prune_sent(kept=timedelta(days=7), limit=1) == 1
+        assert outbox.delete_sent(kept_for=timedelta(days=7), limit=1) == 1
     assert left() == {old.id, *(mail.id for mail in kept)}
     with transaction():
-        assert outbox.prune_sent(kept=timedelta(days=7), limit=10) == 1
+        assert outbox.delete_sent(kept_for=timedelta(days=7), limit=10) == 1
     assert left() == {mail.id for mail in kept}
 
 
-def test_a_claim_that_another_worker_has_by_now_is_lost_also_after_a_rollback(database: sa.Engine) -> None:
-    _put()
-    claim = _claim()
-    assert claim
-    with pytest.raises(LookupError), transaction():
-        outbox.mark_deferred(claim, "The mail server was away.")
-        raise LookupError  # as when PostgreSQL is restarted before the commit
-    with database.begin() as connection:
-        connection.execute(sa.update(OutboxEmail).values(next_attempt_at=_ago(seconds=-5)))
+def test_recording_claims_the_next_email_in_the_same_statement(database: sa.Engine) -> None:
+    first, second = _put(next_attempt_at=_ago(minutes=1)), _put()
+    claimed = _claim()
+    assert claimed is not None
 
+    is_recorded, following = claims.record(claimed, SENT, claims_next=True)
+
+    assert is_recorded
+    assert following is not None
+    assert (following.id, following.status, following.attempts) == (second.id, EmailStatus.SENDING, 1)
+    row = _row(database, first)
+    assert (row.status, row.sent_at is not None, row.last_error) == (EmailStatus.SENT, True, None)
+    assert claims.record(following, SENT, claims_next=True) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_next"),
+    [
+        (SENT, True),
+        (DROPPED, True),
+        (Outcome(EmailStatus.FAILED, "x"), True),
+        (Outcome(EmailStatus.PENDING, "x"), False),
+    ],
+    ids=["sent", "dropped", "failed", "deferred"],
+)
+def test_the_next_email_about_a_booking_follows_an_earlier_one_unless_that_waits(
+    client: FlaskClient, outcome: Outcome, *, is_next: bool
+) -> None:
+    booking = UUID(book(client, make_user(client), make_event(client)).json["id"])
     with transaction():
-        assert not outbox.mark_deferred(claim, "The mail server was away.")
-    assert _row(database, claim).status is EmailStatus.SENDING
+        db.session.execute(sa.delete(OutboxEmail))
+    recipient = new_email()
+    with transaction():
+        for kind in (EmailKind.BOOKING_CONFIRMED, EmailKind.BOOKING_CHANGED):
+            outbox.add_email(kind=kind, recipient=recipient, payload=PAYLOAD, booking_id=booking)
+            db.session.flush()
+    earlier = _claim()
+    assert earlier is not None
+    assert _claim() is None
+
+    _, following = claims.record(earlier, outcome, claims_next=True)
+
+    assert (following is not None) is is_next

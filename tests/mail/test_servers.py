@@ -31,7 +31,7 @@ def test_a_server_that_refuses_us_and_not_the_mail_loses_nothing(
 
     row = row_of(database, mail)
     assert row.status is EmailStatus.PENDING
-    assert row.last_error == "The mail server would not talk to us."
+    assert row.last_error == "The mail server refused the connection."
 
 
 def test_a_server_that_hangs_up_once_it_has_the_mail_gets_it_once(
@@ -117,7 +117,7 @@ def test_a_server_that_breaks_off_in_the_middle_of_a_mail_gets_the_others(
     assert (len(server.accepted), server.connections) == (3, 3)
     rows = [row_of(database, mail) for mail in mails]
     assert [row.attempts for row in rows] == [1, 1, 1]
-    assert {row.last_error for row in rows} == {"The mail server broke the connection off."}
+    assert {row.last_error for row in rows} == {"The mail server closed the connection."}
 
 
 @pytest.mark.parametrize("answers", [{"mail": "421 shutting down"}, {"rcpt": "421 shutting down"}])
@@ -143,7 +143,7 @@ def test_a_server_that_falls_silent_is_given_up_after_the_timeout(
 
     row = row_of(database, mail)
     assert row.status is EmailStatus.PENDING
-    assert row.last_error == "The mail server did not answer in time."
+    assert row.last_error == "The mail server did not respond in time."
 
 
 def test_a_server_that_thinks_long_about_a_mail_that_it_has_gets_it_once(
@@ -170,7 +170,7 @@ def test_a_server_that_sends_a_byte_now_and_then_holds_nobody(
         drain_to(listener.getsockname()[1], application, monkeypatch)
 
     row = row_of(database, mail)
-    assert (row.status, row.last_error) == (EmailStatus.PENDING, "The mail server did not answer in time.")
+    assert (row.status, row.last_error) == (EmailStatus.PENDING, "The mail server did not respond in time.")
 
 
 def _drip(listener: socket.socket) -> None:

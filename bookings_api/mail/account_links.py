@@ -1,0 +1,58 @@
+"""Links in invitations and password resets. Tokens are derived when an email is sent, so no row contains one.
+
+A password reset is queued for the address as typed, whether or not it has an account, so neither the response nor its
+timing reveals who is registered. The worker then looks up the account.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask import current_app
+
+from bookings_api.accounts.locks import lock_account_of
+from bookings_api.accounts.one_time_tokens import issue_token, token_of
+from bookings_api.database.transactions import transaction
+from bookings_api.extensions import db
+from bookings_api.models import EmailKind, OutboxEmail, TokenPurpose
+
+_URL_SETTINGS = {EmailKind.INVITATION: "INVITATION_URL", EmailKind.PASSWORD_RESET: "PASSWORD_RESET_URL"}
+
+
+def links_for(kind: EmailKind, payload: dict[str, Any]) -> dict[str, str]:
+    """`token` and `url` for the token ID in `payload`; empty for other kinds of email."""
+    if kind not in _URL_SETTINGS:
+        return {}
+    token = token_of(UUID(payload["token_id"]))
+    return {"token": token, "url": current_app.config[_URL_SETTINGS[kind]].replace("{token}", token)}
+
+
+def needs_account(email: OutboxEmail) -> bool:
+    """Whether this is a password reset whose account has not been looked up yet."""
+    return email.kind is EmailKind.PASSWORD_RESET and "token_id" not in email.payload
+
+
+def address_to_account(email: OutboxEmail) -> bool:
+    """Give a claimed password reset its account and a token; False if no active account has the address.
+
+    A person who has not accepted their invitation yet gets a new one instead, because the first may have expired. The
+    change is committed, so a second attempt sends the same token.
+    """
+    with transaction():
+        user = lock_account_of(email.recipient)
+        if user is None or not user.is_active:
+            return False
+        payload: dict[str, Any] = {"name": user.name}
+        if user.is_invited:
+            kind, purpose = EmailKind.INVITATION, TokenPurpose.INVITATION
+            payload["invited_by"] = None
+        else:
+            kind, purpose = EmailKind.PASSWORD_RESET, TokenPurpose.PASSWORD_RESET
+        payload["token_id"] = str(issue_token(user, purpose))
+        columns = {"kind": kind, "payload": payload, "recipient": user.email, "user_id": user.id}
+        db.session.execute(
+            sa.update(OutboxEmail).where(OutboxEmail.id == email.id).values(columns),
+            execution_options={"synchronize_session": False},
+        )
+    vars(email).update(columns)
+    return True
