@@ -1,8 +1,8 @@
-"""Mail to all guests of an event: one row with the change itself, written out in batches by a worker.
+"""Emails to all guests of an event: one row with the change, expanded into one email per booking by a worker.
 
-So cancelling an event with 50,000 bookings inserts one row, and neither the request nor the lock on the event
-waits for 50,000. Nobody is left out or told twice: a batch of mails and the mark of how far they have come are one
-transaction, and a mail is unique for its notice and booking.
+Cancelling an event with 50,000 bookings inserts one row, so neither the request nor the event's lock waits for 50,000
+emails. No guest is missed or emailed twice: a batch of emails and the broadcast's progress are one transaction, and an
+email is unique per broadcast and booking.
 """
 
 from typing import Any
@@ -39,57 +39,57 @@ def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
 
 
 def write_next_batch() -> bool:
-    """Write the next mails of the oldest notice that is unfinished; False when there is none to work on.
+    """Write the next emails of the oldest unfinished broadcast; False if there is nothing to do.
 
-    One that another worker is at is passed over.
+    Skips a broadcast that another worker is expanding.
     """
     require_transaction()
     unfinished = (
         sa.select(EventBroadcast)
-        # of a kind that only a newer release has words for, that one writes it
+        # kinds added by a newer release are left to its workers
         .where(EventBroadcast.finished_at.is_(None), EventBroadcast.kind.in_(EmailKind))
         .order_by(EventBroadcast.id)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
-    notice = db.session.scalars(unfinished, execution_options={"populate_existing": True}).one_or_none()
-    if notice is None:
+    broadcast = db.session.scalars(unfinished, execution_options={"populate_existing": True}).one_or_none()
+    if broadcast is None:
         return False
-    if notice.kind is EmailKind.EVENT_CHANGED and _is_superseded(notice):
-        # the later one says how things stand; this one could reach a guest after it
-        notice.finished_at = utcnow()
+    if broadcast.kind is EmailKind.EVENT_CHANGED and _is_superseded(broadcast):
+        # the later broadcast describes the event as it is now, and this one could arrive after it
+        broadcast.finished_at = utcnow()
         return True
-    bookings = db.session.scalars(_next_bookings(notice)).all()
+    bookings = db.session.scalars(_next_bookings(broadcast)).all()
     if len(bookings) < BATCH:
-        notice.finished_at = utcnow()
+        broadcast.finished_at = utcnow()
     if bookings:
-        notice.last_booking_id = bookings[-1].id
+        broadcast.last_booking_id = bookings[-1].id
     for booking in bookings:
         outbox.add_email(
-            kind=notice.kind,
+            kind=broadcast.kind,
             recipient=booking.guest_email,
-            payload=notice.payload | guest_payload(booking),
+            payload=broadcast.payload | guest_payload(booking),
             booking_id=booking.id,
             user_id=booking.user_id,
-            broadcast_id=notice.id,
-            request_id=notice.request_id,
+            broadcast_id=broadcast.id,
+            request_id=broadcast.request_id,
         )
     return True
 
 
-def _is_superseded(notice: EventBroadcast) -> bool:
+def _is_superseded(broadcast: EventBroadcast) -> bool:
     later = sa.select(EventBroadcast.id).where(
-        EventBroadcast.event_id == notice.event_id, EventBroadcast.event_version > notice.event_version
+        EventBroadcast.event_id == broadcast.event_id, EventBroadcast.event_version > broadcast.event_version
     )
     return db.session.scalars(later.limit(1)).one_or_none() is not None
 
 
-def _next_bookings(notice: EventBroadcast) -> sa.Select[Any]:
-    if notice.kind is EmailKind.EVENT_CANCELLED:
-        concerned = (Booking.status == BookingStatus.CANCELLED) & (Booking.event_version == notice.event_version)
+def _next_bookings(broadcast: EventBroadcast) -> sa.Select[Any]:
+    if broadcast.kind is EmailKind.EVENT_CANCELLED:
+        affected = (Booking.status == BookingStatus.CANCELLED) & (Booking.event_version == broadcast.event_version)
     else:
-        concerned = (Booking.status == BookingStatus.CONFIRMED) & (Booking.event_version < notice.event_version)
-    query = sa.select(Booking).where(Booking.event_id == notice.event_id, concerned)
-    if notice.last_booking_id is not None:
-        query = query.where(Booking.id > notice.last_booking_id)
+        affected = (Booking.status == BookingStatus.CONFIRMED) & (Booking.event_version < broadcast.event_version)
+    query = sa.select(Booking).where(Booking.event_id == broadcast.event_id, affected)
+    if broadcast.last_booking_id is not None:
+        query = query.where(Booking.id > broadcast.last_booking_id)
     return query.order_by(Booking.id).limit(BATCH)

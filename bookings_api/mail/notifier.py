@@ -1,8 +1,7 @@
-"""Tells Celery that there is mail, outside the request that wrote it.
+"""Tells Celery workers that emails are waiting, from a thread of the process that wrote them.
 
-A request sets a flag and is done; a thread of the process publishes. So a Redis that refuses or hangs costs no request
-anything, and many mails at once cost one message. Nothing is lost with the thread: the mail is in the outbox, and
-beat has a worker look there anyway.
+A request only sets a flag, so a Redis that is down or hangs never delays it, and many emails at once need one message.
+Losing the thread loses no email: rows stay in the outbox, and beat makes workers look there anyway.
 """
 
 import logging
@@ -17,18 +16,18 @@ from bookings_api.mail import status
 logger = logging.getLogger(__name__)
 
 DRAIN = "mail.drain"
-# A message that nobody took for so long has been overtaken by the sweep. So a mail server that keeps every worker
-# waiting does not fill the queue with messages that other tasks would stand behind.
+# The sweep makes an older message redundant. Without an expiry, a slow mail server that occupies all workers would let
+# messages pile up in front of other tasks.
 EXPIRES_SECONDS = 30
-# At most so often, however many requests write mail: the worker that a message wakes finds all that is there.
+# Pause between messages, however many emails are written: the worker that a message wakes sends all of them.
 PAUSE_SECONDS = 0.2
 RETRY_SECONDS = 1
-# A process that writes mail also says when nobody sends it: the worker cannot, if it is the one that is away.
+# Processes that write emails also check whether they are sent: workers cannot report that no worker is running.
 WATCH_SECONDS = 60
 
 
 class WorkerNotifier:
-    """One for each process; its thread starts with the first mail, and so after any fork."""
+    """Publishes messages to workers. One per process; its thread starts with the first email, hence after any fork."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
@@ -37,7 +36,7 @@ class WorkerNotifier:
         self._thread: threading.Thread | None = None
 
     def wake(self) -> None:
-        """Have a worker look into the outbox soon; returns at once and never fails."""
+        """Make a worker check the outbox soon. Returns immediately and never fails."""
         self._wanted.set()
         with self._starting:
             if self._thread is None or not self._thread.is_alive():
@@ -45,28 +44,28 @@ class WorkerNotifier:
                 self._thread.start()
 
     def _run(self) -> None:
-        is_away = False
+        is_down = False
         watches_at = time.monotonic() + WATCH_SECONDS
         while True:
             if self._wanted.wait(watches_at - time.monotonic()):
                 self._wanted.clear()
-                is_away = not self._publish(was_away=is_away)
-                time.sleep(RETRY_SECONDS if is_away else PAUSE_SECONDS)
+                is_down = not self._publish(was_down=is_down)
+                time.sleep(RETRY_SECONDS if is_down else PAUSE_SECONDS)
             if time.monotonic() >= watches_at:
                 self._watch()
                 watches_at = time.monotonic() + WATCH_SECONDS
 
-    def _publish(self, *, was_away: bool) -> bool:
-        """Whether Redis took the message; says once that it is away, and once that it is back."""
+    def _publish(self, *, was_down: bool) -> bool:
+        """Whether Redis accepted the message. Logs only when Redis goes down and when it comes back."""
         try:
             self._app.extensions["celery"].send_task(DRAIN, expires=EXPIRES_SECONDS)
-        except Exception as error:  # noqa: BLE001 - whatever a broker may raise, the thread goes on
+        except Exception as error:  # noqa: BLE001 - the thread must survive whatever a broker raises
             self._wanted.set()
-            if not was_away:
-                logger.warning("mail waits in the outbox, Redis is away: %s", error)
+            if not was_down:
+                logger.warning("emails wait in the outbox because Redis is unavailable: %s", error)
             return False
-        if was_away:
-            logger.info("Redis is back, mail goes out again")
+        if was_down:
+            logger.info("Redis is back; emails are being sent again")
         return True
 
     def _watch(self) -> None:
@@ -74,4 +73,4 @@ class WorkerNotifier:
             with self._app.app_context():
                 status.log_overdue_emails()
         except SQLAlchemyError as error:
-            logger.warning("cannot see whether mail is late: %s", type(error).__name__)
+            logger.warning("cannot check for overdue emails: %s", type(error).__name__)

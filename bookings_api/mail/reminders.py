@@ -1,7 +1,7 @@
-"""Reminders of events that begin soon: one for each confirmed booking, however often or late they are looked for.
+"""Reminders of events that start soon: one per confirmed booking.
 
-The mark on the booking and its mail are one transaction, so that neither two beats nor one that was away for hours
-remind anybody twice or forget somebody.
+An email and the mark on its booking are one transaction, so two beats, or one that was down for hours, neither remind a
+guest twice nor miss one.
 """
 
 from datetime import timedelta
@@ -20,9 +20,9 @@ BATCH = 500
 
 
 def write_next_batch() -> int:
-    """Write up to `BATCH` reminders of events that begin within `REMINDER_HOURS`; returns how many."""
+    """Write up to `BATCH` reminders of events that start within `REMINDER_HOURS`; returns how many."""
     require_transaction()
-    within = timedelta(hours=current_app.config["REMINDER_HOURS"])
+    lead_time = timedelta(hours=current_app.config["REMINDER_HOURS"])
     now = sa.func.now()
     due = (
         sa.select(Booking)
@@ -32,7 +32,7 @@ def write_next_batch() -> int:
             Event.status == EventStatus.PUBLISHED,
             Event.deleted_at.is_(None),
             Event.starts_at > now,
-            Event.starts_at <= now + within,
+            Event.starts_at <= now + lead_time,
             Booking.status == BookingStatus.CONFIRMED,
             Booking.reminded_at.is_(None),
         )

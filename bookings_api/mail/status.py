@@ -1,4 +1,4 @@
-"""How the outbox stands: for operators, metrics and the log."""
+"""The state of the outbox, for operators, metrics and the log."""
 
 import logging
 from collections.abc import Mapping
@@ -14,30 +14,30 @@ from bookings_api.models import UNSENT, EmailStatus, EventBroadcast, OutboxEmail
 
 logger = logging.getLogger(__name__)
 
-LATE = timedelta(minutes=5)
+OVERDUE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class OutboxState:
-    """Mails by status; notices to all guests of an event that are not written out yet; and since when mail waits.
+    """Counts and waiting times.
 
-    `oldest_unsent` is the age of the oldest mail that has neither arrived nor failed, `oldest_due` how long the one
-    has been due that waits longest for a worker; both are zero when there is none.
+    `oldest_unsent` is the age of the oldest email that is neither sent nor failed; `oldest_due` is the longest time
+    that an email has waited for a worker. Both include unfinished broadcasts and are zero if nothing waits.
     """
 
-    mails: Mapping[EmailStatus, int]
+    emails: Mapping[EmailStatus, int]
     unfinished_broadcasts: int
     oldest_unsent: timedelta
     oldest_due: timedelta
 
 
 def outbox_state() -> OutboxState:
-    """Count everything; by the indexes, since what was sent in months may be millions of rows."""
+    """Count the outbox. Sent emails may number millions, so the others are counted by index and subtracted."""
     counts = {status: _count(OutboxEmail.status == status) for status in (*UNSENT, EmailStatus.FAILED)}
     counts[EmailStatus.SENT] = _count(sa.true()) - sum(counts.values())
     unfinished = sa.select(sa.func.count()).select_from(EventBroadcast).where(EventBroadcast.finished_at.is_(None))
     return OutboxState(
-        mails={status: counts[status] for status in EmailStatus},
+        emails={status: counts[status] for status in EmailStatus},
         unfinished_broadcasts=db.session.scalars(unfinished).one(),
         oldest_unsent=_age_of_oldest(OutboxEmail.created_at, OutboxEmail.status.in_(UNSENT)),
         oldest_due=_age_of_oldest(OutboxEmail.next_attempt_at, is_due()),
@@ -45,22 +45,21 @@ def outbox_state() -> OutboxState:
 
 
 def log_overdue_emails() -> None:
-    """Log an error if a mail has been due, or a notice unwritten, for longer than `LATE`."""
-    waits = _age_of_oldest(OutboxEmail.next_attempt_at, is_due())
-    if waits > LATE:
-        minutes = waits.total_seconds() / 60
-        log_fields = {"oldest_due_seconds": round(waits.total_seconds())}
-        logger.error("mail is late: the oldest has been due for %.0f minutes", minutes, extra=log_fields)
+    """Log an error if an email has been due, or a broadcast unfinished, for longer than `OVERDUE`."""
+    age = _age_of_oldest(OutboxEmail.next_attempt_at, is_due())
+    if age > OVERDUE:
+        log_fields = {"oldest_due_seconds": round(age.total_seconds())}
+        logger.error("emails are overdue by up to %.0f minutes", age.total_seconds() / 60, extra=log_fields)
 
 
-def _count(concerned: sa.ColumnElement[bool]) -> int:
-    return db.session.scalars(sa.select(sa.func.count()).select_from(OutboxEmail).where(concerned)).one()
+def _count(condition: sa.ColumnElement[bool]) -> int:
+    return db.session.scalars(sa.select(sa.func.count()).select_from(OutboxEmail).where(condition)).one()
 
 
-def _age_of_oldest(moment: InstrumentedAttribute[datetime], concerned: sa.ColumnElement[bool]) -> timedelta:
-    """How long ago the earliest `moment` of those mails was, or a notice was made that is not written out yet."""
-    mails = sa.select(sa.func.min(moment).label("since")).where(concerned)
-    notices = sa.select(sa.func.min(EventBroadcast.created_at)).where(EventBroadcast.finished_at.is_(None))
-    since = mails.union_all(notices).subquery().c.since
-    age = db.session.scalars(sa.select(sa.type_coerce(sa.func.now() - sa.func.min(since), sa.Interval))).one()
+def _age_of_oldest(since: InstrumentedAttribute[datetime], condition: sa.ColumnElement[bool]) -> timedelta:
+    """Time since the earliest `since` of the matching emails, or since the oldest unfinished broadcast was written."""
+    emails = sa.select(sa.func.min(since).label("since")).where(condition)
+    broadcasts = sa.select(sa.func.min(EventBroadcast.created_at)).where(EventBroadcast.finished_at.is_(None))
+    earliest = emails.union_all(broadcasts).subquery().c.since
+    age = db.session.scalars(sa.select(sa.type_coerce(sa.func.now() - sa.func.min(earliest), sa.Interval))).one()
     return max(age or timedelta(0), timedelta(0))
