@@ -3,7 +3,7 @@
     extensions       the Flask extensions, unbound
     errors           domain errors, independent of HTTP
     celery_app       Celery, bound to the application
-    housekeeping     deletes expired rows
+    cleanup          deletes expired rows, every hour
     text             makes text safe to print
 
     database/        engine and timeouts, transaction(), base model, read replica, prepared statements
@@ -16,7 +16,7 @@
     auth/ users/ events/ bookings/
                      one package per feature: routes, schemas, services, queries, permissions
     calendar/        events and bookings as iCalendar and iTIP
-    mail/            messages, outbox, Celery tasks, SMTP
+    mail/            emails: outbox, messages, Celery tasks, SMTP
     observability/   logs, metrics, traces, health checks
     audit/           checks of data invariants
     cli/             flask commands, demo data
@@ -35,12 +35,12 @@ from bookings_api.accounts.tokens import authenticate, init_tokens, recall
 from bookings_api.auth.routes import blp as auth
 from bookings_api.bookings.routes import blp as bookings
 from bookings_api.celery_app import init_celery
+from bookings_api.cleanup import BEAT_SCHEDULE as CLEANUP_SCHEDULE
 from bookings_api.cli import register_commands
 from bookings_api.database.engine import init_database
 from bookings_api.database.replica import init_replica
 from bookings_api.events.routes import blp as events
 from bookings_api.extensions import api, mail
-from bookings_api.housekeeping import BEAT_SCHEDULE as HOUSEKEEPING_SCHEDULE
 from bookings_api.http.application import Application
 from bookings_api.http.authentication import init_authentication
 from bookings_api.http.errors import register_error_handlers
@@ -81,7 +81,7 @@ def create_app(config: object) -> Flask:
     init_proxies(app)
     init_limits(app)
     init_mail(app)
-    init_celery(app, MAIL_SCHEDULE | HOUSEKEEPING_SCHEDULE)
+    init_celery(app, MAIL_SCHEDULE | CLEANUP_SCHEDULE)
     init_openapi(app)
     init_redirects(app)
     init_headers(app)

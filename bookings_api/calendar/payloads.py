@@ -16,7 +16,6 @@ EVENT_PAYLOAD = {
 }
 
 
-
 def event_payload(event: Event) -> dict[str, Any]:
     """The payload of an event; times are ISO 8601 in UTC."""
     values = {key: getattr(event, column) for key, column in EVENT_PAYLOAD.items()}

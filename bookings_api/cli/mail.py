@@ -14,8 +14,8 @@ mail = Group("mail", help="Manage the outbox.")
 def status() -> None:
     """Show the number of emails by status, and how long the oldest ones have been waiting."""
     state = outbox_state()
-    for mail_status, count in state.mails.items():
-        click.echo(f"{mail_status:<22}{count:>10}")
+    for email_status, count in state.emails.items():
+        click.echo(f"{email_status:<22}{count:>10}")
     click.echo(f"{'broadcasts in progress':<22}{state.unfinished_broadcasts:>10}")
     for name, age in {"oldest unsent": state.oldest_unsent, "oldest due": state.oldest_due}.items():
         click.echo(f"{name:<22}{age.total_seconds():>10.0f} s")

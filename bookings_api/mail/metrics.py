@@ -27,7 +27,7 @@ class OutboxCollector(Collector):
             logger.warning("outbox metrics are missing because PostgreSQL is unavailable: %s", type(error).__name__)
             return
         emails = GaugeMetricFamily("outbox_emails", "Emails in the outbox by status.", labels=["status"])
-        for status, count in state.mails.items():
+        for status, count in state.emails.items():
             emails.add_metric([status], count)
         yield emails
         unsent, due = state.oldest_unsent.total_seconds(), state.oldest_due.total_seconds()

@@ -1,4 +1,4 @@
-"""Mail to all guests of an event, before it is written out as one mail for each of them."""
+"""Emails to all guests of an event, before they are expanded into one email per booking."""
 
 from datetime import datetime
 from typing import Any
@@ -13,10 +13,10 @@ from bookings_api.models.outbox import EmailKind
 
 
 class EventBroadcast(Identified, Timestamped, Base):
-    """One row for however many guests, so that cancelling a large event is no large transaction.
+    """One row for any number of guests, so that cancelling a large event is a small transaction.
 
-    `payload` is what the mails say of the event, `event_version` the version that brought the news, which tells the
-    bookings that are meant (see `bookings_api.mail.broadcasts`); `last_booking_id` is how far a worker has come.
+    `payload` is what the emails say about the event. `event_version` is the version that caused the broadcast and
+    selects the bookings it concerns (see `mail.broadcasts`). `last_booking_id` is the progress so far.
     """
 
     __tablename__ = "event_broadcasts"

@@ -1,4 +1,4 @@
-"""The outbox: every mail is a row, written in the transaction that caused it."""
+"""The outbox: every email is a row, written in the transaction that causes it."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 
 class EmailKind(StrEnum):
-    """What a mail tells; the first six are about a booking."""
+    """What an email is about; the first six are about a booking."""
 
     BOOKING_CONFIRMED = "booking_confirmed"
     BOOKING_CHANGED = "booking_changed"
@@ -22,13 +22,13 @@ class EmailKind(StrEnum):
     EVENT_CANCELLED = "event_cancelled"
     EVENT_REMINDER = "event_reminder"
     INVITATION = "invitation"
-    PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a kind of mail
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - not a password
     ROLE_CHANGED = "role_changed"
     ACCESS_CHANGED = "access_changed"
 
 
 class EmailStatus(StrEnum):
-    """`pending` waits for its turn, `sending` is claimed until its lease ends, the others are final."""
+    """`pending` waits for an attempt, `sending` is claimed until its lease ends, the others are final."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -40,11 +40,11 @@ UNSENT = (EmailStatus.PENDING, EmailStatus.SENDING)
 
 
 class OutboxEmail(Identified, Timestamped, Base):
-    """One mail to one recipient.
+    """One email to one recipient.
 
-    `payload` is what its templates render: the truth at the moment of the commit, whatever changes later.
-    `next_attempt_at` is from when on a worker may claim it: at once when it is new, later after an attempt that did
-    not work, and at the end of the lease while one has it. It is the database's clock, which all workers share.
+    `payload` is what the templates render, as it was at the commit. A worker may claim the email from
+    `next_attempt_at`, which is in the database's time: immediately for a new email, after a pause when an attempt has
+    failed, and at the end of the lease while it is claimed.
     """
 
     __tablename__ = "outbox_emails"
@@ -81,5 +81,5 @@ class OutboxEmail(Identified, Timestamped, Base):
 
     @property
     def due_at(self) -> datetime | None:
-        """When it is tried next; None once it has arrived or failed."""
+        """Time of the next attempt; None once the email is sent or has failed."""
         return self.next_attempt_at if self.status in UNSENT else None

@@ -32,7 +32,7 @@ def _run_flow(project: Path, service: Service, mailbox: Mailbox, *program: str) 
         message["Subject"].removesuffix(": Schubert by Candlelight")
         for message in mailbox.wait_for(user, count=3, seconds=60)
     }
-    assert subjects == {booking, f"{booking} has changed", f"{booking} is cancelled"}
+    assert subjects == {f"{booking} is confirmed", f"{booking} has changed", f"{booking} is cancelled"}
 
 
 def test_a_generated_python_client_type_checks_and_books(project: Path, service: Service, mailbox: Mailbox) -> None:

@@ -139,7 +139,8 @@ class Scenario:
         assert {row.reference for row in bookings} >= set(self.references), "a confirmed booking is missing"
         copies = self.cluster.smtp.copies()
         arrived = [
-            copies[EmailHeaders(row.message_id, f"Your booking {row.reference}: {EVENT['title']}")] for row in bookings
+            copies[EmailHeaders(row.message_id, f"Your booking {row.reference} is confirmed: {EVENT['title']}")]
+            for row in bookings
         ]
         ours = {row.message_id for row in bookings}
         assert sum(arrived) == sum(count for headers, count in copies.items() if headers.message_id in ours)

@@ -159,7 +159,7 @@ def test_guests_are_told_by_the_running_service(
 
     (mail,) = [mail for mail in mailbox.wait_for(user.email, count=2) if "Another" in mail["Subject"]]
 
-    assert mail["Subject"] == "Another time or place: An Evening of Chamber Music"
+    assert mail["Subject"] == "New time or place: An Evening of Chamber Music"
     for kind in ("plain", "html"):
         assert "Philharmonie" in part(mail, kind)
         assert "Friday, 19 June 2099, 20:30 (Europe/Berlin, UTC+02:00)" in part(mail, kind)

@@ -66,4 +66,4 @@ def test_a_title_cannot_put_markup_into_the_html_part() -> None:
 def test_a_subject_is_one_line_whatever_the_title_holds(line_end: str) -> None:
     mail = _mail(event_title=f"Concert{line_end}Bcc: everybody@example.com")
 
-    assert mail.subject == "Your booking K7M3PTW9XA: Concert Bcc: everybody@example.com"
+    assert mail.subject == "Your booking K7M3PTW9XA is confirmed: Concert Bcc: everybody@example.com"

@@ -63,7 +63,7 @@ def test_a_subject_is_shown_as_it_was_typed(title: str) -> None:
 
 
 def test_a_subject_of_plain_words_stays_readable_on_its_way() -> None:
-    assert b"\r\nSubject: Your booking K7M3PTW9XA: An Evening of Chamber Music\r\n" in composed(row())
+    assert b"\r\nSubject: Your booking K7M3PTW9XA is confirmed: An Evening of Chamber Music\r\n" in composed(row())
 
 
 @pytest.mark.parametrize("line_end", LINE_ENDS, ids=ascii)
@@ -72,7 +72,7 @@ def test_no_line_end_in_a_title_makes_a_header(line_end: str) -> None:
 
     message = received(composed(row(event_title=injected, guest_name=injected)))
 
-    assert message["Subject"] == "Your booking K7M3PTW9XA: Concert Bcc: eve@example.com <b>"
+    assert message["Subject"] == "Your booking K7M3PTW9XA is confirmed: Concert Bcc: eve@example.com <b>"
     assert message.keys() == received(composed(row())).keys()
 
 

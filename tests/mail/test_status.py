@@ -47,7 +47,7 @@ def test_the_state_counts_by_status_and_tells_how_long_mail_waits(app: Flask, da
     with app.app_context():
         state = outbox_state()
 
-    assert state.mails == {
+    assert state.emails == {
         EmailStatus.PENDING: 2, EmailStatus.SENDING: 0, EmailStatus.SENT: 1, EmailStatus.FAILED: 1,
     }  # fmt: skip
     assert timedelta(hours=2) <= state.oldest_unsent < timedelta(hours=2, minutes=1)
@@ -127,8 +127,8 @@ def test_an_operator_has_failed_mails_tried_again(
     assert done.output.startswith(f"{due - 1} emails are due now")
     with app.app_context():
         tasks.drain()
-        assert outbox_state().mails[EmailStatus.SENT] == 1 + due
-        assert outbox_state().mails[EmailStatus.FAILED] == 0
+        assert outbox_state().emails[EmailStatus.SENT] == 1 + due
+        assert outbox_state().emails[EmailStatus.FAILED] == 0
 
 
 @pytest.mark.parametrize(("minutes", "complaints"), [(4, 0), (6, 1)])
@@ -140,7 +140,7 @@ def test_mail_that_is_due_for_more_than_five_minutes_is_an_error_in_the_log(
     with app.app_context():
         tasks.watch()
 
-    late = [record for record in caplog.records if "mail is late" in record.message]
+    late = [record for record in caplog.records if "emails are overdue" in record.message]
     assert [record.levelname for record in late] == ["ERROR"] * complaints
 
 
@@ -152,4 +152,4 @@ def test_a_process_that_writes_mail_complains_when_no_worker_is_there_to(
 
     WorkerNotifier(app).wake()
 
-    wait_until(lambda: "mail is late" in caplog.text, seconds=5)
+    wait_until(lambda: "emails are overdue" in caplog.text, seconds=5)

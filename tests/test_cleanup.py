@@ -1,4 +1,4 @@
-"""Housekeeping deletes expired rows and nothing else."""
+"""The hourly deletion of expired rows."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from bookings_api.housekeeping import prune
+from bookings_api.cleanup import delete_expired
 from bookings_api.mail.tasks import drain
 from bookings_api.models import IdempotencyKey, Login, OneTimeToken, utcnow
 from tests.factories import API, make_event, make_user
@@ -26,7 +26,7 @@ def test_expired_logins_tokens_and_keys_are_deleted(app: Flask, client: FlaskCli
 
     with app.app_context():
         drain()  # creates the token of the reset
-        prune()
+        delete_expired()
     assert counts() == [2, 1, 1]
 
     with database.begin() as connection:
@@ -35,5 +35,5 @@ def test_expired_logins_tokens_and_keys_are_deleted(app: Flask, client: FlaskCli
         connection.execute(sa.update(OneTimeToken).values(expires_at=past))
         connection.execute(sa.update(IdempotencyKey).values(created_at=past - timedelta(hours=24)))
     with app.app_context():
-        prune()
+        delete_expired()
     assert counts() == [1, 0, 0]
