@@ -1,4 +1,4 @@
-"""Events and bookings as files for a calendar, read as a calendar reads them."""
+"""Events and bookings as iCalendar files."""
 
 from typing import Any
 
@@ -28,19 +28,19 @@ def _entry(response: TestResponse) -> Any:
     return entry
 
 
-def _facts(entry: Any) -> dict[str, Any]:
-    """The properties of an entry that are said of the thing, as text."""
+def _properties(entry: Any) -> dict[str, Any]:
+    """The properties of an entry as text, without the time stamp."""
     return {name: value.to_ical().decode() for name, value in entry.items() if name != "DTSTAMP"}
 
 
-def test_an_event_is_an_entry_of_everybodys_calendar(client: FlaskClient) -> None:
+def test_an_event_is_a_public_calendar_entry(client: FlaskClient) -> None:
     event = make_event(client, description="Two late quartets;\nbring\ttissues, \\o/ ")
 
     response = _event_file(client, event)
 
     assert response.headers["Content-Type"] == "text/calendar; charset=utf-8"
     assert response.headers["Content-Disposition"] == f'attachment; filename="event-{event["id"]}.ics"'
-    assert _facts(_entry(response)) == {
+    assert _properties(_entry(response)) == {
         "UID": f"{event['id']}@example.com",
         "SEQUENCE": "0",
         "DTSTART": "20990619T173000Z",
@@ -52,11 +52,11 @@ def test_an_event_is_an_entry_of_everybodys_calendar(client: FlaskClient) -> Non
     }
 
 
-def test_an_event_without_a_description_has_none(client: FlaskClient) -> None:
+def test_an_entry_has_no_description_if_the_event_has_none(client: FlaskClient) -> None:
     assert "DESCRIPTION" not in _entry(_event_file(client, make_event(client, description="")))
 
 
-def test_a_change_of_an_event_is_a_later_version_of_the_same_entry(client: FlaskClient) -> None:
+def test_a_changed_event_is_a_later_version_of_the_same_entry(client: FlaskClient) -> None:
     owner = make_organizer(client)
     event = make_event(client, owner)
     first = _entry(_event_file(client, event))
@@ -68,7 +68,7 @@ def test_a_change_of_an_event_is_a_later_version_of_the_same_entry(client: Flask
     assert changed["DTSTAMP"].dt >= first["DTSTAMP"].dt
 
 
-def test_a_cancelled_event_stays_in_the_calendar_as_such_and_a_deleted_one_does_not(client: FlaskClient) -> None:
+def test_a_cancelled_event_stays_visible_and_a_deleted_one_does_not(client: FlaskClient) -> None:
     owner = make_organizer(client)
     event = make_event(client, owner)
     client.post(f"{API}/events/{event['id']}/cancel", headers=owner.headers)
@@ -78,7 +78,7 @@ def test_a_cancelled_event_stays_in_the_calendar_as_such_and_a_deleted_one_does_
     assert _event_file(client, event, owner).json["code"] == "event-not-found"
 
 
-def test_a_draft_is_its_owners_alone_and_tentative(client: FlaskClient) -> None:
+def test_a_draft_is_tentative_and_visible_to_its_owner_only(client: FlaskClient) -> None:
     owner = make_organizer(client)
     draft = make_event(client, owner, status="draft")
 
@@ -88,7 +88,7 @@ def test_a_draft_is_its_owners_alone_and_tentative(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("is_cancelled", [False, True], ids=["confirmed", "cancelled"])
-def test_a_booking_is_the_entry_that_its_mail_brought(
+def test_a_downloaded_booking_equals_the_emailed_entry(
     client: FlaskClient, mailbox: Mailbox, *, is_cancelled: bool
 ) -> None:
     user, event = make_user(client), make_event(client, title="Träume, Teil 2; \\o/")
@@ -100,16 +100,16 @@ def test_a_booking_is_the_entry_that_its_mail_brought(
 
     response = _booking_file(client, booking, user)
 
-    mails = mailbox.wait_for(user.email, count=1 + is_cancelled)
-    parts = [part for mail in mails for part in mail.iter_attachments()]
+    emails = mailbox.wait_for(user.email, count=1 + is_cancelled)
+    parts = [part for email in emails for part in email.iter_attachments()]
     entries = [icalendar.Calendar.from_ical(str(part.get_content())).events[0] for part in parts]
     mailed = max(entries, key=lambda entry: entry.sequence)
-    assert _facts(_entry(response)) == _facts(mailed)
+    assert _properties(_entry(response)) == _properties(mailed)
     assert _entry(response)["STATUS"] == ("CANCELLED" if is_cancelled else "CONFIRMED")
     assert response.headers["Content-Disposition"] == f'attachment; filename="booking-{booking["reference"]}.ics"'
 
 
-def test_a_booking_follows_its_event_even_when_that_is_deleted(client: FlaskClient) -> None:
+def test_a_booking_follows_its_event_even_after_deletion(client: FlaskClient) -> None:
     owner, user = make_organizer(client), make_user(client)
     event = make_event(client, owner)
     booking = book(client, user, event).json
@@ -127,7 +127,7 @@ def test_a_booking_follows_its_event_even_when_that_is_deleted(client: FlaskClie
 @pytest.mark.parametrize(
     "text", ["x\nATTENDEE:mailto:eve@example.com", 'a"; b, c\\n \\N ;X=1:', "漢" * 200, "\tend:vevent"]
 )
-def test_no_text_of_an_event_adds_to_the_file(client: FlaskClient, text: str) -> None:
+def test_no_text_of_an_event_injects_content(client: FlaskClient, text: str) -> None:
     harmless = _entry(_event_file(client, make_event(client)))
 
     response = _event_file(client, make_event(client, description=f"x {text}", title=" ".join(text.split())))

@@ -1,4 +1,4 @@
-"""The calendar of a mail, read as the guest's program reads it, and as it stands there."""
+"""Invitations in emails, both as text and as parsed by a calendar program."""
 
 import unicodedata
 from email.message import EmailMessage
@@ -19,7 +19,7 @@ REQUESTS = (EmailKind.BOOKING_CONFIRMED, EmailKind.BOOKING_CHANGED, EmailKind.EV
 CANCELLATIONS = (EmailKind.BOOKING_CANCELLED, EmailKind.EVENT_CANCELLED)
 WITHOUT = tuple(kind for kind in EmailKind if kind not in REQUESTS + CANCELLATIONS)
 
-# What could end a value, a line, a quoted string or an escape, in the format or in a program that reads it.
+# Characters that could end a value, a line, a quoted string or an escape, in the format or in a program.
 HOSTILE = (
     'one, two; three: four "five" \\ six',
     "AC\\NC \\n ^n ^' %2C",
@@ -60,7 +60,7 @@ def _names(raw: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", REQUESTS, ids=str)
-def test_a_booking_that_stands_comes_as_a_request(kind: EmailKind) -> None:
+def test_a_confirmed_booking_arrives_as_a_request(kind: EmailKind) -> None:
     sent = composed(row(kind))
 
     file, raw = _file(received(sent)), _raw(received(sent))
@@ -71,7 +71,7 @@ def test_a_booking_that_stands_comes_as_a_request(kind: EmailKind) -> None:
 
 
 @pytest.mark.parametrize("kind", CANCELLATIONS, ids=str)
-def test_a_booking_that_is_cancelled_comes_as_a_cancellation(kind: EmailKind) -> None:
+def test_a_cancelled_booking_arrives_as_a_cancellation(kind: EmailKind) -> None:
     sent = composed(row(kind))
 
     file, raw = _file(received(sent)), _raw(received(sent))
@@ -82,18 +82,18 @@ def test_a_booking_that_is_cancelled_comes_as_a_cancellation(kind: EmailKind) ->
 
 
 @pytest.mark.parametrize("kind", WITHOUT, ids=str)
-def test_other_mails_carry_no_calendar(kind: EmailKind) -> None:
+def test_other_emails_have_no_calendar(kind: EmailKind) -> None:
     assert not list(received(composed(row(kind))).iter_attachments())
 
 
 @pytest.mark.parametrize("missing", ["booking_version", "event_version"])
-def test_a_mail_that_an_older_release_wrote_is_sent_without_a_calendar(missing: str) -> None:
+def test_an_email_written_by_an_older_release_has_no_calendar(missing: str) -> None:
     message = received(composed(row(EmailKind.BOOKING_CONFIRMED, **{missing: None})))
 
     assert not list(message.iter_attachments())
 
 
-def test_the_entry_says_what_was_booked_when_and_where() -> None:
+def test_the_entry_describes_the_booking() -> None:
     raw = _raw(received(composed(row(booking_version=3, event_version=2))))
 
     lines = raw.decode().replace("\r\n ", "").split("\r\n")
@@ -120,23 +120,23 @@ def test_the_entry_says_what_was_booked_when_and_where() -> None:
     ]
 
 
-def test_times_are_in_utc_whatever_the_offset_they_were_given_in() -> None:
+def test_times_are_converted_to_utc() -> None:
     entry = _entry(_raw(received(composed(row(starts_at="2026-10-25T02:30:00+01:00")))))
 
     assert entry["DTSTART"].to_ical() == b"20261025T013000Z"
 
 
 @pytest.mark.parametrize("changed", ["booking_version", "event_version"])
-def test_each_change_of_booking_or_event_counts(changed: str) -> None:
-    mails = [row(EmailKind.BOOKING_CHANGED, **{changed: version}) for version in (1, 2, 3)]
+def test_each_change_of_booking_or_event_increases_the_sequence(changed: str) -> None:
+    emails = [row(EmailKind.BOOKING_CHANGED, **{changed: version}) for version in (1, 2, 3)]
 
-    sequences = [_entry(_raw(received(composed(mail))))["SEQUENCE"] for mail in mails]
+    sequences = [_entry(_raw(received(composed(email))))["SEQUENCE"] for email in emails]
 
     assert sequences == [0, 1, 2]
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_no_text_breaks_the_calendar_or_adds_to_it(text: str) -> None:
+def test_no_text_breaks_the_calendar_or_injects_content(text: str) -> None:
     harmless = _raw(received(composed(row())))
     raw = _raw(received(composed(row(event_title=text, location=text, guest_name=text))))
 
@@ -151,13 +151,13 @@ def test_no_text_breaks_the_calendar_or_adds_to_it(text: str) -> None:
     assert entry["ATTENDEE"].params.get("CN", "") == shown
 
 
-def test_a_text_is_escaped_once_and_shown_as_it_was_typed() -> None:
+def test_a_text_is_escaped_once() -> None:
     raw = _raw(received(composed(row(event_title="AC\\NC, live; at \\n, \\, and \\;"))))
 
     assert b"\r\nSUMMARY:AC\\\\NC\\, live\\; at \\\\n\\, \\\\\\, and \\\\\\;\r\n" in raw
 
 
-def test_the_organizer_is_the_service_even_with_a_difficult_name(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_special_characters_in_the_organizers_name_are_kept(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.config, "MAIL_FROM", '"Füße: \\"Tickets\\", Inc." <t@mail.example.com>')
 
     entry = _entry(_raw(received(composed(row()))))
@@ -167,21 +167,19 @@ def test_the_organizer_is_the_service_even_with_a_difficult_name(app: Flask, mon
     assert str(entry["UID"]) == f"{BOOKING_ID}@mail.example.com"
 
 
-def test_a_service_without_a_name_is_an_address(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_without_a_name_is_shown_by_its_address(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.config, "MAIL_FROM", "t@example.com")
 
     assert b"\r\nORGANIZER:mailto:t@example.com\r\n" in _raw(received(composed(row())))
 
 
-def test_an_address_is_a_proper_uri() -> None:
+def test_an_address_is_a_valid_uri() -> None:
     raw = _raw(received(composed(row(recipient="a&b=c%d+e@example.com"))))
 
     assert str(_entry(raw)["ATTENDEE"]) == "mailto:a%26b%3Dc%25d+e@example.com"
 
 
-def test_book_change_and_cancel_are_one_entry_that_ends_cancelled(
-    app: Flask, client: FlaskClient, mailbox: Mailbox
-) -> None:
+def test_booking_changing_and_cancelling_update_one_entry(app: Flask, client: FlaskClient, mailbox: Mailbox) -> None:
     user, event = make_user(client), make_event(client, title="Träume, Teil 2; \\o/")
     booking = book(client, user, event).json
     url = f"{API}/bookings/{booking['id']}"
@@ -190,7 +188,7 @@ def test_book_change_and_cancel_are_one_entry_that_ends_cancelled(
 
     tasks.drain()
 
-    raws = [_raw(mail) for mail in mailbox.wait_for(user.email, count=3)]
+    raws = [_raw(email) for email in mailbox.wait_for(user.email, count=3)]
     calendars = sorted(map(icalendar.Calendar.from_ical, raws), key=lambda calendar: calendar.events[0].sequence)
     entries = [calendar.events[0] for calendar in calendars]
     assert [str(calendar["METHOD"]) for calendar in calendars] == ["REQUEST", "REQUEST", "CANCEL"]

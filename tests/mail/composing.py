@@ -1,4 +1,4 @@
-"""Mails composed as the worker does it, without a database."""
+"""Emails composed as a worker does it, but without a database."""
 
 import email
 import email.policy
@@ -27,8 +27,8 @@ PAYLOAD: dict[str, Any] = {
 }
 
 
-# What only mails about an account say.
-ACCOUNT_FACTS: dict[str, Any] = {
+# Additional values in emails about an account.
+ACCOUNT_PAYLOAD: dict[str, Any] = {
     "name": "Grace Hopper",
     "invited_by": "Olivia Organizer",
     "role": "organizer",
@@ -39,9 +39,9 @@ ACCOUNT_FACTS: dict[str, Any] = {
 
 
 def row(kind: EmailKind = EmailKind.BOOKING_CONFIRMED, **payload: Any) -> OutboxEmail:
-    """A row of the outbox; `payload` replace those of `PAYLOAD`, and None takes one away. `recipient` is no fact."""
+    """An outbox row whose payload is `PAYLOAD` with changes; None removes a value. `recipient` is a column."""
     recipient = payload.pop("recipient", "grace@example.com")
-    merged = {name: fact for name, fact in (PAYLOAD | ACCOUNT_FACTS | payload).items() if fact is not None}
+    merged = {name: value for name, value in (PAYLOAD | ACCOUNT_PAYLOAD | payload).items() if value is not None}
     return OutboxEmail(
         kind=kind,
         recipient=recipient,
@@ -52,13 +52,13 @@ def row(kind: EmailKind = EmailKind.BOOKING_CONFIRMED, **payload: Any) -> Outbox
     )
 
 
-def composed(mail: OutboxEmail) -> bytes:
-    """The bytes that travel."""
-    return compose(mail, render(mail.kind, mail.payload)).as_bytes()
+def composed(email: OutboxEmail) -> bytes:
+    """The bytes that are sent."""
+    return compose(email, render(email.kind, email.payload)).as_bytes()
 
 
 def received(raw: bytes) -> EmailMessage:
-    """What a mail program reads."""
+    """The message as a mail program parses it."""
     message = email.message_from_bytes(raw, policy=email.policy.default)
     assert isinstance(message, EmailMessage)
     return message

@@ -1,4 +1,4 @@
-"""Mails of the outbox, and sending them in this process to a server of the test's choice."""
+"""Outbox rows, and sending them from this process to any server."""
 
 from typing import Any
 
@@ -13,25 +13,25 @@ from tests.factories import new_email
 from tests.mail.composing import PAYLOAD
 
 
-def put(kind: EmailKind = EmailKind.BOOKING_CONFIRMED, **payload: Any) -> OutboxEmail:
-    """A mail that is due, in an application context."""
+def add_due_email(kind: EmailKind = EmailKind.BOOKING_CONFIRMED, **payload: Any) -> OutboxEmail:
+    """Write an email that is due. Needs an application context."""
     with transaction():
         return outbox.add_email(kind=kind, recipient=new_email(), payload={**PAYLOAD, **payload})
 
 
-def row_of(database: sa.Engine, mail: OutboxEmail) -> Any:
-    """The mail as it is committed."""
+def row_of(database: sa.Engine, email: OutboxEmail) -> Any:
+    """The committed row."""
     with database.connect() as connection:
-        return connection.execute(sa.select(OutboxEmail).where(OutboxEmail.id == mail.id)).one()
+        return connection.execute(sa.select(OutboxEmail).where(OutboxEmail.id == email.id)).one()
 
 
 def drain_to(port: int, application: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send what is due to the server on `port`."""
+    """Send due emails to the server on `port`."""
     monkeypatch.setattr(application.extensions["mail"], "port", port)
     tasks.drain()
 
 
 def let_time_pass(database: sa.Engine) -> None:
-    """End every back-off."""
+    """Make every email due."""
     with database.begin() as connection:
         connection.execute(sa.update(OutboxEmail).values(next_attempt_at=sa.func.now()))

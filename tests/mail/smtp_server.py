@@ -1,5 +1,5 @@
-"""A real SMTP server whose answers a test chooses."""
-# ruff: noqa: N802 - the names of hooks are aiosmtpd's
+"""A real SMTP server whose replies a test chooses."""
+# ruff: noqa: N802 - aiosmtpd's hook names
 
 import asyncio
 from collections.abc import Iterator
@@ -14,25 +14,25 @@ OK = "250 OK"
 
 
 class Answering:
-    """Answers each step of SMTP as told, and keeps the messages that it accepted and how many connections it had."""
+    """Replies to each SMTP command as configured; records accepted messages and counts connections."""
 
     def __init__(self, **behaviour: Any) -> None:
-        """Take the arguments of `behave`."""
+        """Takes the arguments of `behave`."""
         self.accepted: list[bytes] = []
         self.connections = 0
         self.behave(**behaviour)
 
     def behave(
         self, *, ehlo: str = OK, mail: str = OK, rcpt: str = OK, data: str = OK, only_for: str | None = None,
-        hangs_up: bool = False, drops_after_data: bool = False, mails_per_connection: int | None = None,
+        hangs_up: bool = False, drops_after_data: bool = False, emails_per_connection: int | None = None,
         silent_for: float = 0, silent_after_data: float = 0,
     ) -> None:  # fmt: skip
-        """Do so from the next command on, and in all that is not given as a good server does.
+        """Behave like this from the next command on; defaults describe a well-behaved server.
 
-        `only_for` limits refusals to one recipient. With `hangs_up` it closes the connection with its answer to the
-        message, and never hears the goodbye; with `drops_after_data` it takes the message and closes without an
-        answer; after `mails_per_connection` it takes no more on the same one; it thinks `silent_for` seconds about
-        each sender, and `silent_after_data` once it has taken a message, before it says so.
+        `only_for` limits refusals to one recipient. `hangs_up` closes the connection together with the reply to the
+        message, before QUIT; `drops_after_data` accepts the message and closes without a reply. After
+        `eemails_per_connection` emails, a connection accepts no more. The server waits `silent_for` seconds before it
+        replies to MAIL, and `silent_after_data` seconds before it replies to an accepted message.
         """
         self._ehlo = ehlo
         self._mail = mail
@@ -41,7 +41,7 @@ class Answering:
         self._only_for = only_for
         self._hangs_up = hangs_up
         self._drops_after_data = drops_after_data
-        self._mails_per_connection = mails_per_connection
+        self._emails_per_connection = emails_per_connection
         self._silent_for = silent_for
         self._silent_after_data = silent_after_data
 
@@ -50,7 +50,7 @@ class Answering:
     ) -> list[str]:
         self.connections += 1
         session.host_name = hostname
-        session.mails = 0
+        session.emails = 0
         return [*answers[:-1], self._ehlo]
 
     async def handle_HELO(self, server: Any, session: Any, envelope: Any, hostname: str) -> str:
@@ -59,7 +59,7 @@ class Answering:
 
     async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         await asyncio.sleep(self._silent_for)
-        if session.mails == self._mails_per_connection:
+        if session.emails == self._emails_per_connection:
             return "421 enough on this connection"
         envelope.mail_from = address
         return self._mail
@@ -74,7 +74,7 @@ class Answering:
         answer = self._data if self._only_for in {None, *envelope.rcpt_tos} else OK
         if answer.startswith("250"):
             self.accepted.append(envelope.content)
-            session.mails += 1
+            session.emails += 1
             await asyncio.sleep(self._silent_after_data)
         if self._drops_after_data:
             server.transport.abort()
@@ -86,7 +86,7 @@ class Answering:
 
 @contextmanager
 def smtp_server(handler: Answering, port: int | None = None) -> Iterator[int]:
-    """Run it on that port of 127.0.0.1, or on a free one, which is what is given."""
+    """Run `handler` on `port` of 127.0.0.1, or on a free port; yields the port."""
     controller = Controller(handler, hostname="127.0.0.1", port=port or free_port())
     controller.start()
     try:

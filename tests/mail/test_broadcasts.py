@@ -1,4 +1,4 @@
-"""Mail to all guests of an event: one row with the change, one mail for each guest, nobody left out or told twice."""
+"""Emails to all guests of an event: one row with the change, expanded into exactly one email per guest."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def organizer(client: FlaskClient) -> Account:
     return make_organizer(client)
 
 
-def _move(client: FlaskClient, organizer: Account, event: dict[str, Any], **changes: Any) -> None:
+def _change(client: FlaskClient, organizer: Account, event: dict[str, Any], **changes: Any) -> None:
     assert client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json=changes).status_code == 200
 
 
@@ -32,13 +32,13 @@ def _expand_all(app: Flask) -> None:
                 goes_on = broadcasts.write_next_batch()
 
 
-def _told(database: sa.Engine, kind: str) -> list[str]:
+def _recipients(database: sa.Engine, kind: str) -> list[str]:
     with database.connect() as connection:
-        mails = sa.select(OutboxEmail.recipient).where(OutboxEmail.kind == kind)
-        return sorted(connection.scalars(mails))
+        emails = sa.select(OutboxEmail.recipient).where(OutboxEmail.kind == kind)
+        return sorted(connection.scalars(emails))
 
 
-def test_each_guest_of_a_confirmed_booking_is_told_once(
+def test_each_guest_with_a_confirmed_booking_gets_one_email(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
 ) -> None:
     event = make_event(client, organizer)
@@ -46,43 +46,43 @@ def test_each_guest_of_a_confirmed_booking_is_told_once(
     book(client, early, event)
     off = book(client, cancelled, event).json
     client.delete(f"{API}/bookings/{off['id']}", headers=cancelled.headers)
-    _move(client, organizer, event, location="Philharmonie")
-    book(client, late, event)  # who books now is told the new place anyway
+    _change(client, organizer, event, location="Philharmonie")
+    book(client, late, event)  # sees the new location anyway
 
     for _ in range(3):
         _expand_all(app)
 
-    assert _told(database, "event_changed") == [early.email]
+    assert _recipients(database, "event_changed") == [early.email]
 
 
-def test_of_two_changes_that_nobody_was_told_of_yet_the_later_one_is_told(
+def test_a_later_change_replaces_one_that_was_not_emailed_yet(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
 ) -> None:
     event, user = make_event(client, organizer), make_user(client)
     book(client, user, event)
-    _move(client, organizer, event, location="Philharmonie")
-    _move(client, organizer, event, location="Waldbühne")
+    _change(client, organizer, event, location="Philharmonie")
+    _change(client, organizer, event, location="Waldbühne")
 
     _expand_all(app)
 
-    assert _told(database, "event_changed") == [user.email]
+    assert _recipients(database, "event_changed") == [user.email]
     with database.connect() as connection:
         payload = connection.scalars(sa.select(OutboxEmail.payload).where(OutboxEmail.kind == "event_changed")).one()
     assert payload["location"] == "Waldbühne"
 
 
-def test_each_change_is_told(app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine) -> None:
+def test_each_change_is_emailed(app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine) -> None:
     event, user = make_event(client, organizer), make_user(client)
     book(client, user, event)
     for place in ("Philharmonie", "Waldbühne"):
-        _move(client, organizer, event, location=place)
+        _change(client, organizer, event, location=place)
         _expand_all(app)
 
-    assert _told(database, "event_changed") == [user.email] * 2
+    assert _recipients(database, "event_changed") == [user.email] * 2
 
 
 @pytest.mark.parametrize(("method", "action"), [("POST", "/cancel"), ("DELETE", "")])
-def test_a_cancellation_is_told_to_who_lost_a_booking_by_it(
+def test_a_cancellation_goes_to_guests_who_lost_a_booking_through_it(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine, method: str, action: str
 ) -> None:
     event = make_event(client, organizer)
@@ -94,10 +94,10 @@ def test_a_cancellation_is_told_to_who_lost_a_booking_by_it(
 
     _expand_all(app)
 
-    assert _told(database, "event_cancelled") == [guest.email]
+    assert _recipients(database, "event_cancelled") == [guest.email]
 
 
-def test_a_worker_that_dies_between_two_batches_leaves_nobody_out(
+def test_a_worker_that_dies_between_batches_misses_no_guest(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(broadcasts, "BATCH", 2)
@@ -105,39 +105,39 @@ def test_a_worker_that_dies_between_two_batches_leaves_nobody_out(
     users = [make_user(client) for _ in range(5)]
     for user in users:
         book(client, user, event)
-    _move(client, organizer, event, location="Philharmonie")
+    _change(client, organizer, event, location="Philharmonie")
     with app.app_context(), transaction():
         assert broadcasts.write_next_batch()
-    assert len(_told(database, "event_changed")) == 2
+    assert len(_recipients(database, "event_changed")) == 2
 
     _expand_all(app)
 
-    assert _told(database, "event_changed") == sorted(user.email for user in users)
+    assert _recipients(database, "event_changed") == sorted(user.email for user in users)
     with app.app_context(), transaction():
         assert not broadcasts.write_next_batch()
 
 
-def test_a_notice_that_another_worker_writes_out_is_left_to_it(
+def test_a_broadcast_that_another_worker_is_expanding_is_skipped(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
 ) -> None:
     event = make_event(client, organizer)
     book(client, make_user(client), event)
-    _move(client, organizer, event, location="Philharmonie")
+    _change(client, organizer, event, location="Philharmonie")
     with database.begin() as elsewhere:
         elsewhere.execute(sa.select(EventBroadcast.id).with_for_update())
 
         _expand_all(app)
 
-    assert _told(database, "event_changed") == []
+    assert _recipients(database, "event_changed") == []
 
 
-def test_direct_mail_goes_before_the_mails_of_a_notice(
+def test_single_emails_are_sent_before_those_of_a_broadcast(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "TURN_SECONDS", 0)  # one mail a turn
+    monkeypatch.setattr(tasks, "TURN_SECONDS", 0)  # one email per turn
     event, user = make_event(client, organizer), make_user(client)
     book(client, user, event)
-    _move(client, organizer, event, location="Philharmonie")
+    _change(client, organizer, event, location="Philharmonie")
     book(client, user, event)
 
     def sent() -> list[str]:
@@ -150,26 +150,26 @@ def test_direct_mail_goes_before_the_mails_of_a_notice(
     assert [sent(), sent(), sent()][-1] == ["booking_confirmed", "booking_confirmed", "event_changed"]
 
 
-def test_guests_are_told_by_the_running_service(
+def test_the_running_service_emails_guests_about_a_change(
     client: FlaskClient, organizer: Account, service: Service, mailbox: Mailbox
 ) -> None:
     event, user = make_event(client, organizer), make_user(client)
     book(client, user, event, guest_name="Grace Hopper")
-    _move(client, organizer, event, location="Philharmonie", starts_at="2099-06-19T20:30:00+02:00")
+    _change(client, organizer, event, location="Philharmonie", starts_at="2099-06-19T20:30:00+02:00")
 
-    (mail,) = [mail for mail in mailbox.wait_for(user.email, count=2) if "Another" in mail["Subject"]]
+    (email,) = [email for email in mailbox.wait_for(user.email, count=2) if "New time" in email["Subject"]]
 
-    assert mail["Subject"] == "New time or place: An Evening of Chamber Music"
+    assert email["Subject"] == "New time or place: An Evening of Chamber Music"
     for kind in ("plain", "html"):
-        assert "Philharmonie" in part(mail, kind)
-        assert "Friday, 19 June 2099, 20:30 (Europe/Berlin, UTC+02:00)" in part(mail, kind)
-        assert "Grace Hopper" in part(mail, kind)
+        assert "Philharmonie" in part(email, kind)
+        assert "Friday, 19 June 2099, 20:30 (Europe/Berlin, UTC+02:00)" in part(email, kind)
+        assert "Grace Hopper" in part(email, kind)
 
 
 BOOKINGS = 50_000
 
 
-def test_an_event_with_50_000_bookings_is_cancelled_with_one_row_of_mail(
+def test_cancelling_an_event_with_50_000_bookings_writes_one_row(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
 ) -> None:
     event = make_event(client, organizer, capacity=BOOKINGS)
@@ -195,4 +195,4 @@ def test_an_event_with_50_000_bookings_is_cancelled_with_one_row_of_mail(
         assert connection.scalars(sa.select(sa.func.count()).select_from(OutboxEmail)).one() == 1
     with app.app_context(), transaction():
         broadcasts.write_next_batch()
-    assert len(_told(database, "event_cancelled")) == broadcasts.BATCH
+    assert len(_recipients(database, "event_cancelled")) == broadcasts.BATCH

@@ -1,4 +1,4 @@
-"""From a booking to the mail, through the running service: gunicorn, Valkey, a Celery worker, SMTP."""
+"""From a booking to the email, through the running service: gunicorn, Valkey, a Celery worker, SMTP."""
 
 import time
 
@@ -23,24 +23,24 @@ def _wait_until_sent(database: sa.Engine, *, seconds: float) -> None:
         time.sleep(0.1)
 
 
-def test_a_booking_is_confirmed_by_mail(
+def test_a_booking_is_confirmed_by_email(
     client: FlaskClient, service: Service, mailbox: Mailbox, database: sa.Engine
 ) -> None:
     user, event = make_user(client), make_event(client)
 
     booking = book(client, user, event, ticket_count=2, guest_name="Grace Hopper").json
 
-    (mail,) = mailbox.wait_for(user.email, seconds=5)
-    assert booking["reference"] in mail["Subject"]
+    (email,) = mailbox.wait_for(user.email, seconds=5)
+    assert booking["reference"] in email["Subject"]
     for kind in ("plain", "html"):
-        text = part(mail, kind)
+        text = part(email, kind)
         for fact in (booking["reference"], "Grace Hopper", event["title"], event["location"], "2"):
             assert fact in text
         assert "Friday, 19 June 2099, 19:30 (Europe/Berlin, UTC+02:00)" in text
     _wait_until_sent(database, seconds=5)
 
 
-def test_the_workers_lines_carry_the_id_of_the_request_that_caused_the_mail(
+def test_the_workers_log_lines_carry_the_id_of_the_request_that_caused_the_email(
     client: FlaskClient, service: Service, mailbox: Mailbox
 ) -> None:
     user, event = make_user(client), make_event(client)

@@ -1,6 +1,5 @@
-"""Emptying the outbox; the task runs in this process."""
+"""The task that sends due emails, run in this process."""
 
-import email
 from threading import Timer
 from typing import Any
 
@@ -12,15 +11,16 @@ from flask.testing import FlaskClient
 from bookings_api.mail import delivery, outbox, smtp, tasks
 from bookings_api.models import EmailKind, EmailStatus, OutboxEmail
 from tests.factories import API, book, make_event, make_user
-from tests.mail.draining import drain_to, let_time_pass, put, row_of
+from tests.mail.composing import received
+from tests.mail.draining import add_due_email, drain_to, let_time_pass, row_of
 from tests.mail.smtp_server import Answering, smtp_server
 from tests.mailbox import Mailbox, part
 
 pytestmark = pytest.mark.usefixtures("context")
 
 
-class LastSeenBeforeAnOutage(Answering):
-    """Takes a mail, and before it says so PostgreSQL cuts everybody off for more than a second."""
+class OutageBeforeReply(Answering):
+    """Accepts an email, but before it replies PostgreSQL rejects all connections for more than a second."""
 
     def __init__(self, database: sa.Engine) -> None:
         super().__init__()
@@ -31,76 +31,76 @@ class LastSeenBeforeAnOutage(Answering):
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         answer = await super().handle_DATA(server, session, envelope)
-        self._let_in("false")
-        cut_off = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+        self._allow_connections("false")
+        terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
         with self._admin.connect() as connection:
-            connection.execute(sa.text(cut_off), {"name": self._name})
-        Timer(delivery.DATABASE_RETRY_SECONDS * 1.5, self._let_in, ["true"]).start()
+            connection.execute(sa.text(terminate), {"name": self._name})
+        Timer(delivery.DATABASE_RETRY_SECONDS * 1.5, self._allow_connections, ["true"]).start()
         return answer
 
-    def _let_in(self, everybody: str) -> None:
+    def _allow_connections(self, is_allowed: str) -> None:
         with self._admin.connect() as connection:
-            connection.execute(sa.text(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS {everybody}"))
+            connection.execute(sa.text(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS {is_allowed}"))
 
 
-def test_a_mail_has_text_and_html_parts_and_says_who_it_is_from_and_to(database: sa.Engine, mailbox: Mailbox) -> None:
-    mail = put()
-
-    tasks.drain()
-
-    (received,) = mailbox.wait_for(mail.recipient)
-    assert received["From"] == "Event Booking <tickets@example.com>"
-    assert received["To"] == mail.recipient
-    assert received["Subject"] == "Your booking K7M3PTW9XA is confirmed: An Evening of Chamber Music"
-    assert received["Message-ID"] == mail.message_id
-    assert received["Auto-Submitted"] == "auto-generated"
-    assert "Grace Hopper" in part(received, "plain")
-    assert "Grace Hopper" in part(received, "html")
-    assert row_of(database, mail).status is EmailStatus.SENT
-
-
-def test_names_and_titles_in_any_script_arrive_as_they_are(mailbox: Mailbox) -> None:
-    mail = put(guest_name="李小龍", event_title="Füße & Ŵords — نص عربي")
+def test_an_email_has_headers_and_text_and_html_parts(database: sa.Engine, mailbox: Mailbox) -> None:
+    email = add_due_email()
 
     tasks.drain()
 
-    (received,) = mailbox.wait_for(mail.recipient)
-    assert received["Subject"] == "Your booking K7M3PTW9XA is confirmed: Füße & Ŵords — نص عربي"
-    assert "李小龍" in part(received, "plain")
+    (message,) = mailbox.wait_for(email.recipient)
+    assert message["From"] == "Event Booking <tickets@example.com>"
+    assert message["To"] == email.recipient
+    assert message["Subject"] == "Your booking K7M3PTW9XA is confirmed: An Evening of Chamber Music"
+    assert message["Message-ID"] == email.message_id
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert "Grace Hopper" in part(message, "plain")
+    assert "Grace Hopper" in part(message, "html")
+    assert row_of(database, email).status is EmailStatus.SENT
 
 
-def test_a_mail_is_sent_once_however_often_its_task_runs(mailbox: Mailbox) -> None:
-    mail = put()
+def test_names_and_titles_in_any_script_arrive_unchanged(mailbox: Mailbox) -> None:
+    email = add_due_email(guest_name="李小龍", event_title="Füße & Ŵords — نص عربي")
+
+    tasks.drain()
+
+    (message,) = mailbox.wait_for(email.recipient)
+    assert message["Subject"] == "Your booking K7M3PTW9XA is confirmed: Füße & Ŵords — نص عربي"
+    assert "李小龍" in part(message, "plain")
+
+
+def test_an_email_is_sent_once_however_often_the_task_runs(mailbox: Mailbox) -> None:
+    email = add_due_email()
 
     for _ in range(3):
         tasks.drain()
 
-    assert len(mailbox.wait_for(mail.recipient)) == 1
+    assert len(mailbox.wait_for(email.recipient)) == 1
 
 
 @pytest.mark.parametrize("answers", [{"rcpt": "550 no such user"}, {"data": "554 spam"}], ids=["recipient", "message"])
-def test_a_mail_that_is_refused_for_good_fails_and_is_logged_as_an_error(
+def test_a_permanent_refusal_fails_the_email_and_logs_an_error(
     answers: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    mail = put()
+    email = add_due_email()
     with smtp_server(Answering(**answers)) as port:
         drain_to(port, application, monkeypatch)
 
-    row = row_of(database, mail)
+    row = row_of(database, email)
     assert row.status is EmailStatus.FAILED
     assert row.last_error == f"The mail server refused the email permanently: {next(iter(answers.values()))}"
     assert [record.levelname for record in caplog.records if "failed" in record.message] == ["ERROR"]
 
 
 @pytest.mark.parametrize("answers", [{"rcpt": "450 busy"}, {"data": "451 try later"}], ids=["recipient", "message"])
-def test_a_mail_that_is_refused_for_now_waits_and_is_then_sent(
+def test_a_temporary_refusal_defers_the_email(
     answers: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mail = put()
+    email = add_due_email()
     with smtp_server(Answering(**answers)) as port:
         drain_to(port, application, monkeypatch)
-    assert row_of(database, mail).status is EmailStatus.PENDING
+    assert row_of(database, email).status is EmailStatus.PENDING
 
     let_time_pass(database)
     willing = Answering()
@@ -108,31 +108,33 @@ def test_a_mail_that_is_refused_for_now_waits_and_is_then_sent(
         drain_to(port, application, monkeypatch)
 
     assert len(willing.accepted) == 1
-    assert row_of(database, mail).status is EmailStatus.SENT
+    assert row_of(database, email).status is EmailStatus.SENT
 
 
-def test_a_mail_that_cannot_be_made_waits_and_says_why(database: sa.Engine, caplog: pytest.LogCaptureFixture) -> None:
-    mail = put(timezone="Nowhere/At_All")
+def test_an_email_that_cannot_be_composed_waits_and_says_why(
+    database: sa.Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    email = add_due_email(timezone="Nowhere/At_All")
 
     tasks.drain()
 
-    row = row_of(database, mail)
+    row = row_of(database, email)
     assert row.status is EmailStatus.PENDING
     assert row.last_error == "The email could not be composed. See the log for the error."
     assert "could not be composed" in caplog.text
 
 
-def test_a_mail_is_given_up_after_the_last_attempt(
+def test_an_email_fails_after_the_last_attempt(
     application: Flask, database: sa.Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mail = put()
+    email = add_due_email()
     with database.begin() as connection:
         last = {"attempts": application.config["MAIL_MAX_ATTEMPTS"], "last_error": "The mail server was away."}
         connection.execute(sa.update(OutboxEmail).values(**last))
 
     tasks.drain()
 
-    row = row_of(database, mail)
+    row = row_of(database, email)
     assert (row.status, row.last_error) == (
         EmailStatus.FAILED,
         "Gave up after 60 attempts. The mail server was away.",
@@ -140,32 +142,32 @@ def test_a_mail_is_given_up_after_the_last_attempt(
     assert [record.levelname for record in caplog.records if "Gave up" in record.message] == ["ERROR"]
 
 
-def test_a_mail_that_was_sent_is_recorded_however_long_postgresql_was_away(
+def test_a_sent_email_is_recorded_once_postgresql_is_back(
     application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mail = put()
+    email = add_due_email()
     # every lease is over at once
     monkeypatch.setattr(outbox, "RECORDING", -smtp.time_limit())
-    server = LastSeenBeforeAnOutage(database)
+    server = OutageBeforeReply(database)
     with smtp_server(server) as port:
         drain_to(port, application, monkeypatch)
 
     assert len(server.accepted) == 1
-    assert row_of(database, mail).status is EmailStatus.SENT
+    assert row_of(database, email).status is EmailStatus.SENT
 
 
-def test_a_long_queue_is_worked_off_in_turns(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    mails = [put() for _ in range(2)]
+def test_a_long_queue_is_sent_in_turns(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    emails = [add_due_email() for _ in range(2)]
     monkeypatch.setattr(tasks, "TURN_SECONDS", 0)
 
     tasks.drain()
-    assert [row_of(database, mail).status for mail in mails] == [EmailStatus.SENT, EmailStatus.PENDING]
+    assert [row_of(database, email).status for email in emails] == [EmailStatus.SENT, EmailStatus.PENDING]
 
     tasks.drain()
-    assert row_of(database, mails[1]).status is EmailStatus.SENT
+    assert row_of(database, emails[1]).status is EmailStatus.SENT
 
 
-def test_later_mail_of_a_booking_waits_for_the_earlier_one(
+def test_a_later_email_about_a_booking_waits_for_the_earlier_one(
     app: Flask, client: FlaskClient, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, user = Answering(data="451 come back later"), make_user(client)
@@ -180,14 +182,14 @@ def test_later_mail_of_a_booking_waits_for_the_earlier_one(
         let_time_pass(database)
         drain_to(port, app, monkeypatch)
 
-    subjects = [str(email.message_from_bytes(content)["Subject"]) for content in server.accepted]
+    subjects = [str(received(content)["Subject"]) for content in server.accepted]
     assert "is confirmed" in subjects[0]
     assert "is cancelled" in subjects[1]
 
 
-def test_a_reminder_of_an_event_that_has_begun_is_not_sent(database: sa.Engine, mailbox: Mailbox) -> None:
-    late = put(EmailKind.EVENT_REMINDER, starts_at="2026-01-01T12:00:00+00:00")
-    in_time = put(EmailKind.EVENT_REMINDER)
+def test_a_reminder_is_not_sent_after_the_event_has_started(database: sa.Engine, mailbox: Mailbox) -> None:
+    late = add_due_email(EmailKind.EVENT_REMINDER, starts_at="2026-01-01T12:00:00+00:00")
+    in_time = add_due_email(EmailKind.EVENT_REMINDER)
 
     tasks.drain()
 
@@ -199,14 +201,14 @@ def test_a_reminder_of_an_event_that_has_begun_is_not_sent(database: sa.Engine, 
     )
 
 
-def test_where_mail_is_suppressed_it_counts_as_sent_and_nobody_gets_it(
+def test_a_suppressed_email_counts_as_sent_but_reaches_no_server(
     application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mails = [put() for _ in range(2)]
+    emails = [add_due_email() for _ in range(2)]
     monkeypatch.setattr(application.extensions["mail"], "suppress", True)
     server = Answering()
     with smtp_server(server) as port:
         drain_to(port, application, monkeypatch)
 
-    assert {row_of(database, mail).status for mail in mails} == {EmailStatus.SENT}
+    assert {row_of(database, email).status for email in emails} == {EmailStatus.SENT}
     assert server.accepted == []

@@ -1,4 +1,4 @@
-"""The wording of mails, held against stored texts."""
+"""The wording of emails, compared with snapshots."""
 
 from pathlib import Path
 from typing import Any
@@ -7,27 +7,27 @@ import pytest
 
 from bookings_api.mail.messages import render
 from bookings_api.models import EmailKind
-from tests.mail.composing import ACCOUNT_FACTS, PAYLOAD
+from tests.mail.composing import ACCOUNT_PAYLOAD, PAYLOAD
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 
 
-def _mail(**payload: Any) -> Any:
+def _rendered(**payload: Any) -> Any:
     return render(EmailKind.BOOKING_CONFIRMED, {**PAYLOAD, **payload})
 
 
 @pytest.mark.parametrize("kind", list(EmailKind), ids=str)
-def test_the_wording_is_the_stored_one(kind: EmailKind) -> None:
-    mail = render(kind, PAYLOAD | ACCOUNT_FACTS)
+def test_the_wording_matches_the_snapshot(kind: EmailKind) -> None:
+    email = render(kind, PAYLOAD | ACCOUNT_PAYLOAD)
 
-    assert f"{mail.subject}\n\n{mail.text}" == (SNAPSHOTS / f"{kind}.txt").read_text()
-    assert mail.html == (SNAPSHOTS / f"{kind}.html").read_text()
+    assert f"{email.subject}\n\n{email.text}" == (SNAPSHOTS / f"{kind}.txt").read_text()
+    assert email.html == (SNAPSHOTS / f"{kind}.html").read_text()
 
 
-def test_times_are_told_in_the_events_own_zone_with_its_name() -> None:
-    mail = _mail(timezone="Asia/Kolkata")
+def test_times_are_in_the_events_time_zone_and_name_it() -> None:
+    email = _rendered(timezone="Asia/Kolkata")
 
-    for part in (mail.text, mail.html):
+    for part in (email.text, email.html):
         assert "Friday, 19 June 2099, 23:00 (Asia/Kolkata, UTC+05:30)" in part
 
 
@@ -37,8 +37,8 @@ def test_times_are_told_in_the_events_own_zone_with_its_name() -> None:
      ("2026-10-25T01:30:00+00:00", "02:30 (Europe/Berlin, UTC+01:00)")],
     ids=["first", "second"],
 )  # fmt: skip
-def test_the_hour_that_comes_twice_is_told_apart(starts_at: str, expected: str) -> None:
-    assert expected in _mail(starts_at=starts_at).text
+def test_a_repeated_hour_is_unambiguous(starts_at: str, expected: str) -> None:
+    assert expected in _rendered(starts_at=starts_at).text
 
 
 @pytest.mark.parametrize(
@@ -47,23 +47,23 @@ def test_the_hour_that_comes_twice_is_told_apart(starts_at: str, expected: str) 
      ("2026-03-29T01:00:00+00:00", "03:00 (Europe/Berlin, UTC+02:00)")],
     ids=["before", "after"],
 )  # fmt: skip
-def test_the_hour_that_never_comes_is_passed_over(starts_at: str, expected: str) -> None:
-    assert expected in _mail(starts_at=starts_at).text
+def test_a_skipped_hour_is_never_shown(starts_at: str, expected: str) -> None:
+    assert expected in _rendered(starts_at=starts_at).text
 
 
-def test_a_title_cannot_put_markup_into_the_html_part() -> None:
-    mail = _mail(event_title="<script>alert('x')</script> & more")
+def test_a_title_cannot_inject_markup_into_the_html_part() -> None:
+    email = _rendered(event_title="<script>alert('x')</script> & more")
 
-    assert "<script>" not in mail.html
-    assert "&lt;script&gt;" in mail.html
-    assert "<script>alert('x')</script> & more" in mail.text
-    assert mail.subject.endswith("<script>alert('x')</script> & more")
+    assert "<script>" not in email.html
+    assert "&lt;script&gt;" in email.html
+    assert "<script>alert('x')</script> & more" in email.text
+    assert email.subject.endswith("<script>alert('x')</script> & more")
 
 
 @pytest.mark.parametrize(
     "line_end", ["\r\n", "\n", "\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\x00", "\x1b"]
 )
-def test_a_subject_is_one_line_whatever_the_title_holds(line_end: str) -> None:
-    mail = _mail(event_title=f"Concert{line_end}Bcc: everybody@example.com")
+def test_a_subject_is_one_line_whatever_the_title_contains(line_end: str) -> None:
+    email = _rendered(event_title=f"Concert{line_end}Bcc: everybody@example.com")
 
-    assert mail.subject == "Your booking K7M3PTW9XA is confirmed: Concert Bcc: everybody@example.com"
+    assert email.subject == "Your booking K7M3PTW9XA is confirmed: Concert Bcc: everybody@example.com"

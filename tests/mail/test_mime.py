@@ -1,4 +1,4 @@
-"""The bytes of a mail, and what a mail program makes of them."""
+"""The bytes of an email, as sent and as parsed by a mail program."""
 
 import re
 
@@ -21,23 +21,23 @@ pytestmark = pytest.mark.usefixtures("context")
 
 @pytest.mark.parametrize("kind", list(EmailKind), ids=str)
 @pytest.mark.parametrize("character", [EMOJI, "漢", "ü", "x", " x", "=", "."])
-def test_every_line_is_ascii_and_short_however_long_the_texts(kind: EmailKind, character: str) -> None:
+def test_every_line_is_ascii_and_short(kind: EmailKind, character: str) -> None:
     title, name = (character * 200)[:200].strip(), (character * 254)[:254].strip()
-    mail = row(kind, event_title=title, location=title, guest_name=name, name=name, invited_by=name)
+    email = row(kind, event_title=title, location=title, guest_name=name, name=name, invited_by=name)
 
-    raw = composed(mail)
+    raw = composed(email)
 
     assert raw.isascii()
     limit = 998 if character.isascii() else 78  # RFC 5322, section 2.1.1: what must be, and what should
     assert max(len(line) for line in raw.split(b"\r\n")) <= limit
     assert not re.search(rb"(?<!\r)\n|\r(?!\n)", raw)
-    message, rendered = received(raw), render(kind, mail.payload)
+    message, rendered = received(raw), render(kind, email.payload)
     assert message["Subject"] == rendered.subject
     assert part(message, "plain") == rendered.text
     assert part(message, "html") == rendered.html
 
 
-def test_a_text_that_cannot_travel_as_it_is_is_encoded() -> None:
+def test_a_text_with_long_or_non_ascii_lines_is_encoded() -> None:
     for text in ("x" * 999, "bell\x07", "ü", "\x85", "From here\n.\n..\n=3D \n" + "x" * 999):
         raw = compose(row(), RenderedEmail(subject="x", text=text, html="")).as_bytes()
 
@@ -46,7 +46,7 @@ def test_a_text_that_cannot_travel_as_it_is_is_encoded() -> None:
         assert received(raw).get_body(("plain",)).get_payload(decode=True) == text.encode().replace(b"\n", b"\r\n")
 
 
-def test_a_link_can_be_copied_from_a_mail_that_was_kept_as_a_file() -> None:
+def test_a_link_can_be_copied_from_a_stored_email() -> None:
     assert b"\r\n  https://example.com/accept?token=THE-TOKEN\r\n" in composed(row(EmailKind.INVITATION))
 
 
@@ -54,7 +54,7 @@ def test_a_link_can_be_copied_from_a_mail_that_was_kept_as_a_file() -> None:
     "title",
     ["=?utf-8?q?x?=", "a =?utf-8?b?w7w=?= b", "=?", "?=", "Füße =?iso-8859-1?q?=FC?=", "a  b", "50 % = half_way"],
 )
-def test_a_subject_is_shown_as_it_was_typed(title: str) -> None:
+def test_a_subject_is_shown_as_typed(title: str) -> None:
     rendered = RenderedEmail(subject=title, text="", html="")
 
     message = received(compose(row(), rendered).as_bytes())
@@ -62,12 +62,12 @@ def test_a_subject_is_shown_as_it_was_typed(title: str) -> None:
     assert message["Subject"] == title
 
 
-def test_a_subject_of_plain_words_stays_readable_on_its_way() -> None:
+def test_a_plain_subject_is_not_encoded() -> None:
     assert b"\r\nSubject: Your booking K7M3PTW9XA is confirmed: An Evening of Chamber Music\r\n" in composed(row())
 
 
 @pytest.mark.parametrize("line_end", LINE_ENDS, ids=ascii)
-def test_no_line_end_in_a_title_makes_a_header(line_end: str) -> None:
+def test_a_line_end_in_a_title_injects_no_header(line_end: str) -> None:
     injected = f"Concert{line_end}Bcc: eve@example.com{line_end}{line_end}<b>"
 
     message = received(composed(row(event_title=injected, guest_name=injected)))
@@ -77,7 +77,7 @@ def test_no_line_end_in_a_title_makes_a_header(line_end: str) -> None:
 
 
 @pytest.mark.parametrize("line_end", [*LINE_ENDS, "\x00", " "], ids=ascii)
-def test_a_recipient_with_a_line_end_gets_nothing(line_end: str) -> None:
+def test_a_recipient_with_a_line_end_is_rejected(line_end: str) -> None:
     with pytest.raises(ValueError, match="not an address"):
         composed(row(recipient=f"grace@example.com{line_end}Bcc:eve@example.com"))
 
@@ -85,7 +85,7 @@ def test_a_recipient_with_a_line_end_gets_nothing(line_end: str) -> None:
 @pytest.mark.parametrize(
     "recipient", ["a@example.com, b@example.com", "Grace <a@example.com>", "jürgen@example.com", "grace", ""]
 )
-def test_a_recipient_is_one_plain_address(recipient: str) -> None:
+def test_a_recipient_must_be_one_plain_address(recipient: str) -> None:
     with pytest.raises(ValueError, match="not an address"):
         composed(row(recipient=recipient))
 
@@ -103,23 +103,23 @@ def test_a_recipient_is_one_plain_address(recipient: str) -> None:
         ("Tickets <o'hara+t@example.com>", "Tickets", "o'hara+t@example.com"),
     ],
 )  # fmt: skip
-def test_the_sender_arrives_as_it_was_configured(
+def test_the_sender_arrives_as_configured(
     app: Flask, monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox, mail_from: str, name: str, address: str
 ) -> None:
     monkeypatch.setitem(app.config, "MAIL_FROM", mail_from)
-    mail = row(recipient=new_email())
+    email = row(recipient=new_email())
 
     with MailSender() as sender:
-        sender.send(compose(mail, render(mail.kind, mail.payload)))
+        sender.send(compose(email, render(email.kind, email.payload)))
 
-    (message,) = mailbox.wait_for(mail.recipient)
+    (message,) = mailbox.wait_for(email.recipient)
     (sender,) = message["From"].addresses
     assert (sender.display_name, sender.addr_spec) == (name, address)
-    assert (message["X-MailFrom"], message["X-RcptTo"]) == (address, mail.recipient)
+    assert (message["X-MailFrom"], message["X-RcptTo"]) == (address, email.recipient)
 
 
 @pytest.mark.parametrize("line_end", LINE_ENDS, ids=ascii)
-def test_no_line_end_in_the_senders_name_makes_a_header(
+def test_a_line_end_in_the_senders_name_injects_no_header(
     app: Flask, monkeypatch: pytest.MonkeyPatch, line_end: str
 ) -> None:
     monkeypatch.setitem(app.config, "MAIL_FROM", f'"Tickets{line_end}Bcc: eve@example.com" <t@example.com>')
@@ -130,7 +130,7 @@ def test_no_line_end_in_the_senders_name_makes_a_header(
     assert message["From"].addresses[0].addr_spec == "t@example.com"
 
 
-def test_a_mail_says_when_and_that_a_machine_wrote_it() -> None:
+def test_an_email_has_a_date_and_is_marked_as_automatic() -> None:
     message = compose(row(), render(EmailKind.EVENT_REMINDER, row().payload))
 
     read = received(message.as_bytes())

@@ -1,4 +1,4 @@
-"""Rows of the outbox: written with their cause, claimed once, closed with an outcome."""
+"""Outbox rows: written with their cause, claimed once, and closed with an outcome."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,26 +21,26 @@ pytestmark = pytest.mark.usefixtures("context")
 
 def _put(**values: Any) -> OutboxEmail:
     with transaction():
-        mail = outbox.add_email(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD)
+        email = outbox.add_email(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD)
         for name, value in values.items():
-            setattr(mail, name, value)
-    return mail
+            setattr(email, name, value)
+    return email
 
 
 def _claim() -> OutboxEmail | None:
     return claims.claim_next()
 
 
-def _row(database: sa.Engine, mail: OutboxEmail) -> Any:
+def _row(database: sa.Engine, email: OutboxEmail) -> Any:
     with database.connect() as connection:
-        return connection.execute(sa.select(OutboxEmail).where(OutboxEmail.id == mail.id)).one()
+        return connection.execute(sa.select(OutboxEmail).where(OutboxEmail.id == email.id)).one()
 
 
 def _ago(**duration: int) -> Any:
     return utcnow() - timedelta(**duration)
 
 
-def test_a_mail_is_written_with_what_caused_it_or_not_at_all() -> None:
+def test_an_email_is_written_with_its_cause_or_not_at_all() -> None:
     with pytest.raises(LookupError), transaction():
         outbox.add_email(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD)
         db.session.flush()
@@ -49,35 +49,35 @@ def test_a_mail_is_written_with_what_caused_it_or_not_at_all() -> None:
     assert db.session.scalars(sa.select(OutboxEmail)).all() == []
 
 
-def test_a_mail_cannot_be_written_outside_a_transaction() -> None:
+def test_an_email_cannot_be_written_outside_a_transaction() -> None:
     with pytest.raises(RuntimeError, match="inside transaction"):
         outbox.add_email(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD)
 
 
-def test_a_message_id_is_in_our_domain_and_never_changes() -> None:
-    mail = _put()
-    first = mail.message_id
+def test_a_message_id_is_in_the_senders_domain_and_never_changes() -> None:
+    email = _put()
+    first = email.message_id
 
-    assert first == f"<{mail.id}@example.com>"
+    assert first == f"<{email.id}@example.com>"
     claimed = _claim()
     assert claimed is not None
     assert claimed.message_id == first
 
 
-def test_a_new_mail_is_claimed_at_once_and_once() -> None:
-    mail = _put()
+def test_a_new_email_is_claimed_immediately_and_once() -> None:
+    email = _put()
 
     claimed = _claim()
 
     assert claimed is not None
-    assert (claimed.id, claimed.status, claimed.attempts) == (mail.id, EmailStatus.SENDING, 1)
+    assert (claimed.id, claimed.status, claimed.attempts) == (email.id, EmailStatus.SENDING, 1)
     assert _claim() is None
 
 
 def test_a_claim_ends_with_its_lease(database: sa.Engine) -> None:
-    mail = _put()
+    email = _put()
     _claim()
-    left = _row(database, mail).next_attempt_at - utcnow()
+    left = _row(database, email).next_attempt_at - utcnow()
     assert timedelta(0) < claims.lease() - left < timedelta(seconds=5)
     with transaction():
         db.session.execute(sa.update(OutboxEmail).values(next_attempt_at=_ago(seconds=1)))
@@ -88,7 +88,7 @@ def test_a_claim_ends_with_its_lease(database: sa.Engine) -> None:
     assert again.attempts == 2
 
 
-def test_a_mail_that_another_transaction_holds_is_passed_over(database: sa.Engine) -> None:
+def test_an_email_that_another_transaction_has_locked_is_skipped(database: sa.Engine) -> None:
     held, free = _put(next_attempt_at=_ago(minutes=1)), _put()
     with database.begin() as elsewhere:
         elsewhere.execute(sa.select(OutboxEmail.id).where(OutboxEmail.id == held.id).with_for_update())
@@ -100,7 +100,7 @@ def test_a_mail_that_another_transaction_holds_is_passed_over(database: sa.Engin
         assert _claim() is None
 
 
-def test_new_mail_comes_first_and_then_what_is_due_for_longest_and_none_before_its_time() -> None:
+def test_new_emails_come_first_and_then_those_due_longest() -> None:
     fourth = _put(next_attempt_at=_ago(minutes=3), attempts=1)
     third = _put(next_attempt_at=_ago(minutes=4), status=EmailStatus.SENDING, attempts=1)
     second, first = _put(next_attempt_at=_ago(minutes=1)), _put(next_attempt_at=_ago(minutes=2))
@@ -109,10 +109,10 @@ def test_new_mail_comes_first_and_then_what_is_due_for_longest_and_none_before_i
     claimed = [_claim() for _ in range(5)]
 
     expected = [first.id, second.id, third.id, fourth.id, None]
-    assert [mail.id if mail else None for mail in claimed] == expected
+    assert [email.id if email else None for email in claimed] == expected
 
 
-def test_a_mail_of_a_kind_that_only_a_newer_release_knows_is_left_to_that(database: sa.Engine) -> None:
+def test_an_email_of_an_unknown_kind_is_left_to_a_newer_release(database: sa.Engine) -> None:
     newer, known = _put(next_attempt_at=_ago(minutes=1)), _put()
     check = "CHECK (kind IN ('booking_confirmed', 'ticket_transferred')) NOT VALID"
     with database.begin() as connection:
@@ -138,7 +138,7 @@ def test_a_mail_of_a_kind_that_only_a_newer_release_knows_is_left_to_that(databa
 
 
 @pytest.mark.parametrize("status", [EmailStatus.SENT, EmailStatus.FAILED])
-def test_a_mail_with_an_outcome_is_not_claimed_again(status: EmailStatus) -> None:
+def test_a_sent_or_failed_email_is_not_claimed_again(status: EmailStatus) -> None:
     _put(
         status=status, attempts=1, sent_at=utcnow() if status is EmailStatus.SENT else None, next_attempt_at=utcnow()
     )  # fmt: skip
@@ -146,20 +146,20 @@ def test_a_mail_with_an_outcome_is_not_claimed_again(status: EmailStatus) -> Non
     assert _claim() is None
 
 
-def test_a_deferred_mail_is_not_claimed_before_its_time(database: sa.Engine) -> None:
-    mail = _put()
+def test_a_deferred_email_is_not_claimed_before_its_pause_ends(database: sa.Engine) -> None:
+    email = _put()
     claimed = _claim()
     assert claimed is not None
     assert claims.record(claimed, Outcome(EmailStatus.PENDING, "450 busy")) == (True, None)
 
-    row = _row(database, mail)
+    row = _row(database, email)
     assert (row.status, row.last_error) == (EmailStatus.PENDING, "450 busy")
     assert timedelta(seconds=25) < row.next_attempt_at - utcnow() < timedelta(seconds=40)
     assert _claim() is None
 
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(1, 30), (2, 60), (3, 120), (8, 3840), (9, 5760), (500, 5760)])
-def test_the_wait_doubles_from_30_seconds_to_2_hours_with_jitter(attempts: int, seconds: int) -> None:
+def test_the_backoff_doubles_from_30_seconds_to_2_hours_with_jitter(attempts: int, seconds: int) -> None:
     waits = {claims.backoff(attempts).total_seconds() for _ in range(100)}
 
     assert len(waits) > 90
@@ -183,7 +183,7 @@ def test_an_attempt_that_outlived_its_lease_does_not_overwrite_the_next_one(outc
     assert claims.record(late, outcome) == (False, None)
 
 
-def test_failed_mails_get_all_their_attempts_again_when_asked(database: sa.Engine) -> None:
+def test_retrying_failed_emails_restores_all_their_attempts(database: sa.Engine) -> None:
     failed = _put(status=EmailStatus.FAILED, attempts=60)
     sent = _put(status=EmailStatus.SENT, sent_at=utcnow(), attempts=1)
 
@@ -196,25 +196,25 @@ def test_failed_mails_get_all_their_attempts_again_when_asked(database: sa.Engin
     assert _claim() is not None
 
 
-def test_deferred_mails_are_due_at_once_when_asked() -> None:
-    mail = _put(attempts=3, next_attempt_at=utcnow() + timedelta(hours=1))
-    _put(attempts=1, status=EmailStatus.SENDING, next_attempt_at=utcnow() + timedelta(minutes=1))  # a worker has it
+def test_retrying_deferred_emails_makes_them_due_immediately() -> None:
+    email = _put(attempts=3, next_attempt_at=utcnow() + timedelta(hours=1))
+    _put(attempts=1, status=EmailStatus.SENDING, next_attempt_at=utcnow() + timedelta(minutes=1))  # claimed
 
     with transaction():
         assert outbox.retry_deferred() == 1
 
     claimed = _claim()
     assert claimed is not None
-    assert (claimed.id, claimed.attempts) == (mail.id, 4)
+    assert (claimed.id, claimed.attempts) == (email.id, 4)
     assert _claim() is None
 
 
 def _key_of(moment: datetime) -> UUID:
-    """The first UUIDv7 of a moment."""
+    """The smallest UUIDv7 of a moment."""
     return UUID(int=int(moment.timestamp() * 1000) << 80 | 7 << 76 | 2 << 62)
 
 
-def test_only_mails_sent_long_ago_are_pruned_the_oldest_first(database: sa.Engine) -> None:
+def test_only_emails_sent_long_ago_are_deleted_oldest_first(database: sa.Engine) -> None:
     oldest = _put(id=_key_of(_ago(days=9)), status=EmailStatus.SENT, sent_at=_ago(days=9))
     old = _put(id=_key_of(_ago(days=8)), status=EmailStatus.SENT, sent_at=_ago(days=8))
     kept = [_put(status=EmailStatus.SENT, sent_at=_ago(days=6)), _put(status=EmailStatus.FAILED), _put()]
@@ -226,10 +226,10 @@ def test_only_mails_sent_long_ago_are_pruned_the_oldest_first(database: sa.Engin
     assert oldest.id in left()
     with transaction():
         assert outbox.delete_sent(kept_for=timedelta(days=7), limit=1) == 1
-    assert left() == {old.id, *(mail.id for mail in kept)}
+    assert left() == {old.id, *(email.id for email in kept)}
     with transaction():
         assert outbox.delete_sent(kept_for=timedelta(days=7), limit=10) == 1
-    assert left() == {mail.id for mail in kept}
+    assert left() == {email.id for email in kept}
 
 
 def test_recording_claims_the_next_email_in_the_same_statement(database: sa.Engine) -> None:

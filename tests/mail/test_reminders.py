@@ -1,4 +1,4 @@
-"""Reminders: each confirmed booking gets one before its event, however often or late they are looked for."""
+"""Reminders: one per confirmed booking before its event, however often or late the task runs."""
 
 from datetime import timedelta
 from typing import Any
@@ -38,7 +38,7 @@ def _reminded(database: sa.Engine) -> list[str]:
         return sorted(connection.scalars(reminders))
 
 
-def test_a_guest_is_reminded_once_however_often_the_task_runs(
+def test_a_guest_is_reminded_once_per_booking_however_often_the_task_runs(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
 ) -> None:
     user, event = make_user(client), _event_in(client, organizer, hours=23)
@@ -48,10 +48,10 @@ def test_a_guest_is_reminded_once_however_often_the_task_runs(
     for _ in range(3):
         _remind(app)
 
-    assert _reminded(database) == [user.email] * 2  # one for each booking
+    assert _reminded(database) == [user.email] * 2  # one per booking
 
 
-def test_a_reminder_that_comes_late_still_comes_before_the_start(
+def test_a_late_reminder_is_still_sent_before_the_start(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
 ) -> None:
     user = make_user(client)
@@ -62,7 +62,7 @@ def test_a_reminder_that_comes_late_still_comes_before_the_start(
     assert _reminded(database) == [user.email]
 
 
-def test_nobody_is_reminded_too_early_after_the_start_or_of_what_is_cancelled(
+def test_no_reminder_is_sent_too_early_after_the_start_or_after_a_cancellation(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
 ) -> None:
     user = make_user(client)
@@ -82,7 +82,7 @@ def test_nobody_is_reminded_too_early_after_the_start_or_of_what_is_cancelled(
     assert _reminded(database) == []
 
 
-def test_reminders_can_be_switched_off(
+def test_reminders_can_be_turned_off(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "REMINDER_HOURS", 0)
@@ -93,7 +93,7 @@ def test_reminders_can_be_switched_off(
     assert _reminded(database) == []
 
 
-def test_a_large_event_is_reminded_in_batches(
+def test_guests_of_a_large_event_are_reminded_in_batches(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reminders, "BATCH", 2)
@@ -107,7 +107,7 @@ def test_a_large_event_is_reminded_in_batches(
     assert _reminded(database) == sorted(user.email for user in users)
 
 
-def test_two_tasks_at_once_remind_each_guest_once(
+def test_two_simultaneous_tasks_remind_each_guest_once(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
 ) -> None:
     users = [make_user(client) for _ in range(2)]
@@ -116,13 +116,13 @@ def test_two_tasks_at_once_remind_each_guest_once(
         book(client, user, event)
     with app.app_context(), transaction():
         assert reminders.write_next_batch() == 2
-        with app.app_context(), transaction():  # another worker, while the first has not committed
+        with app.app_context(), transaction():  # another worker, before the first commits
             assert reminders.write_next_batch() == 0
 
     assert _reminded(database) == sorted(user.email for user in users)
 
 
-def test_a_reminder_says_when_and_where(
+def test_a_reminder_shows_reference_and_location(
     app: Flask, client: FlaskClient, organizer: Account, service: Service, mailbox: Mailbox
 ) -> None:
     user, event = make_user(client), _event_in(client, organizer, hours=1)
@@ -130,8 +130,8 @@ def test_a_reminder_says_when_and_where(
 
     _remind(app)
 
-    (mail,) = [mail for mail in mailbox.wait_for(user.email, count=2) if "Reminder" in mail["Subject"]]
-    assert mail["Subject"] == "Reminder: An Evening of Chamber Music"
+    (email,) = [email for email in mailbox.wait_for(user.email, count=2) if "Reminder" in email["Subject"]]
+    assert email["Subject"] == "Reminder: An Evening of Chamber Music"
     for kind in ("plain", "html"):
-        assert booking["reference"] in part(mail, kind)
-        assert "Konzerthaus Berlin" in part(mail, kind)
+        assert booking["reference"] in part(email, kind)
+        assert "Konzerthaus Berlin" in part(email, kind)

@@ -1,4 +1,4 @@
-"""How the outbox stands, as the command line, the metrics and the log tell it."""
+"""The state of the outbox on the command line, in metrics and in the log."""
 
 from datetime import timedelta
 from typing import Any
@@ -23,10 +23,10 @@ METRICS = {"Authorization": "Bearer a-token-for-metrics"}
 
 def _put(app: Flask, database: sa.Engine, **values: Any) -> Any:
     with app.app_context(), transaction():
-        mail_id = outbox.add_email(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD).id
+        email_id = outbox.add_email(kind=EmailKind.BOOKING_CONFIRMED, recipient=new_email(), payload=PAYLOAD).id
     with database.begin() as connection:
-        connection.execute(sa.update(OutboxEmail).where(OutboxEmail.id == mail_id).values(**values))
-    return mail_id
+        connection.execute(sa.update(OutboxEmail).where(OutboxEmail.id == email_id).values(**values))
+    return email_id
 
 
 def _ago(**duration: int) -> Any:
@@ -34,14 +34,14 @@ def _ago(**duration: int) -> Any:
 
 
 def _fill(app: Flask, database: sa.Engine) -> None:
-    """Two pending, one of them deferred; one sent, one failed; the oldest is two hours old, due for ten minutes."""
+    """Two pending (one of them deferred), one sent, one failed. The oldest is two hours old and ten minutes overdue."""
     _put(app, database, created_at=_ago(hours=2), next_attempt_at=_ago(minutes=10))
     _put(app, database, created_at=_ago(hours=1), next_attempt_at=utcnow() + timedelta(hours=1), attempts=1)
     _put(app, database, created_at=_ago(hours=3), status="sent", sent_at=utcnow())
     _put(app, database, created_at=_ago(hours=3), next_attempt_at=_ago(hours=3), status="failed")
 
 
-def test_the_state_counts_by_status_and_tells_how_long_mail_waits(app: Flask, database: sa.Engine) -> None:
+def test_the_state_has_counts_by_status_and_waiting_times(app: Flask, database: sa.Engine) -> None:
     _fill(app, database)
 
     with app.app_context():
@@ -54,14 +54,14 @@ def test_the_state_counts_by_status_and_tells_how_long_mail_waits(app: Flask, da
     assert timedelta(minutes=10) <= state.oldest_due < timedelta(minutes=11)
 
 
-def test_an_empty_outbox_has_nothing_old(app: Flask) -> None:
+def test_an_empty_outbox_has_no_waiting_times(app: Flask) -> None:
     with app.app_context():
         state = outbox_state()
 
     assert (state.oldest_unsent, state.oldest_due, state.unfinished_broadcasts) == (timedelta(0), timedelta(0), 0)
 
 
-def test_a_notice_that_nobody_wrote_out_counts_as_waiting(app: Flask, client: FlaskClient, database: sa.Engine) -> None:
+def test_an_unfinished_broadcast_counts_as_waiting(app: Flask, client: FlaskClient, database: sa.Engine) -> None:
     organizer = make_organizer(client)
     event = make_event(client, organizer)
     book(client, make_user(client), event)
@@ -78,7 +78,7 @@ def test_a_notice_that_nobody_wrote_out_counts_as_waiting(app: Flask, client: Fl
     assert timedelta(minutes=7) <= state.oldest_due < timedelta(minutes=8)
 
 
-def test_metrics_tell_the_same_to_who_has_the_token(app: Flask, client: FlaskClient, database: sa.Engine) -> None:
+def test_metrics_show_the_state_with_the_token(app: Flask, client: FlaskClient, database: sa.Engine) -> None:
     _fill(app, database)
 
     answer = client.get("/metrics", headers=METRICS)
@@ -96,14 +96,14 @@ def test_metrics_tell_the_same_to_who_has_the_token(app: Flask, client: FlaskCli
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer é"}])
-def test_metrics_are_not_for_everybody(client: FlaskClient, headers: dict[str, str]) -> None:
+def test_metrics_require_the_token(client: FlaskClient, headers: dict[str, str]) -> None:
     answer = client.get("/metrics", headers=headers)
 
     assert answer.status_code == 401
     assert answer.json["code"] == "unauthenticated"
 
 
-def test_an_operator_sees_the_state_on_the_command_line(app: Flask, database: sa.Engine) -> None:
+def test_the_command_line_shows_the_state(app: Flask, database: sa.Engine) -> None:
     _fill(app, database)
 
     shown = app.test_cli_runner().invoke(args=["mail", "status"])
@@ -117,9 +117,7 @@ def test_an_operator_sees_the_state_on_the_command_line(app: Flask, database: sa
 
 
 @pytest.mark.parametrize(("options", "due"), [([], 2), (["--deferred"], 3)])
-def test_an_operator_has_failed_mails_tried_again(
-    app: Flask, database: sa.Engine, options: list[str], due: int
-) -> None:
+def test_the_command_line_retries_failed_emails(app: Flask, database: sa.Engine, options: list[str], due: int) -> None:
     _fill(app, database)
 
     done = app.test_cli_runner().invoke(args=["mail", "retry", *options])
@@ -131,9 +129,9 @@ def test_an_operator_has_failed_mails_tried_again(
         assert outbox_state().emails[EmailStatus.FAILED] == 0
 
 
-@pytest.mark.parametrize(("minutes", "complaints"), [(4, 0), (6, 1)])
-def test_mail_that_is_due_for_more_than_five_minutes_is_an_error_in_the_log(
-    app: Flask, database: sa.Engine, caplog: pytest.LogCaptureFixture, minutes: int, complaints: int
+@pytest.mark.parametrize(("minutes", "errors"), [(4, 0), (6, 1)])
+def test_an_email_overdue_by_more_than_five_minutes_logs_an_error(
+    app: Flask, database: sa.Engine, caplog: pytest.LogCaptureFixture, minutes: int, errors: int
 ) -> None:
     _put(app, database, next_attempt_at=_ago(minutes=minutes))
 
@@ -141,10 +139,10 @@ def test_mail_that_is_due_for_more_than_five_minutes_is_an_error_in_the_log(
         tasks.watch()
 
     late = [record for record in caplog.records if "emails are overdue" in record.message]
-    assert [record.levelname for record in late] == ["ERROR"] * complaints
+    assert [record.levelname for record in late] == ["ERROR"] * errors
 
 
-def test_a_process_that_writes_mail_complains_when_no_worker_is_there_to(
+def test_a_process_that_writes_emails_logs_an_error_when_no_worker_runs(
     app: Flask, database: sa.Engine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notifier, "WATCH_SECONDS", 0.1)
