@@ -43,7 +43,7 @@ def calendar_of_event(event: Event, *, mail_from: str) -> bytes:
     )
     if event.description:
         properties["DESCRIPTION"] = _text("\n".join(map(one_line, event.description.split("\n"))))
-    return _calendar(properties | {"STATUS": _STATUSES[event.status]})
+    return _calendar(properties | {"LOCATION": _location(payload), "STATUS": _STATUSES[event.status]})
 
 
 def calendar_of_booking(booking: Booking, *, mail_from: str) -> bytes:
@@ -84,6 +84,7 @@ def booking_calendar(
             attendee
         ),
         "DESCRIPTION": _text("\n".join(f"{label}: {value}" for label, value in description.items())),
+        "LOCATION": _location(payload),
         f"ORGANIZER{_common_name(mailbox(mail_from)[0])}": _mailto(mailbox(mail_from)[1]),
         "STATUS": CANCELLED if is_cancelled else CONFIRMED,
     }
@@ -98,8 +99,11 @@ def _event_properties(payload: dict[str, Any], uid: str, sequence: int, stamped_
         "DTSTAMP": _utc(stamped_at),
         "UID": uid,
         "SEQUENCE": str(sequence),
-        "LOCATION": _text(one_line(payload["location"])),
     }
+
+
+def _location(payload: dict[str, Any]) -> str:
+    return _text(one_line(payload["location"]))
 
 
 def _calendar(properties: dict[str, str], method: str | None = None) -> bytes:

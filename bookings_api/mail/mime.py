@@ -69,7 +69,7 @@ def compose(email: OutboxEmail, rendered: RenderedEmail) -> Message:
 
 def _multipart(subtype: str, parts: list[str]) -> tuple[str, str]:
     """Headers and body, in two pieces so that more headers fit in between."""
-    boundary = f"==={token_hex(16)}==="
+    boundary = f"=={token_hex(12)}=="
     headers = f'Content-Type: multipart/{subtype}; boundary="{boundary}"\nMIME-Version: 1.0\n'
     return headers, "".join(f"\n--{boundary}\n{part}" for part in parts) + f"\n--{boundary}--\n"
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from bookings_api.mail import delivery, outbox, smtp, tasks
+from bookings_api.mail import claims, delivery, smtp, tasks
 from bookings_api.models import EmailKind, EmailStatus, OutboxEmail
 from tests.factories import API, book, make_event, make_user
 from tests.mail.composing import received
@@ -146,8 +146,8 @@ def test_a_sent_email_is_recorded_once_postgresql_is_back(
     application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     email = add_due_email()
-    # every lease is over at once
-    monkeypatch.setattr(outbox, "RECORDING", -smtp.time_limit())
+    # leases end immediately
+    monkeypatch.setattr(claims, "RECORDING", -smtp.time_limit())
     server = OutageBeforeReply(database)
     with smtp_server(server) as port:
         drain_to(port, application, monkeypatch)

@@ -1,9 +1,12 @@
 """The bytes of an email, as sent and as parsed by a mail program."""
 
 import re
+from email.message import EmailMessage
+from typing import Any
 
 import pytest
 from flask import Flask
+from flask_mail import Message
 
 from bookings_api.mail.messages import RenderedEmail, render
 from bookings_api.mail.mime import compose
@@ -138,3 +141,34 @@ def test_an_email_has_a_date_and_is_marked_as_automatic() -> None:
     assert read["Auto-Submitted"] == "auto-generated"
     assert read["Date"].datetime is not None
     assert read["Message-ID"] == "<1@example.com>"
+
+
+@pytest.mark.parametrize("name", ["Grace Hopper", "Füße 漢"])
+@pytest.mark.parametrize("kind", list(EmailKind), ids=str)
+def test_the_bytes_mean_the_same_as_those_of_the_email_package(kind: EmailKind, name: str) -> None:
+    email = row(kind, guest_name=name, name=name)
+    message = compose(email, render(kind, email.payload))
+    message.date = 0
+
+    ours, theirs = received(message.as_bytes()), received(Message.as_bytes(message))
+
+    assert _headers(ours) == _headers(theirs)
+    assert _parts(ours) == _parts(theirs)
+
+
+def _headers(message: EmailMessage) -> set[tuple[str, str]]:
+    """All headers except the boundary, and the sender, whose name Flask-Mail is not given."""
+    return {(name, str(value)) for name, value in message.items() if name not in {"Content-Type", "From"}}
+
+
+def _parts(message: EmailMessage) -> list[Any]:
+    return [
+        (
+            part.get_content_type(),
+            part.get_content_disposition(),
+            part.get_filename(),
+            part.get_param("method"),
+            None if part.is_multipart() else str(part.get_content()).replace("\r\n", "\n"),
+        )
+        for part in message.walk()
+    ]
