@@ -28,8 +28,8 @@ LONGEST_BACKOFF = timedelta(hours=2)
 JITTER = 0.25
 
 # Literals rather than parameters: PostgreSQL must see that a condition matches a partial index.
-_UNSENT = [sa.literal_column(f"'{status}'") for status in UNSENT]
-_KNOWN_KINDS = [sa.literal_column(f"'{kind}'") for kind in EmailKind]
+_UNSENT: list[sa.ColumnElement[Any]] = [sa.literal_column(f"'{status}'") for status in UNSENT]
+_KNOWN_KINDS: list[sa.ColumnElement[Any]] = [sa.literal_column(f"'{kind}'") for kind in EmailKind]
 
 
 @dataclass(frozen=True)

@@ -33,11 +33,12 @@ def send_due_emails(sender: smtp.MailSender, *, until: float) -> bool:
     while email is not None:
         with working_for(email.request_id):
             outcome = attempt(sender, email)
+            record = partial(_record, email, outcome)
             goes_on = not outcome.server_is_unavailable and time.monotonic() <= until
             try:
-                email = _retry_database(partial(_record, email, outcome, claims_next=goes_on))
+                email = _retry_database(partial(record, claims_next=goes_on))
             except Exception:  # a failed claim on the next email must not lose this outcome
-                _retry_database(partial(_record, email, outcome, claims_next=False))
+                _retry_database(partial(record, claims_next=False))
                 raise
     return not outcome.server_is_unavailable
 

@@ -32,7 +32,7 @@ class EncodedMessage(Message):
         calendar = [
             f"Content-Type: {part.content_type}\nMIME-Version: 1.0\nContent-Transfer-Encoding: base64\n"
             f'Content-Disposition: {part.disposition}; filename="{part.filename}"\n\n'
-            f"{encodebytes(_as_bytes(part.data)).decode()}"
+            f"{encodebytes(part.data).decode()}"  # type: ignore[arg-type] # bytes, see itip
             for part in self.attachments
         ]
         content_type, body = _multipart("mixed", ["".join(_multipart("alternative", alternatives)), *calendar])
@@ -45,7 +45,7 @@ class EncodedMessage(Message):
             **(self.extra_headers or {}),
         }
         lines = "".join(f"{name}: {value}\n" for name, value in headers.items())
-        return _with_crlf(f"{content_type}{lines}{body}").encode("ascii")
+        return f"{content_type}{lines}{body}".replace("\r\n", "\n").replace("\n", "\r\n").encode("ascii")
 
 
 def compose(email: OutboxEmail, rendered: RenderedEmail) -> Message:
@@ -103,11 +103,3 @@ def _from_header(mail_from: str) -> str:
 
 def _is_one_address(text: str) -> bool:
     return text.isascii() and text.isprintable() and "@" in text and parseaddr(text) == ("", text)
-
-
-def _with_crlf(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\n", "\r\n")
-
-
-def _as_bytes(data: str | bytes) -> bytes:
-    return data.encode() if isinstance(data, str) else data

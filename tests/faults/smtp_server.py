@@ -9,7 +9,7 @@ from email.parser import BytesParser
 from typing import NamedTuple
 
 from bookings_api.local_stack.processes import free_port
-from tests.mail.smtp_server import Answering, smtp_server
+from tests.mail.smtp_server import ScriptedServer, smtp_server
 
 _parser = BytesParser(policy=email.policy.default)
 
@@ -21,7 +21,7 @@ class EmailHeaders(NamedTuple):
     subject: str
 
 
-class FaultySmtpServer(Answering):
+class FaultySmtpServer(ScriptedServer):
     """Keeps its port across restarts and counts accepted emails by Message-ID."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from bookings_api.local_stack.processes import free_port
 OK = "250 OK"
 
 
-class Answering:
+class ScriptedServer:
     """Replies to each SMTP command as configured; records accepted messages and counts connections."""
 
     def __init__(self, **behaviour: Any) -> None:
@@ -46,12 +46,12 @@ class Answering:
         self._silent_after_data = silent_after_data
 
     async def handle_EHLO(
-        self, server: Any, session: Any, envelope: Any, hostname: str, answers: list[str]
+        self, server: Any, session: Any, envelope: Any, hostname: str, replies: list[str]
     ) -> list[str]:
         self.connections += 1
         session.host_name = hostname
         session.emails = 0
-        return [*answers[:-1], self._ehlo]
+        return [*replies[:-1], self._ehlo]
 
     async def handle_HELO(self, server: Any, session: Any, envelope: Any, hostname: str) -> str:
         session.host_name = hostname
@@ -65,27 +65,27 @@ class Answering:
         return self._mail
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
-        answer = self._rcpt if self._only_for in {None, address} else OK
-        if answer.startswith("250"):
+        reply = self._rcpt if self._only_for in {None, address} else OK
+        if reply.startswith("250"):
             envelope.rcpt_tos.append(address)
-        return answer
+        return reply
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        answer = self._data if self._only_for in {None, *envelope.rcpt_tos} else OK
-        if answer.startswith("250"):
+        reply = self._data if self._only_for in {None, *envelope.rcpt_tos} else OK
+        if reply.startswith("250"):
             self.accepted.append(envelope.content)
             session.emails += 1
             await asyncio.sleep(self._silent_after_data)
         if self._drops_after_data:
             server.transport.abort()
         elif self._hangs_up:
-            await server.push(answer)
+            await server.push(reply)
             server.transport.close()
-        return answer
+        return reply
 
 
 @contextmanager
-def smtp_server(handler: Answering, port: int | None = None) -> Iterator[int]:
+def smtp_server(handler: ScriptedServer, port: int | None = None) -> Iterator[int]:
     """Run `handler` on `port` of 127.0.0.1, or on a free port; yields the port."""
     controller = Controller(handler, hostname="127.0.0.1", port=port or free_port())
     controller.start()

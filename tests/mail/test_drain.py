@@ -13,13 +13,13 @@ from bookings_api.models import EmailKind, EmailStatus, OutboxEmail
 from tests.factories import API, book, make_event, make_user
 from tests.mail.composing import received
 from tests.mail.draining import add_due_email, drain_to, let_time_pass, row_of
-from tests.mail.smtp_server import Answering, smtp_server
+from tests.mail.smtp_server import ScriptedServer, smtp_server
 from tests.mailbox import Mailbox, part
 
 pytestmark = pytest.mark.usefixtures("context")
 
 
-class OutageBeforeReply(Answering):
+class OutageBeforeReply(ScriptedServer):
     """Accepts an email, but before it replies PostgreSQL rejects all connections for more than a second."""
 
     def __init__(self, database: sa.Engine) -> None:
@@ -30,13 +30,13 @@ class OutageBeforeReply(Answering):
         )
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        answer = await super().handle_DATA(server, session, envelope)
+        reply = await super().handle_DATA(server, session, envelope)
         self._allow_connections("false")
         terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
         with self._admin.connect() as connection:
             connection.execute(sa.text(terminate), {"name": self._name})
         Timer(delivery.DATABASE_RETRY_SECONDS * 1.5, self._allow_connections, ["true"]).start()
-        return answer
+        return reply
 
     def _allow_connections(self, is_allowed: str) -> None:
         with self._admin.connect() as connection:
@@ -78,32 +78,32 @@ def test_an_email_is_sent_once_however_often_the_task_runs(mailbox: Mailbox) -> 
     assert len(mailbox.wait_for(email.recipient)) == 1
 
 
-@pytest.mark.parametrize("answers", [{"rcpt": "550 no such user"}, {"data": "554 spam"}], ids=["recipient", "message"])
+@pytest.mark.parametrize("replies", [{"rcpt": "550 no such user"}, {"data": "554 spam"}], ids=["recipient", "message"])
 def test_a_permanent_refusal_fails_the_email_and_logs_an_error(
-    answers: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch,
+    replies: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     email = add_due_email()
-    with smtp_server(Answering(**answers)) as port:
+    with smtp_server(ScriptedServer(**replies)) as port:
         drain_to(port, application, monkeypatch)
 
     row = row_of(database, email)
     assert row.status is EmailStatus.FAILED
-    assert row.last_error == f"The mail server refused the email permanently: {next(iter(answers.values()))}"
+    assert row.last_error == f"The mail server refused the email permanently: {next(iter(replies.values()))}"
     assert [record.levelname for record in caplog.records if "failed" in record.message] == ["ERROR"]
 
 
-@pytest.mark.parametrize("answers", [{"rcpt": "450 busy"}, {"data": "451 try later"}], ids=["recipient", "message"])
+@pytest.mark.parametrize("replies", [{"rcpt": "450 busy"}, {"data": "451 try later"}], ids=["recipient", "message"])
 def test_a_temporary_refusal_defers_the_email(
-    answers: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+    replies: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     email = add_due_email()
-    with smtp_server(Answering(**answers)) as port:
+    with smtp_server(ScriptedServer(**replies)) as port:
         drain_to(port, application, monkeypatch)
     assert row_of(database, email).status is EmailStatus.PENDING
 
     let_time_pass(database)
-    willing = Answering()
+    willing = ScriptedServer()
     with smtp_server(willing) as port:
         drain_to(port, application, monkeypatch)
 
@@ -170,7 +170,7 @@ def test_a_long_queue_is_sent_in_turns(database: sa.Engine, monkeypatch: pytest.
 def test_a_later_email_about_a_booking_waits_for_the_earlier_one(
     app: Flask, client: FlaskClient, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server, user = Answering(data="451 come back later"), make_user(client)
+    server, user = ScriptedServer(data="451 come back later"), make_user(client)
     with smtp_server(server) as port:
         booking = book(client, user, make_event(client)).json
         drain_to(port, app, monkeypatch)
@@ -206,7 +206,7 @@ def test_a_suppressed_email_counts_as_sent_but_reaches_no_server(
 ) -> None:
     emails = [add_due_email() for _ in range(2)]
     monkeypatch.setattr(application.extensions["mail"], "suppress", True)
-    server = Answering()
+    server = ScriptedServer()
     with smtp_server(server) as port:
         drain_to(port, application, monkeypatch)
 

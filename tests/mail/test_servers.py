@@ -14,19 +14,19 @@ from bookings_api.local_stack.processes import free_port
 from bookings_api.mail import smtp
 from bookings_api.models import EmailStatus
 from tests.mail.draining import add_due_email, drain_to, row_of
-from tests.mail.smtp_server import Answering, smtp_server
+from tests.mail.smtp_server import ScriptedServer, smtp_server
 
 pytestmark = pytest.mark.usefixtures("context")
 
 
 @pytest.mark.parametrize(
-    "answers", [{"ehlo": "554 not for you"}, {"mail": "530 log in first"}], ids=["greeting", "sender"]
+    "replies", [{"ehlo": "554 not for you"}, {"mail": "530 log in first"}], ids=["greeting", "sender"]
 )
 def test_a_server_that_refuses_the_connection_loses_no_email(
-    answers: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+    replies: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     email = add_due_email()
-    with smtp_server(Answering(**answers)) as port:
+    with smtp_server(ScriptedServer(**replies)) as port:
         drain_to(port, application, monkeypatch)
 
     row = row_of(database, email)
@@ -38,7 +38,7 @@ def test_a_server_that_disconnects_after_accepting_gets_the_email_once(
     application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     email = add_due_email()
-    server = Answering(hangs_up=True)
+    server = ScriptedServer(hangs_up=True)
     with smtp_server(server) as port:
         drain_to(port, application, monkeypatch)
 
@@ -50,7 +50,7 @@ def test_a_server_that_disconnects_after_refusing_is_not_tried_again(
     application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     email = add_due_email()
-    with smtp_server(Answering(data="550 spam", hangs_up=True)) as port:
+    with smtp_server(ScriptedServer(data="550 spam", hangs_up=True)) as port:
         drain_to(port, application, monkeypatch)
 
     assert row_of(database, email).status is EmailStatus.FAILED
@@ -72,7 +72,7 @@ def test_all_due_emails_use_one_connection(
     application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emails = [add_due_email() for _ in range(5)]
-    server = Answering()
+    server = ScriptedServer()
     with smtp_server(server) as port:
         drain_to(port, application, monkeypatch)
 
@@ -80,12 +80,12 @@ def test_all_due_emails_use_one_connection(
     assert {row_of(database, email).status for email in emails} == {EmailStatus.SENT}
 
 
-@pytest.mark.parametrize("answers", [{"rcpt": "550 no such user"}, {"rcpt": "450 busy"}, {"data": "451 try later"}])
+@pytest.mark.parametrize("replies", [{"rcpt": "550 no such user"}, {"rcpt": "450 busy"}, {"data": "451 try later"}])
 def test_a_refused_email_does_not_delay_the_others(
-    answers: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+    replies: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emails = [add_due_email() for _ in range(3)]
-    server = Answering(**answers, only_for=emails[0].recipient)
+    server = ScriptedServer(**replies, only_for=emails[0].recipient)
     with smtp_server(server) as port:
         drain_to(port, application, monkeypatch)
 
@@ -98,7 +98,7 @@ def test_a_server_that_accepts_one_email_per_connection_gets_all(
     farewell: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emails = [add_due_email() for _ in range(3)]
-    server = Answering(**farewell)
+    server = ScriptedServer(**farewell)
     with smtp_server(server) as port:
         drain_to(port, application, monkeypatch)
 
@@ -110,7 +110,7 @@ def test_a_server_that_disconnects_during_one_email_gets_the_others(
     application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emails = [add_due_email() for _ in range(3)]
-    server = Answering(drops_after_data=True)
+    server = ScriptedServer(drops_after_data=True)
     with smtp_server(server) as port:
         drain_to(port, application, monkeypatch)
 
@@ -120,12 +120,12 @@ def test_a_server_that_disconnects_during_one_email_gets_the_others(
     assert {row.last_error for row in rows} == {"The mail server closed the connection."}
 
 
-@pytest.mark.parametrize("answers", [{"mail": "421 shutting down"}, {"rcpt": "421 shutting down"}])
+@pytest.mark.parametrize("replies", [{"mail": "421 shutting down"}, {"rcpt": "421 shutting down"}])
 def test_a_server_that_is_shutting_down_is_left_alone_until_the_next_sweep(
-    answers: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+    replies: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emails = [add_due_email() for _ in range(3)]
-    server = Answering(**answers)
+    server = ScriptedServer(**replies)
     with smtp_server(server) as port:
         drain_to(port, application, monkeypatch)
 
@@ -138,7 +138,7 @@ def test_a_silent_server_is_abandoned_after_the_timeout(
 ) -> None:
     email = add_due_email()
     monkeypatch.setitem(application.config, "MAIL_TIMEOUT", 1)
-    with smtp_server(Answering(silent_for=10)) as port:
+    with smtp_server(ScriptedServer(silent_for=10)) as port:
         drain_to(port, application, monkeypatch)
 
     row = row_of(database, email)
@@ -151,7 +151,7 @@ def test_a_server_that_is_slow_to_accept_gets_the_email_once(
 ) -> None:
     email = add_due_email()
     monkeypatch.setitem(application.config, "MAIL_TIMEOUT", 1)
-    server = Answering(silent_after_data=2)
+    server = ScriptedServer(silent_after_data=2)
     with smtp_server(server) as port:
         drain_to(port, application, monkeypatch)
 

@@ -81,12 +81,12 @@ def test_an_unfinished_broadcast_counts_as_waiting(app: Flask, client: FlaskClie
 def test_metrics_show_the_state_with_the_token(app: Flask, client: FlaskClient, database: sa.Engine) -> None:
     _fill(app, database)
 
-    answer = client.get("/metrics", headers=METRICS)
+    response = client.get("/metrics", headers=METRICS)
 
-    assert answer.content_type.startswith("text/plain")
+    assert response.content_type.startswith("text/plain")
     values = {
         (sample.name, *sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(answer.text)
+        for family in text_string_to_metric_families(response.text)
         for sample in family.samples
     }
     assert values["outbox_emails", "pending"] == 2
@@ -97,10 +97,10 @@ def test_metrics_show_the_state_with_the_token(app: Flask, client: FlaskClient, 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer é"}])
 def test_metrics_require_the_token(client: FlaskClient, headers: dict[str, str]) -> None:
-    answer = client.get("/metrics", headers=headers)
+    response = client.get("/metrics", headers=headers)
 
-    assert answer.status_code == 401
-    assert answer.json["code"] == "unauthenticated"
+    assert response.status_code == 401
+    assert response.json["code"] == "unauthenticated"
 
 
 def test_the_command_line_shows_the_state(app: Flask, database: sa.Engine) -> None:
