@@ -1,85 +1,98 @@
-"""How fast the service is, beside raw PostgreSQL doing the same work and a bare Flask route on the same gunicorn.
+"""Measures the service next to PostgreSQL doing the same work and next to a bare Flask route on the same gunicorn.
 
-    scripts/benchmark [--rounds 3] [--seconds 10] [--only NAME ...] [--large] [--requests N] [--output DIRECTORY]
+    scripts/benchmark [--rounds 3] [--seconds 10] [--only NAME ...] [--large] [--requests N] [--output FILE]
 
-Each kind of request runs in turns with what it is compared with, A B A B; what counts is the ratio of the medians,
-since the machine is busy with other things, too. PostgreSQL keeps its durability, the worker sends the mails of the
-bookings meanwhile, and after each round nothing may be oversold and each booking must have its mail. `--large` also
-measures with 1,000,000 bookings and 100,000 events in the tables, `--requests` how long processes take to start and
-what they hold in memory, while they answer so many. Exit status 1 when something was wrong, and 2
-without wrk. Writes `benchmark.json` and `benchmark.svg`.
+Each kind of request alternates with what it is compared with, A B A B; the ratio of the medians counts, because the
+machine may be busy. PostgreSQL keeps its durability settings, and the worker sends the emails of the bookings
+meanwhile. After each round no event may be oversold, and each booking must have its email. `on sale` measures readers
+and buyers alone and together. `--large` also measures with 1,000,000 bookings and 100,000 events. `--requests` also
+measures how long processes take to start and how much memory they use over that many requests.
+
+The tables are written to FILE in Markdown. The exit status is 1 when a check failed, and 2 without wrk.
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmarks.loads import Load, loads
-from scripts.benchmarks.measure import Figures, missing_wrk, run_pgbench, run_wrk, size_of_answer
+from scripts.benchmarks.loads import READING, Load, loads
+from scripts.benchmarks.measure import Figures, body_size, missing_wrk, run_pgbench, run_wrk
+from scripts.benchmarks.on_sale import Sale, measure_sale, sale_table
 from scripts.benchmarks.processes import memory_over, replacement_seconds, resident_mebibytes
-from scripts.benchmarks.report import chart, table
+from scripts.benchmarks.report import table
 from scripts.benchmarks.site import Site, grow, running_site, settle
 from scripts.benchmarks.verify import mistakes
 
 SMALL = {"events": 1_000, "bookings": 1_000}
 LARGE = {"events": 100_000, "bookings": 1_000_000}
+OUTPUT = Path(".local/benchmark.md")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=10, help="of each run (default: 10)")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="kinds of requests, by the beginning of their name")
-    parser.add_argument("--large", action="store_true", help="measure with full tables, too")
-    parser.add_argument(
-        "--requests", type=int, default=0, help="look at the memory of the processes over so many requests, too"
-    )
-    parser.add_argument("--output", type=Path, default=Path(), help="directory for JSON and chart (default: here)")
+    parser.add_argument("--seconds", type=int, default=10, help="duration of each run (default: 10)")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="loads whose names begin with one of these")
+    parser.add_argument("--large", action="store_true", help="also measure with full tables")
+    parser.add_argument("--requests", type=int, default=0, help="also measure memory over this many requests")
+    parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help=f"default: {OUTPUT}")
     options = parser.parse_args()
     if missing := missing_wrk():
         print(missing, file=sys.stderr)
         return 2
+    tables = [f"{os.cpu_count()} cores, {options.rounds} rounds of {options.seconds} s."]
     with tempfile.TemporaryDirectory(prefix="benchmark-") as directory, running_site(Path(directory)) as site:
         found: list[str] = []
         results = {}
         for name, size in {"small": SMALL, **({"large": LARGE} if options.large else {})}.items():
+            tables.append(f"With {size['events']:,} events and {size['bookings']:,} bookings:")
             print(f"\nfilling the tables: {size['events']} events, {size['bookings']} bookings", flush=True)
             settle(site)
             grow(site, **size)
             results[name] = _measure(site, options, Path(directory), found, events=size["events"])
-            print(f"\n{table(results[name], beside=results['small'] if name == 'large' else None)}", flush=True)
+            if results[name]:
+                tables.append(table(results[name], beside=results["small"] if name == "large" else None))
+        if _is_wanted("on sale", options):
+            tables.append(_measure_sales(site, options, Path(directory), found))
         settle(site)
-        processes = _look_at_processes(site, Path(directory), requests=options.requests) if options.requests else {}
+        if options.requests:
+            tables.append(_measure_processes(site, Path(directory), requests=options.requests))
         found += mistakes(site)
-    report = {
-        "cores": os.cpu_count(),
-        "seconds": options.seconds,
-        "rounds": options.rounds,
-        "results": results,
-        **processes,
-    }
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "benchmark.json").write_text(json.dumps(report, indent=1))
-    (options.output / "benchmark.svg").write_text(chart(results["small"]))
-    print("\n".join(["WRONG", *found]) if found else "nothing was oversold, and each booking has its mail")
+    report = "\n\n".join(tables)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(f"{report}\n")
+    print(f"\n{report}\n")
+    print("\n".join(["FAILED", *found]) if found else "No event was oversold, and each booking has its email.")
     return 1 if found else 0
+
+
+def _is_wanted(name: str, options: argparse.Namespace) -> bool:
+    return not options.only or name.startswith(tuple(options.only))
+
+
+def _measure_sales(site: Site, options: argparse.Namespace, directory: Path, found: list[str]) -> str:
+    sales: dict[str, list[Sale]] = {load.name: [] for load in READING}
+    for number in range(1, options.rounds + 1):
+        for load in READING:
+            sale = measure_sale(site, load, directory, seconds=options.seconds)
+            sales[load.name].append(sale)
+            print(f"on sale, {load.name}, round {number}: shares {sale.shares:.2f}", flush=True)
+            found += mistakes(site)
+            found += [f"on sale, {load.name}: {sale.errors} errors"] if sale.errors else []
+    return sale_table(sales)
 
 
 def _measure(
     site: Site, options: argparse.Namespace, directory: Path, found: list[str], *, events: int
 ) -> list[dict[str, Any]]:
-    wanted = [
-        load
-        for load in loads(events=events, deepest_page=events // 50)
-        if not options.only or load.name.startswith(tuple(options.only))
-    ]
     results = []
-    for load in wanted:
-        bare_size = None if load.pgbench else size_of_answer(site, load, directory)
+    for load in loads(events=events, deepest_page=events // 50):
+        if not _is_wanted(load.name, options):
+            continue
+        bare_size = None if load.pgbench else body_size(site, load, directory)
         ours, theirs = [], []
         for number in range(1, options.rounds + 1):
             ours.append(run_wrk(site, load, directory, seconds=options.seconds))
@@ -104,20 +117,18 @@ def _measure(
     return results
 
 
-def _look_at_processes(site: Site, directory: Path, *, requests: int) -> dict[str, Any]:
-    """Start, memory, and what becomes of it, printed and as figures."""
+def _measure_processes(site: Site, directory: Path, *, requests: int) -> str:
+    """Start, replacement and memory of gunicorn's processes."""
     replaced = replacement_seconds(site)
-    print(
-        f"\ngunicorn answers {site.start_seconds:.1f} s after its start; a process that ended is replaced in", end=" "
-    )
-    print(f"{replaced * 1000:.0f} ms\n\n| requests | MiB of each process alone |\n|---|---|", flush=True)
-    samples = []
+    lines = [
+        f"gunicorn is ready after {site.start_seconds:.1f} s. It replaces a dead process in {replaced * 1000:.0f} ms.",
+        "\n| requests | MiB of each process alone |\n|---|---|",
+    ]
     for answered, sizes in memory_over(site, loads(events=1, deepest_page=1), directory, requests=requests):
-        samples.append({"requests": answered, "mebibytes": sizes})
-        print(f"| {answered} | {', '.join(map(str, sizes))} |", flush=True)
-    resident = resident_mebibytes(site)
-    print(f"\nresident, with what they share: {', '.join(map(str, resident))} MiB")
-    return {"start": site.start_seconds, "replacement": replaced, "memory": samples, "resident": resident}
+        lines.append(f"| {answered} | {', '.join(map(str, sizes))} |")
+        print(lines[-1], flush=True)
+    lines.append(f"\nResident, including shared memory: {', '.join(map(str, resident_mebibytes(site)))} MiB.")
+    return "\n".join(lines)
 
 
 def _compared(site: Site, load: Load, directory: Path, seconds: int, bare_size: int | None) -> Figures:

@@ -1,4 +1,4 @@
-"""Runs wrk and pgbench, and counts the CPU time that the servers took meanwhile."""
+"""Runs wrk and pgbench, and measures the CPU time that the servers use meanwhile."""
 
 import os
 import re
@@ -16,13 +16,13 @@ from scripts.benchmarks.loads import Load, lua
 from scripts.benchmarks.site import Site
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-# Of wrk and of pgbench; more would take the processor from what is measured.
+# Of wrk and pgbench; more threads would take CPU time from the servers.
 _THREADS = 2
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What one run gave; times are milliseconds, those of the CPU for each request."""
+    """The result of one run; times are milliseconds, CPU times are per request."""
 
     rate: float
     p50: float
@@ -33,7 +33,7 @@ class Figures:
 
     @classmethod
     def median(cls, runs: list[Self]) -> "Figures":
-        """The median of each figure; the sum of the errors."""
+        """The median of each figure, and the sum of the errors."""
         medians = {name: statistics.median(asdict(run)[name] for run in runs) for name in asdict(runs[0])}
         return cls(**medians | {"errors": sum(run.errors for run in runs)})
 
@@ -42,14 +42,14 @@ class Figures:
 
 
 def missing_wrk() -> str | None:
-    """What to tell somebody who has no wrk."""
+    """The error message if wrk is not installed."""
     return None if shutil.which("wrk") else "wrk is not installed: apt-get install wrk (https://github.com/wg/wrk)"
 
 
 def run_wrk(
     site: Site, load: Load, directory: Path, *, seconds: int, connections: int = 16, bare_size: int | None = None
 ) -> Figures:
-    """Send requests as fast as they are answered; with `bare_size` to the bare route, which answers so many bytes."""
+    """Send requests back to back; with `bare_size` to the bare route, whose responses have that many bytes."""
     script = _write_lua(site, load, directory, bare_size)
     url = site.url if bare_size is None else site.bare_url
     before = _cpu_seconds(site.server.pid), _cpu_seconds(site.postgres.pid)
@@ -69,8 +69,8 @@ def run_wrk(
     )
 
 
-def size_of_answer(site: Site, load: Load, directory: Path) -> int:
-    """How many bytes the body of an answer has."""
+def body_size(site: Site, load: Load, directory: Path) -> int:
+    """The number of bytes in the body of a response."""
     script = _write_lua(site, load, directory, None)
     with script.open("a") as file:
         file.write('response = function(_, _, body) io.write("SIZE ", #body, "\\n") end')
@@ -78,7 +78,7 @@ def size_of_answer(site: Site, load: Load, directory: Path) -> int:
 
 
 def run_pgbench(site: Site, load: Load, directory: Path, *, seconds: int, connections: int = 16) -> Figures:
-    """Do the same work in PostgreSQL, from the same number of connections, with statements prepared."""
+    """Do the same work in PostgreSQL with the same number of connections and prepared statements."""
     script, log = directory / "load.sql", directory / "pgbench"
     script.write_text(load.pgbench or "")
     for old in directory.glob("pgbench.*"):
@@ -105,7 +105,7 @@ def run_pgbench(site: Site, load: Load, directory: Path, *, seconds: int, connec
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started, and that have not ended."""
+    """The running child processes of a process."""
     return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
 
 
@@ -124,10 +124,10 @@ def _write_lua(site: Site, load: Load, directory: Path, bare_size: int | None) -
 
 
 def _cpu_seconds(root: int) -> float:
-    """What a process and its descendants have used, also those that have ended."""
+    """The CPU time of a process and its descendants, including those that have ended."""
     try:
         fields = Path(f"/proc/{root}/stat").read_text().rpartition(")")[2].split()
         below = children(root)
-    except (FileNotFoundError, ProcessLookupError):  # it has just ended, and its parent has its time
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended, and its time counts for its parent
         return 0
     return sum(map(int, fields[11:15])) / _TICKS + sum(map(_cpu_seconds, below))

@@ -1,0 +1,75 @@
+"""Twelve clients read while four others book the hot event: what is left of the rate that each side has alone.
+
+If every request cost the same as alone, the two shares would add up to 1. They add up to less when bookings make reads
+more expensive, or reads bookings, and to more when the sides leave time unused alone.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+from scripts.benchmarks.loads import BUYING, Load
+from scripts.benchmarks.measure import Figures, run_wrk
+from scripts.benchmarks.site import Site
+
+READERS, BUYERS = 12, 4
+GOAL = 0.8
+
+_COLUMNS = "readers alone /s | readers /s | p99 ms | buyers alone /s | buyers /s | p99 ms | shares | goal | errors"
+
+
+@dataclass(frozen=True)
+class Sale:
+    """One round: each side alone, then both together."""
+
+    readers_alone: Figures
+    buyers_alone: Figures
+    readers: Figures
+    buyers: Figures
+
+    @property
+    def shares(self) -> float:
+        """What the readers keep of their rate plus what the buyers keep of theirs."""
+        return self.readers.rate / self.readers_alone.rate + self.buyers.rate / self.buyers_alone.rate
+
+    @property
+    def errors(self) -> int:
+        return sum(side["errors"] for side in asdict(self).values())
+
+
+def measure_sale(site: Site, reading: Load, directory: Path, *, seconds: int) -> Sale:
+    """One round with this kind of read."""
+    for side in ("readers", "buyers"):
+        (directory / side).mkdir(exist_ok=True)
+
+    def read() -> Figures:
+        return run_wrk(site, reading, directory / "readers", seconds=seconds, connections=READERS)
+
+    def buy() -> Figures:
+        return run_wrk(site, BUYING, directory / "buyers", seconds=seconds, connections=BUYERS)
+
+    readers_alone, buyers_alone = read(), buy()
+    with ThreadPoolExecutor(2) as pool:
+        reading_now, buying_now = pool.submit(read), pool.submit(buy)
+        return Sale(readers_alone, buyers_alone, reading_now.result(), buying_now.result())
+
+
+def sale_table(rounds: dict[str, list[Sale]]) -> str:
+    """A Markdown table with the medians of each kind of read."""
+    lines = [f"| on sale | {_COLUMNS} |", "|---" * (_COLUMNS.count("|") + 2) + "|"]
+    for name, sales in rounds.items():
+        cells = [
+            name,
+            f"{median(sale.readers_alone.rate for sale in sales):.0f}",
+            f"{median(sale.readers.rate for sale in sales):.0f}",
+            f"{median(sale.readers.p99 for sale in sales):.1f}",
+            f"{median(sale.buyers_alone.rate for sale in sales):.0f}",
+            f"{median(sale.buyers.rate for sale in sales):.0f}",
+            f"{median(sale.buyers.p99 for sale in sales):.1f}",
+            f"**{median(sale.shares for sale in sales):.2f}**",
+            f"{GOAL:.2f}",
+            str(sum(sale.errors for sale in sales)),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
