@@ -1,42 +1,56 @@
 """Finding bookings, and locking one."""
 
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
 from bookings_api.bookings.permissions import may_see
+from bookings_api.database.listing import Listing, ListQuery
 from bookings_api.database.transactions import require_transaction
 from bookings_api.errors import BookingNotFound, NotAllowed
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
 from bookings_api.models import Booking, BookingStatus, Event, OutboxEmail, User, utcnow
 
+_OF_EVENT = Booking.event_id == sa.bindparam("event_id")
+_WITH_STATUS = Booking.status == sa.bindparam("status")
+
+# UUIDv7 keys grow with time: the newest row has the largest one.
+_BOOKINGS_OF_USER = ListQuery(
+    sa.select(Booking).where(Booking.user_id == sa.bindparam("user_id")).order_by(Booking.id.desc()),
+    filters={
+        "status": _WITH_STATUS,
+        "event_id": _OF_EVENT,
+        "starts_after": Booking.event.has(Event.starts_at > sa.bindparam("starts_after")),
+        "started_by": Booking.event.has(Event.starts_at <= sa.bindparam("started_by")),
+    },
+)
+_BOOKINGS_FOR_EVENT = ListQuery(
+    sa.select(Booking).where(_OF_EVENT).order_by(Booking.id), filters={"status": _WITH_STATUS}
+)
+_EMAILS_OF_BOOKING = ListQuery(
+    sa.select(OutboxEmail).where(OutboxEmail.booking_id == sa.bindparam("booking_id")).order_by(OutboxEmail.id.desc()),
+    filters={},
+)
+
 
 def bookings_of(
     user: User, *, status: BookingStatus | None = None, event_id: UUID | None = None, upcoming: bool | None = None
-) -> sa.Select[Any]:
-    """The bookings that `user` made, the newest first (a UUIDv7 grows with time).
-
-    `upcoming` are those for events that have not begun; False, those for events that have.
-    """
-    query = _with_status(sa.select(Booking).where(Booking.user_id == user.id), status).order_by(Booking.id.desc())
-    if event_id is not None:
-        query = query.where(Booking.event_id == event_id)
-    if upcoming is not None:
-        query = query.join(Event).where(Event.starts_at > utcnow() if upcoming else Event.starts_at <= utcnow())
-    return query
+) -> Listing:
+    """The bookings that `user` made, newest first; `upcoming` ones are for events that have not started."""
+    start = {} if upcoming is None else {"starts_after" if upcoming else "started_by": utcnow()}
+    return _BOOKINGS_OF_USER(user_id=user.id, status=status, event_id=event_id, **start)
 
 
-def bookings_for(event: Event, *, status: BookingStatus | None = None) -> sa.Select[Any]:
-    """The bookings of an event, the first one first."""
-    return _with_status(sa.select(Booking).where(Booking.event_id == event.id), status).order_by(Booking.id)
+def bookings_for(event: Event, *, status: BookingStatus | None = None) -> Listing:
+    """The bookings of an event, oldest first."""
+    return _BOOKINGS_FOR_EVENT(event_id=event.id, status=status)
 
 
-def mails_of(booking: Booking) -> sa.Select[Any]:
-    """The mails of a booking, the newest first; those sent long ago are gone."""
-    return sa.select(OutboxEmail).where(OutboxEmail.booking_id == booking.id).order_by(OutboxEmail.id.desc())
+def mails_of(booking: Booking) -> Listing:
+    """The emails about a booking, newest first; those sent long ago have been deleted."""
+    return _EMAILS_OF_BOOKING(booking_id=booking.id)
 
 
 def guest_email_of(booking_id: UUID, *, viewer: User) -> str | None:
@@ -77,7 +91,3 @@ def _locked(booking: Booking) -> tuple[Booking, Event]:
     event = lock_event(booking.event_id, even_deleted=True)
     locked = sa.select(Booking).where(Booking.id == booking.id).with_for_update()
     return db.session.scalars(locked, execution_options={"populate_existing": True}).one(), event
-
-
-def _with_status(query: sa.Select[Any], status: BookingStatus | None) -> sa.Select[Any]:
-    return query if status is None else query.where(Booking.status == status)

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 import flask
-import sqlalchemy as sa
 from werkzeug.http import quote_etag
 
 from bookings_api.bookings import queries, services
@@ -39,6 +38,7 @@ from bookings_api.http.csv import CsvFile
 from bookings_api.http.files import calendar_file
 from bookings_api.http.idempotency import REPLAYED, REPLAYED_HEADER, IdempotencyKeySchema, request_hash
 from bookings_api.http.openapi.examples import BOOKING_CALENDAR, CHANGED_AT
+from bookings_api.http.pagination import Listing
 from bookings_api.http.problems import problem_code
 from bookings_api.http.rate_limiting.limits import by_account, of_mailbox, successes
 from bookings_api.http.schemas import PageQuerySchema
@@ -108,7 +108,7 @@ def count_order(response: flask.Response) -> flask.Response:
 @blp.doc(operationId="listBookings")
 @blp.login_required()
 @blp.listing(BookingQuerySchema, BookingSchema)
-def list_bookings(**filters: Any) -> sa.Select[Any]:
+def list_bookings(**filters: Any) -> Listing:
     """List one's own bookings.
 
     The newest first, the cancelled ones included unless `status` says otherwise.
@@ -191,7 +191,7 @@ def cancel_booking(booking_id: UUID) -> Booking:
 @blp.login_required()
 @blp.problems(BookingNotFound)
 @blp.listing(PageQuerySchema, EmailSchema)
-def list_booking_emails(booking_id: UUID) -> sa.Select[Any]:
+def list_booking_emails(booking_id: UUID) -> Listing:
     """List the mails about a booking.
 
     The newest first, and whether each was sent. One may ask for one's own booking, and for one for an event that one
@@ -227,7 +227,7 @@ def resend_confirmation(booking_id: UUID) -> OutboxEmail:
 @events.login_required(organizer=True)
 @events.problems(EventNotFound)
 @events.listing(AttendeeQuerySchema, BookingSchema, csv_file=CsvFile("bookings-{event_id}.csv", key=Booking.id))
-def list_attendees(event_id: UUID, **filters: Any) -> sa.Select[Any]:
+def list_attendees(event_id: UUID, **filters: Any) -> Listing:
     """List who comes to an event of one's own.
 
     In the order of booking, the cancelled ones included unless `status` says otherwise.

@@ -45,7 +45,8 @@ def create(email: str, *, organizer: bool, name: str | None, password: str) -> N
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, as in the API.")
 def show(*, q: str | None, role: str | None, is_active: bool | None, as_json: bool) -> None:
     """List accounts by email address. An account must match all filters."""
-    found = db.session.scalars(list_users(q=q, role=Role(role) if role else None, is_active=is_active)).all()
+    listing = list_users(q=q, role=Role(role) if role else None, is_active=is_active)
+    found = db.session.scalars(listing.with_values()).all()
     if as_json:
         schema = UserSchema()
         for user in found:

@@ -39,14 +39,18 @@ class Prepared:
 
     _names: ClassVar[set[str]] = set()
 
-    def __init__(self, name: str, statement: sa.ClauseElement, settings: str = "") -> None:
+    def __init__(
+        self, name: str, statement: sa.ClauseElement, settings: str = "", *, stays_on_server: bool = True
+    ) -> None:
         """`name` is unique within the service; `settings` are SET LOCAL statements sent with each execution.
 
+        Statements of which there are many do not stay on the server, where each connection would hold all of them.
         Raises `ValueError` for a name that another statement has.
         """
         if name in self._names:
             raise ValueError(f"there is a statement {name} already")
         self._names.add(name)
+        self._stays_on_server = stays_on_server
         compiled: Any = statement.compile(dialect=_DIALECT)
         self._name = name
         self._constants = {key: value for key, value in compiled.params.items() if value is not None}
@@ -79,7 +83,7 @@ class Prepared:
         parameters = [None if (value := given[key]) is None else write(value) for key, write in self._parameters]
         try:
             cursor: Any = connection.connection.cursor()
-            if isinstance(cursor, SessionlessCursor):
+            if isinstance(cursor, SessionlessCursor) or not self._stays_on_server:
                 numbered = {str(number): value for number, value in enumerate(parameters, 1)}
                 cursor.execute(self._plain, numbered or None)
             else:

@@ -1,21 +1,21 @@
-"""Listings on a read replica, none of which tells less than the primary had committed when its request began.
+"""Lists from a read replica, which show everything that the primary had committed when their request began.
 
-A listing asks the primary how far its log is, which costs it next to nothing, and waits a moment until the replica has
-replayed as much; so everybody sees at once what anybody has written, without cookies or clients that stick to servers.
-Where the replica does not get there in time, does not answer, or is none, the listing is the primary's, and for a while
-those that follow are, too.
+A list asks the primary for its position in the write-ahead log, which costs little, and waits a moment until the
+replica has replayed that much. So every client sees each committed change without cookies or sticky sessions. If the
+replica is too far behind, silent or not a replica of the primary, this list and those of the next seconds are read on
+the primary.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import flask
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from bookings_api.database.engine import REPLICA
 from bookings_api.database.prepared import Prepared
@@ -24,22 +24,22 @@ from bookings_api.extensions import db
 
 logger = logging.getLogger(__name__)
 
-# What a replica that is well needs to catch up; a streaming one is behind by a millisecond or two.
+# Enough for a healthy replica to catch up; streaming replication lags by a millisecond or two.
 REPLAY_SECONDS = 0.05
 POLL_SECONDS = 0.002
-# How long a listing may take there, with all that comes before it.
+# Limit for a list on the replica, including the checks before it.
 SECONDS = 1.0
-# How long a replica is left alone that was behind, and one that did not answer or is not the primary's.
+# How long a replica is not used after it was behind, and after it was silent or wrong.
 BEHIND_SECONDS = 1.0
 AWAY_SECONDS = 5.0
 
-# In which timeline the server of a connection was seen to follow our primary, and after how many failures. Of each
-# connection: one name may stand for several servers.
+# The timeline in which the server of a connection was verified, and the number of failures by then. Stored with each
+# connection, because one host name may stand for several servers.
 _SEEN = "bookings_api.seen"
 
 T = TypeVar("T")
 
-# Bytes from the beginning of the log. Who commits flushes the log before others see it, unless that is switched off.
+# Bytes since the beginning of the log. A commit is flushed before others see it, unless synchronous_commit is off.
 _lsn = sa.case(
     (sa.func.pg_is_in_recovery(), sa.null()),
     (sa.func.current_setting("synchronous_commit") == "off", sa.func.pg_current_wal_insert_lsn()),
@@ -51,7 +51,7 @@ def _bytes(lsn: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
     return sa.cast(sa.func.pg_wal_lsn_diff(lsn, sa.literal_column("'0/0'")), sa.BigInteger)
 
 
-# A server that was promoted goes on in a new timeline; its number in hexadecimal is how names of log files begin.
+# A promoted server continues in a new timeline. Names of log files begin with its number in hexadecimal.
 _POSITION = Prepared("position", sa.select(_bytes(_lsn), sa.func.left(sa.func.pg_walfile_name(_lsn), 8)))
 _HAS_REPLAYED = Prepared(
     "has_replayed",
@@ -75,36 +75,36 @@ _IDENTITY = Prepared(
 
 
 class Unfit(Exception):
-    """The replica does not have what the listing must show."""
+    """The replica cannot serve the list."""
 
 
 class Behind(Unfit):
-    """It has not replayed it yet."""
+    """It has not replayed the log far enough."""
 
 
 class Position(NamedTuple):
-    """How far the primary's log is: bytes and timeline; neither of a server that has no log of its own."""
+    """Bytes and timeline of the primary's log; both None on a server that is a replica itself."""
 
     lsn: int | None
     timeline: str | None
 
 
 def position_of_primary() -> Position:
-    """All that is committed at this moment is in the log before it."""
+    """The position in the log after everything that is committed now."""
     return Position(*_POSITION()[0])
 
 
 class Replica:
-    """What a process knows of the replica."""
+    """What this process knows about the replica."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self._left_alone_until = 0.0  # by time.monotonic(); 0: it is well
+        self._left_alone_until = 0.0  # by time.monotonic(); 0 while it is healthy
         self._failures = 0
 
     def may_be_asked(self) -> bool:
-        """Whether it is well; of one that was not, one request at a time finds out."""
+        """Whether it is healthy; after a failure, one request at a time finds out."""
         if not self._left_alone_until:
             return True
         with self._lock:
@@ -114,13 +114,12 @@ class Replica:
             self._left_alone_until = now + SECONDS
             return True
 
-    def ask(self, read: Callable[[Session], T], position: Position, *, seconds: float = SECONDS) -> T:
-        """What `read` reads there once it has replayed the log up to `position`.
+    def ask(self, read: Callable[[sa.Connection], T], position: Position, *, seconds: float = SECONDS) -> T:
+        """What `read` returns on the replica once it has replayed the log up to `position`.
 
-        Raises `Unfit`, and SQLAlchemy's errors.
+        Raises `Unfit` and SQLAlchemy's errors.
         """
-        with time_limit(seconds), Session(self._engine, expire_on_commit=False) as session:
-            connection = session.connection()
+        with time_limit(seconds), self._engine.connect() as connection:
             seen = position.timeline, self._failures
             if connection.info.get(_SEEN) != seen:
                 self._require_same_database(connection, position)
@@ -130,12 +129,12 @@ class Replica:
                 if time.monotonic() > gives_up_at:
                     raise Behind("it is behind")
                 time.sleep(POLL_SECONDS)
-            result = read(session)
+            result = read(connection)
         self._left_alone_until = 0.0
         return result
 
     def leave_alone(self, error: Exception) -> None:
-        """Do without it for a while; not because all connections to it are busy."""
+        """Stop using it for a while, unless all connections to it are merely busy."""
         if isinstance(error, sa.exc.TimeoutError):
             return
         seconds = BEHIND_SECONDS if isinstance(error, Behind) else AWAY_SECONDS
@@ -146,7 +145,7 @@ class Replica:
 
     @staticmethod
     def _require_same_database(connection: sa.Connection, position: Position) -> None:
-        """One that follows another primary, or still an old one, may have replayed as much, and of something else."""
+        """A replica of another primary, or of an old one, may be as far in a different log."""
         [(cluster, database, *_)] = _IDENTITY()
         [(replicated_cluster, replicated_database, replicated_timeline, is_replica)] = _IDENTITY.on(connection)
         if (cluster, database) != (replicated_cluster, replicated_database):
@@ -165,21 +164,18 @@ def init_replica(app: flask.Flask) -> None:
 
 
 def replica_of(app: flask.Flask) -> Replica | None:
-    """None where all is read on the primary."""
+    """The replica, or None if everything is read on the primary."""
     replica: Replica | None = app.extensions.get(REPLICA)
     return replica
 
 
-def read_listing(read: Callable[[Session], T]) -> T:
-    """What `read` reads, on the replica if there is one and it will do.
-
-    Its objects belong to no session then: nothing more is loaded of them.
-    """
+def read_listing(statement: Prepared, **values: Any) -> list[tuple[Any, ...]]:
+    """The rows of the statement, from the replica if there is one and it is up to date."""
     replica = replica_of(flask.current_app)
     if replica is not None and replica.may_be_asked():
         position = position_of_primary()
         try:
-            return replica.ask(read, position)
+            return replica.ask(partial(statement.on, **values), position)
         except (SQLAlchemyError, Unfit) as error:
             replica.leave_alone(error)
-    return read(db.session())
+    return statement(**values)

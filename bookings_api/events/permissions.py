@@ -9,7 +9,7 @@ def owns(user: User | None, event: Event) -> bool:
 
 
 def may_see(viewer: User | None, event: Event) -> bool:
-    """Everybody sees what is published or was; a draft is its owner's alone, a deleted event nobody's."""
+    """Published and cancelled events are public, a draft is visible to its organizer, a deleted event to no one."""
     if event.deleted_at is not None:
         return False
     return event.status is not EventStatus.DRAFT or owns(viewer, event)

@@ -1,12 +1,12 @@
-"""Finding events, and locking one."""
+"""Find events, and lock one."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from bookings_api.database.prepared import Prepared
+from bookings_api.database.listing import LIKE_ESCAPE, Listing, ListQuery, containing
+from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.database.transactions import require_transaction
 from bookings_api.errors import EventNotFound, NotAllowed
 from bookings_api.events.permissions import may_see, owns
@@ -14,7 +14,7 @@ from bookings_api.extensions import db
 from bookings_api.models import Event, EventSort, EventStatus, User, utcnow
 from bookings_api.models.event import SEARCHED
 
-# Every order is total, by the id at the end, so that pages do not overlap; the indexes of Event serve them.
+# Each order ends with the ID, which makes it total, and has an index.
 _ORDERS = {
     EventSort.STARTS_AT: (Event.starts_at, Event.id),
     EventSort.LATEST_START: (Event.starts_at.desc(), Event.id.desc()),
@@ -24,19 +24,36 @@ _ORDERS = {
     EventSort.NEWEST: (Event.created_at.desc(), Event.id.desc()),
 }
 
+# `starts_after` is inclusive and `starts_before` exclusive, so that adjacent periods share no event.
+_FILTERS: dict[str, sa.ColumnElement[bool]] = {
+    "q": sa.literal_column(f"({SEARCHED})", sa.Text).ilike(sa.bindparam("q"), escape=LIKE_ESCAPE),
+    "starts_after": Event.starts_at >= sa.bindparam("starts_after"),
+    "starts_before": Event.starts_at < sa.bindparam("starts_before"),
+    "organizer_id": Event.organizer_id == sa.bindparam("organizer_id"),
+    "min_available": Event.tickets_available >= sa.bindparam("min_available", type_=sa.Integer),
+}
+
+
+_EVENTS = sa.select(Event).where(Event.deleted_at.is_(None))
+_IS_UPCOMING = sa.and_(Event.status == EventStatus.PUBLISHED, Event.starts_at > sa.bindparam("now"))
+_IS_VISIBLE = sa.or_(Event.status != EventStatus.DRAFT, Event.organizer_id == sa.bindparam("viewer_id"))
+
+_UPCOMING_EVENTS = ListQuery(_EVENTS.where(_IS_UPCOMING), filters=_FILTERS, orders=_ORDERS)
+_VISIBLE_EVENTS = ListQuery(_EVENTS.where(_IS_VISIBLE), filters=_FILTERS, orders=_ORDERS)
 
 _EVENT = Prepared("event", sa.select(Event).where(Event.id == sa.bindparam("event_id", type_=sa.Uuid())))
 
 
-def upcoming_events(**filters: Any) -> sa.Select[Any]:
-    """Published events that have not begun; `filters` as in `_listed`."""
-    return _listed(Event.status == EventStatus.PUBLISHED, Event.starts_at > utcnow(), **filters)
+def upcoming_events(*, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any) -> Listing:
+    """Published events that have not started, with the filters of `EventQuerySchema`."""
+    return _UPCOMING_EVENTS(sort, now=utcnow(), q=containing(q), **filters)
 
 
-def all_events(*, viewer: User | None, **filters: Any) -> sa.Select[Any]:
-    """Every event, past and cancelled ones too, drafts only those of `viewer`; `filters` as in `_listed`."""
-    public = Event.status != EventStatus.DRAFT
-    return _listed(public if viewer is None else public | (Event.organizer_id == viewer.id), **filters)
+def all_events(
+    *, viewer: User | None, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any
+) -> Listing:
+    """All events, including past and cancelled ones and drafts of `viewer`, with the filters of `EventQuerySchema`."""
+    return _VISIBLE_EVENTS(sort, viewer_id=viewer.id if viewer else None, q=containing(q), **filters)
 
 
 def get_event(event_id: UUID, *, viewer: User | None) -> Event:
@@ -44,8 +61,15 @@ def get_event(event_id: UUID, *, viewer: User | None) -> Event:
     return require_visible(_EVENT.one_or_none(Event, event_id=event_id), viewer=viewer)
 
 
+def read_public_event(connection: sa.Connection, event_id: UUID) -> Event | None:
+    """The event, read on this connection, if anonymous clients may see it."""
+    rows = _EVENT.on(connection, event_id=event_id)
+    event = read_row(Event, rows[0]) if rows else None
+    return event if event is not None and may_see(None, event) else None
+
+
 def require_visible(event: Event | None, *, viewer: User | None) -> Event:
-    """An event that was looked up, if `viewer` may see it. Raises `EventNotFound`."""
+    """The event, if `viewer` may see it. Raises `EventNotFound`."""
     if event is None or not may_see(viewer, event):
         raise EventNotFound
     return event
@@ -55,58 +79,24 @@ def get_own_event(event_id: UUID, *, owner: User) -> Event:
     """The event, if it is the owner's. Raises `EventNotFound`, `NotAllowed`."""
     event = get_event(event_id, viewer=owner)
     if not owns(owner, event):
-        raise NotAllowed("Only its organizer may see who comes to an event.")
+        raise NotAllowed("Only the organizer of an event may see its bookings.")
     return event
 
 
 def has_guests(event_id: UUID) -> bool:
-    """Whether anybody has tickets for the event at this moment."""
+    """Whether tickets for the event are booked now."""
     return bool(db.session.scalar(sa.select(Event.tickets_booked).where(Event.id == event_id)))
 
 
 def lock_event(event_id: UUID, *, even_deleted: bool = False) -> Event:
-    """The event with its row locked until the transaction ends: whoever comes next waits, then sees what we wrote.
+    """The event with its row locked until the transaction ends; other transactions wait, then see our changes.
 
     Raises `EventNotFound`, and `RuntimeError` outside a transaction.
     """
     require_transaction()
     locked = sa.select(Event).where(Event.id == event_id).with_for_update()
-    # populate_existing: what an earlier read of this session left in memory is older than the lock
+    # populate_existing: an object that this session read earlier is older than the lock
     event = db.session.scalars(locked, execution_options={"populate_existing": True}).one_or_none()
     if event is None or (event.deleted_at is not None and not even_deleted):
         raise EventNotFound
     return event
-
-
-def _listed(
-    *criteria: sa.ColumnElement[bool],
-    sort: EventSort = EventSort.STARTS_AT,
-    q: str | None = None,
-    starts_after: datetime | None = None,
-    starts_before: datetime | None = None,
-    organizer_id: UUID | None = None,
-    min_available: int | None = None,
-) -> sa.Select[Any]:
-    """Events that are not deleted; `q` is part of title, location and description, one after the other, in any case.
-
-    `starts_after` is inclusive, `starts_before` exclusive, so that neighbouring spans share no event.
-    """
-    query = sa.select(Event).where(Event.deleted_at.is_(None), *criteria)
-    if q is not None:
-        query = query.where(sa.literal_column(f"({SEARCHED})", sa.Text).ilike(_containing(q), escape="\\"))
-    if starts_after is not None:
-        query = query.where(Event.starts_at >= starts_after)
-    if starts_before is not None:
-        query = query.where(Event.starts_at < starts_before)
-    if organizer_id is not None:
-        query = query.where(Event.organizer_id == organizer_id)
-    if min_available is not None:
-        query = query.where(Event.capacity - Event.tickets_booked >= min_available)
-    return query.order_by(*_ORDERS[sort])
-
-
-def _containing(text: str) -> str:
-    """A LIKE pattern in which the text's own % and _ mean themselves."""
-    for special in ("\\", "%", "_"):
-        text = text.replace(special, f"\\{special}")
-    return f"%{text}%"

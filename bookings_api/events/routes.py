@@ -1,10 +1,9 @@
-"""`/events`: browsing events, and what their organizers do with them."""
+"""`/events`: browse events and manage them."""
 
 from typing import Any
 from uuid import UUID
 
 import flask
-import sqlalchemy as sa
 
 from bookings_api.calendar.icalendar import calendar_of_event
 from bookings_api.errors import (
@@ -21,21 +20,21 @@ from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.http.files import calendar_file
 from bookings_api.http.openapi.examples import CHANGED_AT, EVENT_CALENDAR, PUBLISHED_AT
+from bookings_api.http.pagination import Listing
 from bookings_api.http.rate_limiting.limits import by_account, successes
-from bookings_api.http.response_cache.cache import cached
+from bookings_api.http.response_cache.cache import cached_page, cached_resource
 from bookings_api.models import Event, EventStatus
 
-blp = Blueprint("events", __name__, url_prefix="/events", description="Events and their free tickets")
+blp = Blueprint("events", __name__, url_prefix="/events", description="Events and their available tickets")
 
-# Examples before anybody has booked, and after everybody has lost the tickets.
+# For examples of events without bookings.
 _UNBOOKED = {"tickets_booked": 0, "tickets_available": 3}
 
 
 def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
-    """Count for each event what its guests may have to be told; while there are none, and for other fields, nothing.
+    """Count changes that guests are notified of, for each event; None for other fields and events without guests.
 
-    What is in the body counts, even if it is so already: what an earlier read says of the event, another request may
-    be about to change.
+    A field in the body counts even if its value stays the same, because another request may be changing it.
     """
     is_told = bool(changes.keys() & services.NOTIFIED) and queries.has_guests(event_id)
     return by_account("event_id")(event_id=event_id) if is_told else None
@@ -44,12 +43,16 @@ def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
 @blp.route("/", methods=["GET"])
 @blp.doc(operationId="listUpcomingEvents")
 @blp.public()
-@cached
+@cached_page
 @blp.listing(EventQuerySchema, EventSchema)
-def list_upcoming_events(**filters: Any) -> sa.Select[Any]:
-    """List the published events that have not begun.
+def list_upcoming_events(**filters: Any) -> Listing:
+    """List upcoming events.
 
-    The next one comes first unless `sort` says otherwise. Filters narrow the list together.
+    These are the published events that have not started, earliest first unless `sort` says otherwise. An event must
+    match all filters.
+
+    New and changed events are listed immediately. `tickets_booked`, `tickets_available` and the filter `min_available`
+    may lag behind bookings by one second; get a single event for its exact numbers.
     """
     return queries.upcoming_events(**filters)
 
@@ -57,13 +60,16 @@ def list_upcoming_events(**filters: Any) -> sa.Select[Any]:
 @blp.route("/all", methods=["GET"])
 @blp.doc(operationId="listAllEvents")
 @blp.login_optional()
-@cached
+@cached_page
 @blp.listing(EventQuerySchema, EventSchema)
-def list_all_events(**filters: Any) -> sa.Select[Any]:
+def list_all_events(**filters: Any) -> Listing:
     """List all events.
 
-    Past and cancelled ones, too, by their start unless `sort` says otherwise. With the token of an organizer the list
-    has drafts of one's own.
+    The list includes past and cancelled events, earliest first unless `sort` says otherwise, and for organizers their
+    own drafts. An event must match all filters.
+
+    New and changed events are listed immediately. `tickets_booked`, `tickets_available` and the filter `min_available`
+    may lag behind bookings by one second; get a single event for its exact numbers.
     """
     return queries.all_events(viewer=viewer(), **filters)
 
@@ -77,8 +83,8 @@ def list_all_events(**filters: Any) -> sa.Select[Any]:
 def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:
     """Create an event.
 
-    It is published at once, and can be booked unless `booking_opens_at` is later; with `status` `draft` only its
-    organizer sees it until it is published. The caller is its organizer.
+    The caller becomes its organizer. The event is published immediately; with `status` `draft` only its organizer sees
+    it until it is published. Bookings open immediately unless `booking_opens_at` is set.
     """
     created = services.create_event(organizer=current_user, **event)
     return created, {"Location": flask.url_for("events.get_event", event_id=created.id)}
@@ -87,15 +93,15 @@ def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:
 @blp.route("/<uuid:event_id>", methods=["GET"])
 @blp.doc(operationId="getEvent")
 @blp.login_optional()
-@cached
+@cached_resource(queries.read_public_event, EventSchema)
 @blp.if_none_match()
 @blp.problems(EventNotFound)
 @blp.response(200, EventSchema)
 def get_event(event_id: UUID) -> Event:
     """Get one event.
 
-    `tickets_available` is what is left at this moment; a booking decides under a lock. A draft is found by its
-    organizer alone.
+    The response is exact when it is sent, but only a booking reserves tickets. A draft is visible to its organizer
+    only.
     """
     return queries.get_event(event_id, viewer=viewer())
 
@@ -107,9 +113,9 @@ def get_event(event_id: UUID) -> Event:
 @blp.problems(EventNotFound)
 @blp.calendar(example=EVENT_CALENDAR)
 def get_event_calendar(event_id: UUID) -> flask.Response:
-    """Get one event for a calendar.
+    """Get one event as an iCalendar file.
 
-    To import or to subscribe to, by whoever may see the event. A cancelled event stays in it as `CANCELLED`.
+    Calendar programs can import the file or subscribe to it. A cancelled event stays in the calendar as `CANCELLED`.
     """
     event = queries.get_event(event_id, viewer=viewer())
     calendar = calendar_of_event(event, mail_from=flask.current_app.config["MAIL_FROM"])
@@ -131,10 +137,10 @@ def get_event_calendar(event_id: UUID) -> flask.Response:
     ),
 )
 def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
-    """Change an event of one's own.
+    """Change one of your events.
 
-    Only what is sent is changed. Another time or place is mailed to every guest. The capacity cannot go below what is
-    booked, and times of an event that has started stand.
+    Fields that are not sent stay as they are. Guests are notified by email when the time or place changes. The capacity
+    cannot be lower than the number of booked tickets, and the times of an event that has started cannot change.
     """
     return services.change_event(actor=current_user, event_id=event_id, changes=changes, precondition=if_match())
 
@@ -146,10 +152,10 @@ def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
 @blp.problems(EventNotFound, EventStarted)
 @blp.response(204)
 def delete_event(event_id: UUID) -> None:
-    """Cancel an event of one's own, and hide it.
+    """Cancel one of your events and hide it.
 
-    All its bookings are cancelled, and the guests are told by mail, who go on seeing their bookings. A draft is only
-    hidden. What has started cannot be deleted.
+    All its bookings are cancelled, and the guests are notified by email; they can still see their bookings. A draft is
+    only hidden. An event that has started cannot be deleted.
     """
     services.delete_event(actor=current_user, event_id=event_id, precondition=if_match())
 
@@ -161,9 +167,9 @@ def delete_event(event_id: UUID) -> None:
 @blp.problems(EventNotFound, EventCancelled, EventStarted)
 @blp.response(200, EventSchema, example=EventSchema.example(**_UNBOOKED, version=2, updated_at=CHANGED_AT))
 def publish_event(event_id: UUID) -> Event:
-    """Publish a draft of one's own.
+    """Publish one of your drafts.
 
-    From then on everybody sees it, and it can be booked. An event that is published already stays as it is.
+    The event becomes visible to everyone and can be booked. Publishing an event again changes nothing.
     """
     return services.publish_event(actor=current_user, event_id=event_id, precondition=if_match())
 
@@ -179,9 +185,9 @@ def publish_event(event_id: UUID) -> Event:
     example=EventSchema.example(**_UNBOOKED, status=EventStatus.CANCELLED.value, version=2, updated_at=CHANGED_AT),
 )
 def cancel_event(event_id: UUID) -> Event:
-    """Cancel an event of one's own.
+    """Cancel one of your events.
 
-    All its bookings are cancelled, and each guest is told by mail; it stays visible. There is no way back. A second
-    time changes nothing and answers the same. A draft is deleted instead.
+    All its bookings are cancelled, and the guests are notified by email. The event stays visible. Cancelling cannot be
+    undone, and cancelling again changes nothing. Delete a draft instead.
     """
     return services.cancel_event(actor=current_user, event_id=event_id, precondition=if_match())

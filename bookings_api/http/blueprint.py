@@ -14,15 +14,15 @@ from flask_smorest.pagination import PaginationParameters
 from flask_smorest.utils import unpack_tuple_response
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import quote_etag
-from werkzeug.wrappers import Response
 
 from bookings_api.errors import BookingError, LoginChanged, NotAllowed, StaleVersion, Unauthenticated
 from bookings_api.http import csv
 from bookings_api.http.authentication import accept_user, recall_user, require_user
 from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_known_to_client
 from bookings_api.http.files import CALENDAR_FILE
+from bookings_api.http.json import JSON, json_response
 from bookings_api.http.openapi.operations import PROBLEMS, document_operation
-from bookings_api.http.pagination import PAGINATION, fetch_page, page_links
+from bookings_api.http.pagination import PAGINATION, fetch_page, page_headers
 from bookings_api.http.parser import StrictParser
 from bookings_api.http.problems import (
     DOMAIN_PROBLEMS,
@@ -33,7 +33,7 @@ from bookings_api.http.problems import (
 )
 from bookings_api.http.rate_limiting.limits import Counted, Key, attempts, limit, uncount
 from bookings_api.http.retrying import retried
-from bookings_api.http.schemas import BaseSchema, PageQuerySchema
+from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 
 LOCATION = {"Location": {"description": "Address of what was created.", "schema": {"type": "string"}}}
 
@@ -69,6 +69,12 @@ def _may_answer(*problems: Problem) -> Callable[[View], View]:
     return decorate
 
 
+def _documented_by(document: Callable[[Any], Any], view: Any) -> Any:
+    """`view` with the documentation that a decorator of flask-smorest adds, without the function that it adds."""
+    view._apidoc = document(view)._apidoc  # noqa: SLF001 - where flask-smorest keeps it
+    return view
+
+
 class Blueprint(flask_smorest.Blueprint):
     """flask-smorest's blueprint with our parser, login, problems and lists.
 
@@ -89,14 +95,8 @@ class Blueprint(flask_smorest.Blueprint):
         return super().arguments(schema() if isinstance(schema, type) else schema, **options)
 
     def alt_response(self, *args: Any, **kwargs: Any) -> Callable[[View], View]:
-        """flask-smorest's decorator, which only documents; so it needs no function around the view."""
-        documented = super().alt_response(*args, **kwargs)
-
-        def decorate(view: View) -> View:
-            view._apidoc = documented(view)._apidoc  # type: ignore[attr-defined] # noqa: SLF001 - where it is kept
-            return view
-
-        return decorate
+        """flask-smorest's decorator without a function around the view."""
+        return partial(_documented_by, super().alt_response(*args, **kwargs))
 
     def add_url_rule(
         self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
@@ -161,32 +161,35 @@ class Blueprint(flask_smorest.Blueprint):
         headers: dict[str, Any] | None = None,
         **options: Any,
     ) -> Callable[[View], View]:
-        """flask-smorest's decorator, and an `ETag` on every resource that has a version.
+        """flask-smorest's decorator with an `ETag` for every resource that has a version.
 
-        `headers` are further ones to document, `example` a body that differs from what the schema's fields show. GET
-        answers 304 to an `If-None-Match` that names the tag.
+        `headers` are further ones to document, `example` is a body that differs from the examples of the fields. A GET
+        whose `If-None-Match` names the ETag gets 304.
         """
-        is_versioned = schema is not None and "version" in getattr(schema, "_declared_fields", {})
+        schema = schema() if isinstance(schema, type) else schema
+        is_versioned = schema is not None and "version" in schema.fields
         documented = (ETAG if is_versioned else {}) | (headers or {})
-        produced = super().response(status_code, schema, headers=documented or None, **options)
+        document = super().response(status_code, schema, headers=documented or None, **options)
 
         def decorate(view: View) -> View:
             @wraps(view)
-            def tagged(*args: Any, **kwargs: Any) -> Any:
+            def responding(*args: Any, **kwargs: Any) -> flask.Response:
                 result, status, headers = unpack_tuple_response(view(*args, **kwargs))
-                if is_versioned and not isinstance(result, Response):
+                if isinstance(result, flask.Response):
+                    return result
+                headers = headers or {}
+                if is_versioned:
                     etag = etag_of(result)
-                    headers = {**(headers or {}), "ETag": quote_etag(etag)}
+                    headers["ETag"] = quote_etag(etag)
                     if is_known_to_client(etag):
-                        return flask.Response(
-                            status=HTTPStatus.NOT_MODIFIED, headers=headers, mimetype="application/json"
-                        )
-                if schema is None and result is None:
-                    result = flask.Response(status=status_code)  # else it would be `null`
-                    del result.headers["Content-Type"]
-                return result, status, headers
+                        return flask.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers, mimetype=JSON)
+                if schema is not None:
+                    return json_response(schema.dump(result), status or status_code, headers)
+                response = flask.Response(status=status_code, headers=headers)
+                del response.headers["Content-Type"]
+                return response
 
-            return produced(tagged)
+            return _documented_by(document, responding)
 
         return decorate
 
@@ -212,37 +215,40 @@ class Blueprint(flask_smorest.Blueprint):
     def listing(
         self,
         query_schema: type[PageQuerySchema],
-        item_schema: type[BaseSchema],
+        item_schema: type[ResponseSchema],
         *,
         csv_file: csv.CsvFile | None = None,
     ) -> Callable[[View], View]:
-        """A list with paging: the view gets the filters by name and returns a `Select` in a total order.
+        """A list with paging: the view gets the filters by name and returns a `Listing`.
 
-        With `csv_file` it is to be had as such, too.
+        With `csv_file` the list is also available as a CSV file.
         """
         parsed, items = query_schema(), item_schema(many=True)
+        ok = HTTPStatus.OK.value
+        document = super().response(ok, items, description=csv.EITHER if csv_file else None)
 
         def decorate(view: View) -> View:
-            @super(Blueprint, self).response(HTTPStatus.OK.value, items, description=csv.EITHER if csv_file else None)
             @wraps(view)
-            def page_of_view(**kwargs: Any) -> Any:
+            def page_of_view(**kwargs: Any) -> flask.Response:
                 filters = self.ARGUMENTS_PARSER.parse(parsed, flask.request, location="query")
                 page = PaginationParameters(filters.pop("page"), filters.pop("page_size"))
-                query, varying = view(**kwargs, **filters), {"Vary": "Accept"} if csv_file else {}
+                listing, varying = view(**kwargs, **filters), {"Vary": "Accept"} if csv_file else {}
                 if csv_file and csv.is_preferred():
-                    return csv.csv_file(query, items, csv_file, **kwargs), HTTPStatus.OK, varying
-                rows = fetch_page(query, page)
-                rows, headers = self._set_pagination_metadata(page, rows, page_links(page) | varying)
-                return rows, HTTPStatus.OK, headers
+                    response = csv.csv_file(listing.with_values(), items, csv_file, **kwargs)
+                    response.headers.update(varying)
+                    return response
+                rows = fetch_page(listing, items, page)
+                return json_response(rows, ok, page_headers(page) | varying)
 
-            page_of_view._apidoc["pagination"] = {  # noqa: SLF001 - where flask-smorest keeps what it documents
+            documented = _documented_by(document, page_of_view)
+            documented._apidoc["pagination"] = {  # noqa: SLF001 - as in `_documented_by`
                 "parameters": {"in": "query", "schema": query_schema},
                 "response": {HTTPStatus.UNPROCESSABLE_ENTITY.value: HTTPStatus.UNPROCESSABLE_ENTITY.name},
             }
             if csv_file is None:
-                return page_of_view
-            documented = self.alt_response(HTTPStatus.OK.value, **csv.CSV_FILE, example=csv.example(items))
-            return _may_answer(HTTP_VERSION_NOT_SUPPORTED)(documented(page_of_view))
+                return documented
+            documented = self.alt_response(ok, **csv.CSV_FILE, example=csv.example(items))(documented)
+            return _may_answer(HTTP_VERSION_NOT_SUPPORTED)(documented)
 
         return decorate
 

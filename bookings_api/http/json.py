@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import flask
 import orjson
 from flask.json.provider import DefaultJSONProvider
+
+JSON = "application/json"
 
 
 class OrjsonProvider(DefaultJSONProvider):
@@ -17,3 +20,13 @@ class OrjsonProvider(DefaultJSONProvider):
             return orjson.dumps(obj, default=self.default, option=layout).decode()
         except orjson.JSONEncodeError:  # a lone surrogate, in a field name sent by a client
             return super().dumps(obj, **kwargs)
+
+
+def json_body(data: Any) -> bytes:
+    """The body of a response with what a schema dumped; values are written as the schema's fields would write them."""
+    return orjson.dumps(data)
+
+
+def json_response(data: Any, status: int, headers: dict[str, str]) -> flask.Response:
+    """A response with what a schema dumped."""
+    return flask.Response(json_body(data), status, headers, mimetype=JSON)

@@ -1,23 +1,27 @@
-"""Lists: a query becomes one page of it, and the `X-Pagination` and `Link` headers say where that stands."""
+"""Pages of lists, and the headers `X-Pagination` and `Link`."""
 
+import json
+from functools import cache
+from itertools import count
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import flask
 import sqlalchemy as sa
 from flask_smorest.pagination import PaginationMetadataSchema, PaginationParameters
-from sqlalchemy.orm import Session
 
+from bookings_api.database.listing import Listing as Listing  # noqa: PLC0414 - routes import it from here
+from bookings_api.database.prepared import Prepared
 from bookings_api.database.replica import read_listing
-from bookings_api.http.schemas import MAX_PAGE
+from bookings_api.http.schemas import MAX_PAGE, ResponseSchema
 
-# A proxy has but so much room for all headers of an answer: nginx 4 KiB, unless it is told otherwise.
+# Proxies limit the size of all headers of a response together; nginx's default is 4 KiB.
 MAX_LINK_LENGTH = 2048
 
-# X-Pagination holds JSON as text, which OpenAPI says with `content` rather than `schema`.
+# X-Pagination contains JSON, which OpenAPI describes with `content` rather than `schema`.
 PAGINATION = {
     "X-Pagination": {
-        "description": "Where this page stands in the whole list.",
+        "description": "The position of this page in the list.",
         "content": {
             "application/json": {
                 "schema": PaginationMetadataSchema,
@@ -27,48 +31,71 @@ PAGINATION = {
     },
     "Link": {
         "description": (
-            "Web links (RFC 8288) `first`, `prev`, `next` and `last` to the other pages, with the same filters,"
-            " relative to this address. Left out are those that lead nowhere, and all of a query that is very long."
+            "Links to the `first`, `prev`, `next` and `last` page (RFC 8288) with the same filters, relative to this"
+            " address. Links to pages that do not exist are omitted; a very long query gets no links."
         ),
         "schema": {"type": "string"},
         "example": '</api/v1/events/?q=trio&page=2&page_size=20>; rel="next"',
     },
 }
 
+_numbers = count(1)
 
-def fetch_page(query: sa.Select[Any], page: PaginationParameters) -> list[Any]:
-    """The rows of one page; sets `page.item_count` to how many there are in all.
 
-    `query` must have a total order, or pages would overlap.
+def fetch_page(listing: Listing, schema: ResponseSchema, page: PaginationParameters) -> list[dict[str, Any]]:
+    """The rows of one page as `schema` dumps them; sets `page.item_count` to the length of the whole list."""
+    statement = _page_statement(listing.statement, schema, stays_on_server=not listing.is_filtered)
+    rows = counted = read_listing(statement, **listing.values, page_size=page.page_size, first_item=page.first_item)
+    if not rows and page.first_item > 0:  # beyond the end, where no row has the length
+        counted = read_listing(statement, **listing.values, page_size=1, first_item=0)
+    page.item_count = counted[0][-1] if counted else 0
+    return [dict(zip(schema.members, row, strict=False)) for row in rows]
+
+
+@cache
+def _page_statement(listed: sa.Select[Any], schema: ResponseSchema, *, stays_on_server: bool) -> Prepared:
+    """Selects the members of `schema`, followed by the length of the whole list."""
+    model = listed.column_descriptions[0]["entity"]
+    members = [getattr(model, attribute) for attribute in schema.members.values()]
+    # psycopg2 makes objects of UUIDs, which JSON has as text
+    columns = [sa.cast(member, sa.Text) if isinstance(member.type, sa.Uuid) else member for member in members]
+    total = listed.with_only_columns(sa.func.count(), maintain_column_froms=True).order_by(None).correlate(None)
+    page = (
+        listed.with_only_columns(*columns, total.scalar_subquery())
+        .limit(sa.bindparam("page_size", type_=sa.Integer))
+        .offset(sa.bindparam("first_item", type_=sa.Integer))
+    )
+    return Prepared(f"page_{next(_numbers)}", page, stays_on_server=stays_on_server)
+
+
+def page_headers(page: PaginationParameters) -> dict[str, str]:
+    """The headers of a page that was fetched; `X-Pagination` is the one that flask-smorest documents.
+
+    `Link` has `first` and `prev` unless this is the first page, `next` and `last` unless it is the last one, and no
+    link to a page that would be refused. Links are paths: neither a client's Host header nor a proxy can change where
+    they lead.
     """
-    counted = query.with_only_columns(sa.func.count(), maintain_column_froms=True).order_by(None)
-
-    def read(session: Session) -> tuple[int, list[Any]]:
-        count = session.execute(counted).scalar_one()
-        return count, list(session.scalars(query.limit(page.page_size).offset(page.first_item)))
-
-    page.item_count, rows = read_listing(read)
-    return rows
-
-
-def page_links(page: PaginationParameters) -> dict[str, str]:
-    """The `Link` header of a page that was fetched: as GitHub's API, `first` and `prev` unless it is the first one,
-    `next` and `last` unless it is the last; none to a page that would be refused.
-
-    The addresses are paths, as those of redirects: no Host that a client may name, and no proxy, has a part in them.
-    """
-    last = max(1, -(-page.item_count // page.page_size))
+    number, last = page.page, -(-page.item_count // page.page_size)
+    position = {"total": page.item_count, "total_pages": last}
+    if last:
+        position |= {"first_page": 1, "last_page": last}
+    if number <= last:
+        position["page"] = number
     pages: dict[str, int] = {}
-    if page.page > 1:
-        pages |= {"first": 1, "prev": min(page.page - 1, last)}
-    if page.page < last:
-        pages |= {"next": page.page + 1, "last": last}
+    if number > 1:
+        pages |= {"first": 1, "prev": max(1, min(number - 1, last))}
+        if number <= last:
+            position["previous_page"] = number - 1
+    if number < last:
+        pages |= {"next": number + 1, "last": last}
+        position["next_page"] = number + 1
     links = ", ".join(f'<{_address_of(n, page)}>; rel="{rel}"' for rel, n in pages.items() if n <= MAX_PAGE)
-    return {"Link": links} if 0 < len(links) <= MAX_LINK_LENGTH else {}
+    headers = {"X-Pagination": json.dumps(position)}
+    return headers | ({"Link": links} if 0 < len(links) <= MAX_LINK_LENGTH else {})
 
 
 def _address_of(number: int, page: PaginationParameters) -> str:
-    """The address of this list, percent-encoded (RFC 3986), so that nothing of a query ends the link or the header."""
+    """The address of this list, percent-encoded (RFC 3986), so that no query ends the link or the header."""
     request = flask.request
     query = {**request.args, "page": str(number), "page_size": str(page.page_size)}
     return f"{quote(request.root_path + request.path)}?{urlencode(query, quote_via=quote, safe='')}"

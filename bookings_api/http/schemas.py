@@ -1,4 +1,4 @@
-"""Base of all schemas: unknown fields are refused, and a schema knows neither the database nor the user."""
+"""Base classes of all schemas. Schemas reject unknown fields and know neither the database nor the user."""
 
 from typing import Any
 
@@ -12,24 +12,25 @@ MAX_PAGE = 10_000
 
 
 class BaseSchema(ma.Schema):
-    """Fields in the order of their declaration; an unknown one is an error that names it."""
+    """Base of all schemas; an unknown field is an error that names it."""
 
     class Meta:
         unknown = ma.RAISE
 
     @classmethod
     def example(cls, **changes: Any) -> dict[str, Any]:
-        """An example for the OpenAPI document: of each field that has one in its metadata; `changes` replace some."""
+        """The examples of all fields as one example for the OpenAPI document, with `changes`."""
         fields = cls().fields.items()
         shown = {field.data_key or name: field.metadata for name, field in fields}
         return {name: metadata["example"] for name, metadata in shown.items() if "example" in metadata} | changes
 
 
 class ResponseSchema(BaseSchema):
-    """What we answer with; the document does not forbid members that a later version adds.
+    """Base of response schemas. The document allows further members, so that later versions may add some.
 
-    Members are handed on as they are: `http.json` writes UUIDs, times and choices as these fields would, all at once.
-    So they are plain ones, not nested and without ways of their own to be written.
+    The schema decides which members there are and what they are called, and `http.json` writes all values at once
+    instead of marshmallow each by itself. Both give the same text for plain fields: no nested ones, and none that write
+    values in their own way.
     """
 
     class Meta:
@@ -37,26 +38,27 @@ class ResponseSchema(BaseSchema):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._members = [(field.data_key or name, field.attribute or name) for name, field in self.dump_fields.items()]
+        # the attribute of a row by the name of the member
+        self.members = {field.data_key or name: field.attribute or name for name, field in self.dump_fields.items()}
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
         """The members of `obj`, a row or a dictionary."""
         if self.many if many is None else many:
             return [self.dump(row, many=False) for row in obj]
         if isinstance(obj, dict):
-            return {name: obj[attribute] for name, attribute in self._members}
-        return {name: getattr(obj, attribute) for name, attribute in self._members}
+            return {name: obj[attribute] for name, attribute in self.members.items()}
+        return {name: getattr(obj, attribute) for name, attribute in self.members.items()}
 
 
 class PageQuerySchema(BaseSchema):
-    """Which part of a list; the base of every list's filters."""
+    """Paging parameters; the base of the query schema of every list."""
 
     page = QueryInteger(
-        minimum=1, maximum=MAX_PAGE, load_default=1, metadata={"description": "Number of the page, from 1."}
+        minimum=1, maximum=MAX_PAGE, load_default=1, metadata={"description": "Page number, starting at 1."}
     )
     page_size = QueryInteger(
         minimum=1,
         maximum=MAX_PAGE_SIZE,
         load_default=DEFAULT_PAGE_SIZE,
-        metadata={"description": "Items on a page."},
+        metadata={"description": "Items per page."},
     )

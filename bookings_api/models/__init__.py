@@ -2,7 +2,7 @@
 
 from bookings_api.database.base import Base, utcnow
 from bookings_api.models.booking import Booking, BookingStatus
-from bookings_api.models.event import Event, EventSort, EventStatus
+from bookings_api.models.event import Event, EventCatalog, EventSort, EventStatus
 from bookings_api.models.event_broadcast import EventBroadcast
 from bookings_api.models.idempotency_key import IdempotencyKey
 from bookings_api.models.login import Login
@@ -19,6 +19,7 @@ __all__ = [
     "EmailStatus",
     "Event",
     "EventBroadcast",
+    "EventCatalog",
     "EventSort",
     "EventStatus",
     "IdempotencyKey",

@@ -5,6 +5,7 @@ from enum import StrEnum
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bookings_api.database.base import Base, Identified, Timestamped, choice
@@ -13,17 +14,12 @@ MAX_CAPACITY = 1_000_000
 MAX_TICKETS_PER_BOOKING = 1_000
 DEFAULT_TICKETS_PER_BOOKING = 10
 
-
-# A trigger raises it with each row of events that is written, and holds a lock until the transaction is over: the
-# advisory lock of the table's oid, shared (migration 0004). What that is for: http/kept.py.
-EVENTS_REVISION = sa.Sequence("events_revision", metadata=Base.metadata)
-
-# What a search for words looks through; the index is on the very same expression.
+# The text that `q` searches; the index is on the same expression.
 SEARCHED = "title || ' ' || location || ' ' || description"
 
 
 class EventStatus(StrEnum):
-    """`draft` is seen by its organizer alone, `published` can be booked, `cancelled` is final."""
+    """`draft` is visible to its organizer only, `published` can be booked, `cancelled` is final."""
 
     DRAFT = "draft"
     PUBLISHED = "published"
@@ -31,7 +27,7 @@ class EventStatus(StrEnum):
 
 
 class EventSort(StrEnum):
-    """The orders that a list of events may have; a minus turns one round."""
+    """Orders of a list of events; a minus sign reverses the order."""
 
     STARTS_AT = "starts_at"
     LATEST_START = "-starts_at"
@@ -44,8 +40,11 @@ class EventSort(StrEnum):
 class Event(Identified, Timestamped, Base):
     """An event; `tickets_booked` counts the tickets of its confirmed bookings.
 
-    The counter changes only under the row's lock and in the transaction that writes the booking; the CHECK
-    on it makes an oversold event impossible whatever the code does.
+    The counter changes only under the row's lock and in the transaction that writes the booking. The CHECK constraint
+    on it makes overselling impossible, whatever the code does.
+
+    All other columns except `updated_at` define the event: a trigger raises `EventCatalog.version` when one changes. A
+    migration that adds such a column must add it to the trigger.
     """
 
     __tablename__ = "events"
@@ -87,6 +86,21 @@ class Event(Identified, Timestamped, Base):
     version: Mapped[int] = mapped_column(default=1, server_default="1")
     deleted_at: Mapped[datetime | None]
 
-    @property
+    @hybrid_property
     def tickets_available(self) -> int:
         return self.capacity - self.tickets_booked
+
+
+class EventCatalog(Base):
+    """The version of all event definitions, in one row; cached lists are valid for one version.
+
+    A trigger raises the version at the end of each transaction that creates, deletes or redefines events. The row
+    commits with these changes, so any snapshot that shows a version shows every change counted in it. Bookings only
+    change ticket counts and never touch the row.
+    """
+
+    __tablename__ = "event_catalog"
+    __table_args__ = (sa.CheckConstraint("is_only_row", name="one_row"),)
+
+    is_only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=sa.true())
+    version: Mapped[int] = mapped_column(sa.BigInteger, server_default="1")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bookings_api.database.base import Base, Identified, Timestamped, choice
@@ -79,7 +80,12 @@ class OutboxEmail(Identified, Timestamped, Base):
     message_id: Mapped[str] = mapped_column(sa.String(320))
     sent_at: Mapped[datetime | None]
 
-    @property
+    @hybrid_property
     def due_at(self) -> datetime | None:
         """Time of the next attempt; None once the email is sent or has failed."""
         return self.next_attempt_at if self.status in UNSENT else None
+
+    @due_at.inplace.expression
+    @classmethod
+    def _due_at(cls) -> sa.ColumnElement[datetime | None]:
+        return sa.case((sa.or_(*(cls.status == status for status in UNSENT)), cls.next_attempt_at))

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 import sqlalchemy as sa
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bookings_api.database.base import Base, Identified, Timestamped, choice
@@ -34,10 +35,15 @@ class User(Identified, Timestamped, Base):
 
     version: Mapped[int] = mapped_column(default=1, server_default="1")
 
-    @property
+    @hybrid_property
     def is_invited(self) -> bool:
         """Whether the person has still to accept the invitation, before which nobody can log in."""
         return self.password_hash is None
+
+    @is_invited.inplace.expression
+    @classmethod
+    def _is_invited(cls) -> sa.ColumnElement[bool]:
+        return cls.password_hash.is_(None)
 
     @property
     def is_organizer(self) -> bool:

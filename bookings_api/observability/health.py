@@ -98,7 +98,7 @@ def _check_database() -> str:
 
 def _check_replica(replica: Replica) -> str:
     try:
-        replica.ask(lambda session: None, position_of_primary(), seconds=REPLICA_SECONDS)
+        replica.ask(lambda connection: None, position_of_primary(), seconds=REPLICA_SECONDS)
     except (SQLAlchemyError, Unfit) as error:
         logger.warning("degraded: the read replica cannot be used: %s", type(error).__name__)
         return BEHIND if isinstance(error, Behind) else AWAY

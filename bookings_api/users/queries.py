@@ -1,25 +1,28 @@
 """Finding accounts."""
 
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from bookings_api.database.listing import LIKE_ESCAPE, Listing, ListQuery, containing
 from bookings_api.errors import UserNotFound
 from bookings_api.extensions import db
 from bookings_api.models import Role, User
 
+_PATTERN = sa.bindparam("q", type_=sa.String)
+_USERS = ListQuery(
+    sa.select(User).order_by(sa.func.lower(User.email), User.id),
+    filters={
+        "q": User.email.ilike(_PATTERN, escape=LIKE_ESCAPE) | User.name.ilike(_PATTERN, escape=LIKE_ESCAPE),
+        "role": User.role == sa.bindparam("role"),
+        "is_active": User.is_active == sa.bindparam("is_active"),
+    },
+)
 
-def list_users(*, q: str | None = None, role: Role | None = None, is_active: bool | None = None) -> sa.Select[Any]:
-    """Accounts by their e-mail address; `q` is a part of it or of the name, in any case."""
-    query = sa.select(User).order_by(sa.func.lower(User.email), User.id)
-    if q is not None:
-        query = query.where(User.email.icontains(q, autoescape=True) | User.name.icontains(q, autoescape=True))
-    if role is not None:
-        query = query.where(User.role == role)
-    if is_active is not None:
-        query = query.where(User.is_active == is_active)
-    return query
+
+def list_users(*, q: str | None = None, role: Role | None = None, is_active: bool | None = None) -> Listing:
+    """Accounts by email address; `q` is part of the address or the name, in any case."""
+    return _USERS(q=containing(q), role=role, is_active=is_active)
 
 
 def get_user(user_id: UUID) -> User:

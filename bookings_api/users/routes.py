@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 import flask
-import sqlalchemy as sa
 
 from bookings_api.accounts.schemas import UserSchema
 from bookings_api.auth import services as auth_services
@@ -14,6 +13,7 @@ from bookings_api.http.authentication import current_login_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import ETAG, if_match
 from bookings_api.http.openapi.examples import COLLEAGUE
+from bookings_api.http.pagination import Listing
 from bookings_api.http.rate_limiting.limits import by_account, failures, of_email, of_mailbox, successes
 from bookings_api.models import Role, User
 from bookings_api.users import queries, services
@@ -96,7 +96,7 @@ def change_password(passwords: dict[str, str]) -> None:
 @blp.doc(operationId="listUsers")
 @blp.login_required(organizer=True)
 @blp.listing(UserQuerySchema, UserSchema)
-def list_users(**filters: Any) -> sa.Select[Any]:
+def list_users(**filters: Any) -> Listing:
     """List accounts by e-mail address.
 
     Those of users and of organizers, also the invited and the deactivated ones.

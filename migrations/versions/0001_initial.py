@@ -22,6 +22,26 @@ EMAIL_KINDS = (
     "access_changed",
 )
 
+# Every column of events except tickets_booked and updated_at, the only ones that a booking changes.
+EVENT_DEFINITION = (
+    "id",
+    "organizer_id",
+    "title",
+    "description",
+    "location",
+    "timezone",
+    "starts_at",
+    "ends_at",
+    "capacity",
+    "max_tickets_per_booking",
+    "status",
+    "booking_opens_at",
+    "booking_closes_at",
+    "version",
+    "deleted_at",
+    "created_at",
+)
+
 
 def upgrade() -> None:
     # A trusted extension since PostgreSQL 13: the database's owner may create it.
@@ -280,23 +300,34 @@ def upgrade() -> None:
         "ix_outbox_emails_failed", "outbox_emails", ["id"], unique=False, postgresql_where=sa.text("status = 'failed'")
     )
 
-    # Counts changes to events. The lock comes before the count: once it is free, every counted change has ended.
-    op.execute("CREATE SEQUENCE events_revision")
+    op.create_table(
+        "event_catalog",
+        sa.Column("is_only_row", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="1", nullable=False),
+        sa.CheckConstraint("is_only_row", name=op.f("ck_event_catalog_one_row")),
+        sa.PrimaryKeyConstraint("is_only_row", name=op.f("pk_event_catalog")),
+    )
+    # Raises the version once per transaction. Deferred, so that the row is locked only while the transaction commits:
+    # organizers do not wait for each other's transactions, and nothing that is locked later can complete a deadlock. A
+    # migration that updates events and alters the table must execute SET CONSTRAINTS ALL IMMEDIATE in between.
     op.execute("""
-        CREATE FUNCTION raise_events_revision() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE FUNCTION raise_event_catalog_version() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-            PERFORM pg_advisory_xact_lock_shared(TG_RELID::integer, 0);
-            PERFORM nextval('events_revision');
+            INSERT INTO event_catalog DEFAULT VALUES
+            ON CONFLICT (is_only_row) DO UPDATE SET version = event_catalog.version + 1
+            WHERE event_catalog.xmin <> pg_current_xact_id()::xid;
             RETURN NULL;
         END $$
     """)
-    for name, event, unit in (
-        ("events_revised", "INSERT OR UPDATE OR DELETE", "ROW"),
-        ("events_emptied", "TRUNCATE", "STATEMENT"),
-    ):
-        op.execute(
-            f"CREATE TRIGGER {name} AFTER {event} ON events FOR EACH {unit} EXECUTE FUNCTION raise_events_revision()"
-        )
+    op.execute(f"""
+        CREATE CONSTRAINT TRIGGER event_catalog_changed
+        AFTER INSERT OR DELETE OR UPDATE OF {", ".join(EVENT_DEFINITION)} ON events
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION raise_event_catalog_version()
+    """)
+    op.execute("""
+        CREATE TRIGGER event_catalog_emptied AFTER TRUNCATE ON events
+        FOR EACH STATEMENT EXECUTE FUNCTION raise_event_catalog_version()
+    """)
 
 
 def downgrade() -> None:
@@ -308,8 +339,8 @@ def downgrade() -> None:
         "logins",
         "idempotency_keys",
         "events",
+        "event_catalog",
         "users",
     ):
         op.drop_table(table)
-    op.execute("DROP FUNCTION raise_events_revision")
-    op.execute("DROP SEQUENCE events_revision")
+    op.execute("DROP FUNCTION raise_event_catalog_version")

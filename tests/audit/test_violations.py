@@ -133,8 +133,11 @@ def test_a_violation_names_the_row(sound_data: sa.Connection) -> None:
     [
         ("ALTER TABLE events DROP CONSTRAINT ck_events_status", "constraint ck_events_status of events is missing"),
         ("DROP INDEX ix_events_listed", "index ix_events_listed of events is missing"),
-        ("DROP TRIGGER events_revised ON events", "trigger events_revised of events is missing"),
-        ("ALTER TABLE events DISABLE TRIGGER events_revised", "trigger events_revised of events is disabled"),
+        ("DROP TRIGGER event_catalog_changed ON events", "trigger event_catalog_changed of events is missing"),
+        (
+            "ALTER TABLE events DISABLE TRIGGER event_catalog_changed",
+            "trigger event_catalog_changed of events is disabled",
+        ),
         ("ALTER TABLE logins DISABLE TRIGGER ALL", "trigger fk_logins_user_id_users of logins is disabled"),
         ("ALTER TABLE bookings ALTER guest_name DROP NOT NULL", "bookings.guest_name may be NULL"),
         ("DELETE FROM alembic_version", "migration"),

@@ -8,11 +8,17 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
+from flask_smorest.pagination import PaginationMixin, PaginationParameters
 
 from bookings_api.accounts.schemas import UserSchema
+from bookings_api.auth.schemas import TokenSchema
 from bookings_api.bookings.schemas import BookingSchema, EmailSchema
+from bookings_api.database.listing import Listing
 from bookings_api.events.schemas import EventSchema
 from bookings_api.extensions import db
+from bookings_api.http.json import json_body
+from bookings_api.http.pagination import fetch_page, page_headers
+from bookings_api.http.problems import FieldErrorSchema, ProblemSchema
 from bookings_api.http.schemas import ResponseSchema
 from bookings_api.models import Booking, Event, OutboxEmail, User
 from tests.factories import book, make_event, make_user
@@ -22,18 +28,40 @@ ROWS = [(EventSchema, Event), (BookingSchema, Booking), (EmailSchema, OutboxEmai
 
 @pytest.mark.parametrize(("schema", "model"), ROWS)
 @pytest.mark.usefixtures("context")
-def test_rows_are_serialized_exactly_like_marshmallow_does(
+def test_rows_and_pages_are_serialized_exactly_like_marshmallow_does(
     app: Flask, client: FlaskClient, schema: type[ResponseSchema], model: type[Any]
 ) -> None:
     user, event = make_user(client), make_event(client, booking_opens_at="2020-01-01T00:00:00.5+02:00")
     booking = book(client, user, event).json
     client.delete(f"/api/v1/bookings/{booking['id']}", headers=user.headers)
-    rows = db.session.scalars(sa.select(model)).all()
+    items, selected = schema(many=True), sa.select(model).order_by(model.id)
+    rows = db.session.scalars(selected).all()
+    page = fetch_page(Listing(selected, {}, is_filtered=False), items, PaginationParameters(1, 100))
 
-    serialized = json.loads(app.json.dumps(schema(many=True).dump(rows)))
+    expected = json.loads(json.dumps(ma.Schema.dump(items, rows)))
 
-    assert serialized
-    assert serialized == json.loads(json.dumps(ma.Schema.dump(schema(many=True), rows)))
+    assert expected
+    assert json.loads(json_body(items.dump(rows))) == expected
+    assert json.loads(json_body(page)) == expected
+
+
+def test_every_schema_of_rows_is_tested() -> None:
+    def below(base: type[ResponseSchema]) -> set[type[ResponseSchema]]:
+        return {*base.__subclasses__()} | {schema for child in base.__subclasses__() for schema in below(child)}
+
+    ours = {schema for schema in below(ResponseSchema) if schema.__module__.startswith("bookings_api.")}
+    assert ours == {schema for schema, _ in ROWS} | {TokenSchema, ProblemSchema, FieldErrorSchema}
+
+
+def test_the_position_of_a_page_is_what_flask_smorest_says() -> None:
+    app = Flask(__name__)
+    for total in range(8):
+        for number in range(1, 6):
+            page = PaginationParameters(number, 2)
+            page.item_count = total
+            with app.test_request_context():
+                position = json.loads(page_headers(page)["X-Pagination"])
+            assert position == PaginationMixin._make_pagination_metadata(number, 2, total)  # noqa: SLF001
 
 
 def test_a_mapping_is_serialized_by_name_without_unknown_keys() -> None:

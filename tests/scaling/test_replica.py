@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
+from psycopg2 import extensions
 
 from bookings_api.database.engine import REPLICA
 from bookings_api.database.replica import SECONDS, Unfit, position_of_primary, replica_of
@@ -57,22 +58,30 @@ def _on(service: Flask) -> Iterator[Flask]:
 
 @contextmanager
 def _counted(service: Flask) -> Iterator[Counter[str]]:
-    """How many pages of lists each server read meanwhile; what is prepared, such as logins, counts for none."""
+    """How many pages of lists each server reads meanwhile."""
     pages: Counter[str] = Counter()
 
-    def note(connection: sa.Connection, cursor: object, statement: str, *_: object) -> None:
-        if " LIMIT " in statement:
-            pages["replica" if connection.engine is replica else "primary"] += 1
+    def count_pages_of(server: str) -> Callable[..., None]:
+        class CountingCursor(extensions.cursor):
+            def execute(self, query: Any, parameters: Any = None) -> None:
+                if query.startswith("EXECUTE page_") or (query.startswith("SELECT") and " LIMIT " in query):
+                    pages[server] += 1
+                super().execute(query, parameters)
+
+        def watch(connection: extensions.connection, *_: object) -> None:
+            connection.cursor_factory = CountingCursor
+
+        return watch
 
     with service.app_context():
-        primary, replica = db.engine, db.engines[REPLICA]
-    for engine in (primary, replica):
-        sa.event.listen(engine, "before_cursor_execute", note)
+        watched = {db.engine: count_pages_of("primary"), db.engines[REPLICA]: count_pages_of("replica")}
+    for engine, watch in watched.items():
+        sa.event.listen(engine, "checkout", watch)
     try:
         yield pages
     finally:
-        for engine in (primary, replica):
-            sa.event.remove(engine, "before_cursor_execute", note)
+        for engine, watch in watched.items():
+            sa.event.remove(engine, "checkout", watch)
 
 
 def _health(service: Flask) -> dict[str, Any]:
@@ -243,7 +252,7 @@ def test_each_connection_is_looked_at_as_a_name_may_stand_for_several_servers(se
         with engine.connect():  # the one that was found well
             sa.event.listen(engine, "do_connect", lead_elsewhere)
             with pytest.raises(Unfit, match="another database"):
-                replica.ask(lambda session: None, position_of_primary(), seconds=PATIENCE_SECONDS)
+                replica.ask(lambda connection: None, position_of_primary(), seconds=PATIENCE_SECONDS)
 
 
 def test_who_writes_and_lists_in_turn_never_misses_what_he_wrote(

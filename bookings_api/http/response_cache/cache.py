@@ -1,34 +1,37 @@
-"""Public answers, kept ready as long as no event has changed; they are given before Flask is asked.
+"""Cached responses to anonymous reads, sent before Flask is involved.
 
-PostgreSQL counts the changes of events (`EVENTS_REVISION`); a request reads that number, which is all that it asks.
-While it is what it was before an answer was made, no event has been written since. A change that was counted earlier
-may have been committed later; but who counts holds a lock until the end of the transaction, and an answer is kept only
-if nobody held it after the number was read: then it shows every change that is counted. So nobody has to remember to
-withdraw anything, and what a client has changed it sees at once; mail, logins and the like leave all of it alone. Time
-alone changes lists, too, a replica is told the number late, and after a crash of PostgreSQL the same one may come again
-for another change; which is why no answer is kept for long.
+A page of a list is reused while `EventCatalog.version` stays the same, for `PAGE_SECONDS` at most. So a new or changed
+event is listed immediately, though ticket counts may be that old. Time alone changes lists as well, when events start.
+The version is read before the page, which therefore shows at least the changes that the version counts; read from a
+replica, it shows as much (`database.replica`). After a failover a version can stand for other changes than before, but
+not for longer than pages are kept.
+
+A single event is always exact. Each request reads it, or shares the read with others; only the headers are reused.
+
+Neither may be stored by browsers for any time: a client must see its own change in its next read. All responses say
+`Cache-Control: no-cache`, as they do without this cache.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import wraps
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial, wraps
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import flask
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import OID
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from werkzeug.http import parse_etags, unquote_etag
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.http import parse_etags, quote_etag
 
-from bookings_api.database.engine import unpooled_engine
 from bookings_api.database.prepared import Prepared
-from bookings_api.database.timeouts import CONNECT_SECONDS
-from bookings_api.database.unresponsive import time_limit
-from bookings_api.http.response_cache.single_flight import SingleFlight
-from bookings_api.models.event import EVENTS_REVISION, Event
+from bookings_api.http.conditional import Versioned, etag_of
+from bookings_api.http.json import json_body
+from bookings_api.http.response_cache.shared_reads import SharedReads
+from bookings_api.http.schemas import ResponseSchema
+from bookings_api.models import EventCatalog
 from bookings_api.observability.logging import (
     BEGAN_AT,
     REQUEST_ID_HEADER,
@@ -41,178 +44,227 @@ from bookings_api.observability.logging import (
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# Events that begin leave the list of upcoming ones; by twice that they may be late.
-SECONDS = 1
-# Of each process; the oldest go first.
-MAX_ANSWERS = 256
+PAGE_SECONDS = 1
+# Limits for each process; the oldest responses are dropped first.
+MAX_RESPONSES = 256
 MAX_BYTES = 64 * 1024
 
 View = TypeVar("View", bound=Callable[..., Any])
+Headers = list[tuple[str, str]]
 
-_OK = f"{HTTPStatus.OK.value} {HTTPStatus.OK.phrase}"
-_NOT_MODIFIED = f"{HTTPStatus.NOT_MODIFIED.value} {HTTPStatus.NOT_MODIFIED.phrase}"
-# What the WSGI environment holds for a view and of it.
-_REVISION, _FAILURE, _MAY_BE_KEPT = "bookings_api.revision", "bookings_api.failure", "bookings_api.may_be_kept"
+_EXTENSION = "response_cache"
+# Keys of the WSGI environment: why the database failed, and how to store the response.
+_FAILURE, _STORE = "bookings_api.failure", "bookings_api.store"
 
-_sequence = sa.table(EVENTS_REVISION.name, sa.column("last_value"), sa.column("is_called"))
-_COUNT = Prepared("events_revision", sa.select(_sequence.c.last_value + sa.cast(_sequence.c.is_called, sa.Integer)))
-_LOCK = sa.cast(sa.cast(sa.literal_column(f"'{Event.__tablename__}'::regclass"), OID), sa.Integer)
-_NOBODY_CHANGES = Prepared("nobody_changes_events", sa.select(sa.func.pg_try_advisory_xact_lock(_LOCK, 0)))
+_VERSION = Prepared("event_catalog_version", sa.select(sa.func.coalesce(sa.func.max(EventCatalog.version), 0)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Making:
-    """Of an answer that is being made: the number that was read before, when that was, and the route."""
+def _read_version(connection: sa.Connection) -> int:
+    [(version,)] = _VERSION.on(connection)
+    return int(version)
 
-    revision: int
-    began_at: float
+
+class _Current(NamedTuple):
+    """What a stored response is now."""
+
+    headers: Headers
+    body: bytes
+    etag: str | None = None
+
+
+class _Stored(Protocol):
     route: str
+
+    def current(self, shared: SharedReads) -> _Current | None:
+        """None if the response must be made anew."""
 
 
 @dataclass(slots=True)
-class _Answer:
-    making: _Making
-    headers: list[tuple[str, str]]
+class _Page:
+    """A page of a list, and the version of the event catalog before it was read."""
+
+    version: int
+    read_at: float
+    headers: Headers
     body: bytes
-    is_renewed: bool = False  # somebody makes it anew
+    route: str
+    renewal: threading.Lock = field(default_factory=threading.Lock)
 
-    @property
-    def tag(self) -> str | None:
-        return unquote_etag(dict(self.headers).get("ETag"))[0]
+    def current(self, shared: SharedReads) -> _Current | None:
+        is_recent = time.monotonic() - self.read_at < PAGE_SECONDS
+        return _Current(self.headers, self.body) if is_recent and shared(_read_version) == self.version else None
 
 
-def cached(view: View) -> View:
-    """Let anonymous reads of the same address be answered with the same bytes, as long as they are true."""
+class _Resource:
+    """A single resource that is read for each response. `read` returns its ETag and body, or None if it is gone."""
+
+    def __init__(
+        self, read: Callable[[sa.Connection], tuple[str, bytes] | None], headers: Headers, body: bytes, route: str
+    ) -> None:
+        self.route = route
+        self._read = read
+        self._headers = [(name, value) for name, value in headers if name not in {"ETag", "Content-Length"}]
+
+    def current(self, shared: SharedReads) -> _Current | None:
+        found: tuple[str, bytes] | None = shared(self._read)
+        if found is None:
+            return None
+        etag, body = found
+        headers = [*self._headers, ("ETag", quote_etag(etag)), ("Content-Length", str(len(body)))]
+        return _Current(headers, body, etag)
+
+
+def cached_page(view: View) -> View:
+    """Reuse a page of a list of events for anonymous clients."""
 
     @wraps(view)
-    def answered(*args: Any, **kwargs: Any) -> Any:
-        request = flask.request
-        environ = request.environ
-        if _FAILURE in environ:
-            raise environ[_FAILURE]
-        if _address(environ) is not None:
-            began_at = time.monotonic()
-            revision = environ.get(_REVISION) or _COUNT()[0][0]
-            if _NOBODY_CHANGES()[0][0]:
-                environ[_MAY_BE_KEPT] = _Making(revision, began_at, str(request.url_rule))
+    def storing(*args: Any, **kwargs: Any) -> Any:
+        environ = _environ_of_anonymous_read()
+        if environ is not None:
+            read_at, shared = time.monotonic(), flask.current_app.extensions[_EXTENSION]
+            environ[_STORE] = partial(_Page, shared(_read_version), read_at)
         return view(*args, **kwargs)
 
-    return answered  # type: ignore[return-value] # wraps() keeps what it looks like
+    return storing  # type: ignore[return-value] # wraps() keeps the signature
+
+
+def cached_resource(read: Callable[..., Versioned | None], schema: type[ResponseSchema]) -> Callable[[View], View]:
+    """Share reads of a resource among anonymous clients.
+
+    `read` gets a connection and the arguments of the view; it returns None for what anonymous clients cannot see.
+    """
+    dump = schema().dump
+
+    def represent(connection: sa.Connection, **arguments: Any) -> tuple[str, bytes] | None:
+        resource = read(connection, **arguments)
+        return None if resource is None else (etag_of(resource), json_body(dump(resource)))
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def storing(**arguments: Any) -> Any:
+            environ = _environ_of_anonymous_read()
+            if environ is not None:
+                environ[_STORE] = partial(_Resource, partial(represent, **arguments))
+            return view(**arguments)
+
+        return storing  # type: ignore[return-value] # as above
+
+    return decorate
 
 
 class ResponseCache:
-    """WSGI middleware (PEP 3333): answers what it has, and keeps what views that are `cached` have answered."""
+    """WSGI middleware (PEP 3333) that stores responses of views with one of the decorators above."""
 
     def __init__(self, app: flask.Flask) -> None:
         self._application: WSGIApplication = app.wsgi_app
-        self._engine = unpooled_engine(app)
-        self._connection: sa.Connection | None = None
-        self._revision = SingleFlight(self._read_revision)
-        self._answers: dict[tuple[str, ...], _Answer] = {}
+        self._shared = app.extensions[_EXTENSION] = SharedReads(app)
+        self._responses: dict[tuple[str, ...], _Stored] = {}
         self._lock = threading.Lock()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         environ[BEGAN_AT] = time.perf_counter()
-        address = _address(environ)
-        if address is None:
+        key = _key(environ)
+        if key is None:
             return self._application(environ, start_response)
-        answer = self._answers.get(address)
-        if answer is not None and self._is_true(answer, environ):
-            return _give(answer, environ, start_response)
-        return self._ask(address, environ, start_response)
+        sent = self._send_stored(key, environ, start_response)
+        if sent is not None:
+            return sent
+        if _FAILURE in environ:
+            return self._application(environ, start_response)
+        with self._renewal(key):
+            return self._send_stored(key, environ, start_response) or self._ask(key, environ, start_response)
 
-    def _is_true(self, answer: _Answer, environ: "WSGIEnvironment") -> bool:
-        """Whether it is what it would be now. The view need not read the number again, nor wait again in vain."""
+    def _send_stored(
+        self, key: tuple[str, ...], environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes] | None:
+        stored = self._responses.get(key)
+        if stored is None:
+            return None
         try:
-            revision = self._revision()
+            current = stored.current(self._shared)
         except SQLAlchemyError as error:
-            environ[_FAILURE] = error
-            return False
-        environ[_REVISION] = revision
-        age = time.monotonic() - answer.making.began_at
-        if answer.making.revision != revision or age > 2 * SECONDS:
-            return False
-        if age > SECONDS and not answer.is_renewed:
-            answer.is_renewed = True  # by this request; the others of the next second need not wait for it
-            return False
-        return True
+            environ[_FAILURE] = error  # raised by the view, which need not wait for the database again
+            return None
+        return _send(current, stored.route, environ, start_response) if current else None
 
-    def _read_revision(self) -> int:
-        """On a connection that is kept for it; one that was lost since it was last used is made anew, once."""
-        is_old = self._connection is not None
+    @contextmanager
+    def _renewal(self, key: tuple[str, ...]) -> Iterator[None]:
+        """One request at a time makes a page anew, so that the others can use it; but none waits for long."""
+        page = self._responses.get(key)
+        if not isinstance(page, _Page):
+            yield
+            return
+        is_acquired = page.renewal.acquire(timeout=PAGE_SECONDS)
         try:
-            if self._connection is None:
-                self._connection = self._engine.connect()
-            with time_limit(CONNECT_SECONDS):
-                [(revision,)] = _COUNT.on(self._connection)
-        except DBAPIError as error:
-            self._leave_connection()
-            if is_old and error.connection_invalidated:
-                return self._read_revision()
-            raise
-        return int(revision)
-
-    def _leave_connection(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+            yield
+        finally:
+            if is_acquired:
+                page.renewal.release()
 
     def _ask(
-        self, address: tuple[str, ...], environ: "WSGIEnvironment", start_response: "StartResponse"
+        self, key: tuple[str, ...], environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         started: list[Any] = []
 
-        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
+        def start(status: str, headers: Headers, *error: Any) -> Callable[[bytes], object]:
             started[:] = status, headers
             return start_response(status, headers, *error)
 
         parts = self._application(environ, start)
-        if _MAY_BE_KEPT not in environ or started[0] != _OK:
+        store = environ.get(_STORE)
+        if store is None or not started[0].startswith(f"{HTTPStatus.OK.value} "):
             return parts
         body = b"".join(parts)
         if close := getattr(parts, "close", None):
             close()
         if len(body) <= MAX_BYTES:
             headers = [(name, value) for name, value in started[1] if name != REQUEST_ID_HEADER]
-            self._keep(address, _Answer(environ[_MAY_BE_KEPT], headers, body))
+            self._store(key, store(headers, body, environ[ROUTE]))
         return [body]
 
-    def _keep(self, address: tuple[str, ...], answer: _Answer) -> None:
-        revision = answer.making.revision
+    def _store(self, key: tuple[str, ...], stored: _Stored) -> None:
         with self._lock:
-            present = next((other.making.revision for other in self._answers.values()), revision)
-            if revision < present:
-                return  # it took so long that it is not true any more
-            if revision > present:
-                self._answers.clear()  # they will never be true again
-            self._answers[address] = answer
-            if len(self._answers) > MAX_ANSWERS:
-                del self._answers[next(iter(self._answers))]
+            present = self._responses.get(key)
+            if isinstance(present, _Page) and isinstance(stored, _Page) and present.read_at > stored.read_at:
+                return
+            self._responses.pop(key, None)  # the new one is the latest in the dictionary
+            self._responses[key] = stored
+            if len(self._responses) > MAX_RESPONSES:
+                del self._responses[next(iter(self._responses))]
 
 
 def init_response_cache(app: flask.Flask) -> None:
-    """Put the kept answers in front of the application, behind what says who the client is."""
+    """Put the cache in front of the application, but behind what finds out the client's address and scheme."""
     app.wsgi_app = ResponseCache(app)  # type: ignore[method-assign]
 
 
-def _address(environ: "WSGIEnvironment") -> tuple[str, ...] | None:
-    """What an answer depends on; None for what is not everybody's, or no read."""
+def _environ_of_anonymous_read() -> "WSGIEnvironment | None":
+    """The environment of a request whose response may be stored. Raises the error that the database had meanwhile."""
+    environ = flask.request.environ
+    if _FAILURE in environ:
+        raise environ[_FAILURE]
+    return None if _key(environ) is None else environ
+
+
+def _key(environ: "WSGIEnvironment") -> tuple[str, ...] | None:
+    """What a response depends on, headers included; None if it is not public, or the request no read."""
     if environ["REQUEST_METHOD"] != "GET" or "HTTP_AUTHORIZATION" in environ:
         return None
-    # the scheme and the origin are for headers only
     path, query, origin = environ["PATH_INFO"], environ.get("QUERY_STRING", ""), environ.get("HTTP_ORIGIN", "")
     return path, query, environ["wsgi.url_scheme"], origin
 
 
-def _give(answer: _Answer, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+def _send(
+    current: _Current, route: str, environ: "WSGIEnvironment", start_response: "StartResponse"
+) -> Iterable[bytes]:
     request_id = request_id_for(environ.get("HTTP_X_REQUEST_ID", ""))
-    status, headers, body = _OK, answer.headers, answer.body
-    asked = environ.get("HTTP_IF_NONE_MATCH")
-    if asked and answer.tag is not None and parse_etags(asked).contains_weak(answer.tag):
-        status, body = _NOT_MODIFIED, b""
+    status, (headers, body, etag) = HTTPStatus.OK, current
+    known = environ.get("HTTP_IF_NONE_MATCH")
+    if known and etag and parse_etags(known).contains_weak(etag):
+        status, body = HTTPStatus.NOT_MODIFIED, b""
         headers = [(name, value) for name, value in headers if name not in {"Content-Type", "Content-Length"}]
-    route = environ[ROUTE] = answer.making.route
-    start_response(status, [*headers, (REQUEST_ID_HEADER, request_id)])
+    environ[ROUTE] = route
+    start_response(f"{status.value} {status.phrase}", [*headers, (REQUEST_ID_HEADER, request_id)])
     with working_for(request_id):
-        record_request("GET", route, int(status[:3]), environ[BEGAN_AT])
+        record_request("GET", route, status.value, environ[BEGAN_AT])
     return [body]

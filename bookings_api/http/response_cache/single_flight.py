@@ -1,66 +1,69 @@
-"""One question for all who ask it at the same moment."""
+"""One read for all callers that want it at the same time."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
 
 
-class _Asked(Generic[T]):
-    """A question that somebody will put, or has put; `over` is held until it is answered."""
+class _Flight(Generic[K, V]):
+    """One call of `read`; `landed` is locked until it has ended."""
 
-    __slots__ = ("answer", "error", "over")
+    __slots__ = ("error", "keys", "landed", "values")
 
-    answer: T
+    values: Mapping[K, V]
 
     def __init__(self) -> None:
+        self.keys: set[K] = set()
         self.error: BaseException | None = None
-        self.over = threading.Lock()
-        self.over.acquire()
+        self.landed = threading.Lock()
+        self.landed.acquire()
 
 
-class SingleFlight(Generic[T]):
-    """Calls `read` for many at once: each gets an answer to a question that was put after it came, not before.
+class SingleFlight(Generic[K, V]):
+    """Calls `read` with the keys that its callers want, one call at a time.
 
-    Whoever comes while a question is under way waits for the next one, together with all others who do. What `read`
-    raises all of them get.
+    Each caller gets the result of a call that began after it asked: callers that come during a call share the next one.
+    What `read` raises is raised for each of them.
     """
 
-    def __init__(self, read: Callable[[], T]) -> None:
+    def __init__(self, read: Callable[[set[K]], Mapping[K, V]]) -> None:
         self._read = read
-        self._one_at_a_time = threading.Lock()
-        self._joining = threading.Lock()
-        self._next: _Asked[T] | None = None
+        self._in_the_air = threading.Lock()
+        self._boarding = threading.Lock()
+        self._next: _Flight[K, V] | None = None
 
-    def __call__(self) -> T:
-        with self._joining:
-            asked = self._next
-            comes_first = asked is None
-            if asked is None:
-                asked = self._next = _Asked()
-        if comes_first:
-            self._ask(asked)
+    def __call__(self, key: K) -> V:
+        with self._boarding:
+            flight = self._next
+            is_first = flight is None
+            if flight is None:
+                flight = self._next = _Flight()
+            flight.keys.add(key)
+        if is_first:
+            self._run(flight)
         else:
-            with asked.over:
+            with flight.landed:
                 pass
-        if asked.error is not None:
-            raise asked.error.with_traceback(None)
-        return asked.answer
+        if flight.error is not None:
+            raise flight.error.with_traceback(None)
+        return flight.values[key]
 
-    def _ask(self, asked: _Asked[T]) -> None:
+    def _run(self, flight: _Flight[K, V]) -> None:
         try:
-            with self._one_at_a_time:
-                self._close(asked)
-                asked.answer = self._read()
-        except BaseException as error:  # noqa: BLE001 - raised above, and for all others
-            asked.error = error
+            with self._in_the_air:
+                self._close(flight)
+                flight.values = self._read(flight.keys)
+        except BaseException as error:  # noqa: BLE001 - raised in __call__, for this caller and all others
+            flight.error = error
         finally:
-            self._close(asked)
-            asked.over.release()
+            self._close(flight)
+            flight.landed.release()
 
-    def _close(self, asked: _Asked[T]) -> None:
-        """Who comes from now on waits for the next one."""
-        with self._joining:
-            if self._next is asked:
+    def _close(self, flight: _Flight[K, V]) -> None:
+        """Callers that come from now on take the next flight."""
+        with self._boarding:
+            if self._next is flight:
                 self._next = None

@@ -1,4 +1,4 @@
-"""One question for all who ask at the same moment."""
+"""One read for all callers that want it at the same time."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,64 +10,70 @@ from tests.polling import wait_until
 
 
 class _Slow:
-    """Numbers its calls; each call lasts until it is told to go on."""
+    """Numbers its calls; each of them lasts until `go_on` is released."""
 
     def __init__(self) -> None:
         self.calls = 0
         self.go_on = threading.Semaphore(0)
 
-    def __call__(self) -> int:
+    def __call__(self, keys: set[str]) -> dict[str, int]:
         self.calls += 1
         number = self.calls
         assert self.go_on.acquire(timeout=30)
-        return number
+        return dict.fromkeys(keys, number)
 
 
-def test_who_comes_while_a_question_is_under_way_shares_the_next_one() -> None:
+def test_callers_that_come_during_a_read_share_the_next_one() -> None:
     slow = _Slow()
     read = SingleFlight(slow)
     with ThreadPoolExecutor(6) as pool:
-        first = pool.submit(read)
+        first = pool.submit(read, "a")
         wait_until(lambda: slow.calls == 1, seconds=10)
-        others = [pool.submit(read) for _ in range(5)]
+        others = [pool.submit(read, key) for key in "aabbb"]
         wait_until(lambda: all(other.running() for other in others), seconds=10)
         assert not any(other.done() for other in others)
         slow.go_on.release()
         assert first.result() == 1
         slow.go_on.release(5)  # more than are needed
 
-        answers = {other.result() for other in others}
+        numbers = {other.result() for other in others}
 
-    # one that had not begun to ask when the second question was put has a third
-    assert 1 not in answers
+    # a thread that had not called yet when the second read began has a third one
+    assert 1 not in numbers
     assert slow.calls <= 3
 
 
-def test_an_error_is_everybodys_and_the_next_question_is_put_all_the_same() -> None:
+def test_callers_get_the_value_of_their_key() -> None:
+    upper = SingleFlight(lambda keys: {key: key.upper() for key in keys})
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(upper, "abcdefgh" * 20)) == list("ABCDEFGH" * 20)
+
+
+def test_an_error_is_raised_for_every_caller_and_the_next_read_begins_anew() -> None:
     failing = threading.Event()
     failing.set()
 
-    def read() -> str:
+    def read(keys: set[str]) -> dict[str, str]:
         if failing.is_set():
             raise ConnectionError("away")
-        return "back"
+        return dict.fromkeys(keys, "back")
 
     shared = SingleFlight(read)
     for _ in range(2):
         with pytest.raises(ConnectionError, match="away"):
-            shared()
+            shared("a")
     failing.clear()
-    assert shared() == "back"
+    assert shared("a") == "back"
 
 
-def test_whoever_asks_for_all_and_is_stopped_while_waiting_leaves_nobody_waiting() -> None:
-    def read() -> str:
+def test_a_caller_that_is_stopped_during_its_read_keeps_no_other_waiting() -> None:
+    def read(keys: set[str]) -> dict[str, str]:
         if threading.current_thread().name.startswith("stopped"):
             raise SystemExit
-        return "answer"
+        return dict.fromkeys(keys, "value")
 
     shared = SingleFlight(read)
     with ThreadPoolExecutor(1, thread_name_prefix="stopped") as pool, pytest.raises(SystemExit):
-        pool.submit(shared).result(timeout=10)
+        pool.submit(shared, "a").result(timeout=10)
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(shared).result(timeout=10) == "answer"
+        assert pool.submit(shared, "a").result(timeout=10) == "value"
