@@ -49,7 +49,7 @@ from bookings_api.http.json import OrjsonProvider
 from bookings_api.http.openapi.document import API_PREFIX, init_openapi
 from bookings_api.http.proxies import init_proxies
 from bookings_api.http.rate_limiting.limits import init_limits
-from bookings_api.http.rate_limiting.redis_client import connect
+from bookings_api.http.rate_limiting.storage import connect
 from bookings_api.http.redirects import init_redirects
 from bookings_api.http.response_cache.cache import init_response_cache
 from bookings_api.mail.metrics import OutboxCollector

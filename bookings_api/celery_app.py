@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import flask
 import kombu
@@ -16,7 +17,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from bookings_api.database.engine import forget_connections
-from bookings_api.http.rate_limiting.redis_client import SentinelUrl
 from bookings_api.observability.logging import current_request_id, logging_config, working_for
 
 # Publishing is never retried, because the sweep finds every email in the outbox.
@@ -88,11 +88,13 @@ _ONCE = {"retry": Retry(NoBackoff(), 0)}
 
 def broker_of(redis_url: str) -> tuple[str, dict[str, Any]]:
     """Return kombu's URL and options for `redis_url`. For Sentinels, kombu expects one URL each."""
-    url = SentinelUrl.parse(redis_url)
-    if url is None:
+    url = urlsplit(redis_url)
+    if url.scheme != "redis+sentinel":
         return redis_url, {}
-    each = [f"{SENTINEL}://{url.login}{host}:{port}/{url.database}" for host, port in url.sentinels]
-    return ";".join(each), {"master_name": url.service, "sentinel_kwargs": _BRIEFLY | _ONCE}
+    login, at, hosts = url.netloc.rpartition("@")
+    service, _, database = url.path.strip("/").partition("/")
+    each = [f"{SENTINEL}://{login}{at}{host}/{database or 0}" for host in hosts.split(",")]
+    return ";".join(each), {"master_name": unquote(service), "sentinel_kwargs": _BRIEFLY | _ONCE}
 
 
 def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:

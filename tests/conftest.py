@@ -25,7 +25,7 @@ from sqlalchemy.engine import make_url
 from bookings_api import create_app
 from bookings_api.database.engine import TRANSACTION
 from bookings_api.extensions import db
-from bookings_api.http.rate_limiting.counters import KEY_PREFIX
+from bookings_api.http.rate_limiting.storage import KEY_PREFIX
 from bookings_api.local_stack.servers import LocalStack
 from bookings_api.models import Base, EventCatalog
 from config import Config

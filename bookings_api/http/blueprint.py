@@ -149,7 +149,7 @@ class Blueprint(flask_smorest.Blueprint):
         return self.doc(security=[])
 
     def limited(self, setting: str, *, by: Key, counts: Counted = attempts) -> Callable[[View], View]:
-        """Let an operation be done as often as `setting` says, counted for each `by`; see `http.limits`."""
+        """Limit an operation to what `setting` allows, counted for each `by`; see `http.rate_limiting`."""
         enforced = limit(setting, by=by, counts=counts)
         return lambda view: _may_answer(TOO_MANY_REQUESTS)(enforced(view))
 

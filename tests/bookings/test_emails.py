@@ -212,7 +212,7 @@ def test_a_confirmation_is_mailed_again_three_times_an_hour_and_then_one_must_wa
     assert refused.json["title"] == "Too Many Requests"
     seconds = int(refused.headers["Retry-After"])
     assert 3500 < seconds <= 3600
-    assert refused.json["detail"] == f"At most 3 per 1 hour. Please try again in {seconds} s."
+    assert refused.json["detail"] == f"The limit is 3 per 1 hour. Try again in {seconds} s."
     assert not [name for name in refused.headers.keys() if name.startswith("X-RateLimit")]  # noqa: SIM118 - a multidict
     assert len(_emails(client, user, booking).json) == 4
 

@@ -1,18 +1,18 @@
-"""What tests of HTTP share."""
+"""Fixtures shared by the HTTP tests."""
 
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 
-from bookings_api.http.rate_limiting.limits import COUNTERS
+from bookings_api.http.rate_limiting.limits import STORAGE
 from config import LIMITS
 
 
 @pytest.fixture
 def delivered_limits(application: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The limits as they are when nobody sets them, all counted in Redis: in memory the same numbers would come out."""
+    """The default limits, counted in Redis throughout: counting in memory would give the same numbers."""
     for name, limit in LIMITS.items():
         monkeypatch.setitem(application.config, name, limit)
     yield
-    assert not application.extensions[COUNTERS].is_alone
+    assert not application.extensions[STORAGE].is_local

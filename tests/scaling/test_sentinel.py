@@ -7,7 +7,7 @@ import httpx
 import pytest
 from flask.testing import FlaskClient
 
-from bookings_api.http.rate_limiting.counters import KEY_PREFIX
+from bookings_api.http.rate_limiting.storage import KEY_PREFIX
 from tests.factories import make_event, make_user
 from tests.mailbox import Mailbox
 from tests.polling import wait_until

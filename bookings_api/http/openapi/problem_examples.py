@@ -56,7 +56,7 @@ _GENERAL = {
     NOT_FOUND: NotFound.description,
     CONTENT_TOO_LARGE: RequestEntityTooLarge.description,
     UNSUPPORTED_MEDIA_TYPE: "This operation reads application/json.",
-    TOO_MANY_REQUESTS: "At most 60 per 1 minute. Please try again in 42 s.",
+    TOO_MANY_REQUESTS: "The limit is 60 per 1 minute. Try again in 42 s.",
     HTTP_VERSION_NOT_SUPPORTED: "A CSV file is sent over HTTP/1.1, where its end is told from a lost connection.",
     INTERNAL_ERROR: IS_LOGGED,
     UNAVAILABLE: NO_ANSWER,

@@ -1,57 +1,54 @@
-"""How often something may be done; the setting that says so names the limit, and all operations with it share it.
+"""Rate limits. Each setting is one limit, shared by all operations that name it.
 
-What is too much is a 429 with `Retry-After` (RFC 6585, section 4; RFC 9110, section 10.2.3), before any slow work.
-
-Every answer of a limited operation says where the client stands, in `RateLimit-Limit`, `-Remaining` and `-Reset`
-(draft-ietf-httpapi-ratelimit-headers-06). Later drafts put all of it into two structured fields; the three are what
-clients of today read, and each is one number.
+A request over the limit gets a 429 with `Retry-After` before any slow work. Every response of a limited operation
+carries the headers of draft-ietf-httpapi-ratelimit-headers-06; few clients read the structured fields of later drafts.
 """
 
 import hmac
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, wraps
 from ipaddress import IPv6Address, ip_address
 from typing import Any, TypeVar
 
 import flask
-from limits import RateLimitItem, parse_many
+from limits import parse_many
 from werkzeug.exceptions import TooManyRequests
+from werkzeug.local import LocalProxy
 
 from bookings_api.http.authentication import current_user
 from bookings_api.http.idempotency import REPLAYED_HEADER
-from bookings_api.http.rate_limiting.counters import KEY_PREFIX, Counters, WindowStats
+from bookings_api.http.rate_limiting.storage import RateLimitStorage, Window
 
+_INTEGER = {"schema": {"type": "integer"}}
 RATE_LIMIT = {
-    f"RateLimit-{name}": {"description": description, "schema": {"type": "integer"}}
-    for name, description in {
-        "Limit": "How often this may be done in a period.",
-        "Remaining": "How often it may be done in the rest of it.",
-        "Reset": "Seconds until a new period begins.",
-    }.items()
+    "RateLimit-Limit": {"description": "Requests allowed per window."} | _INTEGER,
+    "RateLimit-Remaining": {"description": "Requests left in the current window."} | _INTEGER,
+    "RateLimit-Reset": {"description": "Seconds until the current window ends."} | _INTEGER,
 }
-RETRY_AFTER = {"Retry-After": {"description": "Seconds until it may be tried again.", "schema": {"type": "integer"}}}
+RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait before retrying."} | _INTEGER}
 
-# What is counted together, such as one account's, from what the view gets; None: this request is not limited. It
-# stands in Redis and may stand in a log: so ids, and no address that is not hidden.
+# Returns from the view's arguments what is counted together, or None to exempt the request.
 Key = Callable[..., str | None]
-
-# Whether a request stays counted, from what the view raised or returned.
+# Decides from the view's exception or result whether the request stays counted.
 Counted = Callable[[Exception | None, Any], bool]
-
 View = TypeVar("View", bound=Callable[..., Any])
 
-# Where the application keeps them.
-COUNTERS = "bookings_api.counters"
+STORAGE = "bookings_api.rate_limits"
+_storage: RateLimitStorage = LocalProxy(lambda: flask.current_app.extensions[STORAGE])  # type: ignore[assignment]
+# The windows this request is counted in, by setting and key.
+_hits: dict[tuple[str, str], list[Window]] = LocalProxy(lambda: flask.g.setdefault("rate_limit_hits", {}))  # type: ignore[assignment]
+_parsed = cache(parse_many)
 
 
 def init_limits(app: flask.Flask) -> None:
-    """Count in the Redis of the configuration."""
-    app.extensions[COUNTERS] = Counters(app.config["REDIS_URL"])
-    app.after_request(_say_where_it_stands)
+    """Count in the configured Redis and add the headers to responses."""
+    app.extensions[STORAGE] = RateLimitStorage(app.config["REDIS_URL"])
+    app.after_request(_add_headers)
 
 
 def by_account(*parameters: str) -> Key:
-    """Count for each account, and for each value of these parameters of the path; behind `login_required`."""
+    """Count per account and per value of these path parameters. Belongs below `login_required`."""
 
     def key(*args: Any, **kwargs: Any) -> str:
         return "/".join([str(current_user.id), *(str(kwargs[name]) for name in parameters)])
@@ -60,60 +57,58 @@ def by_account(*parameters: str) -> Key:
 
 
 def by_client(*args: Any, **kwargs: Any) -> str:
-    """Count for each client address, of IPv6 for each network: a client has 2**64 of those (RFC 6177, section 2)."""
+    """Count per IPv4 address or IPv6 /64: a client may use every address of its network (RFC 6177, section 2)."""
     text = flask.request.remote_addr or ""
-    try:
+    with suppress(ValueError):  # a Unix socket has no address
         address = ip_address(text)
-    except ValueError:  # of a Unix socket, for example
-        return hidden(text)
-    if isinstance(address, IPv6Address):
-        return hidden(str(address.ipv4_mapped or int(address) >> 64))
-    return hidden(text)
+        if isinstance(address, IPv6Address):
+            text = str(address.ipv4_mapped or int(address) >> 64)
+    return keyed_hash(text)
 
 
 def by_email(field: str) -> Key:
-    """Count for each e-mail address in `field` of the body, whether it has an account or not; below `arguments`."""
-
-    def key(body: dict[str, Any], *args: Any, **kwargs: Any) -> str:
-        return of_email(body[field])
-
-    return key
+    """Count per email address in `field` of the body, with or without an account. Belongs below `arguments`."""
+    return lambda body, *args, **kwargs: of_email(body[field])
 
 
 def of_email(address: str) -> str:
-    """What stands for an e-mail address in whatever case."""
-    return hidden(address.lower())
+    """Key of an email address, in upper or lower case."""
+    return keyed_hash(address.lower())
 
 
 def of_mailbox(address: str) -> str:
-    """What stands for a mailbox: addresses that differ after a `+` of the local part are commonly one (RFC 5233)."""
+    """Key of a mailbox: addresses that differ only after a `+` usually share one (RFC 5233)."""
     local, _, domain = address.rpartition("@")
     return of_email(f"{local.partition('+')[0]}@{domain}")
 
 
-def hidden(personal: str) -> str:
-    """What stands for an address, and does not tell it to who has no key of ours."""
+def keyed_hash(address: str) -> str:
+    """Keyed hash of an address, so Redis and logs never contain it."""
     key = flask.current_app.config["SECRET_KEY"].encode()
-    return hmac.digest(key, b"limit " + personal.encode(), "sha256").hex()[:32]
+    return hmac.digest(key, b"limit " + address.encode(), "sha256").hex()[:32]
 
 
 def attempts(error: Exception | None, result: Any) -> bool:
-    """Count whatever comes of it."""
+    """Count every request."""
     return True
 
 
 def successes(error: Exception | None, result: Any) -> bool:
-    """Count what was done; an answer that is replayed was done before."""
+    """Count successful requests, except replayed responses."""
     return error is None and REPLAYED_HEADER not in getattr(result, "headers", {})
 
 
 def failures(*kinds: type[Exception]) -> Counted:
-    """Count errors of these kinds only: that a server behind us is away is nobody's failed attempt."""
+    """Count only these errors, so an outage on our side uses up no attempts."""
     return lambda error, result: isinstance(error, kinds)
 
 
 def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
-    """Let a view be called as often as `setting` says, for example `3 per hour`; raises `TooManyRequests`."""
+    """Limit a view to what `setting` allows, for example `3 per hour; 10 per day`. Raises `TooManyRequests`.
+
+    Requests are counted before the work and given back if they should not count, so concurrent requests get no further
+    than sequential ones.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -121,13 +116,9 @@ def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
             whose = by(*args, **kwargs)
             if whose is None:
                 return view(*args, **kwargs)
-            keys = {
-                f"{KEY_PREFIX}:{setting}:{item.amount}/{item.get_expiry()}:{whose}": item
-                for item in _parsed(flask.current_app.config[setting])
-            }
-            # Counted before the work, and given back if it does not count: so any number of requests at the same
-            # moment get no further than one after the other.
-            standings = _count_once(keys)
+            windows = _hits.get((setting, whose))
+            if windows is None:  # a retried request is counted once
+                windows = _hits[setting, whose] = _hit(setting, whose)
             error, result = None, None
             try:
                 result = view(*args, **kwargs)
@@ -135,74 +126,47 @@ def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
                 error = raised
                 raise
             finally:
-                gives_back = not counts(error, result)
-                if gives_back:
-                    _give_back(keys)
-                _remember(standings, given_back=int(gives_back))
+                is_counted = counts(error, result)
+                if not is_counted:
+                    _storage.give_back(_hits.pop((setting, whose)))
+                _note(windows, given_back=0 if is_counted else 1)
             return result
 
-        return limited  # type: ignore[return-value] # wraps() keeps what it looks like
+        return limited  # type: ignore[return-value] # wraps() keeps the signature
 
     return decorate
 
 
-def _count_once(keys: dict[str, RateLimitItem]) -> list[WindowStats]:
-    """Count the request, unless it is counted already: a view that lost a collision is run again from the top.
-
-    Raises `TooManyRequests`.
-    """
-    held, names = _held(), tuple(keys)
-    if names not in held:
-        is_counted, standings = _counters().count(keys)
-        if not is_counted:
-            _remember([standing for standing in standings if not standing.remaining], given_back=0)
-            raise _too_many(standings)
-        held[names] = standings
-    return held[names]
-
-
 def uncount() -> None:
-    """Give back all that this request was counted under, and tell it nothing of where anybody stands."""
-    for names in list(_held()):
-        _counters().give_back(list(names))
-        _held().pop(names)
+    """Give back everything this request was counted under, and leave out its `RateLimit-*` headers."""
+    for windows in _hits.values():
+        _storage.give_back(windows)
+    _hits.clear()
     flask.g.pop("rate_limit", None)
 
 
-def _give_back(keys: dict[str, RateLimitItem]) -> None:
-    _counters().give_back(list(keys))
-    _held().pop(tuple(keys))
+def _hit(setting: str, whose: str) -> list[Window]:
+    items = {item.key_for(setting, whose): item for item in _parsed(flask.current_app.config[setting])}
+    windows = _storage.add(1, items)
+    exceeded = [window for window in windows if window.count > window.item.amount]
+    if not exceeded:
+        return windows
+    _storage.give_back(windows)
+    last = max(exceeded, key=lambda window: window.ends_at)
+    _note([last])
+    seconds = last.seconds_left
+    raise TooManyRequests(f"The limit is {last.item}. Try again in {seconds} s.", retry_after=seconds)
 
 
-def _counters() -> Counters:
-    counters: Counters = flask.current_app.extensions[COUNTERS]
-    return counters
+def _note(windows: list[Window], *, given_back: int = 0) -> None:
+    """Keep for the headers the window closest to its limit; of equals, the one that lasts longest."""
+    for window in windows:
+        remaining = max(0, window.item.amount - window.count) + given_back
+        noted = (remaining, -window.seconds_left, window.item.amount)
+        flask.g.rate_limit = min(flask.g.get("rate_limit", noted), noted)
 
 
-def _held() -> dict[tuple[str, ...], list[WindowStats]]:
-    """The keys under which this request is counted, and how they stood then."""
-    held: dict[tuple[str, ...], list[WindowStats]] = flask.g.setdefault("counted_under", {})
-    return held
-
-
-@cache
-def _parsed(text: str) -> list[RateLimitItem]:
-    return parse_many(text)
-
-
-def _too_many(standings: list[WindowStats]) -> TooManyRequests:
-    last = max((standing for standing in standings if not standing.remaining), key=lambda standing: standing.seconds)
-    return TooManyRequests(f"At most {last.limit}. Please try again in {last.seconds} s.", retry_after=last.seconds)
-
-
-def _remember(standings: list[WindowStats], *, given_back: int) -> None:
-    """Keep what is nearest to its end, of those that end together what lasts longest."""
-    for standing in standings:
-        told = (standing.remaining + given_back, -standing.seconds, standing.limit.amount)
-        flask.g.rate_limit = min(flask.g.get("rate_limit", told), told)
-
-
-def _say_where_it_stands(response: flask.Response) -> flask.Response:
+def _add_headers(response: flask.Response) -> flask.Response:
     if "rate_limit" in flask.g:
         remaining, seconds, amount = flask.g.rate_limit
         for name, value in zip(RATE_LIMIT, (amount, remaining, -seconds), strict=True):

@@ -1,4 +1,4 @@
-"""How much mail somebody can be sent by others, with the limits as they are when nobody sets them."""
+"""How many emails others can have sent to an address under the default limits."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from bookings_api.http.rate_limiting.counters import KEY_PREFIX
+from bookings_api.http.rate_limiting.storage import KEY_PREFIX
 from bookings_api.models import OutboxEmail
 from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
 
@@ -20,7 +20,7 @@ def user(client: FlaskClient) -> Account:
     return make_user(client)
 
 
-def test_who_signs_up_with_somebody_elses_address_has_little_mail_sent_to_it(
+def test_signing_up_with_another_persons_address_sends_them_few_emails(
     app: Flask, client: FlaskClient, database: sa.Engine
 ) -> None:
     impostor, event = make_user(client), make_event(client, capacity=1000)
@@ -39,27 +39,27 @@ def test_who_signs_up_with_somebody_elses_address_has_little_mail_sent_to_it(
     assert book(client, impostor, event).status_code == 429
     assert client.post(f"{path}/emails", headers=impostor.headers).status_code == 429
     with database.connect() as connection:
-        mails = sa.select(sa.func.count()).where(OutboxEmail.recipient == impostor.email)
-        assert connection.scalars(mails).one() == 120
+        emails = sa.select(sa.func.count()).where(OutboxEmail.recipient == impostor.email)
+        assert connection.scalars(emails).one() == 120
     assert client.delete(path, headers=impostor.headers).status_code == 200
 
 
 def _let_a_minute_pass(app: Flask) -> None:
-    """End all that is counted for a minute."""
+    """Reset all windows of one minute."""
     with redis.Redis.from_url(app.config["REDIS_URL"]) as connection:
-        connection.delete(*connection.scan_iter(f"{KEY_PREFIX}:*/60:*"))
+        connection.delete(*connection.scan_iter(f"{KEY_PREFIX}:*/minute"))
 
 
-def test_nobody_is_flooded_with_mail_by_however_many_accounts(client: FlaskClient) -> None:
+def test_many_accounts_together_cannot_flood_a_mailbox(client: FlaskClient) -> None:
     organizer, victim = make_organizer(client), make_user(client)
     event = make_event(client, organizer, capacity=1000)
     sent: list[int] = []
     for attacker in (make_user(client), make_user(client)):
         booking = book(client, attacker, event, guest_email=victim.email).json
-        for number in range(8):  # the guest's address is the booking's, and not named again
+        for number in range(8):  # without repeating the guest's address
             change = {"ticket_count": 2 - number % 2}
-            answer = client.patch(f"{API}/bookings/{booking['id']}", headers=attacker.headers, json=change)
-            sent.append(answer.status_code)
+            response = client.patch(f"{API}/bookings/{booking['id']}", headers=attacker.headers, json=change)
+            sent.append(response.status_code)
     sent.append(book(client, make_user(client), event, guest_email=victim.email.upper()).status_code)
     sent.append(client.post(f"{API}/bookings/{booking['id']}/emails", headers=attacker.headers).status_code)
 
@@ -70,15 +70,16 @@ def test_nobody_is_flooded_with_mail_by_however_many_accounts(client: FlaskClien
     assert book(client, victim, event).status_code == 201
 
 
-def test_a_booking_is_cancelled_whatever_is_used_up(client: FlaskClient, user: Account) -> None:
+def test_bookings_can_be_cancelled_after_all_limits_are_used_up(client: FlaskClient, user: Account) -> None:
     event, guest = make_event(client, capacity=100), new_email()
     booked = [book(client, user, event, guest_email=guest) for _ in range(21)]
 
     cancelled = [
-        client.delete(f"{API}/bookings/{answer.json['id']}", headers=user.headers).status_code for answer in booked[:20]
+        client.delete(f"{API}/bookings/{response.json['id']}", headers=user.headers).status_code
+        for response in booked[:20]
     ]
 
-    assert [answer.status_code for answer in booked] == [201] * 20 + [429]
+    assert [response.status_code for response in booked] == [201] * 20 + [429]
     assert cancelled == [200] * 20
 
 
@@ -86,7 +87,7 @@ def _move(client: FlaskClient, organizer: Account, event: dict[str, Any], place:
     return client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json={"location": f"Hall {place}"})
 
 
-def test_guests_are_not_flooded_with_new_places_of_an_event(client: FlaskClient, user: Account) -> None:
+def test_guests_are_not_flooded_with_changes_of_an_event(client: FlaskClient, user: Account) -> None:
     organizer = make_organizer(client)
     event, other = make_event(client, organizer), make_event(client, organizer)
     unnoticed = {_move(client, organizer, event, number).status_code for number in range(11)}
@@ -97,7 +98,7 @@ def test_guests_are_not_flooded_with_new_places_of_an_event(client: FlaskClient,
     moved = [_move(client, organizer, event, number) for number in range(11)]
 
     assert (unnoticed, strangers) == ({200}, {403})
-    assert [answer.status_code for answer in moved] == [200] * 10 + [429]
+    assert [response.status_code for response in moved] == [200] * 10 + [429]
     assert 0 < int(moved[-1].headers["Retry-After"]) <= 60 * 60
     url = f"{API}/events/{event['id']}"
     assert client.patch(url, headers=organizer.headers, json={"title": "Schubert"}).status_code == 200
@@ -108,7 +109,7 @@ def test_guests_are_not_flooded_with_new_places_of_an_event(client: FlaskClient,
 @pytest.mark.parametrize(
     ("given", "taken"), [({"is_active": True}, {"is_active": False}), ({"role": "organizer"}, {"role": "user"})]
 )
-def test_organizers_together_do_not_flood_an_account_by_giving_and_taking(
+def test_organizers_together_cannot_flood_an_account_by_granting_and_revoking(
     client: FlaskClient, user: Account, given: dict[str, Any], taken: dict[str, Any]
 ) -> None:
     organizers = [make_organizer(client), make_organizer(client)]
@@ -125,7 +126,7 @@ def test_organizers_together_do_not_flood_an_account_by_giving_and_taking(
     assert client.delete(f"{API}/users/{user.id}", headers=organizers[0].headers).status_code == 204
 
 
-def test_an_order_that_is_sent_again_or_refused_counts_as_no_mail(client: FlaskClient, user: Account) -> None:
+def test_replayed_and_refused_bookings_do_not_count_as_emails(client: FlaskClient, user: Account) -> None:
     event, guest = make_event(client, capacity=10), new_email()
     headers = {**user.headers, "Idempotency-Key": "one"}
     order = {"event_id": event["id"], "guest_email": guest}
@@ -136,7 +137,7 @@ def test_an_order_that_is_sent_again_or_refused_counts_as_no_mail(client: FlaskC
     assert book(client, user, event, guest_email=guest).status_code == 201
 
 
-def test_addresses_that_differ_after_a_plus_are_one_mailbox_to_a_guest_and_several_accounts(
+def test_addresses_that_differ_after_a_plus_are_one_mailbox_for_guests_but_not_for_logins(
     client: FlaskClient, user: Account
 ) -> None:
     event, box = make_event(client, capacity=100), new_email().removesuffix("@example.com")
@@ -152,7 +153,9 @@ def test_addresses_that_differ_after_a_plus_are_one_mailbox_to_a_guest_and_sever
     assert {login.status_code for login in logins} == {401}
 
 
-def test_a_booking_is_replayed_however_much_mail_its_guest_has_got(client: FlaskClient, user: Account) -> None:
+def test_a_booking_is_replayed_even_after_the_email_limit_of_its_guest_is_used_up(
+    client: FlaskClient, user: Account
+) -> None:
     event, guest = make_event(client, capacity=100), new_email()
 
     def order(key: str) -> Any:
@@ -162,27 +165,27 @@ def test_a_booking_is_replayed_however_much_mail_its_guest_has_got(client: Flask
     first = [order(f"k{number}") for number in range(20)]
     again = order("k19")
 
-    assert {answer.status_code for answer in first} == {201}
+    assert {response.status_code for response in first} == {201}
     assert order("k20").status_code == 429
     assert (again.status_code, again.headers.get("Idempotency-Replayed")) == (201, "true")
     assert again.data == first[-1].data
 
 
-def test_organizers_together_do_not_flood_an_address_with_invitations(client: FlaskClient) -> None:
+def test_organizers_together_cannot_flood_an_address_with_invitations(client: FlaskClient) -> None:
     organizers, address = [make_organizer(client), make_organizer(client)], new_email()
-    answers = [
+    responses = [
         client.post(f"{API}/users/", headers=organizers[number % 2].headers, json={"email": address}).status_code
         for number in range(21)
     ]
 
-    assert answers == [201] + [200] * 19 + [429]
+    assert responses == [201] + [200] * 19 + [429]
 
 
-def test_an_organizer_invites_a_hundred_people_an_hour(client: FlaskClient) -> None:
+def test_an_organizer_can_invite_a_hundred_people_per_hour(client: FlaskClient) -> None:
     organizer = make_organizer(client)
-    answers = [
+    responses = [
         client.post(f"{API}/users/", headers=organizer.headers, json={"email": new_email()}).status_code
         for _ in range(101)
     ]
 
-    assert answers == [201] * 100 + [429]
+    assert responses == [201] * 100 + [429]

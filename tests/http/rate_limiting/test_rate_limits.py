@@ -1,11 +1,13 @@
-"""The limits as they are when nobody sets them."""
+"""The default limits."""
 
 from typing import Any
 
 import pytest
+import redis
 from flask import Flask
 from flask.testing import FlaskClient
 
+from bookings_api.http.rate_limiting.storage import KEY_PREFIX
 from tests.factories import API, EVENT, PASSWORD, Account, book, make_event, make_organizer, make_user, new_email
 
 pytestmark = pytest.mark.usefixtures("delivered_limits")
@@ -31,11 +33,11 @@ def _sign_up(client: FlaskClient, address: str, email: str | None = None) -> Any
 
 
 def _fail(client: FlaskClient, email: str, times: int) -> list[int]:
-    """So many wrong passwords, each from an address of its own."""
+    """Send wrong passwords, each from a different client address."""
     return [_log_in(client, email, "wrong", f"192.0.2.{number}").status_code for number in range(times)]
 
 
-def test_after_ten_wrong_passwords_from_anywhere_the_right_one_is_refused_too(
+def test_after_ten_wrong_passwords_from_any_address_the_right_one_is_refused(
     client: FlaskClient, user: Account
 ) -> None:
     assert _fail(client, user.email, 12) == [401] * 10 + [429] * 2
@@ -53,18 +55,18 @@ def test_after_ten_wrong_passwords_from_anywhere_the_right_one_is_refused_too(
     assert client.post(f"{API}/auth/password-reset", json={"email": user.email}).status_code == 202
 
 
-def test_an_address_without_an_account_is_locked_out_alike(client: FlaskClient, user: Account) -> None:
-    nobody = new_email()
-    for email in (user.email, nobody):
+def test_an_address_without_an_account_is_locked_out_in_the_same_way(client: FlaskClient, user: Account) -> None:
+    stranger = new_email()
+    for email in (user.email, stranger):
         assert _fail(client, email, 10) == [401] * 10
 
-    known, unknown = (_log_in(client, email, "wrong") for email in (user.email, nobody))
+    known, unknown = (_log_in(client, email, "wrong") for email in (user.email, stranger))
 
     assert (known.status_code, known.json["code"]) == (unknown.status_code, unknown.json["code"])
     assert set(known.headers.keys()) == set(unknown.headers.keys())
 
 
-def test_logins_that_succeed_do_not_count_as_failed_and_clear_nothing(client: FlaskClient, user: Account) -> None:
+def test_successful_logins_neither_count_as_failures_nor_clear_them(client: FlaskClient, user: Account) -> None:
     for _ in range(9):
         assert _log_in(client, user.email, "wrong").status_code == 401
         assert _log_in(client, user.email, PASSWORD).status_code == 200
@@ -81,9 +83,9 @@ def test_a_stolen_access_token_is_not_enough_to_guess_the_password(client: Flask
     assert _log_in(client, user.email, PASSWORD).status_code == 429
 
 
-def test_passwords_are_hashed_for_one_account_as_often_as_it_may_log_in(client: FlaskClient, user: Account) -> None:
+def test_password_changes_count_against_the_limit_on_logins(client: FlaskClient, user: Account) -> None:
     same = {"current_password": PASSWORD, "new_password": PASSWORD}
-    # the account has logged in once
+    # creating the account has logged in once
     changes = [client.post(f"{API}/users/me/password", headers=user.headers, json=same).status_code for _ in range(60)]
 
     assert changes == [204] * 59 + [429]
@@ -98,38 +100,40 @@ def test_thirty_people_sign_up_and_sixty_log_in_at_one_address_within_a_minute(c
     assert {_log_in(client, email, PASSWORD, "203.0.113.7").status_code for email in emails * 2} == {200}
 
 
-def test_a_flood_of_sign_ups_ends_and_another_address_is_not_concerned(client: FlaskClient) -> None:
-    answers = [_sign_up(client, "203.0.113.8").status_code for _ in range(61)]
+def test_a_flood_of_sign_ups_is_stopped_without_affecting_other_addresses(client: FlaskClient) -> None:
+    responses = [_sign_up(client, "203.0.113.8").status_code for _ in range(61)]
 
-    assert answers == [201] * 60 + [429]
+    assert responses == [201] * 60 + [429]
     assert _sign_up(client, "203.0.113.9").status_code == 201
 
 
 def test_addresses_of_one_ipv6_network_count_together(client: FlaskClient) -> None:
-    answers = [_sign_up(client, f"2001:db8::{number:x}").status_code for number in range(61)]
+    responses = [_sign_up(client, f"2001:db8::{number:x}").status_code for number in range(61)]
 
-    assert answers == [201] * 60 + [429]
+    assert responses == [201] * 60 + [429]
     assert _sign_up(client, "2001:db8:0:1::1").status_code == 201
 
 
-def test_resets_are_counted_for_each_address_that_is_typed(client: FlaskClient, user: Account) -> None:
+def test_password_resets_are_counted_per_email_address_with_or_without_an_account(
+    client: FlaskClient, user: Account
+) -> None:
     for email in (user.email, new_email()):
-        answers = [
+        responses = [
             client.post(f"{API}/auth/password-reset", json={"email": typed}).status_code
             for typed in [email, email.upper(), email, email, email, email]
         ]
-        assert answers == [202] * 5 + [429]
+        assert responses == [202] * 5 + [429]
 
 
-def test_tokens_are_tried_at_the_limits_of_a_client(client: FlaskClient) -> None:
+def test_guessing_emailed_tokens_is_limited_per_client(client: FlaskClient) -> None:
     acceptance = {"token": "x", "password": "another horse battery"}
     paths = ["password-reset/confirm", "invitations/accept"] * 31
-    answers = [client.post(f"{API}/auth/{path}", json=acceptance).status_code for path in paths]
+    responses = [client.post(f"{API}/auth/{path}", json=acceptance).status_code for path in paths]
 
-    assert answers == [422] * 60 + [429] * 2
+    assert responses == [422] * 60 + [429] * 2
 
 
-def test_a_user_books_and_changes_as_fast_as_a_person_can_and_no_faster(client: FlaskClient, user: Account) -> None:
+def test_bookings_and_changes_share_one_limit_per_account(client: FlaskClient, user: Account) -> None:
     event = make_event(client, capacity=1000)
     booked = [book(client, user, event) for _ in range(40)]
     path = f"{API}/bookings/{booked[0].json['id']}"
@@ -138,12 +142,12 @@ def test_a_user_books_and_changes_as_fast_as_a_person_can_and_no_faster(client: 
         for number in range(21)
     ]
 
-    assert {answer.status_code for answer in booked} == {201}
+    assert {response.status_code for response in booked} == {201}
     assert changed == [200] * 20 + [429]
     assert book(client, make_user(client), event).status_code == 201
 
 
-def test_an_organizer_creates_a_season_of_events_and_not_events_without_end(
+def test_an_organizer_can_create_many_events_but_not_an_unlimited_number(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "EVENT_LIMIT", "30 per hour")
@@ -158,7 +162,9 @@ def test_an_organizer_creates_a_season_of_events_and_not_events_without_end(
     assert make_event(client)["status"] == "published"
 
 
-def test_every_answer_of_an_operation_with_a_limit_says_where_one_stands(client: FlaskClient, user: Account) -> None:
+def test_every_response_of_a_limited_operation_carries_the_rate_limit_headers(
+    client: FlaskClient, user: Account
+) -> None:
     failed, good = _log_in(client, user.email, "wrong"), _log_in(client, user.email, PASSWORD)
     booked = book(client, user, make_event(client))
 
@@ -166,5 +172,16 @@ def test_every_answer_of_an_operation_with_a_limit_says_where_one_stands(client:
     assert 0 < int(failed.headers["RateLimit-Reset"]) <= 15 * 60
     assert (good.headers["RateLimit-Limit"], good.headers["RateLimit-Remaining"]) == ("10", "9")
     assert (booked.headers["RateLimit-Limit"], booked.headers["RateLimit-Remaining"]) == ("60", "59")
-    assert not any("Retry-After" in answer.headers for answer in (failed, good, booked))
+    assert not any("Retry-After" in response.headers for response in (failed, good, booked))
     assert "RateLimit-Limit" not in client.get(f"{API}/events/").headers
+
+
+def test_redis_never_contains_an_email_or_client_address(app: Flask, client: FlaskClient) -> None:
+    email, address = new_email(), "203.0.113.10"
+    _log_in(client, email, "wrong", address)
+
+    with redis.Redis.from_url(app.config["REDIS_URL"], decode_responses=True) as connection:
+        keys = list(connection.scan_iter(f"{KEY_PREFIX}:*"))
+
+    assert len(keys) == 3
+    assert not [key for key in keys if address in key or email in key or email.partition("@")[0] in key]

@@ -1,4 +1,4 @@
-"""Limits when Redis refuses or hangs, at real servers with a Redis of their own."""
+"""Rate limits while Redis refuses connections or hangs, against real servers with a separate Redis."""
 
 import os
 import signal
@@ -14,13 +14,13 @@ import redis
 from flask.testing import FlaskClient
 from limits import parse
 
-from bookings_api.http.rate_limiting.counters import MANY, Counters
+from bookings_api.http.rate_limiting.storage import KEY_PREFIX, RateLimitStorage
 from bookings_api.local_stack.processes import free_port
 from bookings_api.local_stack.servers import LocalStack
 from tests.factories import book, make_event, make_user
 from tests.service import running_server
 
-# About half a second for Redis, and the work itself on a busy machine.
+# Half a second for Redis, plus the work itself on a busy machine.
 PATIENCE_SECONDS = 0.9
 
 Resend = Callable[[str], tuple[int, float]]
@@ -28,35 +28,35 @@ Resend = Callable[[str], tuple[int, float]]
 
 @pytest.fixture
 def resend(client: FlaskClient) -> Resend:
-    """Has the confirmation of a booking mailed again by the server at a URL: the status, and how long it took."""
+    """Ask the server at a URL to resend a confirmation; return the status and the seconds it took."""
     user = make_user(client)
     booking = book(client, user, make_event(client)).json
 
     def post(url: str) -> tuple[int, float]:
         began = time.monotonic()
         path = f"/api/v1/bookings/{booking['id']}/emails"
-        answer = httpx.post(url + path, headers=dict(user.headers), timeout=30)
-        return answer.status_code, time.monotonic() - began
+        response = httpx.post(url + path, headers=dict(user.headers), timeout=30)
+        return response.status_code, time.monotonic() - began
 
     return post
 
 
 @contextmanager
 def _server(settings: Mapping[str, str], redis_url: str, directory: Path) -> Iterator[str]:
-    """One process, so that it is told what its own memory holds."""
+    """A single process, so that all requests meet the same memory."""
     with running_server({**settings, "REDIS_URL": redis_url, "WEB_CONCURRENCY": "1"}, directory) as url:
         yield url
 
 
 def test_without_redis_each_process_counts_for_itself(resend: Resend, settings: dict[str, str], tmp_path: Path) -> None:
     with _server(settings, f"redis://127.0.0.1:{free_port()}/0", tmp_path) as url:
-        answers = [resend(url) for _ in range(5)]
+        responses = [resend(url) for _ in range(5)]
 
-    assert [status for status, _ in answers] == [202, 202, 202, 429, 429]
-    assert max(seconds for _, seconds in answers) < PATIENCE_SECONDS
+    assert [status for status, _ in responses] == [202, 202, 202, 429, 429]
+    assert max(seconds for _, seconds in responses) < PATIENCE_SECONDS
 
 
-def test_a_redis_that_hangs_holds_up_few_requests_and_none_for_long(
+def test_a_hung_redis_delays_few_requests_briefly_and_is_used_again_afterwards(
     resend: Resend, settings: dict[str, str], tmp_path: Path
 ) -> None:
     with LocalStack(tmp_path / "stack") as stack:
@@ -71,7 +71,7 @@ def test_a_redis_that_hangs_holds_up_few_requests_and_none_for_long(
                 os.kill(valkey, signal.SIGCONT)
             deadline = time.monotonic() + 10
             while _counted(stack) < 3:
-                assert time.monotonic() < deadline, "it never came back to Redis"
+                assert time.monotonic() < deadline, "it never returned to Redis"
                 resend(url)
                 time.sleep(0.2)
 
@@ -80,12 +80,12 @@ def test_a_redis_that_hangs_holds_up_few_requests_and_none_for_long(
     assert sum(seconds > 0.25 for _, seconds in hung) <= 2
 
 
-def test_passwords_are_not_guessed_while_redis_is_away(settings: dict[str, str], tmp_path: Path) -> None:
+def test_passwords_cannot_be_guessed_while_redis_is_unavailable(settings: dict[str, str], tmp_path: Path) -> None:
     def guess(url: str, number: int) -> tuple[int, float]:
         began = time.monotonic()
-        body = {"email": "somebody@example.com", "password": f"wrong {number}"}
-        answer = httpx.post(f"{url}/api/v1/auth/login", json=body, timeout=30)
-        return answer.status_code, time.monotonic() - began
+        body = {"email": "ada@example.com", "password": f"wrong {number}"}
+        response = httpx.post(f"{url}/api/v1/auth/login", json=body, timeout=30)
+        return response.status_code, time.monotonic() - began
 
     with LocalStack(tmp_path / "stack") as stack:
         stack.start_valkey()
@@ -103,22 +103,23 @@ def test_passwords_are_not_guessed_while_redis_is_away(settings: dict[str, str],
     assert max(seconds for _, seconds in hung + refused) < PATIENCE_SECONDS
 
 
-def test_without_redis_a_count_costs_the_same_however_many_clients_there_are() -> None:
-    counters, limit = Counters(f"redis://127.0.0.1:{free_port()}/0"), parse("3 per hour")
+def test_counting_in_memory_costs_about_the_same_however_many_clients_there_are() -> None:
+    storage, limit, clients = RateLimitStorage(f"redis://127.0.0.1:{free_port()}/0"), parse("3 per hour"), 10_000
 
-    def seconds(clients: range) -> float:
-        began = time.thread_time()
-        for number in clients:
-            assert counters.count({f"client {number}": limit})[0]
-        return time.thread_time() - began
+    def seconds(numbers: range) -> float:
+        began = time.process_time()
+        for number in numbers:
+            (window,) = storage.add(1, {f"client {number}": limit})
+            assert (window.count, window.is_local) == (1, True)
+        return time.process_time() - began
 
-    few, many = seconds(range(MANY)), seconds(range(MANY, 2 * MANY))
+    few, many = seconds(range(clients)), seconds(range(clients, 2 * clients))
 
-    assert many < 20 * few  # it is a hundred times as much when each count looks at all
+    assert many < 20 * few  # a hundred times as much if each request looked at all counts
 
 
 def _counted(stack: LocalStack) -> int:
     """The highest count in Redis."""
     with redis.Redis.from_url(stack.settings["REDIS_URL"], decode_responses=True) as connection:
-        keys: Any = connection.keys("bookings_api:limits:*")
+        keys: Any = connection.keys(f"{KEY_PREFIX}:*")
         return max((int(str(connection.get(key))) for key in keys), default=0)

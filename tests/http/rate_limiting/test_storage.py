@@ -1,0 +1,151 @@
+"""Counts shared in Redis, and the fallback to memory."""
+
+import ssl
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+import redis
+from flask import Flask
+from limits import RateLimitItem, parse
+
+from bookings_api.http.rate_limiting import storage as module
+from bookings_api.http.rate_limiting.storage import KEY_PREFIX, RateLimitStorage, Window, connect
+from bookings_api.local_stack.servers import LocalStack
+
+
+@pytest.fixture
+def url(app: Flask) -> str:
+    redis_url: str = app.config["REDIS_URL"]
+    return redis_url
+
+
+@pytest.fixture
+def items() -> dict[str, RateLimitItem]:
+    return {str(uuid4()): parse("3 per minute")}
+
+
+def _hit(storage: RateLimitStorage, items: dict[str, RateLimitItem]) -> Window:
+    (window,) = storage.add(1, items)
+    return window
+
+
+def test_processes_share_their_counts(url: str, items: dict[str, RateLimitItem]) -> None:
+    one, other = RateLimitStorage(url), RateLimitStorage(url)
+
+    counts = [_hit(storage, items).count for storage in (one, other, one)]
+    other.give_back([_hit(other, items)])
+
+    assert counts == [1, 2, 3]
+    assert _hit(one, items).count == 4
+    assert [storage.is_local for storage in (one, other)] == [False, False]
+
+
+def test_a_window_ends_on_time_whatever_is_counted_meanwhile(url: str) -> None:
+    storage, items = RateLimitStorage(url), {str(uuid4()): parse("3 per 2 seconds")}
+
+    first = _hit(storage, items)
+    storage.give_back([first])
+    later = [_hit(storage, items) for _ in range(5)]
+
+    assert all(abs(window.ends_at - first.ends_at) < 0.5 for window in later)
+    assert first.seconds_left in {1, 2}
+
+
+def test_a_request_that_outlasts_its_window_gives_nothing_back_to_the_next_one(url: str) -> None:
+    storage, items = RateLimitStorage(url), {str(uuid4()): parse("3 per second")}
+    window = _hit(storage, items)
+
+    while (following := _hit(storage, items)).count > 1:
+        pass
+    storage.give_back([window])
+
+    assert following.ends_at > window.ends_at
+    assert _hit(storage, items).count == 2
+
+
+def test_a_count_kept_in_memory_is_not_given_back_to_redis(url: str, items: dict[str, RateLimitItem]) -> None:
+    in_redis, in_memory = RateLimitStorage(url), RateLimitStorage("redis://127.0.0.1:1/0")
+    window = _hit(in_memory, items)
+
+    in_redis.give_back([window])
+
+    assert window.is_local
+    assert _hit(in_redis, items).count == 1
+
+
+def test_a_connection_that_redis_closed_is_replaced_and_counting_stays_in_redis(
+    url: str, items: dict[str, RateLimitItem]
+) -> None:
+    storage = RateLimitStorage(url)
+    _hit(storage, items)
+    with redis.Redis.from_url(url) as client:
+        for entry in client.client_list():  # those of this test; others use other databases
+            if entry["cmd"] == "pttl" and entry["db"] == str(client.get_connection_kwargs()["db"]):
+                client.client_kill_filter(_id=entry["id"])
+
+    assert _hit(storage, items).count == 2
+    assert not storage.is_local
+
+
+def test_what_redis_refuses_by_our_mistake_is_logged_as_an_error_and_counted_in_memory(
+    url: str, items: dict[str, RateLimitItem], caplog: pytest.LogCaptureFixture
+) -> None:
+    with redis.Redis.from_url(url) as connection:
+        connection.rpush(f"{KEY_PREFIX}:{next(iter(items))}", "a list is not a count")
+    storage = RateLimitStorage(url)
+
+    counts = [_hit(storage, items).count for _ in range(4)]
+
+    assert counts == [1, 2, 3, 4]
+    assert storage.is_local
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert "WRONGTYPE" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "command", [["CONFIG", "SET", "maxmemory", 1], ["REPLICAOF", "127.0.0.1", 1]], ids=["full", "replica"]
+)
+def test_a_redis_that_is_full_or_a_replica_is_a_warning_in_the_log(
+    command: list[Any], items: dict[str, RateLimitItem], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with LocalStack(tmp_path) as stack:
+        stack.start_valkey()
+        with redis.Redis.from_url(stack.settings["REDIS_URL"]) as connection:
+            connection.execute_command(*command)
+        storage = RateLimitStorage(stack.settings["REDIS_URL"])
+
+        counts = [_hit(storage, items).count for _ in range(4)]
+
+    assert counts == [1, 2, 3, 4]
+    assert [record.levelname for record in caplog.records if record.name == module.__name__] == ["WARNING"]
+
+
+def test_redis_is_used_again_however_often_it_was_unavailable_or_refused(
+    items: dict[str, RateLimitItem], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
+    attempts = 1100  # more than the pool may hold connections
+    with LocalStack(tmp_path) as stack:
+        valkey = stack.start_valkey()
+        storage = RateLimitStorage(stack.settings["REDIS_URL"])
+        with redis.Redis.from_url(stack.settings["REDIS_URL"]) as connection:
+            connection.config_set("maxmemory", 1)
+            assert all(_hit(storage, items).is_local for _ in range(attempts))
+            connection.config_set("maxmemory", 0)
+        assert not _hit(storage, items).is_local
+        valkey.stop()
+        assert all(_hit(storage, items).is_local for _ in range(attempts))
+        stack.start_valkey(urlsplit(stack.settings["REDIS_URL"]).port)
+
+        assert not _hit(storage, items).is_local
+
+
+def test_tls_connections_verify_the_server() -> None:
+    client = connect("rediss://redis.example.com:6379/0")
+
+    connection: Any = client.connection_pool.make_connection()
+    assert (connection.cert_reqs, connection.check_hostname) == (ssl.CERT_REQUIRED, True)
