@@ -1,43 +1,42 @@
 """Domain errors, independent of HTTP.
 
     BookingError
-    ├── Unauthenticated          nobody, or nobody we can believe
-    │   ├── LoginChanged         the login is over, or the account is not what it was
-    │   └── InvalidCredentials   wrong e-mail or password
-    │       └── InvalidGrant     the same, said to an OAuth2 client
-    ├── NotAllowed               known, but not entitled
+    ├── Unauthenticated          no access token, or an invalid one
+    │   ├── LoginChanged         the login has ended or the account has changed
+    │   └── InvalidCredentials   incorrect email or password
+    │       └── InvalidGrant     the same, reported to an OAuth2 client
+    ├── PermissionDenied         the account lacks the required role or ownership
     ├── UserNotFound
     ├── EventNotFound
     ├── BookingNotFound
-    ├── InvalidFields            each sensible by itself, but not with the rest of the record
-    ├── InvalidToken             a mailed token that is none, spent or expired
-    ├── WrongPassword            not the present password of the account
+    ├── InvalidFields            fields that contradict the rest of the record
+    ├── InvalidToken             an emailed token that is unknown, used or expired
+    ├── WrongPassword            the current password is incorrect
     ├── EmailTaken
-    ├── LastOrganizer            nobody could manage the events any more
-    ├── StaleVersion             changed by somebody else since the client read it
+    ├── LastOrganizer            no active organizer would remain
+    ├── StaleVersion             the resource has changed since the client read it
     ├── EventNotOpen             draft, cancelled, started, or outside its booking window
-    ├── EventStarted                started: its times stand, and it cannot be cancelled
-    ├── EventNotPublished        a draft, which nobody can be told to be cancelled
+    ├── EventStarted             too late to reschedule, cancel or release tickets
+    ├── EventNotPublished        the event is a draft
     ├── EventCancelled
     ├── BookingCancelled
-    ├── SoldOut                  fewer tickets left than asked for
-    ├── CapacityBelowBooked      fewer seats than are booked
-    ├── TooManyTickets           more than the event allows in one booking
-    ├── RequestInFlight          the same request is being worked on at this moment
-    └── IdempotencyKeyReused     the key was sent with another request before
+    ├── SoldOut                  fewer tickets left than requested
+    ├── CapacityBelowBooked      the new capacity is below the number of booked tickets
+    ├── TooManyTickets           more tickets than the event allows per booking
+    ├── RequestInFlight          a request with the same idempotency key is in progress
+    └── IdempotencyKeyReused     the key was already used for a different request
 
-`str(error)` is a sentence for the person who asked. Which status code and `code` each becomes stands in
-`bookings_api.http.problems`.
+`str(error)` is a message for the client. `bookings_api.http.problems` maps each error to a status and a `code`.
 """
 
 from collections.abc import Mapping
 
 
 class BookingError(Exception):
-    """Base of every error of the domain; `extensions` are values that a program may want beside the sentence."""
+    """Base class of all domain errors. `extensions` are machine-readable values that accompany the message."""
 
-    def __init__(self, sentence: str, **extensions: object) -> None:
-        super().__init__(sentence)
+    def __init__(self, message: str, **extensions: object) -> None:
+        super().__init__(message)
         self.extensions = extensions
 
 
@@ -46,88 +45,88 @@ class Unauthenticated(BookingError):
 
 
 class LoginChanged(Unauthenticated):
-    """The login is over, or its account is not what it was when it was read; nothing was done."""
+    """The login has ended or its account has changed since it was read. Nothing was written."""
 
     def __init__(self) -> None:
-        super().__init__("This login is over, or its account has changed; please try again.")
+        super().__init__("Your login has ended or your account has changed. Try again, or log in again.")
 
 
 class InvalidCredentials(Unauthenticated):
-    """E-mail and password do not belong together; never says which of the two is wrong."""
+    """The email or the password is incorrect. The message never says which."""
 
     def __init__(self) -> None:
-        super().__init__("The e-mail address or the password is wrong.")
+        super().__init__("The email or the password is incorrect.")
 
 
 class InvalidGrant(InvalidCredentials):
-    """Wrong credentials in an OAuth2 password form; with the members that RFC 6749, section 5.2 asks for."""
+    """Invalid credentials in an OAuth2 password form, with the members that RFC 6749, section 5.2 requires."""
 
     def __init__(self) -> None:
         super().__init__()
         self.extensions = {"error": "invalid_grant", "error_description": str(self)}
 
 
-class NotAllowed(BookingError):
-    """The account is known and active, but its role or ownership does not permit this."""
+class PermissionDenied(BookingError):
+    """The account is active but lacks the required role or ownership."""
 
 
 class UserNotFound(BookingError):
     def __init__(self) -> None:
-        super().__init__("There is no such account.")
+        super().__init__("The account does not exist.")
 
 
 class EventNotFound(BookingError):
     def __init__(self) -> None:
-        super().__init__("There is no such event.")
+        super().__init__("The event does not exist or is not visible to you.")
 
 
 class BookingNotFound(BookingError):
     def __init__(self) -> None:
-        super().__init__("There is no such booking.")
+        super().__init__("The booking does not exist or is not visible to you.")
 
 
 class InvalidFields(BookingError):
-    """Fields that do not fit the rest of their record; `fields` has a sentence for each."""
+    """Fields that are valid on their own but contradict the rest of the record. `fields` maps names to messages."""
 
     def __init__(self, fields: Mapping[str, str]) -> None:
-        super().__init__("; ".join(f"{name}: {sentence}" for name, sentence in fields.items()))
+        super().__init__("; ".join(f"{name}: {message}" for name, message in fields.items()))
         self.fields = fields
 
 
 class InvalidToken(BookingError):
     def __init__(self) -> None:
-        super().__init__("The token is not valid, was used before, or has expired.")
+        super().__init__("The token is invalid, was already used, or has expired. Request a new one.")
 
 
 class WrongPassword(BookingError):
     def __init__(self) -> None:
-        super().__init__("This is not the present password.")
+        super().__init__("The current password is incorrect.")
 
 
 class EmailTaken(BookingError):
     def __init__(self) -> None:
-        super().__init__("An account with this e-mail address exists already.")
+        super().__init__("An account with this email already exists.")
 
 
 class LastOrganizer(BookingError):
-    """An account that cannot lose its role or access, because no other active organizer would be left."""
+    """The account must keep its role and access because no other active organizer would remain."""
 
     def __init__(self) -> None:
-        super().__init__("This is the last active organizer.")
+        super().__init__("This is the last active organizer. Make another account an organizer first.")
 
 
 class StaleVersion(BookingError):
     def __init__(self) -> None:
-        super().__init__("It has been changed since; please read it again.")
+        super().__init__("The resource has changed since you read it. Fetch it again and retry.")
 
 
 class EventStarted(BookingError):
-    """The event has started; the sentence says what that rules out."""
+    """The event has started. The message says what is no longer possible."""
 
 
 class EventNotPublished(BookingError):
     def __init__(self) -> None:
-        super().__init__("The event is a draft; delete it instead.")
+        super().__init__("The event is a draft. Delete it instead of cancelling it.")
 
 
 class EventCancelled(BookingError):
@@ -141,11 +140,11 @@ class BookingCancelled(BookingError):
 
 
 class EventNotOpen(BookingError):
-    """The event takes no bookings now; the sentence says why."""
+    """The event is not open for booking. The message says why."""
 
 
 class SoldOut(BookingError):
-    """Fewer tickets are left than were asked for."""
+    """Fewer tickets are left than requested."""
 
     def __init__(self, tickets_available: int) -> None:
         left = {0: "No tickets are", 1: "Only 1 ticket is"}.get(
@@ -155,27 +154,30 @@ class SoldOut(BookingError):
 
 
 class CapacityBelowBooked(BookingError):
-    """The event cannot have fewer seats than are booked."""
+    """The new capacity is below the number of tickets already booked."""
 
     def __init__(self, tickets_booked: int) -> None:
-        super().__init__(f"{tickets_booked} tickets are booked already.", tickets_booked=tickets_booked)
+        super().__init__(
+            f"Must be at least {tickets_booked}, the number of booked tickets.",
+            tickets_booked=tickets_booked,
+        )
 
 
 class RequestInFlight(BookingError):
     def __init__(self) -> None:
-        super().__init__("A request with this idempotency key is being worked on. Please try again.")
+        super().__init__("A request with this idempotency key is still in progress. Try again shortly.")
 
 
 class IdempotencyKeyReused(BookingError):
     def __init__(self) -> None:
-        super().__init__("This idempotency key was sent with another request before.")
+        super().__init__("This idempotency key was already used for a different request. Choose a new key.")
 
 
 class TooManyTickets(BookingError):
-    """More tickets than the event allows in one booking."""
+    """More tickets than the event allows per booking."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"At most {limit} {'ticket' if limit == 1 else 'tickets'} can be booked at once.",
+            f"A booking for this event can have at most {limit} {'ticket' if limit == 1 else 'tickets'}.",
             max_tickets_per_booking=limit,
         )

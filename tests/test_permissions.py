@@ -53,7 +53,7 @@ listBookingEmails       401         200    404          404         200     401
 resendConfirmation      401         202    404          404         202     401
 """
 
-CODES = {401: "unauthenticated", 403: "not-allowed", 404: "booking-not-found"}
+CODES = {401: "unauthenticated", 403: "permission-denied", 404: "booking-not-found"}
 
 
 def _expected(table: str) -> Mapping[str, Mapping[str, int]]:

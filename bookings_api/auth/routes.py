@@ -21,7 +21,7 @@ from bookings_api.errors import (
     InvalidCredentials,
     InvalidGrant,
     InvalidToken,
-    NotAllowed,
+    PermissionDenied,
     Unauthenticated,
 )
 from bookings_api.http.authentication import bearer_token, current_login_id
@@ -45,7 +45,7 @@ blp = Blueprint("auth", __name__, url_prefix="/auth", description="Accounts, log
 @blp.doc(operationId="signup")
 @blp.public()
 @blp.limited("SIGNUP_LIMIT", by=by_client)
-@blp.problems(EmailTaken, NotAllowed)
+@blp.problems(EmailTaken, PermissionDenied)
 @blp.arguments(SignupSchema)
 @blp.response(201, UserSchema)
 def signup(account: dict[str, Any]) -> User:
@@ -56,7 +56,7 @@ def signup(account: dict[str, Any]) -> User:
     """
     role = Role.ORGANIZER if account.pop("is_organizer") else Role.USER
     if role is Role.ORGANIZER and flask.current_app.config["ORGANIZER_SIGNUP"] != "open":
-        raise NotAllowed("Organizers are invited here; please ask one of them.")
+        raise PermissionDenied("Organizers are invited here; please ask one of them.")
     return services.sign_up(**account, role=role)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import joinedload
 from bookings_api.bookings.permissions import may_see
 from bookings_api.database.listing import Listing, ListQuery
 from bookings_api.database.transactions import require_transaction
-from bookings_api.errors import BookingNotFound, NotAllowed
+from bookings_api.errors import BookingNotFound, PermissionDenied
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
 from bookings_api.models import Booking, BookingStatus, Event, OutboxEmail, User, utcnow
@@ -77,11 +77,11 @@ def lock_booking(booking_id: UUID, *, viewer: User) -> tuple[Booking, Event]:
 def lock_own_booking(booking_id: UUID, *, owner: User) -> tuple[Booking, Event]:
     """The owner's booking and its event, both locked.
 
-    Raises `BookingNotFound`, and `NotAllowed` to the event's organizer, who may see it and no more.
+    Raises `BookingNotFound`, and `PermissionDenied` to the event's organizer, who may see it and no more.
     """
     booking = get_booking(booking_id, viewer=owner)
     if booking.user_id != owner.id:
-        raise NotAllowed("Only who made a booking may change it.")
+        raise PermissionDenied("Only who made a booking may change it.")
     return _locked(booking)
 
 

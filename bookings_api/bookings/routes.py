@@ -24,7 +24,7 @@ from bookings_api.errors import (
     EventNotOpen,
     EventStarted,
     IdempotencyKeyReused,
-    NotAllowed,
+    PermissionDenied,
     RequestInFlight,
     SoldOut,
     TooManyTickets,
@@ -152,7 +152,7 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 @blp.login_required()
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.if_match()
-@blp.problems(BookingNotFound, NotAllowed, BookingCancelled, EventNotOpen, SoldOut, TooManyTickets)
+@blp.problems(BookingNotFound, PermissionDenied, BookingCancelled, EventNotOpen, SoldOut, TooManyTickets)
 @blp.arguments(BookingChangeSchema)
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
 @blp.response(200, BookingSchema, example=BookingSchema.example(ticket_count=1, version=2, updated_at=CHANGED_AT))
@@ -169,7 +169,7 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
 @blp.doc(operationId="cancelBooking")
 @blp.login_required()
 @blp.if_match()
-@blp.problems(BookingNotFound, NotAllowed, EventNotOpen)
+@blp.problems(BookingNotFound, PermissionDenied, EventNotOpen)
 @blp.response(
     200,
     BookingSchema,

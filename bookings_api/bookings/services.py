@@ -58,7 +58,7 @@ def change_booking(
     """Change ticket count or guest of one's own booking; the guest is told by mail.
 
     More tickets are taken under the lock on the event, fewer are given back in the same transaction. Raises
-    `BookingNotFound`, `NotAllowed`, `BookingCancelled`, `EventNotOpen`, `TooManyTickets`, `SoldOut`.
+    `BookingNotFound`, `PermissionDenied`, `BookingCancelled`, `EventNotOpen`, `TooManyTickets`, `SoldOut`.
     """
     with transaction() as tx:
         booking, event = lock_own_booking(booking_id, owner=user)
@@ -84,7 +84,7 @@ def change_booking(
 def cancel_booking(*, user: User, booking_id: UUID, precondition: Precondition = no_precondition) -> Booking:
     """Cancel one's own booking and give its tickets back; cancelling again changes nothing and answers the same.
 
-    Raises `BookingNotFound`, `NotAllowed`, and `EventNotOpen` once the event has begun.
+    Raises `BookingNotFound`, `PermissionDenied`, and `EventNotOpen` once the event has begun.
     """
     with transaction() as tx:
         booking, event = lock_own_booking(booking_id, owner=user)

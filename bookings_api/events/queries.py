@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from bookings_api.database.listing import LIKE_ESCAPE, Listing, ListQuery, containing
 from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.database.transactions import require_transaction
-from bookings_api.errors import EventNotFound, NotAllowed
+from bookings_api.errors import EventNotFound, PermissionDenied
 from bookings_api.events.permissions import may_see, owns
 from bookings_api.extensions import db
 from bookings_api.models import Event, EventSort, EventStatus, User, utcnow
@@ -76,10 +76,10 @@ def require_visible(event: Event | None, *, viewer: User | None) -> Event:
 
 
 def get_own_event(event_id: UUID, *, owner: User) -> Event:
-    """The event, if it is the owner's. Raises `EventNotFound`, `NotAllowed`."""
+    """The event, if it is the owner's. Raises `EventNotFound`, `PermissionDenied`."""
     event = get_event(event_id, viewer=owner)
     if not owns(owner, event):
-        raise NotAllowed("Only the organizer of an event may see its bookings.")
+        raise PermissionDenied("Only the organizer of an event may see its bookings.")
     return event
 
 

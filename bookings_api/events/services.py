@@ -20,7 +20,7 @@ from bookings_api.errors import (
     EventNotPublished,
     EventStarted,
     InvalidFields,
-    NotAllowed,
+    PermissionDenied,
 )
 from bookings_api.events.permissions import may_see, owns
 from bookings_api.events.queries import lock_event
@@ -49,7 +49,7 @@ def change_event(
 ) -> Event:
     """Change fields of an event, and notify its guests of a new time or place.
 
-    Raises `EventNotFound`, `NotAllowed`, `EventCancelled`, `EventStarted` for new times after the start,
+    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventStarted` for new times after the start,
     `InvalidFields` and `CapacityBelowBooked`.
     """
     with transaction() as tx:
@@ -73,7 +73,7 @@ def change_event(
 def publish_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> Event:
     """Publish a draft. Publishing again changes nothing, whatever the precondition.
 
-    Raises `EventNotFound`, `NotAllowed`, `EventCancelled`, `EventStarted`.
+    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventStarted`.
     """
     with transaction():
         event = _lock_own_event(actor, event_id)
@@ -92,7 +92,7 @@ def publish_event(*, actor: User, event_id: UUID, precondition: Precondition = n
 def cancel_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> Event:
     """Cancel an event with all its bookings, and notify the guests.
 
-    Cancelling again changes nothing, whatever the precondition. Raises `EventNotFound`, `NotAllowed`,
+    Cancelling again changes nothing, whatever the precondition. Raises `EventNotFound`, `PermissionDenied`,
     `EventNotPublished` and `EventStarted`.
     """
     with transaction() as tx:
@@ -109,7 +109,7 @@ def cancel_event(*, actor: User, event_id: UUID, precondition: Precondition = no
 def delete_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> None:
     """Cancel a published event as `cancel_event` does, and hide it; users can still read their bookings.
 
-    Raises `EventNotFound`, `NotAllowed` and `EventStarted`.
+    Raises `EventNotFound`, `PermissionDenied` and `EventStarted`.
     """
     with transaction() as tx:
         event = _lock_own_event(actor, event_id)
@@ -155,12 +155,12 @@ def _cancel(tx: Transaction, event: Event) -> None:
 
 
 def _lock_own_event(actor: User, event_id: UUID) -> Event:
-    """Return the locked event if the actor owns it. Raises `EventNotFound`, `NotAllowed`."""
+    """Return the locked event if the actor owns it. Raises `EventNotFound`, `PermissionDenied`."""
     event = lock_event(event_id)
     if not may_see(actor, event):
         raise EventNotFound
     if not owns(actor, event):
-        raise NotAllowed("Only the organizer of this event may do that.")
+        raise PermissionDenied("Only the organizer of this event may do that.")
     return event
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import flask
 from werkzeug.local import LocalProxy
 
-from bookings_api.errors import NotAllowed, Unauthenticated
+from bookings_api.errors import PermissionDenied, Unauthenticated
 from bookings_api.models import User
 
 # Turns an access token into the active account and the id of the login; raises `Unauthenticated`.
@@ -45,10 +45,10 @@ def bearer_token() -> str:
 
 
 def require_user(*, organizer: bool = False) -> None:
-    """Raise `Unauthenticated` without a valid token; with `organizer`, `NotAllowed` for other roles."""
+    """Raise `Unauthenticated` without a valid token; with `organizer`, `PermissionDenied` for other roles."""
     user = _enter(_AUTHENTICATE)
     if organizer and not user.is_organizer:
-        raise NotAllowed("Only organizers may do that.")
+        raise PermissionDenied("Only organizers may do that.")
 
 
 def accept_user() -> None:

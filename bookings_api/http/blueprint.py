@@ -15,7 +15,7 @@ from flask_smorest.utils import unpack_tuple_response
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import quote_etag
 
-from bookings_api.errors import BookingError, LoginChanged, NotAllowed, StaleVersion, Unauthenticated
+from bookings_api.errors import BookingError, LoginChanged, PermissionDenied, StaleVersion, Unauthenticated
 from bookings_api.http import csv
 from bookings_api.http.authentication import accept_user, recall_user, require_user
 from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_known_to_client
@@ -113,7 +113,7 @@ class Blueprint(flask_smorest.Blueprint):
 
     def login_required(self, *, organizer: bool = False) -> Callable[[View], View]:
         """Let in active accounts with a valid access token only, with `organizer` organizers only."""
-        documented = (Unauthenticated, NotAllowed) if organizer else (Unauthenticated,)
+        documented = (Unauthenticated, PermissionDenied) if organizer else (Unauthenticated,)
         return self._guarded(partial(require_user, organizer=organizer), documented, _BEARER)
 
     def login_looked_up_by_service(self) -> Callable[[View], View]:
@@ -225,7 +225,7 @@ class Blueprint(flask_smorest.Blueprint):
         """
         parsed, items = query_schema(), item_schema(many=True)
         ok = HTTPStatus.OK.value
-        document = super().response(ok, items, description=csv.EITHER if csv_file else None)
+        document = super().response(ok, items, description=csv.ALSO_CSV if csv_file else None)
 
         def decorate(view: View) -> View:
             @wraps(view)

@@ -1,9 +1,9 @@
 """Conditional requests (RFC 9110, section 13): `ETag`, `If-None-Match` and `If-Match`.
 
-An ETag is the version that the resource's row carries, and for an event also how many tickets are booked and since
-when, which changes what is shown but no field that anybody set; the number alone would come again when tickets are
-given back. `If-Match` looks at the version alone, under the lock of the transaction that makes the change; so a booking
-in between does not get in an organizer's way.
+An ETag contains the resource's version. For an event it also contains the number of booked tickets and the time of the
+last change, because a booking changes the representation but not the version, and the number alone repeats after a
+cancellation. `If-Match` compares only the version, while the row is locked, so a booking never makes an organizer's
+change fail.
 """
 
 import re
@@ -15,13 +15,13 @@ import flask
 from bookings_api.errors import StaleVersion
 from bookings_api.models import Event
 
-# W/ before the quotation mark makes a weak tag, which never matches (section 13.1.1).
+# Weak tags (W/"...") never match (section 13.1.1).
 _STRONG_TAG = re.compile(r'(?:^|[,\s])"([^"]*)"')
 
 _TEXT = {"type": "string"}
 ETAG = {
     "ETag": {
-        "description": "Version of what is answered, for If-None-Match; that of a resource for If-Match, too.",
+        "description": "The version of the response. Send it in If-None-Match or, for a single resource, in If-Match.",
         "schema": _TEXT,
     }
 }
@@ -29,36 +29,36 @@ IF_MATCH = {
     "in": "header",
     "name": "If-Match",
     "required": False,
-    "description": "The ETag that the change is based on; refused with 412 if there is a newer version.",
+    "description": "The ETag your change is based on. The request fails with 412 if the resource has changed since.",
     "schema": _TEXT,
 }
 IF_NONE_MATCH = {
     "in": "header",
     "name": "If-None-Match",
     "required": False,
-    "description": "The ETag of what the client has; 304 without a body if it is still the same.",
+    "description": "The ETag of your cached copy. The response is 304 without a body if the copy is still current.",
     "schema": _TEXT,
 }
 
 
 class Versioned(Protocol):
-    """A row that counts its changes."""
+    """A row with a version number that each change increments."""
 
     version: int
 
 
 def etag_of(resource: Versioned) -> str:
-    """The opaque tag, without its quotation marks."""
+    """Return the opaque tag, without quotation marks."""
     if isinstance(resource, Event):
         return f"{resource.version}-{resource.tickets_booked}-{resource.updated_at.timestamp()}"
     return str(resource.version)
 
 
 def if_match() -> Callable[[Versioned], None]:
-    """The request's `If-Match` as a check for a service, which calls it with the locked row.
+    """Return a check of the request's `If-Match`, which the service calls with the locked row.
 
-    The check raises `StaleVersion`, also for a header that is no list of entity tags: who sends it wants to be
-    protected. Without the header it accepts every version.
+    The check raises `StaleVersion` if no tag matches, and also if the header is malformed: ignoring it could overwrite
+    a change. Without the header, every version passes.
     """
     header = flask.request.headers.get("If-Match")
     versions = {tag.partition("-")[0] for tag in _STRONG_TAG.findall(header or "")}
@@ -71,5 +71,5 @@ def if_match() -> Callable[[Versioned], None]:
 
 
 def is_known_to_client(etag: str) -> bool:
-    """Whether a read names this tag, without quotation marks, in its `If-None-Match`."""
+    """Whether the request is a read whose `If-None-Match` contains this tag, given without quotation marks."""
     return flask.request.method in {"GET", "HEAD"} and flask.request.if_none_match.contains_weak(etag)

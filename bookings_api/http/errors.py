@@ -1,4 +1,4 @@
-"""Turns every exception that leaves a view into a problem; nothing else answers with an error."""
+"""Error handlers: turn every exception raised by a view into a problem response."""
 
 import logging
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ from bookings_api.errors import BookingError
 from bookings_api.http.problems import (
     DOMAIN_PROBLEMS,
     INTERNAL_ERROR,
+    INTERNAL_ERROR_DETAIL,
     INVALID_INPUT,
-    IS_LOGGED,
-    NO_ANSWER,
     UNAVAILABLE,
+    UNAVAILABLE_DETAIL,
     ErrorLocation,
     field_error,
     field_errors_of,
@@ -30,10 +30,10 @@ from bookings_api.observability import metrics
 
 logger = logging.getLogger(__name__)
 
-# What psycopg2 calls internal errors; 25P03 is idle_in_transaction_session_timeout.
-_PASSING_STATES = {READ_ONLY, "25P03"}
+# SQLSTATEs that psycopg2 reports as internal errors; 25P03 is idle_in_transaction_session_timeout.
+_TRANSIENT_STATES = {READ_ONLY, "25P03"}
 
-# What webargs calls the place of an argument, and what the client calls it.
+# webargs locations and the names that clients see.
 _LOCATIONS = {
     "json": ErrorLocation.BODY,
     "form": ErrorLocation.BODY,
@@ -43,12 +43,12 @@ _LOCATIONS = {
 
 
 def register_error_handlers(app: flask.Flask) -> None:
-    """Answer domain errors, HTTP errors, an unreachable database, and the unforeseen."""
+    """Handle domain errors, HTTP errors, an unavailable database and unexpected exceptions."""
     app.register_error_handler(BookingError, _domain_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(DBAPIError, _database_error)
     app.register_error_handler(PoolTimeoutError, _unavailable)
-    app.register_error_handler(Exception, _unforeseen)
+    app.register_error_handler(Exception, _unexpected)
 
 
 def _domain_error(error: BookingError) -> flask.Response:
@@ -64,7 +64,7 @@ def _http_error(error: HTTPException) -> flask.Response:
         response = problem_response(problem_for_status(status), error.description or status.phrase)
     for name, value in error.get_headers():
         if name.lower() != "content-type":
-            response.headers.setdefault(name, value)  # Allow of a 405, Retry-After of a 429
+            response.headers.setdefault(name, value)  # such as Allow for 405 and Retry-After for 429
     return response
 
 
@@ -74,12 +74,12 @@ def _invalid_input(messages: dict[str, Any]) -> flask.Response:
         for location, by_field in messages.items()
         for field, detail in _flatten(by_field)
     ]
-    detail = "; ".join(f"{entry['field'] or 'the body'}: {entry['detail']}" for entry in field_errors)
+    detail = "; ".join(f"{entry['field'] or 'body'}: {entry['detail']}" for entry in field_errors)
     return problem_response(INVALID_INPUT, detail, field_errors)
 
 
 def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Marshmallow's tree of messages as (path with dots, message); `_schema` means the whole body."""
+    """Yield (dotted path, message) pairs from marshmallow's nested messages; `_schema` stands for the whole body."""
     if isinstance(messages, dict):
         for name, below in messages.items():
             yield from _flatten(below, path if name == "_schema" else f"{path}.{name}".lstrip("."))
@@ -89,23 +89,23 @@ def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _database_error(error: DBAPIError) -> flask.Response:
-    """Nobody's mistake, and over soon, or a defect of ours."""
-    # refused, lost and silent connections, too many of them, a server that starts, stops or has no disk left, a lock
-    # or a statement that took too long, a collision that was lost every time
+    """Return 503 if the failure is transient, otherwise 500."""
+    # Transient: connection failures, server restarts, a full disk, lock and statement timeouts, and serialization
+    # failures that persisted through all retries.
     is_operational = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
     code = getattr(error.orig, "pgcode", None)
-    return _unavailable(error) if is_operational or code in _PASSING_STATES else _unforeseen(error)
+    return _unavailable(error) if is_operational or code in _TRANSIENT_STATES else _unexpected(error)
 
 
 def _unavailable(error: Exception) -> flask.Response:
     code = getattr(getattr(error, "orig", None), "pgcode", None)
     logger.error("database unavailable: %s %s", type(error).__name__, code or "")
     metrics.count_database_failure(error)
-    response = problem_response(UNAVAILABLE, NO_ANSWER)
+    response = problem_response(UNAVAILABLE, UNAVAILABLE_DETAIL)
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 
 
-def _unforeseen(error: Exception) -> flask.Response:
+def _unexpected(error: Exception) -> flask.Response:
     logger.error("unhandled exception", exc_info=error)
-    return problem_response(INTERNAL_ERROR, IS_LOGGED)
+    return problem_response(INTERNAL_ERROR, INTERNAL_ERROR_DETAIL)

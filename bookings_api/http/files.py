@@ -1,4 +1,4 @@
-"""Answers that are files to download: their name, and the calendars among them."""
+"""Responses that browsers save as files, and calendar files."""
 
 from http import HTTPStatus
 
@@ -12,7 +12,7 @@ CALENDAR = "text/calendar"
 
 FILE_NAME = {
     "Content-Disposition": {
-        "description": "The name for a file of it (RFC 6266).",
+        "description": "The suggested file name (RFC 6266).",
         "schema": {"type": "string"},
         "example": f'attachment; filename="booking-{REFERENCE}.ics"',
     }
@@ -21,20 +21,20 @@ FILE_NAME = {
 CALENDAR_FILE = {
     "content_type": CALENDAR,
     "schema": {"type": "string"},
-    "description": "iCalendar (RFC 5545) with one VEVENT, whose UID stays the same, and whose SEQUENCE grows.",
+    "description": "An iCalendar file (RFC 5545) with one VEVENT, whose UID is constant and whose SEQUENCE increases.",
     "headers": ETAG | FILE_NAME,
 }
 
 
 def file_name(name: str) -> dict[str, str]:
-    """The header; `name` is made of ids and our own words, so that nothing that somebody typed stands in it."""
+    """Return the header. `name` must not contain user input, because it is not escaped."""
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
 def calendar_file(data: bytes, name: str) -> flask.Response:
-    """The calendar, or 304 for a client that has it. Its tag is a hash: it says what two rows and a setting do."""
+    """Return the calendar, or 304 if the client has it. The ETag hashes the content, which depends on several rows."""
     etag = generate_etag(data)
-    tag, kind = {"ETag": quote_etag(etag)}, f"{CALENDAR}; charset=utf-8"
+    headers, content_type = {"ETag": quote_etag(etag)}, f"{CALENDAR}; charset=utf-8"
     if is_known_to_client(etag):
-        return flask.Response(status=HTTPStatus.NOT_MODIFIED, headers=tag, content_type=kind)
-    return flask.Response(data, headers=tag | file_name(name), content_type=kind)
+        return flask.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers, content_type=content_type)
+    return flask.Response(data, headers=headers | file_name(name), content_type=content_type)

@@ -1,4 +1,4 @@
-"""Headers that every answer carries: what a browser may do with it, and which other origins may read it."""
+"""Headers of every response: security, caching and CORS."""
 
 from functools import partial
 from http import HTTPStatus
@@ -12,28 +12,35 @@ from bookings_api.http.openapi.document import API_PREFIX
 from bookings_api.http.rate_limiting.limits import RATE_LIMIT, RETRY_AFTER
 from bookings_api.observability.logging import REQUEST_ID_HEADER
 
-# JSON is nothing that a browser should show in a frame, or run.
+# For JSON, which a browser should neither run nor show in a frame.
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
-# Swagger UI: nothing but what comes from here; its icons are data.
+# For Swagger UI: same-origin assets only, except for icons in data URLs.
 PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self';"
     " frame-ancestors 'none'"
 )
 
-# For browsers; ASVS 5.0, section 3.4, and the OWASP Secure Headers Project.
-ALWAYS = {
+# Recommended by OWASP ASVS 5.0, section 3.4, and the OWASP Secure Headers Project.
+SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",  # frame-ancestors, for older ones
+    "X-Frame-Options": "DENY",  # for browsers that do not support frame-ancestors
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-NOT_KEPT = "no-store"
-_STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"  # RFC 6797; sent over TLS only, as it demands
+NO_STORE = "no-store"
+_STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"  # over TLS only (RFC 6797, section 7.2)
 
-# How long a browser may remember that an origin is welcome.
+# How long browsers may cache a CORS preflight response.
 _PREFLIGHT_SECONDS = 600
-_READ = ["Authorization", "Content-Type", IDEMPOTENCY_KEY_HEADER, "If-Match", "If-None-Match", REQUEST_ID_HEADER]
-_SHOWN = [
+_REQUEST_HEADERS = [
+    "Authorization",
+    "Content-Type",
+    IDEMPOTENCY_KEY_HEADER,
+    "If-Match",
+    "If-None-Match",
+    REQUEST_ID_HEADER,
+]
+_EXPOSED_HEADERS = [
     "Content-Disposition",
     "ETag",
     "Link",
@@ -47,39 +54,39 @@ _SHOWN = [
 
 
 def init_headers(app: flask.Flask) -> None:
-    """Add them to every answer; let the origins of `CORS_ORIGINS` read what is below the API's prefix."""
+    """Add the headers to every response, and allow the origins in `CORS_ORIGINS` to call the API."""
     origins: list[str] = app.config["CORS_ORIGINS"]
-    # also what an origin is refused differs from what another one is allowed, which flask-cors does not say
-    app.after_request(partial(_harden, vary="Authorization, Origin" if origins else "Authorization"))
+    # flask-cors omits `Vary: Origin` from responses to origins that are not allowed
+    app.after_request(partial(_add_headers, vary="Authorization, Origin" if origins else "Authorization"))
     if origins:
         CORS(
             app,
             resources={rf"{API_PREFIX}/.*": {"origins": origins}},
-            allow_headers=_READ,
-            expose_headers=_SHOWN,
+            allow_headers=_REQUEST_HEADERS,
+            expose_headers=_EXPOSED_HEADERS,
             max_age=_PREFLIGHT_SECONDS,
             vary_header=False,
         )
 
 
-def _harden(response: flask.Response, *, vary: str) -> flask.Response:
+def _add_headers(response: flask.Response, *, vary: str) -> flask.Response:
     is_page = response.mimetype == "text/html" or flask.request.endpoint == "static"
     policy = PAGE_POLICY if is_page else API_POLICY
-    for name, value in (*ALWAYS.items(), ("Content-Security-Policy", policy)):
-        response.headers.add(name, value)  # nobody else sets them, and to look for them first takes longer
+    for name, value in (*SECURITY_HEADERS.items(), ("Content-Security-Policy", policy)):
+        response.headers.add(name, value)  # no other code sets them, and `add` is faster than `set`
     if flask.request.is_secure:
         response.headers.add("Strict-Transport-Security", _STRICT_TRANSPORT)
     if not is_page:
-        _say_who_may_keep(response)
+        _set_cache_control(response)
         response.headers.add("Vary", vary)
     return response
 
 
-def _say_who_may_keep(response: flask.Response) -> None:
-    """RFC 9111: what is a person's, no cache shares; tokens, and answers to what changed something, none keeps."""
+def _set_cache_control(response: flask.Response) -> None:
+    """Never store errors or responses to writes. Shared caches may store only anonymous reads (RFC 9111)."""
     is_read = flask.request.method in {"GET", "HEAD"} and response.status_code < HTTPStatus.BAD_REQUEST
     if not is_read:
-        response.headers.setdefault("Cache-Control", NOT_KEPT)
+        response.headers.setdefault("Cache-Control", NO_STORE)
     elif viewer() is not None:
         response.headers.setdefault("Cache-Control", "private, no-cache")
     else:

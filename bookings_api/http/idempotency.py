@@ -11,14 +11,14 @@ IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
 REPLAYED = {
     REPLAYED_HEADER: {
-        "description": "`true` on the stored answer to a request that was done before.",
+        "description": "`true` if this is the stored response to an earlier request with the same idempotency key.",
         "schema": {"const": "true"},
     }
 }
 
 
 class IdempotencyKeySchema(ma.Schema):
-    """The header by which a request may be sent again without being done again."""
+    """The header that makes it safe to retry a request."""
 
     class Meta:
         unknown = ma.EXCLUDE
@@ -27,12 +27,12 @@ class IdempotencyKeySchema(ma.Schema):
         data_key=IDEMPOTENCY_KEY_HEADER,
         validate=[ma.validate.Length(1, 255), ma.validate.Regexp(r"^[\x21-\x7e]*$", error="Must be visible ASCII.")],
         metadata={
-            "description": "Chosen by the client, a UUID for example: sent again with the same body, the first answer"
-            " is given again; with another body it is refused. Kept for 24 hours.",
+            "description": "A unique value of your choice, such as a UUID. A retry with the same key and body returns"
+            " the original response; the same key with a different body is an error. Keys expire after 24 hours.",
         },
     )
 
 
 def request_hash(arguments: Mapping[str, Any]) -> bytes:
-    """SHA-256 of what a request asks, however its JSON was spaced and ordered."""
+    """Return the SHA-256 hash of a request's arguments, independent of the whitespace and member order of its JSON."""
     return hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode()).digest()

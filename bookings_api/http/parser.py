@@ -1,4 +1,4 @@
-"""Reads request bodies: the right content type, and JSON with one meaning only (RFC 8259)."""
+"""Parses request bodies and query strings, and rejects anything ambiguous."""
 
 import json
 from typing import Any, NoReturn
@@ -11,34 +11,34 @@ import webargs.flaskparser
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
-# More than any operation reads; each name costs work, and each unknown one a line of the answer.
+# More than any operation accepts. Bounds the work and the size of the error response.
 MAX_NAMES = 100
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class StrictParser(webargs.flaskparser.FlaskParser):
-    """webargs, less lenient: what two readers could understand differently is refused.
+    """webargs' parser, restricted to input that every JSON or form parser reads the same way.
 
-    Raises `BadRequest` for malformed JSON, duplicate names, NaN and absurd nesting or digits, and
-    `UnsupportedMediaType` for a body that is not what the operation reads.
+    Raises `BadRequest` for malformed JSON, duplicate names, NaN, and excessive nesting or digits, and
+    `UnsupportedMediaType` for a body of the wrong type.
     """
 
-    # The schemas themselves refuse unknown fields, in the query string too.
+    # Unknown query parameters are errors, like unknown fields in a body.
     DEFAULT_UNKNOWN_BY_LOCATION = {**webargs.flaskparser.FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}
 
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
         body = _read(req)
         if not body and not req.mimetype:
-            if not any(field.required for field in schema.fields.values()):  # else each of them is named
-                raise ma.ValidationError("A JSON object is needed.")
+            if not any(field.required for field in schema.fields.values()):  # else the missing fields are listed
+                raise ma.ValidationError("A JSON object is required.")
             return webargs.core.missing
         if not webargs.flaskparser.is_json_request(req):
-            raise UnsupportedMediaType("This operation reads application/json.")
+            raise UnsupportedMediaType("Send the body as application/json.")
         if req.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
-            raise UnsupportedMediaType("JSON is UTF-8.")  # RFC 8259, section 8.1
+            raise UnsupportedMediaType("Send JSON as UTF-8.")  # RFC 8259, section 8.1
         try:
-            return json.loads(body.decode(), object_pairs_hook=_unique_names, parse_constant=_refuse_constant)
+            return json.loads(body.decode(), object_pairs_hook=_unique_names, parse_constant=_reject_constant)
         except json.JSONDecodeError as error:
             raise BadRequest(f"The body is not valid JSON: {error.msg} at character {error.pos}.") from None
         except UnicodeDecodeError:
@@ -46,18 +46,18 @@ class StrictParser(webargs.flaskparser.FlaskParser):
         except RecursionError:
             raise BadRequest("The body is nested too deeply.") from None
         except ValueError:
-            raise BadRequest("The body holds a number with too many digits.") from None
+            raise BadRequest("The body contains a number with too many digits.") from None
 
     def load_form(self, req: flask.Request, schema: ma.Schema) -> Any:
         if req.mimetype not in FORM_TYPES:
-            raise UnsupportedMediaType("This operation reads application/x-www-form-urlencoded.")
+            raise UnsupportedMediaType("Send the body as application/x-www-form-urlencoded.")
         _require_utf_8(_read(req))
-        _refuse_repeated(req.form)
+        _reject_repeated(req.form)
         return super().load_form(req, schema)
 
     def load_querystring(self, req: flask.Request, schema: ma.Schema) -> Any:
         _require_utf_8(req.query_string)
-        _refuse_repeated(req.args)
+        _reject_repeated(req.args)
         return super().load_querystring(req, schema)
 
 
@@ -66,29 +66,29 @@ def _read(req: flask.Request) -> bytes:
         raise UnsupportedMediaType("Send the body without Content-Encoding.")  # RFC 9110, section 8.4
     try:
         body = req.get_data(cache=True)
-        # of a body in chunks Werkzeug reads as much as is allowed, and leaves the rest
-        is_cut = req.content_length is None and len(body) == req.max_content_length
-        too_large = is_cut and bool(req.environ["wsgi.input"].read(1))
+        # Werkzeug silently truncates a chunked body at the limit, so check whether any data is left.
+        is_truncated = req.content_length is None and len(body) == req.max_content_length
+        too_large = is_truncated and bool(req.environ["wsgi.input"].read(1))
     except HTTPException:
         raise
-    except Exception:  # noqa: BLE001 - malformed chunks: each WSGI server has errors of its own for them
+    except Exception:  # noqa: BLE001 - each WSGI server raises different errors for malformed chunks
         raise BadRequest("The body could not be read.") from None
     if too_large:
         raise RequestEntityTooLarge
     return body
 
 
-def _refuse_repeated(values: MultiDict[str, str]) -> None:
-    """No operation takes a list here, and of two values each reader would take another one."""
+def _reject_repeated(values: MultiDict[str, str]) -> None:
+    """Reject repeated parameters: no operation takes a list, and parsers disagree on which value counts."""
     if len(values) > MAX_NAMES:
-        raise BadRequest(f"There are more than {MAX_NAMES} parameters.")
-    repeated = {name: ["Given more than once."] for name, given in values.lists() if len(given) > 1}
+        raise BadRequest(f"The request has more than {MAX_NAMES} parameters.")
+    repeated = {name: ["Must not be given more than once."] for name, items in values.lists() if len(items) > 1}
     if repeated:
         raise ma.ValidationError(repeated)
 
 
 def _require_utf_8(encoded: bytes) -> None:
-    """Werkzeug would keep the percent signs of what is not, and two different values would be the same."""
+    """Reject invalid UTF-8: Werkzeug would leave it percent-encoded, so different inputs could read the same."""
     try:
         unquote_to_bytes(encoded).decode()
     except UnicodeDecodeError:
@@ -97,14 +97,14 @@ def _require_utf_8(encoded: bytes) -> None:
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(pairs) > MAX_NAMES:
-        raise BadRequest(f"The body has an object with more than {MAX_NAMES} names.")
+        raise BadRequest(f"The body contains an object with more than {MAX_NAMES} names.")
     members = dict(pairs)
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise BadRequest(f"The body names {twice!a} twice.")
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise BadRequest(f"The body contains the name {duplicate!a} twice.")
     return members
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise BadRequest(f"The body holds {name}, which is not JSON.")
+def _reject_constant(name: str) -> NoReturn:
+    raise BadRequest(f"The body contains {name}, which is not valid JSON.")

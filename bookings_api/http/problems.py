@@ -1,6 +1,6 @@
-"""Errors as the client sees them: RFC 9457 `application/problem+json`.
+"""Error responses: RFC 9457 `application/problem+json`.
 
-`DOMAIN_PROBLEMS` is the one place that knows which status code a fact of `bookings_api.errors` has over HTTP.
+`DOMAIN_PROBLEMS` maps each domain error to its status and code; nothing else does.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ PROBLEM_CONTENT_TYPE = "application/problem+json"
 
 
 class ErrorLocation(StrEnum):
-    """The parts of a request; `body` stands for JSON and forms."""
+    """The part of the request that contains a field. `body` covers JSON and forms."""
 
     BODY = "body"
     QUERY = "query"
@@ -27,7 +27,7 @@ class ErrorLocation(StrEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One kind of problem: its HTTP status, its stable `code`, its title, and the body field at fault, if any."""
+    """A kind of problem: HTTP status, stable `code`, title and, if one body field is always at fault, its name."""
 
     status: HTTPStatus
     code: str
@@ -36,50 +36,47 @@ class Problem:
 
     @property
     def type(self) -> str:
-        """The problem type URI; a name, not an address."""
+        """The problem type URI, an identifier that cannot be dereferenced."""
         return f"urn:problem-type:{self.code}"
 
 
-UNAUTHENTICATED = Problem(HTTPStatus.UNAUTHORIZED, "unauthenticated", "A valid token is needed")
-INVALID_INPUT = Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-input", "The request has invalid values")
-INTERNAL_ERROR = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong on our side")
-UNAVAILABLE = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The service is temporarily unavailable")
+UNAUTHENTICATED = Problem(HTTPStatus.UNAUTHORIZED, "unauthenticated", "Authentication required")
+INVALID_INPUT = Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-input", "Invalid input")
+INTERNAL_ERROR = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "Internal error")
+UNAVAILABLE = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable")
 
-# What there is to say of the two.
-IS_LOGGED = "The error is logged under the id in the X-Request-ID header."
-NO_ANSWER = "A server behind this one does not answer. Please try again."
+INTERNAL_ERROR_DETAIL = "An unexpected error occurred. Contact the operator and quote the X-Request-ID header."
+UNAVAILABLE_DETAIL = "The service is temporarily unavailable. Try again after the time given in Retry-After."
 
 DOMAIN_PROBLEMS: dict[type[errors.BookingError], Problem] = {
     errors.Unauthenticated: UNAUTHENTICATED,
     errors.LoginChanged: UNAUTHENTICATED,
-    errors.InvalidCredentials: Problem(HTTPStatus.UNAUTHORIZED, "invalid-credentials", "Wrong e-mail or password"),
-    errors.InvalidGrant: Problem(HTTPStatus.BAD_REQUEST, "invalid-credentials", "Wrong e-mail or password"),
-    errors.NotAllowed: Problem(HTTPStatus.FORBIDDEN, "not-allowed", "This account may not do that"),
-    errors.UserNotFound: Problem(HTTPStatus.NOT_FOUND, "user-not-found", "No such account"),
-    errors.EventNotFound: Problem(HTTPStatus.NOT_FOUND, "event-not-found", "No such event"),
-    errors.BookingNotFound: Problem(HTTPStatus.NOT_FOUND, "booking-not-found", "No such booking"),
+    errors.InvalidCredentials: Problem(HTTPStatus.UNAUTHORIZED, "invalid-credentials", "Incorrect email or password"),
+    errors.InvalidGrant: Problem(HTTPStatus.BAD_REQUEST, "invalid-credentials", "Incorrect email or password"),
+    errors.PermissionDenied: Problem(HTTPStatus.FORBIDDEN, "permission-denied", "Permission denied"),
+    errors.UserNotFound: Problem(HTTPStatus.NOT_FOUND, "user-not-found", "Account not found"),
+    errors.EventNotFound: Problem(HTTPStatus.NOT_FOUND, "event-not-found", "Event not found"),
+    errors.BookingNotFound: Problem(HTTPStatus.NOT_FOUND, "booking-not-found", "Booking not found"),
     errors.InvalidFields: INVALID_INPUT,
-    errors.InvalidToken: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-token", "The token is not valid", field="token"
-    ),
+    errors.InvalidToken: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-token", "Invalid token", field="token"),
     errors.WrongPassword: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "wrong-password", "Not the present password", field="current_password"
+        HTTPStatus.UNPROCESSABLE_ENTITY, "wrong-password", "Incorrect current password", field="current_password"
     ),
-    errors.EmailTaken: Problem(HTTPStatus.CONFLICT, "email-taken", "E-mail address already in use", field="email"),
-    errors.LastOrganizer: Problem(HTTPStatus.CONFLICT, "last-organizer", "No organizer would be left"),
-    errors.StaleVersion: Problem(HTTPStatus.PRECONDITION_FAILED, "stale-version", "There is a newer version"),
-    errors.EventStarted: Problem(HTTPStatus.CONFLICT, "event-started", "The event has started"),
-    errors.EventNotPublished: Problem(HTTPStatus.CONFLICT, "event-not-published", "The event is a draft"),
-    errors.EventCancelled: Problem(HTTPStatus.CONFLICT, "event-cancelled", "The event is cancelled"),
-    errors.BookingCancelled: Problem(HTTPStatus.CONFLICT, "booking-cancelled", "The booking is cancelled"),
+    errors.EmailTaken: Problem(HTTPStatus.CONFLICT, "email-taken", "Email already in use", field="email"),
+    errors.LastOrganizer: Problem(HTTPStatus.CONFLICT, "last-organizer", "Last active organizer"),
+    errors.StaleVersion: Problem(HTTPStatus.PRECONDITION_FAILED, "stale-version", "Resource has changed"),
+    errors.EventStarted: Problem(HTTPStatus.CONFLICT, "event-started", "Event has started"),
+    errors.EventNotPublished: Problem(HTTPStatus.CONFLICT, "event-not-published", "Event is a draft"),
+    errors.EventCancelled: Problem(HTTPStatus.CONFLICT, "event-cancelled", "Event is cancelled"),
+    errors.BookingCancelled: Problem(HTTPStatus.CONFLICT, "booking-cancelled", "Booking is cancelled"),
     errors.CapacityBelowBooked: Problem(
-        HTTPStatus.CONFLICT, "capacity-below-booked", "More tickets are booked", field="capacity"
+        HTTPStatus.CONFLICT, "capacity-below-booked", "Capacity below booked tickets", field="capacity"
     ),
-    errors.RequestInFlight: Problem(HTTPStatus.CONFLICT, "request-in-flight", "The request is being worked on"),
+    errors.RequestInFlight: Problem(HTTPStatus.CONFLICT, "request-in-flight", "Request in progress"),
     errors.IdempotencyKeyReused: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Another request had this idempotency key"
+        HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Idempotency key already used"
     ),
-    errors.EventNotOpen: Problem(HTTPStatus.CONFLICT, "event-not-open", "The event takes no bookings now"),
+    errors.EventNotOpen: Problem(HTTPStatus.CONFLICT, "event-not-open", "Event not open for booking"),
     errors.SoldOut: Problem(HTTPStatus.CONFLICT, "sold-out", "Not enough tickets left"),
     errors.TooManyTickets: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "too-many-tickets", "Too many tickets for one booking", field="ticket_count"
@@ -87,16 +84,17 @@ DOMAIN_PROBLEMS: dict[type[errors.BookingError], Problem] = {
 }
 
 
-# Python 3.13 has other phrases for these; a code stays what it is.
+# RFC 9110's reason phrases; Python before 3.13 has older ones.
 _PHRASES = {
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Request Entity Too Large",
-    HTTPStatus.REQUEST_URI_TOO_LONG: "Request-URI Too Long",
-    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "Requested Range Not Satisfiable",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "URI Too Long",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "Range Not Satisfiable",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
 }
 
 
 def problem_for_status(status: HTTPStatus) -> Problem:
-    """The problem that says no more than the HTTP status does, for example `not-found`."""
+    """A generic problem named after the HTTP status, for example `not-found`."""
     phrase = _PHRASES.get(status, status.phrase)
     return Problem(status, phrase.lower().replace(" ", "-"), phrase)
 
@@ -112,7 +110,7 @@ TOO_MANY_REQUESTS = problem_for_status(HTTPStatus.TOO_MANY_REQUESTS)
 def problem_body(
     problem: Problem, detail: str, field_errors: list[dict[str, str]] | None = None, **extensions: Any
 ) -> dict[str, Any]:
-    """The members of `problem`; `extensions` become extension members (RFC 9457, section 3.2)."""
+    """Return the JSON members of a problem. `extensions` become extension members (RFC 9457, section 3.2)."""
     body = {
         "type": problem.type,
         "title": problem.title,
@@ -126,7 +124,7 @@ def problem_body(
 def problem_response(
     problem: Problem, detail: str, field_errors: list[dict[str, str]] | None = None, **extensions: Any
 ) -> flask.Response:
-    """The response for `problem`, with the members of `problem_body`."""
+    """Return the response for a problem and record its code for the request log."""
     flask.g.problem_code = problem.code
     response = flask.jsonify(problem_body(problem, detail, field_errors, **extensions))
     response.status_code = problem.status.value
@@ -137,72 +135,83 @@ def problem_response(
 
 
 def problem_code() -> str | None:
-    """The code of the problem that the request is answered with; None of an answer that is none."""
+    """Return the code of the problem that this request failed with, or None if it succeeded."""
     code: str | None = flask.g.get("problem_code")
     return code
 
 
 def field_errors_of(error: errors.BookingError) -> list[dict[str, str]]:
-    """The fields of the body that a domain error is about."""
+    """Return the `errors` entries of a domain error: the body fields at fault."""
     problem = DOMAIN_PROBLEMS[type(error)]
     fields = {problem.field: str(error)} if problem.field else getattr(error, "fields", {})
-    return [field_error(ErrorLocation.BODY, field, sentence) for field, sentence in fields.items()]
+    return [field_error(ErrorLocation.BODY, field, detail) for field, detail in fields.items()]
 
 
 def field_error(location: str, field: str, detail: str) -> dict[str, str]:
-    """One entry of `errors`: where the field stands, its path with dots, and what is wrong with it."""
+    """Return one entry of `errors`: the request part, the dotted path of the field, and what is wrong with it."""
     return {"in": location, "field": field, "detail": detail}
 
 
 class FieldErrorSchema(ResponseSchema):
-    """One bad field."""
+    """An invalid field."""
 
     location = ma.fields.Enum(
         ErrorLocation,
         by_value=ma.fields.String,
         data_key="in",
         required=True,
-        metadata={"description": "Which part of the request it stands in.", "example": ErrorLocation.BODY.value},
+        metadata={
+            "description": "Which part of the request the field is in.",
+            "example": ErrorLocation.BODY.value,
+        },
     )
     field = ma.fields.String(
         required=True,
         metadata={
-            "description": "Path of the field, with dots; empty: the whole part.",
+            "description": "The dotted path of the field. Empty if the error concerns the whole part.",
             "example": "ticket_count",
         },
     )
     detail = ma.fields.String(
         required=True,
-        metadata={"description": "What is wrong, for people.", "example": "Must be greater than or equal to 1."},
+        metadata={
+            "description": "What is wrong with the field, in words.",
+            "example": "Must be greater than or equal to 1.",
+        },
     )
 
 
 class ProblemSchema(ResponseSchema):
-    """An error, as RFC 9457 has it; some kinds add members of their own, such as `tickets_available`."""
+    """An error (RFC 9457). Some problems have additional members, such as `tickets_available`."""
 
     type = ma.fields.String(
         required=True,
         metadata={
             "format": "uri",
-            "description": "The kind of problem as a URI: a name, not an address.",
+            "description": "A URI that identifies the type of problem. It cannot be dereferenced.",
             "example": "urn:problem-type:sold-out",
         },
     )
     title = ma.fields.String(
         required=True,
-        metadata={"description": "What kind it is, in words.", "example": "Not enough tickets left"},
+        metadata={"description": "A short summary of the type of problem.", "example": "Not enough tickets left"},
     )
-    status = ma.fields.Integer(required=True, metadata={"description": "The HTTP status.", "example": 409})
+    status = ma.fields.Integer(required=True, metadata={"description": "The HTTP status code.", "example": 409})
     detail = ma.fields.String(
-        required=True, metadata={"description": "This one, for people.", "example": "Only 1 ticket is left."}
+        required=True,
+        metadata={
+            "description": "What went wrong in this request, in words.",
+            "example": "Only 1 ticket is left.",
+        },
     )
     code = ma.fields.String(
         required=True,
         metadata={
-            "description": "The kind, for programs: it stays what it is. Each response lists its codes.",
+            "description": "A stable, machine-readable code for the type of problem.",
             "example": "sold-out",
         },
     )
     errors = ma.fields.List(
-        ma.fields.Nested(FieldErrorSchema), metadata={"description": "Every bad field, where fields are at fault."}
+        ma.fields.Nested(FieldErrorSchema),
+        metadata={"description": "The invalid fields, if the problem concerns fields."},
     )

@@ -1,4 +1,4 @@
-"""Where the router sends a client whose path lacks the slash at its end."""
+"""Redirects to the path with a trailing slash."""
 
 from urllib.parse import urlsplit, urlunsplit
 
@@ -7,14 +7,14 @@ from werkzeug.routing import RequestRedirect
 
 
 def init_redirects(app: flask.Flask) -> None:
-    """Redirect to a path alone, never to a host: Host says what the client likes, and a cache may keep the answer."""
-    app.before_request(_stay_here)
+    """Make the router's redirects relative: Host is client input, and caches may store the response."""
+    app.before_request(_make_relative)
 
 
-def _stay_here() -> None:
-    # before the view that the router has not found; an error handler is not asked for a redirect of the router
+def _make_relative() -> None:
+    # Flask does not call error handlers for RequestRedirect, so the exception is changed before it is raised.
     redirect = flask.request.routing_exception
     if isinstance(redirect, RequestRedirect):
         parts = urlsplit(redirect.new_url)
-        # two slashes would begin the name of a host
+        # a path that begins with two slashes would name a host
         redirect.new_url = urlunsplit(("", "", f"/{parts.path.lstrip('/')}", parts.query, ""))

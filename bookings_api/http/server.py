@@ -6,14 +6,14 @@ from http import HTTPStatus
 
 from gunicorn import glogging, util
 
-from bookings_api.http.headers import ALWAYS, API_POLICY, NOT_KEPT
+from bookings_api.http.headers import API_POLICY, NO_STORE, SECURITY_HEADERS
 from bookings_api.http.problems import PROBLEM_CONTENT_TYPE, problem_body, problem_for_status
 from bookings_api.observability import metrics
 
 _HEADERS = {
-    **ALWAYS,
+    **SECURITY_HEADERS,
     "Content-Security-Policy": API_POLICY,
-    "Cache-Control": NOT_KEPT,
+    "Cache-Control": NO_STORE,
     "Connection": "close",
     "Content-Type": PROBLEM_CONTENT_TYPE,
 }

@@ -115,7 +115,7 @@ def test_more_than_the_event_allows_at_once_is_refused(client: FlaskClient) -> N
     assert response.status_code == 422
     assert response.json["code"] == "too-many-tickets"
     assert response.json["errors"] == [
-        {"in": "body", "field": "ticket_count", "detail": "At most 4 tickets can be booked at once."}
+        {"in": "body", "field": "ticket_count", "detail": "A booking for this event can have at most 4 tickets."}
     ]
 
 

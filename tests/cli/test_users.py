@@ -34,7 +34,7 @@ def test_first_organizer_is_created_on_the_command_line(app: Flask, client: Flas
     me = client.get(f"{API}/users/me", headers={"Authorization": f"Bearer {login['access_token']}"}).json
     assert (me["role"], me["name"]) == ("organizer", "Olivia")
     again = app.test_cli_runner().invoke(args=arguments)
-    assert (again.exit_code, again.output) == (1, "Error: An account with this e-mail address exists already.\n")
+    assert (again.exit_code, again.output) == (1, "Error: An account with this email already exists.\n")
 
 
 @pytest.mark.parametrize(("email", "password"), [("nobody", PASSWORD), ("a@example.com", "short")])
@@ -118,11 +118,14 @@ def test_last_active_organizer_cannot_be_deactivated(app: Flask, client: FlaskCl
 
     done = _users(app, "deactivate", organizer.email)
 
-    assert (done.exit_code, done.output) == (1, "Error: This is the last active organizer.\n")
+    assert (done.exit_code, done.output) == (
+        1,
+        "Error: This is the last active organizer. Make another account an organizer first.\n",
+    )
     assert client.get(f"{API}/users/me", headers=organizer.headers).status_code == 200
 
 
 def test_unknown_account_cannot_be_deactivated(app: Flask) -> None:
     done = _users(app, "deactivate", new_email())
 
-    assert (done.exit_code, done.output) == (1, "Error: There is no such account.\n")
+    assert (done.exit_code, done.output) == (1, "Error: The account does not exist.\n")

@@ -90,7 +90,7 @@ async function cancel(organizer: Api, user: Api, booking: Booking): Promise<void
 
   const ofEvent = { params: { path: { event_id: booking.event_id } } };
   assert.deepEqual(unwrap(await organizer.GET("/api/v1/events/{event_id}/bookings", ofEvent)), [cancelled]);
-  assert.equal(codeOf(await user.GET("/api/v1/events/{event_id}/bookings", ofEvent)), "not-allowed");
+  assert.equal(codeOf(await user.GET("/api/v1/events/{event_id}/bookings", ofEvent)), "permission-denied");
 }
 
 /** Log out. The token is then rejected. */

@@ -97,7 +97,7 @@ def cancel(organizer: AuthenticatedClient, user: AuthenticatedClient, booking: B
     assert (cancelled.status, cancelled.cancelled_at is None) == (BookingStatus.CANCELLED, False)
 
     assert unwrap(list_attendees.sync(booking.event_id, client=organizer)) == [cancelled]
-    assert code_of(list_attendees.sync(booking.event_id, client=user)) == "not-allowed"
+    assert code_of(list_attendees.sync(booking.event_id, client=user)) == "permission-denied"
 
 
 def log_out(user: AuthenticatedClient, booking: Booking) -> None:

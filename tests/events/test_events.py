@@ -55,7 +55,7 @@ def test_the_offset_resolves_times_in_dst_gaps_and_folds(client: FlaskClient, gi
 
 
 def test_only_organizers_can_create_events(client: FlaskClient) -> None:
-    for headers, expected in (({}, (401, "unauthenticated")), (make_user(client).headers, (403, "not-allowed"))):
+    for headers, expected in (({}, (401, "unauthenticated")), (make_user(client).headers, (403, "permission-denied"))):
         response = client.post(f"{API}/events/", headers=headers, json=EVENT)
 
         assert (response.status_code, response.json["code"]) == expected

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from bookings_api.http.csv import BATCH, turn
+from bookings_api.http.csv import BATCH, batch_lock
 from bookings_api.http.schemas import DEFAULT_PAGE_SIZE
 from tests.factories import API, Account, book, make_organizer, make_user
 from tests.http.attendee_list import AttendeeList, add_bookings, make_attendee_list, without_bookings_table
@@ -235,8 +235,8 @@ def test_a_failure_before_the_first_byte_returns_a_problem(
 def test_a_request_that_waits_too_long_for_its_turn_gets_503(
     client: FlaskClient, attendee_list: AttendeeList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bookings_api.http.csv.TURN_SECONDS", 0.1)
-    with turn:
+    monkeypatch.setattr("bookings_api.http.csv.LOCK_TIMEOUT_SECONDS", 0.1)
+    with batch_lock:
         response = _file(client, attendee_list)
 
     assert (response.status_code, response.json["code"]) == (503, "unavailable")

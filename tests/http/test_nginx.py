@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bookings_api.http.headers import ALWAYS, API_POLICY
+from bookings_api.http.headers import API_POLICY, SECURITY_HEADERS
 from bookings_api.http.problems import UNAVAILABLE, Problem, problem_for_status
 from bookings_api.local_stack.processes import ROOT, free_port
 from tests.http.nginx import needs_nginx, running_nginx
@@ -43,7 +43,7 @@ def _assert_is_problem(response: RawResponse | None, problem: Problem) -> None:
     assert (body["type"], body["title"], body["code"]) == (problem.type, problem.title, problem.code)
     assert body["status"] == problem.status
     assert body["detail"]
-    assert ALWAYS.items() <= dict(response.headers).items()
+    assert SECURITY_HEADERS.items() <= dict(response.headers).items()
     assert response.headers["Content-Security-Policy"] == API_POLICY
     assert response.headers["Cache-Control"] == "no-store"
     assert response.headers["Server"] == "nginx"

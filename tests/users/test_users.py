@@ -177,5 +177,5 @@ def test_invite_only_prevents_signing_up_as_an_organizer(
 
     refused = client.post(f"{API}/auth/signup", json={**account, "is_organizer": True})
 
-    assert (refused.status_code, refused.json["code"]) == (403, "not-allowed")
+    assert (refused.status_code, refused.json["code"]) == (403, "permission-denied")
     assert client.post(f"{API}/auth/signup", json=account).status_code == 201

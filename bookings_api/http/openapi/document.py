@@ -1,4 +1,4 @@
-"""The frame of the OpenAPI 3.1 document, and Swagger UI at `/docs` with every asset from our own origin."""
+"""The OpenAPI 3.1 document and Swagger UI at `/docs`, with all assets served locally."""
 
 from copy import deepcopy
 
@@ -11,17 +11,16 @@ from bookings_api.http.problems import ProblemSchema
 API_PREFIX = "/api/v1"
 
 DESCRIPTION = """\
-Sign up, press **Authorize**, log in with e-mail and password (or paste an access token), and try it out.
+To try the API here, sign up, click **Authorize**, and log in with your email and password (or paste an access token).
 
-- **Errors** are `application/problem+json` (RFC 9457). Each answer lists the values that its `code` may
-  have; they are for programs, and stay what they are. `errors` names each bad field.
-- **Lists** are arrays, in pages of `page_size`; the header `X-Pagination` says how many there are, and
-  `Link` leads to the others.
-- **Versions**: a single resource has an `ETag`. A read that sends it in `If-None-Match` is answered 304 while nothing
-  has changed, and a change that sends it in `If-Match` is refused with 412 if somebody else was faster.
-- **Limits**: who does something too often gets 429, with the seconds to wait in `Retry-After`.
-- **Times** are RFC 3339 with an offset; those that are answered are in UTC.
-- Each answer has an `X-Request-ID`, by which the operator finds it in the log.
+- **Errors** are `application/problem+json` (RFC 9457). Every error response lists its possible `code` values, which
+  are stable and meant for programs. `errors` lists the invalid fields.
+- **Pagination**: lists are arrays. `X-Pagination` contains the totals, and `Link` the URLs of the other pages.
+- **Versions**: every single resource has an `ETag`. Send it in `If-None-Match` to get 304 if nothing has changed, or in
+  `If-Match` to make a change fail with 412 if the resource has changed in the meantime.
+- **Rate limits**: requests over a limit get 429, with the number of seconds to wait in `Retry-After`.
+- **Times** are RFC 3339 with an offset. Responses use UTC.
+- **Request IDs**: every response has an `X-Request-ID`. Quote it when you report a problem.
 """
 
 _VERSION = "3.1.0"
@@ -34,14 +33,14 @@ _SETTINGS = {
     "OPENAPI_JSON_PATH": f"{API_PREFIX}/openapi.json",
     "OPENAPI_SWAGGER_UI_PATH": "/docs",
     "OPENAPI_SWAGGER_UI_URL": "/static/swagger-ui/",
-    "API_SPEC_OPTIONS": {  # in the order in which they are read
+    "API_SPEC_OPTIONS": {  # ordered as in the document
         "openapi": _VERSION,
         "info": {
-            "summary": "Book tickets for events: never oversold, every confirmation mailed.",
+            "summary": "Book tickets for events. No overselling, and every confirmation is emailed.",
             "description": unwrapped(DESCRIPTION),
             "license": {"name": "MIT", "url": "https://opensource.org/license/mit"},
         },
-        "servers": [{"url": "/", "description": "The service that this document comes from."}],
+        "servers": [{"url": "/", "description": "This server."}],
         "paths": {},
         "components": {
             "securitySchemes": {
@@ -49,17 +48,17 @@ _SETTINGS = {
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "The access token of a login.",
+                    "description": "The access token from logging in.",
                 },
                 "refresh": {
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "The refresh token, for the operation that exchanges it.",
+                    "description": "The refresh token. Only `POST /auth/refresh` accepts it.",
                 },
                 "password": {
                     "type": "oauth2",
-                    "description": "E-mail and password; leave the client fields empty.",
+                    "description": "Your email as the username, and your password. Leave the client fields empty.",
                     "flows": {"password": {"tokenUrl": f"{API_PREFIX}/auth/token", "scopes": {}}},
                 },
             }
@@ -69,14 +68,14 @@ _SETTINGS = {
 
 
 def init_openapi(app: flask.Flask) -> None:
-    """Bind flask-smorest with our settings and our ways to document."""
-    app.config.update(deepcopy(_SETTINGS))  # apispec writes the document into its options
-    app.url_map.merge_slashes = False  # a resource has one address, and `//` is a 404 as any other
+    """Set up flask-smorest, the OpenAPI document and Swagger UI."""
+    app.config.update(deepcopy(_SETTINGS))  # apispec modifies its options
+    app.url_map.merge_slashes = False  # each resource has exactly one URL
     api.ERROR_SCHEMA = ProblemSchema
-    api.DEFAULT_ERROR_RESPONSE_NAME = None  # each operation names what it may answer
+    api.DEFAULT_ERROR_RESPONSE_NAME = None  # each operation documents its own errors
     api.init_app(app, spec_kwargs={"marshmallow_plugin": DocumentPlugin()})
 
     @app.get("/")
     def index() -> flask.typing.ResponseReturnValue:
-        """Somebody who opens the address in a browser wants the documentation."""
+        """Redirect browsers to Swagger UI."""
         return flask.redirect("/docs")

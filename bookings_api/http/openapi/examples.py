@@ -1,6 +1,6 @@
-"""Who and what the examples of the OpenAPI document are about: Olivia gives a concert, and Uri books seats for Grace.
+"""Values for the examples in the OpenAPI document: Olivia organizes a concert, and Uri books tickets for Grace.
 
-The suite sends these requests to the running service, with its own ids, addresses and tokens in place of these.
+The tests send the example requests to the running service, with real IDs, addresses and tokens substituted.
 """
 
 OLIVIA_ID = "019df20b-fd86-7c1e-9a4f-2f6f0a3b5d11"
@@ -22,13 +22,13 @@ COLLEAGUE = {
     "role": "organizer",
 }
 
-PASSWORD = "a seat by the aisle"  # noqa: S105 - of nobody
-NEW_PASSWORD = "standing room only"  # noqa: S105 - of nobody
+PASSWORD = "a seat by the aisle"  # noqa: S105 - an example
+NEW_PASSWORD = "standing room only"  # noqa: S105 - an example
 
-# Of a JWT the first part is the same for all; of the others nothing can be read.
-ACCESS_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.access.signature"  # noqa: S105 - opens nothing
-REFRESH_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.refresh.signature"  # noqa: S105 - opens nothing
-MAILED_TOKEN = "Z3Vlc3RsaXN0-b3BlbmluZy1uaWdodA"  # noqa: S105 - opens nothing
+# Placeholders. The first part is a real JWT header.
+ACCESS_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.access.signature"  # noqa: S105 - an example
+REFRESH_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.refresh.signature"  # noqa: S105 - an example
+MAILED_TOKEN = "Z3Vlc3RsaXN0-b3BlbmluZy1uaWdodA"  # noqa: S105 - an example
 
 SIGNED_UP_AT = "2026-05-04T08:12:45.318206+00:00"
 PUBLISHED_AT = "2026-05-04T08:20:31.927114+00:00"

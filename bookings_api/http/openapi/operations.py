@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond flask-smorest: named choices, each problem's `code`, an example of all."""
+"""Extends flask-smorest's OpenAPI document with named enums, problem codes, and an example of every body."""
 
 import re
 from collections import defaultdict
@@ -28,7 +28,7 @@ from bookings_api.http.problems import (
 from bookings_api.http.rate_limiting.limits import RATE_LIMIT, RETRY_AFTER
 from bookings_api.http.schemas import BaseSchema
 
-# Where decorators note what a view may answer.
+# The key under which decorators record the problems of a view.
 PROBLEMS = "problems"
 
 _JSON = "application/json"
@@ -42,20 +42,20 @@ _PROBLEM_HEADERS: dict[HTTPStatus, dict[str, Any]] = {
 
 
 def unwrapped(text: str) -> str:
-    """`text` with a line for each paragraph and each item of a list: Swagger UI breaks lines where the text does."""
+    """Join the lines of each paragraph and list item, because Swagger UI renders line breaks."""
     return re.sub(r"(?<!\n)\n *(?=[^\s-])", " ", text)
 
 
 class _Converter(OpenAPIConverter):
-    """apispec's, with the keywords of JSON Schema 2020-12, which OpenAPI has had since 3.1."""
+    """apispec's converter, with JSON Schema 2020-12 keywords, which OpenAPI 3.1 uses."""
 
     def schema2jsonschema(self, schema: ma.Schema) -> dict[str, Any]:
-        """With the first paragraph of the schema's docstring."""
+        """Describe the schema by the first paragraph of its docstring."""
         about, _, _ = (getdoc(type(schema)) or "").partition("\n\n")
-        return {"description": unwrapped(about), **super().schema2jsonschema(schema)}  # type: ignore[no-untyped-call] # apispec has none there
+        return {"description": unwrapped(about), **super().schema2jsonschema(schema)}  # type: ignore[no-untyped-call] # untyped in apispec
 
     def field2property(self, field: ma.fields.Field[Any]) -> dict[str, Any]:
-        """Each enumeration is a schema of its own, which clients name once; `example` is called `examples` now."""
+        """Reference enums as named schemas, and use `examples` and `const` instead of `example` and one-value enums."""
         found: dict[str, Any] = super().field2property(field)
         if "example" in found:
             found["examples"] = [found.pop("example")]
@@ -71,46 +71,46 @@ class _Converter(OpenAPIConverter):
             self.spec.components.schema(name, {"description": about, "type": "string", "enum": values})
         found.pop("type")
         if found["enum"] == values:
-            del found["enum"]  # else a choice of some of them
+            del found["enum"]  # otherwise only some members are allowed
         return {"$ref": f"#/components/schemas/{name}", **found}
 
 
 class DocumentPlugin(MarshmallowPlugin):
-    """apispec's plugin for marshmallow, with our converter."""
+    """apispec's marshmallow plugin with the converter above."""
 
     Converter = _Converter
 
 
 def document_operation(doc: dict[str, Any], doc_info: dict[str, Any], *, spec: APISpec, **_: Any) -> dict[str, Any]:
-    """Complete what flask-smorest has put together for one operation; called for each of them."""
+    """Complete the document of one operation. flask-smorest calls this for each of them."""
     texts = doc_info["docstring"]
     texts["description"] = unwrapped(texts.get("description", ""))
-    problems: list[Problem] = [*_problems_of_reading(doc), *doc_info.get(PROBLEMS, []), INTERNAL_ERROR, UNAVAILABLE]
-    answers = doc["responses"]
-    answers.pop(INVALID_INPUT.status.value, None)  # a bare one, which every decorator that reads something adds
+    problems: list[Problem] = [*_parser_problems(doc), *doc_info.get(PROBLEMS, []), INTERNAL_ERROR, UNAVAILABLE]
+    responses = doc["responses"]
+    responses.pop(INVALID_INPUT.status.value, None)  # flask-smorest adds one without content
     if TOO_MANY_REQUESTS in problems:
         for status in doc_info["success_status_codes"]:
-            answers[status]["headers"] = answers[status].get("headers", {}) | RATE_LIMIT
-    for media in [doc.get("requestBody", {}), *answers.values()]:
-        _show_examples(media.get("content", {}))
-    for answer in answers.values():
-        if "content" in answer:  # clients are generated for the first kind, which is what comes unless one asks
-            answer["content"] = dict(sorted(answer["content"].items(), key=lambda media: media[0] != _JSON))
-        if "headers" in answer:
-            answer["headers"] = _shared_headers(spec, answer["headers"])
-    doc["responses"] = answers | _problem_responses(spec, problems)
+            responses[status]["headers"] = responses[status].get("headers", {}) | RATE_LIMIT
+    for media in [doc.get("requestBody", {}), *responses.values()]:
+        _add_examples(media.get("content", {}))
+    for response in responses.values():
+        if "content" in response:  # JSON first, because generated clients use the first media type
+            response["content"] = dict(sorted(response["content"].items(), key=lambda media: media[0] != _JSON))
+        if "headers" in response:
+            response["headers"] = _shared_headers(spec, response["headers"])
+    doc["responses"] = responses | _problem_responses(spec, problems)
     return doc
 
 
-def _problems_of_reading(doc: dict[str, Any]) -> list[Problem]:
-    """What the parser may refuse."""
+def _parser_problems(doc: dict[str, Any]) -> list[Problem]:
+    """Return the problems that the parser can raise."""
     if "requestBody" in doc:
         return [BAD_REQUEST, CONTENT_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID_INPUT]
     return [BAD_REQUEST, INVALID_INPUT] if doc.get("parameters") else []
 
 
-def _show_examples(content: dict[str, Any]) -> None:
-    """Put an example together from those of the fields, where a route has none of its own."""
+def _add_examples(content: dict[str, Any]) -> None:
+    """Build an example from the examples of the fields unless the route defines one."""
     for media in content.values():
         schema = media.get("schema")
         if isinstance(schema, BaseSchema) and not media.keys() & {"example", "examples"}:
@@ -118,7 +118,7 @@ def _show_examples(content: dict[str, Any]) -> None:
 
 
 def _shared_headers(spec: APISpec, headers: dict[str, Any]) -> dict[str, str]:
-    """The names of headers that stand in the components; a header means the same wherever it is sent."""
+    """Move header definitions to the shared components and return references to them."""
     for name, header in headers.items():
         if name not in spec.components.headers:
             spec.components.header(name, deepcopy(header))
@@ -126,7 +126,7 @@ def _shared_headers(spec: APISpec, headers: dict[str, Any]) -> dict[str, str]:
 
 
 def _problem_responses(spec: APISpec, problems: list[Problem]) -> dict[int, str]:
-    """For each status the name of a component; operations that may answer the same share it."""
+    """Map each status to a response component. Operations with the same problems share components."""
     by_status: dict[HTTPStatus, list[Problem]] = defaultdict(list)
     for problem in dict.fromkeys(problems):
         by_status[problem.status].append(problem)
@@ -141,7 +141,7 @@ def _problem_response(spec: APISpec, status: HTTPStatus, problems: list[Problem]
             "description": "; ".join(f"{problem.title} (`{problem.code}`)" for problem in problems),
             "content": {
                 PROBLEM_CONTENT_TYPE: {
-                    # clients return one class for all of them, and whoever validates sees which codes there are
+                    # one Problem class in generated clients, while validators still see the possible codes
                     "schema": {
                         "$ref": "#/components/schemas/Problem",
                         "properties": {"code": {"enum": codes}},

@@ -1,4 +1,4 @@
-"""One example of every problem, for the OpenAPI document; what it says is what the service would."""
+"""An example of every problem for the OpenAPI document, built by the same code as real responses."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,12 +12,12 @@ from bookings_api.http.problems import (
     DOMAIN_PROBLEMS,
     HTTP_VERSION_NOT_SUPPORTED,
     INTERNAL_ERROR,
+    INTERNAL_ERROR_DETAIL,
     INVALID_INPUT,
-    IS_LOGGED,
-    NO_ANSWER,
     NOT_FOUND,
     TOO_MANY_REQUESTS,
     UNAVAILABLE,
+    UNAVAILABLE_DETAIL,
     UNSUPPORTED_MEDIA_TYPE,
     ErrorLocation,
     Problem,
@@ -30,7 +30,7 @@ _RAISED = (
     errors.Unauthenticated("The access token has expired."),
     errors.InvalidCredentials(),
     errors.InvalidGrant(),
-    errors.NotAllowed("Only organizers may do that."),
+    errors.PermissionDenied("Only organizers may do that."),
     errors.UserNotFound(),
     errors.EventNotFound(),
     errors.BookingNotFound(),
@@ -39,7 +39,7 @@ _RAISED = (
     errors.EmailTaken(),
     errors.LastOrganizer(),
     errors.StaleVersion(),
-    errors.EventStarted("The event is over."),
+    errors.EventStarted("The event has started and cannot be cancelled."),
     errors.EventNotPublished(),
     errors.EventCancelled(),
     errors.BookingCancelled(),
@@ -55,11 +55,11 @@ _GENERAL = {
     BAD_REQUEST: "The body is not valid JSON: Expecting value at character 0.",
     NOT_FOUND: NotFound.description,
     CONTENT_TOO_LARGE: RequestEntityTooLarge.description,
-    UNSUPPORTED_MEDIA_TYPE: "This operation reads application/json.",
-    TOO_MANY_REQUESTS: "The limit is 60 per 1 minute. Try again in 42 s.",
-    HTTP_VERSION_NOT_SUPPORTED: "A CSV file is sent over HTTP/1.1, where its end is told from a lost connection.",
-    INTERNAL_ERROR: IS_LOGGED,
-    UNAVAILABLE: NO_ANSWER,
+    UNSUPPORTED_MEDIA_TYPE: "Send the body as application/json.",
+    TOO_MANY_REQUESTS: "At most 60 per 1 minute. Please try again in 42 s.",
+    HTTP_VERSION_NOT_SUPPORTED: "CSV downloads require HTTP/1.1 so that a truncated file can be detected.",
+    INTERNAL_ERROR: INTERNAL_ERROR_DETAIL,
+    UNAVAILABLE: UNAVAILABLE_DETAIL,
 }
 
 EXAMPLES: Mapping[Problem, dict[str, Any]] = {
