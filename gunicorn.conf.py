@@ -27,7 +27,7 @@ from wsgi import app
 workers = app.config["WEB_CONCURRENCY"]
 worker_class = "gevent"
 # Requests that one worker handles at once. This only bounds memory, at up to 256 KiB per request. Scarce resources have
-# their own bounds: DATABASE_POOL_SIZE connections to PostgreSQL, and HASHES_AT_ONCE password hashes.
+# their own bounds: DATABASE_POOL_SIZE connections to PostgreSQL, and MAX_CONCURRENT_HASHES password hashes.
 worker_connections = 1000
 timeout = 30
 graceful_timeout = 20

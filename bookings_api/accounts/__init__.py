@@ -1,1 +1,1 @@
-"""Shared by auth and users: passwords, tokens, logins, one-time tokens."""
+"""Passwords, tokens, logins and one-time tokens, shared by auth and users."""

@@ -1,4 +1,4 @@
-"""Row locks on accounts: an account is locked before anything that belongs to it, by everybody."""
+"""Row locks on accounts. Always lock an account before rows that belong to it, to prevent deadlocks."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -11,31 +11,31 @@ from bookings_api.models import Role, User
 
 
 def lock_account(user_id: UUID) -> User | None:
-    """The account as it is now, locked until the transaction ends; None if there is none."""
+    """Lock an account until the transaction ends and return its current state, or None if it does not exist."""
     return db.session.scalars(_locked(User.id == user_id), execution_options=_FRESH).one_or_none()
 
 
-def lock_account_of(email: str) -> User | None:
-    """The same, by the address in whatever case."""
+def lock_account_by_email(email: str) -> User | None:
+    """Lock the account with this email, ignoring case, like `lock_account`."""
     return db.session.scalars(
         _locked(sa.func.lower(User.email) == email.lower()), execution_options=_FRESH
     ).one_or_none()
 
 
 def lock_active_organizers() -> Sequence[User]:
-    """Organizers who can log in, active and not merely invited, locked in the order of their ids.
+    """Lock all organizers who can log in (active, invitation accepted), in the order of their IDs.
 
-    So of two who take each other's role away one waits, and then sees that the other is the last.
+    If two organizers demote each other at the same time, the second waits for the first and sees that it is the last.
     """
-    able = _locked(User.role == Role.ORGANIZER, User.is_active.is_(True), User.password_hash.is_not(None))
-    return db.session.scalars(able.order_by(User.id), execution_options=_FRESH).all()
+    active = _locked(User.role == Role.ORGANIZER, User.is_active.is_(True), User.password_hash.is_not(None))
+    return db.session.scalars(active.order_by(User.id), execution_options=_FRESH).all()
 
 
-# What an earlier read of this session left in memory is older than the lock.
+# Refresh objects that the session read before the lock was acquired.
 _FRESH = {"populate_existing": True}
 
 
 def _locked(*criteria: sa.ColumnElement[bool]) -> sa.Select[User]:
-    """FOR NO KEY UPDATE: rows that refer to the account may be written meanwhile, bookings and mails for example."""
+    """Lock FOR NO KEY UPDATE, so that rows with a foreign key to the account can still be inserted."""
     require_transaction()
     return sa.select(User).where(*criteria).with_for_update(key_share=True)

@@ -1,8 +1,7 @@
-"""Tokens that are mailed and work once.
+"""Emailed tokens that work once.
 
-A token is derived from the id of its row with a key that only the service has, so that the mail in the outbox
-names the row and holds no token, and the row holds only the token's hash: neither is of use to who reads the
-database.
+A token is an HMAC of its row's ID under the secret key. The email in the outbox contains only that ID, and the row only
+the token's hash, so access to the database is not enough to obtain a token.
 """
 
 import hashlib
@@ -24,8 +23,8 @@ LIFETIMES = {TokenPurpose.INVITATION: timedelta(days=7), TokenPurpose.PASSWORD_R
 
 
 def issue_token(user: User, purpose: TokenPurpose) -> UUID:
-    """A new token of the locked `user`, in place of an earlier one; returns the id by which `token_of` gives it."""
-    withdraw_tokens(user, purpose)
+    """Replace the locked user's token for this purpose. Pass the returned ID to `token_of` to get the token."""
+    revoke_tokens(user, purpose)
     token_id = uuid7()
     db.session.add(
         OneTimeToken(
@@ -39,34 +38,34 @@ def issue_token(user: User, purpose: TokenPurpose) -> UUID:
     return token_id
 
 
-def withdraw_tokens(user: User, purpose: TokenPurpose) -> None:
-    """Make what was mailed to the locked `user` for that purpose worth nothing."""
+def revoke_tokens(user: User, purpose: TokenPurpose) -> None:
+    """Invalidate the tokens sent to the locked user for this purpose."""
     require_transaction()
     db.session.execute(sa.delete(OneTimeToken).where(OneTimeToken.user_id == user.id, OneTimeToken.purpose == purpose))
 
 
 def owner_of_token(token: str, purpose: TokenPurpose) -> User | None:
-    """The account that a token was issued to, locked; None if it is no token, was withdrawn, or has expired.
+    """Lock and return the account a token was issued to, or None if the token is unknown, revoked or expired.
 
-    The caller withdraws it, which spends it: who waits for the lock meanwhile finds it gone.
+    The caller must revoke the token. Concurrent uses wait for the lock and then find the token gone.
     """
     require_transaction()
-    good = sa.select(OneTimeToken.user_id).where(
+    valid = sa.select(OneTimeToken.user_id).where(
         OneTimeToken.token_hash == _hash(token),
         OneTimeToken.purpose == purpose,
         OneTimeToken.expires_at > utcnow(),
     )
-    user_id = db.session.scalars(good).one_or_none()
+    user_id = db.session.scalars(valid).one_or_none()
     user = lock_account(user_id) if user_id else None
-    return user if db.session.scalars(good).one_or_none() else None
+    return user if db.session.scalars(valid).one_or_none() else None
 
 
 def token_of(token_id: UUID) -> str:
-    """The token itself, 43 characters that are safe in a URL; for the mail only."""
+    """Return the token as 43 URL-safe characters. Use it only in the email."""
     key = current_app.config["SECRET_KEY"].encode()
     return urlsafe_b64encode(hmac.digest(key, b"single-use token " + token_id.bytes, "sha256")).decode().rstrip("=")
 
 
 def _hash(token: str) -> bytes:
-    """SHA-256 is enough for a secret of 256 bits, which nobody can guess."""
+    """Hash a token. SHA-256 is sufficient because a 256-bit secret cannot be guessed."""
     return hashlib.sha256(token.encode()).digest()

@@ -1,4 +1,4 @@
-"""Passwords: argon2id (RFC 9106) through argon2-cffi; parameters from the configuration."""
+"""Password hashing with argon2id (RFC 9106). The cost parameters are configurable."""
 
 from collections.abc import Callable
 from functools import cache
@@ -13,45 +13,45 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 MIN_LENGTH = 10
 MAX_LENGTH = 128
-# In one process; each takes ARGON2_MEMORY_KIB, and who logs in waits for who came before.
-HASHES_AT_ONCE = 2
+# Per process. Each hash uses ARGON2_MEMORY_KIB of memory; further ones wait.
+MAX_CONCURRENT_HASHES = 2
 
 T = TypeVar("T")
 
-# The shorter ones are refused for their length.
+# Shorter passwords are rejected for their length.
 _COMMON = frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= MIN_LENGTH)
 
 
 def init_passwords(app: Flask) -> None:
-    """Make nobody's hash before the first request: one who asks for no account would wait for it, and so know."""
-    _hash_of_nobody_with(app.config["ARGON2_TIME_COST"], app.config["ARGON2_MEMORY_KIB"])
+    """Precompute the dummy hash; otherwise the first login for an unknown email is measurably slower."""
+    _dummy_hash_with(app.config["ARGON2_TIME_COST"], app.config["ARGON2_MEMORY_KIB"])
 
 
 def is_common(password: str) -> bool:
-    """Whether a password, in any case, is one of those that guessers try first (zxcvbn's list)."""
+    """Whether a password is on zxcvbn's list of common passwords, ignoring case."""
     return password.lower() in _COMMON
 
 
 def hash_password(password: str) -> str:
-    """The argon2id hash in PHC string format, with a random salt."""
-    return _beside(_hasher().hash, password)
+    """Return an argon2id hash with a random salt, in PHC string format."""
+    return _in_thread(_hasher().hash, password)
 
 
 def verify_password(password_hash: str | None, password: str) -> bool:
-    """Whether the password belongs to the hash.
+    """Whether the password matches the hash.
 
-    Without a hash (no such account) it works as long as with one, so that the time tells nothing.
+    Without a hash (unknown account), takes the same time, so timing does not reveal whether an account exists.
     """
-    return _beside(_matches, _hasher(), password_hash or _hash_of_nobody(), password) and password_hash is not None
+    return _in_thread(_matches, _hasher(), password_hash or _dummy_hash(), password) and password_hash is not None
 
 
 def needs_rehash(password_hash: str) -> bool:
-    """Whether it was made at another cost than the configuration asks for now."""
+    """Whether the hash was made with other cost parameters than the configured ones."""
     return _hasher().check_needs_rehash(password_hash)
 
 
-def _beside(work: Callable[..., T], *arguments: Any) -> T:
-    """What keeps a processor busy, in a thread if other requests would wait for it else (gunicorn.conf.py)."""
+def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
+    """Run CPU-bound work in a thread under gevent, where it would block all other requests of the process."""
     if not monkey.is_module_patched("threading"):
         return work(*arguments)
     result: T = _threads().apply(work, arguments)
@@ -60,7 +60,7 @@ def _beside(work: Callable[..., T], *arguments: Any) -> T:
 
 @cache
 def _threads() -> ThreadPool:
-    return ThreadPool(HASHES_AT_ONCE)
+    return ThreadPool(MAX_CONCURRENT_HASHES)
 
 
 def _matches(hasher: PasswordHasher, password_hash: str, password: str) -> bool:
@@ -79,10 +79,10 @@ def _hasher_with(time_cost: int, memory_kib: int) -> PasswordHasher:
     return PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=1)
 
 
-def _hash_of_nobody() -> str:
-    return _hash_of_nobody_with(current_app.config["ARGON2_TIME_COST"], current_app.config["ARGON2_MEMORY_KIB"])
+def _dummy_hash() -> str:
+    return _dummy_hash_with(current_app.config["ARGON2_TIME_COST"], current_app.config["ARGON2_MEMORY_KIB"])
 
 
 @cache
-def _hash_of_nobody_with(time_cost: int, memory_kib: int) -> str:
-    return _hasher_with(time_cost, memory_kib).hash("nobody has this password")
+def _dummy_hash_with(time_cost: int, memory_kib: int) -> str:
+    return _hasher_with(time_cost, memory_kib).hash("dummy password")

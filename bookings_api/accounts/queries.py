@@ -1,4 +1,4 @@
-"""Finding accounts."""
+"""Queries for accounts."""
 
 import sqlalchemy as sa
 
@@ -7,5 +7,5 @@ from bookings_api.models import User
 
 
 def user_by_email(email: str) -> User | None:
-    """The account of an address, whatever its case."""
+    """Return the account with this email, ignoring case."""
     return db.session.scalars(sa.select(User).where(sa.func.lower(User.email) == email.lower())).one_or_none()

@@ -1,4 +1,4 @@
-"""Accounts over HTTP, as auth and users return them."""
+"""The account schema that auth and users return."""
 
 import marshmallow as ma
 
@@ -10,15 +10,31 @@ from bookings_api.models import Role
 class UserSchema(ResponseSchema):
     """An account."""
 
-    id = ma.fields.UUID(required=True, metadata={"example": URI_ID})
-    email = ma.fields.Email(required=True, metadata={"example": URI_EMAIL})
-    name = ma.fields.String(required=True, allow_none=True, metadata={"example": "Uri"})
-    role = ma.fields.Enum(Role, by_value=ma.fields.String, required=True, metadata={"example": Role.USER.value})
+    id = ma.fields.UUID(required=True, metadata={"description": "The ID of the account.", "example": URI_ID})
+    email = ma.fields.Email(
+        required=True, metadata={"description": "The email with which the user logs in.", "example": URI_EMAIL}
+    )
+    name = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "The name of the user.", "example": "Uri"}
+    )
+    role = ma.fields.Enum(
+        Role,
+        by_value=ma.fields.String,
+        required=True,
+        metadata={"description": "What the user may do.", "example": Role.USER.value},
+    )
     is_active = ma.fields.Boolean(
-        required=True, metadata={"description": "False: nobody can log in to it.", "example": True}
+        required=True,
+        metadata={"description": "Whether the account may log in. False if it is deactivated.", "example": True},
     )
     is_invited = ma.fields.Boolean(
-        required=True, metadata={"description": "The invitation is not accepted yet.", "example": False}
+        required=True,
+        metadata={"description": "Whether the account has an invitation that is not accepted yet.", "example": False},
     )
-    version = ma.fields.Integer(required=True, metadata={"description": "Counts its changes.", "example": 1})
-    created_at = ma.fields.AwareDateTime(required=True, metadata={"example": SIGNED_UP_AT})
+    version = ma.fields.Integer(
+        required=True,
+        metadata={"description": "The version of the account. Each change increases it by 1.", "example": 1},
+    )
+    created_at = ma.fields.AwareDateTime(
+        required=True, metadata={"description": "When the account was created.", "example": SIGNED_UP_AT}
+    )

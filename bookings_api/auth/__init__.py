@@ -1,1 +1,1 @@
-"""Who somebody is: accounts, passwords, access tokens."""
+"""Signup, login and passwords."""

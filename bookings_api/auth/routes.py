@@ -1,4 +1,4 @@
-"""`/auth`: signing up, logging in and out, forgotten passwords, invitations."""
+"""`/auth`: signup, login, logout, password resets and invitations."""
 
 from typing import Any
 
@@ -30,15 +30,13 @@ from bookings_api.http.openapi.examples import COLLEAGUE
 from bookings_api.http.rate_limiting.limits import by_client, by_email, failures
 from bookings_api.models import Login, Role, User
 
-# a body for TokenSchema, and headers
+# The body of the token response, and its headers.
 Tokens = tuple[dict[str, Any], dict[str, str]]
 
-# Wrong passwords are counted for the account alone, from whatever addresses they come, and whether there is such an
-# account or not, which so is not told. When there are too many, the right password is refused, too: an answer to it
-# would tell the guesser that it is the right one. So anybody can lock an owner out, for the 15 minutes at most that
-# began with the first wrong password (what is refused is not counted); logins that are open go on, and a reset by mail
-# stays possible.
-blp = Blueprint("auth", __name__, url_prefix="/auth", description="Accounts, logins and passwords")
+# Failed logins are counted per email, whether or not an account exists, so the limit does not reveal which emails have
+# accounts. Over the limit, even the correct password is rejected; otherwise guessing could continue. An attacker can
+# therefore lock an account out of new logins for up to 15 minutes. Open logins and password resets keep working.
+blp = Blueprint("auth", __name__, url_prefix="/auth", description="Sign up, log in, and reset passwords")
 
 
 @blp.route("/signup", methods=["POST"])
@@ -51,12 +49,12 @@ blp = Blueprint("auth", __name__, url_prefix="/auth", description="Accounts, log
 def signup(account: dict[str, Any]) -> User:
     """Create an account.
 
-    It can log in at once. As an organizer only where the operator lets people sign up as one; elsewhere organizers are
-    invited. An address that was invited has an account already: whoever reads its mail comes in by a password reset.
+    You can log in immediately. Signing up as an organizer works only if the operator allows it; otherwise, organizers
+    are invited. An invited email already has an account: request a password reset to receive the invitation again.
     """
     role = Role.ORGANIZER if account.pop("is_organizer") else Role.USER
     if role is Role.ORGANIZER and flask.current_app.config["ORGANIZER_SIGNUP"] != "open":
-        raise PermissionDenied("Organizers are invited here; please ask one of them.")
+        raise PermissionDenied("You cannot sign up as an organizer. Ask an existing organizer to invite you.")
     return services.sign_up(**account, role=role)
 
 
@@ -70,11 +68,11 @@ def signup(account: dict[str, Any]) -> User:
 @blp.limited("LOGIN_FAILURE_LIMIT", by=by_email("email"), counts=failures(InvalidCredentials))
 @blp.response(200, TokenSchema)
 def login(credentials: dict[str, str]) -> Tokens:
-    """Log in with e-mail and password.
+    """Log in with email and password.
 
-    The answer has an access token, which each request of this login carries, and a refresh token for the next pair. It
-    does not say which of the two was wrong, nor whether there is such an account. After too many wrong passwords even
-    the right one is refused for some minutes; logins that are open go on.
+    Returns an access token to send with each request and a refresh token to get the next pair. The error does not
+    reveal whether the account exists. After too many failed attempts, even the correct password is rejected for up to
+    15 minutes; existing logins are unaffected.
     """
     return _tokens_of(services.log_in(**credentials, lifetime=refresh_lifetime()))
 
@@ -91,8 +89,8 @@ def login(credentials: dict[str, str]) -> Tokens:
 def token(grant: dict[str, str]) -> Tokens:
     """Log in with an OAuth2 password form.
 
-    The same as `login`, for Swagger UI's Authorize dialog and for OAuth2 clients (RFC 6749, section 4.3): `username` is
-    the e-mail address, and the client fields are not looked at.
+    Works like `login`, but for OAuth2 clients (RFC 6749, section 4.3) and the Authorize dialog of Swagger UI.
+    `username` is your email. Client credentials are ignored.
     """
     credentials = {"email": grant["username"], "password": grant["password"]}
     try:
@@ -106,10 +104,10 @@ def token(grant: dict[str, str]) -> Tokens:
 @blp.problems(Unauthenticated)
 @blp.response(200, TokenSchema)
 def refresh() -> Tokens:
-    """Exchange the refresh token for a new pair.
+    """Exchange a refresh token for a new pair of tokens.
 
-    It is sent as bearer token, in the place of an access token, and works once. One that is used again ends the login,
-    since somebody may have stolen it.
+    Send the refresh token as the bearer token. Each refresh token works once. Using it again ends the login, because
+    the token may have been stolen.
     """
     login_id, jti = read_refresh_token(bearer_token())
     return _tokens_of(services.refresh(login_id=login_id, jti=jti, lifetime=refresh_lifetime()))
@@ -120,9 +118,9 @@ def refresh() -> Tokens:
 @blp.login_required()
 @blp.response(204)
 def logout() -> None:
-    """End this login.
+    """Log out.
 
-    Its access and refresh tokens are worth nothing from the very next request on. Other logins of the account go on.
+    The access and refresh tokens of this login stop working immediately. Your other logins are unaffected.
     """
     services.log_out(login_id=current_login_id())
 
@@ -135,10 +133,10 @@ def logout() -> None:
 @blp.limited("PASSWORD_RESET_LIMIT", by=by_email("email"))
 @blp.response(202)
 def request_password_reset(account: dict[str, str]) -> None:
-    """Have a token mailed that sets a new password.
+    """Request a password reset.
 
-    Who was invited and has not accepted yet gets the invitation again. The answer is the same whether the address has
-    an account or not.
+    Emails you a token that sets a new password. If you have not accepted your invitation yet, the invitation is sent
+    again instead. The response is the same whether or not the email has an account.
     """
     services.request_password_reset(**account)
 
@@ -151,9 +149,9 @@ def request_password_reset(account: dict[str, str]) -> None:
 @blp.arguments(PasswordResetConfirmSchema)
 @blp.response(204)
 def confirm_password_reset(reset: dict[str, str]) -> None:
-    """Set a new password with the token of the mail.
+    """Set a new password with an emailed token.
 
-    That ends every login of the account. The token works once, and only the latest that was mailed.
+    Ends all logins of the account. Each token works once, and only the most recently sent one is valid.
     """
     services.reset_password(**reset)
 
@@ -166,13 +164,13 @@ def confirm_password_reset(reset: dict[str, str]) -> None:
 @blp.arguments(InvitationAcceptSchema)
 @blp.response(200, UserSchema, example=UserSchema.example(**COLLEAGUE, version=2))
 def accept_invitation(acceptance: dict[str, str]) -> User:
-    """Accept an invitation with the token of the mail.
+    """Accept an invitation with the emailed token.
 
-    It sets one's password, and one's name if it is given; from then on the account can log in. The token works once.
+    Sets your password and, if given, your name. You can then log in. The token works once.
     """
     return services.accept_invitation(**acceptance)
 
 
 def _tokens_of(login: Login) -> Tokens:
-    """The token response, which nobody on the way may keep (RFC 6749, section 5.1)."""
+    """Return the tokens of a login in a response that must not be cached (RFC 6749, section 5.1)."""
     return issue_tokens(login), {"Cache-Control": "no-store"}

@@ -1,4 +1,4 @@
-"""Signing up, logging in and out, and everything about passwords."""
+"""Use cases: signup, login, logout, password changes and resets, and invitations."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -15,7 +15,7 @@ from bookings_api.accounts.logins import (
     spend_refresh_token,
     user_of_login,
 )
-from bookings_api.accounts.one_time_tokens import owner_of_token, withdraw_tokens
+from bookings_api.accounts.one_time_tokens import owner_of_token, revoke_tokens
 from bookings_api.accounts.passwords import hash_password, needs_rehash, verify_password
 from bookings_api.database.transactions import end_reading, transaction
 from bookings_api.errors import EmailTaken, InvalidCredentials, InvalidToken, Unauthenticated, WrongPassword
@@ -25,7 +25,7 @@ from bookings_api.models import EmailKind, Login, Role, TokenPurpose, User, utcn
 
 
 def sign_up(*, email: str, password: str, name: str | None = None, role: Role = Role.USER) -> User:
-    """Create an account. Raises `EmailTaken` when the address has one, in whatever case."""
+    """Create an account. Raises `EmailTaken` if one with this email exists, ignoring case."""
     taken = queries.user_by_email(email) is not None
     end_reading()
     if taken:
@@ -35,7 +35,7 @@ def sign_up(*, email: str, password: str, name: str | None = None, role: Role = 
         with transaction():
             db.session.add(user)
     except IntegrityError as error:
-        # somebody else was faster; the unique index is the judge, asking first only spares the usual case
+        # The unique index decides. The check above only avoids hashing a password in vain.
         if isinstance(error.orig, UniqueViolation):
             raise EmailTaken from error
         raise
@@ -43,56 +43,55 @@ def sign_up(*, email: str, password: str, name: str | None = None, role: Role = 
 
 
 def log_in(*, email: str, password: str, lifetime: timedelta) -> Login:
-    """A new login, whose refresh token lasts for `lifetime`; a hash made at another cost is made anew.
+    """Create a login whose refresh token is valid for `lifetime`. Upgrades hashes made with other cost parameters.
 
-    Raises `InvalidCredentials`, never saying what is wrong.
+    Raises `InvalidCredentials` without revealing what is wrong.
     """
     found = queries.user_by_email(email)
     user_id, password_hash = (found.id, found.password_hash) if found and found.is_active else (None, None)
     end_reading()
     if not verify_password(password_hash, password) or user_id is None or password_hash is None:
         raise InvalidCredentials
-    renewed = hash_password(password) if needs_rehash(password_hash) else None
+    new_hash = hash_password(password) if needs_rehash(password_hash) else None
     with transaction():
         account = _require_unchanged(user_id, password_hash, password)
-        if renewed:
-            account.password_hash = renewed
+        if new_hash:
+            account.password_hash = new_hash
         return begin_login(user_id, expires_at=utcnow() + lifetime)
 
 
 def refresh(*, login_id: UUID, jti: UUID, lifetime: timedelta) -> Login:
-    """The login with a new refresh token in place of the one named `jti`, which is spent.
+    """Replace the refresh token `jti` of a login and return the login.
 
-    Raises `Unauthenticated` for a token that is spent already, and ends the login: either the thief or the owner
-    has used it before, and nobody can tell who is who (RFC 9700, section 4.14.2).
+    If the token was already used, ends the login and raises `Unauthenticated`: one of the two uses may be a thief's
+    (RFC 9700, section 4.14.2).
     """
     with transaction():
         login = spend_refresh_token(login_id, jti, expires_at=utcnow() + lifetime)
         if login is None:
             revoke_login(login_id)
     if login is None:
-        raise Unauthenticated("The refresh token was used before, or the login is over; please log in again.")
+        raise Unauthenticated("The refresh token was already used or the login has ended. Log in again.")
     return login
 
 
 def log_out(*, login_id: UUID) -> None:
-    """End a login."""
     with transaction():
         revoke_login(login_id)
 
 
 def change_password(*, user: User, login_id: UUID, current_password: str, new_password: str) -> None:
-    """Change one's own password, which ends every other login, and withdraws a reset that was asked for.
+    """Change the user's password, end their other logins and revoke pending password resets.
 
-    Raises `WrongPassword`, and `InvalidCredentials` if the password or the login was taken away meanwhile.
+    Raises `WrongPassword`, and `InvalidCredentials` if the password or the login has changed in the meantime.
     """
-    user_id, present = user.id, user.password_hash
+    user_id, old_hash = user.id, user.password_hash
     end_reading()
-    if not verify_password(present, current_password):
+    if not verify_password(old_hash, current_password):
         raise WrongPassword
     password_hash = hash_password(new_password)
     with transaction():
-        account = _require_unchanged(user_id, present, current_password)
+        account = _require_unchanged(user_id, old_hash, current_password)
         if user_of_login(login_id) is None:
             raise InvalidCredentials
         _set_password(account, password_hash)
@@ -100,16 +99,16 @@ def change_password(*, user: User, login_id: UUID, current_password: str, new_pa
 
 
 def request_password_reset(*, email: str) -> None:
-    """Mail a token to the account of that address.
+    """Email a password-reset token to the account with this address, if there is one.
 
-    Whether it has one is looked up when the mail is sent (`mail.resets`), so that the answer takes as long either way.
+    The account is looked up when the email is sent (`mail.password_resets`), so the response time reveals nothing.
     """
     with transaction() as tx:
         outbox.queue_email(tx, kind=EmailKind.PASSWORD_RESET, recipient=email, payload={})
 
 
 def reset_password(*, token: str, password: str) -> None:
-    """Set the password of the account that the token was mailed to, and end its logins. Raises `InvalidToken`."""
+    """Set the password of the token's owner and end their logins. Raises `InvalidToken`."""
     password_hash = hash_password(password)
     with transaction():
         user = owner_of_token(token, TokenPurpose.PASSWORD_RESET)
@@ -120,13 +119,13 @@ def reset_password(*, token: str, password: str) -> None:
 
 
 def accept_invitation(*, token: str, password: str, name: str | None = None) -> User:
-    """Make an invited account the person's own. Raises `InvalidToken`."""
+    """Set the password and name of an invited account. Raises `InvalidToken`."""
     password_hash = hash_password(password)
     with transaction():
         user = owner_of_token(token, TokenPurpose.INVITATION)
         if user is None or not user.is_active or not user.is_invited:
             raise InvalidToken
-        withdraw_tokens(user, TokenPurpose.INVITATION)
+        revoke_tokens(user, TokenPurpose.INVITATION)
         user.password_hash = password_hash
         user.name = name or user.name
         user.version += 1
@@ -134,16 +133,16 @@ def accept_invitation(*, token: str, password: str, name: str | None = None) -> 
 
 
 def _require_unchanged(user_id: UUID, password_hash: str | None, password: str) -> User:
-    """The locked account, if the password that was verified before the lock is still its own."""
+    """Lock the account and check that the password verified before is still valid. Raises `InvalidCredentials`."""
     user = lock_account(user_id)
     if user is None or not user.is_active:
         raise InvalidCredentials
-    # another hash may be one that a login made anew meanwhile, so seldom that it may be verified under the lock
+    # A concurrent login may have upgraded the hash. This is rare enough to verify the password under the lock.
     if user.password_hash != password_hash and not verify_password(user.password_hash, password):
         raise InvalidCredentials
     return user
 
 
 def _set_password(user: User, password_hash: str) -> None:
-    withdraw_tokens(user, TokenPurpose.PASSWORD_RESET)
+    revoke_tokens(user, TokenPurpose.PASSWORD_RESET)
     user.password_hash = password_hash

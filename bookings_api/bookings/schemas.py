@@ -6,10 +6,10 @@ from bookings_api.http.fields import Choice, EmailAddress, Identifier, Integer, 
 from bookings_api.http.openapi.examples import (
     BOOKED_AT,
     BOOKING_ID,
+    EMAIL_ID,
+    EMAILED_AT,
     EVENT_ID,
     GRACE_EMAIL,
-    MAIL_ID,
-    MAILED_AT,
     REFERENCE,
     URI_ID,
 )
@@ -72,7 +72,7 @@ class BookingChangeSchema(BaseSchema):
 class EmailSchema(ResponseSchema):
     """A mail about a booking."""
 
-    id = ma.fields.UUID(required=True, metadata={"example": MAIL_ID})
+    id = ma.fields.UUID(required=True, metadata={"example": EMAIL_ID})
     kind = ma.fields.Enum(
         EmailKind, by_value=ma.fields.String, required=True, metadata={"example": EmailKind.BOOKING_CONFIRMED.value}
     )
@@ -85,7 +85,7 @@ class EmailSchema(ResponseSchema):
     sent_at = ma.fields.AwareDateTime(
         required=True,
         allow_none=True,
-        metadata={"description": "When the mail server took it; null until then.", "example": MAILED_AT},
+        metadata={"description": "When the mail server took it; null until then.", "example": EMAILED_AT},
     )
     next_attempt_at = ma.fields.AwareDateTime(
         attribute="due_at",

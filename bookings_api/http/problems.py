@@ -175,7 +175,7 @@ class FieldErrorSchema(ResponseSchema):
     detail = ma.fields.String(
         required=True,
         metadata={
-            "description": "What is wrong with the field, in words.",
+            "description": "A human-readable explanation of what is wrong with the field.",
             "example": "Must be greater than or equal to 1.",
         },
     )
@@ -200,7 +200,7 @@ class ProblemSchema(ResponseSchema):
     detail = ma.fields.String(
         required=True,
         metadata={
-            "description": "What went wrong in this request, in words.",
+            "description": "A human-readable explanation of what went wrong in this request.",
             "example": "Only 1 ticket is left.",
         },
     )
@@ -213,5 +213,5 @@ class ProblemSchema(ResponseSchema):
     )
     errors = ma.fields.List(
         ma.fields.Nested(FieldErrorSchema),
-        metadata={"description": "The invalid fields, if the problem concerns fields."},
+        metadata={"description": "The invalid fields, if any."},
     )

@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from flask import current_app
 
-from bookings_api.accounts.locks import lock_account_of
+from bookings_api.accounts.locks import lock_account_by_email
 from bookings_api.accounts.one_time_tokens import issue_token, token_of
 from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
@@ -39,7 +39,7 @@ def address_to_account(email: OutboxEmail) -> bool:
     change is committed, so a second attempt sends the same token.
     """
     with transaction():
-        user = lock_account_of(email.recipient)
+        user = lock_account_by_email(email.recipient)
         if user is None or not user.is_active:
             return False
         payload: dict[str, Any] = {"name": user.name}

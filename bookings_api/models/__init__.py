@@ -1,4 +1,4 @@
-"""Tables, constraints and small facts about one row. Models send no mail, build no URL and never commit."""
+"""Tables and constraints. Models do not send email, build URLs or commit."""
 
 from bookings_api.database.base import Base, utcnow
 from bookings_api.models.booking import Booking, BookingStatus

@@ -1,4 +1,4 @@
-"""Logins: each is a family of refresh tokens, of which one is valid at a time."""
+"""Logins. Each is a series of refresh tokens, one of which is valid at a time."""
 
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -11,9 +11,9 @@ from bookings_api.models.user import User
 
 
 class Login(Identified, Timestamped, Base):
-    """A login of a user, named by the `sid` of its access and refresh tokens; over once `revoked_at` is set.
+    """A login of a user. Its ID is the `sid` claim of its access and refresh tokens.
 
-    `refresh_jti` is the only refresh token that is not spent yet.
+    `refresh_jti` identifies the only refresh token that is still unused. A login ends when `revoked_at` is set.
     """
 
     __tablename__ = "logins"
@@ -29,5 +29,5 @@ class Login(Identified, Timestamped, Base):
 
 
 def is_logged_in() -> tuple[sa.ColumnElement[bool], ...]:
-    """Of a login joined with its account: that it is not over."""
+    """Return the conditions under which a login, joined with its account, is valid."""
     return Login.revoked_at.is_(None), User.is_active.is_(True)

@@ -1,4 +1,4 @@
-"""Tokens that are mailed and work once: invitations and password resets."""
+"""Emailed tokens that work once: invitations and password resets."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,11 +12,11 @@ from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 class TokenPurpose(StrEnum):
     INVITATION = "invitation"
-    PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a purpose
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - not a password
 
 
 class OneTimeToken(Identified, Timestamped, Base):
-    """What is kept of a token: its hash. A user has one of each purpose at most, the latest."""
+    """The hash of a token. A user has at most one per purpose, the latest."""
 
     __tablename__ = "one_time_tokens"
     __table_args__ = (

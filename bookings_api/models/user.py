@@ -10,25 +10,25 @@ from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 
 class Role(StrEnum):
-    """What an account may do: organizers manage events and users, and may book as users do."""
+    """Users can book tickets. Organizers can also manage events and accounts."""
 
     ORGANIZER = "organizer"
     USER = "user"
 
 
 class User(Identified, Timestamped, Base):
-    """An account; its e-mail address is unique whatever its case."""
+    """An account. Its email is unique, ignoring case."""
 
     __tablename__ = "users"
     __table_args__ = (
         sa.Index("uq_users_email_lower", sa.text("lower(email)"), unique=True),
-        # whoever takes an organizer's role or access away looks whether it is the last one's
+        # for checking whether an organizer is the last one
         sa.Index("ix_users_active_organizers", "id", postgresql_where=sa.text("role = 'organizer' AND is_active")),
     )
 
     email: Mapped[str] = mapped_column(sa.String(254))
     name: Mapped[str | None] = mapped_column(sa.String(100))
-    # None until an invitation is accepted
+    # None until the invitation is accepted
     password_hash: Mapped[str | None] = mapped_column(sa.String(255))
     role: Mapped[Role] = mapped_column(choice(Role, "role"), default=Role.USER, server_default=Role.USER)
     is_active: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
@@ -37,7 +37,7 @@ class User(Identified, Timestamped, Base):
 
     @hybrid_property
     def is_invited(self) -> bool:
-        """Whether the person has still to accept the invitation, before which nobody can log in."""
+        """Whether the account has a pending invitation. It cannot log in until the invitation is accepted."""
         return self.password_hash is None
 
     @is_invited.inplace.expression

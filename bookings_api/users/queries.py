@@ -1,4 +1,4 @@
-"""Finding accounts."""
+"""Queries for accounts."""
 
 from uuid import UUID
 
@@ -26,7 +26,7 @@ def list_users(*, q: str | None = None, role: Role | None = None, is_active: boo
 
 
 def get_user(user_id: UUID) -> User:
-    """Raises `UserNotFound`."""
+    """Return an account. Raises `UserNotFound`."""
     user = db.session.get(User, user_id)
     if user is None:
         raise UserNotFound

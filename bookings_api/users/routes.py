@@ -1,4 +1,4 @@
-"""`/users`: one's own account, and for organizers everybody's."""
+"""`/users`: the caller's account and, for organizers, all accounts."""
 
 from http import HTTPStatus
 from typing import Any
@@ -25,26 +25,27 @@ from bookings_api.users.schemas import (
     UserQuerySchema,
 )
 
-blp = Blueprint("users", __name__, url_prefix="/users", description="One's own account; for organizers, all of them")
+blp = Blueprint(
+    "users", __name__, url_prefix="/users", description="Manage your account and, as an organizer, all accounts"
+)
 
 
-def _own_address(*_: Any) -> str:
-    """Count with the logins: a stolen access token is not to be had for guessing the password, nor any for hashing."""
+def _caller_email(*_: Any) -> str:
+    """Share the limit with logins, so a stolen access token does not allow guessing the password."""
     return of_email(current_user.email)
 
 
-def _giving(changes: dict[str, Any], *, user_id: UUID) -> str | None:
-    """Count for each account what it is given, whoever gives it: organizers together cannot flood somebody with mail.
+def _account_gaining_rights(changes: dict[str, Any], *, user_id: UUID) -> str | None:
+    """Count granted rights per affected account, so that several organizers together cannot flood a user with email.
 
-    Taking role or access away is never refused, lest somebody keep an account by using up its share; each time follows
-    one of giving.
+    Revoking rights is not limited; otherwise an exhausted limit would protect an account from being deactivated.
     """
-    gives = changes.get("role") is Role.ORGANIZER or changes.get("is_active", False)
-    return str(user_id) if gives else None
+    grants = changes.get("role") is Role.ORGANIZER or changes.get("is_active", False)
+    return str(user_id) if grants else None
 
 
-def _invited(invitation: dict[str, Any]) -> str:
-    """Count with the bookings for guests: it is all mail that others cause."""
+def _invited_mailbox(invitation: dict[str, Any]) -> str:
+    """Share the limit with bookings for guests: both send email to people who did not request it."""
     return of_mailbox(invitation["email"])
 
 
@@ -54,9 +55,9 @@ def _invited(invitation: dict[str, Any]) -> str:
 @blp.if_none_match()
 @blp.response(200, UserSchema)
 def get_profile() -> User:
-    """Get one's own account.
+    """Get your account.
 
-    Its `role` says whether one may manage events and accounts.
+    `role` determines whether you can manage events and accounts.
     """
     return current_user
 
@@ -68,9 +69,9 @@ def get_profile() -> User:
 @blp.arguments(ProfileChangeSchema)
 @blp.response(200, UserSchema, example=UserSchema.example(name="Uri Levin", version=2))
 def change_profile(changes: dict[str, Any]) -> User:
-    """Change one's own name.
+    """Change your name.
 
-    Mails call one by it from now on. Bookings that were made in the old name keep it.
+    Future emails use the new name. Existing bookings keep the old one.
     """
     return services.change_profile(user=current_user, changes=changes, precondition=if_match())
 
@@ -78,16 +79,15 @@ def change_profile(changes: dict[str, Any]) -> User:
 @blp.route("/me/password", methods=["POST"])
 @blp.doc(operationId="changePassword")
 @blp.login_required()
-@blp.limited("LOGIN_ACCOUNT_LIMIT", by=_own_address)
-@blp.limited("LOGIN_FAILURE_LIMIT", by=_own_address, counts=failures(WrongPassword))
+@blp.limited("LOGIN_ACCOUNT_LIMIT", by=_caller_email)
+@blp.limited("LOGIN_FAILURE_LIMIT", by=_caller_email, counts=failures(WrongPassword))
 @blp.problems(WrongPassword, InvalidCredentials)
 @blp.arguments(PasswordChangeSchema)
 @blp.response(204)
 def change_password(passwords: dict[str, str]) -> None:
-    """Change one's own password.
+    """Change your password.
 
-    That ends every other login of the account; this one goes on. The present password is needed once more, and wrong
-    ones count as they do for a login.
+    Requires your current password and ends all your other logins. Incorrect passwords count as failed logins.
     """
     auth_services.change_password(user=current_user, login_id=current_login_id(), **passwords)
 
@@ -99,7 +99,7 @@ def change_password(passwords: dict[str, str]) -> None:
 def list_users(**filters: Any) -> Listing:
     """List accounts by e-mail address.
 
-    Those of users and of organizers, also the invited and the deactivated ones.
+    Includes invited and deactivated accounts. Sorted by email.
     """
     return queries.list_users(**filters)
 
@@ -110,21 +110,21 @@ def list_users(**filters: Any) -> Listing:
 @blp.limited("INVITATION_LIMIT", by=by_account(), counts=successes)
 @blp.problems(EmailTaken)
 @blp.arguments(InvitationSchema)
-@blp.limited("GUEST_MAIL_LIMIT", by=_invited, counts=successes)
+@blp.limited("GUEST_MAIL_LIMIT", by=_invited_mailbox, counts=successes)
 @blp.alt_response(
     200,
     schema=UserSchema,
     headers=ETAG,
     example=UserSchema.example(**COLLEAGUE, is_invited=True, version=2),
-    description="Invited again: the earlier invitation is void",
+    description="Invited again. The earlier invitation is no longer valid",
     success=True,
 )
 @blp.response(201, UserSchema, headers=LOCATION, example=UserSchema.example(**COLLEAGUE, is_invited=True))
 def invite_user(invitation: dict[str, Any]) -> tuple[User, HTTPStatus, dict[str, str]]:
-    """Invite a user or an organizer by mail.
+    """Invite a user or an organizer by email.
 
-    The mail has a token that works once, for seven days. Who has not accepted yet may be invited again: then the answer
-    is 200, the earlier invitation is void, and role and name stay unless they are given.
+    The email contains a token that works once and expires after seven days. You can invite the same person again until
+    they accept: the response is then 200, the earlier token stops working, and role and name change only if given.
     """
     user, is_new = services.invite_user(actor=current_user, **invitation)
     address = {"Location": flask.url_for("users.get_user", user_id=user.id)}
@@ -140,7 +140,7 @@ def invite_user(invitation: dict[str, Any]) -> tuple[User, HTTPStatus, dict[str,
 def get_user(user_id: UUID) -> User:
     """Get an account.
 
-    Also one that is deactivated, or whose invitation is not accepted yet.
+    Also returns deactivated accounts and accounts with a pending invitation.
     """
     return queries.get_user(user_id)
 
@@ -151,13 +151,13 @@ def get_user(user_id: UUID) -> User:
 @blp.if_match()
 @blp.problems(UserNotFound, LastOrganizer)
 @blp.arguments(UserChangeSchema, example={"role": Role.ORGANIZER.value})
-@blp.limited("NOTICE_LIMIT", by=_giving, counts=successes)
+@blp.limited("NOTICE_LIMIT", by=_account_gaining_rights, counts=successes)
 @blp.response(200, UserSchema, example=UserSchema.example(role=Role.ORGANIZER.value, version=2))
 def change_user(changes: dict[str, Any], user_id: UUID) -> User:
-    """Change name, role or access of an account.
+    """Change the name, role or access of an account.
 
-    Another role, or no access, ends the account's logins, and the person is told by mail. One active organizer has to
-    remain.
+    Changing the role or deactivating the account ends its logins and notifies the user by email. The last active
+    organizer cannot be demoted or deactivated.
     """
     return services.change_user(actor=current_user, user_id=user_id, changes=changes, precondition=if_match())
 
@@ -171,7 +171,7 @@ def change_user(changes: dict[str, Any], user_id: UUID) -> User:
 def deactivate_user(user_id: UUID) -> None:
     """Deactivate an account.
 
-    It cannot log in any more, its logins end, and the person is told by mail. Nothing is lost: its bookings and events
-    stay, and `is_active` lets it in again. One active organizer has to remain.
+    Ends its logins, prevents new ones, and notifies the user by email. Its bookings and events remain, and setting
+    `is_active` to `true` reactivates it. The last active organizer cannot be deactivated.
     """
     services.deactivate_user(actor=current_user, user_id=user_id, precondition=if_match())

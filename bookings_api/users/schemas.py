@@ -1,4 +1,4 @@
-"""Accounts over HTTP."""
+"""Schemas for managing accounts."""
 
 from bookings_api.accounts.passwords import MAX_LENGTH
 from bookings_api.auth.schemas import new_password
@@ -9,39 +9,57 @@ from bookings_api.models import Role
 
 
 class UserQuerySchema(PageQuerySchema):
-    """Which accounts."""
+    """Filters for the list of accounts."""
 
-    q = Text(max_length=100, metadata={"description": "Part of the name or of the e-mail address."})
-    role = Choice(*Role, metadata={"description": "Accounts with this role."})
-    is_active = QueryBoolean(metadata={"description": "Those that can log in; false: that are deactivated."})
+    q = Text(max_length=100, metadata={"description": "Return only accounts whose name or email contains this text."})
+    role = Choice(*Role, metadata={"description": "Return only accounts with this role."})
+    is_active = QueryBoolean(
+        metadata={"description": "Return only active accounts (`true`) or only deactivated ones (`false`)."}
+    )
 
 
 class InvitationSchema(BaseSchema):
-    """Whom to invite, and as what."""
+    """The person to invite."""
 
-    email = EmailAddress(required=True, metadata={"example": COLLEAGUE_EMAIL})
-    role = Choice(
-        *Role, metadata={"description": "Default: user, or as invited before.", "example": Role.ORGANIZER.value}
+    email = EmailAddress(
+        required=True, metadata={"description": "Where to send the invitation.", "example": COLLEAGUE_EMAIL}
     )
-    name = Name(metadata={"description": "The invited person may choose another.", "example": "Colette"})
+    role = Choice(
+        *Role,
+        metadata={
+            "description": "The role of the account. Defaults to `user`, or to the role of the earlier invitation.",
+            "example": Role.ORGANIZER.value,
+        },
+    )
+    name = Name(
+        metadata={"description": "The name of the person, who can change it when accepting.", "example": "Colette"}
+    )
 
 
 class UserChangeSchema(BaseSchema):
-    """What organizers may change of an account; never its e-mail address or password."""
+    """The fields to change. Omitted fields keep their values."""
 
-    name = Name(metadata={"example": "Uri Levin"})
-    role = Choice(*Role, metadata={"description": "Another one ends its logins.", "example": Role.ORGANIZER.value})
-    is_active = Boolean(metadata={"description": "False ends its logins, and lets it make none.", "example": True})
+    name = Name(metadata={"description": "The name of the user.", "example": "Uri Levin"})
+    role = Choice(
+        *Role,
+        metadata={
+            "description": "The role of the account. A new role ends all its logins.",
+            "example": Role.ORGANIZER.value,
+        },
+    )
+    is_active = Boolean(
+        metadata={"description": "Whether the account may log in. `false` ends all its logins.", "example": True}
+    )
 
 
 class ProfileChangeSchema(BaseSchema):
-    """What everybody may change of the own account."""
+    """The fields of your account to change."""
 
-    name = Name(metadata={"example": "Uri Levin"})
+    name = Name(metadata={"description": "Your name, used in emails to you.", "example": "Uri Levin"})
 
 
 class PasswordChangeSchema(BaseSchema):
-    """The present password and the one to be."""
+    """Your current password and the new one."""
 
     current_password = Password(max_length=MAX_LENGTH, required=True)
     new_password = new_password()

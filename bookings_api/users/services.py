@@ -7,9 +7,9 @@ from uuid import UUID
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
-from bookings_api.accounts.locks import lock_account, lock_account_of, lock_active_organizers
+from bookings_api.accounts.locks import lock_account, lock_account_by_email, lock_active_organizers
 from bookings_api.accounts.logins import revoke_logins_of
-from bookings_api.accounts.one_time_tokens import issue_token, withdraw_tokens
+from bookings_api.accounts.one_time_tokens import issue_token, revoke_tokens
 from bookings_api.database.changes import apply_changes
 from bookings_api.database.transactions import Precondition, Transaction, no_precondition, transaction
 from bookings_api.errors import EmailTaken, LastOrganizer, UserNotFound
@@ -31,7 +31,7 @@ def invite_user(*, actor: User, email: str, role: Role | None = None, name: str 
     """
     try:
         with transaction() as tx:
-            user = lock_account_of(email)
+            user = lock_account_by_email(email)
             is_new = user is None
             if user is None:
                 user = User(email=email, role=Role.USER)
@@ -72,7 +72,7 @@ def change_user(
             revoke_logins_of(user)
         if not user.is_active:
             for purpose in TokenPurpose:
-                withdraw_tokens(user, purpose)
+                revoke_tokens(user, purpose)
         if not user.is_invited:  # invited users have never logged in
             for field in changed & _NOTIFIED.keys():
                 _mail(tx, _NOTIFIED[field], user, role=user.role.value, is_active=user.is_active)

@@ -10,9 +10,9 @@ from bookings_api.http.openapi.examples import (
     ACCESS_TOKEN,
     BOOKING_ID,
     COLLEAGUE_EMAIL,
+    EMAILED_TOKEN,
     EVENT_ID,
     GRACE_EMAIL,
-    MAILED_TOKEN,
     OLIVIA_ID,
     REFERENCE,
     REFRESH_TOKEN,
@@ -111,4 +111,4 @@ class World:
 
     def _read_token_sent_to(self, documented: str) -> None:
         [message] = self._mailbox.wait_for(self._real[documented], seconds=20)
-        [self._real[MAILED_TOKEN]] = re.findall(r"it works once:\s+(\S+)", part(message, "plain"))
+        [self._real[EMAILED_TOKEN]] = re.findall(r"it works once:\s+(\S+)", part(message, "plain"))

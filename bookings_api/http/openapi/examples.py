@@ -7,7 +7,7 @@ OLIVIA_ID = "019df20b-fd86-7c1e-9a4f-2f6f0a3b5d11"
 URI_ID = "019df20d-8a52-7b40-8c13-6d94e2f7a05c"
 EVENT_ID = "019df213-1e77-7a95-a0d8-3c5b7f9e1264"
 BOOKING_ID = "019df217-c40d-72ef-9b36-e8a45d01f7c2"
-MAIL_ID = "019df217-c411-7d08-8f5a-14b6c93e72ad"
+EMAIL_ID = "019df217-c411-7d08-8f5a-14b6c93e72ad"
 
 REFERENCE = "K7M3PTW9XA"
 
@@ -28,12 +28,12 @@ NEW_PASSWORD = "standing room only"  # noqa: S105 - an example
 # Placeholders. The first part is a real JWT header.
 ACCESS_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.access.signature"  # noqa: S105 - an example
 REFRESH_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.refresh.signature"  # noqa: S105 - an example
-MAILED_TOKEN = "Z3Vlc3RsaXN0-b3BlbmluZy1uaWdodA"  # noqa: S105 - an example
+EMAILED_TOKEN = "Z3Vlc3RsaXN0-b3BlbmluZy1uaWdodA"  # noqa: S105 - an example
 
 SIGNED_UP_AT = "2026-05-04T08:12:45.318206+00:00"
 PUBLISHED_AT = "2026-05-04T08:20:31.927114+00:00"
 BOOKED_AT = "2026-05-04T08:25:37.165390+00:00"
-MAILED_AT = "2026-05-04T08:25:37.903558+00:00"
+EMAILED_AT = "2026-05-04T08:25:37.903558+00:00"
 CHANGED_AT = "2026-05-05T17:02:09.480771+00:00"
 
 _ENTRY = """\
