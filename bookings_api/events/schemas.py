@@ -1,4 +1,4 @@
-"""Events over HTTP."""
+"""Schemas for events."""
 
 import marshmallow as ma
 
@@ -10,34 +10,50 @@ from bookings_api.models.event import DEFAULT_TICKETS_PER_BOOKING, MAX_CAPACITY,
 
 _TITLE, _PLACE, _ZONE = "Schubert by Candlelight", "Kammermusiksaal", "Europe/Berlin"
 _DESCRIPTION = "Two late string quartets; doors open at 19:00."
-_OPENS = "Bookings are taken from then on; null: at once."
-_CLOSES = "Bookings are taken until then; null: until the event starts."
-_LIMIT = "The most tickets that one booking may have."
+_ORGANIZER = "The account that manages the event."
+_ZONE_TEXT = "The IANA time zone used in emails and calendars."
+_STARTS = "When the event starts. Must be in the future."
+_ENDS = "When the event ends. Must be later than `starts_at`."
+_CAPACITY = "The total number of tickets."
+_LIMIT = "The maximum number of tickets per booking."
+_OPENS = "When booking opens. `null` means immediately."
+_CLOSES = "When booking closes. `null` means when the event starts."
 
 
 class EventSchema(ResponseSchema):
     """An event."""
 
-    id = ma.fields.UUID(required=True, metadata={"example": EVENT_ID})
-    organizer_id = ma.fields.UUID(required=True, metadata={"description": "Whose event it is.", "example": OLIVIA_ID})
-    title = ma.fields.String(required=True, metadata={"example": _TITLE})
-    description = ma.fields.String(required=True, metadata={"example": _DESCRIPTION})
-    location = ma.fields.String(required=True, metadata={"example": _PLACE})
-    timezone = ma.fields.String(
-        required=True, metadata={"description": "IANA zone in which guests are told the time.", "example": _ZONE}
+    id = ma.fields.UUID(required=True, metadata={"description": "The ID of the event.", "example": EVENT_ID})
+    organizer_id = ma.fields.UUID(required=True, metadata={"description": _ORGANIZER, "example": OLIVIA_ID})
+    title = ma.fields.String(required=True, metadata={"description": "The title of the event.", "example": _TITLE})
+    description = ma.fields.String(
+        required=True, metadata={"description": "The description as plain text.", "example": _DESCRIPTION}
     )
-    starts_at = ma.fields.AwareDateTime(required=True, metadata={"example": "2099-06-19T17:30:00+00:00"})
-    ends_at = ma.fields.AwareDateTime(required=True, metadata={"example": "2099-06-19T20:00:00+00:00"})
-    capacity = ma.fields.Integer(required=True, metadata={"description": "How many seats there are.", "example": 3})
+    location = ma.fields.String(
+        required=True, metadata={"description": "Where the event takes place.", "example": _PLACE}
+    )
+    timezone = ma.fields.String(required=True, metadata={"description": _ZONE_TEXT, "example": _ZONE})
+    starts_at = ma.fields.AwareDateTime(
+        required=True, metadata={"description": "When the event starts.", "example": "2099-06-19T17:30:00+00:00"}
+    )
+    ends_at = ma.fields.AwareDateTime(
+        required=True, metadata={"description": "When the event ends.", "example": "2099-06-19T20:00:00+00:00"}
+    )
+    capacity = ma.fields.Integer(required=True, metadata={"description": _CAPACITY, "example": 3})
     tickets_booked = ma.fields.Integer(
-        required=True, metadata={"description": "Those of confirmed bookings.", "example": 2}
+        required=True, metadata={"description": "The number of tickets in confirmed bookings.", "example": 2}
     )
-    tickets_available = ma.fields.Integer(required=True, metadata={"description": "Those left.", "example": 1})
+    tickets_available = ma.fields.Integer(
+        required=True, metadata={"description": "The number of tickets left.", "example": 1}
+    )
     max_tickets_per_booking = ma.fields.Integer(
         required=True, metadata={"description": _LIMIT, "example": DEFAULT_TICKETS_PER_BOOKING}
     )
     status = ma.fields.Enum(
-        EventStatus, by_value=ma.fields.String, required=True, metadata={"example": EventStatus.PUBLISHED.value}
+        EventStatus,
+        by_value=ma.fields.String,
+        required=True,
+        metadata={"description": "The status of the event.", "example": EventStatus.PUBLISHED.value},
     )
     booking_opens_at = ma.fields.AwareDateTime(
         required=True, allow_none=True, metadata={"description": _OPENS, "example": None}
@@ -46,37 +62,40 @@ class EventSchema(ResponseSchema):
         required=True, allow_none=True, metadata={"description": _CLOSES, "example": "2099-06-19T16:00:00+00:00"}
     )
     version = ma.fields.Integer(
-        required=True, metadata={"description": "Counts its changes; bookings are none.", "example": 1}
+        required=True,
+        metadata={
+            "description": "The version of the event. Each change increases it by 1; bookings do not.",
+            "example": 1,
+        },
     )
-    created_at = ma.fields.AwareDateTime(required=True, metadata={"example": PUBLISHED_AT})
+    created_at = ma.fields.AwareDateTime(
+        required=True, metadata={"description": "When the event was created.", "example": PUBLISHED_AT}
+    )
     updated_at = ma.fields.AwareDateTime(
-        required=True, metadata={"description": "Of its row, in which bookings are counted.", "example": BOOKED_AT}
+        required=True,
+        metadata={"description": "When the event or its ticket counts last changed.", "example": BOOKED_AT},
     )
 
 
 class EventCreateSchema(BaseSchema):
-    """A new event, published at once unless `status` is `draft`."""
+    """A new event, published immediately unless `status` is `draft`."""
 
-    title = Text(max_length=200, required=True, metadata={"example": _TITLE})
+    title = Text(max_length=200, required=True, metadata={"description": "The title of the event.", "example": _TITLE})
     description = Text(
-        max_length=10_000, min_length=0, multiline=True, load_default="", metadata={"example": _DESCRIPTION}
+        max_length=10_000,
+        min_length=0,
+        multiline=True,
+        load_default="",
+        metadata={"description": "The description as plain text.", "example": _DESCRIPTION},
     )
-    location = Text(max_length=200, required=True, metadata={"example": _PLACE})
-    timezone = TimeZone(
-        required=True,
-        metadata={"description": "IANA zone in which guests are told the time.", "example": _ZONE},
+    location = Text(
+        max_length=200, required=True, metadata={"description": "Where the event takes place.", "example": _PLACE}
     )
-    starts_at = Instant(
-        required=True, metadata={"description": "In the future.", "example": "2099-06-19T19:30:00+02:00"}
-    )
-    ends_at = Instant(
-        required=True, metadata={"description": "After the start.", "example": "2099-06-19T22:00:00+02:00"}
-    )
+    timezone = TimeZone(required=True, metadata={"description": _ZONE_TEXT, "example": _ZONE})
+    starts_at = Instant(required=True, metadata={"description": _STARTS, "example": "2099-06-19T19:30:00+02:00"})
+    ends_at = Instant(required=True, metadata={"description": _ENDS, "example": "2099-06-19T22:00:00+02:00"})
     capacity = Integer(
-        minimum=1,
-        maximum=MAX_CAPACITY,
-        required=True,
-        metadata={"description": "How many seats there are.", "example": 3},
+        minimum=1, maximum=MAX_CAPACITY, required=True, metadata={"description": _CAPACITY, "example": 3}
     )
     max_tickets_per_booking = Integer(
         minimum=1,
@@ -88,45 +107,58 @@ class EventCreateSchema(BaseSchema):
         EventStatus.DRAFT,
         EventStatus.PUBLISHED,
         load_default=EventStatus.PUBLISHED,
-        metadata={"description": "Whether it can be booked now, or be published later."},
+        metadata={"description": "Whether to publish the event immediately or save it as a draft."},
     )
     booking_opens_at = Instant(load_default=None, allow_none=True, metadata={"description": _OPENS})
     booking_closes_at = Instant(
-        load_default=None,
-        allow_none=True,
-        metadata={"description": _CLOSES, "example": "2099-06-19T18:00:00+02:00"},
+        load_default=None, allow_none=True, metadata={"description": _CLOSES, "example": "2099-06-19T18:00:00+02:00"}
     )
 
 
 class EventChangeSchema(BaseSchema):
-    """What may be changed of an event; what is not given stays as it is."""
+    """The fields to change. Omitted fields keep their values."""
 
-    title = Text(max_length=200)
-    description = Text(max_length=10_000, min_length=0, multiline=True)
-    location = Text(max_length=200, metadata={"example": "Philharmonie"})
-    timezone = TimeZone(metadata={"description": "IANA zone in which guests are told the time."})
-    starts_at = Instant(metadata={"description": "In the future."})
-    ends_at = Instant(metadata={"description": "After the start."})
+    title = Text(max_length=200, metadata={"description": "The title of the event."})
+    description = Text(
+        max_length=10_000, min_length=0, multiline=True, metadata={"description": "The description as plain text."}
+    )
+    location = Text(max_length=200, metadata={"description": "Where the event takes place.", "example": "Philharmonie"})
+    timezone = TimeZone(metadata={"description": _ZONE_TEXT})
+    starts_at = Instant(metadata={"description": _STARTS})
+    ends_at = Instant(metadata={"description": _ENDS})
     capacity = Integer(
-        minimum=1, maximum=MAX_CAPACITY, metadata={"description": "Not below what is booked.", "example": 5}
+        minimum=1,
+        maximum=MAX_CAPACITY,
+        metadata={"description": f"{_CAPACITY} Cannot be less than the number of booked tickets.", "example": 5},
     )
     max_tickets_per_booking = Integer(
-        minimum=1, maximum=MAX_TICKETS_PER_BOOKING, metadata={"description": f"{_LIMIT} Those that there are stay."}
+        minimum=1,
+        maximum=MAX_TICKETS_PER_BOOKING,
+        metadata={"description": f"{_LIMIT} Existing bookings are unaffected."},
     )
     booking_opens_at = Instant(allow_none=True, metadata={"description": _OPENS})
     booking_closes_at = Instant(allow_none=True, metadata={"description": _CLOSES})
 
 
 class EventQuerySchema(PageQuerySchema):
-    """Which events, and in which order."""
+    """Filters and sort order for the list of events."""
 
-    q = Text(max_length=100, metadata={"description": "Part of the title, the location or the description."})
-    starts_after = Instant(metadata={"description": "Events that start then or later; write + as %2B."})
-    starts_before = Instant(metadata={"description": "Events that start earlier."})
-    organizer_id = Identifier(metadata={"description": "Events of this account."})
+    q = Text(
+        max_length=100,
+        metadata={"description": "Return only events whose title, location or description contains this text."},
+    )
+    starts_after = Instant(
+        metadata={"description": "Return only events that start at or after this time. Encode + as %2B."}
+    )
+    starts_before = Instant(metadata={"description": "Return only events that start before this time."})
+    organizer_id = Identifier(metadata={"description": "Return only events of this organizer."})
     min_available = QueryInteger(
-        minimum=1, maximum=MAX_CAPACITY, metadata={"description": "Events with at least that many tickets left."}
+        minimum=1,
+        maximum=MAX_CAPACITY,
+        metadata={"description": "Return only events with at least this many tickets left."},
     )
     sort = Choice(
-        *EventSort, load_default=EventSort.STARTS_AT, metadata={"description": "By what; a minus turns it round."}
+        *EventSort,
+        load_default=EventSort.STARTS_AT,
+        metadata={"description": "The field to sort by. A leading minus sorts in descending order."},
     )

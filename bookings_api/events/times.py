@@ -1,4 +1,4 @@
-"""Rules about an event's times that concern several of its fields."""
+"""Rules about an event's times that involve several fields."""
 
 from datetime import datetime
 
@@ -6,10 +6,10 @@ from bookings_api.models import Event
 
 
 def time_problems(event: Event, *, now: datetime) -> dict[str, str]:
-    """A sentence for each field whose time does not fit the others, or the present; empty if all do."""
+    """Map each field with an invalid time to a message. Empty if all times are valid."""
     problems = {}
     if event.starts_at <= now:
-        problems["starts_at"] = "Must lie in the future."
+        problems["starts_at"] = "Must be in the future."
     if event.ends_at <= event.starts_at:
         problems["ends_at"] = "Must be later than starts_at."
     opens, closes = event.booking_opens_at, event.booking_closes_at
