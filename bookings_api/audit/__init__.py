@@ -1,12 +1,11 @@
-"""What must hold of the data, whatever happened to it: `flask audit`, and what tests and benchmarks look at in the end.
+"""Checks of data invariants, used by `flask audit`, the tests and the benchmarks.
 
-    rules        across rows and tables, where no constraint of PostgreSQL's can see
-    constraints  what constraints hold, asked of the rows: a constraint can be dropped, or switched off for a restore
-    schema       that constraints, indexes, triggers and migrations are there, and are in force
-    repair       what can be put right without knowing what happened
+    rules        invariants across rows and tables, which PostgreSQL constraints cannot express
+    constraints  the constraints of the models, checked against the rows
+    schema       presence and validity of constraints, indexes, triggers and migrations
+    repair       repairs that need no human decision
 
-Services keep each rule by writing what belongs together in one transaction. So one snapshot of a running service
-breaks none, and a rule that a snapshot does break is broken.
+Services write related rows in one transaction, so the invariants hold in every snapshot, even while the service runs.
 """
 
 from collections.abc import Collection, Iterator
@@ -23,16 +22,18 @@ __all__ = ["Violation", "notes", "violations"]
 notes = rules.notes
 
 
-def violations(connection: sa.Connection, *, mails_since: timedelta, only: Collection[str] = ()) -> Iterator[Violation]:
-    """Everything that must not be, a rule at a time; with `only`, of these rules.
+def violations(
+    connection: sa.Connection, *, emails_since: timedelta, only: Collection[str] = ()
+) -> Iterator[Violation]:
+    """Yield all violations, rule by rule, or only those of the rules named in `only`.
 
-    Give it a transaction that sees one snapshot. Mails are expected of what happened within `mails_since`: older ones
-    may have been deleted. Without a table or a column of ours the schema is all that is looked at.
+    `connection` must read a single snapshot. Emails are only expected for changes within `emails_since`, because older
+    ones may have been deleted. If a table or column is missing, only the schema is checked.
     """
     found = list(schema.violations(connection))
     yield from (violation for violation in found if not only or violation.rule in only)
-    if any(violation.hides_data for violation in found):
+    if any(violation.prevents_row_checks for violation in found):
         return
     for rule in chain(rules.RULES, constraints.rules()):
         if not only or rule.name in only:
-            yield from rule.violations(connection, mails_since)
+            yield from rule.violations(connection, emails_since)

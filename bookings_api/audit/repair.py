@@ -1,7 +1,7 @@
-"""What can be put right without knowing what happened: counters, from the bookings; and mails that are not there.
+"""Repairs that need no human decision: wrong ticket counters and missing emails.
 
-Each event, or booking, is a transaction of its own and locked as a request would lock it, so the service goes on
-meanwhile; and it is looked at again under the lock, so that what was put right by then stays as it is.
+Each repair is a separate transaction that takes the same locks as a request, so the service can keep running. It checks
+the violation again under the lock.
 """
 
 from uuid import UUID
@@ -16,42 +16,42 @@ from bookings_api.extensions import db
 from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, OutboxEmail, utcnow
 
-# The rule that is broken, and the mail that mends it.
-MAILS = {
-    "confirmation_missing": EmailKind.BOOKING_CONFIRMED,
-    "cancellation_missing": EmailKind.BOOKING_CANCELLED,
+# The email that repairs a violation of each rule.
+REPAIR_EMAILS = {
+    "confirmation_email_missing": EmailKind.BOOKING_CONFIRMED,
+    "cancellation_email_missing": EmailKind.BOOKING_CANCELLED,
 }
 
 
-def recount(event_id: UUID) -> str | None:
-    """Set the event's counter to what its confirmed bookings hold; says what was done, or why not, if it was wrong."""
+def recount_tickets(event_id: UUID) -> str | None:
+    """Recalculate an event's ticket counter. Returns what was done, or why not; None if the counter was correct."""
     with transaction():
         try:
             event = lock_event(event_id, even_deleted=True)
         except EventNotFound:
             return None
-        held = sa.select(sa.func.coalesce(sa.func.sum(Booking.ticket_count), 0)).where(
+        booked = sa.select(sa.func.coalesce(sa.func.sum(Booking.ticket_count), 0)).where(
             Booking.event_id == event_id, Booking.status == BookingStatus.CONFIRMED
         )
-        # a statement after the lock: it sees what those committed who had the lock before
-        tickets, counted = db.session.scalars(held).one(), event.tickets_booked
-        if tickets == counted:
+        # must be a separate statement after the lock, to see the commits of earlier lock holders
+        actual, counted = db.session.scalars(booked).one(), event.tickets_booked
+        if actual == counted:
             return None
-        if tickets > event.capacity:
-            return f"event {event_id} is left as it is: its bookings hold {tickets} of {event.capacity} seats"
-        event.tickets_booked = tickets
-    return f"event {event_id} counts {tickets} tickets as booked now, not {counted}"
+        if actual > event.capacity:
+            return f"event {event_id}: not repaired, because {actual} of {event.capacity} tickets are booked"
+        event.tickets_booked = actual
+    return f"event {event_id}: corrected tickets_booked from {counted} to {actual}"
 
 
-def write_missing_mail(rule: str, booking_id: UUID) -> str | None:
-    """Write the mail whose lack breaks `rule`, unless there is one by now; says what was done, or why not."""
-    kind = MAILS[rule]
+def write_missing_email(rule: str, booking_id: UUID) -> str | None:
+    """Write the email whose absence violates `rule`. Returns what was done, or why not; None if it exists by now."""
+    kind = REPAIR_EMAILS[rule]
     with transaction() as tx:
         event_id = db.session.scalars(sa.select(Booking.event_id).where(Booking.id == booking_id)).one()
         try:
             event = lock_event(event_id, even_deleted=True)
         except EventNotFound:
-            return f"booking {booking_id} gets no mail: its event is gone"
+            return f"booking {booking_id}: no email written, because its event does not exist"
         locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update()
         booking = db.session.scalars(locked, execution_options={"populate_existing": True}).one()
         is_cancelled = booking.status is BookingStatus.CANCELLED
@@ -59,7 +59,7 @@ def write_missing_mail(rule: str, booking_id: UUID) -> str | None:
         if is_cancelled != (kind is EmailKind.BOOKING_CANCELLED) or db.session.scalars(of_kind.limit(1)).one_or_none():
             return None
         if event.ends_at <= utcnow():
-            return f"booking {booking_id} gets no mail: its event is over"
+            return f"booking {booking_id}: no email written, because its event has ended"
         outbox.queue_email(
             tx,
             kind=kind,
@@ -68,4 +68,4 @@ def write_missing_mail(rule: str, booking_id: UUID) -> str | None:
             booking_id=booking_id,
             user_id=booking.user_id,
         )
-    return f"booking {booking_id} gets its mail: {kind}"
+    return f"booking {booking_id}: {kind} email written"

@@ -1,6 +1,6 @@
-"""That what the rules rely on is there and in force: a restore, or somebody in a hurry, may have left it out.
+"""Checks that tables, columns, constraints, indexes, triggers and migrations exist and are valid.
 
-By name, which every constraint and index has; what they say is asked of the rows (`constraints`).
+Constraints and indexes are compared by name only. `constraints` checks the rows against their definitions.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _CONSTRAINTS = sa.text("SELECT conname, convalidated FROM pg_constraint WHERE co
 _INDEXES = sa.text("""
     SELECT relname, indisvalid FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = to_regclass(:table)
 """)
-# those of a foreign key have names that say nothing
+# triggers of foreign keys are listed under the name of the constraint
 _TRIGGERS_OF = sa.text("""
     SELECT coalesce(conname, tgname), bool_and(tgenabled IN ('O', 'A'))
     FROM pg_trigger LEFT JOIN pg_constraint ON pg_constraint.oid = tgconstraint
@@ -30,9 +30,9 @@ _TRIGGERS_OF = sa.text("""
 
 
 def violations(connection: sa.Connection) -> Iterator[Violation]:
-    """What is missing or not in force; without a table or a column, that nothing can be said of the data."""
+    """Yield a violation for everything that is missing or not enforced."""
     if not _exists(connection, "alembic_version"):
-        yield Violation(RULE, "the database was never migrated; nothing else was looked at", hides_data=True)
+        yield Violation(RULE, "the database was never migrated; nothing else was checked", prevents_row_checks=True)
         return
     for revision in sorted(missing_revisions(connection)):
         yield Violation(RULE, f"the migration {revision} is missing")
@@ -40,7 +40,7 @@ def violations(connection: sa.Connection) -> Iterator[Violation]:
         if _exists(connection, table.name):
             yield from _of_table(connection, table)
         else:
-            yield Violation(RULE, f"the table {table.name} is missing; no row was looked at", hides_data=True)
+            yield Violation(RULE, f"table {table.name} is missing; no rows were checked", prevents_row_checks=True)
 
 
 def _exists(connection: sa.Connection, name: str) -> bool:
@@ -48,24 +48,31 @@ def _exists(connection: sa.Connection, name: str) -> bool:
 
 
 def _of_table(connection: sa.Connection, table: sa.Table) -> Iterator[Violation]:
-    def look(question: sa.TextClause) -> dict[str, bool]:
-        """Names, and whether what is called so is in force."""
-        rows = connection.execute(question, {"table": table.name})
+    def query(statement: sa.TextClause) -> dict[str, bool]:
+        """Map the names of existing objects to whether they are enforced."""
+        rows = connection.execute(statement, {"table": table.name})
         return {row[0]: row[1] for row in rows}
 
-    columns = look(_COLUMNS)
+    columns = query(_COLUMNS)
     for column in table.columns:
         if column.name not in columns:
-            yield Violation(RULE, f"{table.name}.{column.name} is missing; no row was looked at", hides_data=True)
+            yield Violation(
+                RULE, f"column {table.name}.{column.name} is missing; no rows were checked", prevents_row_checks=True
+            )
         elif not column.nullable and not columns[column.name]:
-            yield Violation(RULE, f"{table.name}.{column.name} may be NULL")
-    for kind, wanted, found, weakness in (
-        ("constraint", {str(constraint.name) for constraint in table.constraints}, look(_CONSTRAINTS), "not validated"),
-        ("index", {str(index.name) for index in table.indexes}, look(_INDEXES), "not valid"),
-        ("trigger", _TRIGGERS.get(table.name, set()), look(_TRIGGERS_OF), "disabled"),
+            yield Violation(RULE, f"column {table.name}.{column.name} is nullable")
+    for kind, expected, found, defect in (
+        (
+            "constraint",
+            {str(constraint.name) for constraint in table.constraints},
+            query(_CONSTRAINTS),
+            "not validated",
+        ),
+        ("index", {str(index.name) for index in table.indexes}, query(_INDEXES), "not valid"),
+        ("trigger", _TRIGGERS.get(table.name, set()), query(_TRIGGERS_OF), "disabled"),
     ):
-        for name in sorted(wanted - found.keys()):
-            yield Violation(RULE, f"the {kind} {name} of {table.name} is missing")
+        for name in sorted(expected - found.keys()):
+            yield Violation(RULE, f"{kind} {name} of {table.name} is missing")
         for name in sorted(found):
             if not found[name]:
-                yield Violation(RULE, f"the {kind} {name} of {table.name} is {weakness}")
+                yield Violation(RULE, f"{kind} {name} of {table.name} is {defect}")

@@ -1,4 +1,4 @@
-"""A rule as a question to PostgreSQL, and a row that breaks it."""
+"""Rules as SQL queries, and the violations they find."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,45 +10,45 @@ import sqlalchemy as sa
 
 from bookings_api.models.booking import REFERENCE_ALPHABET, REFERENCE_LENGTH
 
-AT_ONCE = 1000
-# A booking is made by the clock of one machine, its mail deleted by that of another.
-CLOCKS = timedelta(hours=1)
+BATCH_SIZE = 1000
+# The clocks of the machines that create bookings and delete emails may differ.
+CLOCK_SKEW = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Violation:
-    """What is wrong, with the ids of the rows; `row_id` is that of the row that a repair would be of, as text.
+    """A violation of a rule. `row_id` identifies the row to repair.
 
-    `hides_data`: without what is missing nothing can be said of the rows.
+    `prevents_row_checks` is set if a table or column is missing, so the rows cannot be checked.
     """
 
     rule: str
-    sentence: str
+    message: str
     row_id: str | None = None
-    hides_data: bool = False
+    prevents_row_checks: bool = False
 
     def __str__(self) -> str:
-        return f"{self.rule}: {self.sentence}"
+        return f"{self.rule}: {self.message}"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A statement that gives, of each row that breaks the rule, its id and a sentence that says how."""
+    """A query that returns the ID of each row that violates the rule, and a message."""
 
     name: str
     statement: str | sa.Select[*tuple[Any, ...]]
 
-    def violations(self, connection: sa.Connection, mails_since: timedelta) -> Iterator[Violation]:
-        """Read by a cursor of the server's: however many there are, few are in memory."""
+    def violations(self, connection: sa.Connection, emails_since: timedelta) -> Iterator[Violation]:
+        """Yield the violations, using a server-side cursor so that few are in memory at a time."""
         statement, values = self.statement, {}
         if isinstance(statement, str):
-            known = {
-                "mails_since": mails_since - CLOCKS,
+            parameters = {
+                "emails_since": emails_since - CLOCK_SKEW,
                 "zones": sorted(available_timezones()),
                 "reference": f"^[{REFERENCE_ALPHABET}]{{{REFERENCE_LENGTH}}}$",
             }
-            values = {name: value for name, value in known.items() if f":{name}" in statement}
-        question = sa.text(statement) if isinstance(statement, str) else statement
-        rows = connection.execution_options(yield_per=AT_ONCE).execute(question, values)
-        for row_id, sentence in rows:
-            yield Violation(self.name, sentence, row_id)
+            values = {name: value for name, value in parameters.items() if f":{name}" in statement}
+        query = sa.text(statement) if isinstance(statement, str) else statement
+        rows = connection.execution_options(yield_per=BATCH_SIZE).execute(query, values)
+        for row_id, message in rows:
+            yield Violation(self.name, message, row_id)

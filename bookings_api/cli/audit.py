@@ -13,7 +13,7 @@ from psycopg2.errors import LockNotAvailable
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from bookings_api.audit import Violation, notes, violations
-from bookings_api.audit.repair import MAILS, recount, write_missing_mail
+from bookings_api.audit.repair import REPAIR_EMAILS, recount_tickets, write_missing_email
 from bookings_api.cli.group import reason
 from bookings_api.database.engine import snapshot
 from bookings_api.text import one_line
@@ -49,12 +49,12 @@ def audit(context: click.Context, *, repair: bool, remail: bool, mail_days: int 
     Violations that only people can resolve remain.
     """
     days = current_app.config["MAIL_RETENTION_DAYS"] if mail_days is None else mail_days
-    check = partial(violations, mails_since=timedelta(days=days))
+    check = partial(violations, emails_since=timedelta(days=days))
     try:
         if repair:
-            _repair(check, ["tickets_booked"], lambda rule, event_id: recount(event_id))
+            _repair(check, ["tickets_booked"], lambda rule, event_id: recount_tickets(event_id))
         if remail:
-            _repair(check, MAILS, write_missing_mail)
+            _repair(check, REPAIR_EMAILS, write_missing_email)
         status = _report(check)
     except SQLAlchemyError as error:
         click.echo(f"Error: the database could not be read completely: {reason(error)}", err=True)

@@ -15,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.audit import violations
-from bookings_api.audit.repair import recount
+from bookings_api.audit.repair import recount_tickets
 from bookings_api.database.engine import snapshot
 from tests.concurrency.harness import seats_of
 from tests.factories import EVENT, Account, make_event, make_organizer, make_user
@@ -66,7 +66,7 @@ def test_auditing_a_busy_service_finds_no_violation(app: Flask, client: FlaskCli
         found = []
         for _ in range(AUDITS):
             with snapshot(app) as connection:
-                found += [str(violation) for violation in violations(connection, mails_since=DAYS)]
+                found += [str(violation) for violation in violations(connection, emails_since=DAYS)]
 
     assert found == []
 
@@ -84,7 +84,7 @@ def test_repairing_during_bookings_keeps_the_ticket_count_exact(
             if number % 10 == 0:
                 with database.begin() as connection:
                     connection.execute(sa.text("UPDATE events SET tickets_booked = tickets_booked + 1000"))
-            repairs += [recount(UUID(event["id"]))]
+            repairs += [recount_tickets(UUID(event["id"]))]
 
     assert len([repair for repair in repairs if repair]) == 6
     seats = seats_of(database, event)

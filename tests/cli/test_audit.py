@@ -48,8 +48,8 @@ def test_violations_are_listed_and_summarized_with_status_1(app: Flask, database
 
     assert done.exit_code == 1
     assert done.output.splitlines() == [
-        f"tickets_booked: event {booking['event_id']} counts 5 tickets as booked, its confirmed bookings hold 2",
-        f"version: booking {booking['id']} has the version 0",
+        f"tickets_booked: event {booking['event_id']}: tickets_booked is 5, but its confirmed bookings have 2 tickets",
+        f"version: booking {booking['id']} has the invalid version 0",
         "2 violations: tickets_booked 1, version 1",
     ]
 
@@ -71,7 +71,7 @@ def test_failed_email_is_a_note_rather_than_a_violation(app: Flask, database: sa
     done = _audit(app)
 
     assert (done.exit_code, done.output.splitlines()[-1]) == (0, "No violations.")
-    assert done.output.startswith("note: 1 mails have failed; flask mail retry tries them again\n")
+    assert done.output.startswith("note: 1 emails have failed; run `flask mail retry` to send them again\n")
 
 
 def test_repair_corrects_counters(app: Flask, client: FlaskClient, database: sa.Engine, booking: Any) -> None:
@@ -81,7 +81,7 @@ def test_repair_corrects_counters(app: Flask, client: FlaskClient, database: sa.
 
     assert done.exit_code == 0
     assert done.output.splitlines() == [
-        f"repair: event {booking['event_id']} counts 2 tickets as booked now, not 10",
+        f"repair: event {booking['event_id']}: corrected tickets_booked from 10 to 2",
         "No violations.",
     ]
     # cached responses are refreshed
@@ -101,7 +101,7 @@ def test_repair_skips_a_locked_event_and_continues(
     assert done.exit_code == 1
     assert sorted(done.output.splitlines()[:2]) == sorted([
         f"repair: {booking['event_id']} was skipped because it is locked",
-        f"repair: event {other['event_id']} counts 3 tickets as booked now, not 10",
+        f"repair: event {other['event_id']}: corrected tickets_booked from 10 to 3",
     ])  # fmt: skip
 
 
@@ -112,9 +112,9 @@ def test_repair_does_not_change_an_oversold_event(app: Flask, database: sa.Engin
 
     assert done.exit_code == 1
     assert done.output.splitlines() == [
-        f"repair: event {booking['event_id']} is left as it is: its bookings hold 12 of 10 seats",
-        f"tickets_booked: event {booking['event_id']} counts 2 tickets as booked, its confirmed bookings hold 12",
-        f"oversold: event {booking['event_id']} has 10 seats, its confirmed bookings hold 12",
+        f"repair: event {booking['event_id']}: not repaired, because 12 of 10 tickets are booked",
+        f"tickets_booked: event {booking['event_id']}: tickets_booked is 2, but its confirmed bookings have 12 tickets",
+        f"oversold: event {booking['event_id']}: capacity is 10, but its confirmed bookings have 12 tickets",
         "2 violations: tickets_booked 1, oversold 1",
     ]
 
@@ -133,8 +133,8 @@ def test_missing_email_is_written_once_and_only_with_remail(
 
     assert done.exit_code == 0
     assert done.output.splitlines() == [
-        f"repair: booking {booking['id']} gets its mail: booking_confirmed",
-        f"repair: booking {cancelled['id']} gets its mail: booking_cancelled",
+        f"repair: booking {booking['id']}: booking_confirmed email written",
+        f"repair: booking {cancelled['id']}: booking_cancelled email written",
         "No violations.",
     ]
     assert _audit(app, "--remail").output == "No violations.\n"
@@ -148,7 +148,7 @@ def test_remail_skips_past_events(app: Flask, database: sa.Engine, booking: Any)
     done = _audit(app, "--remail")
 
     assert done.exit_code == 1
-    assert done.output.startswith(f"repair: booking {booking['id']} gets no mail: its event is over\n")
+    assert done.output.startswith(f"repair: booking {booking['id']}: no email written, because its event has ended\n")
 
 
 def test_remail_skips_deleted_events(app: Flask, database: sa.Engine, booking: Any) -> None:
@@ -160,7 +160,9 @@ def test_remail_skips_deleted_events(app: Flask, database: sa.Engine, booking: A
         _execute(database, "ALTER TABLE events ENABLE TRIGGER ALL")
 
     assert done.exit_code == 1
-    assert done.output.startswith(f"repair: booking {booking['id']} gets no mail: its event is gone\n")
+    assert done.output.startswith(
+        f"repair: booking {booking['id']}: no email written, because its event does not exist\n"
+    )
 
 
 def test_mail_days_limits_the_age_of_expected_emails(app: Flask, database: sa.Engine, booking: Any) -> None:

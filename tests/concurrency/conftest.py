@@ -24,4 +24,4 @@ def audited(app: Flask, database: sa.Engine) -> Iterator[None]:
     """Whatever the test did at once, the data breaks no rule in the end."""
     yield
     with database.connect() as connection:
-        assert [str(violation) for violation in audit.violations(connection, mails_since=timedelta(days=1))] == []
+        assert [str(violation) for violation in audit.violations(connection, emails_since=timedelta(days=1))] == []

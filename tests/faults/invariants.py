@@ -56,7 +56,7 @@ def violations(
     with database.connect() as connection:
         return [
             *_booking_violations(connection, history, events),
-            *(str(violation) for violation in audit.violations(connection, mails_since=EMAILS_SINCE)),
+            *(str(violation) for violation in audit.violations(connection, emails_since=EMAILS_SINCE)),
             *_email_violations(connection, smtp, events, max_repeats),
         ]
 
