@@ -258,11 +258,11 @@ RULES = (*_EVENTS, *_BOOKINGS, *_EMAILS, *_ACCOUNTS)
 
 # Not violations, but worth a look.
 _NOTES = {
-    "emails have failed; run `flask mail retry` to send them again": """
+    "failed emails: {count}; run `flask mail retry` to send them again": """
         SELECT count(*) FROM outbox_emails WHERE status = 'failed'""",
-    "emails were left by a stopped worker; another worker will send them": """
+    "emails left by stopped workers: {count}; another worker will send them": """
         SELECT count(*) FROM outbox_emails WHERE status = 'sending' AND next_attempt_at < now()""",
-    "event broadcasts are not finished yet": """
+    "unfinished event broadcasts: {count}": """
         SELECT count(*) FROM event_broadcasts WHERE finished_at IS NULL""",
 }
 
@@ -272,4 +272,4 @@ def notes(connection: sa.Connection) -> Iterator[str]:
     for message, query in _NOTES.items():
         count = connection.scalar(sa.text(query))
         if count:
-            yield f"{count} {message}"
+            yield message.format(count=count)

@@ -50,7 +50,8 @@ def signup(account: dict[str, Any]) -> User:
     """Create an account.
 
     You can log in immediately. Signing up as an organizer works only if the operator allows it; otherwise, organizers
-    are invited. An invited email already has an account: request a password reset to receive the invitation again.
+    are invited. If you were invited, your account already exists: request a password reset to receive the invitation
+    again.
     """
     role = Role.ORGANIZER if account.pop("is_organizer") else Role.USER
     if role is Role.ORGANIZER and flask.current_app.config["ORGANIZER_SIGNUP"] != "open":
@@ -136,7 +137,7 @@ def request_password_reset(account: dict[str, str]) -> None:
     """Request a password reset.
 
     Emails you a token that sets a new password. If you have not accepted your invitation yet, the invitation is sent
-    again instead. The response is the same whether or not the email has an account.
+    again instead. The response does not reveal whether an account with this email exists.
     """
     services.request_password_reset(**account)
 

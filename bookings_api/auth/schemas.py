@@ -22,7 +22,7 @@ def _require_uncommon(password: str) -> None:
 
 def new_password(example: str = NEW_PASSWORD) -> Password:
     """Return a field for a new password, which must be long enough and not common."""
-    metadata = {"description": "Must not be a common password.", "example": example}
+    metadata = {"description": "The new password. Must not be a common password.", "example": example}
     field = Password(min_length=MIN_LENGTH, max_length=MAX_LENGTH, required=True, metadata=metadata)
     field.validators.append(_require_uncommon)
     return field
@@ -55,8 +55,8 @@ class SignupSchema(BaseSchema):
 class LoginSchema(BaseSchema):
     """Your email and password."""
 
-    email = EmailAddress(required=True, metadata={"example": URI_EMAIL})
-    password = Password(max_length=MAX_LENGTH, required=True)
+    email = EmailAddress(required=True, metadata={"description": "Your email.", "example": URI_EMAIL})
+    password = Password(max_length=MAX_LENGTH, required=True, metadata={"description": "Your password."})
 
 
 class PasswordGrantSchema(BaseSchema):
@@ -71,7 +71,7 @@ class PasswordGrantSchema(BaseSchema):
         metadata={"description": "Must be `password`, the only supported grant type.", "example": "password"},
     )
     username = EmailAddress(required=True, metadata={"description": "Your email.", "example": URI_EMAIL})
-    password = Password(max_length=MAX_LENGTH, required=True)
+    password = Password(max_length=MAX_LENGTH, required=True, metadata={"description": "Your password."})
 
 
 class TokenSchema(ResponseSchema):
@@ -99,7 +99,7 @@ class TokenSchema(ResponseSchema):
 class PasswordResetSchema(BaseSchema):
     """The account whose password to reset."""
 
-    email = EmailAddress(required=True, metadata={"example": URI_EMAIL})
+    email = EmailAddress(required=True, metadata={"description": "The email of the account.", "example": URI_EMAIL})
 
 
 class PasswordResetConfirmSchema(BaseSchema):

@@ -1,4 +1,4 @@
-"""The blueprint of every room: what it enforces, it also writes into the OpenAPI document."""
+"""The blueprint class of all features. Each decorator both enforces a rule and documents it in OpenAPI."""
 
 import re
 from collections.abc import Callable
@@ -35,17 +35,17 @@ from bookings_api.http.rate_limiting.limits import Counted, Key, attempts, limit
 from bookings_api.http.retrying import retried
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 
-LOCATION = {"Location": {"description": "Address of what was created.", "schema": {"type": "string"}}}
+LOCATION = {"Location": {"description": "The URL of the new resource.", "schema": {"type": "string"}}}
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 # How often a request is tried whose account changes at that very moment.
 LOGIN_ATTEMPTS = 3
 
-# Names of what a rule of the router takes from the path.
+# Path parameters in a routing rule.
 _IN_PATH = re.compile(r"<(?:\w+:)?(\w+)>")
 
-# The ways to log in, as OpenAPI has them.
+# OpenAPI security schemes that accept an access token.
 _BEARER: list[dict[str, list[str]]] = [{"bearer": []}, {"password": []}]
 
 
@@ -59,7 +59,7 @@ def _require_user_or_uncount() -> None:
 
 
 def _may_answer(*problems: Problem) -> Callable[[View], View]:
-    """Note them where `http.documenting` looks for them."""
+    """Record problems of a view for `openapi.operations`."""
 
     def decorate(view: View) -> View:
         known = deepcopy(getattr(view, "_apidoc", {}))
@@ -89,9 +89,7 @@ class Blueprint(flask_smorest.Blueprint):
         self._prepare_doc_cbks.append(document_operation)
 
     def arguments(self, schema: type[ma.Schema] | ma.Schema, **options: Any) -> Callable[[View], View]:
-        """flask-smorest's decorator, with one instance of the schema for all requests: to make one takes longer than
-        to use it.
-        """
+        """flask-smorest's decorator, but with one schema instance for all requests, because creating one is slow."""
         return super().arguments(schema() if isinstance(schema, type) else schema, **options)
 
     def alt_response(self, *args: Any, **kwargs: Any) -> Callable[[View], View]:
@@ -101,13 +99,14 @@ class Blueprint(flask_smorest.Blueprint):
     def add_url_rule(
         self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
     ) -> None:
-        """flask-smorest's, for views that are done again when their transaction lost a collision."""
+        """Register a view, retry it after serialization failures, and document its path parameters."""
         view = retried(view_func) if view_func else None
         names = _IN_PATH.findall(rule)
         if view and names:
             view = _may_answer(NOT_FOUND)(view)
             options["parameters"] = [
-                {"in": "path", "name": name, "description": f"The {name.replace('_', ' ')}."} for name in names
+                {"in": "path", "name": name, "description": f"The ID of the {name.removesuffix('_id')}."}
+                for name in names
             ]
         super().add_url_rule(rule, endpoint, view, **options)
 
@@ -145,7 +144,7 @@ class Blueprint(flask_smorest.Blueprint):
         return self._guarded(accept_user, (Unauthenticated,), [{}, *_BEARER])
 
     def public(self) -> Callable[[View], View]:
-        """Document that no token is looked at."""
+        """Document that the operation needs no token."""
         return self.doc(security=[])
 
     def limited(self, setting: str, *, by: Key, counts: Counted = attempts) -> Callable[[View], View]:
@@ -194,18 +193,18 @@ class Blueprint(flask_smorest.Blueprint):
         return decorate
 
     def if_match(self) -> Callable[[View], View]:
-        """Document that a change takes `If-Match`; the view hands `http.conditional.if_match()` to its service."""
+        """Document `If-Match` for a change. The view passes `http.conditional.if_match()` to its service."""
         documented = self.doc(parameters=[IF_MATCH])
         return lambda view: documented(self.problems(StaleVersion)(view))
 
     def if_none_match(self) -> Callable[[View], View]:
-        """Document that a read takes `If-None-Match`."""
+        """Document `If-None-Match` for a read."""
         documented = self.doc(parameters=[IF_NONE_MATCH])
-        unchanged = self.alt_response(304, description="What the client has is up to date", headers=ETAG)
+        unchanged = self.alt_response(304, description="Not modified: your copy is current", headers=ETAG)
         return lambda view: documented(unchanged(view))
 
     def problems(self, *raised: type[BookingError]) -> Callable[[View], View]:
-        """Document the domain errors that an operation may answer with."""
+        """Document the domain errors that an operation can raise."""
         return _may_answer(*(DOMAIN_PROBLEMS[error] for error in raised))
 
     def calendar(self, *, example: str) -> Callable[[View], View]:

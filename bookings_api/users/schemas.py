@@ -61,5 +61,7 @@ class ProfileChangeSchema(BaseSchema):
 class PasswordChangeSchema(BaseSchema):
     """Your current password and the new one."""
 
-    current_password = Password(max_length=MAX_LENGTH, required=True)
+    current_password = Password(
+        max_length=MAX_LENGTH, required=True, metadata={"description": "Your current password."}
+    )
     new_password = new_password()

@@ -71,7 +71,7 @@ def test_failed_email_is_a_note_rather_than_a_violation(app: Flask, database: sa
     done = _audit(app)
 
     assert (done.exit_code, done.output.splitlines()[-1]) == (0, "No violations.")
-    assert done.output.startswith("note: 1 emails have failed; run `flask mail retry` to send them again\n")
+    assert done.output.startswith("note: failed emails: 1; run `flask mail retry` to send them again\n")
 
 
 def test_repair_corrects_counters(app: Flask, client: FlaskClient, database: sa.Engine, booking: Any) -> None:
