@@ -35,7 +35,7 @@ def violations(connection: sa.Connection) -> Iterator[Violation]:
         yield Violation(RULE, "the database was never migrated; nothing else was checked", prevents_row_checks=True)
         return
     for revision in sorted(missing_revisions(connection)):
-        yield Violation(RULE, f"the migration {revision} is missing")
+        yield Violation(RULE, f"migration {revision} is missing")
     for table in Base.metadata.sorted_tables:
         if _exists(connection, table.name):
             yield from _of_table(connection, table)

@@ -21,7 +21,7 @@ _USERS = ListQuery(
 
 
 def list_users(*, q: str | None = None, role: Role | None = None, is_active: bool | None = None) -> Listing:
-    """Accounts by email address; `q` is part of the address or the name, in any case."""
+    """Select accounts in the order of their emails. `q` searches emails and names, ignoring case."""
     return _USERS(q=containing(q), role=role, is_active=is_active)
 
 

@@ -97,7 +97,7 @@ def change_password(passwords: dict[str, str]) -> None:
 @blp.login_required(organizer=True)
 @blp.listing(UserQuerySchema, UserSchema)
 def list_users(**filters: Any) -> Listing:
-    """List accounts by e-mail address.
+    """List accounts.
 
     Includes invited and deactivated accounts. Sorted by email.
     """
