@@ -73,7 +73,7 @@ def test_a_mail_that_has_arrived_says_when_and_after_how_many_attempts(
     client: FlaskClient, service: Service, mailbox: Mailbox, user: Account, booking: dict[str, Any]
 ) -> None:
     mailbox.wait_for(user.email)
-    service.rest()  # it has recorded what it sent
+    service.pause_worker()  # it has recorded what it sent
 
     (mail,) = _emails(client, user, booking).json
 
@@ -168,7 +168,7 @@ def test_a_confirmation_is_mailed_again_to_the_present_guest_with_the_present_fa
     for mail in again:
         assert "Grace Hopper" in part(mail, "plain")
         assert "Tickets:    1" in part(mail, "plain")
-    service.rest()
+    service.pause_worker()
     assert answers[1].json["id"] == _emails(client, user, booking).json[0]["id"]
 
 

@@ -111,4 +111,4 @@ class World:
 
     def _read_token_sent_to(self, documented: str) -> None:
         [message] = self._mailbox.wait_for(self._real[documented], seconds=20)
-        [self._real[EMAILED_TOKEN]] = re.findall(r"it works once:\s+(\S+)", part(message, "plain"))
+        [self._real[EMAILED_TOKEN]] = re.findall(r"It works once\.\s+(\S+)", part(message, "plain"))
