@@ -2,7 +2,7 @@
 
     BookingError
     ├── Unauthenticated          no access token, or an invalid one
-    │   ├── LoginChanged         the login has ended or the account has changed
+    │   ├── LoginEnded           logged out, or the account is inactive
     │   └── InvalidCredentials   incorrect email or password
     │       └── InvalidGrant     the same, reported to an OAuth2 client
     ├── PermissionDenied         the account lacks the required role or ownership
@@ -23,7 +23,6 @@
     ├── SoldOut                  fewer tickets left than requested
     ├── CapacityBelowBooked      the new capacity is below the number of booked tickets
     ├── TooManyTickets           more tickets than the event allows per booking
-    ├── RequestInFlight          a request with the same idempotency key is in progress
     └── IdempotencyKeyReused     the key was already used for a different request
 
 `str(error)` is a message for the client. `bookings_api.http.problems` maps each error to a status and a `code`.
@@ -44,11 +43,11 @@ class Unauthenticated(BookingError):
     """The request carries no valid access token."""
 
 
-class LoginChanged(Unauthenticated):
-    """The login has ended or its account has changed since it was read. Nothing was written."""
+class LoginEnded(Unauthenticated):
+    """The login was ended by a logout, a new password or a deactivation."""
 
     def __init__(self) -> None:
-        super().__init__("Your login has ended or your account has changed. Try again, or log in again.")
+        super().__init__("This login has ended. Please log in again.")
 
 
 class InvalidCredentials(Unauthenticated):
@@ -161,11 +160,6 @@ class CapacityBelowBooked(BookingError):
             f"Must be at least {tickets_booked}, the number of booked tickets.",
             tickets_booked=tickets_booked,
         )
-
-
-class RequestInFlight(BookingError):
-    def __init__(self) -> None:
-        super().__init__("A request with this idempotency key is still in progress. Try again shortly.")
 
 
 class IdempotencyKeyReused(BookingError):

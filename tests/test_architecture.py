@@ -1,6 +1,7 @@
 """Dependencies point one way, each layer knows only what it should, and files stay short."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -87,7 +88,7 @@ def _layer(parts: list[str]) -> str:
 
 
 def test_packages_form_no_cycles() -> None:
-    graph = defaultdict(set)
+    graph: dict[str, set[str]] = defaultdict(set)
     for path in MODULES:
         package = _parts(path)[0]
         graph[package] |= {imported for imported, *_ in _own_imports(path)} - {package}
@@ -134,6 +135,14 @@ def test_only_entry_points_read_the_configuration(path: Path) -> None:
 def test_only_transactions_commit(path: Path) -> None:
     if path.name != "transactions.py":
         assert ".commit()" not in path.read_text()
+
+
+def test_only_a_few_modules_change_the_count_of_booked_tickets() -> None:
+    """One way in and one way out; cancelling an event and repairing its count set it as a whole."""
+    writes = re.compile(r"\.tickets_booked\s*[-+]?=(?!=)|tickets_booked=Event\.")
+    found = {str(path.relative_to(PACKAGE)) for path in MODULES if writes.search(path.read_text())}
+
+    assert found == {"bookings/tickets.py", "events/services.py", "audit/repair.py"}
 
 
 def test_every_domain_error_has_a_problem() -> None:

@@ -1,4 +1,4 @@
-"""Logins in the database: begun, refreshed, and over at the very next request once they are revoked."""
+"""Logins in the database: begun, refreshed and revoked. A revoked login is refused from the next request on."""
 
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -20,7 +20,7 @@ _USER_OF_LOGIN = Prepared(
 
 
 def begin_login(user_id: UUID, *, expires_at: datetime) -> Login:
-    """A new login of that account, in the open transaction; its first refresh token is good until `expires_at`."""
+    """Add a login of the account to the open transaction; its first refresh token is valid until `expires_at`."""
     require_transaction()
     login = Login(user_id=user_id, expires_at=expires_at)
     db.session.add(login)
@@ -29,14 +29,14 @@ def begin_login(user_id: UUID, *, expires_at: datetime) -> Login:
 
 
 def user_of_login(login_id: UUID) -> User | None:
-    """The account of a login, in one round trip; None once the login is revoked or the account not active."""
+    """The account of a login, in one round trip; None if the login is revoked or the account inactive."""
     return _USER_OF_LOGIN.one_or_none(User, login_id=login_id)
 
 
 def spend_refresh_token(login_id: UUID, jti: UUID, *, expires_at: datetime) -> Login | None:
-    """Put a new refresh token in the place of the one named `jti`; None if that is not the unspent one.
+    """Replace the refresh token `jti` by a new one; None if `jti` is not the unspent token.
 
-    One statement, so of two requests with the same token one at most succeeds.
+    One statement, so at most one of two requests with the same token succeeds.
     """
     require_transaction()
     statement = (
@@ -54,7 +54,7 @@ def revoke_login(login_id: UUID) -> None:
 
 
 def revoke_logins_of(user: User, *, except_for: UUID | None = None) -> None:
-    """End every login of `user`, but for the one given."""
+    """End every login of `user`, except for the given one."""
     _revoke(Login.user_id == user.id, *([Login.id != except_for] if except_for else []))
 
 

@@ -1,11 +1,9 @@
 """Access and refresh tokens: JWT (RFC 7519), HS256 only, with exp, iat, jti, sid, type, iss and aud.
 
-A token names a login (`sid`). Whether that login is revoked, whether the account is active, and its role, is read
-from the database at every request, in the one round trip that reads the account; or in the one that does the work,
-when that is a single statement (`recall`).
+A token names a login (`sid`). Whether the login is revoked or the account inactive is read from the database at every
+request, together with the account.
 """
 
-import threading
 import time
 from datetime import timedelta
 from functools import lru_cache
@@ -17,24 +15,21 @@ from flask_jwt_extended import create_access_token, create_refresh_token
 from jwt import ExpiredSignatureError, PyJWTError, decode
 
 from bookings_api.accounts.logins import user_of_login
-from bookings_api.errors import Unauthenticated
+from bookings_api.errors import LoginEnded, Unauthenticated
 from bookings_api.extensions import jwt
 from bookings_api.models import Login, User
 
 ISSUER = "event-booking-api"
 ALGORITHM = "HS256"
 REQUIRED_CLAIMS = ["exp", "iat", "jti", "sid", "type", "iss", "aud", "sub"]
-# How far the clock of the machine that issued a token may be ahead of ours (RFC 7519, section 4.1.5).
+# How far the issuing machine's clock may be ahead of ours (RFC 7519, section 4.1.5).
 LEEWAY_SECONDS = 10
-# Of each process: tokens that were verified, and accounts by login.
+# Verified tokens, per process.
 MAX_REMEMBERED = 4096
-
-_seen: dict[UUID, User] = {}
-_lock = threading.Lock()
 
 
 def init_tokens(app: flask.Flask) -> None:
-    """Bind flask-jwt-extended, with the key and the lifetimes of the configuration."""
+    """Bind flask-jwt-extended with the configured key and lifetimes."""
     app.config.update(
         JWT_SECRET_KEY=app.config["SECRET_KEY"],
         JWT_ALGORITHM=ALGORITHM,
@@ -57,7 +52,7 @@ def refresh_lifetime() -> timedelta:
 
 
 def issue_tokens(login: Login) -> dict[str, Any]:
-    """What a client gets for a login: an access token, the one refresh token that is good, and seconds to go."""
+    """The token response of a login: an access token, the only valid refresh token, and the lifetime in seconds."""
     owner, claims = str(login.user_id), {"sid": str(login.id)}
     return {
         "access_token": create_access_token(owner, additional_claims=claims),
@@ -68,35 +63,29 @@ def issue_tokens(login: Login) -> dict[str, Any]:
 
 
 def authenticate(token: str) -> tuple[User, UUID]:
-    """The active account that an access token was issued to, and the id of its login.
+    """The active account that an access token was issued to, and the ID of its login.
 
     Raises `Unauthenticated`, whatever is wrong with the token.
     """
-    login_id = UUID(_claims(token, "access")["sid"])
+    _, login_id = verify(token)
     user = user_of_login(login_id)
     if user is None:
-        _seen.pop(login_id, None)
-        raise Unauthenticated("This login is over; please log in again.")
-    with _lock:
-        _seen[login_id] = User.of_row(id=user.id, email=user.email, name=user.name)
-        if len(_seen) > MAX_REMEMBERED:
-            del _seen[next(iter(_seen))]
+        raise LoginEnded
     return user, login_id
 
 
-def recall(token: str) -> tuple[User, UUID]:
-    """As `authenticate`, but the account may be as this process saw it last, and the login may be over.
+def verify(token: str) -> tuple[UUID, UUID]:
+    """The IDs of account and login in an access token, whether or not the login has ended.
 
-    Of such an account only id, address and name are known. For who writes only if both are still so, in the very
-    statement that writes.
+    For services that check the login themselves, in the statement that reads everything else. Raises
+    `Unauthenticated`.
     """
-    login_id = UUID(_claims(token, "access")["sid"])
-    user = _seen.get(login_id)
-    return authenticate(token) if user is None else (user, login_id)
+    claims = _claims(token, "access")
+    return UUID(claims["sub"]), UUID(claims["sid"])
 
 
 def read_refresh_token(token: str) -> tuple[UUID, UUID]:
-    """Id of the login, and of the refresh token itself. Raises `Unauthenticated`."""
+    """The IDs of the login and of the refresh token itself. Raises `Unauthenticated`."""
     claims = _claims(token, "refresh")
     return UUID(claims["sid"]), UUID(claims["jti"])
 
@@ -111,16 +100,16 @@ def _claims(token: str, kind: str) -> dict[str, Any]:
     if claims["exp"] <= time.time():
         raise Unauthenticated(f"The {kind} token has expired.")
     if claims["type"] != kind:
-        raise Unauthenticated(f"This is not a token for {kind}.")
+        raise Unauthenticated(f"Wrong type of token. Send the {kind} token.")
     return claims
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
 def _verified(token: str, secret_key: str) -> dict[str, Any]:
-    """The claims of a token that was good when it was first seen, and is good until `exp`.
+    """The claims of a token with a valid signature.
 
-    A client sends the same one with each request, and what it says never changes. Whether the login that it names is
-    over is another question, asked each time.
+    Cached, because a client sends the same token with each request and its claims never change. Expiry and the state
+    of the login are checked each time.
     """
     # PyJWT itself, because flask-jwt-extended fills in claims that are missing
     claims: dict[str, Any] = decode(

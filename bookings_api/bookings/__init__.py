@@ -1,1 +1,1 @@
-"""Bookings: taking tickets, never more than there are."""
+"""Bookings: tickets taken from an event and given back, never more than the event has."""

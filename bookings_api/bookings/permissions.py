@@ -4,5 +4,5 @@ from bookings_api.models import Booking, User
 
 
 def may_see(viewer: User, booking: Booking) -> bool:
-    """Its user, and the organizer of its event as long as the account is an organizer's."""
+    """Whether `viewer` made the booking or, as an organizer, owns its event."""
     return booking.user_id == viewer.id or (viewer.is_organizer and booking.event.organizer_id == viewer.id)

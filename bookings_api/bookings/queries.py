@@ -48,13 +48,13 @@ def bookings_for(event: Event, *, status: BookingStatus | None = None) -> Listin
     return _BOOKINGS_FOR_EVENT(event_id=event.id, status=status)
 
 
-def mails_of(booking: Booking) -> Listing:
+def emails_of(booking: Booking) -> Listing:
     """The emails about a booking, newest first; those sent long ago have been deleted."""
     return _EMAILS_OF_BOOKING(booking_id=booking.id)
 
 
 def guest_email_of(booking_id: UUID, *, viewer: User) -> str | None:
-    """The guest's address at this moment; None unless `viewer` may see the booking."""
+    """The guest's current address, or None unless `viewer` may see the booking."""
     is_theirs = (Booking.user_id == viewer.id) | (Event.organizer_id == viewer.id)
     query = sa.select(Booking.guest_email).join(Event).where(Booking.id == booking_id, is_theirs)
     return db.session.scalars(query).one_or_none()
@@ -70,23 +70,23 @@ def get_booking(booking_id: UUID, *, viewer: User) -> Booking:
 
 
 def lock_booking(booking_id: UUID, *, viewer: User) -> tuple[Booking, Event]:
-    """A booking that `viewer` may see, and its event, both locked. Raises `BookingNotFound`."""
+    """Lock a booking that `viewer` may see, and its event. Raises `BookingNotFound`."""
     return _locked(get_booking(booking_id, viewer=viewer))
 
 
 def lock_own_booking(booking_id: UUID, *, owner: User) -> tuple[Booking, Event]:
-    """The owner's booking and its event, both locked.
+    """Lock the owner's booking and its event.
 
-    Raises `BookingNotFound`, and `PermissionDenied` to the event's organizer, who may see it and no more.
+    Raises `BookingNotFound`, and `PermissionDenied` for the event's organizer, who may only see the booking.
     """
     booking = get_booking(booking_id, viewer=owner)
     if booking.user_id != owner.id:
-        raise PermissionDenied("Only who made a booking may change it.")
+        raise PermissionDenied("Only the account that made a booking can change it.")
     return _locked(booking)
 
 
 def _locked(booking: Booking) -> tuple[Booking, Event]:
-    """Both as they are now, locked until the transaction ends, the event first as everywhere: so no deadlock."""
+    """Lock both until the transaction ends, and read them anew. The event comes first, as everywhere: no deadlocks."""
     require_transaction()
     event = lock_event(booking.event_id, even_deleted=True)
     locked = sa.select(Booking).where(Booking.id == booking.id).with_for_update()

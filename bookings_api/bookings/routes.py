@@ -1,13 +1,15 @@
-"""`/bookings`: booking tickets, and one's own bookings."""
+"""`/bookings`: book tickets, and manage your own bookings."""
 
+from functools import partial
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 import flask
-from werkzeug.http import quote_etag
 
 from bookings_api.bookings import queries, services
-from bookings_api.bookings.idempotency import Once, is_kept
+from bookings_api.bookings.idempotency import IdempotentRequest, is_stored
+from bookings_api.bookings.rules import Order
 from bookings_api.bookings.schemas import (
     AttendeeQuerySchema,
     BookingChangeSchema,
@@ -25,18 +27,18 @@ from bookings_api.errors import (
     EventStarted,
     IdempotencyKeyReused,
     PermissionDenied,
-    RequestInFlight,
     SoldOut,
     TooManyTickets,
 )
 from bookings_api.events.queries import get_own_event
 from bookings_api.events.routes import blp as events
-from bookings_api.http.authentication import current_login_id, current_user
+from bookings_api.http.authentication import current_login_id, current_user, require_user, viewer
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.http.csv import CsvFile
 from bookings_api.http.files import calendar_file
 from bookings_api.http.idempotency import REPLAYED, REPLAYED_HEADER, IdempotencyKeySchema, request_hash
+from bookings_api.http.json import json_response
 from bookings_api.http.openapi.examples import BOOKING_CALENDAR, CHANGED_AT
 from bookings_api.http.pagination import Listing
 from bookings_api.http.problems import problem_code
@@ -53,52 +55,55 @@ blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Ticke
 def _guest(
     body: dict[str, Any] | None = None, header: dict[str, str] | None = None, *, booking_id: UUID | None = None
 ) -> str | None:
-    """Count for each guest who will get mail because of somebody else, whoever that is.
+    """Count emails per guest mailbox when an account has them sent to another address.
 
-    One's own mail is not counted here: the limit on bookings bounds it, for nobody has proved that the address is his.
-
-    Many accounts together cannot flood a stranger, and who uses up a stranger's share keeps nobody from booking for
-    himself. A replayed answer sends no mail, and is to be had however many were sent since.
+    So even many accounts together cannot flood a stranger, and using up a stranger's limit keeps nobody from booking
+    for themselves. Emails to the account's own address are bounded by the limit on bookings: nothing proves that the
+    address is theirs. A replayed response sends no email and is not counted.
     """
     address: str | None = (body or {}).get("guest_email")
+    if address is None and booking_id is None:
+        return None
+    if viewer() is None:  # behind `token_required`, where only this limit needs the account
+        require_user()
     if address is None and booking_id is not None:
         address = queries.guest_email_of(booking_id, viewer=current_user)
     if address is None or address.lower() == current_user.email.lower():
         return None
-    if header and "key" in header and is_kept(current_user, header["key"]):
+    if header and "key" in header and is_stored(current_user, header["key"]):
         return None
     return of_mailbox(address)
 
 
 @blp.route("/", methods=["POST"])
 @blp.doc(operationId="createBooking")
-@blp.login_looked_up_by_service()
+@blp.token_required()
 @blp.limited("BOOKING_LIMIT", by=by_account())
-@blp.problems(EventNotFound, EventNotOpen, SoldOut, TooManyTickets, RequestInFlight, IdempotencyKeyReused)
+@blp.problems(EventNotFound, EventNotOpen, SoldOut, TooManyTickets, IdempotencyKeyReused)
 @blp.arguments(BookingCreateSchema)
 @blp.arguments(IdempotencyKeySchema, location="headers")
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
 @blp.response(201, BookingSchema, headers=LOCATION | REPLAYED)
-def create_booking(order: dict[str, Any], header: dict[str, str]) -> Any:
+def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
     """Book tickets for an event.
 
-    All of them or none: never more than there are. The guest, by default the account's owner, gets a confirmation by
-    mail. With an `Idempotency-Key` the request may be sent again, after a timeout for example, and is done once.
+    Books all of the tickets or none. The guest, by default the account's owner, gets a confirmation by email. With an
+    `Idempotency-Key`, a client can safely send the same request again, for example after a timeout: the tickets are
+    booked only once.
     """
     key = header.get("key")
-    if key is None:
-        booking = services.book_tickets(user=current_user, login_id=current_login_id(), **order)
-        return booking, _location(booking.id)
-    once = Once(key, request_hash(order), _BOOKING.dump)
-    answer, is_replayed = services.book_tickets_once(user=current_user, login_id=current_login_id(), once=once, **order)
-    # a replayed answer is history: its version may not be the present one
-    tag = {REPLAYED_HEADER: "true"} if is_replayed else {"ETag": quote_etag(str(answer["version"]))}
-    return flask.make_response(answer, 201, _location(answer["id"]) | tag)
+    request = IdempotentRequest(key, partial(request_hash, body), _BOOKING.dump) if key else None
+    booked = services.book_tickets(order=Order(**body), login_id=current_login_id(), request=request)
+    if isinstance(booked, Booking):
+        return booked, _location(booked.id)
+    # without an ETag: the booking may have changed since
+    headers = _location(booked.response["id"]) | {REPLAYED_HEADER: "true"}
+    return json_response(booked.response, HTTPStatus.CREATED, headers)
 
 
 @blp.after_request
-def count_order(response: flask.Response) -> flask.Response:
-    """Count what became of an order, however far it came."""
+def count_outcome(response: flask.Response) -> flask.Response:
+    """Count the outcome of every request to book."""
     if flask.request.method == "POST" and flask.request.endpoint == f"{blp.name}.{create_booking.__name__}":
         metrics.count_booking(problem_code() or ("replayed" if REPLAYED_HEADER in response.headers else "confirmed"))
     return response
@@ -109,9 +114,9 @@ def count_order(response: flask.Response) -> flask.Response:
 @blp.login_required()
 @blp.listing(BookingQuerySchema, BookingSchema)
 def list_bookings(**filters: Any) -> Listing:
-    """List one's own bookings.
+    """List your bookings.
 
-    The newest first, the cancelled ones included unless `status` says otherwise.
+    The newest come first. Cancelled bookings are included unless `status` excludes them.
     """
     return queries.bookings_of(current_user, **filters)
 
@@ -123,9 +128,9 @@ def list_bookings(**filters: Any) -> Listing:
 @blp.problems(BookingNotFound)
 @blp.response(200, BookingSchema)
 def get_booking(booking_id: UUID) -> Booking:
-    """Get one booking.
+    """Get a booking.
 
-    One's own, or one for an event that one organizes; any other is not found.
+    You can read your own bookings and those for events you organize.
     """
     return queries.get_booking(booking_id, viewer=current_user)
 
@@ -137,10 +142,10 @@ def get_booking(booking_id: UUID) -> Booking:
 @blp.problems(BookingNotFound)
 @blp.calendar(example=BOOKING_CALENDAR)
 def get_booking_calendar(booking_id: UUID) -> flask.Response:
-    """Get one booking for a calendar.
+    """Get a booking as a calendar file.
 
-    One's own, or one for an event that one organizes. It is the same entry that the mails to the guest bring, as it
-    stands now; a cancelled one is `CANCELLED`.
+    The file updates the calendar entry from the guest's emails. The entry of a cancelled booking has the status
+    `CANCELLED`.
     """
     booking = queries.get_booking(booking_id, viewer=current_user)
     calendar = calendar_of_booking(booking, mail_from=flask.current_app.config["MAIL_FROM"])
@@ -157,10 +162,10 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
 @blp.response(200, BookingSchema, example=BookingSchema.example(ticket_count=1, version=2, updated_at=CHANGED_AT))
 def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
-    """Change ticket count or guest of one's own booking.
+    """Change the ticket count or the guest of your booking.
 
-    Only what is sent is changed, and the guest is told by mail. More tickets are taken only if they are left; fewer are
-    free again at once.
+    Fields that are not sent keep their values. The guest gets an email. More tickets are booked only if all of them
+    are available; released tickets are available again immediately.
     """
     return services.change_booking(user=current_user, booking_id=booking_id, changes=changes, precondition=if_match())
 
@@ -178,10 +183,10 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     ),
 )
 def cancel_booking(booking_id: UUID) -> Booking:
-    """Cancel one's own booking.
+    """Cancel your booking.
 
-    Its tickets are free again at once, and the guest is told by mail. A second time changes nothing and answers the
-    same. Once the event has started it is too late.
+    Its tickets are available again immediately, and the guest gets an email. Cancelling again changes nothing and
+    returns the same response. Bookings cannot be cancelled once the event has started.
     """
     return services.cancel_booking(user=current_user, booking_id=booking_id, precondition=if_match())
 
@@ -192,12 +197,12 @@ def cancel_booking(booking_id: UUID) -> Booking:
 @blp.problems(BookingNotFound)
 @blp.listing(PageQuerySchema, EmailSchema)
 def list_booking_emails(booking_id: UUID) -> Listing:
-    """List the mails about a booking.
+    """List the emails about a booking.
 
-    The newest first, and whether each was sent. One may ask for one's own booking, and for one for an event that one
-    organizes. Mails that were sent long ago are gone.
+    The newest come first. You can list the emails of your own bookings and of those for events you organize. Sent
+    emails are deleted after the retention period.
     """
-    return queries.mails_of(queries.get_booking(booking_id, viewer=current_user))
+    return queries.emails_of(queries.get_booking(booking_id, viewer=current_user))
 
 
 @blp.route("/<uuid:booking_id>/emails", methods=["POST"])
@@ -215,9 +220,10 @@ def list_booking_emails(booking_id: UUID) -> Listing:
     ),
 )
 def resend_confirmation(booking_id: UUID) -> OutboxEmail:
-    """Mail the confirmation of a booking again.
+    """Send the confirmation of a booking again.
 
-    With the present facts, to its present guest, a few times an hour. The answer is the mail, which is not sent yet.
+    It contains the current details and goes to the current guest. The response describes the email, which is sent
+    shortly afterwards.
     """
     return services.resend_confirmation(user=current_user, booking_id=booking_id)
 
@@ -228,14 +234,14 @@ def resend_confirmation(booking_id: UUID) -> OutboxEmail:
 @events.problems(EventNotFound)
 @events.listing(AttendeeQuerySchema, BookingSchema, csv_file=CsvFile("bookings-{event_id}.csv", key=Booking.id))
 def list_attendees(event_id: UUID, **filters: Any) -> Listing:
-    """List who comes to an event of one's own.
+    """List the bookings for your event.
 
-    In the order of booking, the cancelled ones included unless `status` says otherwise.
+    The oldest come first. Cancelled bookings are included unless `status` excludes them.
 
-    With `Accept: text/csv` the whole list is a file for spreadsheets (RFC 4180: UTF-8 with a byte order mark, a header
-    row, every field quoted), without `page` and `page_size`. It is sent as it is read: it has every booking that was
-    there all the time, each as it stood when its row was read, and a connection that breaks off means that some are
-    missing. Where text would be taken for a formula (after =, +, -, @), an apostrophe stands before it.
+    With `Accept: text/csv`, the response is the whole list as a file for spreadsheets (RFC 4180: UTF-8 with a byte
+    order mark, a header row, every field quoted); `page` and `page_size` are ignored. The file is streamed: bookings
+    made or changed meanwhile may or may not be included, and an interrupted transfer means that rows are missing. An
+    apostrophe precedes text that a spreadsheet would read as a formula (starting with =, +, - or @).
     """
     return queries.bookings_for(get_own_event(event_id, owner=current_user), **filters)
 

@@ -1,53 +1,83 @@
-"""When tickets of an event can be had: as conditions on its row for PostgreSQL, and as errors that say what is wrong.
+"""The rules that decide whether tickets can be booked, for every use case that takes or releases them.
 
-Of an event that somebody may see, `is_bookable` is true exactly when `require_open` and `require_seats` raise nothing.
+Plain functions over what was read while the event's row was locked. Errors are raised in a fixed order, so that the
+same situation always gets the same response.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
-import sqlalchemy as sa
-
-from bookings_api.errors import EventNotOpen, SoldOut, TooManyTickets
-from bookings_api.models import Event, EventStatus
-
-
-def is_bookable(
-    now: sa.ColumnElement[datetime], ticket_count: sa.ColumnElement[int]
-) -> tuple[sa.ColumnElement[bool], ...]:
-    """That the event of a row gives that many tickets to one booking now."""
-    return (
-        Event.deleted_at.is_(None),
-        Event.status == EventStatus.PUBLISHED,
-        Event.starts_at > now,
-        sa.func.coalesce(Event.booking_opens_at <= now, sa.true()),
-        sa.func.coalesce(Event.booking_closes_at > now, sa.true()),
-        Event.max_tickets_per_booking >= ticket_count,
-        Event.capacity - Event.tickets_booked >= ticket_count,
-    )
+from bookings_api.bookings.idempotency import IdempotentRequest
+from bookings_api.errors import EventNotFound, EventNotOpen, LoginEnded, SoldOut, TooManyTickets
+from bookings_api.events.permissions import may_see
+from bookings_api.models import Event, EventStatus, IdempotencyKey, User
 
 
-def require_open(event: Event, *, now: datetime) -> None:
-    """Raise `EventNotOpen` with the reason if tickets cannot be had at that moment."""
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """Tickets to be booked, in the name of a guest or, by default, of the account."""
+
+    event_id: UUID
+    ticket_count: int = 1
+    guest_name: str | None = None
+    guest_email: str | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an order is decided on. Without a user, the login has ended or the account is inactive."""
+
+    user: User | None
+    stored: IdempotencyKey | None
+    event: Event | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An order that can be booked: by this user, for this event."""
+
+    user: User
+    event: Event
+
+
+def decide(facts: Facts, order: Order, request: IdempotentRequest | None, *, now: datetime) -> Plan | IdempotencyKey:
+    """Decide what to do with an order: book it, or return the stored response to the same request.
+
+    Raises the reason for a refusal: `LoginEnded`, `IdempotencyKeyReused`, `EventNotFound`, `EventNotOpen`,
+    `TooManyTickets` or `SoldOut`.
+    """
+    if facts.user is None:
+        raise LoginEnded
+    if request and facts.stored:
+        return request.replay(facts.stored)
+    if facts.event is None or not may_see(facts.user, facts.event):
+        raise EventNotFound
+    require_bookable(facts.event, order.ticket_count, in_all=order.ticket_count, now=now)
+    return Plan(facts.user, facts.event)
+
+
+def require_bookable(event: Event, count: int, *, in_all: int, now: datetime) -> None:
+    """Raise the reason why a booking cannot take `count` more tickets and then have `in_all`.
+
+    That is `EventNotOpen`, `TooManyTickets` or `SoldOut`.
+    """
     if event.status is EventStatus.DRAFT:
         raise EventNotOpen("The event is not published yet.")
     if event.status is EventStatus.CANCELLED:
         raise EventNotOpen("The event is cancelled.")
-    require_not_begun(event, now=now)
+    require_not_started(event, now=now)
     if event.booking_opens_at and now < event.booking_opens_at:
         raise EventNotOpen(f"Booking opens at {event.booking_opens_at:%Y-%m-%dT%H:%M:%SZ}.")
     if event.booking_closes_at and now >= event.booking_closes_at:
         raise EventNotOpen("Booking for this event has closed.")
-
-
-def require_not_begun(event: Event, *, now: datetime) -> None:
-    """Raise `EventNotOpen` if the event has begun by then."""
-    if event.starts_at <= now:
-        raise EventNotOpen("The event has already started.")
-
-
-def require_seats(event: Event, more: int, *, in_all: int) -> None:
-    """Raise `TooManyTickets` or `SoldOut` unless a booking may have `in_all` tickets by taking `more`."""
     if in_all > event.max_tickets_per_booking:
         raise TooManyTickets(event.max_tickets_per_booking)
-    if more > event.tickets_available:
+    if count > event.tickets_available:
         raise SoldOut(event.tickets_available)
+
+
+def require_not_started(event: Event, *, now: datetime) -> None:
+    """Raise `EventNotOpen` once the event has started."""
+    if event.starts_at <= now:
+        raise EventNotOpen("The event has already started.")

@@ -1,4 +1,4 @@
-"""Bookings over HTTP."""
+"""Bookings and their emails in requests and responses."""
 
 import marshmallow as ma
 
@@ -23,28 +23,36 @@ class BookingSchema(ResponseSchema):
 
     id = ma.fields.UUID(required=True, metadata={"example": BOOKING_ID})
     reference = ma.fields.String(
-        required=True, metadata={"description": "What the guest shows at the door.", "example": REFERENCE}
+        required=True,
+        metadata={"description": "Booking reference, which the guest shows at the door.", "example": REFERENCE},
     )
     event_id = ma.fields.UUID(required=True, metadata={"example": EVENT_ID})
-    user_id = ma.fields.UUID(required=True, metadata={"description": "Who has booked.", "example": URI_ID})
+    user_id = ma.fields.UUID(
+        required=True, metadata={"description": "Account that made the booking.", "example": URI_ID}
+    )
     ticket_count = ma.fields.Integer(required=True, metadata={"example": 2})
-    guest_name = ma.fields.String(required=True, metadata={"description": "In whose name.", "example": "Grace"})
+    guest_name = ma.fields.String(required=True, metadata={"description": "Name of the guest.", "example": "Grace"})
     guest_email = ma.fields.Email(
-        required=True, metadata={"description": "Who gets the mails about it.", "example": GRACE_EMAIL}
+        required=True,
+        metadata={"description": "Address that emails about the booking are sent to.", "example": GRACE_EMAIL},
     )
     status = ma.fields.Enum(
         BookingStatus, by_value=ma.fields.String, required=True, metadata={"example": BookingStatus.CONFIRMED.value}
     )
-    version = ma.fields.Integer(required=True, metadata={"description": "Counts its changes.", "example": 1})
+    version = ma.fields.Integer(
+        required=True, metadata={"description": "Number of the current version; each change raises it.", "example": 1}
+    )
     created_at = ma.fields.AwareDateTime(required=True, metadata={"example": BOOKED_AT})
     updated_at = ma.fields.AwareDateTime(required=True, metadata={"example": BOOKED_AT})
     cancelled_at = ma.fields.AwareDateTime(
-        required=True, allow_none=True, metadata={"description": "Null while it is confirmed.", "example": None}
+        required=True,
+        allow_none=True,
+        metadata={"description": "When the booking was cancelled; null if it is confirmed.", "example": None},
     )
 
 
 class BookingCreateSchema(BaseSchema):
-    """Tickets to book; the guest is the account's owner unless given."""
+    """Tickets to book. The guest defaults to the account's owner."""
 
     event_id = Identifier(required=True, metadata={"example": EVENT_ID})
     ticket_count = Integer(
@@ -53,12 +61,14 @@ class BookingCreateSchema(BaseSchema):
         load_default=1,
         metadata={"description": "At most the event's `max_tickets_per_booking`.", "example": 2},
     )
-    guest_name = Name(metadata={"description": "Default: the account's.", "example": "Grace"})
-    guest_email = EmailAddress(metadata={"description": "Default: the account's.", "example": GRACE_EMAIL})
+    guest_name = Name(metadata={"description": "Defaults to the name of the account.", "example": "Grace"})
+    guest_email = EmailAddress(
+        metadata={"description": "Defaults to the address of the account.", "example": GRACE_EMAIL}
+    )
 
 
 class BookingChangeSchema(BaseSchema):
-    """What may be changed of a booking; what is not given stays as it is."""
+    """Changes to a booking. Fields that are not sent keep their values."""
 
     ticket_count = Integer(
         minimum=1,
@@ -66,11 +76,11 @@ class BookingChangeSchema(BaseSchema):
         metadata={"description": "At most the event's `max_tickets_per_booking`.", "example": 1},
     )
     guest_name = Name()
-    guest_email = EmailAddress(metadata={"description": "From now on this one gets the mails."})
+    guest_email = EmailAddress(metadata={"description": "Address that further emails are sent to."})
 
 
 class EmailSchema(ResponseSchema):
-    """A mail about a booking."""
+    """An email about a booking."""
 
     id = ma.fields.UUID(required=True, metadata={"example": EMAIL_ID})
     kind = ma.fields.Enum(
@@ -80,19 +90,21 @@ class EmailSchema(ResponseSchema):
     status = ma.fields.Enum(
         EmailStatus, by_value=ma.fields.String, required=True, metadata={"example": EmailStatus.SENT.value}
     )
-    attempts = ma.fields.Integer(required=True, metadata={"description": "How often it was tried.", "example": 1})
+    attempts = ma.fields.Integer(
+        required=True, metadata={"description": "Number of attempts to send it.", "example": 1}
+    )
     created_at = ma.fields.AwareDateTime(required=True, metadata={"example": BOOKED_AT})
     sent_at = ma.fields.AwareDateTime(
         required=True,
         allow_none=True,
-        metadata={"description": "When the mail server took it; null until then.", "example": EMAILED_AT},
+        metadata={"description": "When the mail server accepted it; null until then.", "example": EMAILED_AT},
     )
     next_attempt_at = ma.fields.AwareDateTime(
         attribute="due_at",
         required=True,
         allow_none=True,
         metadata={
-            "description": "From when on it is tried next; null once it is sent or has failed.",
+            "description": "When the next attempt is due; null once it is sent or has failed.",
             "example": None,
         },
     )
@@ -100,20 +112,24 @@ class EmailSchema(ResponseSchema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "Why the last attempt did not work, in words; null if none has failed, or it is sent.",
+            "description": "Why the last attempt failed; null if no attempt has failed or the email is sent.",
             "example": None,
         },
     )
 
 
 class AttendeeQuerySchema(PageQuerySchema):
-    """Which bookings of an event."""
+    """Filters for the bookings of an event."""
 
-    status = Choice(*BookingStatus, metadata={"description": "Bookings with this status."})
+    status = Choice(*BookingStatus, metadata={"description": "Only bookings with this status."})
 
 
 class BookingQuerySchema(AttendeeQuerySchema):
-    """Which of one's own bookings."""
+    """Filters for your bookings."""
 
-    event_id = Identifier(metadata={"description": "Bookings for this event."})
-    upcoming = QueryBoolean(metadata={"description": "Only those for events that have not begun; false: that have."})
+    event_id = Identifier(metadata={"description": "Only bookings for this event."})
+    upcoming = QueryBoolean(
+        metadata={
+            "description": "`true`: only bookings for events that have not started; `false`: only for those that have."
+        }
+    )

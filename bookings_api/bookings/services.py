@@ -1,110 +1,136 @@
-"""What users do with tickets."""
+"""Use cases of bookings."""
 
 from typing import Any
 from uuid import UUID
 
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
+from uuid_utils.compat import uuid7
 
-from bookings_api.bookings.idempotency import Once
-from bookings_api.bookings.placing import new_booking, place
+from bookings_api.bookings.contention import recent_refusals, turns
+from bookings_api.bookings.idempotency import IdempotentRequest
 from bookings_api.bookings.queries import lock_booking, lock_own_booking
-from bookings_api.bookings.rules import require_not_begun, require_open, require_seats
+from bookings_api.bookings.rules import Order, Plan, decide, require_bookable, require_not_started
+from bookings_api.bookings.tickets import (
+    INSERT_BOOKING,
+    INSERT_EMAIL,
+    lock_and_read_facts,
+    peek_at_facts,
+    release,
+    take,
+)
 from bookings_api.calendar.payloads import event_payload, guest_payload
+from bookings_api.database.prepared import run
 from bookings_api.database.transactions import (
     Precondition,
+    RowLockedTransaction,
     Transaction,
     no_precondition,
-    single_statement,
+    row_locked,
     transaction,
 )
-from bookings_api.errors import BookingCancelled, EventNotOpen, EventStarted, LoginChanged, RequestInFlight
-from bookings_api.events.queries import require_visible
+from bookings_api.errors import (
+    BookingCancelled,
+    EventNotFound,
+    EventNotOpen,
+    EventStarted,
+    IdempotencyKeyReused,
+    SoldOut,
+)
 from bookings_api.mail import outbox
-from bookings_api.models import Booking, BookingStatus, EmailKind, Event, IdempotencyKey, OutboxEmail, User, utcnow
+from bookings_api.models import (
+    Booking,
+    BookingStatus,
+    EmailKind,
+    Event,
+    IdempotencyKey,
+    OutboxEmail,
+    User,
+    utcnow,
+)
+from bookings_api.models.booking import new_reference
 
-# How often a booking is tried whose event changed between the refusal and the look why.
-ATTEMPTS = 5
 
+def book_tickets(*, order: Order, login_id: UUID, request: IdempotentRequest | None = None) -> Booking | IdempotencyKey:
+    """Book tickets for the account of a login, or return the stored response to the same request.
 
-def book_tickets(*, user: User, login_id: UUID, **order: Any) -> Booking:
-    """Book tickets for `user`, who was logged in so when last seen; `order` is that of `new_booking`.
+    The event's row is locked while the order is decided, so buyers at the same time see what earlier ones left. The
+    login is checked under the same lock.
 
-    The booking, the event's counter and the confirmation mail are written by one statement, under a lock on the
-    event's row; so of any number of buyers at once each sees what the one before left over.
-
-    Raises `LoginChanged` when the login is over or the account not what `user` says; else `EventNotFound`,
-    `EventNotOpen`, `TooManyTickets`, `SoldOut`. Then nothing is written.
+    Raises `LoginEnded`, `IdempotencyKeyReused`, `EventNotFound`, `EventNotOpen`, `TooManyTickets`, `SoldOut`. Nothing
+    is written then.
     """
-    booking = new_booking(user, **order)
-    _place(booking, user, login_id)
-    return booking
-
-
-def book_tickets_once(*, user: User, login_id: UUID, once: Once, **order: Any) -> tuple[dict[str, Any], bool]:
-    """As `book_tickets`, but done once for a key: the answer, and whether it is the stored one.
-
-    Raises `RequestInFlight` and `IdempotencyKeyReused`, too.
-    """
-    booking = new_booking(user, **order)
-    key = once.kept_with(booking)
-    stored = _place(booking, user, login_id, key)
-    return (key.response, False) if stored is None else (once.recalled(stored), True)
+    key = request.key if request else None
+    try:
+        if order.event_id in recent_refusals:
+            facts = peek_at_facts(order.event_id, login_id=login_id, key=key)
+            plan = decide(facts, order, request, now=utcnow())
+            if isinstance(plan, IdempotencyKey):
+                return plan
+        with turns.turn(order.event_id), row_locked() as tx:
+            facts = lock_and_read_facts(tx, order.event_id, login_id=login_id, key=key)
+            plan = decide(facts, order, request, now=utcnow())
+            return plan if isinstance(plan, IdempotencyKey) else _book(tx, plan, order, request)
+    except (EventNotFound, EventNotOpen, SoldOut):
+        recent_refusals.note(order.event_id)
+        raise
 
 
 def change_booking(
     *, user: User, booking_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Booking:
-    """Change ticket count or guest of one's own booking; the guest is told by mail.
+    """Change the ticket count or the guest of the user's own booking, and email the guest.
 
-    More tickets are taken under the lock on the event, fewer are given back in the same transaction. Raises
-    `BookingNotFound`, `PermissionDenied`, `BookingCancelled`, `EventNotOpen`, `TooManyTickets`, `SoldOut`.
+    Raises `BookingNotFound`, `PermissionDenied`, `BookingCancelled`, `EventNotOpen`, `TooManyTickets`, `SoldOut`.
     """
     with transaction() as tx:
         booking, event = lock_own_booking(booking_id, owner=user)
         precondition(booking)
         if booking.status is BookingStatus.CANCELLED:
             raise BookingCancelled
-        require_not_begun(event, now=utcnow())
+        now = utcnow()
+        require_not_started(event, now=now)
         changed = {field: value for field, value in changes.items() if getattr(booking, field) != value}
         if not changed:
             return booking
         more = changed.get("ticket_count", booking.ticket_count) - booking.ticket_count
         if more > 0:
-            require_open(event, now=utcnow())
-            require_seats(event, more, in_all=booking.ticket_count + more)
-        event.tickets_booked += more
+            require_bookable(event, more, in_all=booking.ticket_count + more, now=now)
+            run(take(event, more))
+        elif more < 0:
+            run(release(event, -more))
         for field, value in changed.items():
             setattr(booking, field, value)
         booking.version += 1
-        _mail(tx, EmailKind.BOOKING_CHANGED, booking, event)
+        _email_guest(tx, EmailKind.BOOKING_CHANGED, booking, event)
     return booking
 
 
 def cancel_booking(*, user: User, booking_id: UUID, precondition: Precondition = no_precondition) -> Booking:
-    """Cancel one's own booking and give its tickets back; cancelling again changes nothing and answers the same.
+    """Cancel the user's own booking, release its tickets and email the guest. Cancelling again changes nothing.
 
-    Raises `BookingNotFound`, `PermissionDenied`, and `EventNotOpen` once the event has begun.
+    Raises `BookingNotFound`, `PermissionDenied`, and `EventNotOpen` once the event has started.
     """
     with transaction() as tx:
         booking, event = lock_own_booking(booking_id, owner=user)
         if booking.status is BookingStatus.CANCELLED:
             return booking
         precondition(booking)
-        require_not_begun(event, now=utcnow())
-        event.tickets_booked -= booking.ticket_count
+        now = utcnow()
+        require_not_started(event, now=now)
+        run(release(event, booking.ticket_count))
         booking.status = BookingStatus.CANCELLED
-        booking.cancelled_at = utcnow()
+        booking.cancelled_at = now
         booking.version += 1
-        _mail(tx, EmailKind.BOOKING_CANCELLED, booking, event)
+        _email_guest(tx, EmailKind.BOOKING_CANCELLED, booking, event)
     return booking
 
 
 def resend_confirmation(*, user: User, booking_id: UUID) -> OutboxEmail:
-    """Mail the confirmation again, with the present payload, to the present guest; returns the mail, not sent yet.
+    """Send the confirmation to the current guest again, with the current details; returns the pending email.
 
-    Its user and the event's organizer may. Written under the locks that a cancellation takes, so that no confirmation
-    follows one. Raises `BookingNotFound`, `BookingCancelled`, `EventStarted`.
+    Takes the locks of a cancellation, so no confirmation follows one. Raises `BookingNotFound`, `BookingCancelled`,
+    `EventStarted`.
     """
     with transaction() as tx:
         booking, event = lock_booking(booking_id, viewer=user)
@@ -112,44 +138,54 @@ def resend_confirmation(*, user: User, booking_id: UUID) -> OutboxEmail:
             raise BookingCancelled
         if event.ends_at <= utcnow():
             raise EventStarted("The event is over.")
-        return _mail(tx, EmailKind.BOOKING_CONFIRMED, booking, event)
+        return _email_guest(tx, EmailKind.BOOKING_CONFIRMED, booking, event)
 
 
-def _place(booking: Booking, user: User, login_id: UUID, key: IdempotencyKey | None = None) -> IdempotencyKey | None:
-    """Write a new booking; or return the key as it is stored, and write nothing."""
-    for _ in range(ATTEMPTS):
-        mail = outbox.email_columns(
-            kind=EmailKind.BOOKING_CONFIRMED,
-            recipient=booking.guest_email,
-            payload=guest_payload(booking),
-            booking_id=booking.id,
-            user_id=user.id,
+def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: IdempotentRequest | None) -> Booking:
+    """Write the booking, its confirmation email and the response to the request, and commit."""
+    booking = _new_booking(plan, order)
+    email = outbox.email_columns(
+        kind=EmailKind.BOOKING_CONFIRMED,
+        recipient=booking.guest_email,
+        payload=event_payload(plan.event) | guest_payload(booking),
+        booking_id=booking.id,
+        user_id=booking.user_id,
+    )
+    tx.after_commit(outbox.wake_worker)
+    try:
+        tx.write_and_commit(
+            take(plan.event, order.ticket_count),
+            INSERT_BOOKING.row(booking),
+            INSERT_EMAIL.with_values(**email),
+            *([request.record(booking)] if request else []),
         )
-        try:
-            with single_statement() as tx:
-                placed = place(user, login_id, booking, mail, key)
-                if placed.is_booked:
-                    tx.after_commit(outbox.wake_worker)
-                    return None
-        except IntegrityError as error:
-            if isinstance(error.orig, UniqueViolation) and error.orig.diag.constraint_name == "pk_idempotency_keys":
-                continue
-            raise
-        if not placed.is_login_good:
-            raise LoginChanged
-        if placed.stored_key:
-            return placed.stored_key
-        if not placed.is_key_free:
-            raise RequestInFlight
-        event = require_visible(placed.event, viewer=user)
-        require_open(event, now=booking.created_at)
-        require_seats(event, booking.ticket_count, in_all=booking.ticket_count)
-        # Nothing forbade it when the statement began: somebody else's booking was faster, or an earlier request with
-        # the key, which the next attempt sees.
-    raise EventNotOpen("The event is changing at this moment. Please try again.")
+    except IntegrityError as error:
+        # The same request would have waited for this event's lock, so the key now belongs to a request for another.
+        if isinstance(error.orig, UniqueViolation) and error.orig.diag.constraint_name == "pk_idempotency_keys":
+            raise IdempotencyKeyReused from None
+        raise
+    return booking
 
 
-def _mail(tx: Transaction, kind: EmailKind, booking: Booking, event: Event) -> OutboxEmail:
+def _new_booking(plan: Plan, order: Order) -> Booking:
+    now = utcnow()
+    return Booking(
+        id=uuid7(),
+        reference=new_reference(),
+        event_id=plan.event.id,
+        user_id=plan.user.id,
+        ticket_count=order.ticket_count,
+        guest_name=order.guest_name or plan.user.name or plan.user.email,
+        guest_email=order.guest_email or plan.user.email,
+        status=BookingStatus.CONFIRMED,
+        version=1,
+        event_version=plan.event.version,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _email_guest(tx: Transaction, kind: EmailKind, booking: Booking, event: Event) -> OutboxEmail:
     return outbox.queue_email(
         tx,
         kind=kind,

@@ -1,12 +1,14 @@
-"""Statements that run with most requests, parsed and planned once for each connection (PostgreSQL: PREPARE).
+"""Prepared statements: parsed and planned once per connection (PostgreSQL: PREPARE), compiled once per process.
 
-To plan one that writes three rows takes PostgreSQL longer than to run it, and to compile it SQLAlchemy, too. Through
-PgBouncer, where the next transaction may have another server, they are sent as they are and planned each time.
+Planning and compiling a statement takes longer than running it. Behind PgBouncer in transaction mode, where the next
+transaction may run on another server connection, the same statements are sent as plain SQL.
 """
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, ClassVar, TypeVar
@@ -22,20 +24,20 @@ from bookings_api.extensions import db
 
 Model = TypeVar("Model", bound=Base)
 
-# Of SQLAlchemy's dialects the one that writes what PREPARE takes, `$1::UUID`. Its driver is not needed for that.
+# The SQLAlchemy dialect that renders parameters the way PREPARE expects them: `$1::UUID`. Its driver is not used.
 _DIALECT = asyncpg.dialect(json_serializer=lambda value: orjson.dumps(value).decode())  # type: ignore[no-untyped-call]
 
-_KNOWN = "bookings_api.database.prepared"
+_PREPARED = "bookings_api.database.prepared"
 
-# So many of one process at once are done sooner than more would be, between which PostgreSQL's processes would have to
-# take turns. Where they take long, a lock for example, others go on nevertheless.
+# Running this many statements of one process at a time finishes sooner than running more, because PostgreSQL's
+# processes compete for the same cores. Behind a slow statement, such as one waiting for a lock, others go ahead.
 AT_ONCE = 2
 GIVE_WAY_SECONDS = 0.05
-_few = threading.Semaphore(AT_ONCE)
+_slots = threading.Semaphore(AT_ONCE)
 
 
 class Prepared:
-    """A statement of SQLAlchemy Core; each of its bind parameters has a type."""
+    """A SQLAlchemy Core statement to be prepared; every bind parameter has a type."""
 
     _names: ClassVar[set[str]] = set()
 
@@ -45,84 +47,146 @@ class Prepared:
         """`name` is unique within the service; `settings` are SET LOCAL statements sent with each execution.
 
         Statements of which there are many do not stay on the server, where each connection would hold all of them.
-        Raises `ValueError` for a name that another statement has.
+        Raises `ValueError` for a name that is taken.
         """
         if name in self._names:
-            raise ValueError(f"there is a statement {name} already")
+            raise ValueError(f"a statement named {name} exists already")
         self._names.add(name)
-        self._stays_on_server = stays_on_server
+        self.stays_on_server = stays_on_server
         compiled: Any = statement.compile(dialect=_DIALECT)
-        self._name = name
         self._constants = {key: value for key, value in compiled.params.items() if value is not None}
-        self._parameters = [(key, _writer(compiled, key)) for key in compiled.positiontup or ()]
-        self._prepare = f"PREPARE {name} AS {compiled.string}"
-        marks = ", ".join(["%s"] * len(self._parameters))
-        self._execute = f"{settings}EXECUTE {name} ({marks})" if marks else f"{settings}EXECUTE {name}"
-        # a parameter may stand in several places
-        plain = re.sub(r"\$(\d+)", r"%(\1)s", compiled.string.replace("%", "%%")) if marks else compiled.string
-        self._plain = settings + plain
+        parameters = [(key, _writer(compiled, key)) for key in compiled.positiontup or ()]
+        marks = ", ".join(["%s"] * len(parameters))
+        self.name = name
+        self.prepare = f"PREPARE {name} AS {compiled.string}"
+        self.execute = f"{settings}EXECUTE {name} ({marks})" if marks else f"{settings}EXECUTE {name}"
+        self.plain = settings + re.sub(r"\$\d+", "%s", compiled.string.replace("%", "%%"))
+        self._parameters = parameters
+        # plain SQL repeats a parameter wherever it is used
+        self._plain_parameters = [parameters[int(number) - 1] for number in re.findall(r"\$(\d+)", compiled.string)]
 
     def __call__(self, **values: Any) -> list[tuple[Any, ...]]:
-        """The rows, as psycopg2 reads them, enums as text. Raises SQLAlchemy's errors.
+        """Return the rows as psycopg2 reads them, enums as text. Raises SQLAlchemy's errors.
 
-        In the session's transaction, if it has one; else on its own, and the connection is given back at once.
+        Runs in the session's transaction if there is one. Otherwise it is a transaction by itself, and the connection
+        returns to the pool at once.
         """
-        if db.session.registry.has() and db.session().in_transaction():
-            return self.on(db.session.connection(), **values)
-        is_early = _few.acquire(timeout=GIVE_WAY_SECONDS)
-        try:
-            with db.engine.connect() as connection:
-                return self.on(connection, **values)
-        finally:
-            if is_early:
-                _few.release()
+        return run(self.with_values(**values))
 
     def on(self, connection: sa.Connection, **values: Any) -> list[tuple[Any, ...]]:
-        """The same on a connection of the caller's."""
-        given = self._constants | values
-        parameters = [None if (value := given[key]) is None else write(value) for key, write in self._parameters]
-        try:
-            cursor: Any = connection.connection.cursor()
-            if isinstance(cursor, SessionlessCursor) or not self._stays_on_server:
-                numbered = {str(number): value for number, value in enumerate(parameters, 1)}
-                cursor.execute(self._plain, numbered or None)
-            else:
-                self._execute_prepared(cursor, connection, parameters)
-            rows: list[tuple[Any, ...]] = cursor.fetchall()
-        except psycopg2.Error as error:
-            # SQLAlchemy's own way: its error in place of this one, and a connection that is of no more use is left
-            connection._handle_dbapi_exception(error, self._execute, None, None, None)  # noqa: SLF001
-        return rows
-
-    def _execute_prepared(self, cursor: Any, connection: sa.Connection, parameters: list[Any]) -> None:
-        known = connection.info.setdefault(_KNOWN, set())
-        if self._name not in known:
-            cursor.execute(self._prepare)
-            known.add(self._name)
-        cursor.execute(self._execute, parameters or None)
+        """As `__call__`, on the given connection."""
+        return send(connection, self.with_values(**values))
 
     def one_or_none(self, model: type[Model], **values: Any) -> Model | None:
-        """Run a statement that selects all columns of `model`; the row as an object that no session knows."""
+        """The row of a statement that selects all columns of `model`, as an object outside any session."""
         rows = self(**values)
         return read_row(model, rows[0]) if rows else None
 
+    def with_values(self, **values: Any) -> "Call":
+        """The statement with values for its parameters, ready to be sent."""
+        return Call(self, self._constants | values)
+
+    def write(self, values: dict[str, Any], *, is_plain: bool) -> list[Any]:
+        """The values in the order of the parameters, as psycopg2 takes them."""
+        parameters = self._plain_parameters if is_plain else self._parameters
+        return [None if (value := values[key]) is None else write(value) for key, write in parameters]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A prepared statement and the values of its parameters."""
+
+    statement: Prepared
+    values: dict[str, Any]
+
+
+class PreparedInsert(Prepared):
+    """Inserts the given columns of a model; the database has defaults for the others."""
+
+    def __init__(self, model: type[Base], *columns: str) -> None:
+        table: Any = model.__table__
+        # a table without the model's Python defaults, which would become parameters
+        target = sa.table(table.name, *(sa.column(name, table.c[name].type) for name in columns))
+        values = {name: sa.bindparam(name, type_=table.c[name].type) for name in columns}
+        super().__init__(f"insert_into_{table.name}", sa.insert(target).values(values))
+        self._columns = columns
+
+    def row(self, row: Base) -> Call:
+        """Insert this object, which is in no session."""
+        return self.with_values(**{name: getattr(row, name) for name in self._columns})
+
+
+def run(call: Call) -> list[tuple[Any, ...]]:
+    """Run one statement in the session's transaction, or as a transaction by itself."""
+    if db.session.registry.has() and db.session().in_transaction():
+        return send(db.session.connection(), call)
+    with few_at_once(), db.engine.connect() as connection:
+        return send(connection, call)
+
+
+def send(connection: sa.Connection, *calls: Call, begin: str = "", end: str = "") -> list[tuple[Any, ...]]:
+    """Send statements in one message; return the rows of the last one. Raises SQLAlchemy's errors.
+
+    `begin` and `end` are SQL around them, without parameters.
+    """
+    text = ""
+    try:
+        cursor: Any = connection.connection.cursor()
+        is_sessionless = isinstance(cursor, SessionlessCursor)
+        if not is_sessionless:
+            _prepare(cursor, connection, [call.statement for call in calls if call.statement.stays_on_server])
+        texts: list[str] = []
+        parameters: list[Any] = []
+        for call in calls:
+            is_plain = is_sessionless or not call.statement.stays_on_server
+            texts.append(call.statement.plain if is_plain else call.statement.execute)
+            parameters += call.statement.write(call.values, is_plain=is_plain)
+        text = "; ".join(part for part in (begin, *texts, end) if part)
+        # without parameters, psycopg2 does not unescape percent signs
+        cursor.execute(text if parameters else text.replace("%%", "%"), parameters or None)
+        rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
+    except psycopg2.Error as error:
+        # raises SQLAlchemy's error instead, and invalidates a connection that is lost or out of date
+        connection._handle_dbapi_exception(error, text, None, None, None)  # noqa: SLF001
+    return rows
+
+
+@contextmanager
+def few_at_once() -> Iterator[None]:
+    """Hold one of the few slots for statements of this process; go ahead without one after a short wait."""
+    has_slot = _slots.acquire(timeout=GIVE_WAY_SECONDS)
+    try:
+        yield
+    finally:
+        if has_slot:
+            _slots.release()
+
 
 def read_row(model: type[Model], row: Sequence[Any]) -> Model:
-    """A row with all columns of `model`, in their order, as an object that no session knows."""
+    """A row with all columns of `model`, in their order, as an object outside any session."""
     return model.of_row(**{key: read(value) for (key, read), value in zip(_columns_of(model), row, strict=True)})
+
+
+def _prepare(cursor: Any, connection: sa.Connection, statements: Sequence[Prepared]) -> None:
+    """Prepare the statements that are new to this connection, in one message."""
+    known: set[str] = connection.info.setdefault(_PREPARED, set())
+    new = {statement.name: statement.prepare for statement in statements if statement.name not in known}
+    if new:
+        cursor.execute("; ".join(new.values()))
+        known.update(new)
 
 
 @cache
 def _columns_of(model: type[Base]) -> list[tuple[str, Callable[[Any], Any]]]:
     columns = sa.inspect(model).local_table.c
-    return [(c.key, c.type.python_type if isinstance(c.type, sa.Enum) else _as_it_is) for c in columns]
+    return [(c.key, c.type.python_type if isinstance(c.type, sa.Enum) else _unchanged) for c in columns]
 
 
-def _as_it_is(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 
-# As text, which psycopg2 quotes in C: of such objects it asks Python each time how they are written.
+# As text, which psycopg2 quotes in C. For the objects themselves it would call Python each time.
 _TEXT: dict[type[sa.types.TypeEngine[Any]], Callable[[Any], str]] = {
     sa.Uuid: str,
     sa.DateTime: datetime.isoformat,
@@ -131,6 +195,6 @@ _TEXT: dict[type[sa.types.TypeEngine[Any]], Callable[[Any], str]] = {
 
 
 def _writer(compiled: Any, key: str) -> Callable[[Any], Any]:
-    """How values of a parameter are given to psycopg2: enums by SQLAlchemy, for example."""
-    by_type: Callable[[Any], Any] = _TEXT.get(type(compiled.binds[key].type), _as_it_is)
-    return compiled._bind_processors.get(key) or by_type  # noqa: SLF001 - what each type does with a value
+    """The function that turns values of a parameter into what psycopg2 takes."""
+    by_type: Callable[[Any], Any] = _TEXT.get(type(compiled.binds[key].type), _unchanged)
+    return compiled._bind_processors.get(key) or by_type  # noqa: SLF001 - what SQLAlchemy does for each type

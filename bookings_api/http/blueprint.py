@@ -15,9 +15,9 @@ from flask_smorest.utils import unpack_tuple_response
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import quote_etag
 
-from bookings_api.errors import BookingError, LoginChanged, PermissionDenied, StaleVersion, Unauthenticated
+from bookings_api.errors import BookingError, PermissionDenied, StaleVersion, Unauthenticated
 from bookings_api.http import csv
-from bookings_api.http.authentication import accept_user, recall_user, require_user
+from bookings_api.http.authentication import accept_user, forget_user, require_token, require_user
 from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_known_to_client
 from bookings_api.http.files import CALENDAR_FILE
 from bookings_api.http.json import JSON, json_response
@@ -39,23 +39,11 @@ LOCATION = {"Location": {"description": "The URL of the new resource.", "schema"
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-# How often a request is tried whose account changes at that very moment.
-LOGIN_ATTEMPTS = 3
-
 # Path parameters in a routing rule.
 _IN_PATH = re.compile(r"<(?:\w+:)?(\w+)>")
 
 # OpenAPI security schemes that accept an access token.
 _BEARER: list[dict[str, list[str]]] = [{"bearer": []}, {"password": []}]
-
-
-def _require_user_or_uncount() -> None:
-    """What is sent with a login that is over is not the account's, and tells nothing of it."""
-    try:
-        require_user()
-    except Unauthenticated:
-        uncount()
-        raise
 
 
 def _may_answer(*problems: Problem) -> Callable[[View], View]:
@@ -111,36 +99,37 @@ class Blueprint(flask_smorest.Blueprint):
         super().add_url_rule(rule, endpoint, view, **options)
 
     def login_required(self, *, organizer: bool = False) -> Callable[[View], View]:
-        """Let in active accounts with a valid access token only, with `organizer` organizers only."""
+        """Require a valid access token of an active account; with `organizer`, of an organizer."""
         documented = (Unauthenticated, PermissionDenied) if organizer else (Unauthenticated,)
         return self._guarded(partial(require_user, organizer=organizer), documented, _BEARER)
 
-    def login_looked_up_by_service(self) -> Callable[[View], View]:
-        """As `login_required`, for a view whose service looks at the login itself, in the statement that does the work.
+    def token_required(self) -> Callable[[View], View]:
+        """As `login_required`, but the service reads the account itself, together with everything else it reads.
 
-        The service raises `LoginChanged` unless the account and the login are as it was told. Whoever is refused before
-        that is looked up first: who has no login is told nothing else.
+        The service raises `Unauthenticated` first if the login has ended. Such a request does not count against the
+        account's limits.
         """
 
         def decorate(view: View) -> View:
             @wraps(view)
-            def looked_up(*args: Any, **kwargs: Any) -> Any:
-                for _ in range(LOGIN_ATTEMPTS - 1):
+            def checked(*args: Any, **kwargs: Any) -> Any:
+                try:
                     try:
                         return view(*args, **kwargs)
-                    except LoginChanged:
-                        _require_user_or_uncount()
-                    except HTTPException:
-                        _require_user_or_uncount()
+                    except HTTPException:  # refused before the service was called
+                        require_user()  # a client whose login has ended learns nothing else
                         raise
-                return view(*args, **kwargs)
+                except Unauthenticated:
+                    forget_user()
+                    uncount()
+                    raise
 
-            return self._guarded(recall_user, (Unauthenticated,), _BEARER)(looked_up)  # type: ignore[return-value]
+            return self._guarded(require_token, (Unauthenticated,), _BEARER)(checked)  # type: ignore[return-value]
 
         return decorate
 
     def login_optional(self) -> Callable[[View], View]:
-        """Let anybody in; but who sends a token must send a valid one."""
+        """Allow anonymous requests, but refuse an invalid token."""
         return self._guarded(accept_user, (Unauthenticated,), [{}, *_BEARER])
 
     def public(self) -> Callable[[View], View]:

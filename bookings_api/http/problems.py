@@ -50,7 +50,7 @@ UNAVAILABLE_DETAIL = "The service is temporarily unavailable. Try again after th
 
 DOMAIN_PROBLEMS: dict[type[errors.BookingError], Problem] = {
     errors.Unauthenticated: UNAUTHENTICATED,
-    errors.LoginChanged: UNAUTHENTICATED,
+    errors.LoginEnded: UNAUTHENTICATED,
     errors.InvalidCredentials: Problem(HTTPStatus.UNAUTHORIZED, "invalid-credentials", "Incorrect email or password"),
     errors.InvalidGrant: Problem(HTTPStatus.BAD_REQUEST, "invalid-credentials", "Incorrect email or password"),
     errors.PermissionDenied: Problem(HTTPStatus.FORBIDDEN, "permission-denied", "Permission denied"),
@@ -72,7 +72,6 @@ DOMAIN_PROBLEMS: dict[type[errors.BookingError], Problem] = {
     errors.CapacityBelowBooked: Problem(
         HTTPStatus.CONFLICT, "capacity-below-booked", "Capacity below booked tickets", field="capacity"
     ),
-    errors.RequestInFlight: Problem(HTTPStatus.CONFLICT, "request-in-flight", "Request in progress"),
     errors.IdempotencyKeyReused: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Idempotency key already used"
     ),

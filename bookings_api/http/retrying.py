@@ -1,8 +1,8 @@
-"""What PostgreSQL undid because two transactions were in each other's way is done again, a few times.
+"""Retries requests whose transaction PostgreSQL rolled back because of a conflict with another one.
 
-Here, around the whole view, and nowhere else: a request is one use case with one transaction, so when that was rolled
-back nothing has happened, and the second run reads, checks and locks everything anew. Tasks need none of it: what one
-leaves undone the next sweep finds.
+The retry surrounds the whole view and is the only one: a request is one use case with one transaction, so after a
+rollback nothing has happened, and the next attempt reads, checks and locks everything anew. Tasks need no retry: the
+next sweep finds what they left undone.
 """
 
 import logging
@@ -21,14 +21,14 @@ logger = logging.getLogger(__name__)
 # serialization_failure, deadlock_detected: PostgreSQL documentation, section 13.5
 COLLISIONS = {"40001", "40P01"}
 ATTEMPTS = 4
-# At most, before the second attempt; doubled for each further one. Random, so that the two do not meet again.
+# Longest pause before the second attempt, doubled for each further one. Random, so the two do not collide again.
 PAUSE_SECONDS = 0.05
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 def retried(view: View) -> View:
-    """Run `view` again when its transaction lost a collision; after the last attempt the error goes on its way."""
+    """Run `view` again if its transaction was rolled back by a collision; the last attempt's error is raised."""
 
     @wraps(view)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -39,9 +39,9 @@ def retried(view: View) -> View:
                 code = getattr(error.orig, "pgcode", None)
                 if code not in COLLISIONS:
                     raise
-                db.session.rollback()  # a collision of reads, too, leaves a transaction that is of no more use
+                db.session.rollback()  # the session's transaction cannot be used any more
                 logger.info("attempt %d lost a collision: %s", number + 1, code)
-                time.sleep(random.uniform(0, PAUSE_SECONDS * 2**number))  # noqa: S311 - guards nothing
+                time.sleep(random.uniform(0, PAUSE_SECONDS * 2**number))  # noqa: S311 - not a secret
         return view(*args, **kwargs)
 
-    return run  # type: ignore[return-value] # wraps() keeps what it looks like
+    return run  # type: ignore[return-value] # wraps() keeps its signature

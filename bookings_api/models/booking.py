@@ -11,16 +11,16 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from bookings_api.database.base import Base, Identified, Timestamped, choice
 from bookings_api.models.event import MAX_TICKETS_PER_BOOKING, Event
 
-# Digits and letters that nobody confuses when reading them aloud: no 0/O, 1/I/L, U/V, 2/Z, 5/S, 8/B.
+# Digits and letters that are not confused when read aloud: no 0/O, 1/I/L, U/V, 2/Z, 5/S, 8/B.
 REFERENCE_ALPHABET = "34679ACDEFGHJKMNPQRTVWXY"
 REFERENCE_LENGTH = 10
 
 
 def new_reference() -> str:
-    """A random booking reference of 45 bits: not guessable, and as good as never drawn twice.
+    """A random booking reference of 45 bits, practically unguessable and unique.
 
-    Among ten million bookings the chance that one more meets an existing one is below 2 in ten million;
-    the unique constraint would refuse it.
+    Among ten million bookings, the chance that a new reference exists already is below 2 in ten million. The unique
+    constraint would refuse it.
     """
     number, letters = secrets.randbelow(len(REFERENCE_ALPHABET) ** REFERENCE_LENGTH), []
     for _ in range(REFERENCE_LENGTH):
@@ -30,14 +30,14 @@ def new_reference() -> str:
 
 
 class BookingStatus(StrEnum):
-    """`confirmed` holds its tickets, `cancelled` has given them back and is final."""
+    """A `confirmed` booking holds its tickets; a `cancelled` one has released them for good."""
 
     CONFIRMED = "confirmed"
     CANCELLED = "cancelled"
 
 
 class Booking(Identified, Timestamped, Base):
-    """Tickets for one event, held by one user in the name of a guest."""
+    """Tickets for one event, booked by a user in the name of a guest."""
 
     __tablename__ = "bookings"
     __table_args__ = (
@@ -57,17 +57,17 @@ class Booking(Identified, Timestamped, Base):
     event_id: Mapped[UUID] = mapped_column(sa.ForeignKey("events.id"))
     user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"))
     ticket_count: Mapped[int]
-    # long enough for the address of an account that has no name
+    # long enough for an email address, the default for accounts without a name
     guest_name: Mapped[str] = mapped_column(sa.String(254))
     guest_email: Mapped[str] = mapped_column(sa.String(254))
     status: Mapped[BookingStatus] = mapped_column(
         choice(BookingStatus, "status"), default=BookingStatus.CONFIRMED, server_default=BookingStatus.CONFIRMED
     )
     version: Mapped[int] = mapped_column(default=1, server_default="1")
-    # the event's version that the guest booked, or that cancelled the booking
+    # the version of the event that was booked, or whose cancellation cancelled the booking
     event_version: Mapped[int] = mapped_column(server_default="1")
     cancelled_at: Mapped[datetime | None]
-    # when the reminder was written, of which each booking gets one
+    # when the booking's only reminder was written
     reminded_at: Mapped[datetime | None]
 
     event: Mapped[Event] = relationship(lazy="raise")

@@ -1,4 +1,4 @@
-"""Requests that may be sent again without being done again."""
+"""Requests that can be sent again without being executed again."""
 
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from bookings_api.database.base import Base, Timestamped
 
 
 class IdempotencyKey(Timestamped, Base):
-    """A key that a user has sent, what the request was (SHA-256), and what was answered."""
+    """A key that a user has sent, the SHA-256 of the request, and the response to it."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (sa.Index("ix_idempotency_keys_created_at", "created_at"),)
@@ -18,5 +18,5 @@ class IdempotencyKey(Timestamped, Base):
     user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"), primary_key=True)
     key: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     request_hash: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
-    # JSON and not JSONB, which would give the members back in another order
+    # JSON, because JSONB does not preserve the order of members
     response: Mapped[dict[str, Any]] = mapped_column(sa.JSON)

@@ -12,7 +12,7 @@ from bookings_api.models.booking import REFERENCE_ALPHABET
 from tests.factories import API, book, make_account, make_event, make_organizer, make_user, new_email
 
 
-def test_a_booking_is_answered_with_its_reference_and_its_address(client: FlaskClient) -> None:
+def test_a_new_booking_is_returned_with_its_reference_and_location(client: FlaskClient) -> None:
     user, event = make_user(client), make_event(client)
 
     response = book(client, user, event, ticket_count=2)
@@ -36,7 +36,7 @@ def test_a_booking_takes_tickets_from_the_event(client: FlaskClient) -> None:
     assert (after["tickets_booked"], after["tickets_available"]) == (2, 1)
 
 
-def test_a_booking_is_for_one_ticket_and_the_account_unless_said_otherwise(client: FlaskClient) -> None:
+def test_a_booking_defaults_to_one_ticket_and_the_accounts_owner(client: FlaskClient) -> None:
     user = make_user(client)
 
     booking = book(client, user, make_event(client)).json
@@ -45,13 +45,13 @@ def test_a_booking_is_for_one_ticket_and_the_account_unless_said_otherwise(clien
     assert (booking["guest_name"], booking["guest_email"]) == ("Ada Lovelace", user.email)
 
 
-def test_an_account_without_a_name_books_in_the_name_of_its_address(client: FlaskClient) -> None:
+def test_the_guest_of_an_account_without_a_name_is_called_by_its_address(client: FlaskClient) -> None:
     user = make_account(client, name=None)
 
     assert book(client, user, make_event(client)).json["guest_name"] == user.email
 
 
-def test_a_booking_may_be_for_another_guest(client: FlaskClient) -> None:
+def test_a_booking_can_be_for_another_guest(client: FlaskClient) -> None:
     guest_email = new_email()
 
     booking = book(
@@ -61,7 +61,7 @@ def test_a_booking_may_be_for_another_guest(client: FlaskClient) -> None:
     assert (booking["guest_name"], booking["guest_email"]) == ("Grace Hopper", guest_email)
 
 
-def test_organizers_book_too(client: FlaskClient) -> None:
+def test_organizers_can_book(client: FlaskClient) -> None:
     organizer = make_organizer(client)
 
     assert book(client, organizer, make_event(client, organizer)).status_code == 201
@@ -70,7 +70,7 @@ def test_organizers_book_too(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("asked", "detail"), [(2, "Only 1 ticket is left."), (3, "Only 1 ticket is left.")], ids=["one too many", "two"]
 )
-def test_more_than_is_left_is_refused_with_what_is_left(client: FlaskClient, asked: int, detail: str) -> None:
+def test_a_sold_out_response_says_how_many_tickets_are_left(client: FlaskClient, asked: int, detail: str) -> None:
     event = make_event(client, capacity=3)
     book(client, make_user(client), event, ticket_count=2)
 
@@ -86,28 +86,28 @@ def test_more_than_is_left_is_refused_with_what_is_left(client: FlaskClient, ask
 def test_a_refused_booking_writes_nothing(client: FlaskClient, database: sa.Engine) -> None:
     event = make_event(client, capacity=3)
     book(client, make_user(client), event, ticket_count=2)
-    before = _everything(database)
+    before = _rows(database)
 
     book(client, make_user(client), event, ticket_count=2)
 
-    assert _everything(database) == before
+    assert _rows(database) == before
 
 
-def _everything(database: sa.Engine) -> list[Any]:
+def _rows(database: sa.Engine) -> list[Any]:
     with database.connect() as connection:
         return [
             connection.execute(sa.select(model.id, model.updated_at)).all() for model in (Booking, OutboxEmail, Event)
         ]
 
 
-def test_the_last_ticket_can_be_booked_and_then_none_is_left(client: FlaskClient) -> None:
+def test_after_the_last_ticket_the_event_is_sold_out(client: FlaskClient) -> None:
     event = make_event(client, capacity=1)
 
     assert book(client, make_user(client), event).status_code == 201
     assert book(client, make_user(client), event).json["detail"] == "No tickets are left."
 
 
-def test_more_than_the_event_allows_at_once_is_refused(client: FlaskClient) -> None:
+def test_more_tickets_than_allowed_per_booking_are_refused(client: FlaskClient) -> None:
     event = make_event(client, capacity=10, max_tickets_per_booking=4)
 
     response = book(client, make_user(client), event, ticket_count=5)
@@ -119,7 +119,7 @@ def test_more_than_the_event_allows_at_once_is_refused(client: FlaskClient) -> N
     ]
 
 
-def test_an_event_is_not_open_before_its_booking_window(client: FlaskClient) -> None:
+def test_tickets_cannot_be_booked_before_booking_opens(client: FlaskClient) -> None:
     event = make_event(client, booking_opens_at="2099-01-01T00:00:00Z")
 
     response = book(client, make_user(client), event)
@@ -129,7 +129,7 @@ def test_an_event_is_not_open_before_its_booking_window(client: FlaskClient) -> 
     assert response.json["detail"] == "Booking opens at 2099-01-01T00:00:00Z."
 
 
-def test_an_event_is_not_open_after_its_booking_window(client: FlaskClient) -> None:
+def test_tickets_cannot_be_booked_after_booking_closes(client: FlaskClient) -> None:
     event = make_event(client, booking_closes_at="2020-01-01T00:00:00Z")
 
     assert book(client, make_user(client), event).json["detail"] == "Booking for this event has closed."
@@ -143,7 +143,7 @@ def test_an_event_is_not_open_after_its_booking_window(client: FlaskClient) -> N
     ],
     ids=["cancelled", "started"],
 )
-def test_an_event_that_is_over_or_off_is_not_open(
+def test_a_cancelled_or_started_event_is_not_open(
     client: FlaskClient, database: sa.Engine, change: dict[str, Any], detail: str
 ) -> None:
     event, user = make_event(client), make_user(client)
@@ -155,7 +155,7 @@ def test_an_event_that_is_over_or_off_is_not_open(
     assert (response.status_code, response.json["code"], response.json["detail"]) == (409, "event-not-open", detail)
 
 
-def test_a_draft_is_unknown_to_others_and_not_open_to_its_owner(client: FlaskClient) -> None:
+def test_a_draft_is_not_found_by_others_and_not_open_for_its_owner(client: FlaskClient) -> None:
     organizer = make_organizer(client)
     draft = make_event(client, organizer, status="draft")
 
@@ -170,7 +170,7 @@ def test_an_unknown_event_cannot_be_booked(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("count", [0, -1, 1001, 2**31, 10**400, 1.5, "2", "1_000", True, None, [1]])
-def test_a_senseless_ticket_count_is_named(client: FlaskClient, count: Any) -> None:
+def test_an_invalid_ticket_count_is_reported(client: FlaskClient, count: Any) -> None:
     response = book(client, make_user(client), make_event(client), ticket_count=count)
 
     assert response.status_code == 422
@@ -178,20 +178,20 @@ def test_a_senseless_ticket_count_is_named(client: FlaskClient, count: Any) -> N
 
 
 @pytest.mark.parametrize("field", ["user_id", "status", "reference", "tickets_booked"])
-def test_fields_that_are_not_the_clients_are_refused(client: FlaskClient, field: str) -> None:
+def test_fields_set_by_the_server_are_refused(client: FlaskClient, field: str) -> None:
     response = book(client, make_user(client), make_event(client), **{field: "x"})
 
     assert response.status_code == 422
     assert response.json["errors"] == [{"in": "body", "field": field, "detail": "Unknown field."}]
 
 
-def test_booking_needs_a_login(client: FlaskClient) -> None:
+def test_booking_requires_a_login(client: FlaskClient) -> None:
     response = client.post(f"{API}/bookings/", json={"event_id": make_event(client)["id"]})
 
     assert (response.status_code, response.json["code"]) == (401, "unauthenticated")
 
 
-def test_the_list_holds_ones_own_bookings_the_newest_first(client: FlaskClient) -> None:
+def test_the_list_contains_only_own_bookings_newest_first(client: FlaskClient) -> None:
     user, event = make_user(client), make_event(client)
     references = [book(client, user, event).json["reference"] for _ in range(3)]
     book(client, make_user(client), event)
@@ -201,7 +201,7 @@ def test_the_list_holds_ones_own_bookings_the_newest_first(client: FlaskClient) 
     assert [booking["reference"] for booking in listed] == references[::-1]
 
 
-def test_a_booking_is_seen_by_its_user_and_the_events_organizer_only(client: FlaskClient) -> None:
+def test_a_booking_is_visible_only_to_its_user_and_the_events_organizer(client: FlaskClient) -> None:
     organizer, user = make_organizer(client), make_user(client)
     booking = book(client, user, make_event(client, organizer)).json
     url = f"{API}/bookings/{booking['id']}"

@@ -1,4 +1,4 @@
-"""Changing and cancelling bookings, and finding one's own."""
+"""Changing, cancelling and listing bookings."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -43,8 +43,8 @@ def _left(client: FlaskClient, event: dict[str, Any]) -> int:
 
 def _kinds(database: sa.Engine, address: str) -> list[str]:
     with database.connect() as connection:
-        mails = sa.select(OutboxEmail.kind).where(OutboxEmail.recipient == address).order_by(OutboxEmail.id)
-        return list(connection.scalars(mails))
+        emails = sa.select(OutboxEmail.kind).where(OutboxEmail.recipient == address).order_by(OutboxEmail.id)
+        return list(connection.scalars(emails))
 
 
 def _set(database: sa.Engine, **values: Any) -> None:
@@ -53,7 +53,7 @@ def _set(database: sa.Engine, **values: Any) -> None:
 
 
 @pytest.mark.parametrize(("count", "left"), [(1, 5), (2, 4), (5, 1)])
-def test_another_count_takes_tickets_or_gives_them_back(
+def test_changing_the_count_takes_or_releases_tickets(
     client: FlaskClient, user: Account, event: dict[str, Any], booking: dict[str, Any], count: int, left: int
 ) -> None:
     changed = _change(client, user, booking, ticket_count=count)
@@ -63,7 +63,7 @@ def test_another_count_takes_tickets_or_gives_them_back(
     assert _left(client, event) == left
 
 
-def test_more_than_is_left_or_allowed_is_refused_and_changes_nothing(
+def test_a_refused_change_changes_nothing(
     client: FlaskClient, user: Account, event: dict[str, Any], booking: dict[str, Any]
 ) -> None:
     book(client, make_user(client), event, ticket_count=3)
@@ -77,7 +77,7 @@ def test_more_than_is_left_or_allowed_is_refused_and_changes_nothing(
     assert _left(client, event) == 1
 
 
-def test_another_guest_gets_the_mail(
+def test_a_new_guest_gets_the_email(
     client: FlaskClient, user: Account, booking: dict[str, Any], database: sa.Engine
 ) -> None:
     guest_email = new_email()
@@ -88,7 +88,7 @@ def test_another_guest_gets_the_mail(
     assert (_kinds(database, user.email), _kinds(database, guest_email)) == (["booking_confirmed"], ["booking_changed"])
 
 
-def test_a_change_to_what_is_there_already_is_none_and_not_mailed(
+def test_a_change_to_the_same_values_changes_nothing_and_sends_no_email(
     client: FlaskClient, user: Account, booking: dict[str, Any], database: sa.Engine
 ) -> None:
     assert _change(client, user, booking, ticket_count=2, guest_name=booking["guest_name"]).json == booking
@@ -96,7 +96,7 @@ def test_a_change_to_what_is_there_already_is_none_and_not_mailed(
     assert _kinds(database, user.email) == ["booking_confirmed"]
 
 
-def test_a_cancelled_booking_gives_its_tickets_back_and_twice_is_the_same_answer(
+def test_cancelling_releases_the_tickets_and_can_be_repeated(
     client: FlaskClient, user: Account, event: dict[str, Any], booking: dict[str, Any], database: sa.Engine
 ) -> None:
     cancelled = _cancel(client, user, booking)
@@ -110,7 +110,7 @@ def test_a_cancelled_booking_gives_its_tickets_back_and_twice_is_the_same_answer
     assert _kinds(database, user.email) == ["booking_confirmed", "booking_cancelled"]
 
 
-def test_a_cancelled_booking_is_changed_no_more(client: FlaskClient, user: Account, booking: dict[str, Any]) -> None:
+def test_a_cancelled_booking_cannot_be_changed(client: FlaskClient, user: Account, booking: dict[str, Any]) -> None:
     _cancel(client, user, booking)
 
     response = _change(client, user, booking, ticket_count=1)
@@ -118,7 +118,7 @@ def test_a_cancelled_booking_is_changed_no_more(client: FlaskClient, user: Accou
     assert (response.status_code, response.json["code"]) == (409, "booking-cancelled")
 
 
-def test_once_the_event_has_begun_a_booking_stands(
+def test_a_booking_cannot_be_changed_or_cancelled_once_the_event_has_started(
     client: FlaskClient, user: Account, booking: dict[str, Any], database: sa.Engine
 ) -> None:
     _set(database, starts_at=datetime.now(UTC) - timedelta(minutes=1))
@@ -127,7 +127,7 @@ def test_once_the_event_has_begun_a_booking_stands(
         assert (response.status_code, response.json["code"]) == (409, "event-not-open")
 
 
-def test_after_the_booking_window_tickets_are_given_back_but_not_taken(
+def test_after_booking_closes_tickets_can_be_released_but_not_taken(
     client: FlaskClient, user: Account, event: dict[str, Any], booking: dict[str, Any], database: sa.Engine
 ) -> None:
     _set(database, booking_closes_at=datetime.now(UTC) - timedelta(minutes=1))
@@ -138,17 +138,17 @@ def test_after_the_booking_window_tickets_are_given_back_but_not_taken(
     assert _left(client, event) == 6
 
 
-def test_a_booking_is_changed_by_who_made_it_only(client: FlaskClient, user: Account) -> None:
+def test_only_its_user_can_change_a_booking(client: FlaskClient, user: Account) -> None:
     organizer = make_organizer(client)
     booking = book(client, user, make_event(client, organizer)).json
 
-    for who, status in ((organizer, 403), (make_user(client), 404), (make_organizer(client), 404)):
-        assert _change(client, who, booking, ticket_count=2).status_code == status
-        assert _cancel(client, who, booking).status_code == status
+    for account, status in ((organizer, 403), (make_user(client), 404), (make_organizer(client), 404)):
+        assert _change(client, account, booking, ticket_count=2).status_code == status
+        assert _cancel(client, account, booking).status_code == status
 
 
 @pytest.mark.parametrize("field", ["status", "event_id", "user_id", "reference", "version", "cancelled_at"])
-def test_what_is_not_the_clients_to_set_is_refused(
+def test_fields_set_by_the_server_are_refused(
     client: FlaskClient, user: Account, booking: dict[str, Any], field: str
 ) -> None:
     response = _change(client, user, booking, **{field: "x"})
@@ -179,7 +179,7 @@ def test_the_list_is_filtered_by_status_event_and_time(
 
 
 @pytest.mark.parametrize("query", ["status=gone", "event_id=x", "upcoming=1", "upcoming=", "user_id=x"])
-def test_a_bad_filter_is_named(client: FlaskClient, user: Account, query: str) -> None:
+def test_an_invalid_filter_is_reported(client: FlaskClient, user: Account, query: str) -> None:
     response = client.get(f"{API}/bookings/?{query}", headers=user.headers)
 
     assert response.status_code == 422

@@ -1,4 +1,4 @@
-"""The mails of a booking: what became of them, and the confirmation once more."""
+"""The emails about a booking: their status, and sending the confirmation again."""
 
 from datetime import timedelta
 from typing import Any
@@ -36,52 +36,57 @@ def booking(client: FlaskClient, user: Account, organizer: Account) -> dict[str,
     return made
 
 
-def _emails(client: FlaskClient, who: Account, booking: dict[str, Any], **query: int) -> Any:
-    return client.get(f"{API}/bookings/{booking['id']}/emails", headers=who.headers, query_string=query)
+def _emails(client: FlaskClient, account: Account, booking: dict[str, Any], **query: int) -> Any:
+    return client.get(f"{API}/bookings/{booking['id']}/emails", headers=account.headers, query_string=query)
 
 
-def _resend(client: FlaskClient, who: Account, booking: dict[str, Any]) -> Any:
-    return client.post(f"{API}/bookings/{booking['id']}/emails", headers=who.headers)
+def _resend(client: FlaskClient, account: Account, booking: dict[str, Any]) -> Any:
+    return client.post(f"{API}/bookings/{booking['id']}/emails", headers=account.headers)
 
 
-def _resend_as_often_as_allowed(client: FlaskClient, who: Account, booking: dict[str, Any]) -> None:
-    assert [_resend(client, who, booking).status_code for _ in range(4)] == [202, 202, 202, 429]
+def _resend_as_often_as_allowed(client: FlaskClient, account: Account, booking: dict[str, Any]) -> None:
+    assert [_resend(client, account, booking).status_code for _ in range(4)] == [202, 202, 202, 429]
 
 
-def _cancel(client: FlaskClient, who: Account, booking: dict[str, Any]) -> None:
-    assert client.delete(f"{API}/bookings/{booking['id']}", headers=who.headers).status_code == 200
+def _cancel(client: FlaskClient, account: Account, booking: dict[str, Any]) -> None:
+    assert client.delete(f"{API}/bookings/{booking['id']}", headers=account.headers).status_code == 200
 
 
-def test_a_mail_is_listed_before_it_is_sent(
+def test_an_email_is_listed_before_it_is_sent(
     client: FlaskClient, user: Account, organizer: Account, booking: dict[str, Any]
 ) -> None:
     listed = _emails(client, user, booking)
 
     assert listed.status_code == 200
-    (mail,) = listed.json
-    assert list(mail) == [
+    (email,) = listed.json
+    assert list(email) == [
         "id", "kind", "recipient", "status", "attempts", "created_at", "sent_at", "next_attempt_at", "last_error",
     ]  # fmt: skip
-    assert (mail["kind"], mail["recipient"], mail["status"]) == ("booking_confirmed", user.email, "pending")
-    assert (mail["attempts"], mail["sent_at"], mail["last_error"]) == (0, None, None)
-    assert mail["created_at"].endswith("+00:00")
-    assert mail["next_attempt_at"].endswith("+00:00")
+    assert (email["kind"], email["recipient"], email["status"]) == ("booking_confirmed", user.email, "pending")
+    assert (email["attempts"], email["sent_at"], email["last_error"]) == (0, None, None)
+    assert email["created_at"].endswith("+00:00")
+    assert email["next_attempt_at"].endswith("+00:00")
     assert _emails(client, organizer, booking).json == listed.json
 
 
-def test_a_mail_that_has_arrived_says_when_and_after_how_many_attempts(
+def test_a_sent_email_shows_when_and_after_how_many_attempts(
     client: FlaskClient, service: Service, mailbox: Mailbox, user: Account, booking: dict[str, Any]
 ) -> None:
     mailbox.wait_for(user.email)
-    service.pause_worker()  # it has recorded what it sent
+    service.pause_worker()  # the worker has recorded what it sent
 
-    (mail,) = _emails(client, user, booking).json
+    (email,) = _emails(client, user, booking).json
 
-    assert (mail["status"], mail["attempts"], mail["next_attempt_at"], mail["last_error"]) == ("sent", 1, None, None)
-    assert mail["sent_at"] > mail["created_at"]
+    assert (email["status"], email["attempts"], email["next_attempt_at"], email["last_error"]) == (
+        "sent",
+        1,
+        None,
+        None,
+    )
+    assert email["sent_at"] > email["created_at"]
 
 
-def test_a_mail_that_is_being_sent_waits_or_has_failed_says_so_and_why(
+def test_an_unsent_email_shows_its_status_and_the_last_error(
     client: FlaskClient, application: Flask, user: Account, booking: dict[str, Any]
 ) -> None:
     claimed = _claim(application)
@@ -107,7 +112,7 @@ def test_a_mail_that_is_being_sent_waits_or_has_failed_says_so_and_why(
 
 
 def _claim(application: Flask) -> OutboxEmail:
-    """The one mail there is, for a worker, as if its time had come."""
+    """Claim the only email as a worker would, as if it were due."""
     with application.app_context(), transaction():
         db.session.execute(sa.update(OutboxEmail).values(next_attempt_at=sa.func.now()))
         claimed = claims.claim_next()
@@ -115,45 +120,45 @@ def _claim(application: Flask) -> OutboxEmail:
     return claimed
 
 
-def test_mails_come_in_pages_the_newest_first(client: FlaskClient, user: Account, booking: dict[str, Any]) -> None:
+def test_emails_are_paginated_newest_first(client: FlaskClient, user: Account, booking: dict[str, Any]) -> None:
     client.patch(f"{API}/bookings/{booking['id']}", headers=user.headers, json={"ticket_count": 1})
     _cancel(client, user, booking)
 
     first, second = (_emails(client, user, booking, page=page, page_size=2) for page in (1, 2))
 
-    assert [mail["kind"] for mail in first.json] == ["booking_cancelled", "booking_changed"]
-    assert [mail["kind"] for mail in second.json] == ["booking_confirmed"]
+    assert [email["kind"] for email in first.json] == ["booking_cancelled", "booking_changed"]
+    assert [email["kind"] for email in second.json] == ["booking_confirmed"]
     assert '"total": 3' in first.headers["X-Pagination"]
     assert _emails(client, user, booking, page_size=101).status_code == 422
 
 
-def test_mails_of_another_booking_are_never_listed(
+def test_emails_about_other_bookings_are_not_listed(
     client: FlaskClient, user: Account, organizer: Account, booking: dict[str, Any]
 ) -> None:
     other = book(client, user, make_event(client, organizer), guest_email=new_email()).json
     asked = client.post(f"{API}/auth/password-reset", json={"email": user.email})
     assert asked.status_code == 202
 
-    assert [mail["recipient"] for mail in _emails(client, user, booking).json] == [user.email]
-    assert [mail["recipient"] for mail in _emails(client, user, other).json] == [other["guest_email"]]
+    assert [email["recipient"] for email in _emails(client, user, booking).json] == [user.email]
+    assert [email["recipient"] for email in _emails(client, user, other).json] == [other["guest_email"]]
 
 
-def test_nobody_else_learns_of_a_bookings_mails_or_has_them_sent(client: FlaskClient, booking: dict[str, Any]) -> None:
+def test_other_accounts_can_neither_list_nor_resend_the_emails(client: FlaskClient, booking: dict[str, Any]) -> None:
     unknown = {"id": UUID(int=0)}
-    for who in (make_user(client), make_organizer(client)):
+    for account in (make_user(client), make_organizer(client)):
         for found in (booking, unknown):
-            for answer in (_emails(client, who, found), _resend(client, who, found)):
+            for answer in (_emails(client, account, found), _resend(client, account, found)):
                 assert (answer.status_code, answer.json["code"]) == (404, "booking-not-found")
 
 
-def test_a_confirmation_is_mailed_again_to_the_present_guest_with_the_present_facts(
+def test_a_repeated_confirmation_has_the_current_guest_and_details(
     client: FlaskClient, service: Service, mailbox: Mailbox, organizer: Account, user: Account, booking: dict[str, Any]
 ) -> None:
     guest = new_email()
     changes = {"ticket_count": 1, "guest_name": "Grace Hopper", "guest_email": guest}
     assert client.patch(f"{API}/bookings/{booking['id']}", headers=user.headers, json=changes).status_code == 200
 
-    answers = [_resend(client, who, booking) for who in (user, organizer)]
+    answers = [_resend(client, account, booking) for account in (user, organizer)]
 
     for answer in answers:
         assert answer.status_code == 202
@@ -162,12 +167,12 @@ def test_a_confirmation_is_mailed_again_to_the_present_guest_with_the_present_fa
         assert answer.json["next_attempt_at"]
     (first,) = mailbox.wait_for(user.email)
     received = mailbox.wait_for(guest, count=3)
-    assert len({mail["Message-ID"] for mail in (first, *received)}) == 4
-    again = [mail for mail in received if mail["Subject"] == first["Subject"]]
+    assert len({email["Message-ID"] for email in (first, *received)}) == 4
+    again = [email for email in received if email["Subject"] == first["Subject"]]
     assert len(again) == 2
-    for mail in again:
-        assert "Grace Hopper" in part(mail, "plain")
-        assert "Tickets:    1" in part(mail, "plain")
+    for email in again:
+        assert "Grace Hopper" in part(email, "plain")
+        assert "Tickets:    1" in part(email, "plain")
     service.pause_worker()
     assert answers[1].json["id"] == _emails(client, user, booking).json[0]["id"]
 
@@ -182,16 +187,19 @@ def test_a_cancelled_booking_is_not_confirmed_again(
     for cancelled in (booking, other):
         answer = _resend(client, user, cancelled)
         assert (answer.status_code, answer.json["code"]) == (409, "booking-cancelled")
-    assert [mail["kind"] for mail in _emails(client, user, booking).json] == ["booking_cancelled", "booking_confirmed"]
+    assert [email["kind"] for email in _emails(client, user, booking).json] == [
+        "booking_cancelled",
+        "booking_confirmed",
+    ]
 
 
-def test_a_booking_for_an_event_that_is_over_is_not_confirmed_again(
+def test_a_booking_is_not_confirmed_again_once_its_event_is_over(
     client: FlaskClient, database: sa.Engine, user: Account, booking: dict[str, Any]
 ) -> None:
     with database.begin() as connection:
         begun = {"starts_at": utcnow() - timedelta(hours=2), "ends_at": utcnow() + timedelta(hours=1)}
         connection.execute(sa.update(Event).values(**begun))
-    assert _resend(client, user, booking).status_code == 202  # who stands at the door may need it
+    assert _resend(client, user, booking).status_code == 202  # a guest at the door may need it
 
     with database.begin() as connection:
         connection.execute(sa.update(Event).values(ends_at=utcnow() - timedelta(seconds=1)))
@@ -199,7 +207,7 @@ def test_a_booking_for_an_event_that_is_over_is_not_confirmed_again(
     assert (answer.status_code, answer.json["code"]) == (409, "event-started")
 
 
-def test_a_confirmation_is_mailed_again_three_times_an_hour_and_then_one_must_wait(
+def test_a_confirmation_can_be_sent_again_three_times_an_hour(
     client: FlaskClient, user: Account, booking: dict[str, Any]
 ) -> None:
     _resend_as_often_as_allowed(client, user, booking)
@@ -217,7 +225,7 @@ def test_a_confirmation_is_mailed_again_three_times_an_hour_and_then_one_must_wa
     assert len(_emails(client, user, booking).json) == 4
 
 
-def test_each_account_and_each_booking_has_a_count_of_its_own(
+def test_the_limit_applies_per_account_and_booking(
     client: FlaskClient, user: Account, organizer: Account, booking: dict[str, Any]
 ) -> None:
     other = book(client, user, make_event(client, organizer)).json
@@ -228,13 +236,13 @@ def test_each_account_and_each_booking_has_a_count_of_its_own(
     _resend_as_often_as_allowed(client, user, other)
 
 
-def test_what_was_refused_is_not_counted(
+def test_refused_requests_do_not_count(
     client: FlaskClient, user: Account, booking: dict[str, Any], database: sa.Engine
 ) -> None:
     stranger = make_user(client)
     for _ in range(5):
         assert _resend(client, stranger, booking).status_code == 404
-    with database.begin() as connection:  # whom the booking belongs to now
+    with database.begin() as connection:  # the booking belongs to the stranger now
         connection.execute(sa.text("UPDATE bookings SET user_id = :user_id"), {"user_id": stranger.id})
 
     _resend_as_often_as_allowed(client, stranger, booking)
@@ -243,7 +251,7 @@ def test_what_was_refused_is_not_counted(
     assert _resend(client, user, booking).status_code == 404
 
 
-def test_of_several_limits_the_one_that_is_reached_says_when_to_come_back(
+def test_retry_after_comes_from_the_limit_that_was_reached(
     client: FlaskClient, application: Flask, user: Account, booking: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(application.config, "MAIL_RESEND_LIMIT", "1 per second; 2 per minute")

@@ -1,4 +1,4 @@
-"""A booking looks at the login in the statement that books, whatever this process remembers of it."""
+"""The login of a booking is checked under the lock of its event."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ def _set_another_password_elsewhere(client: FlaskClient, user: Account) -> None:
     assert client.post(f"{API}/users/me/password", headers=other.headers, json=passwords).status_code == 204
 
 
-# What each of them would be refused for in any case, and one that would not be.
+# Requests that would be refused in any case, and one that would not.
 REFUSED: list[dict[str, Any]] = [
     {"json": {}},
     {"json": {"event_id": "none"}},
@@ -47,7 +47,7 @@ def _stored(database: sa.Engine) -> tuple[int, int]:
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "a-key"}], ids=["without a key", "with a key"])
-def test_a_login_that_is_over_books_nothing_from_the_very_next_request_on(
+def test_a_login_that_has_ended_books_nothing_from_the_next_request_on(
     client: FlaskClient, database: sa.Engine, end: Callable[[FlaskClient, Account], None], key: dict[str, str]
 ) -> None:
     event, user = make_event(client), make_user(client)
@@ -55,24 +55,24 @@ def test_a_login_that_is_over_books_nothing_from_the_very_next_request_on(
     assert client.post(f"{API}/bookings/", headers={**user.headers, **key}, json=order).status_code == 201
     end(client, user)
 
-    answer = client.post(f"{API}/bookings/", headers={**user.headers, **key}, json=order)
+    response = client.post(f"{API}/bookings/", headers={**user.headers, **key}, json=order)
 
-    assert (answer.status_code, answer.json["code"]) == (401, "unauthenticated")
+    assert (response.status_code, response.json["code"]) == (401, "unauthenticated")
     assert _stored(database) == (1, 1)
 
 
 @pytest.mark.parametrize("body", [{}, {"event_id": "none"}, {"unknown": 1}])
-def test_who_has_no_login_any_more_is_told_nothing_else(client: FlaskClient, body: dict[str, Any]) -> None:
+def test_a_client_whose_login_has_ended_learns_nothing_else(client: FlaskClient, body: dict[str, Any]) -> None:
     user = make_user(client)
     assert book(client, user, make_event(client)).status_code == 201
     _log_out(client, user)
 
-    answer = client.post(f"{API}/bookings/", headers=user.headers, json=body)
+    response = client.post(f"{API}/bookings/", headers=user.headers, json=body)
 
-    assert (answer.status_code, answer.json["code"]) == (401, "unauthenticated")
+    assert (response.status_code, response.json["code"]) == (401, "unauthenticated")
 
 
-def test_a_guest_is_called_as_the_account_is_called_now(client: FlaskClient) -> None:
+def test_the_guest_has_the_current_name_of_the_account(client: FlaskClient) -> None:
     event, user = make_event(client), make_user(client)
     assert book(client, user, event).json["guest_name"] == "Ada Lovelace"
     client.patch(f"{API}/users/me", headers=user.headers, json={"name": "Ada King"})
@@ -80,21 +80,21 @@ def test_a_guest_is_called_as_the_account_is_called_now(client: FlaskClient) -> 
     assert book(client, user, event).json["guest_name"] == "Ada King"
 
 
-@pytest.mark.parametrize("options", REFUSED, ids=["nothing", "a bad value", "no JSON", "too large", "an order"])
-def test_what_is_sent_with_a_login_that_is_over_is_not_counted_for_the_account(
+@pytest.mark.parametrize("options", REFUSED, ids=["empty", "invalid value", "not JSON", "too large", "valid order"])
+def test_requests_with_an_ended_login_do_not_count_against_the_account(
     client: FlaskClient, app: Flask, options: dict[str, Any]
 ) -> None:
     event, user = make_event(client), make_user(client)
-    over = log_in(client, user)
+    ended = log_in(client, user)
     app.config["BOOKING_LIMIT"], usual = "3 per hour", app.config["BOOKING_LIMIT"]
     options = options or {"json": {"event_id": event["id"]}}
     try:
-        assert book(client, over, event).status_code == 201
-        _log_out(client, over)
-        answers = [client.post(f"{API}/bookings/", headers=over.headers, **options) for _ in range(5)]
+        assert book(client, ended, event).status_code == 201
+        _log_out(client, ended)
+        responses = [client.post(f"{API}/bookings/", headers=ended.headers, **options) for _ in range(5)]
 
-        assert {answer.status_code for answer in answers} == {401}
-        assert not [name for answer in answers for name, _ in answer.headers if name.startswith("RateLimit")]
+        assert {response.status_code for response in responses} == {401}
+        assert not [name for response in responses for name, _ in response.headers if name.startswith("RateLimit")]
         assert [book(client, user, event).status_code for _ in range(3)] == [201, 201, 429]
     finally:
         app.config["BOOKING_LIMIT"] = usual

@@ -1,4 +1,4 @@
-"""What races need besides the service."""
+"""Fixtures for races against the running service."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,14 +14,14 @@ from tests.service import Service
 
 @pytest.fixture
 def http(service: Service) -> Iterator[httpx.Client]:
-    """A client of the running service's API with as many connections as it wants."""
+    """A client of the running service without a limit on connections."""
     with httpx.Client(base_url=service.api, timeout=60, limits=httpx.Limits(max_connections=None)) as client:
         yield client
 
 
 @pytest.fixture
 def audited(app: Flask, database: sa.Engine) -> Iterator[None]:
-    """Whatever the test did at once, the data breaks no rule in the end."""
+    """Check the data with the audit after the test."""
     yield
     with database.connect() as connection:
         assert [str(violation) for violation in audit.violations(connection, emails_since=timedelta(days=1))] == []

@@ -1,4 +1,4 @@
-"""Races many buyers against few seats, and counts afterwards what is really in the tables."""
+"""Runs requests at the same time, and reads afterwards what is in the tables."""
 
 import json
 from collections import Counter
@@ -15,12 +15,12 @@ import sqlalchemy as sa
 from bookings_api.models import Base, Booking, BookingStatus, Event
 from tests.factories import Account
 
-# One attempt of one buyer: takes the buyer's number and says how it ended.
+# One attempt of one client: takes the client's number and returns the outcome.
 Attempt = Callable[[int], str]
 
 
 def race(attempt: Attempt, *, clients: int) -> Mapping[str, int]:
-    """Let all clients go at the same moment; how often each outcome happened."""
+    """Start all clients at the same moment; return how often each outcome occurred."""
     start = Barrier(clients)
 
     def run(number: int) -> str:
@@ -31,24 +31,21 @@ def race(attempt: Attempt, *, clients: int) -> Mapping[str, int]:
         return Counter(pool.map(run, range(clients)))
 
 
-def outcome_of(answer: Any) -> str:
-    """An answer, of httpx or of the test client, in short: `201`, or `409 sold-out`.
-
-    Whoever else is at it at the same moment, nobody may be answered that the service is broken.
-    """
-    assert answer.status_code < 500, answer.text
-    return str(answer.status_code) if answer.status_code < 400 else f"{answer.status_code} {_code_of(answer)}"
+def outcome_of(response: Any) -> str:
+    """A response of httpx or of the test client in short: `201` or `409 sold-out`. Fails for server errors."""
+    assert response.status_code < 500, response.text
+    return str(response.status_code) if response.status_code < 400 else f"{response.status_code} {_code_of(response)}"
 
 
-def _code_of(answer: Any) -> str:
-    code = json.loads(answer.text)["code"]
+def _code_of(response: Any) -> str:
+    code = json.loads(response.text)["code"]
     assert isinstance(code, str)
     return code
 
 
 @dataclass(frozen=True)
 class Seats:
-    """An event's seats: its own count of what is booked, and what its confirmed bookings hold."""
+    """An event's seats: capacity, the event's counter, and the sum of its confirmed bookings."""
 
     capacity: int
     counted: int
@@ -56,7 +53,7 @@ class Seats:
 
 
 def seats_of(database: sa.Engine, event: Mapping[str, Any]) -> Seats:
-    """What is in the tables now."""
+    """Read the seats of an event from the tables."""
     held = sa.select(sa.func.coalesce(sa.func.sum(Booking.ticket_count), 0)).where(
         Booking.event_id == Event.id, Booking.status == BookingStatus.CONFIRMED
     )
@@ -66,7 +63,7 @@ def seats_of(database: sa.Engine, event: Mapping[str, Any]) -> Seats:
 
 
 def oversold_tickets(database: sa.Engine, event: Mapping[str, Any]) -> int:
-    """How many more tickets the event's confirmed bookings hold than it has; counted from the bookings."""
+    """By how many tickets the event's confirmed bookings exceed its capacity."""
     held = sa.select(sa.func.coalesce(sa.func.sum(Booking.ticket_count), 0)).where(
         Booking.event_id == UUID(event["id"]), Booking.status == BookingStatus.CONFIRMED
     )
@@ -75,20 +72,20 @@ def oversold_tickets(database: sa.Engine, event: Mapping[str, Any]) -> int:
 
 
 def counter_of(database: sa.Engine, event: Mapping[str, Any]) -> int:
-    """The event's own count of booked tickets."""
+    """The event's counter of booked tickets."""
     with database.connect() as connection:
         return connection.scalars(sa.select(Event.tickets_booked).where(Event.id == UUID(event["id"]))).one()
 
 
 def count_of(database: sa.Engine, model: type[Base]) -> int:
-    """How many rows a table has."""
+    """The number of rows in a table."""
     with database.connect() as connection:
         return connection.scalars(sa.select(sa.func.count()).select_from(model)).one()
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request that takes part in a collision; `name` is what its outcome is counted under."""
+    """A request that takes part in a collision; its outcome is counted under `name`."""
 
     name: str
     account: Account
@@ -98,11 +95,11 @@ class Call:
 
 
 def collide(http: httpx.Client, *calls: Call) -> Mapping[str, int]:
-    """Send all at the same moment; how often each outcome happened, for example `book 409 sold-out`."""
+    """Send all at the same moment; return how often each outcome occurred, for example `book 409 sold-out`."""
 
     def attempt(number: int) -> str:
         call = calls[number]
-        answer = http.request(call.method, call.path, headers=dict(call.account.headers), json=call.body)
-        return f"{call.name} {outcome_of(answer)}"
+        response = http.request(call.method, call.path, headers=dict(call.account.headers), json=call.body)
+        return f"{call.name} {outcome_of(response)}"
 
     return race(attempt, clients=len(calls))

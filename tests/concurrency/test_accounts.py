@@ -1,4 +1,4 @@
-"""What happens to one account at the same moment, at the real server."""
+"""Simultaneous operations on one account, at the real server."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ NEW_PASSWORD = "another horse battery"
 
 
 def _token(app: Flask, database: sa.Engine) -> str:
-    """The only token that is out; one for a reset is made by the worker."""
+    """The only token there is; the worker creates the one for a reset."""
     wait_until(lambda: count_of(database, OneTimeToken) == 1, seconds=20)
     with database.connect() as connection:
         token_id = connection.scalars(sa.select(OneTimeToken.id)).one()
@@ -34,7 +34,7 @@ def _unsent(database: sa.Engine) -> int:
         return connection.scalars(sa.select(sa.func.count()).where(OutboxEmail.status != EmailStatus.SENT)).one()
 
 
-def test_many_requests_for_a_reset_leave_one_token_and_no_error(
+def test_many_requests_for_a_password_reset_leave_one_token(
     client: FlaskClient, database: sa.Engine, service: Service
 ) -> None:
     user = make_user(client)
@@ -51,7 +51,7 @@ def test_many_requests_for_a_reset_leave_one_token_and_no_error(
 
 
 def _reset_against_logins(http: httpx.Client, email: str, token: str) -> tuple[Mapping[str, int], list[str]]:
-    """One reset and five logins with the old password at once: how they ended, and the tokens that were had."""
+    """One reset and five logins with the old password at once; returns the outcomes and the tokens issued."""
     logins: list[str] = []
 
     def act(number: int) -> str:
@@ -66,7 +66,7 @@ def _reset_against_logins(http: httpx.Client, email: str, token: str) -> tuple[M
     return race(act, clients=6), logins
 
 
-def test_a_login_with_the_old_password_does_not_survive_a_reset_at_the_same_time(
+def test_a_login_with_the_old_password_does_not_survive_a_simultaneous_reset(
     app: Flask, client: FlaskClient, database: sa.Engine, service: Service
 ) -> None:
     with httpx.Client(base_url=service.api, timeout=30) as http:
@@ -83,7 +83,7 @@ def test_a_login_with_the_old_password_does_not_survive_a_reset_at_the_same_time
 
 
 def _accept_against_invite(http: httpx.Client, headers: dict[str, str], email: str, token: str) -> Mapping[str, int]:
-    """An invitation accepted and, at the same moment, sent again with another role."""
+    """Accept an invitation and, at the same moment, send it again with another role."""
 
     def act(number: int) -> str:
         if number == 0:
@@ -94,7 +94,7 @@ def _accept_against_invite(http: httpx.Client, headers: dict[str, str], email: s
     return race(act, clients=2)
 
 
-def test_an_invitation_that_is_accepted_and_sent_again_at_the_same_time_ends_as_one_of_both(
+def test_an_invitation_accepted_and_sent_again_at_once_ends_as_one_of_both(
     app: Flask, client: FlaskClient, database: sa.Engine, service: Service
 ) -> None:
     headers = dict(make_organizer(client).headers)

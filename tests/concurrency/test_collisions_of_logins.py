@@ -1,4 +1,4 @@
-"""What accounts do to each other, and a refresh token to itself, at the same moment."""
+"""Simultaneous changes of roles, and simultaneous uses of one refresh token."""
 
 import httpx
 import pytest
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("audited")
 ROUNDS = 8
 
 
-def test_a_refresh_token_used_twice_at_once_gives_one_pair_which_is_worth_nothing(
+def test_a_refresh_token_used_twice_at_once_yields_one_pair_that_is_revoked(
     client: FlaskClient, database: sa.Engine, http: httpx.Client
 ) -> None:
     for _ in range(ROUNDS):
@@ -42,7 +42,7 @@ def test_a_refresh_token_used_twice_at_once_gives_one_pair_which_is_worth_nothin
 
 
 @pytest.mark.parametrize("targets", [(1, 0), (0, 1)], ids=["each other", "themselves"])
-def test_of_two_organizers_who_demote_at_once_one_remains(
+def test_one_organizer_remains_when_two_are_demoted_at_once(
     client: FlaskClient, database: sa.Engine, http: httpx.Client, targets: tuple[int, int]
 ) -> None:
     for _ in range(ROUNDS):
@@ -55,7 +55,7 @@ def test_of_two_organizers_who_demote_at_once_one_remains(
 
         outcomes = collide(http, *calls)
 
-        # who is demoted before the other request is looked at, is not logged in any more
+        # an organizer demoted before their own request is checked is no longer logged in
         refusals = {"demote 409 last-organizer", "demote 401 unauthenticated"}
         assert outcomes["demote 200"] == 1
         assert sum(outcomes.get(refusal, 0) for refusal in refusals) == 1
@@ -65,6 +65,6 @@ def test_of_two_organizers_who_demote_at_once_one_remains(
 
 
 def _have_no_organizer(database: sa.Engine) -> None:
-    """Make users of those of earlier rounds."""
+    """Demote the organizers of earlier rounds."""
     with database.begin() as connection:
         connection.execute(sa.update(User).where(User.role == Role.ORGANIZER).values(role=Role.USER))

@@ -1,4 +1,4 @@
-"""Many buyers at once, on a real PostgreSQL."""
+"""Many simultaneous buyers, on a real PostgreSQL."""
 
 from uuid import UUID, uuid4
 
@@ -14,7 +14,7 @@ from tests.service import Service
 
 
 @pytest.mark.usefixtures("audited")
-def test_of_200_clients_for_10_seats_10_book_and_190_are_refused(
+def test_200_clients_for_10_seats_make_10_bookings_and_get_190_refusals(
     client: FlaskClient, database: sa.Engine, service: Service
 ) -> None:
     event = make_event(client, capacity=10)

@@ -1,4 +1,4 @@
-"""Whatever users and organizers do with tickets in whatever order, against a model of what must come of it."""
+"""Random sequences of operations on tickets, compared with a model of the expected outcome."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -28,34 +28,34 @@ pytestmark = pytest.mark.usefixtures("audited")
 
 LIMIT = 4
 
-# What fits into a few seconds; the same steps in every run, so that a failure can be had again.
+# As much as fits into a few seconds; the same steps in every run, so failures are reproducible.
 SETTINGS = settings(
     max_examples=50,
     stateful_step_count=25,
     derandomize=True,
     database=None,
     deadline=None,
-    # a failure is made as short as can be, but not explained line by line, which takes a minute
+    # shrinks a failure, but does not explain it line by line, which takes a minute
     phases=[Phase.generate, Phase.shrink],
 )
 
 
 @dataclass(eq=False)
 class Order:
-    """A booking as it must be."""
+    """The expected state of a booking."""
 
     id: UUID
     show: "Show"
     user: Account
     tickets: int
     status: str = "confirmed"
-    # about the booking itself; what its event has to tell is written by a worker
+    # emails about the booking itself; a worker writes those about its event
     mails: Counter[str] = field(default_factory=lambda: Counter(booking_confirmed=1))
 
 
 @dataclass(eq=False)
 class Show:
-    """An event as it must be."""
+    """The expected state of an event."""
 
     id: UUID
     capacity: int
@@ -104,12 +104,12 @@ def outcome_of_resizing(show: Show, capacity: int) -> str:
 
 
 class BoxOffice(RuleBasedStateMachine):
-    """Several users at several events; each answer is the one that the model has."""
+    """Several users at several events; each response must be the one the model expects."""
 
     shows: Bundle[Show] = Bundle("shows")
     orders: Bundle[Order] = Bundle("orders")
     users = st.integers(min_value=0, max_value=2)
-    # one more than may be booked at once, so that this is tried, too
+    # one more than allowed per booking, so the limit is exercised
     tickets = st.integers(min_value=1, max_value=LIMIT + 1)
     capacities = st.integers(min_value=1, max_value=8)
 
@@ -189,7 +189,7 @@ class BoxOffice(RuleBasedStateMachine):
         show.is_deleted = True
 
     @invariant()
-    def events_count_what_their_bookings_hold_and_no_more_than_they_have(self) -> None:
+    def events_count_the_tickets_of_their_bookings_and_are_never_oversold(self) -> None:
         held = sa.func.coalesce(sa.func.sum(Booking.ticket_count).filter(Booking.status == "confirmed"), 0)
         query = (
             sa.select(Event.id, Event.status, Event.capacity, Event.tickets_booked, held)
@@ -202,7 +202,7 @@ class BoxOffice(RuleBasedStateMachine):
         assert all(show.booked <= show.capacity for show in self.known)
 
     @invariant()
-    def bookings_are_what_was_booked_and_each_is_confirmed_by_mail_once(self) -> None:
+    def bookings_are_as_booked_and_each_has_the_expected_emails(self) -> None:
         orders = [order for show in self.known for order in show.orders]
         query = (
             sa.select(Booking.id, Booking.status, Booking.ticket_count, sa.func.array_agg(OutboxEmail.kind))
@@ -214,17 +214,17 @@ class BoxOffice(RuleBasedStateMachine):
         assert found == {order.id: (order.status, order.tickets, order.mails) for order in orders}
 
 
-def test_whatever_is_done_in_whatever_order_no_event_is_oversold_and_no_confirmation_lost(
+def test_no_sequence_of_operations_oversells_an_event_or_loses_an_email(
     client: FlaskClient, database: sa.Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # thousands of requests, whose lines would bury the few steps that Hypothesis comes to in the end
+    # the log lines of thousands of requests would bury the steps that Hypothesis reports
     caplog.set_level("ERROR", logger="bookings_api.access")
     organizer, accounts = make_organizer(client), [make_user(client) for _ in range(3)]
-    # each step looks at what is committed by then
+    # each step reads what is committed by then
     with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
 
         class BoxOfficeOfThisTest(BoxOffice):
-            """Hypothesis makes one for each example, without arguments."""
+            """Created by Hypothesis for each example, without arguments."""
 
             def __init__(self) -> None:
                 super().__init__(client=client, connection=connection, organizer=organizer, accounts=accounts)

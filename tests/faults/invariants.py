@@ -39,8 +39,6 @@ class History:
                 return False
             if response.status_code == 201:
                 self.acknowledged[key] = response.json()["reference"]
-            elif response.json()["code"] == "request-in-flight":
-                return False
             self.unknown.discard(key)
             return True
 

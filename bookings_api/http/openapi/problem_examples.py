@@ -44,7 +44,6 @@ _RAISED = (
     errors.EventCancelled(),
     errors.BookingCancelled(),
     errors.CapacityBelowBooked(tickets_booked=2),
-    errors.RequestInFlight(),
     errors.IdempotencyKeyReused(),
     errors.EventNotOpen("Booking for this event has closed."),
     errors.SoldOut(tickets_available=1),

@@ -16,7 +16,7 @@ from limits import parse_many
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.local import LocalProxy
 
-from bookings_api.http.authentication import current_user
+from bookings_api.http.authentication import current_user_id
 from bookings_api.http.idempotency import REPLAYED_HEADER
 from bookings_api.http.rate_limiting.storage import RateLimitStorage, Window
 
@@ -51,7 +51,7 @@ def by_account(*parameters: str) -> Key:
     """Count per account and per value of these path parameters. Belongs below `login_required`."""
 
     def key(*args: Any, **kwargs: Any) -> str:
-        return "/".join([str(current_user.id), *(str(kwargs[name]) for name in parameters)])
+        return "/".join([current_user_id(), *(str(kwargs[name]) for name in parameters)])
 
     return key
 

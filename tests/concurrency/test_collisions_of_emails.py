@@ -1,4 +1,4 @@
-"""A confirmation that is asked for again, at the moment of something else, at the real server."""
+"""Requests to send a confirmation again, at the same time as others, to the real server."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,10 +28,10 @@ def _resend(user: Account, booking: Mapping[str, Any]) -> Call:
 
 
 def _kinds(database: sa.Engine, booking: Mapping[str, Any]) -> list[EmailKind]:
-    """In the order in which they were written."""
-    mails = sa.select(OutboxEmail.kind).where(OutboxEmail.booking_id == UUID(booking["id"]))
+    """The kinds of the booking's emails, in the order they were written."""
+    emails = sa.select(OutboxEmail.kind).where(OutboxEmail.booking_id == UUID(booking["id"]))
     with database.connect() as connection:
-        return list(connection.scalars(mails.order_by(OutboxEmail.created_at)))
+        return list(connection.scalars(emails.order_by(OutboxEmail.created_at)))
 
 
 def test_no_confirmation_follows_a_cancellation(
@@ -52,7 +52,7 @@ def test_no_confirmation_follows_a_cancellation(
         ]
 
 
-def test_any_number_of_requests_at_once_send_no_more_mails_than_the_limit(
+def test_simultaneous_requests_send_no_more_emails_than_the_limit(
     client: FlaskClient, database: sa.Engine, http: httpx.Client, user: Account
 ) -> None:
     booking = book(client, user, make_event(client)).json
