@@ -34,6 +34,6 @@ def invitation(email: OutboxEmail, *, mail_from: str) -> Attachment | None:
         mail_from=mail_from,
         stamped_at=email.created_at,
         is_cancelled=method == CANCEL,
-        method=method,
     )
-    return Attachment(_FILE_NAMES[method], f"text/calendar; method={method}; charset=utf-8", calendar)
+    calendar.add("method", method)
+    return Attachment(_FILE_NAMES[method], f"text/calendar; method={method}; charset=utf-8", calendar.to_ical())

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 import flask
+import icalendar
 from werkzeug.http import generate_etag, quote_etag
 
 from bookings_api.http.conditional import ETAG, is_known_to_client
@@ -31,8 +32,9 @@ def file_name(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
-def calendar_file(data: bytes, name: str) -> flask.Response:
+def calendar_file(calendar: icalendar.Calendar, name: str) -> flask.Response:
     """Return the calendar, or 304 if the client has it. The ETag hashes the content, which depends on several rows."""
+    data = calendar.to_ical()
     etag = generate_etag(data)
     headers, content_type = {"ETag": quote_etag(etag)}, f"{CALENDAR}; charset=utf-8"
     if is_known_to_client(etag):
