@@ -2,10 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
 from datetime import datetime
-from functools import partial
-from typing import TypeVar
 
 from flask import current_app
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -20,27 +17,25 @@ logger = logging.getLogger(__name__)
 
 DATABASE_RETRY_SECONDS = 1
 
-T = TypeVar("T")
-
 
 class Undeliverable(Exception):
     """Sending the email is pointless; `str` says why."""
 
 
 def send_due_emails(sender: smtp.MailSender, *, until: float) -> bool:
-    """Send emails until none is due or `time.monotonic()` reaches `until`; False if the server is unavailable."""
-    email, outcome = claims.claim_next(), claims.SENT
-    while email is not None:
+    """Send emails until none is due or `time.monotonic()` reaches `until`; False if the server is unavailable.
+
+    Each outcome is recorded before the next claim, so a worker that is killed has at most one unrecorded email.
+    """
+    while (email := claims.claim_next()) is not None:
         with working_for(email.request_id):
             outcome = attempt(sender, email)
-            record = partial(_record, email, outcome)
-            goes_on = not outcome.server_is_unavailable and time.monotonic() <= until
-            try:
-                email = _retry_database(partial(record, claims_next=goes_on))
-            except Exception:  # a failed claim on the next email must not lose this outcome
-                _retry_database(partial(record, claims_next=False))
-                raise
-    return not outcome.server_is_unavailable
+            _record(email, outcome)
+        if outcome.server_is_unavailable:
+            return False
+        if time.monotonic() > until:
+            break
+    return True
 
 
 def attempt(sender: smtp.MailSender, email: OutboxEmail) -> Outcome:
@@ -77,22 +72,17 @@ def _require_deliverable(email: OutboxEmail) -> None:
         raise Undeliverable("The event started before the reminder could be sent.")
 
 
-def _record(email: OutboxEmail, outcome: Outcome, *, claims_next: bool) -> OutboxEmail | None:
-    """Record the outcome; returns the next email if one was claimed."""
-    is_recorded, next_email = claims.record(email, outcome, claims_next=claims_next)
-    if not is_recorded:
-        logger.warning("email %s: the attempt outlived its lease", email.id, extra={"email_id": str(email.id)})
-    return next_email
-
-
-def _retry_database(work: Callable[[], T]) -> T:
-    """Repeat `work` until PostgreSQL is available: an email that is sent but not recorded would be sent again.
+def _record(email: OutboxEmail, outcome: Outcome) -> None:
+    """Record the outcome as soon as PostgreSQL is available: an email that is not recorded would be sent again.
 
     Continues after the lease ends, because no other worker can claim the email while PostgreSQL is down.
     """
     while True:
         try:
-            return work()
+            if not claims.record(email, outcome):
+                logger.warning("email %s: the attempt outlived its lease", email.id, extra={"email_id": str(email.id)})
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
             logger.warning("recording an email waits for PostgreSQL: %s", type(error).__name__)
             time.sleep(DATABASE_RETRY_SECONDS)
+        else:
+            return

@@ -150,7 +150,7 @@ def test_a_deferred_email_is_not_claimed_before_its_pause_ends(database: sa.Engi
     email = _put()
     claimed = _claim()
     assert claimed is not None
-    assert claims.record(claimed, Outcome(EmailStatus.PENDING, "450 busy")) == (True, None)
+    assert claims.record(claimed, Outcome(EmailStatus.PENDING, "450 busy"))
 
     row = _row(database, email)
     assert (row.status, row.last_error) == (EmailStatus.PENDING, "450 busy")
@@ -178,9 +178,9 @@ def test_an_attempt_that_outlived_its_lease_does_not_overwrite_the_next_one(outc
     current = _claim()
     assert current is not None
 
-    assert claims.record(late, outcome) == (False, None)
-    assert claims.record(current, SENT) == (True, None)
-    assert claims.record(late, outcome) == (False, None)
+    assert not claims.record(late, outcome)
+    assert claims.record(current, SENT)
+    assert not claims.record(late, outcome)
 
 
 def test_retrying_failed_emails_restores_all_their_attempts(database: sa.Engine) -> None:
@@ -232,19 +232,15 @@ def test_only_emails_sent_long_ago_are_deleted_oldest_first(database: sa.Engine)
     assert left() == {email.id for email in kept}
 
 
-def test_recording_claims_the_next_email_in_the_same_statement(database: sa.Engine) -> None:
-    first, second = _put(next_attempt_at=_ago(minutes=1)), _put()
+def test_the_time_of_sending_is_recorded(database: sa.Engine) -> None:
+    email = _put()
     claimed = _claim()
     assert claimed is not None
 
-    is_recorded, following = claims.record(claimed, SENT, claims_next=True)
+    assert claims.record(claimed, SENT)
 
-    assert is_recorded
-    assert following is not None
-    assert (following.id, following.status, following.attempts) == (second.id, EmailStatus.SENDING, 1)
-    row = _row(database, first)
+    row = _row(database, email)
     assert (row.status, row.sent_at is not None, row.last_error) == (EmailStatus.SENT, True, None)
-    assert claims.record(following, SENT, claims_next=True) == (True, None)
 
 
 @pytest.mark.parametrize(
@@ -272,6 +268,6 @@ def test_the_next_email_about_a_booking_follows_an_earlier_one_unless_that_waits
     assert earlier is not None
     assert _claim() is None
 
-    _, following = claims.record(earlier, outcome, claims_next=True)
+    assert claims.record(earlier, outcome)
 
-    assert (following is not None) is is_next
+    assert (_claim() is not None) is is_next
