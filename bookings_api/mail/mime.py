@@ -5,6 +5,7 @@ from email.charset import QP, Charset
 from email.header import Header
 from email.mime.text import MIMEText
 from email.utils import parseaddr
+from secrets import token_hex
 from typing import Any
 
 from flask import current_app
@@ -18,11 +19,19 @@ from bookings_api.models import OutboxEmail
 MAX_LINE = 998  # octets (RFC 5322, section 2.1.1)
 MAX_ENCODED_LINE = 76  # RFC 2047, section 2
 
-# Writes headers as they are. `policy.SMTP`, Flask-Mail's choice, parses each again, which costs more than the rest of
-# sending an email, and before Python 3.13 loses spaces between the encoded words of a long subject.
-_POLICY = policy.compat32.clone(linesep="\r\n")
 _QUOTED_PRINTABLE = Charset("utf-8")
 _QUOTED_PRINTABLE.body_encoding = QP
+
+
+class _HeadersAsTheyAre(policy.Compat32):
+    """Serializes encoded headers unchanged.
+
+    Flask-Mail's `policy.SMTP` parses each again, which costs more than the rest of sending an email, and before
+    Python 3.13 loses spaces between the encoded words of a long subject.
+    """
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        return f"{name}: {value}\n".replace("\r\n", "\n").replace("\n", "\r\n").encode("ascii")
 
 
 class EncodedMessage(Message):
@@ -37,7 +46,10 @@ class EncodedMessage(Message):
 
     def as_bytes(self) -> bytes:
         message = self._message()
-        message.policy = _POLICY
+        for part in message.walk():
+            if part.is_multipart():
+                part.set_boundary(token_hex(12))  # the package would compile a regular expression to choose one
+        message.policy = _HeadersAsTheyAre(linesep="\r\n")
         return message.as_bytes()
 
 
