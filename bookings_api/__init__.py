@@ -3,6 +3,7 @@
     extensions       the Flask extensions, unbound
     errors           domain errors, independent of HTTP
     celery_app       Celery, bound to the application
+    redis_client     clients for any form of REDIS_URL
     cleanup          deletes expired rows, every hour
     text             makes text safe to print
 
@@ -49,7 +50,6 @@ from bookings_api.http.json import OrjsonProvider
 from bookings_api.http.openapi.document import API_PREFIX, init_openapi
 from bookings_api.http.proxies import init_proxies
 from bookings_api.http.rate_limiting.limits import init_limits
-from bookings_api.http.rate_limiting.storage import connect
 from bookings_api.http.redirects import init_redirects
 from bookings_api.http.response_cache.cache import init_response_cache
 from bookings_api.mail.metrics import OutboxCollector
@@ -88,7 +88,7 @@ def create_app(config: object) -> Flask:
     for blueprint in (auth, users, events, bookings):
         api.register_blueprint(blueprint, url_prefix=f"{API_PREFIX}{blueprint.url_prefix}")
     init_metrics(app, collectors=[OutboxCollector()])
-    init_health(app, connect_redis=connect)
+    init_health(app)
     register_error_handlers(app)
     register_commands(app)
     if app.config["TELEMETRY"]:

@@ -5,19 +5,17 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import flask
 import kombu
 from celery import Celery, Task, signals
 from celery.app.amqp import AMQP
 from kombu.transport import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.retry import Retry
 
 from bookings_api.database.engine import forget_connections
 from bookings_api.observability.logging import current_request_id, logging_config, working_for
+from bookings_api.redis_client import NO_RETRY, split_sentinel_url
 
 # Publishing is never retried, because the sweep finds every email in the outbox.
 REDIS_TIMEOUT_SECONDS = 0.5
@@ -82,19 +80,15 @@ class Amqp(AMQP):
 
 
 _BRIEFLY = {"socket_timeout": REDIS_TIMEOUT_SECONDS, "socket_connect_timeout": REDIS_TIMEOUT_SECONDS}
-# For Sentinels that are unavailable; by default, the client retries three times, seconds apart.
-_ONCE = {"retry": Retry(NoBackoff(), 0)}
 
 
 def broker_of(redis_url: str) -> tuple[str, dict[str, Any]]:
     """Return kombu's URL and options for `redis_url`. For Sentinels, kombu expects one URL each."""
-    url = urlsplit(redis_url)
-    if url.scheme != "redis+sentinel":
+    service, urls = split_sentinel_url(redis_url)
+    if service is None:
         return redis_url, {}
-    login, at, hosts = url.netloc.rpartition("@")
-    service, _, database = url.path.strip("/").partition("/")
-    each = [f"{SENTINEL}://{login}{at}{host}/{database or 0}" for host in hosts.split(",")]
-    return ";".join(each), {"master_name": unquote(service), "sentinel_kwargs": _BRIEFLY | _ONCE}
+    sentinels = ";".join(url.replace("redis", SENTINEL, 1) for url in urls)
+    return sentinels, {"master_name": service, "sentinel_kwargs": _BRIEFLY | NO_RETRY}
 
 
 def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:

@@ -4,12 +4,11 @@ Neither requires a login, reveals a server's name or takes long. Like `/metrics`
 """
 
 import logging
-from collections.abc import Callable
 from http import HTTPStatus
 
 import flask
 import sqlalchemy as sa
-from redis import Redis, RedisError
+from redis import RedisError
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from bookings_api.database.engine import TRANSACTION, unpooled_engine
@@ -18,6 +17,7 @@ from bookings_api.database.revisions import missing_revisions
 from bookings_api.database.timeouts import RETRY_AFTER_SECONDS
 from bookings_api.database.unresponsive import time_limit
 from bookings_api.extensions import db
+from bookings_api.redis_client import connect
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ _CONNECTIONS = sa.text("""
 OK, AWAY, BEHIND, PENDING = "ok", "away", "behind", "pending"
 
 
-def init_health(app: flask.Flask, connect_redis: Callable[[str], Redis]) -> None:
-    """Add both routes. `connect_redis` returns a client with short timeouts for a URL."""
+def init_health(app: flask.Flask) -> None:
+    """Add both routes."""
 
     @app.get("/health/live", endpoint="health_live")
     def live() -> flask.Response:
@@ -46,7 +46,7 @@ def init_health(app: flask.Flask, connect_redis: Callable[[str], Redis]) -> None
 
         Without Redis, only emails and rate limits degrade; without the read replica, lists become slower.
         """
-        checks = {"database": _check_database(), "redis": _check_redis(connect_redis)}
+        checks = {"database": _check_database(), "redis": _check_redis()}
         if checks["database"] != OK:
             return _response(HTTPStatus.SERVICE_UNAVAILABLE, status="unavailable", **checks)
         if (replica := replica_of(flask.current_app)) is not None:
@@ -105,7 +105,7 @@ def _check_replica(replica: Replica) -> str:
     return OK
 
 
-def _check_redis(connect: Callable[[str], Redis]) -> str:
+def _check_redis() -> str:
     try:
         with connect(flask.current_app.config["REDIS_URL"]) as connection:
             connection.ping()

@@ -220,7 +220,7 @@ def test_a_confirmation_can_be_sent_again_three_times_an_hour(
     assert refused.json["title"] == "Too Many Requests"
     seconds = int(refused.headers["Retry-After"])
     assert 3500 < seconds <= 3600
-    assert refused.json["detail"] == f"The limit is 3 per 1 hour. Try again in {seconds} s."
+    assert refused.json["detail"] == f"Limit: 3 per hour. Try again in {seconds} seconds."
     assert not [name for name in refused.headers.keys() if name.startswith("X-RateLimit")]  # noqa: SIM118 - a multidict
     assert len(_emails(client, user, booking).json) == 4
 

@@ -55,7 +55,7 @@ _GENERAL = {
     NOT_FOUND: NotFound.description,
     CONTENT_TOO_LARGE: RequestEntityTooLarge.description,
     UNSUPPORTED_MEDIA_TYPE: "Send the body as application/json.",
-    TOO_MANY_REQUESTS: "At most 60 per 1 minute. Please try again in 42 s.",
+    TOO_MANY_REQUESTS: "Limit: 60 per minute. Try again in 42 seconds.",
     HTTP_VERSION_NOT_SUPPORTED: "CSV downloads require HTTP/1.1 so that a truncated file can be detected.",
     INTERNAL_ERROR: INTERNAL_ERROR_DETAIL,
     UNAVAILABLE: UNAVAILABLE_DETAIL,

@@ -36,7 +36,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 STORAGE = "bookings_api.rate_limits"
 _storage: RateLimitStorage = LocalProxy(lambda: flask.current_app.extensions[STORAGE])  # type: ignore[assignment]
-# The windows this request is counted in, by setting and key.
+# The windows this request has been counted in, by setting and key.
 _hits: dict[tuple[str, str], list[Window]] = LocalProxy(lambda: flask.g.setdefault("rate_limit_hits", {}))  # type: ignore[assignment]
 _parsed = cache(parse_many)
 
@@ -116,9 +116,7 @@ def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
             whose = by(*args, **kwargs)
             if whose is None:
                 return view(*args, **kwargs)
-            windows = _hits.get((setting, whose))
-            if windows is None:  # a retried request is counted once
-                windows = _hits[setting, whose] = _hit(setting, whose)
+            windows = _hit(setting, whose)
             error, result = None, None
             try:
                 result = view(*args, **kwargs)
@@ -126,10 +124,8 @@ def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
                 error = raised
                 raise
             finally:
-                is_counted = counts(error, result)
-                if not is_counted:
-                    _storage.give_back(_hits.pop((setting, whose)))
-                _note(windows, given_back=0 if is_counted else 1)
+                if not counts(error, result):
+                    _storage.give_back(windows)
             return result
 
         return limited  # type: ignore[return-value] # wraps() keeps the signature
@@ -140,35 +136,34 @@ def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
 def uncount() -> None:
     """Give back everything this request was counted under, and leave out its `RateLimit-*` headers."""
     for windows in _hits.values():
-        _storage.give_back(windows)
+        _storage.give_back([window for window in windows if not window.is_given_back])
     _hits.clear()
-    flask.g.pop("rate_limit", None)
 
 
 def _hit(setting: str, whose: str) -> list[Window]:
-    items = {item.key_for(setting, whose): item for item in _parsed(flask.current_app.config[setting])}
-    windows = _storage.add(1, items)
-    exceeded = [window for window in windows if window.count > window.item.amount]
-    if not exceeded:
+    windows = _hits.get((setting, whose), [])
+    if windows and not windows[0].is_given_back:  # a retried request is counted once
         return windows
-    _storage.give_back(windows)
-    last = max(exceeded, key=lambda window: window.ends_at)
-    _note([last])
-    seconds = last.seconds_left
-    raise TooManyRequests(f"The limit is {last.item}. Try again in {seconds} s.", retry_after=seconds)
+    windows = _hits[setting, whose] = _storage.hit(_parsed(flask.current_app.config[setting]), setting, whose)
+    exceeded = [window for window in windows if window.count > window.item.amount]
+    if exceeded:
+        _storage.give_back(windows)
+        last = max(exceeded, key=lambda window: window.ends_at)
+        every = _plural(last.item.multiples, last.item.GRANULARITY.name).removeprefix("1 ")
+        message = f"Limit: {last.item.amount} per {every}. Try again in {_plural(last.seconds_left, 'second')}."
+        raise TooManyRequests(message, retry_after=last.seconds_left)
+    return windows
 
 
-def _note(windows: list[Window], *, given_back: int = 0) -> None:
-    """Keep for the headers the window closest to its limit; of equals, the one that lasts longest."""
-    for window in windows:
-        remaining = max(0, window.item.amount - window.count) + given_back
-        noted = (remaining, -window.seconds_left, window.item.amount)
-        flask.g.rate_limit = min(flask.g.get("rate_limit", noted), noted)
+def _plural(number: int, unit: str) -> str:
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 def _add_headers(response: flask.Response) -> flask.Response:
-    if "rate_limit" in flask.g:
-        remaining, seconds, amount = flask.g.rate_limit
-        for name, value in zip(RATE_LIMIT, (amount, remaining, -seconds), strict=True):
+    """Report the window closest to its limit; of equals, the one that lasts longest."""
+    windows = [window for windows in _hits.values() for window in windows]
+    if windows:
+        closest = min(windows, key=lambda window: (window.remaining, -window.ends_at))
+        for name, value in zip(RATE_LIMIT, (closest.item.amount, closest.remaining, closest.seconds_left), strict=True):
             response.headers.add(name, str(value))
     return response

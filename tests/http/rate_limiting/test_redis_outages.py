@@ -109,7 +109,7 @@ def test_counting_in_memory_costs_about_the_same_however_many_clients_there_are(
     def seconds(numbers: range) -> float:
         began = time.process_time()
         for number in numbers:
-            (window,) = storage.add(1, {f"client {number}": limit})
+            (window,) = storage.hit([limit], f"client {number}")
             assert (window.count, window.is_local) == (1, True)
         return time.process_time() - began
 

@@ -9,11 +9,12 @@ from uuid import uuid4
 import pytest
 import redis
 from flask import Flask
-from limits import RateLimitItem, parse
+from limits import parse
 
 from bookings_api.http.rate_limiting import storage as module
-from bookings_api.http.rate_limiting.storage import KEY_PREFIX, RateLimitStorage, Window, connect
+from bookings_api.http.rate_limiting.storage import KEY_PREFIX, RateLimitStorage, Window
 from bookings_api.local_stack.servers import LocalStack
+from bookings_api.redis_client import connect
 
 
 @pytest.fixture
@@ -23,81 +24,80 @@ def url(app: Flask) -> str:
 
 
 @pytest.fixture
-def items() -> dict[str, RateLimitItem]:
-    return {str(uuid4()): parse("3 per minute")}
+def client() -> str:
+    """Each test counts its own client."""
+    return str(uuid4())
 
 
-def _hit(storage: RateLimitStorage, items: dict[str, RateLimitItem]) -> Window:
-    (window,) = storage.add(1, items)
+def _hit(storage: RateLimitStorage, client: str, limit: str = "3 per minute") -> Window:
+    (window,) = storage.hit([parse(limit)], client)
     return window
 
 
-def test_processes_share_their_counts(url: str, items: dict[str, RateLimitItem]) -> None:
+def test_processes_share_their_counts(url: str, client: str) -> None:
     one, other = RateLimitStorage(url), RateLimitStorage(url)
 
-    counts = [_hit(storage, items).count for storage in (one, other, one)]
-    other.give_back([_hit(other, items)])
+    counts = [_hit(storage, client).count for storage in (one, other, one)]
+    other.give_back([_hit(other, client)])
 
     assert counts == [1, 2, 3]
-    assert _hit(one, items).count == 4
+    assert _hit(one, client).count == 4
     assert [storage.is_local for storage in (one, other)] == [False, False]
 
 
-def test_a_window_ends_on_time_whatever_is_counted_meanwhile(url: str) -> None:
-    storage, items = RateLimitStorage(url), {str(uuid4()): parse("3 per 2 seconds")}
+def test_a_window_ends_on_time_whatever_is_counted_meanwhile(url: str, client: str) -> None:
+    storage, limit = RateLimitStorage(url), "3 per 2 seconds"
 
-    first = _hit(storage, items)
+    first = _hit(storage, client, limit)
     storage.give_back([first])
-    later = [_hit(storage, items) for _ in range(5)]
+    later = [_hit(storage, client, limit) for _ in range(5)]
 
     assert all(abs(window.ends_at - first.ends_at) < 0.5 for window in later)
     assert first.seconds_left in {1, 2}
 
 
-def test_a_request_that_outlasts_its_window_gives_nothing_back_to_the_next_one(url: str) -> None:
-    storage, items = RateLimitStorage(url), {str(uuid4()): parse("3 per second")}
-    window = _hit(storage, items)
+def test_a_request_that_outlasts_its_window_gives_nothing_back_to_the_next_one(url: str, client: str) -> None:
+    storage, limit = RateLimitStorage(url), "3 per second"
+    window = _hit(storage, client, limit)
 
-    while (following := _hit(storage, items)).count > 1:
+    while (following := _hit(storage, client, limit)).count > 1:
         pass
     storage.give_back([window])
 
     assert following.ends_at > window.ends_at
-    assert _hit(storage, items).count == 2
+    assert _hit(storage, client, limit).count == 2
 
 
-def test_a_count_kept_in_memory_is_not_given_back_to_redis(url: str, items: dict[str, RateLimitItem]) -> None:
+def test_a_count_kept_in_memory_is_not_given_back_to_redis(url: str, client: str) -> None:
     in_redis, in_memory = RateLimitStorage(url), RateLimitStorage("redis://127.0.0.1:1/0")
-    window = _hit(in_memory, items)
+    window = _hit(in_memory, client)
 
     in_redis.give_back([window])
 
     assert window.is_local
-    assert _hit(in_redis, items).count == 1
+    assert _hit(in_redis, client).count == 1
 
 
-def test_a_connection_that_redis_closed_is_replaced_and_counting_stays_in_redis(
-    url: str, items: dict[str, RateLimitItem]
-) -> None:
+def test_a_connection_that_redis_closed_is_replaced_and_counting_stays_in_redis(url: str, client: str) -> None:
     storage = RateLimitStorage(url)
-    _hit(storage, items)
-    with redis.Redis.from_url(url) as client:
-        for entry in client.client_list():  # those of this test; others use other databases
-            if entry["cmd"] == "pttl" and entry["db"] == str(client.get_connection_kwargs()["db"]):
-                client.client_kill_filter(_id=entry["id"])
+    _hit(storage, client)
+    with redis.Redis.from_url(url) as connection:
+        for entry in connection.client_list():  # those of this test; others use other databases
+            if entry["cmd"] == "evalsha" and entry["db"] == str(connection.get_connection_kwargs()["db"]):
+                connection.client_kill_filter(_id=entry["id"])
 
-    assert _hit(storage, items).count == 2
+    assert _hit(storage, client).count == 2
     assert not storage.is_local
 
 
 def test_what_redis_refuses_by_our_mistake_is_logged_as_an_error_and_counted_in_memory(
-    url: str, items: dict[str, RateLimitItem], caplog: pytest.LogCaptureFixture
+    url: str, client: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with redis.Redis.from_url(url) as connection:
-        connection.rpush(f"{KEY_PREFIX}:{next(iter(items))}", "a list is not a count")
+        connection.rpush(f"{KEY_PREFIX}:{parse('3 per minute').key_for(client)}", "a list is not a count")
     storage = RateLimitStorage(url)
 
-    counts = [_hit(storage, items).count for _ in range(4)]
+    counts = [_hit(storage, client).count for _ in range(4)]
 
     assert counts == [1, 2, 3, 4]
     assert storage.is_local
@@ -110,7 +110,7 @@ def test_what_redis_refuses_by_our_mistake_is_logged_as_an_error_and_counted_in_
     "command", [["CONFIG", "SET", "maxmemory", 1], ["REPLICAOF", "127.0.0.1", 1]], ids=["full", "replica"]
 )
 def test_a_redis_that_is_full_or_a_replica_is_a_warning_in_the_log(
-    command: list[Any], items: dict[str, RateLimitItem], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    command: list[Any], client: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with LocalStack(tmp_path) as stack:
         stack.start_valkey()
@@ -118,14 +118,14 @@ def test_a_redis_that_is_full_or_a_replica_is_a_warning_in_the_log(
             connection.execute_command(*command)
         storage = RateLimitStorage(stack.settings["REDIS_URL"])
 
-        counts = [_hit(storage, items).count for _ in range(4)]
+        counts = [_hit(storage, client).count for _ in range(4)]
 
     assert counts == [1, 2, 3, 4]
     assert [record.levelname for record in caplog.records if record.name == module.__name__] == ["WARNING"]
 
 
 def test_redis_is_used_again_however_often_it_was_unavailable_or_refused(
-    items: dict[str, RateLimitItem], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
     attempts = 1100  # more than the pool may hold connections
@@ -134,18 +134,18 @@ def test_redis_is_used_again_however_often_it_was_unavailable_or_refused(
         storage = RateLimitStorage(stack.settings["REDIS_URL"])
         with redis.Redis.from_url(stack.settings["REDIS_URL"]) as connection:
             connection.config_set("maxmemory", 1)
-            assert all(_hit(storage, items).is_local for _ in range(attempts))
+            assert all(_hit(storage, client).is_local for _ in range(attempts))
             connection.config_set("maxmemory", 0)
-        assert not _hit(storage, items).is_local
+        assert not _hit(storage, client).is_local
         valkey.stop()
-        assert all(_hit(storage, items).is_local for _ in range(attempts))
+        assert all(_hit(storage, client).is_local for _ in range(attempts))
         stack.start_valkey(urlsplit(stack.settings["REDIS_URL"]).port)
 
-        assert not _hit(storage, items).is_local
+        assert not _hit(storage, client).is_local
 
 
 def test_tls_connections_verify_the_server() -> None:
-    client = connect("rediss://redis.example.com:6379/0")
+    connected = connect("rediss://redis.example.com:6379/0")
 
-    connection: Any = client.connection_pool.make_connection()
+    connection: Any = connected.connection_pool.make_connection()
     assert (connection.cert_reqs, connection.check_hostname) == (ssl.CERT_REQUIRED, True)

@@ -1,0 +1,41 @@
+"""Reads `REDIS_URL`, which may name Sentinels, and makes clients for it."""
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.connection import parse_url
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+# By default, the client retries three times, seconds apart.
+NO_RETRY: dict[str, Any] = {"retry": Retry(NoBackoff(), 0)}
+# Connecting may take this long, and so may the reply: half a second in all.
+_BRIEFLY = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25, **NO_RETRY}
+
+
+def connect(redis_url: str) -> Redis:
+    """Return a client that neither waits long nor retries, for any form of `REDIS_URL`."""
+    # As many as gunicorn's worker_connections: by default redis-py refuses the 101st.
+    options: dict[str, Any] = {**_BRIEFLY, "max_connections": 1000}
+    service, urls = split_sentinel_url(redis_url)
+    if service is None:
+        return Redis.from_url(redis_url, **options)
+    servers = [parse_url(url) for url in urls]  # type: ignore[no-untyped-call]
+    sentinels = [(server.pop("host"), server.pop("port")) for server in servers]
+    # Only Redis asks for the user and password; Sentinels do not.
+    options |= servers[0]
+    sentinel = Sentinel(sentinels, sentinel_kwargs=_BRIEFLY, **options)  # type: ignore[no-untyped-call]
+    master: Redis = sentinel.master_for(service)  # type: ignore[no-untyped-call]
+    return master
+
+
+def split_sentinel_url(redis_url: str) -> tuple[str | None, list[str]]:
+    """Return the service that the Sentinels watch, if any, and a `redis://` URL for each server."""
+    url = urlsplit(redis_url)
+    if url.scheme != "redis+sentinel":
+        return None, [redis_url]
+    login, at, hosts = url.netloc.rpartition("@")
+    service, _, database = url.path.strip("/").partition("/")
+    return unquote(service), [f"redis://{login}{at}{host}/{database or 0}" for host in hosts.split(",")]
