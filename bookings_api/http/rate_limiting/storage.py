@@ -11,6 +11,7 @@ from limits import RateLimitItem
 from limits.storage import MemoryStorage, RedisStorage, Storage
 from redis import RedisError
 from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bookings_api.redis_client import connect
 
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 KEY_PREFIX = "bookings_api:limits"
 # After a failure all requests count in memory this long; then one of them tries Redis again.
 PAUSE_SECONDS = 2
+# A request that has waited this long for Redis counts in memory, although each reply came in time.
+PATIENCE_SECONDS = 0.25
 # `RedisStorage` reports the end of a window in whole seconds, rounded to the nearest.
 _ROUNDING_SECONDS = 0.5
 
@@ -66,7 +69,8 @@ class RateLimitStorage:
             if self.is_local:  # only this request tries Redis
                 self._retry_at = now + PAUSE_SECONDS
             try:
-                windows = [_hit(self._redis, item, identifiers, is_local=False) for item in items]
+                until = now + PATIENCE_SECONDS
+                windows = [_hit(self._redis, item, identifiers, is_local=False, until=until) for item in items]
             except RedisError as error:
                 self._fall_back(error)
             else:
@@ -98,9 +102,13 @@ class RateLimitStorage:
         self.is_local = True
 
 
-def _hit(storage: Storage, item: RateLimitItem, identifiers: Sequence[str], *, is_local: bool) -> Window:
+def _hit(
+    storage: Storage, item: RateLimitItem, identifiers: Sequence[str], *, is_local: bool, until: float = math.inf
+) -> Window:
     """Do what the library's strategy does in three round trips, in one for the first request and two for others."""
     key, seconds = item.key_for(*identifiers), item.get_expiry()
     count = storage.incr(key, seconds)
+    if time.monotonic() > until:
+        raise RedisTimeoutError
     ends_at = time.time() + seconds if count == 1 else storage.get_expiry(key)
     return Window(key, item, count, ends_at, is_local)

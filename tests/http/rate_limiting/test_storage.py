@@ -1,6 +1,12 @@
 """Counts shared in Redis, and the fallback to memory."""
 
+import socket
+import socketserver
 import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,7 +15,7 @@ from uuid import uuid4
 import pytest
 import redis
 from flask import Flask
-from limits import parse
+from limits import parse, parse_many
 
 from bookings_api.http.rate_limiting import storage as module
 from bookings_api.http.rate_limiting.storage import KEY_PREFIX, RateLimitStorage, Window
@@ -149,3 +155,35 @@ def test_tls_connections_verify_the_server() -> None:
 
     connection: Any = connected.connection_pool.make_connection()
     assert (connection.cert_reqs, connection.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_a_request_that_waits_long_for_slow_replies_is_counted_in_memory(url: str, client: str) -> None:
+    limits = parse_many("60 per minute; 120 per hour")
+    with _slow_proxy(url, seconds=0.2) as slow_url:
+        windows = RateLimitStorage(slow_url).hit(limits, client)
+
+    assert [window.is_local for window in windows] == [True, True]
+
+
+@contextmanager
+def _slow_proxy(url: str, *, seconds: float) -> Iterator[str]:
+    """A proxy in front of Redis that delays each reply; yields its URL."""
+    redis_at = urlsplit(url)
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection((redis_at.hostname, redis_at.port)) as server:
+                while data := self.request.recv(65536):
+                    server.sendall(data)
+                    reply = server.recv(65536)
+                    time.sleep(seconds)
+                    self.request.sendall(reply)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as proxy:
+        proxy.daemon_threads = True
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        try:
+            port = proxy.server_address[1]
+            yield url.replace(f"{redis_at.hostname}:{redis_at.port}", f"127.0.0.1:{port}")
+        finally:
+            proxy.shutdown()
