@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from bookings_api.audit import violations
 from bookings_api.audit.repair import recount_tickets
 from bookings_api.database.engine import snapshot
-from tests.concurrency.harness import seats_of
+from tests.concurrency.harness import tickets_of
 from tests.factories import EVENT, Account, make_event, make_organizer, make_user
 from tests.polling import meanwhile
 from tests.service import Service
@@ -87,8 +87,8 @@ def test_repairing_during_bookings_keeps_the_ticket_count_exact(
             repairs += [recount_tickets(UUID(event["id"]))]
 
     assert len([repair for repair in repairs if repair]) == 6
-    seats = seats_of(database, event)
-    assert seats.counted == seats.held > 0
+    tickets = tickets_of(database, event)
+    assert tickets.counted == tickets.held > 0
 
 
 def test_a_snapshot_has_no_time_limit_and_is_read_only(app: Flask) -> None:

@@ -182,4 +182,6 @@ def test_a_login_that_ended_is_refused_first_whether_or_not_the_event_is_locked(
     assert book(client, other, event).json["code"] == "sold-out"
     peeked = book(app.test_client(), user, event)
 
-    assert [(answer.status_code, answer.json["code"]) for answer in (locked, peeked)] == [(401, "unauthenticated")] * 2
+    assert [(response.status_code, response.json["code"]) for response in (locked, peeked)] == [
+        (401, "unauthenticated")
+    ] * 2

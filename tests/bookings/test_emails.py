@@ -147,8 +147,8 @@ def test_other_accounts_can_neither_list_nor_resend_the_emails(client: FlaskClie
     unknown = {"id": UUID(int=0)}
     for account in (make_user(client), make_organizer(client)):
         for found in (booking, unknown):
-            for answer in (_emails(client, account, found), _resend(client, account, found)):
-                assert (answer.status_code, answer.json["code"]) == (404, "booking-not-found")
+            for response in (_emails(client, account, found), _resend(client, account, found)):
+                assert (response.status_code, response.json["code"]) == (404, "booking-not-found")
 
 
 def test_a_repeated_confirmation_has_the_current_guest_and_details(
@@ -158,13 +158,13 @@ def test_a_repeated_confirmation_has_the_current_guest_and_details(
     changes = {"ticket_count": 1, "guest_name": "Grace Hopper", "guest_email": guest}
     assert client.patch(f"{API}/bookings/{booking['id']}", headers=user.headers, json=changes).status_code == 200
 
-    answers = [_resend(client, account, booking) for account in (user, organizer)]
+    responses = [_resend(client, account, booking) for account in (user, organizer)]
 
-    for answer in answers:
-        assert answer.status_code == 202
-        assert (answer.json["kind"], answer.json["recipient"]) == ("booking_confirmed", guest)
-        assert (answer.json["status"], answer.json["attempts"], answer.json["sent_at"]) == ("pending", 0, None)
-        assert answer.json["next_attempt_at"]
+    for response in responses:
+        assert response.status_code == 202
+        assert (response.json["kind"], response.json["recipient"]) == ("booking_confirmed", guest)
+        assert (response.json["status"], response.json["attempts"], response.json["sent_at"]) == ("pending", 0, None)
+        assert response.json["next_attempt_at"]
     (first,) = mailbox.wait_for(user.email)
     received = mailbox.wait_for(guest, count=3)
     assert len({email["Message-ID"] for email in (first, *received)}) == 4
@@ -174,7 +174,7 @@ def test_a_repeated_confirmation_has_the_current_guest_and_details(
         assert "Grace Hopper" in part(email, "plain")
         assert "Tickets:    1" in part(email, "plain")
     service.pause_worker()
-    assert answers[1].json["id"] == _emails(client, user, booking).json[0]["id"]
+    assert responses[1].json["id"] == _emails(client, user, booking).json[0]["id"]
 
 
 def test_a_cancelled_booking_is_not_confirmed_again(
@@ -185,26 +185,26 @@ def test_a_cancelled_booking_is_not_confirmed_again(
     client.post(f"{API}/events/{other['event_id']}/cancel", headers=organizer.headers)
 
     for cancelled in (booking, other):
-        answer = _resend(client, user, cancelled)
-        assert (answer.status_code, answer.json["code"]) == (409, "booking-cancelled")
+        response = _resend(client, user, cancelled)
+        assert (response.status_code, response.json["code"]) == (409, "booking-cancelled")
     assert [email["kind"] for email in _emails(client, user, booking).json] == [
         "booking_cancelled",
         "booking_confirmed",
     ]
 
 
-def test_a_booking_is_not_confirmed_again_once_its_event_is_over(
+def test_a_booking_is_not_confirmed_again_once_its_event_has_ended(
     client: FlaskClient, database: sa.Engine, user: Account, booking: dict[str, Any]
 ) -> None:
     with database.begin() as connection:
-        begun = {"starts_at": utcnow() - timedelta(hours=2), "ends_at": utcnow() + timedelta(hours=1)}
-        connection.execute(sa.update(Event).values(**begun))
+        started = {"starts_at": utcnow() - timedelta(hours=2), "ends_at": utcnow() + timedelta(hours=1)}
+        connection.execute(sa.update(Event).values(**started))
     assert _resend(client, user, booking).status_code == 202  # a guest at the door may need it
 
     with database.begin() as connection:
         connection.execute(sa.update(Event).values(ends_at=utcnow() - timedelta(seconds=1)))
-    answer = _resend(client, user, booking)
-    assert (answer.status_code, answer.json["code"]) == (409, "event-started")
+    response = _resend(client, user, booking)
+    assert (response.status_code, response.json["code"]) == (409, "event-started")
 
 
 def test_a_confirmation_can_be_sent_again_three_times_an_hour(

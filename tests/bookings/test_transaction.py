@@ -179,7 +179,7 @@ def test_two_requests_with_the_same_key_at_once_book_once_and_get_equal_response
 
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.data == second.data
-    assert {"Idempotency-Replayed" in answer.headers for answer in (first, second)} == {True, False}
+    assert {"Idempotency-Replayed" in response.headers for response in (first, second)} == {True, False}
     assert (count_of(database, Booking), counter_of(database, event)) == (1, 1)
 
 
@@ -195,10 +195,12 @@ def test_the_same_key_for_two_events_at_once_books_one_of_them(
             orders = [pool.submit(_order, app.test_client(), user, event, "a-key") for event in events]
             with database.connect() as observer:
                 wait_until(lambda: observer.scalar(_WAITING) == 2, seconds=4)
-        answers = [order.result() for order in orders]
+        responses = [order.result() for order in orders]
 
-    assert sorted(answer.status_code for answer in answers) == [201, 422]
-    assert [answer.json["code"] for answer in answers if answer.status_code == 422] == ["idempotency-key-reused"]
+    assert sorted(response.status_code for response in responses) == [201, 422]
+    assert [response.json["code"] for response in responses if response.status_code == 422] == [
+        "idempotency-key-reused"
+    ]
     assert count_of(database, Booking) == 1
     assert sorted(counter_of(database, event) for event in events) == [0, 1]
 
@@ -215,7 +217,7 @@ def test_a_login_that_ends_while_the_order_waits_for_the_lock_books_nothing(
             with database.connect() as observer:
                 wait_until(lambda: observer.scalar(_WAITING) == 1, seconds=4)
             assert client.post(f"{API}/auth/logout", headers=user.headers).status_code == 204
-        answer = order.result()
+        response = order.result()
 
-    assert (answer.status_code, answer.json["code"]) == (401, "unauthenticated")
+    assert (response.status_code, response.json["code"]) == (401, "unauthenticated")
     assert count_of(database, Booking) == 0

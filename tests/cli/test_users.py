@@ -109,8 +109,8 @@ def test_deactivated_account_loses_access_immediately_and_is_notified_once(
     assert (again.exit_code, again.output) == (0, f"{user.email} already has no access.\n")
     assert client.get(f"{API}/users/me", headers=user.headers).status_code == 401
     with database.connect() as connection:
-        mails = connection.scalars(sa.select(OutboxEmail.kind).where(OutboxEmail.recipient == user.email)).all()
-    assert mails == ["access_changed"]
+        emails = connection.scalars(sa.select(OutboxEmail.kind).where(OutboxEmail.recipient == user.email)).all()
+    assert emails == ["access_changed"]
 
 
 def test_last_active_organizer_cannot_be_deactivated(app: Flask, client: FlaskClient) -> None:

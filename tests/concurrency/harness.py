@@ -44,22 +44,22 @@ def _code_of(response: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Seats:
-    """An event's seats: capacity, the event's counter, and the sum of its confirmed bookings."""
+class Tickets:
+    """An event's capacity, its counter of booked tickets, and the sum of its confirmed bookings."""
 
     capacity: int
     counted: int
     held: int
 
 
-def seats_of(database: sa.Engine, event: Mapping[str, Any]) -> Seats:
-    """Read the seats of an event from the tables."""
+def tickets_of(database: sa.Engine, event: Mapping[str, Any]) -> Tickets:
+    """Read an event's ticket numbers from the tables."""
     held = sa.select(sa.func.coalesce(sa.func.sum(Booking.ticket_count), 0)).where(
         Booking.event_id == Event.id, Booking.status == BookingStatus.CONFIRMED
     )
     query = sa.select(Event.capacity, Event.tickets_booked, held.scalar_subquery()).where(Event.id == UUID(event["id"]))
     with database.connect() as connection:
-        return Seats(*connection.execute(query).one())
+        return Tickets(*connection.execute(query).one())
 
 
 def oversold_tickets(database: sa.Engine, event: Mapping[str, Any]) -> int:

@@ -58,10 +58,10 @@ def _reset_against_logins(http: httpx.Client, email: str, token: str) -> tuple[M
         if number == 0:
             reset = {"token": token, "password": NEW_PASSWORD}
             return f"reset {http.post('/auth/password-reset/confirm', json=reset).status_code}"
-        answer = http.post("/auth/login", json={"email": email, "password": PASSWORD})
-        if answer.status_code == httpx.codes.OK:
-            logins.append(answer.json()["access_token"])
-        return f"login {answer.status_code}"
+        response = http.post("/auth/login", json={"email": email, "password": PASSWORD})
+        if response.status_code == httpx.codes.OK:
+            logins.append(response.json()["access_token"])
+        return f"login {response.status_code}"
 
     return race(act, clients=6), logins
 

@@ -1,6 +1,6 @@
 """Conflicting operations on one event, sent to the real server at the same time.
 
-Whichever comes first, no seat is sold twice and none is lost.
+Whichever comes first, no ticket is sold twice and none is lost.
 """
 
 import time
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from bookings_api.models import Booking, EmailKind, OutboxEmail
-from tests.concurrency.harness import Call, Seats, collide, count_of, outcome_of, race, seats_of
+from tests.concurrency.harness import Call, Tickets, collide, count_of, outcome_of, race, tickets_of
 from tests.factories import Account, book, make_event, make_organizer, make_user
 
 pytestmark = pytest.mark.usefixtures("audited")
@@ -41,14 +41,16 @@ def people(client: FlaskClient) -> People:
     return People(make_organizer(client), make_user(client), [make_user(client) for _ in range(5)])
 
 
-def _assert_remaining_seats_can_be_booked(client: FlaskClient, database: sa.Engine, people: People, event: Any) -> None:
-    """Book every remaining seat, and fail to book one more."""
-    seats = seats_of(database, event)
-    assert seats.counted == seats.held <= seats.capacity
-    for _ in range(seats.capacity - seats.held):
+def _assert_remaining_tickets_can_be_booked(
+    client: FlaskClient, database: sa.Engine, people: People, event: Any
+) -> None:
+    """Book every remaining ticket, and fail to book one more."""
+    tickets = tickets_of(database, event)
+    assert tickets.counted == tickets.held <= tickets.capacity
+    for _ in range(tickets.capacity - tickets.held):
         assert outcome_of(book(client, people.holder, event)) == "201"
     assert outcome_of(book(client, people.holder, event)) == "409 sold-out"
-    assert seats_of(database, event) == Seats(seats.capacity, seats.capacity, seats.capacity)
+    assert tickets_of(database, event) == Tickets(tickets.capacity, tickets.capacity, tickets.capacity)
 
 
 def test_cancelling_twice_at_once_releases_tickets_once(
@@ -63,11 +65,11 @@ def test_cancelling_twice_at_once_releases_tickets_once(
 
         assert outcomes["cancel 200"] == 2
         assert outcomes["book 201"] + outcomes["book 409 sold-out"] == 5
-        assert seats_of(database, event).held == outcomes["book 201"]
-        _assert_remaining_seats_can_be_booked(client, database, people, event)
+        assert tickets_of(database, event).held == outcomes["book 201"]
+        _assert_remaining_tickets_can_be_booked(client, database, people, event)
 
 
-def test_a_larger_booking_and_new_bookings_share_the_last_seats(
+def test_a_larger_booking_and_new_bookings_share_the_last_tickets(
     client: FlaskClient, database: sa.Engine, http: httpx.Client, people: People
 ) -> None:
     for _ in range(ROUNDS):
@@ -77,12 +79,12 @@ def test_a_larger_booking_and_new_bookings_share_the_last_seats(
 
         outcomes = collide(http, more, *people.buy(event))
 
-        # one buyer gets all three seats, or three buyers get one each
+        # one buyer gets all three tickets, or three buyers get one each
         assert outcomes in (
             {"raise 200": 1, "book 409 sold-out": 5},
             {"raise 409 sold-out": 1, "book 201": 3, "book 409 sold-out": 2},
         )
-        assert seats_of(database, event) == Seats(4, 4, 4)
+        assert tickets_of(database, event) == Tickets(4, 4, 4)
 
 
 def test_reducing_capacity_either_precedes_bookings_or_is_refused(
@@ -99,7 +101,7 @@ def test_reducing_capacity_either_precedes_bookings_or_is_refused(
             {"cut 409 capacity-below-booked": 1, "book 201": 5},
         )
         left = 2 if outcomes["cut 200"] else 5
-        assert seats_of(database, event) == Seats(left, left, left)
+        assert tickets_of(database, event) == Tickets(left, left, left)
 
 
 def test_cancelling_an_event_cancels_every_booking_and_notifies_every_guest(
@@ -115,7 +117,7 @@ def test_cancelling_an_event_cancels_every_booking_and_notifies_every_guest(
 
         assert outcomes["cancel 200"] == 1
         assert outcomes["book 201"] + outcomes["book 409 event-not-open"] == 5
-        assert seats_of(database, event) == Seats(10, 0, 0)
+        assert tickets_of(database, event) == Tickets(10, 0, 0)
         sold += 1 + outcomes["book 201"]
 
     assert count_of(database, Booking) == sold
@@ -136,7 +138,7 @@ def test_deleting_an_event_ends_changes_of_its_bookings(
 
         assert outcomes["delete 204"] == 1
         assert outcomes["change 200"] + outcomes["change 409 booking-cancelled"] == 4
-        assert seats_of(database, event) == Seats(10, 0, 0)
+        assert tickets_of(database, event) == Tickets(10, 0, 0)
         found = client.get(f"/api/v1{path}", headers=people.holder.headers).json
         # earlier changes remain, and the version counts them and the cancellation
         assert (found["status"], found["version"]) == ("cancelled", 2 + outcomes["change 200"])
@@ -168,7 +170,7 @@ def test_20_simultaneous_requests_with_one_idempotency_key_book_once_and_get_equ
             stored = connection.scalars(sa.select(Booking.id).where(Booking.event_id == UUID(event["id"]))).all()
         assert UUID(again.json()["id"]) in stored
         assert len(stored) == number + 1
-        assert seats_of(database, event) == Seats(100, 2 * (number + 1), 2 * (number + 1))
+        assert tickets_of(database, event) == Tickets(100, 2 * (number + 1), 2 * (number + 1))
 
 
 def test_simultaneous_requests_with_one_idempotency_key_all_get_the_last_ticket(
@@ -196,7 +198,7 @@ def test_one_idempotency_key_for_two_events_at_once_books_one_of_them(
             return outcome_of(http.post("/bookings/", headers=dict(headers), json=order))
 
         assert race(attempt, clients=2) == {"201": 1, "422 idempotency-key-reused": 1}
-        assert sum(seats_of(database, event).held for event in events) == 1
+        assert sum(tickets_of(database, event).held for event in events) == 1
 
 
 def _wait_for_emails(database: sa.Engine, kind: EmailKind, count: int) -> None:

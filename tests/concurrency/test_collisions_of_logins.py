@@ -25,10 +25,10 @@ def test_a_refresh_token_used_twice_at_once_yields_one_pair_that_is_revoked(
             return http.post("/auth/refresh", headers={"Authorization": f"Bearer {token}"})
 
         def attempt(_: int, token: str = user.refresh_token, pairs: list[dict[str, str]] = pairs) -> str:
-            answer = refresh(token)
-            if answer.status_code == 200:
-                pairs.append(answer.json())
-            return outcome_of(answer)
+            response = refresh(token)
+            if response.status_code == 200:
+                pairs.append(response.json())
+            return outcome_of(response)
 
         assert race(attempt, clients=2) == {"200": 1, "401 unauthenticated": 1}
         (pair,) = pairs

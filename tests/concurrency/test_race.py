@@ -14,7 +14,7 @@ from tests.service import Service
 
 
 @pytest.mark.usefixtures("audited")
-def test_200_clients_for_10_seats_make_10_bookings_and_get_190_refusals(
+def test_200_clients_for_10_tickets_make_10_bookings_and_get_190_refusals(
     client: FlaskClient, database: sa.Engine, service: Service
 ) -> None:
     event = make_event(client, capacity=10)

@@ -50,7 +50,7 @@ class Order:
     tickets: int
     status: str = "confirmed"
     # emails about the booking itself; a worker writes those about its event
-    mails: Counter[str] = field(default_factory=lambda: Counter(booking_confirmed=1))
+    emails: Counter[str] = field(default_factory=lambda: Counter(booking_confirmed=1))
 
 
 @dataclass(eq=False)
@@ -138,53 +138,53 @@ class BoxOffice(RuleBasedStateMachine):
     @rule(target=orders, show=shows, user=users, tickets=tickets)
     def book(self, show: Show, user: int, tickets: int) -> Order | MultipleResults[Order]:
         expected, account = outcome_of_booking(show, tickets), self.accounts[user]
-        answer = book(self.client, account, {"id": str(show.id)}, ticket_count=tickets)
-        assert outcome_of(answer) == expected
+        response = book(self.client, account, {"id": str(show.id)}, ticket_count=tickets)
+        assert outcome_of(response) == expected
         if expected != "201":
             return multiple()
-        order = Order(UUID(answer.json["id"]), show, account, tickets)
+        order = Order(UUID(response.json["id"]), show, account, tickets)
         show.orders.append(order)
         return order
 
     @rule(order=orders, tickets=tickets)
     def change(self, order: Order, tickets: int) -> None:
         expected = outcome_of_change(order, tickets)
-        answer = self.client.patch(
+        response = self.client.patch(
             f"{API}/bookings/{order.id}", headers=order.user.headers, json={"ticket_count": tickets}
         )
-        assert outcome_of(answer) == expected
+        assert outcome_of(response) == expected
         if expected == "200" and tickets != order.tickets:
             order.tickets = tickets
-            order.mails["booking_changed"] += 1
+            order.emails["booking_changed"] += 1
 
     @rule(order=orders)
     def cancel(self, order: Order) -> None:
-        answer = self.client.delete(f"{API}/bookings/{order.id}", headers=order.user.headers)
-        assert outcome_of(answer) == "200"
+        response = self.client.delete(f"{API}/bookings/{order.id}", headers=order.user.headers)
+        assert outcome_of(response) == "200"
         if order.status == "confirmed":
             order.status = "cancelled"
-            order.mails["booking_cancelled"] += 1
+            order.emails["booking_cancelled"] += 1
 
     @rule(show=shows, capacity=capacities)
     def resize(self, show: Show, capacity: int) -> None:
         expected = outcome_of_resizing(show, capacity)
-        answer = self.client.patch(
+        response = self.client.patch(
             f"{API}/events/{show.id}", headers=self.organizer.headers, json={"capacity": capacity}
         )
-        assert outcome_of(answer) == expected
+        assert outcome_of(response) == expected
         if expected == "200":
             show.capacity = capacity
 
     @rule(show=shows)
     def call_off(self, show: Show) -> None:
-        answer = self.client.post(f"{API}/events/{show.id}/cancel", headers=self.organizer.headers)
-        assert outcome_of(answer) == ("404 event-not-found" if show.is_deleted else "200")
+        response = self.client.post(f"{API}/events/{show.id}/cancel", headers=self.organizer.headers)
+        assert outcome_of(response) == ("404 event-not-found" if show.is_deleted else "200")
         show.call_off()
 
     @rule(show=shows)
     def delete(self, show: Show) -> None:
-        answer = self.client.delete(f"{API}/events/{show.id}", headers=self.organizer.headers)
-        assert outcome_of(answer) == ("404 event-not-found" if show.is_deleted else "204")
+        response = self.client.delete(f"{API}/events/{show.id}", headers=self.organizer.headers)
+        assert outcome_of(response) == ("404 event-not-found" if show.is_deleted else "204")
         show.call_off()
         show.is_deleted = True
 
@@ -211,7 +211,7 @@ class BoxOffice(RuleBasedStateMachine):
             .group_by(Booking.id)
         )
         found = {row[0]: (row[1], row[2], Counter(row[3])) for row in self.connection.execute(query)}
-        assert found == {order.id: (order.status, order.tickets, order.mails) for order in orders}
+        assert found == {order.id: (order.status, order.tickets, order.emails) for order in orders}
 
 
 def test_no_sequence_of_operations_oversells_an_event_or_loses_an_email(

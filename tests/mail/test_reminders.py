@@ -67,15 +67,15 @@ def test_no_reminder_is_sent_too_early_after_the_start_or_after_a_cancellation(
 ) -> None:
     user = make_user(client)
     book(client, user, _event_in(client, organizer, hours=25))
-    begun, called_off, given_up = (_event_in(client, organizer, hours=1) for _ in range(3))
-    for event in (begun, called_off):
+    started, cancelled, without_booking = (_event_in(client, organizer, hours=1) for _ in range(3))
+    for event in (started, cancelled):
         book(client, user, event)
-    booking = book(client, user, given_up).json
+    booking = book(client, user, without_booking).json
     client.delete(f"{API}/bookings/{booking['id']}", headers=user.headers)
-    client.post(f"{API}/events/{called_off['id']}/cancel", headers=organizer.headers)
+    client.post(f"{API}/events/{cancelled['id']}/cancel", headers=organizer.headers)
     with database.begin() as connection:
         past = utcnow() - timedelta(seconds=1)
-        connection.execute(sa.update(Event).where(Event.id == begun["id"]).values(starts_at=past))
+        connection.execute(sa.update(Event).where(Event.id == started["id"]).values(starts_at=past))
 
     _remind(app)
 

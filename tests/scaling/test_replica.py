@@ -85,15 +85,15 @@ def _counted(service: Flask) -> Iterator[Counter[str]]:
 
 
 def _health(service: Flask) -> dict[str, Any]:
-    answer = service.test_client().get("/health/ready").json
-    assert isinstance(answer, dict)
-    return answer
+    response = service.test_client().get("/health/ready").json
+    assert isinstance(response, dict)
+    return response
 
 
 def _titles(client: FlaskClient, **headers: str) -> list[str]:
-    answer = client.get(f"{API}/events/?sort=-created_at&page_size=3", headers=headers)
-    assert answer.status_code == 200, answer.text
-    return [event["title"] for event in answer.json]
+    response = client.get(f"{API}/events/?sort=-created_at&page_size=3", headers=headers)
+    assert response.status_code == 200, response.text
+    return [event["title"] for event in response.json]
 
 
 def test_every_list_is_read_on_the_replica(service: Flask) -> None:
@@ -114,9 +114,9 @@ def test_every_list_is_read_on_the_replica(service: Flask) -> None:
 
         def is_read_there(path: str = path, headers: dict[str, str] = headers, expected: str | None = expected) -> bool:
             with _counted(service) as pages:
-                answer = client.get(f"{API}{path}", headers=headers)
-            assert answer.status_code == 200, answer.text
-            assert expected is None or answer.json[0]["id"] == expected, path
+                response = client.get(f"{API}{path}", headers=headers)
+            assert response.status_code == 200, response.text
+            assert expected is None or response.json[0]["id"] == expected, path
             return pages == {"replica": 1}
 
         # where it is behind for once, or the machine is slow, lists are the primary's for a while
@@ -168,8 +168,8 @@ def test_lists_go_on_while_the_replica_is_dead_and_use_it_once_it_is_back(servic
     try:
         event = make_event(client)
         assert [_titles(client, **user.headers)[0] for _ in range(5)] == [event["title"]] * 5
-        answer = client.get("/health/ready")
-        assert (answer.status_code, answer.json["status"], answer.json["replica"]) == (200, "degraded", "away")
+        response = client.get("/health/ready")
+        assert (response.status_code, response.json["status"], response.json["replica"]) == (200, "degraded", "away")
     finally:
         pair.replica.start()
 
