@@ -120,14 +120,14 @@ def application(settings: dict[str, str]) -> Flask:
 @pytest.fixture
 def app(application: Flask) -> Iterator[Flask]:
     """The application on an empty database without rate limit counters."""
-    # A test may have created another application, and Celery runs tasks for the latest one.
+    # Celery runs tasks for the latest application, which another test may have created.
     application.extensions["celery"].set_current()
     application.extensions["celery"].set_default()
     yield application
     for service in _services:
         service.pause_worker()
     with application.app_context():
-        # the version must not start again, or the next test could get a page that this one has cached
+        # keep the version: if it restarted, the next test could get a page cached by this one
         tables = ", ".join({*Base.metadata.tables} - {EventCatalog.__tablename__})
         db.session.execute(sa.text(f"TRUNCATE {tables}"))
         db.session.commit()

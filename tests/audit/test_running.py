@@ -34,7 +34,7 @@ def http(service: Service) -> Iterator[httpx.Client]:
 
 @contextmanager
 def _busy(clients: int, step: Callable[[random.Random], None]) -> Iterator[None]:
-    """Have several clients repeat a step in the background."""
+    """Let several clients repeat a step in the background."""
     rngs = [random.Random(number) for number in range(clients)]  # noqa: S311 - not for security
     with meanwhile(*(partial(step, rng) for rng in rngs)):
         yield

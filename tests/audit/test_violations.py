@@ -76,7 +76,7 @@ _WEAKENED = """
 def sound_data(app: Flask, client: FlaskClient, database: sa.Engine) -> Iterator[sa.Connection]:
     """Connection to sound data, rolled back afterwards.
 
-    An event that was moved, with a confirmed booking and one that was changed and then cancelled; all email is sent.
+    A moved event with two bookings: one confirmed, one changed and then cancelled. All emails are sent.
     """
     organizer, user = make_organizer(client), make_user(client)
     event = make_event(client, organizer)

@@ -45,7 +45,7 @@ def test_a_booking_defaults_to_one_ticket_and_the_accounts_owner(client: FlaskCl
     assert (booking["guest_name"], booking["guest_email"]) == ("Ada Lovelace", user.email)
 
 
-def test_the_guest_of_an_account_without_a_name_is_called_by_its_address(client: FlaskClient) -> None:
+def test_the_guest_of_an_account_without_a_name_is_named_by_the_email(client: FlaskClient) -> None:
     user = make_account(client, name=None)
 
     assert book(client, user, make_event(client)).json["guest_name"] == user.email

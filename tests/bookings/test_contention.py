@@ -26,7 +26,7 @@ def _wait_for_length(turns: Turns, length: int) -> None:
 
 
 def _length(turns: Turns) -> int:
-    return len(turns._lines.get(EVENT, ()))  # noqa: SLF001 - nothing else shows who waits
+    return len(turns._lines.get(EVENT, ()))  # noqa: SLF001 - the line is not public
 
 
 def test_turns_come_in_order_of_arrival_and_no_newcomer_overtakes() -> None:
@@ -71,7 +71,7 @@ def test_other_events_do_not_wait() -> None:
         pass
 
 
-def test_waiting_for_a_turn_is_bounded_and_giving_up_holds_up_nobody_behind() -> None:
+def test_waiting_for_a_turn_is_bounded_and_giving_up_delays_no_other_waiter() -> None:
     turns, served = Turns(), threading.Event()
 
     def give_up() -> None:
@@ -102,7 +102,7 @@ def test_a_turn_that_fails_is_handed_over() -> None:
         pass
 
 
-def test_without_a_turn_in_time_the_client_is_told_when_to_retry(
+def test_a_client_that_gets_no_turn_in_time_gets_503_with_retry_after(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user, event = make_user(client), make_event(client)
@@ -122,7 +122,7 @@ def test_recent_refusals_are_bounded() -> None:
     refusals.note(EVENT)
 
     assert EVENT in refusals
-    assert len(refusals._until) <= MAX_REFUSALS  # noqa: SLF001 - memory is what the bound is for
+    assert len(refusals._until) <= MAX_REFUSALS  # noqa: SLF001 - the bound exists to limit memory
 
 
 def _lock(stack: ExitStack, database: sa.Engine, event: dict[str, str]) -> None:
@@ -144,7 +144,7 @@ def test_an_event_that_just_refused_an_order_refuses_the_next_one_without_its_lo
     assert (refused.status_code, refused.json["code"]) == (409, "sold-out")
 
 
-def test_a_repeated_request_gets_its_stored_response_though_the_event_is_sold_out(
+def test_a_repeated_request_gets_its_stored_response_even_if_the_event_is_sold_out(
     client: FlaskClient, database: sa.Engine
 ) -> None:
     user, event = make_user(client), make_event(client, capacity=1)
@@ -161,7 +161,7 @@ def test_a_repeated_request_gets_its_stored_response_though_the_event_is_sold_ou
     assert reused.json["code"] == "idempotency-key-reused"
 
 
-def test_tickets_that_are_released_can_be_booked_at_once_after_a_refusal(client: FlaskClient) -> None:
+def test_released_tickets_can_be_booked_immediately_after_a_refusal(client: FlaskClient) -> None:
     user, event = make_user(client), make_event(client, capacity=1)
     booked = book(client, user, event)
     assert book(client, user, event).json["code"] == "sold-out"
@@ -171,9 +171,7 @@ def test_tickets_that_are_released_can_be_booked_at_once_after_a_refusal(client:
     assert book(client, user, event).status_code == 201
 
 
-def test_a_login_that_ended_is_refused_first_whether_or_not_the_event_is_locked(
-    client: FlaskClient, app: Flask
-) -> None:
+def test_an_ended_login_is_refused_first_whether_or_not_the_event_is_locked(client: FlaskClient, app: Flask) -> None:
     user, other, event = make_user(client), make_user(client), make_event(client, capacity=1)
     assert book(client, other, event).status_code == 201
     assert client.post(f"{API}/auth/logout", headers=user.headers).status_code == 204

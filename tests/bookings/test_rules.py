@@ -60,7 +60,7 @@ def test_tickets_are_not_bookable_beyond_a_limit(changes: dict[str, Any], error:
         require_bookable(_event(**changes), 3, in_all=3, now=NOW)
 
 
-def test_the_first_of_several_reasons_is_the_same_every_time() -> None:
+def test_of_several_reasons_the_same_one_is_always_reported() -> None:
     everything = {"tickets_booked": 10, "max_tickets_per_booking": 1, "booking_closes_at": NOW, "starts_at": NOW}
 
     for left, error in [(4, "started"), (3, "closed"), (2, "At most 1"), (1, "No tickets")]:
@@ -68,7 +68,7 @@ def test_the_first_of_several_reasons_is_the_same_every_time() -> None:
             require_bookable(_event(**dict(list(everything.items())[:left])), 3, in_all=3, now=NOW)
 
 
-def test_only_additional_tickets_have_to_be_available() -> None:
+def test_only_additional_tickets_must_be_available() -> None:
     require_bookable(_event(tickets_booked=9), 1, in_all=4, now=NOW)
 
 

@@ -1,4 +1,4 @@
-"""The transaction that books: what it locks, and that nothing of it stays behind."""
+"""The booking transaction: what it locks, and that it leaves nothing behind."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -107,7 +107,7 @@ def test_a_replayed_response_leaves_no_transaction_open(client: FlaskClient, dat
 
 @pytest.mark.parametrize("error", [LookupError, gevent.GreenletExit, KeyboardInterrupt])
 @pytest.mark.usefixtures("context")
-def test_whatever_ends_the_transaction_half_way_the_event_is_free_again(
+def test_an_interrupted_transaction_releases_the_event(
     client: FlaskClient, database: sa.Engine, error: type[BaseException]
 ) -> None:
     make_user(client)
@@ -164,7 +164,7 @@ def test_no_use_case_has_two_transactions(client: FlaskClient) -> None:
         pass
 
 
-def test_two_requests_with_the_same_key_at_once_book_once_and_get_equal_responses(
+def test_two_simultaneous_requests_with_the_same_key_book_once_and_get_equal_responses(
     app: Flask, client: FlaskClient, database: sa.Engine
 ) -> None:
     user, event = make_user(client), make_event(client)
@@ -183,14 +183,14 @@ def test_two_requests_with_the_same_key_at_once_book_once_and_get_equal_response
     assert (count_of(database, Booking), counter_of(database, event)) == (1, 1)
 
 
-def test_the_same_key_for_two_events_at_once_books_one_of_them(
+def test_simultaneous_requests_with_the_same_key_for_two_events_book_one_of_them(
     app: Flask, client: FlaskClient, database: sa.Engine
 ) -> None:
     user, events = make_user(client), [make_event(client) for _ in range(2)]
 
     with ThreadPoolExecutor(2) as pool:
         with database.connect() as stranger:
-            # both orders have read that the key is free, and wait to write their bookings
+            # both orders have seen that the key is unused and now wait to write their bookings
             stranger.execute(sa.text(f"SELECT FROM users WHERE id = '{user.id}' FOR UPDATE"))
             orders = [pool.submit(_order, app.test_client(), user, event, "a-key") for event in events]
             with database.connect() as observer:

@@ -157,7 +157,7 @@ def test_a_text_is_escaped_once() -> None:
     assert b"\r\nSUMMARY:AC\\\\NC\\, live\\; at \\\\n\\, \\\\\\, and \\\\\\;\r\n" in raw
 
 
-def test_special_characters_in_the_organizers_name_are_kept(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_special_characters_in_the_organizers_name_are_preserved(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.config, "MAIL_FROM", '"Füße: \\"Tickets\\", Inc." <t@mail.example.com>')
 
     entry = _entry(_raw(received(composed(row()))))

@@ -1,4 +1,4 @@
-"""Runs requests at the same time, and reads afterwards what is in the tables."""
+"""Runs simultaneous requests, then reads the resulting rows."""
 
 import json
 from collections import Counter
@@ -32,7 +32,7 @@ def race(attempt: Attempt, *, clients: int) -> Mapping[str, int]:
 
 
 def outcome_of(response: Any) -> str:
-    """A response of httpx or of the test client in short: `201` or `409 sold-out`. Fails for server errors."""
+    """Status and problem code of a response: `201` or `409 sold-out`. Fails for server errors."""
     assert response.status_code < 500, response.text
     return str(response.status_code) if response.status_code < 400 else f"{response.status_code} {_code_of(response)}"
 
@@ -95,7 +95,7 @@ class Call:
 
 
 def collide(http: httpx.Client, *calls: Call) -> Mapping[str, int]:
-    """Send all at the same moment; return how often each outcome occurred, for example `book 409 sold-out`."""
+    """Send all calls at the same moment. Return how often each outcome occurred, such as `book 409 sold-out`."""
 
     def attempt(number: int) -> str:
         call = calls[number]

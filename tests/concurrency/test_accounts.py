@@ -21,7 +21,7 @@ NEW_PASSWORD = "another horse battery"
 
 
 def _token(app: Flask, database: sa.Engine) -> str:
-    """The only token there is; the worker creates the one for a reset."""
+    """The only existing token. The worker creates reset tokens."""
     wait_until(lambda: count_of(database, OneTimeToken) == 1, seconds=20)
     with database.connect() as connection:
         token_id = connection.scalars(sa.select(OneTimeToken.id)).one()

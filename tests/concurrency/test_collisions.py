@@ -1,6 +1,6 @@
 """Conflicting operations on one event, sent to the real server at the same time.
 
-Whichever comes first, no ticket is sold twice and none is lost.
+In any order, no ticket is sold twice and no ticket is lost.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Requests to send a confirmation again, at the same time as others, to the real server."""
+"""Resent confirmations that collide with other requests to the real server."""
 
 from collections.abc import Mapping
 from typing import Any

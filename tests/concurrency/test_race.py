@@ -35,7 +35,7 @@ def test_200_clients_for_10_tickets_make_10_bookings_and_get_190_refusals(
     assert (count_of(database, Booking), count_of(database, OutboxEmail)) == (10, 10)
 
 
-def test_the_harness_reports_overselling_when_the_lock_is_left_out(client: FlaskClient, database: sa.Engine) -> None:
+def test_the_harness_detects_overselling_without_the_lock(client: FlaskClient, database: sa.Engine) -> None:
     event, user = make_event(client, capacity=10), make_user(client)
 
     def book_without_lock(number: int) -> str:

@@ -49,7 +49,7 @@ class Order:
     user: Account
     tickets: int
     status: str = "confirmed"
-    # emails about the booking itself; a worker writes those about its event
+    # emails about the booking itself; a worker writes the ones about its event
     emails: Counter[str] = field(default_factory=lambda: Counter(booking_confirmed=1))
 
 
@@ -220,7 +220,7 @@ def test_no_sequence_of_operations_oversells_an_event_or_loses_an_email(
     # the log lines of thousands of requests would bury the steps that Hypothesis reports
     caplog.set_level("ERROR", logger="bookings_api.access")
     organizer, accounts = make_organizer(client), [make_user(client) for _ in range(3)]
-    # each step reads what is committed by then
+    # each step reads only committed data
     with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
 
         class BoxOfficeOfThisTest(BoxOffice):

@@ -1,4 +1,4 @@
-"""Compares what clients were told with what the database and the SMTP server contain, as Jepsen does."""
+"""Compares the responses clients received with the database and the SMTP server, as Jepsen does."""
 
 import threading
 from collections import Counter

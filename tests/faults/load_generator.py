@@ -1,4 +1,4 @@
-"""Load for scripts/soak: users who sign up, browse, book, change and cancel bookings, and organize events."""
+"""Load for scripts/soak: simulated users sign up, browse, book, change and cancel bookings, and organize events."""
 
 import random
 import threading
@@ -42,7 +42,7 @@ class SharedState:
 
 
 class SimulatedUser:
-    """A user who both books and organizes events. `rng` is the only source of randomness."""
+    """Books and organizes events. `rng` is the only source of randomness."""
 
     def __init__(self, shared: SharedState, rng: random.Random) -> None:
         self._shared = shared

@@ -1,4 +1,4 @@
-"""PostgreSQL accepts connections but makes no progress: waits are bounded and the service recovers by itself."""
+"""PostgreSQL accepts connections but makes no progress: waits are bounded, and the service recovers automatically."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Redis only wakes workers. Without it bookings are as fast as ever and their emails are sent later."""
+"""Redis only wakes workers. Without it, bookings are just as fast and their emails are sent later."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager

@@ -16,7 +16,7 @@ _NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 needs_nginx = pytest.mark.skipif(_NGINX is None, reason="this machine has no nginx")
 
 # Main configuration, with paths relative to the test directory. One worker process, so that the next request reuses
-# the kept connection to gunicorn.
+# the idle connection to gunicorn.
 _MAIN_CONFIG = """
 daemon off;
 worker_processes 1;

@@ -73,4 +73,4 @@ def test_checking_a_time_zone_does_not_read_the_file_system() -> None:
     for _ in range(500):
         field.deserialize("Europe/Berlin")
 
-    assert time.process_time() - began < 1  # reading it each time takes several seconds
+    assert time.process_time() - began < 1  # reading the files each time would take several seconds

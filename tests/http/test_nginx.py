@@ -102,7 +102,7 @@ def _address(url: str) -> tuple[str, int]:
 
 
 @contextmanager
-def _kept_connection(directory: Path) -> Iterator[tuple[str, socket.socket, socket.socket]]:
+def _idle_connection(directory: Path) -> Iterator[tuple[str, socket.socket, socket.socket]]:
     """URL of nginx, a socket in place of gunicorn's, and a connection to it that has served one request."""
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
         listener.settimeout(20)
@@ -118,7 +118,7 @@ def _kept_connection(directory: Path) -> Iterator[tuple[str, socket.socket, sock
 
 
 def test_a_read_is_retried_if_gunicorn_closes_the_connection(tmp_path: Path) -> None:
-    with _kept_connection(tmp_path) as (url, listener, connection), ThreadPoolExecutor(1) as pool:
+    with _idle_connection(tmp_path) as (url, listener, connection), ThreadPoolExecutor(1) as pool:
         response = pool.submit(httpx.get, url)
         assert connection.recv(65_536).startswith(b"GET")
         connection.close()
@@ -130,7 +130,7 @@ def test_a_read_is_retried_if_gunicorn_closes_the_connection(tmp_path: Path) -> 
 
 
 def test_a_booking_is_not_retried_if_gunicorn_closes_the_connection(tmp_path: Path) -> None:
-    with _kept_connection(tmp_path) as (url, listener, connection), ThreadPoolExecutor(1) as pool:
+    with _idle_connection(tmp_path) as (url, listener, connection), ThreadPoolExecutor(1) as pool:
         response = pool.submit(httpx.post, url, json={})
         assert connection.recv(65_536).startswith(b"POST")
         connection.close()
@@ -142,8 +142,8 @@ def test_a_booking_is_not_retried_if_gunicorn_closes_the_connection(tmp_path: Pa
 
 
 def test_nginx_closes_an_idle_connection_before_gunicorn_does(tmp_path: Path) -> None:
-    kept = re.search(r"^keepalive = (\d+)$", (ROOT / "gunicorn.conf.py").read_text(), re.MULTILINE)
-    assert kept
-    with _kept_connection(tmp_path) as (_, _, connection):
-        connection.settimeout(int(kept[1]))
+    keepalive = re.search(r"^keepalive = (\d+)$", (ROOT / "gunicorn.conf.py").read_text(), re.MULTILINE)
+    assert keepalive
+    with _idle_connection(tmp_path) as (_, _, connection):
+        connection.settimeout(int(keepalive[1]))
         assert connection.recv(1) == b""

@@ -28,7 +28,7 @@ ROWS = [(EventSchema, Event), (BookingSchema, Booking), (EmailSchema, OutboxEmai
 
 @pytest.mark.parametrize(("schema", "model"), ROWS)
 @pytest.mark.usefixtures("context")
-def test_rows_and_pages_are_serialized_exactly_like_marshmallow_does(
+def test_rows_and_pages_are_serialized_exactly_as_by_marshmallow(
     app: Flask, client: FlaskClient, schema: type[ResponseSchema], model: type[Any]
 ) -> None:
     user, event = make_user(client), make_event(client, booking_opens_at="2020-01-01T00:00:00.5+02:00")
@@ -45,7 +45,7 @@ def test_rows_and_pages_are_serialized_exactly_like_marshmallow_does(
     assert json.loads(json_body(page)) == expected
 
 
-def test_every_schema_of_rows_is_tested() -> None:
+def test_every_row_schema_is_tested() -> None:
     def below(base: type[ResponseSchema]) -> set[type[ResponseSchema]]:
         return {*base.__subclasses__()} | {schema for child in base.__subclasses__() for schema in below(child)}
 
@@ -53,7 +53,7 @@ def test_every_schema_of_rows_is_tested() -> None:
     assert ours == {schema for schema, _ in ROWS} | {TokenSchema, ProblemSchema, FieldErrorSchema}
 
 
-def test_the_position_of_a_page_is_what_flask_smorest_says() -> None:
+def test_pagination_metadata_matches_flask_smorest() -> None:
     app = Flask(__name__)
     for total in range(8):
         for number in range(1, 6):

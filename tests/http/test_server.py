@@ -27,7 +27,7 @@ def test_hashing_a_password_does_not_block_other_requests(settings: dict[str, st
 
 
 @pytest.mark.parametrize(("pool", "warnings"), [(8, 0), (150, 1)])
-def test_a_pool_larger_than_the_servers_connections_is_warned_about_once(
+def test_a_pool_that_exceeds_max_connections_is_logged_once(
     settings: dict[str, str], tmp_path: Path, pool: int, warnings: int
 ) -> None:
     # the PostgreSQL of the test run allows 300 connections

@@ -1,4 +1,4 @@
-"""Slow clients and idle connections delay no one else, with gunicorn alone or behind nginx."""
+"""Slow clients and idle connections delay no other client, with or without nginx."""
 
 import socket
 from collections.abc import Iterator

@@ -19,7 +19,7 @@ SECONDS_TO_STOP = 30
 def start(*options: str, **settings: str) -> subprocess.Popen[str]:
     """Start the command outside the checkout, in a separate session, with its output in a pipe.
 
-    It gets only the given settings of the service, none of those of the test run.
+    The service gets only the given settings, not those of the test run.
     """
     unrelated = {name: value for name, value in os.environ.items() if name not in Config.__dataclass_fields__}
     return subprocess.Popen(

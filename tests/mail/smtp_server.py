@@ -31,7 +31,7 @@ class ScriptedServer:
 
         `only_for` limits refusals to one recipient. `hangs_up` closes the connection together with the reply to the
         message, before QUIT; `drops_after_data` accepts the message and closes without a reply. After
-        `eemails_per_connection` emails, a connection accepts no more. The server waits `silent_for` seconds before it
+        `emails_per_connection` emails, a connection accepts no more. The server waits `silent_for` seconds before it
         replies to MAIL, and `silent_after_data` seconds before it replies to an accepted message.
         """
         self._ehlo = ehlo

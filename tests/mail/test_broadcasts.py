@@ -47,7 +47,7 @@ def test_each_guest_with_a_confirmed_booking_gets_one_email(
     off = book(client, cancelled, event).json
     client.delete(f"{API}/bookings/{off['id']}", headers=cancelled.headers)
     _change(client, organizer, event, location="Philharmonie")
-    book(client, late, event)  # sees the new location anyway
+    book(client, late, event)  # the confirmation already shows the new location
 
     for _ in range(3):
         _expand_all(app)
@@ -97,7 +97,7 @@ def test_a_cancellation_goes_to_guests_who_lost_a_booking_through_it(
     assert _recipients(database, "event_cancelled") == [guest.email]
 
 
-def test_a_worker_that_dies_between_batches_misses_no_guest(
+def test_a_worker_that_dies_between_batches_skips_no_guest(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(broadcasts, "BATCH", 2)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 
 class OutageBeforeReply(ScriptedServer):
-    """Accepts an email, but before it replies PostgreSQL rejects all connections for more than a second."""
+    """Accepts an email, but lets PostgreSQL reject all connections for over a second before it replies."""
 
     def __init__(self, database: sa.Engine) -> None:
         super().__init__()

@@ -23,7 +23,7 @@ def test_the_file_matches_the_output_of_its_command(tmp_path: Path) -> None:
     written = tmp_path / FILE.name
     command = COMMAND.replace(f" {FILE.name}", f" {written}")
 
-    subprocess.run(command, shell=True, cwd=FILE.parent, env={"LANG": "C.UTF-8"}, check=True)  # noqa: S602 - as people do
+    subprocess.run(command, shell=True, cwd=FILE.parent, env={"LANG": "C.UTF-8"}, check=True)  # noqa: S602 - a shell command, as documented
 
     assert written.read_text() == FILE.read_text(), f"the interface has changed; run: {COMMAND}"
 

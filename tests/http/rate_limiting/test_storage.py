@@ -88,7 +88,7 @@ def test_a_connection_that_redis_closed_is_replaced_and_counting_stays_in_redis(
     storage = RateLimitStorage(url)
     _hit(storage, client)
     with redis.Redis.from_url(url) as connection:
-        for entry in connection.client_list():  # those of this test; others use other databases
+        for entry in connection.client_list():  # only this test uses this database
             if entry["cmd"] == "evalsha" and entry["db"] == str(connection.get_connection_kwargs()["db"]):
                 connection.client_kill_filter(_id=entry["id"])
 
@@ -96,7 +96,7 @@ def test_a_connection_that_redis_closed_is_replaced_and_counting_stays_in_redis(
     assert not storage.is_local
 
 
-def test_what_redis_refuses_by_our_mistake_is_logged_as_an_error_and_counted_in_memory(
+def test_a_command_that_redis_rejects_is_logged_as_an_error_and_counted_in_memory(
     url: str, client: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with redis.Redis.from_url(url) as connection:
@@ -115,7 +115,7 @@ def test_what_redis_refuses_by_our_mistake_is_logged_as_an_error_and_counted_in_
 @pytest.mark.parametrize(
     "command", [["CONFIG", "SET", "maxmemory", 1], ["REPLICAOF", "127.0.0.1", 1]], ids=["full", "replica"]
 )
-def test_a_redis_that_is_full_or_a_replica_is_a_warning_in_the_log(
+def test_a_full_or_read_only_redis_is_logged_as_a_warning(
     command: list[Any], client: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with LocalStack(tmp_path) as stack:

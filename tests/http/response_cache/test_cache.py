@@ -1,4 +1,4 @@
-"""Cached responses: which changes they show at once, and which within a second."""
+"""Which changes cached responses show immediately, and which within a second."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ def _addresses(event: dict[str, Any]) -> list[str]:
 
 
 def _seen(client: FlaskClient, address: str) -> tuple[str, int]:
-    """Title and free tickets of the event, in the second of two responses, which may be a cached one."""
+    """Title and available tickets of the event in the second of two responses, which may be cached."""
     response = [client.get(address).json for _ in range(2)][-1]
     event = response[0] if isinstance(response, list) else response
     return event["title"], event["tickets_available"]
@@ -47,7 +47,7 @@ def test_a_changed_event_is_shown_everywhere_as_soon_as_the_change_is_committed(
     assert {_seen(client, address) for address in addresses} == {("Another", 10)}
 
 
-def test_events_enter_and_leave_lists_at_once(client: FlaskClient) -> None:
+def test_lists_show_new_and_deleted_events_immediately(client: FlaskClient) -> None:
     organizer = make_organizer(client)
     for address in LISTS:
         assert [client.get(address).json for _ in range(2)] == [[], []]
@@ -57,7 +57,7 @@ def test_events_enter_and_leave_lists_at_once(client: FlaskClient) -> None:
         assert client.get(address).json == []
 
 
-def test_a_single_event_shows_each_booking_at_once(client: FlaskClient) -> None:
+def test_a_single_event_shows_each_booking_immediately(client: FlaskClient) -> None:
     event, user = make_event(client), make_user(client)
     address = f"{API}/events/{event['id']}"
     for left in range(9, 5, -1):
@@ -77,7 +77,7 @@ def test_lists_show_a_booking_within_a_second(client: FlaskClient) -> None:
     assert time.monotonic() - booked_at < PAGE_SECONDS + 1  # which the requests of a busy machine may take
 
 
-def test_a_deleted_event_is_not_found_at_once(client: FlaskClient) -> None:
+def test_a_deleted_event_returns_404_immediately(client: FlaskClient) -> None:
     organizer = make_organizer(client)
     address = f"{API}/events/{make_event(client, organizer)['id']}"
     assert [client.get(address).status_code for _ in range(2)] == [200, 200]
@@ -104,9 +104,7 @@ def two_events(client: FlaskClient) -> tuple[str, str]:
     return make_event(client, organizer)["id"], make_event(client, organizer)["id"]
 
 
-def test_a_transaction_counts_once_and_keeps_no_other_from_committing(
-    database: sa.Engine, two_events: tuple[str, str]
-) -> None:
+def test_a_transaction_counts_once_and_blocks_no_other_commit(database: sa.Engine, two_events: tuple[str, str]) -> None:
     version, change = _version(database), sa.text("UPDATE events SET title = title || '!' WHERE id = :id")
     with database.begin() as first:
         for event_id in two_events[:1] * 3:
@@ -145,14 +143,12 @@ def _is_reused(client: FlaskClient, address: str, database: sa.Engine) -> bool:
     return second.data == first.data and without_id[0] == without_id[1]
 
 
-def test_a_page_is_reused_until_an_event_changes_whatever_else_is_written(
-    client: FlaskClient, database: sa.Engine
-) -> None:
+def test_only_a_changed_event_prevents_reuse_of_a_page(client: FlaskClient, database: sa.Engine) -> None:
     make_event(client)
     with database.begin() as elsewhere:
         elsewhere.execute(sa.text("UPDATE users SET name = 'Somebody'"))
     for address in LISTS:
-        # not always: on a busy machine the page may be a second old by then
+        # on a busy machine the page may have expired by then, so try again
         wait_until(partial(_is_reused, client, address, database), seconds=60)
     with database.begin() as elsewhere:
         elsewhere.execute(sa.text("UPDATE events SET title = 'Changed'"))
@@ -160,7 +156,7 @@ def test_a_page_is_reused_until_an_event_changes_whatever_else_is_written(
         assert b"Changed" in client.get(address).data
 
 
-def test_a_cached_event_has_the_headers_and_body_of_one_that_is_not(client: FlaskClient) -> None:
+def test_a_cached_event_has_the_same_headers_and_body_as_an_uncached_one(client: FlaskClient) -> None:
     event, user = make_event(client), make_user(client)
     address = f"{API}/events/{event['id']}"
     client.get(address)
@@ -175,7 +171,7 @@ def test_a_cached_event_has_the_headers_and_body_of_one_that_is_not(client: Flas
         assert {**response.headers, "X-Request-ID": ""} == {**cached.headers, "X-Request-ID": ""}
 
 
-def test_clients_that_read_at_once_get_the_same_page(client: FlaskClient, app: Flask) -> None:
+def test_simultaneous_readers_get_the_same_page(client: FlaskClient, app: Flask) -> None:
     make_event(client)
     with ThreadPoolExecutor(8) as pool:
         for _ in range(3):
@@ -204,7 +200,7 @@ def test_a_response_for_one_origin_or_over_tls_is_not_sent_to_another_client(cli
             assert "Strict-Transport-Security" in client.get(address, base_url="https://localhost").headers
 
 
-def test_an_event_that_the_client_has_is_not_sent_again(client: FlaskClient) -> None:
+def test_an_event_the_client_already_has_returns_304(client: FlaskClient) -> None:
     event, user = make_event(client), make_user(client)
     address = f"{API}/events/{event['id']}"
     tag = [client.get(address).headers["ETag"] for _ in range(2)][-1]
@@ -217,7 +213,7 @@ def test_an_event_that_the_client_has_is_not_sent_again(client: FlaskClient) -> 
     assert client.get(address, headers={"If-None-Match": tag}).status_code == 200
 
 
-def test_an_event_that_starts_leaves_the_list_though_nothing_is_committed(client: FlaskClient) -> None:
+def test_an_event_leaves_the_list_when_it_starts_without_a_commit(client: FlaskClient) -> None:
     starts = utcnow() + timedelta(seconds=1)
     make_event(client, starts_at=starts.isoformat())
     assert client.get(LISTS[0]).json != []
@@ -226,10 +222,10 @@ def test_an_event_that_starts_leaves_the_list_though_nothing_is_committed(client
     assert time.time() > starts.timestamp()
 
 
-def test_many_different_addresses_do_not_fill_the_memory(app: Flask, client: FlaskClient) -> None:
+def test_the_number_of_cached_responses_is_bounded(app: Flask, client: FlaskClient) -> None:
     make_event(client)
     for number in range(1, MAX_RESPONSES + 20):
         assert client.get(f"{API}/events/?page={number}").status_code == 200
 
     assert isinstance(app.wsgi_app, ResponseCache)
-    assert 0 < len(app.wsgi_app._responses) <= MAX_RESPONSES  # noqa: SLF001 - nothing else shows how many there are
+    assert 0 < len(app.wsgi_app._responses) <= MAX_RESPONSES  # noqa: SLF001 - the number is not public

@@ -10,20 +10,20 @@ from tests.polling import wait_until
 
 
 class _Slow:
-    """Numbers its calls; each of them lasts until `go_on` is released."""
+    """Numbers its calls. Each call waits for one of the `permits`."""
 
     def __init__(self) -> None:
         self.calls = 0
-        self.go_on = threading.Semaphore(0)
+        self.permits = threading.Semaphore(0)
 
     def __call__(self, keys: set[str]) -> dict[str, int]:
         self.calls += 1
         number = self.calls
-        assert self.go_on.acquire(timeout=30)
+        assert self.permits.acquire(timeout=30)
         return dict.fromkeys(keys, number)
 
 
-def test_callers_that_come_during_a_read_share_the_next_one() -> None:
+def test_callers_that_arrive_during_a_read_share_the_next_one() -> None:
     slow = _Slow()
     read = SingleFlight(slow)
     with ThreadPoolExecutor(6) as pool:
@@ -32,13 +32,13 @@ def test_callers_that_come_during_a_read_share_the_next_one() -> None:
         others = [pool.submit(read, key) for key in "aabbb"]
         wait_until(lambda: all(other.running() for other in others), seconds=10)
         assert not any(other.done() for other in others)
-        slow.go_on.release()
+        slow.permits.release()
         assert first.result() == 1
-        slow.go_on.release(5)  # more than are needed
+        slow.permits.release(5)  # more than necessary
 
         numbers = {other.result() for other in others}
 
-    # a thread that had not called yet when the second read began has a third one
+    # a thread that calls after the second read has begun causes a third one
     assert 1 not in numbers
     assert slow.calls <= 3
 
@@ -49,7 +49,7 @@ def test_callers_get_the_value_of_their_key() -> None:
         assert list(pool.map(upper, "abcdefgh" * 20)) == list("ABCDEFGH" * 20)
 
 
-def test_an_error_is_raised_for_every_caller_and_the_next_read_begins_anew() -> None:
+def test_a_failed_read_raises_for_every_caller_and_is_not_remembered() -> None:
     failing = threading.Event()
     failing.set()
 
@@ -66,7 +66,7 @@ def test_an_error_is_raised_for_every_caller_and_the_next_read_begins_anew() -> 
     assert shared("a") == "back"
 
 
-def test_a_caller_that_is_stopped_during_its_read_keeps_no_other_waiting() -> None:
+def test_a_caller_stopped_during_its_read_blocks_no_other_caller() -> None:
     def read(keys: set[str]) -> dict[str, str]:
         if threading.current_thread().name.startswith("stopped"):
             raise SystemExit
