@@ -2,9 +2,9 @@
 
     scripts/benchmark [--rounds 3] [--seconds 10] [--only NAME ...] [--large] [--requests N] [--output FILE]
 
-Each kind of request alternates with what it is compared with, A B A B; the ratio of the medians counts, because the
-machine may be busy. PostgreSQL keeps its durability settings, and the worker sends the emails of the bookings
-meanwhile. After each round no event may be oversold, and each booking must have its email. `on sale` measures readers
+Each kind of request alternates with its counterpart, A B A B. The ratio of the medians counts, because the machine may
+be busy. PostgreSQL keeps its durability settings, and the worker sends the bookings' emails at the same time. After
+each round, no event may be oversold and each booking must have its email. `on sale` measures readers
 and buyers alone and together. `--large` also measures with 1,000,000 bookings and 100,000 events. `--requests` also
 measures how long processes take to start and how much memory they use over that many requests.
 
@@ -124,8 +124,8 @@ def _measure_processes(site: Site, directory: Path, *, requests: int) -> str:
         f"gunicorn is ready after {site.start_seconds:.1f} s. It replaces a dead process in {replaced * 1000:.0f} ms.",
         "\n| requests | MiB of each process alone |\n|---|---|",
     ]
-    for answered, sizes in memory_over(site, loads(events=1, deepest_page=1), directory, requests=requests):
-        lines.append(f"| {answered} | {', '.join(map(str, sizes))} |")
+    for sent, sizes in memory_over(site, loads(events=1, deepest_page=1), directory, requests=requests):
+        lines.append(f"| {sent} | {', '.join(map(str, sizes))} |")
         print(lines[-1], flush=True)
     lines.append(f"\nResident, including shared memory: {', '.join(map(str, resident_mebibytes(site)))} MiB.")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What a Flask route costs that does nothing: `/50` answers with a body of 50 bytes, whatever the method."""
+"""A Flask route that does nothing, for comparison: `/50` returns a body of 50 bytes for any method."""
 
 import flask
 

@@ -1,4 +1,4 @@
-"""The loads: requests for wrk, and what each kind is compared with."""
+"""The loads: requests for wrk, each with its counterpart for comparison."""
 
 from dataclasses import dataclass
 

@@ -1,10 +1,10 @@
-"""How fast one Celery worker empties a full outbox, beside a bare smtplib loop to the same SMTP sink.
+"""Measures how fast one Celery worker empties a full outbox, compared with a plain smtplib loop.
 
-    .venv/bin/python -m scripts.benchmarks.mail [--mails 10000] [--rounds 3]
+    .venv/bin/python -m scripts.benchmarks.mail [--emails 10000] [--rounds 3]
 
-Real PostgreSQL, Valkey, Celery worker (one process) and SMTP server (aiosmtpd, which reads each mail and drops it),
-all on this machine. The loop sends the bytes of one such mail over one connection, with nothing to look up, to
-write or to record. Both run in turns; what counts is the ratio of the medians.
+PostgreSQL, Valkey, the worker (one process) and the SMTP server (aiosmtpd, which discards each email) are real and run
+on this machine. The loop sends the bytes of one such email over one connection, without reading or writing the
+database. Both take turns; the ratio of the medians counts.
 """
 
 import argparse
@@ -35,7 +35,7 @@ BATCH = 1000
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--mails", type=int, default=10_000)
+    parser.add_argument("--emails", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="benchmark-mail-") as directory, LocalStack(Path(directory)) as stack:
@@ -59,12 +59,12 @@ def main() -> None:
 
 def _measure(app: Flask, stack: LocalStack, options: argparse.Namespace, port: int) -> None:
     worker_rates, loop_rates = [], []
-    print(f"{options.mails} mails, {os.cpu_count()} cores")
+    print(f"{options.emails} emails, {os.cpu_count()} cores")
     print(f"{'round':>6}  {'worker/s':>9}  {'loop/s':>9}  {'ratio':>6}")
     for number in range(1, options.rounds + 1):
-        message = _fill(options.mails)
-        worker_rates.append(options.mails / _drain(app, stack))
-        loop_rates.append(options.mails / _send_in_a_loop(port, message, options.mails))
+        message = _fill(options.emails)
+        worker_rates.append(options.emails / _drain(app, stack))
+        loop_rates.append(options.emails / _send_in_a_loop(port, message, options.emails))
         _print_row(str(number), worker_rates[-1], loop_rates[-1])
     _print_row("median", statistics.median(worker_rates), statistics.median(loop_rates))
 
@@ -74,26 +74,26 @@ def _print_row(name: str, worker: float, loop: float) -> None:
 
 
 def _fill(count: int) -> bytes:
-    """Write `count` mails that are due; returns the bytes of one of them."""
-    moment = utcnow()
+    """Write `count` due emails and return the bytes of one of them."""
+    now = utcnow()
     event = Event(
         title="An Evening of Chamber Music", location="Konzerthaus Berlin", timezone="Europe/Berlin",
-        starts_at=moment, ends_at=moment, version=1,
+        starts_at=now, ends_at=now, version=1,
     )  # fmt: skip
     booking = Booking(reference="K7M3PTW9XA", guest_name="Grace Hopper", ticket_count=2, version=1)
     payload = event_payload(event) | guest_payload(booking)
     for first in range(0, count, BATCH):
         with transaction():
             for number in range(first, min(first + BATCH, count)):
-                mail = outbox.add_email(
+                email = outbox.add_email(
                     kind=EmailKind.BOOKING_CONFIRMED, recipient=f"guest{number}@example.com", payload=payload
                 )
     db.session.expire_all()
-    return mime.compose(mail, messages.render(mail.kind, mail.payload)).as_bytes()
+    return mime.compose(email, messages.render(email.kind, email.payload)).as_bytes()
 
 
 def _drain(app: Flask, stack: LocalStack) -> float:
-    """Start a worker on the full outbox; the seconds from its first mail to its last."""
+    """Start a worker on the full outbox and return the seconds between its first and last email."""
     since = db.session.scalars(sa.select(sa.func.now())).one()
     db.session.rollback()
     command = [sys.executable, "-m", "celery", "--quiet", "--app=wsgi.celery", "worker", "--concurrency=1", "--beat"]
@@ -112,7 +112,7 @@ def _drain(app: Flask, stack: LocalStack) -> float:
 
 
 def _send_in_a_loop(port: int, message: bytes, count: int) -> float:
-    """Send the same bytes `count` times over one connection; the seconds that it took."""
+    """Send the same bytes `count` times over one connection and return the seconds it took."""
     with smtplib.SMTP("127.0.0.1", port) as connection:
         began = time.perf_counter()
         for number in range(count):

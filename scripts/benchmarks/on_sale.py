@@ -1,4 +1,4 @@
-"""Twelve clients read while four others book the hot event: what is left of the rate that each side has alone.
+"""Measures twelve readers and four buyers of the hot event together, compared with each side alone.
 
 If every request cost the same as alone, the two shares would add up to 1. They add up to less when bookings make reads
 more expensive, or reads bookings, and to more when the sides leave time unused alone.
@@ -30,7 +30,7 @@ class Sale:
 
     @property
     def shares(self) -> float:
-        """What the readers keep of their rate plus what the buyers keep of theirs."""
+        """The readers' share of their solo rate plus the buyers' share of theirs."""
         return self.readers.rate / self.readers_alone.rate + self.buyers.rate / self.buyers_alone.rate
 
     @property

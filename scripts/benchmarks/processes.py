@@ -1,4 +1,4 @@
-"""How long gunicorn's processes take to start, and what they hold in memory the longer they work."""
+"""Measures how long gunicorn's processes take to start and how their memory grows."""
 
 import os
 import re
@@ -11,13 +11,13 @@ from scripts.benchmarks.loads import Load
 from scripts.benchmarks.measure import children, run_wrk
 from scripts.benchmarks.site import Site
 
-# Of each kind of request in turn.
+# Duration of each load before the next one takes over.
 _SECONDS = 3
 _SAMPLE_EVERY = 20_000
 
 
 def replacement_seconds(site: Site) -> float:
-    """Kill a process; how long until gunicorn has another one in its place, a fork of what is loaded already."""
+    """Kill a process and return the seconds until gunicorn has forked another one."""
     before = set(children(site.server.pid))
     os.kill(min(before), signal.SIGKILL)
     killed_at = time.monotonic()
@@ -27,26 +27,24 @@ def replacement_seconds(site: Site) -> float:
 
 
 def memory_over(site: Site, loads: list[Load], directory: Path, *, requests: int) -> Iterator[tuple[int, list[int]]]:
-    """Send all kinds of requests in turn; after every 20,000 or so the MiB that each process holds, but for what it
-    shares with others.
-    """
-    answered, next_sample = 0, 0
-    while answered < requests:
+    """Send all kinds of requests in turn, and yield the private MiB of each process about every 20,000 requests."""
+    sent, next_sample = 0, 0
+    while sent < requests:
         for load in loads:
-            if answered >= next_sample:
-                yield answered, private_mebibytes(site)
+            if sent >= next_sample:
+                yield sent, private_mebibytes(site)
                 next_sample += _SAMPLE_EVERY
-            answered += round(run_wrk(site, load, directory, seconds=_SECONDS).rate * _SECONDS)
-    yield answered, private_mebibytes(site)
+            sent += round(run_wrk(site, load, directory, seconds=_SECONDS).rate * _SECONDS)
+    yield sent, private_mebibytes(site)
 
 
 def private_mebibytes(site: Site) -> list[int]:
-    """The unique set size of each process."""
+    """The unique set size of each process: memory that it shares with no other."""
     return [_mebibytes(pid, "Private_Clean", "Private_Dirty") for pid in children(site.server.pid)]
 
 
 def resident_mebibytes(site: Site) -> list[int]:
-    """The resident set size of each process, with what they share."""
+    """The resident set size of each process, including shared memory."""
     return [_mebibytes(pid, "Rss") for pid in children(site.server.pid)]
 
 

@@ -1,7 +1,7 @@
-"""The service as in production, on real servers of its own, beside the bare route; and tables of any size.
+"""Runs the service as in production on separate servers, next to the bare route, with tables of any size.
 
-PostgreSQL with its default durability (fsync, synchronous_commit), Valkey, an SMTP server that takes each mail and
-drops it, gunicorn with the settings of this machine, a Celery worker with beat.
+PostgreSQL has its default durability (fsync, synchronous_commit), gunicorn the settings for this machine, and the
+Celery worker includes beat. The SMTP server discards each email.
 """
 
 import os
@@ -29,14 +29,14 @@ from bookings_api.models import Login
 from config import LIMITS, Config
 
 USERS = 100
-# Mail can wait for a moment, and people cannot; on machines of their own the worker and the mail server would take
-# nothing from them.
+# Emails can wait, clients cannot. On separate machines, the worker and the mail server would take no CPU time from the
+# API.
 MAIL_NICENESS = 19
-PASSWORD = "a password for the benchmark"  # noqa: S105 - of accounts that live as long as the benchmark
+PASSWORD = "a password for the benchmark"  # noqa: S105 - for accounts that exist only during the benchmark
 HOT_EVENT = UUID("00000000-0000-7000-8000-0000000f0001")
 SOLD_OUT_EVENT = UUID("00000000-0000-7000-8000-0000000f0002")
 
-# All limits count, and refuse nobody: the clients of the benchmark are in more of a hurry than people.
+# Every limit is counted but never reached.
 SETTINGS = {
     "PUBLIC_URL": "http://localhost",
     "ENV_FILE": os.devnull,
@@ -46,7 +46,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Site:
-    """Where everything is, and the processes whose CPU time is counted."""
+    """The addresses of the running servers, and the processes whose CPU time is measured."""
 
     url: str
     bare_url: str
@@ -59,20 +59,20 @@ class Site:
 
     @contextmanager
     def cursor(self) -> Iterator[psycopg2.extensions.cursor]:
-        """A way to PostgreSQL beside the service; each statement is its own transaction."""
+        """Connect to PostgreSQL directly; each statement is a transaction."""
         with closing(psycopg2.connect(self.database_url)) as connection:
             connection.autocommit = True
             yield connection.cursor()
 
 
 def event_id(number: int) -> UUID:
-    """The id of one of the events between which bookings are spread, from 1 on."""
+    """The ID of one of the events that share the bookings, numbered from 1."""
     return UUID(f"00000000-0000-7000-8000-{number:012x}")
 
 
 @contextmanager
 def running_site(directory: Path) -> Iterator[Site]:
-    """Start everything, and stop it in the end."""
+    """Start all servers and processes. Stop them at the end of the block."""
     with LocalStack(directory) as stack:
         postgres = stack.start_postgres()
         stack.start_valkey()
@@ -112,18 +112,18 @@ def running_site(directory: Path) -> Iterator[Site]:
 def _give_way(child: Child) -> None:
     os.setpriority(os.PRIO_PROCESS, child.pid, MAIL_NICENESS)  # before it has children
     group = Path(f"/proc/{child.pid}/autogroup")
-    if group.exists():  # Linux weighs sessions against each other, and processes only within theirs: sched(7)
+    if group.exists():  # niceness only compares processes within a session; see autogroups in sched(7)
         group.write_text(str(MAIL_NICENESS))
 
 
 def settle(site: Site) -> None:
-    """Have no mail waiting, as if the worker had had the time: what comes next is measured without its work."""
+    """Mark all waiting emails as sent, so the next measurement does not include the worker's backlog."""
     with site.cursor() as cursor:
         cursor.execute("UPDATE outbox_emails SET status = 'sent', sent_at = now() WHERE status = 'pending'")
 
 
 def grow(site: Site, *, events: int, bookings: int) -> None:
-    """Bring the tables to so many events and bookings, as if they had been made long ago and their mail pruned."""
+    """Fill the tables with old events and bookings, whose emails have been deleted."""
     with site.cursor() as cursor:
         cursor.execute(_GROW_EVENTS, {"events": events})
         cursor.execute(_GROW_BOOKINGS, {"bookings": bookings, "events": events, "users": USERS})
@@ -134,9 +134,9 @@ def grow(site: Site, *, events: int, bookings: int) -> None:
 
 
 def _prepare() -> list[str]:
-    """Migrate, and make accounts that are logged in; their access tokens."""
+    """Migrate, create logged-in accounts, and return their access tokens."""
     app = create_app(Config.from_environment(Path(os.devnull)))
-    app.config["JWT_ACCESS_TOKEN_EXPIRES"] *= 100  # it outlasts the benchmark
+    app.config["JWT_ACCESS_TOKEN_EXPIRES"] *= 100  # longer than the benchmark
     with app.app_context():
         upgrade(str(ROOT / "migrations"))
         connection = db.session.connection().connection
@@ -170,7 +170,7 @@ FROM (VALUES (%(hot)s::uuid, 1000000, 0), (%(sold_out)s::uuid, 1, 1)) AS fixed (
 INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email, created_at)
 SELECT uuidv7(), 'SOLDOUT', %(sold_out)s::uuid, id, 1, name, email, now() - interval '300 days'
 FROM users WHERE role = 'organizer';
-"""  # noqa: S608 - no value of anybody's
+"""  # noqa: S608 - no outside values
 _GROW_EVENTS = f"""
 {_EVENT} SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, organizer, 'Concert ' || n,
        repeat('Quartets by Haydn, Schubert and Bartók. ', 5), 'Konzerthaus Berlin', 'Europe/Berlin',
@@ -187,7 +187,7 @@ SELECT uuidv7(- interval '300 days' + n * interval '1 second'), upper(lpad(to_he
 FROM generate_series((SELECT count(*) FROM bookings WHERE guest_name = 'Grace Hopper') + 1, %(bookings)s) AS n,
      (SELECT array_agg(id) AS ids FROM users) AS accounts
 """
-# Those of the last day; without any, PostgreSQL would plan for an empty table, and stay with that for a while.
+# The keys of the last day. Without them, PostgreSQL would plan for an empty table and keep that plan for a while.
 _KEYS = """
 INSERT INTO idempotency_keys (user_id, key, request_hash, response)
 SELECT user_id, id::text, decode(repeat('00', 32), 'hex'), '{}' FROM bookings ORDER BY id DESC LIMIT 10000

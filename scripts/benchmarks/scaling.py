@@ -1,9 +1,9 @@
-"""How fast the service is through PgBouncer, and with its lists on a read replica, beside the same service without.
+"""Measures the service behind PgBouncer and with a read replica, compared with a direct connection.
 
-    .venv/bin/python -m scripts.benchmarks.growth [--rounds 3] [--seconds 5]
+    .venv/bin/python -m scripts.benchmarks.scaling [--rounds 3] [--seconds 5]
 
-All run on one machine, in turns: so this tells what each way costs, and what it takes from the primary, and not what
-more machines would give. Needs wrk, and PgBouncer (Debian's package pgbouncer).
+The setups take turns on one machine. The figures show what each one costs and how much work it takes from the primary,
+not what additional machines would bring. Needs wrk and PgBouncer (Debian's package pgbouncer).
 """
 
 import argparse
@@ -26,51 +26,51 @@ from tests.scaling.pgbouncer import running_pgbouncer
 from tests.scaling.replica import Replica
 
 EVENTS = BOOKINGS = 10_000
-# Enough for both processes and the worker; PostgreSQL has no more to do at once either way.
-SERVERS = 10
+# Enough for both processes and the worker, so PgBouncer does not reduce concurrency.
+SERVER_CONNECTIONS = 10
 LOADS = ("own bookings", "refusal", "spread booking")
 
-_COLUMNS = "req/s | of direct | p50 ms | p99 ms | errors | app CPU ms | primary's CPU ms"
+_COLUMNS = "req/s | of direct | p50 ms | p99 ms | errors | API CPU ms | primary CPU ms"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="scripts.benchmarks.growth", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="scripts.benchmarks.scaling", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=5, help="of each run (default: 5)")
+    parser.add_argument("--seconds", type=int, default=5, help="seconds per run (default: 5)")
     options = parser.parse_args()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
         site = stack.enter_context(running_site(directory))
         settle(site)
         grow(site, events=EVENTS, bookings=BOOKINGS)
-        through = stack.enter_context(running_pgbouncer(directory, site.database_url, servers=SERVERS))
+        pgbouncer_url = stack.enter_context(running_pgbouncer(directory, site.database_url, servers=SERVER_CONNECTIONS))
         replica = stack.enter_context(Replica(directory, site.database_url))
-        ways = {
+        setups = {
             "direct": site,
             "PgBouncer": stack.enter_context(
-                _another(site, directory, DATABASE_URL=through, DATABASE_POOL_MODE="transaction")
+                _another(site, directory, DATABASE_URL=pgbouncer_url, DATABASE_POOL_MODE="transaction")
             ),
             "replica": stack.enter_context(_another(site, directory, DATABASE_READ_URL=replica.url)),
         }
-        print(f"| | by | {_COLUMNS} |\n{'|---' * (_COLUMNS.count('|') + 3)}|")
+        print(f"| request | setup | {_COLUMNS} |\n{'|---' * (_COLUMNS.count('|') + 3)}|")
         for load in loads(events=EVENTS, deepest_page=1):
             if not load.name.startswith(LOADS):
                 continue
-            runs: dict[str, list[Figures]] = {name: [] for name in ways}
+            runs: dict[str, list[Figures]] = {name: [] for name in setups}
             for _ in range(options.rounds):
-                for name, way in ways.items():
-                    runs[name].append(run_wrk(way, load, directory, seconds=options.seconds))
+                for name, setup in setups.items():
+                    runs[name].append(run_wrk(setup, load, directory, seconds=options.seconds))
             direct = Figures.median(runs["direct"])
             for name, figures in runs.items():
                 print(_line(load.name, name, Figures.median(figures), direct), flush=True)
         found = mistakes(site)
-    print("\n".join(["WRONG", *found]) if found else "nothing was oversold, and each booking has its mail")
+    print("\n".join(["WRONG", *found]) if found else "No event was oversold, and each booking has its email.")
     return 1 if found else 0
 
 
 @contextmanager
 def _another(site: Site, directory: Path, **settings: str) -> Iterator[Site]:
-    """One more gunicorn on the same data, which goes another way."""
+    """Run another gunicorn on the same data, with `settings` for its database connections."""
     url = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "gunicorn", f"--bind={url[7:]}", "wsgi:app"]
     server = Child("gunicorn", command, environment={**os.environ, **settings}, log=directory / f"{url[17:]}.log")
@@ -81,10 +81,10 @@ def _another(site: Site, directory: Path, **settings: str) -> Iterator[Site]:
         server.stop()
 
 
-def _line(load: str, way: str, figures: Figures, direct: Figures) -> str:
+def _line(load: str, setup: str, figures: Figures, direct: Figures) -> str:
     cells = [
         load,
-        way,
+        setup,
         f"{figures.rate:.0f}",
         f"{figures.rate / direct.rate:.2f}",
         f"{figures.p50:.1f}",
