@@ -12,7 +12,7 @@ class UserSchema(ResponseSchema):
 
     id = ma.fields.UUID(required=True, metadata={"description": "The ID of the account.", "example": URI_ID})
     email = ma.fields.Email(
-        required=True, metadata={"description": "The email with which the user logs in.", "example": URI_EMAIL}
+        required=True, metadata={"description": "The email the user logs in with.", "example": URI_EMAIL}
     )
     name = ma.fields.String(
         required=True, allow_none=True, metadata={"description": "The name of the user.", "example": "Uri"}
@@ -25,11 +25,14 @@ class UserSchema(ResponseSchema):
     )
     is_active = ma.fields.Boolean(
         required=True,
-        metadata={"description": "Whether the account may log in. False if it is deactivated.", "example": True},
+        metadata={"description": "Whether the account may log in. `false` if it is deactivated.", "example": True},
     )
     is_invited = ma.fields.Boolean(
         required=True,
-        metadata={"description": "Whether the account has an invitation that is not accepted yet.", "example": False},
+        metadata={
+            "description": "Whether the account has an invitation that has not been accepted yet.",
+            "example": False,
+        },
     )
     version = ma.fields.Integer(
         required=True,

@@ -38,9 +38,7 @@ def emailed_token() -> Text:
 class SignupSchema(BaseSchema):
     """A new account."""
 
-    email = EmailAddress(
-        required=True, metadata={"description": "Your email, with which you log in.", "example": URI_EMAIL}
-    )
+    email = EmailAddress(required=True, metadata={"description": "The email you log in with.", "example": URI_EMAIL})
     password = new_password(PASSWORD)
     name = Name(metadata={"description": "Your name, used in emails to you.", "example": "Uri"})
     is_organizer = Boolean(

@@ -49,22 +49,22 @@ from bookings_api.observability import metrics
 
 _BOOKING = BookingSchema()
 
-blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Tickets of the logged-in account")
+blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Book tickets and manage your bookings")
 
 
 def _guest(
     body: dict[str, Any] | None = None, header: dict[str, str] | None = None, *, booking_id: UUID | None = None
 ) -> str | None:
-    """Count emails per guest mailbox when an account has them sent to another address.
+    """Count emails per guest mailbox if an account has them sent to another address.
 
-    So even many accounts together cannot flood a stranger, and using up a stranger's limit keeps nobody from booking
-    for themselves. Emails to the account's own address are bounded by the limit on bookings: nothing proves that the
-    address is theirs. A replayed response sends no email and is not counted.
+    Even many accounts together cannot flood a stranger, and a stranger whose limit is used up can still book for
+    themselves. Emails to the account's own, unverified address are bounded by the limit on bookings. A replayed
+    response sends no email and is not counted.
     """
     address: str | None = (body or {}).get("guest_email")
     if address is None and booking_id is None:
         return None
-    if viewer() is None:  # behind `token_required`, where only this limit needs the account
+    if viewer() is None:  # `token_required` does not load the account, which only this limit needs
         require_user()
     if address is None and booking_id is not None:
         address = queries.guest_email_of(booking_id, viewer=current_user)
@@ -87,9 +87,8 @@ def _guest(
 def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
     """Book tickets for an event.
 
-    Books all of the tickets or none. The guest, by default the account's owner, gets a confirmation by email. With an
-    `Idempotency-Key`, a client can safely send the same request again, for example after a timeout: the tickets are
-    booked only once.
+    Books all of the tickets or none. The guest (you, by default) gets a confirmation by email. Send an
+    `Idempotency-Key` to make retries safe, for example after a timeout: the tickets are booked only once.
     """
     key = header.get("key")
     request = IdempotentRequest(key, partial(request_hash, body), _BOOKING.dump) if key else None
@@ -116,7 +115,7 @@ def count_outcome(response: flask.Response) -> flask.Response:
 def list_bookings(**filters: Any) -> Listing:
     """List your bookings.
 
-    The newest come first. Cancelled bookings are included unless `status` excludes them.
+    Returns the newest first. Includes cancelled bookings unless you filter by `status`.
     """
     return queries.bookings_of(current_user, **filters)
 
@@ -144,8 +143,8 @@ def get_booking(booking_id: UUID) -> Booking:
 def get_booking_calendar(booking_id: UUID) -> flask.Response:
     """Get a booking as a calendar file.
 
-    The file updates the calendar entry from the guest's emails. The entry of a cancelled booking has the status
-    `CANCELLED`.
+    Importing the file updates the calendar entry that the guest received by email. The entry of a cancelled booking has
+    the status `CANCELLED`.
     """
     booking = queries.get_booking(booking_id, viewer=current_user)
     calendar = calendar_of_booking(booking, mail_from=flask.current_app.config["MAIL_FROM"])
@@ -164,8 +163,8 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     """Change the ticket count or the guest of your booking.
 
-    Fields that are not sent keep their values. The guest gets an email. More tickets are booked only if all of them
-    are available; released tickets are available again immediately.
+    Omitted fields keep their values. The guest is notified by email. Additional tickets are booked only if all of them
+    are available. Released tickets are available again immediately.
     """
     return services.change_booking(user=current_user, booking_id=booking_id, changes=changes, precondition=if_match())
 
@@ -185,8 +184,8 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
 def cancel_booking(booking_id: UUID) -> Booking:
     """Cancel your booking.
 
-    Its tickets are available again immediately, and the guest gets an email. Cancelling again changes nothing and
-    returns the same response. Bookings cannot be cancelled once the event has started.
+    Releases the tickets immediately and notifies the guest by email. Cancelling again changes nothing and returns the
+    same response. A booking cannot be cancelled once the event has started.
     """
     return services.cancel_booking(user=current_user, booking_id=booking_id, precondition=if_match())
 
@@ -199,8 +198,8 @@ def cancel_booking(booking_id: UUID) -> Booking:
 def list_booking_emails(booking_id: UUID) -> Listing:
     """List the emails about a booking.
 
-    The newest come first. You can list the emails of your own bookings and of those for events you organize. Sent
-    emails are deleted after the retention period.
+    Returns the newest first. You can list the emails about your own bookings and about bookings for events you
+    organize. Sent emails are deleted after the retention period.
     """
     return queries.emails_of(queries.get_booking(booking_id, viewer=current_user))
 
@@ -222,8 +221,8 @@ def list_booking_emails(booking_id: UUID) -> Listing:
 def resend_confirmation(booking_id: UUID) -> OutboxEmail:
     """Send the confirmation of a booking again.
 
-    It contains the current details and goes to the current guest. The response describes the email, which is sent
-    shortly afterwards.
+    The email contains the current details and goes to the current guest. The response describes the email, which is
+    sent shortly afterwards.
     """
     return services.resend_confirmation(user=current_user, booking_id=booking_id)
 
@@ -236,12 +235,12 @@ def resend_confirmation(booking_id: UUID) -> OutboxEmail:
 def list_attendees(event_id: UUID, **filters: Any) -> Listing:
     """List the bookings for your event.
 
-    The oldest come first. Cancelled bookings are included unless `status` excludes them.
+    Returns the oldest first. Includes cancelled bookings unless you filter by `status`.
 
-    With `Accept: text/csv`, the response is the whole list as a file for spreadsheets (RFC 4180: UTF-8 with a byte
-    order mark, a header row, every field quoted); `page` and `page_size` are ignored. The file is streamed: bookings
-    made or changed meanwhile may or may not be included, and an interrupted transfer means that rows are missing. An
-    apostrophe precedes text that a spreadsheet would read as a formula (starting with =, +, - or @).
+    With `Accept: text/csv`, returns the whole list as a spreadsheet file (RFC 4180: UTF-8 with a byte order mark, a
+    header row, every field quoted). Omit `page` and `page_size`, because the file has no pages. It is streamed and may
+    or may not include changes made during the download. If the transfer is interrupted, rows are missing. Text that a
+    spreadsheet would evaluate as a formula (starting with =, +, - or @) is prefixed with an apostrophe.
     """
     return queries.bookings_for(get_own_event(event_id, owner=current_user), **filters)
 

@@ -25,19 +25,19 @@ from bookings_api.http.rate_limiting.limits import by_account, successes
 from bookings_api.http.response_cache.cache import cached_page, cached_resource
 from bookings_api.models import Event, EventStatus
 
-blp = Blueprint("events", __name__, url_prefix="/events", description="Events and their available tickets")
+blp = Blueprint("events", __name__, url_prefix="/events", description="Browse and manage events")
 
 # For examples of events without bookings.
 _UNBOOKED = {"tickets_booked": 0, "tickets_available": 3}
 
 
 def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
-    """Count changes that guests are notified of, for each event; None for other fields and events without guests.
+    """Count changes per event if its guests are notified of them; None otherwise.
 
     A field in the body counts even if its value stays the same, because another request may be changing it.
     """
-    is_told = bool(changes.keys() & services.NOTIFIED) and queries.has_guests(event_id)
-    return by_account("event_id")(event_id=event_id) if is_told else None
+    notifies = bool(changes.keys() & services.NOTIFIED) and queries.has_guests(event_id)
+    return by_account("event_id")(event_id=event_id) if notifies else None
 
 
 @blp.route("/", methods=["GET"])
@@ -48,11 +48,11 @@ def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
 def list_upcoming_events(**filters: Any) -> Listing:
     """List upcoming events.
 
-    These are the published events that have not started, earliest first unless `sort` says otherwise. An event must
-    match all filters.
+    Returns the published events that have not started and match all filters, sorted by start time unless `sort` is
+    given.
 
     New and changed events are listed immediately. `tickets_booked`, `tickets_available` and the filter `min_available`
-    may lag behind bookings by one second; get a single event for its exact numbers.
+    can be up to one second old. For exact numbers, get the single event.
     """
     return queries.upcoming_events(**filters)
 
@@ -65,11 +65,11 @@ def list_upcoming_events(**filters: Any) -> Listing:
 def list_all_events(**filters: Any) -> Listing:
     """List all events.
 
-    The list includes past and cancelled events, earliest first unless `sort` says otherwise, and for organizers their
-    own drafts. An event must match all filters.
+    Also returns past and cancelled events, and your own drafts if you are an organizer. Returns events that match all
+    filters, sorted by start time unless `sort` is given.
 
     New and changed events are listed immediately. `tickets_booked`, `tickets_available` and the filter `min_available`
-    may lag behind bookings by one second; get a single event for its exact numbers.
+    can be up to one second old. For exact numbers, get the single event.
     """
     return queries.all_events(viewer=viewer(), **filters)
 
@@ -83,8 +83,8 @@ def list_all_events(**filters: Any) -> Listing:
 def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:
     """Create an event.
 
-    The caller becomes its organizer. The event is published immediately; with `status` `draft` only its organizer sees
-    it until it is published. Bookings open immediately unless `booking_opens_at` is set.
+    You become the organizer of the event. It is published immediately unless `status` is `draft`. Until you publish a
+    draft, only you can see it. Booking opens immediately unless `booking_opens_at` is set.
     """
     created = services.create_event(organizer=current_user, **event)
     return created, {"Location": flask.url_for("events.get_event", event_id=created.id)}
@@ -98,10 +98,10 @@ def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:
 @blp.problems(EventNotFound)
 @blp.response(200, EventSchema)
 def get_event(event_id: UUID) -> Event:
-    """Get one event.
+    """Get an event.
 
-    The response is exact when it is sent, but only a booking reserves tickets. A draft is visible to its organizer
-    only.
+    Unlike in lists, the ticket numbers are exact, but only a booking reserves tickets. A draft is visible only to its
+    organizer.
     """
     return queries.get_event(event_id, viewer=viewer())
 
@@ -113,7 +113,7 @@ def get_event(event_id: UUID) -> Event:
 @blp.problems(EventNotFound)
 @blp.calendar(example=EVENT_CALENDAR)
 def get_event_calendar(event_id: UUID) -> flask.Response:
-    """Get one event as an iCalendar file.
+    """Get an event as a calendar file.
 
     Calendar programs can import the file or subscribe to it. A cancelled event stays in the calendar as `CANCELLED`.
     """
@@ -139,8 +139,8 @@ def get_event_calendar(event_id: UUID) -> flask.Response:
 def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
     """Change one of your events.
 
-    Fields that are not sent stay as they are. Guests are notified by email when the time or place changes. The capacity
-    cannot be lower than the number of booked tickets, and the times of an event that has started cannot change.
+    Omitted fields keep their values. Guests are notified by email when the time or place changes. The capacity cannot
+    be lower than the number of booked tickets. The times of an event that has started cannot change.
     """
     return services.change_event(actor=current_user, event_id=event_id, changes=changes, precondition=if_match())
 
@@ -154,8 +154,8 @@ def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
 def delete_event(event_id: UUID) -> None:
     """Cancel one of your events and hide it.
 
-    All its bookings are cancelled, and the guests are notified by email; they can still see their bookings. A draft is
-    only hidden. An event that has started cannot be deleted.
+    Cancels all its bookings and notifies the guests by email. Guests can still see their bookings. A draft is only
+    hidden. An event that has started cannot be deleted.
     """
     services.delete_event(actor=current_user, event_id=event_id, precondition=if_match())
 
@@ -187,7 +187,7 @@ def publish_event(event_id: UUID) -> Event:
 def cancel_event(event_id: UUID) -> Event:
     """Cancel one of your events.
 
-    All its bookings are cancelled, and the guests are notified by email. The event stays visible. Cancelling cannot be
-    undone, and cancelling again changes nothing. Delete a draft instead.
+    Cancels all its bookings and notifies the guests by email. The event stays visible. Cancelling cannot be undone, and
+    cancelling again changes nothing. A draft cannot be cancelled; delete it instead.
     """
     return services.cancel_event(actor=current_user, event_id=event_id, precondition=if_match())

@@ -22,7 +22,7 @@ FILE_NAME = {
 CALENDAR_FILE = {
     "content_type": CALENDAR,
     "schema": {"type": "string"},
-    "description": "An iCalendar file (RFC 5545) with one VEVENT, whose UID is constant and whose SEQUENCE increases.",
+    "description": "An iCalendar file (RFC 5545) with one VEVENT. Its UID never changes, its SEQUENCE increases.",
     "headers": ETAG | FILE_NAME,
 }
 

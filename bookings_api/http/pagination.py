@@ -31,8 +31,8 @@ PAGINATION = {
     },
     "Link": {
         "description": (
-            "Links to the `first`, `prev`, `next` and `last` page (RFC 8288) with the same filters, relative to this"
-            " address. Links to pages that do not exist are omitted; a very long query gets no links."
+            "Relative links to the `first`, `prev`, `next` and `last` pages (RFC 8288) with the same filters. Pages"
+            " that do not exist have no link. A very long query gets no links at all."
         ),
         "schema": {"type": "string"},
         "example": '</api/v1/events/?q=trio&page=2&page_size=20>; rel="next"',

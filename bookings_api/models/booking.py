@@ -30,7 +30,7 @@ def new_reference() -> str:
 
 
 class BookingStatus(StrEnum):
-    """A `confirmed` booking holds its tickets; a `cancelled` one has released them for good."""
+    """A `confirmed` booking holds its tickets. A `cancelled` booking has released them permanently."""
 
     CONFIRMED = "confirmed"
     CANCELLED = "cancelled"

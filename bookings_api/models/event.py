@@ -19,7 +19,7 @@ SEARCHED = "title || ' ' || location || ' ' || description"
 
 
 class EventStatus(StrEnum):
-    """`draft` is visible to its organizer only, `published` can be booked, `cancelled` is final."""
+    """Only its organizer can see a `draft`. A `published` event can be booked. `cancelled` is final."""
 
     DRAFT = "draft"
     PUBLISHED = "published"
@@ -27,7 +27,7 @@ class EventStatus(StrEnum):
 
 
 class EventSort(StrEnum):
-    """Orders of a list of events; a minus sign reverses the order."""
+    """Sort orders for events. A leading minus sorts in descending order."""
 
     STARTS_AT = "starts_at"
     LATEST_START = "-starts_at"

@@ -14,7 +14,7 @@ from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 
 class EmailKind(StrEnum):
-    """What an email is about; the first six are about a booking."""
+    """The reason for an email. The first six kinds are about a booking."""
 
     BOOKING_CONFIRMED = "booking_confirmed"
     BOOKING_CHANGED = "booking_changed"
@@ -29,7 +29,7 @@ class EmailKind(StrEnum):
 
 
 class EmailStatus(StrEnum):
-    """`pending` waits for an attempt, `sending` is claimed until its lease ends, the others are final."""
+    """A `pending` email waits for its next attempt, a `sending` one is being sent. `sent` and `failed` are final."""
 
     PENDING = "pending"
     SENDING = "sending"

@@ -99,7 +99,7 @@ def change_password(passwords: dict[str, str]) -> None:
 def list_users(**filters: Any) -> Listing:
     """List accounts.
 
-    Includes invited and deactivated accounts. Sorted by email.
+    Returns all accounts, including invited and deactivated ones, sorted by email.
     """
     return queries.list_users(**filters)
 
@@ -116,7 +116,7 @@ def list_users(**filters: Any) -> Listing:
     schema=UserSchema,
     headers=ETAG,
     example=UserSchema.example(**COLLEAGUE, is_invited=True, version=2),
-    description="Invited again. The earlier invitation is no longer valid",
+    description="Invited again; the earlier invitation is no longer valid",
     success=True,
 )
 @blp.response(201, UserSchema, headers=LOCATION, example=UserSchema.example(**COLLEAGUE, is_invited=True))

@@ -16,9 +16,9 @@ To try the API here, sign up, click **Authorize**, and log in with your email an
 - **Errors** are `application/problem+json` (RFC 9457). Every error response lists its possible `code` values, which
   are stable and meant for programs. `errors` lists the invalid fields.
 - **Pagination**: lists are arrays. `X-Pagination` contains the totals, and `Link` the URLs of the other pages.
-- **Versions**: every single resource has an `ETag`. Send it in `If-None-Match` to get 304 if nothing has changed, or in
-  `If-Match` to make a change fail with 412 if the resource has changed in the meantime.
-- **Rate limits**: requests over a limit get 429, with the number of seconds to wait in `Retry-After`.
+- **Versions**: each resource has an `ETag`. Send it in `If-None-Match` to get 304 if nothing has changed, or in
+  `If-Match` to make a change fail with 412 if the resource has changed since you read it.
+- **Rate limits**: requests over a limit get 429 and the seconds to wait in `Retry-After`.
 - **Times** are RFC 3339 with an offset. Responses use UTC.
 - **Request IDs**: every response has an `X-Request-ID`. Quote it when you report a problem.
 """
@@ -36,7 +36,7 @@ _SETTINGS = {
     "API_SPEC_OPTIONS": {  # ordered as in the document
         "openapi": _VERSION,
         "info": {
-            "summary": "Book tickets for events. No overselling, and every confirmation is emailed.",
+            "summary": "Book event tickets without overselling, confirmed by email.",
             "description": unwrapped(DESCRIPTION),
             "license": {"name": "MIT", "url": "https://opensource.org/license/mit"},
         },
