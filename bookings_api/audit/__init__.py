@@ -10,7 +10,6 @@ Services write related rows in one transaction, so the invariants hold in every 
 
 from collections.abc import Collection, Iterator
 from datetime import timedelta
-from itertools import chain
 
 import sqlalchemy as sa
 
@@ -20,6 +19,8 @@ from bookings_api.audit.violation import Violation
 __all__ = ["Violation", "notes", "violations"]
 
 notes = rules.notes
+
+_BATCH_SIZE = 1000
 
 
 def violations(
@@ -34,6 +35,10 @@ def violations(
     yield from (violation for violation in found if not only or violation.rule in only)
     if any(violation.prevents_row_checks for violation in found):
         return
-    for rule in chain(rules.RULES, constraints.rules()):
-        if not only or rule.name in only:
-            yield from rule.violations(connection, emails_since)
+    connection = connection.execution_options(yield_per=_BATCH_SIZE)  # a server-side cursor, to bound memory use
+    parameters = rules.parameters(emails_since)
+    across_rows: list[constraints.Rule] = [(name, sa.text(query)) for name, query in rules.RULES.items()]
+    for name, query in (*across_rows, *constraints.rules()):
+        if not only or name in only:
+            for row_id, message in connection.execute(query, parameters):
+                yield Violation(name, message, row_id)

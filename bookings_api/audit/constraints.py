@@ -9,8 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bookings_api.audit.violation import Rule
 from bookings_api.models import Base
+
+# The name of a constraint, and a query that returns the key of each row that violates it, and a message
+Rule = tuple[str, sa.Executable]
 
 
 def rules() -> Iterator[Rule]:
@@ -21,9 +23,8 @@ def rules() -> Iterator[Rule]:
         for constraint in sorted(table.constraints, key=lambda constraint: str(constraint.name)):
             name = str(constraint.name)
             if isinstance(constraint, sa.CheckConstraint):
-                yield _rule(
-                    name, table, sa.not_(sa.type_coerce(constraint.sqltext, sa.Boolean).self_group()), "violates it"
-                )
+                holds = sa.type_coerce(constraint.sqltext, sa.Boolean).self_group()
+                yield _rule(name, table, sa.not_(holds), "violates it")
             elif isinstance(constraint, sa.ForeignKeyConstraint):
                 yield from _foreign_keys(name, table, constraint)
             elif isinstance(constraint, sa.PrimaryKeyConstraint | sa.UniqueConstraint):
@@ -36,7 +37,7 @@ def rules() -> Iterator[Rule]:
 def _rule(name: str, table: sa.Table, is_violated: sa.ColumnElement[bool], problem: str) -> Rule:
     key = _key_of(table)
     message = sa.func.concat("row ", key, f" of {table.name} {problem}")
-    return Rule(name, sa.select(key, message).where(is_violated))
+    return name, sa.select(key, message).where(is_violated)
 
 
 def _foreign_keys(name: str, table: sa.Table, constraint: sa.ForeignKeyConstraint) -> Iterator[Rule]:
@@ -54,9 +55,8 @@ def _unique(name: str, table: sa.Table, columns: Sequence[Any]) -> Rule:
     count, first, last = sa.func.count(), sa.func.min(key), sa.func.max(key)
     message = sa.func.concat(count, f" rows of {table.name} are duplicates, for example ", first, " and ", last)
     is_known = [column.is_not(None) for column in keys]
-    return Rule(
-        name, sa.select(sa.null(), message).select_from(table).where(*is_known).group_by(*keys).having(count > 1)
-    )
+    duplicates = sa.select(sa.null(), message).select_from(table).where(*is_known)
+    return name, duplicates.group_by(*keys).having(count > 1)
 
 
 def _key_of(table: sa.Table) -> sa.ColumnElement[str]:

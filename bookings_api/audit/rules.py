@@ -1,15 +1,20 @@
 """Invariants across rows and tables. Only the transactions that write the rows enforce them."""
 
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from zoneinfo import available_timezones
 
 import sqlalchemy as sa
 
-from bookings_api.audit.violation import Rule
+from bookings_api.models.booking import REFERENCE_ALPHABET, REFERENCE_LENGTH
 
-_EVENTS = (
-    Rule(
-        "tickets_booked",
-        """
+# The clocks of the machines that create bookings and delete emails may differ.
+_CLOCK_SKEW = timedelta(hours=1)
+
+# Queries that return the ID of each row that violates the rule, and a message.
+RULES = {
+    "tickets_booked": """
         SELECT id::text, format('event %s: tickets_booked is %s, but its confirmed bookings have %s tickets',
                                 id, tickets_booked, coalesce(booked, 0))
         FROM events LEFT JOIN (
@@ -17,10 +22,7 @@ _EVENTS = (
         ) AS sums ON event_id = id
         WHERE tickets_booked <> coalesce(booked, 0)
         """,
-    ),
-    Rule(
-        "oversold",
-        """
+    "oversold": """
         SELECT id::text, format('event %s: capacity is %s, but its confirmed bookings have %s tickets',
                                 id, capacity, booked)
         FROM events JOIN (
@@ -28,59 +30,38 @@ _EVENTS = (
         ) AS sums ON event_id = id
         WHERE booked > capacity
         """,
-    ),
-    Rule(
-        "confirmed_for_unpublished_event",
-        """
+    "confirmed_for_unpublished_event": """
         SELECT bookings.id::text, format('booking %s is confirmed, but its event %s is %s',
                                          bookings.id, events.id, events.status)
         FROM bookings JOIN events ON events.id = event_id
         WHERE bookings.status = 'confirmed' AND events.status <> 'published'
         """,
-    ),
-    Rule(
-        "deleted_but_published",
-        """
+    "deleted_but_published": """
         SELECT id::text, format('event %s is deleted but was not cancelled', id)
         FROM events WHERE deleted_at IS NOT NULL AND status = 'published'
         """,
-    ),
-    Rule(
-        "time_zone",  # needed for every email about the event
-        """
+    # needed for every email about the event
+    "time_zone": """
         SELECT id::text, format('event %s has the unknown time zone %L', id, timezone)
         FROM events WHERE timezone <> ALL (:zones)
         """,
-    ),
-    Rule(
-        "event_times",  # the range that the API accepts; Python cannot represent years after 9999
-        """
+    # the range that the API accepts; Python cannot represent years after 9999
+    "event_times": """
         SELECT id::text, format('event %s has a time before the year 2000 or after 2200', id)
         FROM events, unnest(ARRAY[starts_at, ends_at, booking_opens_at, booking_closes_at]) AS moment
         WHERE moment NOT BETWEEN '2000-01-01Z' AND '2201-01-01Z' GROUP BY id
         """,
-    ),
-)
-
-_BOOKINGS = (
-    Rule(
-        "reference",
-        """
+    "reference": """
         SELECT id::text, format('booking %s has the invalid reference %L', id, reference)
         FROM bookings WHERE reference !~ :reference
         """,
-    ),
-    Rule(
-        "event_version",
-        """
+    "event_version": """
         SELECT bookings.id::text, format('booking %s refers to version %s of event %s, whose version is %s',
                                          bookings.id, event_version, events.id, events.version)
         FROM bookings JOIN events ON events.id = event_id WHERE event_version NOT BETWEEN 1 AND events.version
         """,
-    ),
-    Rule(
-        "version",  # used in ETags
-        """
+    # used in ETags
+    "version": """
         SELECT id::text, format('%s %s has the invalid version %s', kind, id, version)
         FROM (
             SELECT 'user' AS kind, id, version FROM users WHERE version < 1
@@ -88,32 +69,21 @@ _BOOKINGS = (
             UNION ALL SELECT 'booking', id, version FROM bookings WHERE version < 1
         ) AS rows
         """,
-    ),
-    Rule(
-        "idempotency_key",
-        """
+    "idempotency_key": """
         SELECT NULL, format('idempotency key %L of user %s refers to booking %s, which the user does not have',
                             key, keys.user_id, coalesce(response->>'id', '(none)'))
         FROM idempotency_keys AS keys
         LEFT JOIN bookings ON bookings.id::text = response->>'id' AND bookings.user_id = keys.user_id
         WHERE bookings.id IS NULL
         """,
-    ),
-)
-
-_EMAILS = (
-    Rule(
-        "confirmation_email_missing",
-        """
+    "confirmation_email_missing": """
         SELECT id::text, format('booking %s is confirmed, but the confirmation email is missing', id)
         FROM bookings
         WHERE status = 'confirmed' AND created_at > now() - :emails_since AND NOT EXISTS (
             SELECT FROM outbox_emails WHERE kind = 'booking_confirmed' AND booking_id = bookings.id)
         """,
-    ),
-    Rule(
-        "cancellation_email_missing",  # an unfinished broadcast may still write the email
-        """
+    # an unfinished broadcast may still write the email
+    "cancellation_email_missing": """
         SELECT id::text, format('booking %s is cancelled, but the cancellation email is missing', id)
         FROM bookings
         WHERE status = 'cancelled' AND cancelled_at > now() - :emails_since AND NOT EXISTS (
@@ -126,10 +96,8 @@ _EMAILS = (
             AND (last_booking_id IS NULL OR last_booking_id < bookings.id)
         )
         """,
-    ),
-    Rule(
-        "change_email_count",  # each change increments the version, and so does the cancellation
-        """
+    # each change increments the version, and so does the cancellation
+    "change_email_count": """
         SELECT bookings.id::text, format('booking %s was changed %s times, but has %s change emails',
                                          bookings.id, changes, count(emails.id))
         FROM bookings
@@ -138,27 +106,18 @@ _EMAILS = (
         WHERE bookings.created_at > now() - :emails_since
         GROUP BY bookings.id, changes HAVING count(emails.id) <> changes
         """,
-    ),
-    Rule(
-        "duplicate_cancellation_email",
-        """
+    "duplicate_cancellation_email": """
         SELECT booking_id::text, format('booking %s has %s cancellation emails', booking_id, count(*))
         FROM outbox_emails WHERE kind IN ('booking_cancelled', 'event_cancelled') AND booking_id IS NOT NULL
         GROUP BY booking_id HAVING count(*) > 1
         """,
-    ),
-    Rule(
-        "cancellation_email_for_confirmed",
-        """
+    "cancellation_email_for_confirmed": """
         SELECT bookings.id::text, format('booking %s is confirmed, but has the cancellation email %s',
                                          bookings.id, emails.id)
         FROM bookings JOIN outbox_emails AS emails ON booking_id = bookings.id
         WHERE bookings.status = 'confirmed' AND kind IN ('booking_cancelled', 'event_cancelled')
         """,
-    ),
-    Rule(
-        "reminder",
-        """
+    "reminder": """
         SELECT bookings.id::text, format('booking %s: reminded_at is %s, but it has %s reminders', bookings.id,
                                          CASE WHEN reminded_at IS NULL THEN 'not set' ELSE 'set' END,
                                          count(emails.id))
@@ -166,10 +125,8 @@ _EMAILS = (
         WHERE emails.id IS NOT NULL OR reminded_at > now() - :emails_since
         GROUP BY bookings.id HAVING count(emails.id) <> (reminded_at IS NOT NULL)::integer
         """,
-    ),
-    Rule(
-        "broadcast",  # a later broadcast replaces an unfinished one
-        """
+    # a later broadcast replaces an unfinished one
+    "broadcast": """
         SELECT bookings.id::text, format('booking %s did not get an email from broadcast %s of event %s',
                                          bookings.id, broadcast.id, broadcast.event_id)
         FROM event_broadcasts AS broadcast JOIN bookings ON bookings.event_id = broadcast.event_id
@@ -181,10 +138,7 @@ _EMAILS = (
         ) AND NOT EXISTS (
             SELECT FROM outbox_emails AS emails WHERE emails.booking_id = bookings.id AND broadcast_id = broadcast.id)
         """,
-    ),
-    Rule(
-        "email_reference_missing",
-        """
+    "email_reference_missing": """
         SELECT id::text, format('email %s (%s) refers to no %s', id, kind, missing)
         FROM outbox_emails, LATERAL (VALUES (CASE
             WHEN booking_id IS NULL AND (kind LIKE 'booking%' OR kind LIKE 'event%') THEN 'booking'
@@ -193,10 +147,7 @@ _EMAILS = (
         END)) AS reference (missing)
         WHERE missing IS NOT NULL
         """,
-    ),
-    Rule(
-        "email_reference_mismatch",
-        """
+    "email_reference_mismatch": """
         SELECT emails.id::text, format('email %s refers to booking %s, but to another user or event',
                                       emails.id, bookings.id)
         FROM outbox_emails AS emails JOIN bookings ON bookings.id = booking_id
@@ -204,34 +155,21 @@ _EMAILS = (
         WHERE emails.user_id <> bookings.user_id OR broadcast.event_id <> bookings.event_id
         OR broadcast.kind <> emails.kind
         """,
-    ),
-    Rule(
-        "message_id",  # lets mail servers recognize an email that is sent twice
-        """
+    # lets mail servers recognize an email that is sent twice
+    "message_id": """
         SELECT id::text, format('email %s has the invalid Message-ID %L', id, message_id)
         FROM outbox_emails WHERE message_id NOT LIKE '<' || id || '@%>'
         """,
-    ),
-    Rule(
-        "email_never_due",  # retries and worker leases last two hours at most
-        """
+    # retries and worker leases last two hours at most
+    "email_never_due": """
         SELECT id::text, format('email %s is %s, but its next attempt is not before %s', id, status, next_attempt_at)
         FROM outbox_emails WHERE status IN ('pending', 'sending') AND next_attempt_at > now() + interval '1 day'
         """,
-    ),
-    Rule(
-        "email_without_attempt",
-        """
+    "email_without_attempt": """
         SELECT id::text, format('email %s is %s, but was never attempted', id, status)
         FROM outbox_emails WHERE status <> 'pending' AND attempts = 0
         """,
-    ),
-)
-
-_ACCOUNTS = (
-    Rule(
-        "no_organizer",
-        """
+    "no_organizer": """
         SELECT NULL, 'no organizer can log in'
         WHERE NOT EXISTS (
             SELECT FROM users WHERE role = 'organizer' AND is_active AND password_hash IS NOT NULL
@@ -240,10 +178,7 @@ _ACCOUNTS = (
             OR EXISTS (SELECT FROM events)
         )
         """,
-    ),
-    Rule(
-        "access_of_inactive_account",
-        """
+    "access_of_inactive_account": """
         SELECT id::text, format('%s %s is valid, but its user %s is deactivated', kind, id, user_id)
         FROM (
             SELECT 'login' AS kind, id, user_id FROM logins WHERE revoked_at IS NULL
@@ -251,10 +186,7 @@ _ACCOUNTS = (
         ) AS access
         WHERE user_id IN (SELECT id FROM users WHERE NOT is_active)
         """,
-    ),
-)
-
-RULES = (*_EVENTS, *_BOOKINGS, *_EMAILS, *_ACCOUNTS)
+}
 
 # Not violations, but worth a look.
 _NOTES = {
@@ -265,6 +197,15 @@ _NOTES = {
     "unfinished event broadcasts: {count}": """
         SELECT count(*) FROM event_broadcasts WHERE finished_at IS NULL""",
 }
+
+
+def parameters(emails_since: timedelta) -> dict[str, Any]:
+    """Return the values of all parameters in the rules."""
+    return {
+        "emails_since": emails_since - _CLOCK_SKEW,
+        "zones": sorted(available_timezones()),
+        "reference": f"^[{REFERENCE_ALPHABET}]{{{REFERENCE_LENGTH}}}$",
+    }
 
 
 def notes(connection: sa.Connection) -> Iterator[str]:

@@ -16,17 +16,21 @@ RULE = "schema"
 # They invalidate cached lists of events. SQLAlchemy's metadata does not contain triggers.
 _TRIGGERS = {"events": {"event_catalog_changed", "event_catalog_emptied"}}
 
-_COLUMNS = sa.text("SELECT attname, attnotnull FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0")
-_CONSTRAINTS = sa.text("SELECT conname, convalidated FROM pg_constraint WHERE conrelid = to_regclass(:table)")
-_INDEXES = sa.text("""
-    SELECT relname, indisvalid FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = to_regclass(:table)
-""")
-# triggers of foreign keys are listed under the name of the constraint
-_TRIGGERS_OF = sa.text("""
-    SELECT coalesce(conname, tgname), bool_and(tgenabled IN ('O', 'A'))
+# Everything that belongs to a table, and whether it is enforced (for a column, whether it is NOT NULL). Triggers of
+# foreign keys are listed under the name of the constraint.
+_OBJECTS = sa.text("""
+    SELECT 'column', attname, attnotnull FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0
+    UNION ALL
+    SELECT 'constraint', conname, convalidated FROM pg_constraint WHERE conrelid = to_regclass(:table)
+    UNION ALL
+    SELECT 'index', relname, indisvalid FROM pg_index JOIN pg_class ON oid = indexrelid
+    WHERE indrelid = to_regclass(:table)
+    UNION ALL
+    SELECT 'trigger', coalesce(conname, tgname), bool_and(tgenabled IN ('O', 'A'))
     FROM pg_trigger LEFT JOIN pg_constraint ON pg_constraint.oid = tgconstraint
-    WHERE tgrelid = to_regclass(:table) GROUP BY 1
+    WHERE tgrelid = to_regclass(:table) GROUP BY 2
 """)
+_DEFECTS = {"constraint": "not validated", "index": "not valid", "trigger": "disabled"}
 
 
 def violations(connection: sa.Connection) -> Iterator[Violation]:
@@ -48,31 +52,18 @@ def _exists(connection: sa.Connection, name: str) -> bool:
 
 
 def _of_table(connection: sa.Connection, table: sa.Table) -> Iterator[Violation]:
-    def query(statement: sa.TextClause) -> dict[str, bool]:
-        """Map the names of existing objects to whether they are enforced."""
-        rows = connection.execute(statement, {"table": table.name})
-        return {row[0]: row[1] for row in rows}
-
-    columns = query(_COLUMNS)
+    found = {(kind, name): enforced for kind, name, enforced in connection.execute(_OBJECTS, {"table": table.name})}
     for column in table.columns:
-        if column.name not in columns:
-            yield Violation(
-                RULE, f"column {table.name}.{column.name} is missing; no rows were checked", prevents_row_checks=True
-            )
-        elif not column.nullable and not columns[column.name]:
-            yield Violation(RULE, f"column {table.name}.{column.name} is nullable")
-    for kind, expected, found, defect in (
-        (
-            "constraint",
-            {str(constraint.name) for constraint in table.constraints},
-            query(_CONSTRAINTS),
-            "not validated",
-        ),
-        ("index", {str(index.name) for index in table.indexes}, query(_INDEXES), "not valid"),
-        ("trigger", _TRIGGERS.get(table.name, set()), query(_TRIGGERS_OF), "disabled"),
-    ):
-        for name in sorted(expected - found.keys()):
-            yield Violation(RULE, f"{kind} {name} of {table.name} is missing")
-        for name in sorted(found):
-            if not found[name]:
-                yield Violation(RULE, f"{kind} {name} of {table.name} is {defect}")
+        label = f"column {table.name}.{column.name}"
+        if ("column", column.name) not in found:
+            yield Violation(RULE, f"{label} is missing; no rows were checked", prevents_row_checks=True)
+        elif not column.nullable and not found["column", column.name]:
+            yield Violation(RULE, f"{label} is nullable")
+    expected = {("constraint", str(constraint.name)) for constraint in table.constraints}
+    expected |= {("index", str(index.name)) for index in table.indexes}
+    expected |= {("trigger", name) for name in _TRIGGERS.get(table.name, ())}
+    for kind, name in sorted(expected - found.keys()):
+        yield Violation(RULE, f"{kind} {name} of {table.name} is missing")
+    for (kind, name), enforced in sorted(found.items()):
+        if kind in _DEFECTS and not enforced:
+            yield Violation(RULE, f"{kind} {name} of {table.name} is {_DEFECTS[kind]}")
