@@ -34,8 +34,10 @@ from collections.abc import Mapping
 class BookingError(Exception):
     """Base class of all domain errors. `extensions` are machine-readable values that accompany the message."""
 
-    def __init__(self, message: str, **extensions: object) -> None:
-        super().__init__(message)
+    message: str  # of errors whose message never varies
+
+    def __init__(self, message: str | None = None, **extensions: object) -> None:
+        super().__init__(message or self.message)
         self.extensions = extensions
 
 
@@ -46,23 +48,20 @@ class Unauthenticated(BookingError):
 class LoginEnded(Unauthenticated):
     """The login was ended by a logout, a new password or a deactivation."""
 
-    def __init__(self) -> None:
-        super().__init__("This login has ended. Please log in again.")
+    message = "This login has ended. Please log in again."
 
 
 class InvalidCredentials(Unauthenticated):
     """The email or the password is incorrect. The message never says which."""
 
-    def __init__(self) -> None:
-        super().__init__("The email or the password is incorrect.")
+    message = "The email or the password is incorrect."
 
 
 class InvalidGrant(InvalidCredentials):
     """Invalid credentials in an OAuth2 password form, with the members that RFC 6749, section 5.2 requires."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.extensions = {"error": "invalid_grant", "error_description": str(self)}
+        super().__init__(error="invalid_grant", error_description=self.message)
 
 
 class PermissionDenied(BookingError):
@@ -70,18 +69,15 @@ class PermissionDenied(BookingError):
 
 
 class UserNotFound(BookingError):
-    def __init__(self) -> None:
-        super().__init__("The account does not exist.")
+    message = "The account does not exist."
 
 
 class EventNotFound(BookingError):
-    def __init__(self) -> None:
-        super().__init__("The event does not exist or is not visible to you.")
+    message = "The event does not exist or is not visible to you."
 
 
 class BookingNotFound(BookingError):
-    def __init__(self) -> None:
-        super().__init__("The booking does not exist or is not visible to you.")
+    message = "The booking does not exist or is not visible to you."
 
 
 class InvalidFields(BookingError):
@@ -93,30 +89,25 @@ class InvalidFields(BookingError):
 
 
 class InvalidToken(BookingError):
-    def __init__(self) -> None:
-        super().__init__("The token is invalid, was already used, or has expired. Request a new one.")
+    message = "The token is invalid, was already used, or has expired. Request a new one."
 
 
 class WrongPassword(BookingError):
-    def __init__(self) -> None:
-        super().__init__("The current password is incorrect.")
+    message = "The current password is incorrect."
 
 
 class EmailTaken(BookingError):
-    def __init__(self) -> None:
-        super().__init__("An account with this email already exists.")
+    message = "An account with this email already exists."
 
 
 class LastOrganizer(BookingError):
     """The account must keep its role and access because no other active organizer would remain."""
 
-    def __init__(self) -> None:
-        super().__init__("This is the last active organizer. Make another account an organizer first.")
+    message = "This is the last active organizer. Make another account an organizer first."
 
 
 class StaleVersion(BookingError):
-    def __init__(self) -> None:
-        super().__init__("The resource has changed since you read it. Fetch it again and retry.")
+    message = "The resource has changed since you read it. Fetch it again and retry."
 
 
 class EventStarted(BookingError):
@@ -124,18 +115,15 @@ class EventStarted(BookingError):
 
 
 class EventNotPublished(BookingError):
-    def __init__(self) -> None:
-        super().__init__("The event is a draft. Delete it instead of cancelling it.")
+    message = "The event is a draft. Delete it instead of cancelling it."
 
 
 class EventCancelled(BookingError):
-    def __init__(self) -> None:
-        super().__init__("The event is cancelled.")
+    message = "The event is cancelled."
 
 
 class BookingCancelled(BookingError):
-    def __init__(self) -> None:
-        super().__init__("The booking is cancelled.")
+    message = "The booking is cancelled."
 
 
 class EventNotOpen(BookingError):
@@ -146,32 +134,26 @@ class SoldOut(BookingError):
     """Fewer tickets are left than requested."""
 
     def __init__(self, tickets_available: int) -> None:
-        left = {0: "No tickets are", 1: "Only 1 ticket is"}.get(
-            tickets_available, f"Only {tickets_available} tickets are"
-        )
-        super().__init__(f"{left} left.", tickets_available=tickets_available)
+        few = {0: "No tickets are left.", 1: "Only 1 ticket is left."}
+        message = few.get(tickets_available, f"Only {tickets_available} tickets are left.")
+        super().__init__(message, tickets_available=tickets_available)
 
 
 class CapacityBelowBooked(BookingError):
     """The new capacity is below the number of tickets already booked."""
 
     def __init__(self, tickets_booked: int) -> None:
-        super().__init__(
-            f"Must be at least {tickets_booked}, the number of booked tickets.",
-            tickets_booked=tickets_booked,
-        )
+        message = f"Must be at least {tickets_booked}, the number of booked tickets."
+        super().__init__(message, tickets_booked=tickets_booked)
 
 
 class IdempotencyKeyReused(BookingError):
-    def __init__(self) -> None:
-        super().__init__("This idempotency key was already used for a different request. Choose a new key.")
+    message = "This idempotency key was already used for a different request. Choose a new key."
 
 
 class TooManyTickets(BookingError):
     """More tickets than the event allows per booking."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(
-            f"A booking for this event can have at most {limit} {'ticket' if limit == 1 else 'tickets'}.",
-            max_tickets_per_booking=limit,
-        )
+        message = f"A booking for this event can have at most {limit} {'ticket' if limit == 1 else 'tickets'}."
+        super().__init__(message, max_tickets_per_booking=limit)
