@@ -24,7 +24,6 @@ from bookings_api.errors import (
 )
 from bookings_api.events.permissions import may_see, owns
 from bookings_api.events.queries import lock_event
-from bookings_api.events.times import time_problems
 from bookings_api.extensions import db
 from bookings_api.mail import broadcasts
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus, User, utcnow
@@ -165,6 +164,17 @@ def _lock_own_event(actor: User, event_id: UUID) -> Event:
 
 
 def _require_consistent_times(event: Event) -> None:
-    problems = time_problems(event, now=utcnow())
+    problems = {}
+    if event.starts_at <= utcnow():
+        problems["starts_at"] = "Must be in the future."
+    if event.ends_at <= event.starts_at:
+        problems["ends_at"] = "Must be later than starts_at."
+    opens, closes = event.booking_opens_at, event.booking_closes_at
+    if opens and opens >= event.starts_at:
+        problems["booking_opens_at"] = "Must be earlier than starts_at."
+    if closes and closes > event.starts_at:
+        problems["booking_closes_at"] = "Must not be later than starts_at."
+    elif opens and closes and closes <= opens:
+        problems["booking_closes_at"] = "Must be later than booking_opens_at."
     if problems:
         raise InvalidFields(problems)
