@@ -33,24 +33,12 @@ _STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"  # over TLS only (RFC 
 # How long browsers may cache a CORS preflight response.
 _PREFLIGHT_SECONDS = 600
 _REQUEST_HEADERS = [
-    "Authorization",
-    "Content-Type",
-    IDEMPOTENCY_KEY_HEADER,
-    "If-Match",
-    "If-None-Match",
-    REQUEST_ID_HEADER,
-]
+    "Authorization", "Content-Type", "If-Match", "If-None-Match", IDEMPOTENCY_KEY_HEADER, REQUEST_ID_HEADER,
+]  # fmt: skip
 _EXPOSED_HEADERS = [
-    "Content-Disposition",
-    "ETag",
-    "Link",
-    "Location",
-    "X-Pagination",
-    REQUEST_ID_HEADER,
-    REPLAYED_HEADER,
-    *RETRY_AFTER,
-    *RATE_LIMIT,
-]
+    "Content-Disposition", "ETag", "Link", "Location", "X-Pagination", REQUEST_ID_HEADER, REPLAYED_HEADER,
+    *RETRY_AFTER, *RATE_LIMIT,
+]  # fmt: skip
 
 
 def init_headers(app: flask.Flask) -> None:
@@ -77,17 +65,13 @@ def _add_headers(response: flask.Response, *, vary: str) -> flask.Response:
     if flask.request.is_secure:
         response.headers.add("Strict-Transport-Security", _STRICT_TRANSPORT)
     if not is_page:
-        _set_cache_control(response)
+        response.headers.setdefault("Cache-Control", _cache_control(response))
         response.headers.add("Vary", vary)
     return response
 
 
-def _set_cache_control(response: flask.Response) -> None:
+def _cache_control(response: flask.Response) -> str:
     """Never store errors or responses to writes. Shared caches may store only anonymous reads (RFC 9111)."""
-    is_read = flask.request.method in {"GET", "HEAD"} and response.status_code < HTTPStatus.BAD_REQUEST
-    if not is_read:
-        response.headers.setdefault("Cache-Control", NO_STORE)
-    elif viewer() is not None:
-        response.headers.setdefault("Cache-Control", "private, no-cache")
-    else:
-        response.headers.setdefault("Cache-Control", "no-cache")
+    if flask.request.method not in {"GET", "HEAD"} or response.status_code >= HTTPStatus.BAD_REQUEST:
+        return NO_STORE
+    return "no-cache" if viewer() is None else "private, no-cache"

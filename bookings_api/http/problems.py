@@ -159,10 +159,7 @@ class FieldErrorSchema(ResponseSchema):
         by_value=ma.fields.String,
         data_key="in",
         required=True,
-        metadata={
-            "description": "Which part of the request the field is in.",
-            "example": ErrorLocation.BODY.value,
-        },
+        metadata={"description": "Which part of the request the field is in.", "example": ErrorLocation.BODY.value},
     )
     field = ma.fields.String(
         required=True,
@@ -205,10 +202,7 @@ class ProblemSchema(ResponseSchema):
     )
     code = ma.fields.String(
         required=True,
-        metadata={
-            "description": "A stable, machine-readable code for the type of problem.",
-            "example": "sold-out",
-        },
+        metadata={"description": "A stable, machine-readable code for the type of problem.", "example": "sold-out"},
     )
     errors = ma.fields.List(
         ma.fields.Nested(FieldErrorSchema),
