@@ -46,11 +46,9 @@ from bookings_api.http.application import Application
 from bookings_api.http.authentication import init_authentication
 from bookings_api.http.errors import register_error_handlers
 from bookings_api.http.headers import init_headers
-from bookings_api.http.json import OrjsonProvider
 from bookings_api.http.openapi.document import API_PREFIX, init_openapi
 from bookings_api.http.proxies import init_proxies
 from bookings_api.http.rate_limiting.limits import init_limits
-from bookings_api.http.redirects import init_redirects
 from bookings_api.http.response_cache.cache import init_response_cache
 from bookings_api.mail.metrics import OutboxCollector
 from bookings_api.mail.notifier import WorkerNotifier
@@ -69,7 +67,6 @@ def create_app(config: object) -> Flask:
     app = Application(__name__)
     app.config.from_object(config)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.json = OrjsonProvider(app)
 
     init_logging(app)
     init_database(app)
@@ -83,7 +80,6 @@ def create_app(config: object) -> Flask:
     init_mail(app)
     init_celery(app, MAIL_SCHEDULE | CLEANUP_SCHEDULE)
     init_openapi(app)
-    init_redirects(app)
     init_headers(app)
     for blueprint in (auth, users, events, bookings):
         api.register_blueprint(blueprint, url_prefix=f"{API_PREFIX}{blueprint.url_prefix}")

@@ -1,9 +1,13 @@
-"""Flask without sessions."""
+"""The Flask application class of the service."""
 
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 import flask
 from flask.sessions import SessionInterface
+from werkzeug.routing import RequestRedirect
+
+from bookings_api.http.json import OrjsonProvider
 
 
 class NoSessions(SessionInterface):
@@ -14,9 +18,14 @@ class NoSessions(SessionInterface):
 
 
 class Application(flask.Flask):
-    """The Flask application class of the service."""
+    """Flask without sessions, with orjson, and with relative redirects."""
 
+    json_provider_class = OrjsonProvider
     session_interface = NoSessions()
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.before_request(_make_redirect_relative)
 
     def make_default_options_response(self) -> flask.Response:
         """Respond to OPTIONS with headers only; Flask adds a Content-Type for an empty HTML page."""
@@ -24,3 +33,15 @@ class Application(flask.Flask):
         response.status_code = HTTPStatus.NO_CONTENT
         del response.headers["Content-Type"]
         return response
+
+
+def _make_redirect_relative() -> None:
+    """Make redirects to a trailing slash relative: Host is client input, and caches may store the response.
+
+    Flask does not call error handlers for `RequestRedirect`, so the exception is changed before it is raised.
+    """
+    redirect = flask.request.routing_exception
+    if isinstance(redirect, RequestRedirect):
+        url = urlsplit(redirect.new_url)
+        # a path that begins with two slashes would name a host
+        redirect.new_url = url._replace(scheme="", netloc="", path=f"/{url.path.lstrip('/')}").geturl()
