@@ -2,7 +2,7 @@
 
     processes    child processes that cannot outlive us
     servers      `LocalStack`, which starts and stops the three servers
-    command      `python -m bookings_api.local_stack`, used by scripts/run
+    __main__     `python -m bookings_api.local_stack`, which scripts/run calls
 
 Linux only. The wheels' Python starters are not used, because as root they change the machine (useradd, chmod of parent
 directories), and they leave servers behind.

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+import click
+
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 
@@ -25,8 +27,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 LOG_TAIL_LINES = 30
 
 
-class StackError(Exception):
-    """Something could not be started. The message is shown to the user."""
+class StackError(click.ClickException):
+    """Something could not be started. click shows the message to the user."""
 
 
 class Child:
