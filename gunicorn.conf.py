@@ -67,13 +67,9 @@ def when_ready(server: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Drop the connections inherited from the parent process."""
+    """Drop the connections inherited from the parent process, and tell the worker where to count."""
     with app.app_context():
         forget_connections()
-
-
-def pre_fork(server: Any, worker: Any) -> None:
-    """Tell the worker where to count."""
     worker.metrics_directory = server.metrics_directory
 
 

@@ -55,7 +55,7 @@ from bookings_api.mail.notifier import WorkerNotifier
 from bookings_api.mail.tasks import BEAT_SCHEDULE as MAIL_SCHEDULE
 from bookings_api.observability.health import init_health
 from bookings_api.observability.logging import init_logging
-from bookings_api.observability.metrics_endpoint import init_metrics
+from bookings_api.observability.metrics import init_metrics
 from bookings_api.users.routes import blp as users
 
 # Fits the longest possible event with every character of its description escaped.

@@ -37,6 +37,12 @@ _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 # Attributes of every record, as opposed to those passed as `extra`
 _STANDARD_ATTRIBUTES = frozenset(RESERVED_ATTRS)
 
+# At INFO, these repeat our own lines or report routine work every few seconds.
+_REPETITIVE_LOGGERS = (
+    "celery.beat", "celery.worker.consumer.connection", "celery.worker.strategy", "celery.app.trace",
+    "alembic.runtime.plugins",
+)  # fmt: skip
+
 access_logger = logging.getLogger("bookings_api.access")
 
 
@@ -58,13 +64,6 @@ def working_for(request_id: str | None) -> Iterator[None]:
         yield
     finally:
         _request_id.reset(token)
-
-
-class TextFormatter(logging.Formatter):
-    """Lines for terminals, such as `12:03:01 INFO    POST /api/v1/bookings/ 201 14 ms`."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
 
 
 class RecordFormatter(OrjsonFormatter):
@@ -89,23 +88,14 @@ class RecordFormatter(OrjsonFormatter):
 
 def logging_config(log_format: str, level: str) -> dict[str, Any]:
     """Return the `logging.config` dictionary of all processes. `log_format` is `json` or `text`."""
-    formatter = TextFormatter if log_format == "text" else RecordFormatter
+    text = {"format": "%(asctime)s %(levelname)-7s %(message)s", "datefmt": "%H:%M:%S"}
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"()": formatter}},
-        "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
-        },
+        "formatters": {"line": text if log_format == "text" else {"()": RecordFormatter}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {
-            # at INFO, these repeat our own lines or report routine work every few seconds
-            "celery.beat": {"level": "WARNING"},
-            "celery.worker.consumer.connection": {"level": "WARNING"},
-            "celery.worker.strategy": {"level": "WARNING"},
-            "celery.app.trace": {"level": "WARNING"},
-            "alembic.runtime.plugins": {"level": "WARNING"},
-        },
+        "loggers": {name: {"level": "WARNING"} for name in _REPETITIVE_LOGGERS},
     }
 
 
@@ -153,18 +143,6 @@ def record_request(method: str, route: str | None, status: int, began_at: float,
     seconds = time.perf_counter() - began_at
     metrics.count_request(method, route, status, seconds)
     milliseconds = round(seconds * 1000, 1)
-    access_logger.log(
-        logging.DEBUG if route and route.startswith(QUIET_ROUTES) else logging.INFO,
-        "%s %s %d %s ms",
-        method,
-        route or "(no route)",
-        status,
-        milliseconds,
-        extra={
-            "method": method,
-            "route": route,
-            "status": status,
-            "duration_ms": milliseconds,
-            "user_id": user_id,
-        },
-    )
+    level = logging.DEBUG if route and route.startswith(QUIET_ROUTES) else logging.INFO
+    fields = {"method": method, "route": route, "status": status, "duration_ms": milliseconds, "user_id": user_id}
+    access_logger.log(level, "%s %s %d %s ms", method, route or "(no route)", status, milliseconds, extra=fields)

@@ -1,4 +1,4 @@
-"""Records the service's metrics in Prometheus format; metrics_endpoint.py serves them.
+"""Records the service's metrics, and serves them at `/metrics` in the Prometheus text format.
 
 Names and units follow https://prometheus.io/docs/practices/naming/. No label value comes from a client: routes are
 rules of the URL map, methods those of HTTP.
@@ -11,11 +11,27 @@ defined at import time have labels, and each worker creates those of its connect
 import logging
 import os
 import re
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, partial
+from hmac import compare_digest
 from pathlib import Path
+from typing import Any
 
+import flask
 import sqlalchemy as sa
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+    values,
+)
+from prometheus_client.registry import Collector
+
+from bookings_api.errors import Unauthenticated
 
 # prometheus_client reads this environment variable.
 MULTIPROC_DIR = "PROMETHEUS_MULTIPROC_DIR"
@@ -50,6 +66,24 @@ _bookings = Counter("bookings_total", "Booking requests by outcome.", ["outcome"
 _database_failures = Counter(
     "database_failures_total", "Requests that failed because PostgreSQL was unavailable.", ["error"], registry=_registry
 )
+
+
+def init_metrics(app: flask.Flask, collectors: Iterable[Collector]) -> None:
+    """Add `GET /metrics` for clients with the `METRICS_TOKEN`. `collectors` read further metrics at each request."""
+    token: str | None = app.config["METRICS_TOKEN"]
+    if not token:
+        return
+    collected = CollectorRegistry()
+    for collector in collectors:
+        collected.register(collector)
+    expected = f"Bearer {token}".encode()
+
+    @app.get("/metrics")
+    def metrics() -> flask.Response:
+        if not compare_digest(flask.request.headers.get("Authorization", "").encode(), expected):
+            raise Unauthenticated("Send the METRICS_TOKEN as a bearer token.")
+        text = generate_latest(_aggregated()) + generate_latest(collected)
+        return flask.Response(text, content_type=CONTENT_TYPE_LATEST)
 
 
 def count_request(method: str, route: str | None, status: int, seconds: float) -> None:
@@ -100,7 +134,7 @@ def _create_initial_series() -> None:
     _seconds.labels("GET", NO_ROUTE)
 
 
-def aggregated() -> CollectorRegistry:
+def _aggregated() -> CollectorRegistry:
     """Return the sums over all processes that share a directory, or this process's figures without one."""
     directory = os.environ.get(MULTIPROC_DIR)
     if directory is None:
@@ -115,33 +149,20 @@ def aggregated() -> CollectorRegistry:
 
 def watch_pool(engine: sa.Engine) -> None:
     """Publish the numbers of used and idle connections at every checkout and checkin."""
-    limit = Gauge(
-        "database_pool_limit",
-        "Maximum number of connections in the pool.",
-        registry=_registry,
-        multiprocess_mode="livesum",
-    )
-    limit.set(engine.pool.size())  # type: ignore[attr-defined] # QueuePool has it, as it has those below
-    connections = Gauge(
-        "database_pool_connections",
-        "Connections in the pool by state.",
-        ["state"],
-        registry=_registry,
-        multiprocess_mode="livesum",
-    )
+    gauge = partial(Gauge, registry=_registry, multiprocess_mode="livesum")
+    limit = gauge("database_pool_limit", "Maximum number of connections in the pool.")
+    limit.set(engine.pool.size())  # type: ignore[attr-defined] # QueuePool has it
+    connections = gauge("database_pool_connections", "Connections in the pool by state.", ["state"])
     in_use, idle = connections.labels("in_use"), connections.labels("idle")
 
-    def on_checkout(*_: object) -> None:
-        in_use.set(engine.pool.checkedout())  # type: ignore[attr-defined]
-        idle.set(engine.pool.checkedin())  # type: ignore[attr-defined]
+    def update(returning: int, *_: object) -> None:
+        pool: Any = engine.pool  # a QueuePool
+        in_use.set(pool.checkedout() - returning)
+        idle.set(pool.checkedin() + returning)
 
-    def on_checkin(*_: object) -> None:
-        # SQLAlchemy fires the event just before it returns the connection
-        in_use.set(engine.pool.checkedout() - 1)  # type: ignore[attr-defined]
-        idle.set(engine.pool.checkedin() + 1)  # type: ignore[attr-defined]
-
-    sa.event.listen(engine, "checkout", on_checkout)
-    sa.event.listen(engine, "checkin", on_checkin)
+    sa.event.listen(engine, "checkout", partial(update, 0))
+    # SQLAlchemy fires this just before it returns the connection
+    sa.event.listen(engine, "checkin", partial(update, 1))
 
 
 def route_label(route: str | None) -> str:
