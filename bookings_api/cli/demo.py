@@ -1,6 +1,6 @@
 """Demo data: two accounts and twelve events. Not for production."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -73,26 +73,12 @@ PLANS = (
 
 def create_demo_data() -> None:
     """Create the accounts that are missing, and the events unless the organizer has any."""
-    organizer, *_ = [
-        user_by_email(account.email)
-        or sign_up(email=account.email, password=account.password, name=account.name, role=account.role)
-        for account in ACCOUNTS
-    ]
+    organizer, *_ = [user_by_email(account.email) or sign_up(**asdict(account)) for account in ACCOUNTS]
     if db.session.scalars(sa.select(Event.id).where(Event.organizer_id == organizer.id).limit(1)).one_or_none():
         return
     for plan in PLANS:
-        zone = ZoneInfo(plan.timezone)
-        day = datetime.now(zone).date() + timedelta(days=plan.days_ahead)
-        starts_at = datetime.combine(day, plan.starts, zone)
-        create_event(
-            organizer=organizer,
-            title=plan.title,
-            description=plan.description,
-            location=plan.location,
-            timezone=plan.timezone,
-            status=EventStatus.PUBLISHED,
-            starts_at=starts_at,
-            ends_at=starts_at + timedelta(hours=plan.hours),
-            capacity=plan.capacity,
-            max_tickets_per_booking=plan.max_tickets_per_booking,
-        )
+        event, zone = asdict(plan), ZoneInfo(plan.timezone)
+        day = datetime.now(zone).date() + timedelta(days=event.pop("days_ahead"))
+        starts_at = datetime.combine(day, event.pop("starts"), zone)
+        ends_at = starts_at + timedelta(hours=event.pop("hours"))
+        create_event(organizer=organizer, status=EventStatus.PUBLISHED, starts_at=starts_at, ends_at=ends_at, **event)
