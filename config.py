@@ -7,7 +7,7 @@ the environment itself.
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from email.utils import getaddresses
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +32,9 @@ _SENTINEL_URL = re.compile(
 # RFC 6454, section 6.2: what browsers send as Origin
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
 _WEB_URL = Regexp("https?://", error="Must be a web address, such as https://example.com/accept?token={token}.")
+_ASCII = Regexp(
+    r"[\x00-\x7f]*\Z", error="Must be ASCII: Python's smtplib cannot send anything else to the mail server."
+)
 # RFC 6750, section 2.1. The minimum length matters because attempts are not rate limited.
 _TOKEN = Regexp(
     r"([\w.~+/-]{16,}=*)?\Z", re.ASCII, error="Must consist of at least 16 characters out of A-Z a-z 0-9 -._~+/."
@@ -50,8 +53,16 @@ class ConfigError(Exception):
         super().__init__("\n".join(["The configuration is invalid:", *lines]))
 
 
-def _is_postgres_url(value: str) -> None:
-    _parse_postgres_url(value)
+def _parse_postgres_url(value: str) -> URL:
+    try:
+        url = make_url(value)
+    except (ArgumentError, ValueError):
+        raise ma.ValidationError("Must be a URL, such as postgresql://user:password@host:5432/bookings.") from None
+    if url.drivername not in POSTGRES_SCHEMES:
+        raise ma.ValidationError(f"Must begin with one of {', '.join(f'{scheme}://' for scheme in POSTGRES_SCHEMES)}.")
+    if not url.database:
+        raise ma.ValidationError("Must name a database, as in postgresql://user:password@host:5432/bookings.")
+    return url
 
 
 def _is_redis_url(value: str) -> None:
@@ -77,11 +88,6 @@ def _is_rate_limit(value: str) -> None:
         usable = False
     if not usable:
         raise ma.ValidationError('Must be a rate limit, such as "3 per hour" or "2 per 10 minutes; 5 per day".')
-
-
-def _is_ascii(value: str) -> None:
-    if not value.isascii():
-        raise ma.ValidationError("Must be ASCII: Python's smtplib cannot send anything else to the mail server.")
 
 
 def _are_origins(values: list[str]) -> None:
@@ -129,8 +135,8 @@ def _setting(default: Any = ..., *, validate: Callable[[Any], object] | None = N
 class Config:
     """The settings of one process, described in docs/configuration.md."""
 
-    DATABASE_URL: str = _setting(validate=_is_postgres_url)
-    DATABASE_READ_URL: str | None = _setting(None, validate=_is_postgres_url)
+    DATABASE_URL: str = _setting(validate=_parse_postgres_url)
+    DATABASE_READ_URL: str | None = _setting(None, validate=_parse_postgres_url)
     DATABASE_POOL_SIZE: int = _setting(8, validate=Range(1, 1000))
     # the value of PgBouncer's pool_mode; "session" also without PgBouncer
     DATABASE_POOL_MODE: str = _setting("session", validate=OneOf(["session", "transaction"]))
@@ -145,8 +151,8 @@ class Config:
 
     MAIL_SERVER: str = _setting(validate=Length(min=1))
     MAIL_PORT: int = _setting(25, validate=Range(1, 65535))
-    MAIL_USERNAME: str | None = _setting(None, validate=_is_ascii)
-    MAIL_PASSWORD: str | None = _setting(None, validate=_is_ascii)
+    MAIL_USERNAME: str | None = _setting(None, validate=_ASCII)
+    MAIL_PASSWORD: str | None = _setting(None, validate=_ASCII)
     MAIL_FROM: str = _setting(validate=_is_mailbox)
     MAIL_USE_TLS: bool = _setting(False)
     MAIL_USE_SSL: bool = _setting(False)
@@ -196,7 +202,11 @@ class Config:
             setting.name: parsers.get(setting.type, env.str)(setting.name, **setting.metadata)  # type: ignore[arg-type, operator]
             for setting in dataclasses.fields(cls)
         }
-        problems = _problems(env)
+        problems: dict[str, list[str]] = {}
+        try:
+            env.seal()
+        except EnvValidationError as error:
+            problems.update(error.error_messages)  # type: ignore[arg-type] # seal() passes a mapping
         if values["MAIL_USE_TLS"] and values["MAIL_USE_SSL"]:
             problems["MAIL_USE_SSL"] = ["MAIL_USE_TLS and MAIL_USE_SSL exclude each other. Unset one of them."]
         if problems:
@@ -215,27 +225,6 @@ LIMITS = {
     for setting in dataclasses.fields(Config)
     if setting.name.endswith("_LIMIT")
 }
-
-
-def _problems(env: Env) -> dict[str, list[str]]:
-    try:
-        env.seal()
-    except EnvValidationError as error:
-        found = error.error_messages
-        return dict(found) if isinstance(found, Mapping) else {"environment": found}
-    return {}
-
-
-def _parse_postgres_url(value: str) -> URL:
-    try:
-        url = make_url(value)
-    except (ArgumentError, ValueError):
-        raise ma.ValidationError("Must be a URL, such as postgresql://user:password@host:5432/bookings.") from None
-    if url.drivername not in POSTGRES_SCHEMES:
-        raise ma.ValidationError(f"Must begin with one of {', '.join(f'{scheme}://' for scheme in POSTGRES_SCHEMES)}.")
-    if not url.database:
-        raise ma.ValidationError("Must name a database, as in postgresql://user:password@host:5432/bookings.")
-    return url
 
 
 def _with_psycopg2(value: str) -> str:
