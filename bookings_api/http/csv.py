@@ -1,17 +1,15 @@
 """Lists as CSV files (RFC 4180) for spreadsheets.
 
 A file contains the whole list. Rows are read in batches by keyset pagination, and each batch is sent before the next
-one is read, so memory use is bounded and a slow client holds neither a database connection nor a snapshot. Each process
-builds one batch at a time, so downloads delay other requests by one batch at most.
-
-Each batch shows the data at the time it is read: a row that exists throughout the download appears exactly once, a row
-added or deleted meanwhile may or may not appear. If the database fails halfway, the chunked response ends without its
-last chunk, which clients treat as an error (RFC 9112, section 8). HTTP/1.0 has no chunks and is rejected.
+one is read, so memory use is bounded and a slow client holds neither a database connection nor a snapshot. A row that
+exists throughout the download appears exactly once; a row added or deleted meanwhile may or may not appear. If the
+database fails halfway, the chunked response ends without its last chunk, which clients treat as an error (RFC 9112,
+section 8). HTTP/1.0 has no chunks and is rejected.
 
 To prevent formula injection (OWASP, "CSV Injection"), an apostrophe is inserted before anything a spreadsheet would
-evaluate: =, +, - or @, their full-width and small forms, tabs and line ends. This applies at the start of a field and
-after any character that Excel may use as a separator, even if quotation marks or invisible characters come first.
-Every field is quoted, and the file starts with a byte order mark, without which Excel misreads UTF-8.
+evaluate, at the start of a field and after any character that Excel may use as a separator, even if quotation marks or
+invisible characters come first. Every field is quoted, and the file starts with a byte order mark, without which Excel
+misreads UTF-8.
 """
 
 import csv
@@ -44,11 +42,7 @@ logger = logging.getLogger(__name__)
 CSV, JSON = "text/csv", "application/json"
 BATCH = 500
 
-CSV_FILE = {
-    "content_type": CSV,
-    "schema": {"type": "string"},
-    "headers": FILE_NAME,
-}
+CSV_FILE = {"content_type": CSV, "schema": {"type": "string"}, "headers": FILE_NAME}
 ALSO_CSV = "JSON, or CSV if `Accept` prefers it"
 
 _BYTE_ORDER_MARK = "\ufeff"
@@ -56,7 +50,8 @@ _WIDE_OPERATORS = r"\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
 _INVISIBLE = r"\s\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 _FORMULA = re.compile(rf"(^|[,;\t\r\n])(?=[\"{_INVISIBLE}]*[=+\-@{_WIDE_OPERATORS}]|[\t\r\n])")
 
-# Held while a batch is built. Other downloads wait without a database connection.
+# Held while a batch is built, so that downloads delay other requests of the process by one batch at most. Other
+# downloads wait without a database connection.
 batch_lock = threading.Lock()
 LOCK_TIMEOUT_SECONDS = 15
 
@@ -88,10 +83,7 @@ def csv_file(query: sa.Select[Any], schema: BaseSchema, file: CsvFile, **path: A
     defaults = {name: str(field.load_default) for name, field in PageQuerySchema().fields.items()}
     pages = [name for name, value in defaults.items() if flask.request.args.get(name, value) != value]
     if pages:
-        abort(
-            422,
-            messages={"query": {name: ["Not supported for CSV."] for name in pages}},
-        )
+        abort(422, messages={"query": {name: ["Not supported for CSV."] for name in pages}})
     if flask.request.environ["SERVER_PROTOCOL"] == "HTTP/1.0":
         raise HTTPVersionNotSupported("CSV downloads require HTTP/1.1 so that a truncated file can be detected.")
     batches = _batches(db.engine, query, schema, file.key)
