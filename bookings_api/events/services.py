@@ -16,14 +16,13 @@ from bookings_api.database.transactions import (
 from bookings_api.errors import (
     CapacityBelowBooked,
     EventCancelled,
-    EventNotFound,
     EventNotPublished,
     EventStarted,
     InvalidFields,
     PermissionDenied,
 )
-from bookings_api.events.permissions import may_see, owns
-from bookings_api.events.queries import lock_event
+from bookings_api.events.permissions import owns
+from bookings_api.events.queries import lock_event, require_visible
 from bookings_api.extensions import db
 from bookings_api.mail import broadcasts
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus, User, utcnow
@@ -155,9 +154,7 @@ def _cancel(tx: Transaction, event: Event) -> None:
 
 def _lock_own_event(actor: User, event_id: UUID) -> Event:
     """Return the locked event if the actor owns it. Raises `EventNotFound`, `PermissionDenied`."""
-    event = lock_event(event_id)
-    if not may_see(actor, event):
-        raise EventNotFound
+    event = require_visible(lock_event(event_id), viewer=actor)
     if not owns(actor, event):
         raise PermissionDenied("Only the organizer of this event may do that.")
     return event
