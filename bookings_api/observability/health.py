@@ -73,12 +73,10 @@ def warn_of_connections(app: flask.Flask, *, processes: int) -> None:
 
 
 def _response(code: HTTPStatus, **checks: str) -> flask.Response:
-    response = flask.jsonify(checks)
-    response.status_code = code
-    response.headers["Cache-Control"] = "no-store"
+    headers = {"Cache-Control": "no-store"}
     if code is HTTPStatus.SERVICE_UNAVAILABLE:
-        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return response
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return flask.make_response(checks, code, headers)
 
 
 def _check_database() -> str:
