@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psycopg2
 import redis
@@ -142,57 +142,29 @@ class LocalStack:
         """Return the log file of a child process."""
         return self._logs / f"{name.lower().replace(' ', '-')}.log"
 
-    def _start(
-        self,
-        name: str,
-        command: Sequence[str | Path],
-        *,
-        stop_signal: signal.Signals = signal.SIGTERM,
-        configuration: bytes | None = None,
-        unprivileged: bool = False,
-    ) -> Child:
+    def _start(self, name: str, command: Sequence[str | Path], **options: Any) -> Child:
+        """Start a server that is stopped on exit."""
         self._report(f"Starting {name} ...")
-        child = Child(
-            name,
-            command,
-            stop_signal=stop_signal,
-            log=self.log_of(name),
-            configuration=configuration,
-            # inherited so that the directory stays locked until the last server has ended
-            keep_open=[self._lock],
-            unprivileged=unprivileged,
-        )
+        child = self._child(name, command, **options)
         self._cleanup.callback(child.stop)
         self.children.append(child)
         return child
+
+    def _child(self, name: str, command: Sequence[str | Path], **options: Any) -> Child:
+        """Start a process with a log. It inherits the lock, so the directory stays locked until the last one ends."""
+        return Child(name, command, log=self.log_of(name), keep_open=[self._lock], **options)
 
     def _initialise_cluster(self, data: Path, password: str) -> None:
         """Run initdb next to the final path, so that an interrupted run leaves nothing that looks complete."""
         self._report("Creating the database cluster ...")
         unfinished = data.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
-        password_file = self.directory / "postgres.password"
-        password_file.touch(mode=0o600)
-        password_file.write_text(password)
-        try:
-            Child(
-                "initdb",
-                [
-                    postgres_binary("initdb"),
-                    "-D", unfinished,
-                    f"--username={DATABASE_USER}",
-                    f"--pwfile={password_file}",
-                    "--auth=scram-sha-256",
-                    "--encoding=UTF8",
-                    "--locale-provider=builtin",
-                    "--locale=C.UTF-8",
-                ],
-                log=self.log_of("initdb"),
-                keep_open=[self._lock],
-                unprivileged=True,
-            ).wait()  # fmt: skip
-        finally:
-            password_file.unlink()
+        options = [
+            f"--username={DATABASE_USER}", "--pwfile=/dev/stdin", "--auth=scram-sha-256", "--encoding=UTF8",
+            "--locale-provider=builtin", "--locale=C.UTF-8",
+        ]  # fmt: skip
+        command: list[str | Path] = [postgres_binary("initdb"), f"-D{unfinished}", *options]
+        self._child("initdb", command, configuration=password.encode(), unprivileged=True).wait()
         unfinished.rename(data)
 
     def _take_lock(self) -> int:
