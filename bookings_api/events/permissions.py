@@ -1,4 +1,4 @@
-"""Who may see which event."""
+"""Permissions on events."""
 
 from bookings_api.models import Event, EventStatus, User
 

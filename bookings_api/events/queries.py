@@ -84,7 +84,7 @@ def get_own_event(event_id: UUID, *, owner: User) -> Event:
 
 
 def has_guests(event_id: UUID) -> bool:
-    """Whether tickets for the event are booked now."""
+    """Whether any tickets for the event are booked."""
     return bool(db.session.scalar(sa.select(Event.tickets_booked).where(Event.id == event_id)))
 
 

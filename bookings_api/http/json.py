@@ -23,10 +23,10 @@ class OrjsonProvider(DefaultJSONProvider):
 
 
 def json_body(data: Any) -> bytes:
-    """The body of a response with what a schema dumped; values are written as the schema's fields would write them."""
+    """Serialize what a schema dumped; values look as if the schema's fields had formatted them."""
     return orjson.dumps(data)
 
 
 def json_response(data: Any, status: int, headers: dict[str, str]) -> flask.Response:
-    """A response with what a schema dumped."""
+    """Return a JSON response with what a schema dumped."""
     return flask.Response(json_body(data), status, headers, mimetype=JSON)
