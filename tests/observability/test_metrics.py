@@ -140,15 +140,17 @@ def test_errors_sent_by_gunicorn_are_counted(gunicorn: Gunicorn) -> None:
 def test_connections_in_use_are_summed_over_all_processes(
     gunicorn: Gunicorn, client: FlaskClient, database: sa.Engine
 ) -> None:
-    user, event = make_user(client), make_event(client)
+    user = make_user(client)
+    events = [make_event(client)["id"] for _ in range(3)]  # bookings of the same event take turns in each process
 
     def in_use() -> float:
         return gunicorn.metrics()["database_pool_connections", "in_use"]
 
     with ThreadPoolExecutor(3) as pool:
         with database.connect() as other_session:
-            other_session.execute(sa.text("SELECT FROM events WHERE id = :id FOR UPDATE"), {"id": event["id"]})
-            bookings = [pool.submit(gunicorn.book, user, event["id"]) for _ in range(3)]
+            locked = sa.text("SELECT FROM events WHERE id = ANY (CAST(:ids AS uuid[])) FOR UPDATE")
+            other_session.execute(locked, {"ids": events})
+            bookings = [pool.submit(gunicorn.book, user, event) for event in events]
             wait_until(lambda: in_use() == 3, seconds=4)
         assert [booking.result().status_code for booking in bookings] == [201] * 3
 

@@ -115,9 +115,7 @@ def test_request_and_its_statements_form_one_trace(traced: Service, collector: C
     _, response = _book(traced, client)
 
     request = collector.wait_for(_belongs_to(response))
-    statement = collector.wait_for(
-        lambda span: _attributes(span).get("db.query.text", "").startswith("EXECUTE place_booking (%s")
-    )
+    statement = collector.wait_for(lambda span: "EXECUTE lock_event (%s" in _attributes(span).get("db.query.text", ""))
     assert request.name == "POST /api/v1/bookings/"
     assert _attributes(request)["http.response.status_code"] == 201
     assert (statement.trace_id, statement.parent_span_id) == (request.trace_id, request.span_id)
@@ -141,7 +139,12 @@ def test_task_belongs_to_the_trace_of_its_publisher(traced: Service, collector: 
 
     published = collector.wait_for(lambda span: span.name == "apply_async/mail.drain")
     task = collector.wait_for(lambda span: span.parent_span_id == published.span_id)
-    statement = collector.wait_for(lambda span: span.parent_span_id == task.span_id and "UPDATE" in span.name)
+    statement = collector.wait_for(
+        lambda span: (
+            "EXECUTE claim_next_email (%s" in _attributes(span).get("db.query.text", "")
+            and span.parent_span_id == task.span_id
+        )
+    )
     assert task.name == "run/mail.drain"
     assert statement.trace_id == published.trace_id
 
