@@ -1,7 +1,8 @@
-"""Small reads of many requests at once, on one connection that no other work keeps busy."""
+"""Shares small reads among concurrent requests, on a connection outside the pool."""
 
+import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import flask
 import sqlalchemy as sa
@@ -10,40 +11,93 @@ from sqlalchemy.exc import DBAPIError
 from bookings_api.database.engine import unpooled_engine
 from bookings_api.database.timeouts import CONNECT_SECONDS
 from bookings_api.database.unresponsive import time_limit
-from bookings_api.http.response_cache.single_flight import SingleFlight
 
-# The same function for all requests that may share its result.
+K = TypeVar("K")
+V = TypeVar("V")
+
+# Requests share the result of the same function.
 Read = Callable[[sa.Connection], Any]
 
 
-class SharedReads:
-    """Runs each read that several requests ask for once, after all of them have asked.
+class _Batch(Generic[K, V]):
+    """One call of `SingleFlight`'s function; `done` is locked until the call has ended."""
 
-    A request waits for two batches at most, the one under way and its own, and for each no longer than
-    `CONNECT_SECONDS`. Raises SQLAlchemy's errors.
+    __slots__ = ("done", "error", "keys", "values")
+
+    def __init__(self) -> None:
+        self.keys: set[K] = set()
+        self.values: Mapping[K, V] = {}
+        self.error: BaseException | None = None
+        self.done = threading.Lock()
+        self.done.acquire()
+
+
+class SingleFlight(Generic[K, V]):
+    """Calls `read` with the keys that its callers want, one call at a time.
+
+    Callers that arrive during a call share the next one, so every result is read after it was requested. All callers
+    of a batch get its error.
+    """
+
+    def __init__(self, read: Callable[[set[K]], Mapping[K, V]]) -> None:
+        self._read = read
+        self._reading = threading.Lock()
+        self._joining = threading.Lock()
+        self._next: _Batch[K, V] | None = None
+
+    def __call__(self, key: K) -> V:
+        with self._joining:
+            batch, is_first = self._next, self._next is None
+            if batch is None:
+                batch = self._next = _Batch()
+            batch.keys.add(key)
+        if is_first:
+            self._run(batch)
+        else:
+            with batch.done:
+                pass
+        if batch.error is not None:
+            raise batch.error.with_traceback(None)
+        return batch.values[key]
+
+    def _run(self, batch: _Batch[K, V]) -> None:
+        try:
+            with self._reading:
+                self._close(batch)
+                batch.values = self._read(batch.keys)
+        except BaseException as error:  # noqa: BLE001 - raised in __call__, for this caller and all others
+            batch.error = error
+        finally:
+            self._close(batch)
+            batch.done.release()
+
+    def _close(self, batch: _Batch[K, V]) -> None:
+        with self._joining:
+            if self._next is batch:
+                self._next = None
+
+
+class SharedReads(SingleFlight[Read, Any]):
+    """Runs each read once for all requests that ask for it at the same time. Raises SQLAlchemy's errors.
+
+    A request waits for at most two batches, the current one and its own, and `CONNECT_SECONDS` for each.
     """
 
     def __init__(self, app: flask.Flask) -> None:
+        super().__init__(self._read_all)
         self._engine = unpooled_engine(app)
         self._connection: sa.Connection | None = None
-        self._run: SingleFlight[Read, Any] = SingleFlight(self._run_batch)
 
-    def __call__(self, read: Read) -> Any:
-        return self._run(read)
-
-    def _run_batch(self, reads: set[Read]) -> Mapping[Read, Any]:
+    def _read_all(self, reads: set[Read]) -> Mapping[Read, Any]:
         is_new = self._connection is None
         try:
             with time_limit(CONNECT_SECONDS):
                 connection = self._connection = self._connection or self._engine.connect()
                 return {read: read(connection) for read in reads}
         except DBAPIError as error:
-            self._close()
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
             if is_new or not error.connection_invalidated:
                 raise
-            return self._run_batch(reads)  # the connection was lost since it was last used
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+            return self._read_all(reads)  # the connection was lost since its last use
