@@ -63,7 +63,7 @@ def test_tickets_are_not_bookable_beyond_a_limit(changes: dict[str, Any], error:
 def test_of_several_reasons_the_same_one_is_always_reported() -> None:
     everything = {"tickets_booked": 10, "max_tickets_per_booking": 1, "booking_closes_at": NOW, "starts_at": NOW}
 
-    for left, error in [(4, "started"), (3, "closed"), (2, "At most 1"), (1, "No tickets")]:
+    for left, error in [(4, "started"), (3, "closed"), (2, "at most 1"), (1, "No tickets")]:
         with pytest.raises(BookingError, match=error):
             require_bookable(_event(**dict(list(everything.items())[:left])), 3, in_all=3, now=NOW)
 
