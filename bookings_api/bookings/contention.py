@@ -1,7 +1,7 @@
 """Keeps buyers of the same event in this process from competing for its row lock.
 
-A lock held across two round trips waits for its greenlet to be scheduled in between. Turns make the wait happen before
-the lock instead of while holding it, and sold-out events are refused without any lock.
+The lock is held across two round trips, and between them its greenlet may wait to be scheduled. With turns, buyers wait
+before they take the lock instead of while they hold it. Sold-out events refuse orders without any lock.
 """
 
 import threading
@@ -20,19 +20,16 @@ MAX_REFUSALS = 1024
 
 
 class Turns:
-    """One booking per event at a time, in order of arrival; works with threads and greenlets.
-
-    Each turn is handed over to the one that has waited longest. With a plain lock or semaphore, newcomers overtake.
-    """
+    """One booking per event at a time, in order of arrival. With a plain lock or semaphore, newcomers overtake."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        # per event, a lock for everyone in line; it is released when the turn begins
+        # the callers in line for each event; each waits for its own lock, which is released when its turn begins
         self._lines: dict[UUID, deque[threading.Lock]] = {}
 
     @contextmanager
     def turn(self, event_id: UUID, *, seconds: float | None = None) -> Iterator[None]:
-        """Wait in line, then run the block. Raises `NoTurn` after `seconds` of waiting, by default as for a lock."""
+        """Wait in line, then run the block. Raises `NoTurn` after `seconds`, by default `LOCK_SECONDS`."""
         seconds = LOCK_SECONDS if seconds is None else seconds
         mine = threading.Lock()
         mine.acquire()
@@ -46,18 +43,13 @@ class Turns:
                 raise NoTurn(f"no turn to book within {seconds} s")
             yield
         finally:
-            self._leave(event_id, mine)
-
-    def _leave(self, event_id: UUID, mine: threading.Lock) -> None:
-        """Leave the line, and hand the turn over if it was ours, even if we gave up just before it came."""
-        with self._guard:
-            line = self._lines[event_id]
-            had_turn = line[0] is mine
-            line.remove(mine)
-            if not line:
-                del self._lines[event_id]
-            elif had_turn:
-                line[0].release()
+            with self._guard:
+                had_turn = line[0] is mine  # or would have had it after giving up
+                line.remove(mine)
+                if not line:
+                    del self._lines[event_id]
+                elif had_turn:
+                    line[0].release()
 
 
 class RecentRefusals:
@@ -67,7 +59,7 @@ class RecentRefusals:
         self._until: dict[UUID, float] = {}
 
     def note(self, event_id: UUID) -> None:
-        """Remember a refusal. Forgets all others when there are too many, which only costs their next order a lock."""
+        """Remember a refusal. Forgetting the others when there are too many costs only a lock for their next order."""
         if len(self._until) >= MAX_REFUSALS:
             self._until.clear()
         self._until[event_id] = time.monotonic() + REFUSAL_SECONDS

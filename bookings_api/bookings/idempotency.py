@@ -1,7 +1,7 @@
-"""Requests that a client can send again without having them executed again.
+"""Idempotent requests (draft-ietf-httpapi-idempotency-key-header).
 
-Follows draft-ietf-httpapi-idempotency-key-header: the response is stored in the booking's transaction, the same request
-gets it again, and a different request with the same key is refused.
+The response is stored in the booking's transaction. The same request gets it again, and a different request with the
+same key is refused.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bookings_api.database.prepared import Call, Prepared, PreparedInsert
+from bookings_api.database.prepared import Call, Prepared, insert_into
 from bookings_api.errors import IdempotencyKeyReused
 from bookings_api.models import Booking, IdempotencyKey, User
 
@@ -37,11 +37,11 @@ class IdempotentRequest:
 
 
 def is_stored(user: User, key: str) -> bool:
-    """Whether a request with this key was executed, so another one will not be."""
+    """Whether the response to a request with this key is stored."""
     return bool(_STORED(user_id=user.id, key=key))
 
 
-_STORE = PreparedInsert(IdempotencyKey, "user_id", "key", "request_hash", "response")
+_STORE = insert_into(IdempotencyKey, "user_id", "key", "request_hash", "response")
 _STORED = Prepared(
     "idempotency_key",
     sa.select(IdempotencyKey.key).where(

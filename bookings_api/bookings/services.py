@@ -11,20 +11,13 @@ from bookings_api.bookings.contention import recent_refusals, turns
 from bookings_api.bookings.idempotency import IdempotentRequest
 from bookings_api.bookings.queries import lock_booking, lock_own_booking
 from bookings_api.bookings.rules import Order, Plan, decide, require_bookable, require_not_started
-from bookings_api.bookings.tickets import (
-    INSERT_BOOKING,
-    INSERT_EMAIL,
-    lock_and_read_facts,
-    peek_at_facts,
-    release,
-    take,
-)
+from bookings_api.bookings.tickets import INSERT_BOOKING, INSERT_EMAIL, lock_and_read_facts, peek_at_facts, take
 from bookings_api.calendar.payloads import event_payload, guest_payload
+from bookings_api.database.changes import apply_changes
 from bookings_api.database.prepared import run
 from bookings_api.database.transactions import (
     Precondition,
     RowLockedTransaction,
-    Transaction,
     no_precondition,
     row_locked,
     transaction,
@@ -38,27 +31,15 @@ from bookings_api.errors import (
     SoldOut,
 )
 from bookings_api.mail import outbox
-from bookings_api.models import (
-    Booking,
-    BookingStatus,
-    EmailKind,
-    Event,
-    IdempotencyKey,
-    OutboxEmail,
-    User,
-    utcnow,
-)
+from bookings_api.models import Booking, BookingStatus, EmailKind, Event, IdempotencyKey, OutboxEmail, User, utcnow
 from bookings_api.models.booking import new_reference
 
 
 def book_tickets(*, order: Order, login_id: UUID, request: IdempotentRequest | None = None) -> Booking | IdempotencyKey:
     """Book tickets for the account of a login, or return the stored response to the same request.
 
-    The event's row is locked while the order is decided, so buyers at the same time see what earlier ones left. The
-    login is checked under the same lock.
-
-    Raises `LoginEnded`, `IdempotencyKeyReused`, `EventNotFound`, `EventNotOpen`, `TooManyTickets`, `SoldOut`. Nothing
-    is written then.
+    The event's row is locked while the order is decided, so concurrent buyers see what earlier ones left. The login is
+    checked under the same lock. Raises what `decide` raises.
     """
     key = request.key if request else None
     try:
@@ -90,19 +71,15 @@ def change_booking(
             raise BookingCancelled
         now = utcnow()
         require_not_started(event, now=now)
-        changed = {field: value for field, value in changes.items() if getattr(booking, field) != value}
-        if not changed:
+        booked = booking.ticket_count
+        if not apply_changes(booking, changes):
             return booking
-        more = changed.get("ticket_count", booking.ticket_count) - booking.ticket_count
+        more = booking.ticket_count - booked
         if more > 0:
-            require_bookable(event, more, in_all=booking.ticket_count + more, now=now)
+            require_bookable(event, more, in_all=booking.ticket_count, now=now)
+        if more:
             run(take(event, more))
-        elif more < 0:
-            run(release(event, -more))
-        for field, value in changed.items():
-            setattr(booking, field, value)
-        booking.version += 1
-        _email_guest(tx, EmailKind.BOOKING_CHANGED, booking, event)
+        outbox.queue_email(tx, **_email(EmailKind.BOOKING_CHANGED, booking, event))
     return booking
 
 
@@ -118,11 +95,11 @@ def cancel_booking(*, user: User, booking_id: UUID, precondition: Precondition =
         precondition(booking)
         now = utcnow()
         require_not_started(event, now=now)
-        run(release(event, booking.ticket_count))
+        run(take(event, -booking.ticket_count))
         booking.status = BookingStatus.CANCELLED
         booking.cancelled_at = now
         booking.version += 1
-        _email_guest(tx, EmailKind.BOOKING_CANCELLED, booking, event)
+        outbox.queue_email(tx, **_email(EmailKind.BOOKING_CANCELLED, booking, event))
     return booking
 
 
@@ -138,27 +115,35 @@ def resend_confirmation(*, user: User, booking_id: UUID) -> OutboxEmail:
             raise BookingCancelled
         if event.ends_at <= utcnow():
             raise EventStarted("The event is over.")
-        return _email_guest(tx, EmailKind.BOOKING_CONFIRMED, booking, event)
+        return outbox.queue_email(tx, **_email(EmailKind.BOOKING_CONFIRMED, booking, event))
 
 
 def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: IdempotentRequest | None) -> Booking:
     """Write the booking, its confirmation email and the response to the request, and commit."""
-    booking = _new_booking(plan, order)
-    email = outbox.email_columns(
-        kind=EmailKind.BOOKING_CONFIRMED,
-        recipient=booking.guest_email,
-        payload=event_payload(plan.event) | guest_payload(booking),
-        booking_id=booking.id,
-        user_id=booking.user_id,
-    )
+    user, event, now = plan.user, plan.event, utcnow()
+    columns = {
+        "id": uuid7(),
+        "reference": new_reference(),
+        "event_id": event.id,
+        "user_id": user.id,
+        "ticket_count": order.ticket_count,
+        "guest_name": order.guest_name or user.name or user.email,
+        "guest_email": order.guest_email or user.email,
+        "status": BookingStatus.CONFIRMED,
+        "version": 1,
+        "event_version": event.version,
+        "created_at": now,
+        "updated_at": now,
+        "cancelled_at": None,
+    }
+    booking = Booking.of_row(**columns)
+    email = outbox.email_columns(**_email(EmailKind.BOOKING_CONFIRMED, booking, event))
+    writes = [take(event, order.ticket_count), INSERT_BOOKING.with_values(**columns), INSERT_EMAIL.with_values(**email)]
+    if request:
+        writes.append(request.record(booking))
     tx.after_commit(outbox.wake_worker)
     try:
-        tx.write_and_commit(
-            take(plan.event, order.ticket_count),
-            INSERT_BOOKING.row(booking),
-            INSERT_EMAIL.with_values(**email),
-            *([request.record(booking)] if request else []),
-        )
+        tx.write_and_commit(*writes)
     except IntegrityError as error:
         # The same request would have waited for this event's lock, so the key now belongs to a request for another.
         if isinstance(error.orig, UniqueViolation) and error.orig.diag.constraint_name == "pk_idempotency_keys":
@@ -167,30 +152,11 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
     return booking
 
 
-def _new_booking(plan: Plan, order: Order) -> Booking:
-    now = utcnow()
-    return Booking(
-        id=uuid7(),
-        reference=new_reference(),
-        event_id=plan.event.id,
-        user_id=plan.user.id,
-        ticket_count=order.ticket_count,
-        guest_name=order.guest_name or plan.user.name or plan.user.email,
-        guest_email=order.guest_email or plan.user.email,
-        status=BookingStatus.CONFIRMED,
-        version=1,
-        event_version=plan.event.version,
-        created_at=now,
-        updated_at=now,
-    )
-
-
-def _email_guest(tx: Transaction, kind: EmailKind, booking: Booking, event: Event) -> OutboxEmail:
-    return outbox.queue_email(
-        tx,
-        kind=kind,
-        recipient=booking.guest_email,
-        payload=event_payload(event) | guest_payload(booking),
-        booking_id=booking.id,
-        user_id=booking.user_id,
-    )
+def _email(kind: EmailKind, booking: Booking, event: Event) -> outbox.NewEmail:
+    return {
+        "kind": kind,
+        "recipient": booking.guest_email,
+        "payload": event_payload(event) | guest_payload(booking),
+        "booking_id": booking.id,
+        "user_id": booking.user_id,
+    }

@@ -1,6 +1,6 @@
 """The SQL of taking tickets: lock an event and read the facts, then write.
 
-`take` and `release` are the only ways to change an event's `tickets_booked`, besides cancelling the event.
+Only `take` changes an event's `tickets_booked`, apart from cancelling the event.
 """
 
 from uuid import UUID
@@ -8,31 +8,26 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from bookings_api.bookings.rules import Facts
-from bookings_api.database.prepared import Call, Prepared, PreparedInsert, read_row, run
+from bookings_api.database.prepared import Call, Prepared, insert_into, read_row
 from bookings_api.database.transactions import RowLockedTransaction
 from bookings_api.models import Booking, Event, IdempotencyKey, Login, OutboxEmail, User, utcnow
 from bookings_api.models.login import is_logged_in
 
 
 def take(event: Event, count: int) -> Call:
-    """Take tickets from a locked event, once the rules have allowed it."""
+    """Take tickets from a locked event, once the rules have allowed it; a negative count releases tickets."""
     return _COUNT_TICKETS.with_values(event_id=event.id, count=count, now=utcnow())
 
 
-def release(event: Event, count: int) -> Call:
-    """Give tickets of a locked event back."""
-    return take(event, -count)
-
-
 def lock_and_read_facts(tx: RowLockedTransaction, event_id: UUID, *, login_id: UUID, key: str | None) -> Facts:
-    """Lock the event, then read what decides about an order."""
+    """Lock the event, then read the facts about an order."""
     lock = _LOCK_EVENT.with_values(event_id=event_id)
     return _facts(tx.lock_and_read(lock, _FACTS.with_values(event_id=event_id, login_id=login_id, key=key)))
 
 
 def peek_at_facts(event_id: UUID, *, login_id: UUID, key: str | None) -> Facts:
     """Read the same facts without a lock: enough to refuse an order, not to book it."""
-    return _facts(run(_FACTS.with_values(event_id=event_id, login_id=login_id, key=key)))
+    return _facts(_FACTS(event_id=event_id, login_id=login_id, key=key))
 
 
 def _facts(rows: list[tuple[object, ...]]) -> Facts:
@@ -45,7 +40,7 @@ def _facts(rows: list[tuple[object, ...]]) -> Facts:
     )
 
 
-INSERT_BOOKING = PreparedInsert(
+INSERT_BOOKING = insert_into(
     Booking,
     "id",
     "reference",
@@ -58,7 +53,7 @@ INSERT_BOOKING = PreparedInsert(
     "updated_at",
     "event_version",
 )
-INSERT_EMAIL = PreparedInsert(
+INSERT_EMAIL = insert_into(
     OutboxEmail, "id", "kind", "recipient", "payload", "booking_id", "user_id", "request_id", "message_id"
 )
 

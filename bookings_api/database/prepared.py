@@ -1,17 +1,16 @@
-"""Prepared statements: parsed and planned once per connection (PostgreSQL: PREPARE), compiled once per process.
+"""Prepared statements: compiled once per process, and parsed and planned once per connection (PREPARE).
 
-Planning and compiling a statement takes longer than running it. Behind PgBouncer in transaction mode, where the next
-transaction may run on another server connection, the same statements are sent as plain SQL.
+Compiling and planning a statement takes longer than running it. Behind PgBouncer in transaction mode, where each
+transaction may use another server connection, the same statements are sent as plain SQL.
 """
 
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import orjson
 import psycopg2
@@ -29,8 +28,8 @@ _DIALECT = asyncpg.dialect(json_serializer=lambda value: orjson.dumps(value).dec
 
 _PREPARED = "bookings_api.database.prepared"
 
-# Running this many statements of one process at a time finishes sooner than running more, because PostgreSQL's
-# processes compete for the same cores. Behind a slow statement, such as one waiting for a lock, others go ahead.
+# Running this many statements of a process at a time finishes sooner than running more, because PostgreSQL's processes
+# compete for the same cores. Statements do not wait long for a slow one, such as one that waits for a lock.
 AT_ONCE = 2
 GIVE_WAY_SECONDS = 0.05
 _slots = threading.Semaphore(AT_ONCE)
@@ -46,24 +45,22 @@ class Prepared:
     ) -> None:
         """`name` is unique within the service; `settings` are SET LOCAL statements sent with each execution.
 
-        Statements of which there are many do not stay on the server, where each connection would hold all of them.
+        With many variants of a statement, they should not stay on the server, where each connection keeps them all.
         Raises `ValueError` for a name that is taken.
         """
         if name in self._names:
             raise ValueError(f"a statement named {name} exists already")
         self._names.add(name)
-        self.stays_on_server = stays_on_server
+        self.name, self.stays_on_server = name, stays_on_server
         compiled: Any = statement.compile(dialect=_DIALECT)
         self._constants = {key: value for key, value in compiled.params.items() if value is not None}
         parameters = [(key, _writer(compiled, key)) for key in compiled.positiontup or ()]
-        marks = ", ".join(["%s"] * len(parameters))
-        self.name = name
+        marks = f" ({', '.join(['%s'] * len(parameters))})" if parameters else ""
         self.prepare = f"PREPARE {name} AS {compiled.string}"
-        self.execute = f"{settings}EXECUTE {name} ({marks})" if marks else f"{settings}EXECUTE {name}"
-        self.plain = settings + re.sub(r"\$\d+", "%s", compiled.string.replace("%", "%%"))
-        self._parameters = parameters
+        self._execute = f"{settings}EXECUTE {name}{marks}", parameters
         # plain SQL repeats a parameter wherever it is used
-        self._plain_parameters = [parameters[int(number) - 1] for number in re.findall(r"\$(\d+)", compiled.string)]
+        repeated = [parameters[int(number) - 1] for number in re.findall(r"\$(\d+)", compiled.string)]
+        self._plain = settings + re.sub(r"\$\d+", "%s", compiled.string.replace("%", "%%")), repeated
 
     def __call__(self, **values: Any) -> list[tuple[Any, ...]]:
         """Return the rows as psycopg2 reads them, enums as text. Raises SQLAlchemy's errors.
@@ -74,7 +71,7 @@ class Prepared:
         return run(self.with_values(**values))
 
     def on(self, connection: sa.Connection, **values: Any) -> list[tuple[Any, ...]]:
-        """As `__call__`, on the given connection."""
+        """Run on the given connection."""
         return send(connection, self.with_values(**values))
 
     def one_or_none(self, model: type[Model], **values: Any) -> Model | None:
@@ -83,37 +80,30 @@ class Prepared:
         return read_row(model, rows[0]) if rows else None
 
     def with_values(self, **values: Any) -> "Call":
-        """The statement with values for its parameters, ready to be sent."""
         return Call(self, self._constants | values)
 
-    def write(self, values: dict[str, Any], *, is_plain: bool) -> list[Any]:
-        """The values in the order of the parameters, as psycopg2 takes them."""
-        parameters = self._plain_parameters if is_plain else self._parameters
-        return [None if (value := values[key]) is None else write(value) for key, write in parameters]
+    def write(self, values: dict[str, Any], *, is_plain: bool) -> tuple[str, list[Any]]:
+        """The SQL that runs the statement, and the parameters for psycopg2."""
+        text, parameters = self._plain if is_plain else self._execute
+        return text, [
+            value if (value := values[key]) is None or write is None else write(value) for key, write in parameters
+        ]
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """A prepared statement and the values of its parameters."""
 
     statement: Prepared
     values: dict[str, Any]
 
 
-class PreparedInsert(Prepared):
-    """Inserts the given columns of a model; the database has defaults for the others."""
-
-    def __init__(self, model: type[Base], *columns: str) -> None:
-        table: Any = model.__table__
-        # a table without the model's Python defaults, which would become parameters
-        target = sa.table(table.name, *(sa.column(name, table.c[name].type) for name in columns))
-        values = {name: sa.bindparam(name, type_=table.c[name].type) for name in columns}
-        super().__init__(f"insert_into_{table.name}", sa.insert(target).values(values))
-        self._columns = columns
-
-    def row(self, row: Base) -> Call:
-        """Insert this object, which is in no session."""
-        return self.with_values(**{name: getattr(row, name) for name in self._columns})
+def insert_into(model: type[Base], *columns: str) -> Prepared:
+    """Insert the given columns of a model; the database has defaults for the others."""
+    table: Any = model.__table__
+    # a table without the model's Python defaults, which would become parameters
+    target = sa.table(table.name, *(sa.column(name, table.c[name].type) for name in columns))
+    values = {name: sa.bindparam(name, type_=table.c[name].type) for name in columns}
+    return Prepared(f"insert_into_{table.name}", sa.insert(target).values(values))
 
 
 def run(call: Call) -> list[tuple[Any, ...]]:
@@ -125,9 +115,9 @@ def run(call: Call) -> list[tuple[Any, ...]]:
 
 
 def send(connection: sa.Connection, *calls: Call, begin: str = "", end: str = "") -> list[tuple[Any, ...]]:
-    """Send statements in one message; return the rows of the last one. Raises SQLAlchemy's errors.
+    """Send statements, between the SQL `begin` and `end`, in one message; return the rows of the last one.
 
-    `begin` and `end` are SQL around them, without parameters.
+    Raises SQLAlchemy's errors.
     """
     text = ""
     try:
@@ -139,8 +129,9 @@ def send(connection: sa.Connection, *calls: Call, begin: str = "", end: str = ""
         parameters: list[Any] = []
         for call in calls:
             is_plain = is_sessionless or not call.statement.stays_on_server
-            texts.append(call.statement.plain if is_plain else call.statement.execute)
-            parameters += call.statement.write(call.values, is_plain=is_plain)
+            sql, values = call.statement.write(call.values, is_plain=is_plain)
+            texts.append(sql)
+            parameters += values
         text = "; ".join(part for part in (begin, *texts, end) if part)
         # without parameters, psycopg2 does not unescape percent signs
         cursor.execute(text if parameters else text.replace("%%", "%"), parameters or None)
@@ -164,7 +155,11 @@ def few_at_once() -> Iterator[None]:
 
 def read_row(model: type[Model], row: Sequence[Any]) -> Model:
     """A row with all columns of `model`, in their order, as an object outside any session."""
-    return model.of_row(**{key: read(value) for (key, read), value in zip(_columns_of(model), row, strict=True)})
+    keys, enums = _columns_of(model)
+    values = dict(zip(keys, row, strict=True))
+    for key, enum in enums:
+        values[key] = enum(values[key])
+    return model.of_row(**values)
 
 
 def _prepare(cursor: Any, connection: sa.Connection, statements: Sequence[Prepared]) -> None:
@@ -177,13 +172,9 @@ def _prepare(cursor: Any, connection: sa.Connection, statements: Sequence[Prepar
 
 
 @cache
-def _columns_of(model: type[Base]) -> list[tuple[str, Callable[[Any], Any]]]:
+def _columns_of(model: type[Base]) -> tuple[list[str], list[tuple[str, Callable[[str], Any]]]]:
     columns = sa.inspect(model).local_table.c
-    return [(c.key, c.type.python_type if isinstance(c.type, sa.Enum) else _unchanged) for c in columns]
-
-
-def _unchanged(value: Any) -> Any:
-    return value
+    return columns.keys(), [(c.key, c.type.python_type) for c in columns if isinstance(c.type, sa.Enum)]
 
 
 # As text, which psycopg2 quotes in C. For the objects themselves it would call Python each time.
@@ -194,7 +185,7 @@ _TEXT: dict[type[sa.types.TypeEngine[Any]], Callable[[Any], str]] = {
 }
 
 
-def _writer(compiled: Any, key: str) -> Callable[[Any], Any]:
-    """The function that turns values of a parameter into what psycopg2 takes."""
-    by_type: Callable[[Any], Any] = _TEXT.get(type(compiled.binds[key].type), _unchanged)
-    return compiled._bind_processors.get(key) or by_type  # noqa: SLF001 - what SQLAlchemy does for each type
+def _writer(compiled: Any, key: str) -> Callable[[Any], Any] | None:
+    """The function that turns values of a parameter into what psycopg2 takes; None if they stay as they are."""
+    by_type = _TEXT.get(type(compiled.binds[key].type))
+    return compiled._bind_processors.get(key) or by_type  # type: ignore[no-any-return] # noqa: SLF001 - what SQLAlchemy does for each type
