@@ -12,14 +12,12 @@ from bookings_api.models import Role, User
 
 def lock_account(user_id: UUID) -> User | None:
     """Lock an account until the transaction ends and return its current state, or None if it does not exist."""
-    return db.session.scalars(_locked(User.id == user_id), execution_options=_FRESH).one_or_none()
+    return db.session.scalars(_locked(User.id == user_id)).one_or_none()
 
 
 def lock_account_by_email(email: str) -> User | None:
     """Lock the account with this email, ignoring case, like `lock_account`."""
-    return db.session.scalars(
-        _locked(sa.func.lower(User.email) == email.lower()), execution_options=_FRESH
-    ).one_or_none()
+    return db.session.scalars(_locked(sa.func.lower(User.email) == email.lower())).one_or_none()
 
 
 def lock_active_organizers() -> Sequence[User]:
@@ -28,14 +26,11 @@ def lock_active_organizers() -> Sequence[User]:
     If two organizers demote each other at the same time, the second waits for the first and sees that it is the last.
     """
     active = _locked(User.role == Role.ORGANIZER, User.is_active.is_(True), User.password_hash.is_not(None))
-    return db.session.scalars(active.order_by(User.id), execution_options=_FRESH).all()
-
-
-# Refresh objects that the session read before the lock was acquired.
-_FRESH = {"populate_existing": True}
+    return db.session.scalars(active.order_by(User.id)).all()
 
 
 def _locked(*criteria: sa.ColumnElement[bool]) -> sa.Select[User]:
     """Lock FOR NO KEY UPDATE, so that rows with a foreign key to the account can still be inserted."""
     require_transaction()
-    return sa.select(User).where(*criteria).with_for_update(key_share=True)
+    # populate_existing refreshes objects that the session read before the lock was acquired
+    return sa.select(User).where(*criteria).with_for_update(key_share=True).execution_options(populate_existing=True)

@@ -1,4 +1,4 @@
-"""Logins in the database: begun, refreshed and revoked. A revoked login is refused from the next request on."""
+"""Begins, refreshes and revokes logins. From the next request on, a revoked login is refused."""
 
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -29,7 +29,7 @@ def begin_login(user_id: UUID, *, expires_at: datetime) -> Login:
 
 
 def user_of_login(login_id: UUID) -> User | None:
-    """The account of a login, in one round trip; None if the login is revoked or the account inactive."""
+    """The account of a login; None if the login is revoked or the account inactive."""
     return _USER_OF_LOGIN.one_or_none(User, login_id=login_id)
 
 
@@ -49,12 +49,10 @@ def spend_refresh_token(login_id: UUID, jti: UUID, *, expires_at: datetime) -> L
 
 
 def revoke_login(login_id: UUID) -> None:
-    """End one login."""
     _revoke(Login.id == login_id)
 
 
 def revoke_logins_of(user: User, *, except_for: UUID | None = None) -> None:
-    """End every login of `user`, except for the given one."""
     _revoke(Login.user_id == user.id, *([Login.id != except_for] if except_for else []))
 
 

@@ -16,6 +16,8 @@ MAX_LENGTH = 128
 # Per process. Each hash uses ARGON2_MEMORY_KIB of memory; further ones wait.
 MAX_CONCURRENT_HASHES = 2
 
+_HASHER, _DUMMY_HASH = "password_hasher", "dummy_password_hash"
+
 T = TypeVar("T")
 
 # Shorter passwords are rejected for their length.
@@ -23,17 +25,17 @@ _COMMON = frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >
 
 
 def init_passwords(app: Flask) -> None:
-    """Precompute the dummy hash; otherwise the first login for an unknown email is measurably slower."""
-    _dummy_hash_with(app.config["ARGON2_TIME_COST"], app.config["ARGON2_MEMORY_KIB"])
+    """Configure the hasher, and precompute the dummy hash; otherwise the first login for an unknown email is slower."""
+    hasher = PasswordHasher(app.config["ARGON2_TIME_COST"], app.config["ARGON2_MEMORY_KIB"], parallelism=1)
+    app.extensions[_HASHER], app.extensions[_DUMMY_HASH] = hasher, hasher.hash("dummy password")
 
 
 def is_common(password: str) -> bool:
-    """Whether a password is on zxcvbn's list of common passwords, ignoring case."""
+    """Whether zxcvbn lists the password as a common one, ignoring case."""
     return password.lower() in _COMMON
 
 
 def hash_password(password: str) -> str:
-    """Return an argon2id hash with a random salt, in PHC string format."""
     return _in_thread(_hasher().hash, password)
 
 
@@ -42,7 +44,8 @@ def verify_password(password_hash: str | None, password: str) -> bool:
 
     Without a hash (unknown account), takes the same time, so timing does not reveal whether an account exists.
     """
-    return _in_thread(_matches, _hasher(), password_hash or _dummy_hash(), password) and password_hash is not None
+    compared = password_hash or current_app.extensions[_DUMMY_HASH]
+    return _in_thread(_matches, _hasher(), compared, password) and password_hash is not None
 
 
 def needs_rehash(password_hash: str) -> bool:
@@ -71,18 +74,5 @@ def _matches(hasher: PasswordHasher, password_hash: str, password: str) -> bool:
 
 
 def _hasher() -> PasswordHasher:
-    return _hasher_with(current_app.config["ARGON2_TIME_COST"], current_app.config["ARGON2_MEMORY_KIB"])
-
-
-@cache
-def _hasher_with(time_cost: int, memory_kib: int) -> PasswordHasher:
-    return PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=1)
-
-
-def _dummy_hash() -> str:
-    return _dummy_hash_with(current_app.config["ARGON2_TIME_COST"], current_app.config["ARGON2_MEMORY_KIB"])
-
-
-@cache
-def _dummy_hash_with(time_cost: int, memory_kib: int) -> str:
-    return _hasher_with(time_cost, memory_kib).hash("dummy password")
+    hasher: PasswordHasher = current_app.extensions[_HASHER]
+    return hasher

@@ -1,7 +1,7 @@
 """Access and refresh tokens: JWT (RFC 7519), HS256 only, with exp, iat, jti, sid, type, iss and aud.
 
-A token names a login (`sid`). Whether the login is revoked or the account inactive is read from the database at every
-request, together with the account.
+A token names a login (`sid`). Each request reads from the database whether the login is revoked or the account
+inactive.
 """
 
 import time
@@ -41,11 +41,6 @@ def init_tokens(app: flask.Flask) -> None:
     jwt.init_app(app)
 
 
-def access_lifetime() -> timedelta:
-    lifetime: timedelta = flask.current_app.config["JWT_ACCESS_TOKEN_EXPIRES"]
-    return lifetime
-
-
 def refresh_lifetime() -> timedelta:
     lifetime: timedelta = flask.current_app.config["JWT_REFRESH_TOKEN_EXPIRES"]
     return lifetime
@@ -58,15 +53,12 @@ def issue_tokens(login: Login) -> dict[str, Any]:
         "access_token": create_access_token(owner, additional_claims=claims),
         "refresh_token": create_refresh_token(owner, additional_claims=claims | {"jti": str(login.refresh_jti)}),
         "token_type": "bearer",
-        "expires_in": int(access_lifetime().total_seconds()),
+        "expires_in": flask.current_app.config["ACCESS_TOKEN_MINUTES"] * 60,
     }
 
 
 def authenticate(token: str) -> tuple[User, UUID]:
-    """The active account that an access token was issued to, and the ID of its login.
-
-    Raises `Unauthenticated`, whatever is wrong with the token.
-    """
+    """The active account that an access token was issued to, and the ID of its login. Raises `Unauthenticated`."""
     _, login_id = verify(token)
     user = user_of_login(login_id)
     if user is None:
@@ -75,10 +67,9 @@ def authenticate(token: str) -> tuple[User, UUID]:
 
 
 def verify(token: str) -> tuple[UUID, UUID]:
-    """The IDs of account and login in an access token, whether or not the login has ended.
+    """The IDs of account and login in an access token, without checking whether the login has ended.
 
-    For services that check the login themselves, in the statement that reads everything else. Raises
-    `Unauthenticated`.
+    For services that check it themselves, in the statement that reads everything else. Raises `Unauthenticated`.
     """
     claims = _claims(token, "access")
     return UUID(claims["sub"]), UUID(claims["sid"])
@@ -108,8 +99,7 @@ def _claims(token: str, kind: str) -> dict[str, Any]:
 def _verified(token: str, secret_key: str) -> dict[str, Any]:
     """The claims of a token with a valid signature.
 
-    Cached, because a client sends the same token with each request and its claims never change. Expiry and the state
-    of the login are checked each time.
+    Cached, because clients send the same token with each request. The caller checks expiry each time.
     """
     # PyJWT itself, because flask-jwt-extended fills in claims that are missing
     claims: dict[str, Any] = decode(

@@ -1,4 +1,4 @@
-"""Finding bookings, and locking one."""
+"""Finds bookings, and locks one."""
 
 from uuid import UUID
 
@@ -7,7 +7,6 @@ from sqlalchemy.orm import joinedload
 
 from bookings_api.bookings.permissions import may_see
 from bookings_api.database.listing import Listing, ListQuery
-from bookings_api.database.transactions import require_transaction
 from bookings_api.errors import BookingNotFound, PermissionDenied
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
@@ -70,7 +69,7 @@ def get_booking(booking_id: UUID, *, viewer: User) -> Booking:
 
 
 def lock_booking(booking_id: UUID, *, viewer: User) -> tuple[Booking, Event]:
-    """Lock a booking that `viewer` may see, and its event. Raises `BookingNotFound`."""
+    """Lock a booking that `viewer` may see and its event. Raises `BookingNotFound`."""
     return _locked(get_booking(booking_id, viewer=viewer))
 
 
@@ -86,8 +85,7 @@ def lock_own_booking(booking_id: UUID, *, owner: User) -> tuple[Booking, Event]:
 
 
 def _locked(booking: Booking) -> tuple[Booking, Event]:
-    """Lock both until the transaction ends, and read them anew. The event comes first, as everywhere: no deadlocks."""
-    require_transaction()
+    """Lock and reread both. The event comes first, as everywhere, to prevent deadlocks."""
     event = lock_event(booking.event_id, even_deleted=True)
     locked = sa.select(Booking).where(Booking.id == booking.id).with_for_update()
-    return db.session.scalars(locked, execution_options={"populate_existing": True}).one(), event
+    return db.session.scalars(locked.execution_options(populate_existing=True)).one(), event
