@@ -1,17 +1,11 @@
 """Applies a client's changes to a row."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 
-class Versioned(Protocol):
-    """A row with the version number that its ETag is made of."""
-
-    version: Any
-
-
-def apply_changes(row: Versioned, changes: Mapping[str, Any]) -> set[str]:
-    """Set the fields whose values differ, and raise the row's version if there are any; return their names."""
+def apply_changes(row: Any, changes: Mapping[str, Any]) -> set[str]:
+    """Set the fields whose values differ and return their names; if there are any, increment the row's version."""
     changed = {field for field, value in changes.items() if getattr(row, field) != value}
     for field in changed:
         setattr(row, field, changes[field])

@@ -1,12 +1,11 @@
 """Transactions: one use case, one transaction, one commit.
 
-Services write only inside `transaction()`, through the session, or inside `row_locked()`, with prepared statements.
-Work that follows from a commit, such as waking a worker, is given to `Transaction.after_commit`.
+Services write inside `transaction()`, through the session, or inside `row_locked()`, with prepared statements.
 """
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
@@ -21,8 +20,8 @@ logger = logging.getLogger(__name__)
 
 _ACTIVE = "bookings_api.transaction"
 
-# Between the two messages of `row_locked()` lies a millisecond of Python. A process that takes this long is stopped or
-# stuck, and must not keep the row locked.
+# Between the two messages of `row_locked()`, Python needs a millisecond. A process that takes this long is stopped or
+# stuck and must not keep the row locked.
 ROW_LOCK_IDLE_SECONDS = 2
 
 # Called by a service with the locked row it is about to change; raises the reason why the row must not change.
@@ -34,13 +33,13 @@ def no_precondition(row: object) -> None:
 
 
 class Transaction:
-    """The unit of work of one use case, made by `transaction()`."""
+    """The unit of work of one use case."""
 
     def __init__(self) -> None:
         self._hooks: list[Callable[[], object]] = []
 
     def after_commit(self, hook: Callable[[], object]) -> None:
-        """Run `hook` once the commit has succeeded, and not at all after a rollback."""
+        """Run `hook`, for example to wake a worker, if and when the commit has succeeded."""
         self._hooks.append(hook)
 
     def run_hooks(self) -> None:
@@ -52,42 +51,38 @@ class Transaction:
 
 
 class RowLockedTransaction(Transaction):
-    """A transaction of two messages, made by `row_locked()`: lock and read, then write and commit."""
+    """A transaction of two messages: lock and read, then write and commit."""
 
     def __init__(self, connection: sa.Connection) -> None:
         super().__init__()
         self._connection = connection
-        self.is_committed = False
 
     def lock_and_read(self, lock: Call, facts: Call) -> list[tuple[Any, ...]]:
         """Begin, wait for the lock, and return the facts.
 
-        The lock is a statement by itself: a query that had to wait for a lock sees other tables as they were before
-        the wait, while the next statement sees them as they are now.
+        The lock is a statement by itself: a statement that waits for a lock sees other tables as they were before the
+        wait. The next one sees them as they are now.
         """
         limit = f"SET LOCAL idle_in_transaction_session_timeout = '{ROW_LOCK_IDLE_SECONDS}s'"
         return send(self._connection, lock, facts, begin=f"BEGIN; {limit}")
 
     def write_and_commit(self, *writes: Call) -> None:
-        """Write everything and commit. After a lost connection, only the database knows whether this took place."""
+        """Write everything and commit. If the connection is lost meanwhile, the outcome is unknown."""
         send(self._connection, *writes, end="COMMIT")
-        self.is_committed = True
 
     def roll_back(self) -> None:
-        """Roll back what is not committed. psycopg2's own method ignores a transaction begun by our BEGIN."""
+        """Roll back unless committed. psycopg2's own method ignores a transaction begun by our BEGIN."""
         if self._connection.closed or self._connection.invalidated:
             return
         connection: Any = self._connection.connection.dbapi_connection
         if connection.get_transaction_status() == TRANSACTION_STATUS_IDLE:
             return
-        is_clean = False
         try:
-            with suppress(psycopg2.Error):
-                connection.cursor().execute("ROLLBACK")
-                is_clean = True
-        finally:
-            if not is_clean:  # closing it releases the lock as well
-                self._connection.invalidate()
+            connection.cursor().execute("ROLLBACK")
+        except BaseException as error:
+            self._connection.invalidate()  # closing it releases the lock as well
+            if not isinstance(error, psycopg2.Error):
+                raise
 
 
 @contextmanager
@@ -98,7 +93,7 @@ def transaction() -> Iterator[Transaction]:
     """
     _require_no_transaction()
     session = db.session()
-    session.commit()  # ends earlier reads, which each were a transaction by itself
+    session.commit()  # ends earlier reads, each of which was a transaction by itself
     tx = session.info[_ACTIVE] = Transaction()
     try:
         begin(session.connection())
@@ -114,10 +109,10 @@ def transaction() -> Iterator[Transaction]:
 
 @contextmanager
 def row_locked() -> Iterator[RowLockedTransaction]:
-    """A transaction that locks a row for two round trips only; rolls back unless it was committed.
+    """A transaction that locks a row for only two round trips; rolls back unless it was committed.
 
-    No transaction stays open on the pooled connection, whatever ends this block: a refusal, a timeout, or gevent
-    killing the greenlet. Raises `RuntimeError` inside `transaction()`.
+    No transaction stays open on the pooled connection, even if gevent kills the greenlet. Raises `RuntimeError` inside
+    `transaction()`.
     """
     _require_no_transaction()
     with few_at_once(), db.engine.connect() as connection:
@@ -126,8 +121,7 @@ def row_locked() -> Iterator[RowLockedTransaction]:
             yield tx
         finally:
             tx.roll_back()
-    if tx.is_committed:
-        tx.run_hooks()
+    tx.run_hooks()
 
 
 def end_reading() -> None:
@@ -136,7 +130,7 @@ def end_reading() -> None:
 
 
 def require_transaction() -> None:
-    """Raise `RuntimeError` outside `transaction()`: a row lock would be released as soon as it was taken."""
+    """Raise `RuntimeError` outside `transaction()`, where a row lock would be released immediately."""
     if not _is_open():
         raise RuntimeError("rows are locked inside transaction() only")
 
