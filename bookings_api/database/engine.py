@@ -1,7 +1,4 @@
-"""Connects to PostgreSQL, with a timeout for everything that can take long.
-
-PostgreSQL's own timeouts are set here; unresponsive.py handles a server that does not enforce them because it hangs.
-"""
+"""Connects to PostgreSQL and sets its timeouts. unresponsive.py handles servers that hang and do not enforce them."""
 
 import time
 from collections.abc import Iterator
@@ -27,10 +24,10 @@ from bookings_api.database.timeouts import (
 from bookings_api.extensions import db, migrate
 
 READ_ONLY = "25006"  # read_only_sql_transaction
-# Errors of a prepared statement whose tables have changed, that is gone, or that exists already.
+# Errors of prepared statements: tables have changed, the statement does not exist, or it already exists.
 _STALE = {"0A000", "26000", "42P05"}
 
-# The bind key of the engine for the read replica, see replica.py.
+# Bind key of the engine for the read replica.
 REPLICA = "replica"
 
 # The DATABASE_POOL_MODE in which PgBouncer assigns a server connection per transaction.
@@ -59,13 +56,8 @@ def init_database(app: Flask) -> None:
     }
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _options(app) | pool
     if app.config["DATABASE_READ_URL"]:
-        options = {
-            "url": app.config["DATABASE_READ_URL"],
-            **_options(app, unresponsive.REPLICA_NAME),
-            **pool,
-            "pool_timeout": REPLICA_POOL_SECONDS,
-        }
-        app.config["SQLALCHEMY_BINDS"] = {REPLICA: options}
+        replica = {"url": app.config["DATABASE_READ_URL"], "pool_timeout": REPLICA_POOL_SECONDS}
+        app.config["SQLALCHEMY_BINDS"] = {REPLICA: _options(app, unresponsive.REPLICA_NAME) | pool | replica}
     extensions.set_wait_callback(unresponsive.wait_for_response)
     db.init_app(app)
     migrate.init_app(app, db)
@@ -77,7 +69,7 @@ def init_database(app: Flask) -> None:
 
 
 def unpooled_engine(app: Flask) -> sa.Engine:
-    """Create an engine outside the pool, for a connection that must be available however busy the pool is."""
+    """Create an engine without a pool, for a connection that must be available even if the pool is busy."""
     engine = sa.create_engine(app.config["DATABASE_URL"], poolclass=sa.NullPool, **_options(app))
     _add_listeners(engine)
     return engine
@@ -85,9 +77,9 @@ def unpooled_engine(app: Flask) -> sa.Engine:
 
 @contextmanager
 def snapshot(app: Flask) -> Iterator[sa.Connection]:
-    """Give a read-only connection to a single snapshot of the database, without time limits.
+    """A read-only connection to a single snapshot of the database, without time limits.
 
-    Its application name differs, so `wait_for_response` doesn't limit it. The other limits are lifted inside the
+    `wait_for_response` does not limit connections with this application name. PostgreSQL's limits are lifted inside the
     transaction, which works through any connection pooler.
     """
     engine = sa.create_engine(
@@ -98,13 +90,13 @@ def snapshot(app: Flask) -> Iterator[sa.Connection]:
         connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": f"{app.name} snapshot"},
     )
     with engine.connect().execution_options(postgresql_readonly=True) as connection:
-        for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+        for limit in _SETTINGS.keys() - {"timezone"}:
             connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
         yield connection
 
 
 def forget_connections() -> None:
-    """Drop the connections inherited by a forked process; sharing one with the parent would mix up responses."""
+    """Drop the connections a forked process inherited. Sharing one with the parent would mix up responses."""
     for engine in db.engines.values():
         engine.dispose(close=False)
 
@@ -118,12 +110,11 @@ def begin(connection: sa.Connection) -> None:
 class SessionlessCursor(extensions.cursor):
     """Cursor for PgBouncer in transaction mode, where a session cannot keep settings.
 
-    Sends the settings with the first statement of each transaction. PostgreSQL treats what is sent at once as one
-    transaction, so this works for a single statement as well.
+    Sends the settings with the first statement of each transaction. PostgreSQL runs statements of one message as one
+    transaction, so they also apply to a single statement.
     """
 
     def execute(self, query: Any, parameters: Any = None) -> None:
-        """Execute in one round trip, as psycopg2 does. Of several statements, gives the result of the last one."""
         begins = self.connection.get_transaction_status() == extensions.TRANSACTION_STATUS_IDLE
         super().execute(_SET_LOCAL + query if begins else query, parameters)
 
@@ -131,11 +122,11 @@ class SessionlessCursor(extensions.cursor):
 def _options(app: Flask, application_name: str = unresponsive.PRIMARY_NAME) -> dict[str, Any]:
     is_sessionless = app.config["DATABASE_POOL_MODE"] == TRANSACTION
     return {
-        # saves round trips for BEGIN and ROLLBACK around single reads; see transactions.py
+        # saves the round trips of BEGIN and ROLLBACK around single reads
         "isolation_level": "AUTOCOMMIT",
         "hide_parameters": True,  # they must not appear in logs
         "connect_args": {
-            # libpq ignores this in the wait callback; it covers what comes before, such as trying several addresses
+            # libpq ignores this in the wait callback, but applies it before, for example to each of several addresses
             "connect_timeout": CONNECT_SECONDS,
             "application_name": application_name,
             **({"cursor_factory": SessionlessCursor} if is_sessionless else {"options": _SESSION_OPTIONS}),
@@ -157,7 +148,7 @@ def _on_checkin(connection: extensions.connection | None, record: sa.pool.Connec
 def _ping_idle_connection(
     connection: extensions.connection, record: sa.pool.ConnectionPoolEntry, _: sa.pool.PoolProxiedConnection
 ) -> None:
-    """Make SQLAlchemy replace a connection that was idle and has died."""
+    """Make SQLAlchemy replace a connection that died while it was idle."""
     if time.monotonic() - record.info.get(_RETURNED_AT, float("inf")) < PING_AFTER_SECONDS:
         return
     try:
@@ -167,9 +158,6 @@ def _ping_idle_connection(
 
 
 def _discard_unusable_connections(context: sa.engine.ExceptionContext) -> None:
-    """Replace connections that will never work again.
-
-    After a failover, the server may have become a replica; after a migration, prepared statements may be out of date.
-    """
+    """Replace connections after a failover to a read-only server, or a migration that outdates prepared statements."""
     if getattr(context.original_exception, "pgcode", None) in {READ_ONLY, *_STALE}:
         context.is_disconnect = True

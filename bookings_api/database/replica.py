@@ -1,13 +1,11 @@
-"""Lists from a read replica, which show everything that the primary had committed when their request began.
+"""Reads lists from a replica, which show everything the primary had committed when their request began.
 
-A list asks the primary for its position in the write-ahead log, which costs little, and waits a moment until the
-replica has replayed that much. So every client sees each committed change without cookies or sticky sessions. If the
-replica is too far behind, silent or not a replica of the primary, this list and those of the next seconds are read on
-the primary.
+Each list asks the primary for its position in the write-ahead log, which is cheap, and waits briefly until the replica
+has replayed that much. Clients therefore see every committed change without cookies or sticky sessions. If the replica
+lags, does not respond or does not replicate the primary, lists are read from the primary for a few seconds.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -24,18 +22,18 @@ from bookings_api.extensions import db
 
 logger = logging.getLogger(__name__)
 
-# Enough for a healthy replica to catch up; streaming replication lags by a millisecond or two.
+# Enough for a healthy replica to catch up, because streaming replication lags by a millisecond or two.
 REPLAY_SECONDS = 0.05
 POLL_SECONDS = 0.002
 # Limit for a list on the replica, including the checks before it.
 SECONDS = 1.0
-# How long a replica is not used after it was behind, and after it was silent or wrong.
+# How long a replica is not used after it lagged, and after any other failure.
 BEHIND_SECONDS = 1.0
 AWAY_SECONDS = 5.0
 
-# The timeline in which the server of a connection was verified, and the number of failures by then. Stored with each
-# connection, because one host name may stand for several servers.
-_SEEN = "bookings_api.seen"
+# Key in a connection's info: the timeline and the number of failures when its server was verified. Per connection,
+# because one host name may stand for several servers.
+_VERIFIED = "bookings_api.verified"
 
 T = TypeVar("T")
 
@@ -79,18 +77,18 @@ class Unfit(Exception):
 
 
 class Behind(Unfit):
-    """It has not replayed the log far enough."""
+    """The replica has not replayed the log far enough."""
 
 
 class Position(NamedTuple):
-    """Bytes and timeline of the primary's log; both None on a server that is a replica itself."""
+    """Bytes and timeline of the primary's log; both None if that server is itself a replica."""
 
     lsn: int | None
     timeline: str | None
 
 
 def position_of_primary() -> Position:
-    """The position in the log after everything that is committed now."""
+    """The position in the log after everything committed so far."""
     return Position(*_POSITION()[0])
 
 
@@ -99,61 +97,55 @@ class Replica:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        self._lock = threading.Lock()
-        self._left_alone_until = 0.0  # by time.monotonic(); 0 while it is healthy
+        self._avoided_until = 0.0  # by time.monotonic(); 0 while it is healthy
         self._failures = 0
 
     def may_be_asked(self) -> bool:
-        """Whether it is healthy; after a failure, one request at a time finds out."""
-        if not self._left_alone_until:
-            return True
-        with self._lock:
+        """Whether a list may try it. After a failure, one request at a time does, while the others avoid it."""
+        if self._avoided_until:
             now = time.monotonic()
-            if now < self._left_alone_until:
+            if now < self._avoided_until:
                 return False
-            self._left_alone_until = now + SECONDS
-            return True
+            self._avoided_until = now + SECONDS
+        return True
 
     def ask(self, read: Callable[[sa.Connection], T], position: Position, *, seconds: float = SECONDS) -> T:
-        """What `read` returns on the replica once it has replayed the log up to `position`.
-
-        Raises `Unfit` and SQLAlchemy's errors.
-        """
+        """Read on the replica once it has replayed the log up to `position`. Raises `Unfit`, SQLAlchemy's errors."""
         with time_limit(seconds), self._engine.connect() as connection:
-            seen = position.timeline, self._failures
-            if connection.info.get(_SEEN) != seen:
-                self._require_same_database(connection, position)
-                connection.info[_SEEN] = seen
+            state = position.timeline, self._failures
+            if connection.info.get(_VERIFIED) != state:
+                _require_replica_of_primary(connection, position)
+                connection.info[_VERIFIED] = state
             gives_up_at = time.monotonic() + REPLAY_SECONDS
             while not _HAS_REPLAYED.on(connection, lsn=position.lsn)[0][0]:
                 if time.monotonic() > gives_up_at:
-                    raise Behind("it is behind")
+                    raise Behind("the replica is behind")
                 time.sleep(POLL_SECONDS)
             result = read(connection)
-        self._left_alone_until = 0.0
+        self._avoided_until = 0.0
         return result
 
-    def leave_alone(self, error: Exception) -> None:
-        """Stop using it for a while, unless all connections to it are merely busy."""
+    def avoid(self, error: Exception) -> None:
+        """Stop using it for a while, unless its connections are merely busy."""
         if isinstance(error, sa.exc.TimeoutError):
             return
         seconds = BEHIND_SECONDS if isinstance(error, Behind) else AWAY_SECONDS
         self._failures += 1
-        self._left_alone_until = time.monotonic() + seconds
-        why = str(error) if isinstance(error, Unfit) else type(error).__name__
-        logger.warning("the replica is left alone for %d s, lists are the primary's: %s", seconds, why)
+        self._avoided_until = time.monotonic() + seconds
+        reason = str(error) if isinstance(error, Unfit) else type(error).__name__
+        logger.warning("reading lists from the primary for %d s: %s", seconds, reason)
 
-    @staticmethod
-    def _require_same_database(connection: sa.Connection, position: Position) -> None:
-        """A replica of another primary, or of an old one, may be as far in a different log."""
-        [(cluster, database, *_)] = _IDENTITY()
-        [(replicated_cluster, replicated_database, replicated_timeline, is_replica)] = _IDENTITY.on(connection)
-        if (cluster, database) != (replicated_cluster, replicated_database):
-            raise Unfit("DATABASE_READ_URL leads to another database than DATABASE_URL")
-        if not is_replica:
-            raise Unfit("DATABASE_READ_URL leads to no replica")
-        if position.timeline is None or int(position.timeline, 16) != replicated_timeline:
-            raise Unfit("it is in another timeline")
+
+def _require_replica_of_primary(connection: sa.Connection, position: Position) -> None:
+    """Raise `Unfit` for other servers: a replica of another or an old primary may be as far in a different log."""
+    [(cluster, database, *_)] = _IDENTITY()
+    [(replicated_cluster, replicated_database, replicated_timeline, is_replica)] = _IDENTITY.on(connection)
+    if (cluster, database) != (replicated_cluster, replicated_database):
+        raise Unfit("DATABASE_READ_URL and DATABASE_URL name different databases")
+    if not is_replica:
+        raise Unfit("DATABASE_READ_URL does not name a replica")
+    if position.timeline is None or int(position.timeline, 16) != replicated_timeline:
+        raise Unfit("the replica is in another timeline")
 
 
 def init_replica(app: flask.Flask) -> None:
@@ -170,12 +162,12 @@ def replica_of(app: flask.Flask) -> Replica | None:
 
 
 def read_listing(statement: Prepared, **values: Any) -> list[tuple[Any, ...]]:
-    """The rows of the statement, from the replica if there is one and it is up to date."""
+    """Read rows from the replica if it exists and is up to date, otherwise from the primary."""
     replica = replica_of(flask.current_app)
     if replica is not None and replica.may_be_asked():
         position = position_of_primary()
         try:
             return replica.ask(partial(statement.on, **values), position)
         except (SQLAlchemyError, Unfit) as error:
-            replica.leave_alone(error)
+            replica.avoid(error)
     return statement(**values)

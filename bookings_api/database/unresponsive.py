@@ -1,11 +1,10 @@
 """Detects a PostgreSQL server that has stopped responding, and keeps requests from waiting for it.
 
-A working server ends what takes too long by its own timeouts. One that hangs (a stopped process, a stuck disk) ends
-nothing, while its kernel still acknowledges packets, so TCP settings don't help either. Therefore psycopg2 waits in
-`wait_for_response`, which gives up after a while. The connection is then closed and the request fails with 503; whether
-a COMMIT in progress took effect is unknown, as after any lost connection.
+A server that hangs (a stopped process, a stuck disk) does not enforce its timeouts, while its kernel still acknowledges
+packets, so TCP settings don't help either. Therefore psycopg2 waits in `wait_for_response`, which gives up after a
+while. The connection is then closed and the request fails with 503; whether a COMMIT took effect is unknown.
 
-A circuit breaker spares all other threads the same wait: until the server responds again, one of them at a time probes
+A circuit breaker saves all other threads the same wait: until the server responds again, one thread at a time probes
 it, and the others fail immediately.
 """
 
@@ -27,8 +26,8 @@ from bookings_api.database.timeouts import (
     STATEMENT_SECONDS,
 )
 
-# The names under which our connections appear in pg_stat_activity. They tell the primary from the replica here, so
-# neither may be a prefix of the other.
+# Application names of our connections. `wait_for_response` distinguishes servers by them, so neither may be a prefix of
+# the other.
 PRIMARY_NAME = "event-booking-api"
 REPLICA_NAME = f"listings-of-{PRIMARY_NAME}"
 
@@ -60,10 +59,7 @@ class CircuitBreaker:
             self._open_until, self._prober = now + CONNECT_SECONDS, thread
 
     def record_failure(self, *, asked_at: float, is_new_connection: bool) -> None:
-        """Open the breaker after a wait in vain.
-
-        An old connection may be dead while the server works, so the first thread to lose one may try a new one.
-        """
+        """Open the breaker. The first thread to lose an old connection may try a new one: the server may work."""
         with self._lock:
             now, thread = time.monotonic(), threading.get_ident()
             if self._responded_at > asked_at:  # to another thread
@@ -72,7 +68,6 @@ class CircuitBreaker:
                 self._open_until, self._prober = now + RETRY_AFTER_SECONDS, 0 if is_new_connection else thread
 
     def record_success(self) -> None:
-        """Close the breaker."""
         self._responded_at = time.monotonic()
         if self._open_until:
             with self._lock:
@@ -93,9 +88,9 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def require_responsive(*_: object) -> None:
-    """Raise `OperationalError` before connecting to a primary that does not respond, as a listener of `do_connect`.
+    """Raise `OperationalError` before connecting to an unresponsive primary, as a listener of `do_connect`.
 
-    Every attempt would stay in the server's accept queue after its client has given up, and delay later ones.
+    Each attempt would stay in the server's accept queue after its client has given up, and delay later ones.
     """
     _primary.require_closed()
 
@@ -113,7 +108,7 @@ def ping(connection: extensions.connection) -> None:
 def wait_for_response(connection: extensions.connection) -> None:
     """Wait for PostgreSQL, as psycopg2's wait callback. Raises `OperationalError`; psycopg2 then closes the connection.
 
-    Other connections of this process, for example one that creates a database, wait as long as it takes.
+    Connections with other application names, for example one that creates a database, wait without a limit.
     """
     if f"application_name={PRIMARY_NAME}" in connection.dsn:
         breaker = _primary
@@ -133,7 +128,7 @@ def wait_for_response(connection: extensions.connection) -> None:
         poller = select.poll()
         poller.register(connection.fileno(), _POLL_EVENTS[state])
         if not poller.poll(max(0, deadline - time.monotonic()) * 1000):
-            # A shorter wait proves nothing, and neither does a single statement, which may just take long.
+            # A shorter wait proves nothing. A statement outside a transaction may simply take long.
             if deadline == gives_up_at and (in_transaction or timeout == CONNECT_SECONDS):
                 breaker.record_failure(asked_at=asked_at, is_new_connection=is_new)
             raise psycopg2.OperationalError(_MESSAGE)
@@ -141,10 +136,7 @@ def wait_for_response(connection: extensions.connection) -> None:
 
 
 def _timeout(connection: extensions.connection) -> float:
-    """Return how many seconds to wait: longer than PostgreSQL's own timeouts, which should come first.
-
-    Any working server responds quickly to a connection attempt, a ping or a BEGIN.
-    """
+    """The seconds to wait: longer than PostgreSQL's timeouts for statements, short for connecting, BEGIN and pings."""
     if connection.status == extensions.STATUS_BEGIN:
         return STATEMENT_SECONDS + GRACE_SECONDS
     is_statement = connection.status == extensions.STATUS_READY and connection.autocommit and not _is_pinging.get()

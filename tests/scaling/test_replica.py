@@ -195,8 +195,8 @@ def test_a_hanging_replica_delays_only_the_first_list_by_a_second(service: Flask
 @pytest.mark.parametrize(
     ("leads_to", "message"),
     [
-        ("another database", "DATABASE_READ_URL leads to another database than DATABASE_URL"),
-        ("the primary", "DATABASE_READ_URL leads to no replica"),
+        ("another database", "DATABASE_READ_URL and DATABASE_URL name different databases"),
+        ("the primary", "DATABASE_READ_URL does not name a replica"),
     ],
 )
 def test_a_server_that_is_not_a_replica_of_the_database_is_not_read(
@@ -249,7 +249,7 @@ def test_every_connection_is_checked_because_a_host_name_may_have_several_server
 
         with engine.connect():  # the connection that passed the check
             sa.event.listen(engine, "do_connect", lead_elsewhere)
-            with pytest.raises(Unfit, match="another database"):
+            with pytest.raises(Unfit, match="different databases"):
                 replica.ask(lambda connection: None, position_of_primary(), seconds=PATIENCE_SECONDS)
 
 
