@@ -46,20 +46,20 @@ _IN_PATH = re.compile(r"<(?:\w+:)?(\w+)>")
 _BEARER: list[dict[str, list[str]]] = [{"bearer": []}, {"password": []}]
 
 
-def _may_answer(*problems: Problem) -> Callable[[View], View]:
-    """Record problems of a view for `openapi.operations`."""
+def _with_problems(*problems: Problem) -> Callable[[View], View]:
+    """Document problems of a view for `openapi.operations`."""
 
     def decorate(view: View) -> View:
-        known = deepcopy(getattr(view, "_apidoc", {}))
-        view._apidoc = known | {PROBLEMS: [*problems, *known.get(PROBLEMS, [])]}  # type: ignore[attr-defined] # noqa: SLF001 - where flask-smorest keeps what it documents
+        known = getattr(view, "_apidoc", {})
+        view._apidoc = known | {PROBLEMS: [*problems, *known.get(PROBLEMS, [])]}  # type: ignore[attr-defined] # noqa: SLF001 - where flask-smorest keeps its documentation
         return view
 
     return decorate
 
 
 def _documented_by(document: Callable[[Any], Any], view: Any) -> Any:
-    """`view` with the documentation that a decorator of flask-smorest adds, without the function that it adds."""
-    view._apidoc = document(view)._apidoc  # noqa: SLF001 - where flask-smorest keeps it
+    """`view` with the documentation that flask-smorest's decorator adds, but without a function around it."""
+    view._apidoc = document(view)._apidoc  # noqa: SLF001 - where flask-smorest keeps its documentation
     return view
 
 
@@ -67,7 +67,7 @@ class Blueprint(flask_smorest.Blueprint):
     """flask-smorest's blueprint with our parser, login, problems and lists.
 
     Decorators, from the top: `doc`, `login_required`, `limited`, `if_match` or `if_none_match`, `problems`,
-    `arguments` or `listing`, `response`; `limited` below `arguments` where it counts by what the body says.
+    `arguments` or `listing`, `response`; `limited` below `arguments` if its key depends on the body.
     """
 
     ARGUMENTS_PARSER = StrictParser()
@@ -76,13 +76,25 @@ class Blueprint(flask_smorest.Blueprint):
         super().__init__(*args, **kwargs)
         self._prepare_doc_cbks.append(document_operation)
 
-    def arguments(self, schema: type[ma.Schema] | ma.Schema, **options: Any) -> Callable[[View], View]:
-        """flask-smorest's decorator, but with one schema instance for all requests, because creating one is slow."""
-        return super().arguments(schema() if isinstance(schema, type) else schema, **options)
+    def doc(self, **documentation: Any) -> Callable[[View], View]:
+        return partial(_documented_by, super().doc(**documentation))
 
     def alt_response(self, *args: Any, **kwargs: Any) -> Callable[[View], View]:
-        """flask-smorest's decorator without a function around the view."""
         return partial(_documented_by, super().alt_response(*args, **kwargs))
+
+    def arguments(self, schema: type[ma.Schema], *, location: str = "json", **options: Any) -> Callable[[View], View]:
+        """Parse the request and append the result to the view's positional arguments."""
+        parsed = schema()
+        document = super().arguments(parsed, location=location, **options)
+
+        def decorate(view: View) -> View:
+            @wraps(view)
+            def parsing(*args: Any, **kwargs: Any) -> Any:
+                return view(*args, self.ARGUMENTS_PARSER.parse(parsed, flask.request, location=location), **kwargs)
+
+            return _documented_by(document, parsing)
+
+        return decorate
 
     def add_url_rule(
         self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
@@ -91,7 +103,7 @@ class Blueprint(flask_smorest.Blueprint):
         view = retried(view_func) if view_func else None
         names = _IN_PATH.findall(rule)
         if view and names:
-            view = _may_answer(NOT_FOUND)(view)
+            view = _with_problems(NOT_FOUND)(view)
             options["parameters"] = [
                 {"in": "path", "name": name, "description": f"The ID of the {name.removesuffix('_id')}."}
                 for name in names
@@ -104,10 +116,10 @@ class Blueprint(flask_smorest.Blueprint):
         return self._guarded(partial(require_user, organizer=organizer), documented, _BEARER)
 
     def token_required(self) -> Callable[[View], View]:
-        """As `login_required`, but the service reads the account itself, together with everything else it reads.
+        """Like `login_required`, but the service reads the account, together with everything else.
 
-        The service raises `Unauthenticated` first if the login has ended. Such a request does not count against the
-        account's limits.
+        The service raises `Unauthenticated` before any other error. Requests with an ended login do not count against
+        the account's limits.
         """
 
         def decorate(view: View) -> View:
@@ -116,8 +128,8 @@ class Blueprint(flask_smorest.Blueprint):
                 try:
                     try:
                         return view(*args, **kwargs)
-                    except HTTPException:  # refused before the service was called
-                        require_user()  # a client whose login has ended learns nothing else
+                    except HTTPException:  # raised before the service was called
+                        require_user()  # an ended login is the first error
                         raise
                 except Unauthenticated:
                     forget_user()
@@ -137,9 +149,9 @@ class Blueprint(flask_smorest.Blueprint):
         return self.doc(security=[])
 
     def limited(self, setting: str, *, by: Key, counts: Counted = attempts) -> Callable[[View], View]:
-        """Limit an operation to what `setting` allows, counted for each `by`; see `http.rate_limiting`."""
+        """Limit an operation to what `setting` allows per value of `by`; see `http.rate_limiting`."""
         enforced = limit(setting, by=by, counts=counts)
-        return lambda view: _may_answer(TOO_MANY_REQUESTS)(enforced(view))
+        return lambda view: _with_problems(TOO_MANY_REQUESTS)(enforced(view))
 
     def response(
         self,
@@ -149,10 +161,9 @@ class Blueprint(flask_smorest.Blueprint):
         headers: dict[str, Any] | None = None,
         **options: Any,
     ) -> Callable[[View], View]:
-        """flask-smorest's decorator with an `ETag` for every resource that has a version.
+        """Like flask-smorest's decorator, with an `ETag` and 304 responses for every resource that has a version.
 
-        `headers` are further ones to document, `example` is a body that differs from the examples of the fields. A GET
-        whose `If-None-Match` names the ETag gets 304.
+        `headers` documents further headers; `example` replaces the body made of the fields' examples.
         """
         schema = schema() if isinstance(schema, type) else schema
         is_versioned = schema is not None and "version" in schema.fields
@@ -194,7 +205,7 @@ class Blueprint(flask_smorest.Blueprint):
 
     def problems(self, *raised: type[BookingError]) -> Callable[[View], View]:
         """Document the domain errors that an operation can raise."""
-        return _may_answer(*(DOMAIN_PROBLEMS[error] for error in raised))
+        return _with_problems(*(DOMAIN_PROBLEMS[error] for error in raised))
 
     def calendar(self, *, example: str) -> Callable[[View], View]:
         """Document a view that returns `http.files.calendar_file(...)`."""
@@ -207,9 +218,9 @@ class Blueprint(flask_smorest.Blueprint):
         *,
         csv_file: csv.CsvFile | None = None,
     ) -> Callable[[View], View]:
-        """A list with paging: the view gets the filters by name and returns a `Listing`.
+        """Serve a list in pages, and with `csv_file` also as a CSV file.
 
-        With `csv_file` the list is also available as a CSV file.
+        The view gets the filters by name and returns a `Listing`.
         """
         parsed, items = query_schema(), item_schema(many=True)
         ok = HTTPStatus.OK.value
@@ -229,19 +240,18 @@ class Blueprint(flask_smorest.Blueprint):
                 return json_response(rows, ok, page_headers(page) | varying)
 
             documented = _documented_by(document, page_of_view)
-            documented._apidoc["pagination"] = {  # noqa: SLF001 - as in `_documented_by`
+            documented._apidoc["pagination"] = {  # noqa: SLF001 - as above
                 "parameters": {"in": "query", "schema": query_schema},
                 "response": {HTTPStatus.UNPROCESSABLE_ENTITY.value: HTTPStatus.UNPROCESSABLE_ENTITY.name},
             }
             if csv_file is None:
                 return documented
             documented = self.alt_response(ok, **csv.CSV_FILE, example=csv.example(items))(documented)
-            return _may_answer(HTTP_VERSION_NOT_SUPPORTED)(documented)
+            return _with_problems(HTTP_VERSION_NOT_SUPPORTED)(documented)
 
         return decorate
 
     def _document_pagination_metadata(self, spec: Any, resp_doc: dict[str, Any]) -> None:
-        """Both headers of a list."""
         resp_doc["headers"] = resp_doc.get("headers", {}) | deepcopy(PAGINATION)
 
     def _guarded(
@@ -256,7 +266,6 @@ class Blueprint(flask_smorest.Blueprint):
                 check()
                 return view(*args, **kwargs)
 
-            guarded._apidoc = deepcopy(getattr(view, "_apidoc", {}))  # type: ignore[attr-defined] # noqa: SLF001 - as above
             return self.doc(security=security)(self.problems(*documented)(guarded))
 
         return decorate
