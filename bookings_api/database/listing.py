@@ -1,43 +1,35 @@
 """Lists of rows with optional filters.
 
-Building a SQLAlchemy statement takes longer than reading a page with it. So each combination of filters and order is
-built once, with parameters in place of values.
+Building a SQLAlchemy statement takes longer than reading a page with it, so each combination of filters and order is
+built once, with parameters instead of values.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 LIKE_ESCAPE = "\\"
 
 
-@dataclass(frozen=True)
-class Listing:
-    """A list: `statement` selects all its rows in a total order, with `values` as parameters.
-
-    The statement is the same object for each list with the same filters.
-    """
+class Listing(NamedTuple):
+    """A list: `statement` selects all its rows in a total order, with `values` as parameters."""
 
     statement: sa.Select[Any]
     values: dict[str, Any]
     is_filtered: bool
 
     def with_values(self) -> sa.Select[Any]:
-        """The statement with values in place of its parameters."""
+        """The statement with values instead of parameters."""
         return self.statement.params(self.values)
-
-
-_AS_SELECTED: Mapping[Any, Sequence[Any]] = {None: ()}
 
 
 class ListQuery:
     """Builds the statements of a list.
 
-    `rows` selects one model, in a total order unless there are `orders`. `filters` are conditions, each under the name
-    of its parameter.
+    `rows` selects one model, in a total order unless there are `orders`. `filters` are conditions by the name of their
+    parameter.
     """
 
     def __init__(
@@ -45,13 +37,13 @@ class ListQuery:
         rows: sa.Select[Any],
         *,
         filters: Mapping[str, sa.ColumnElement[bool]],
-        orders: Mapping[Any, Sequence[Any]] = _AS_SELECTED,
+        orders: Mapping[Any, Sequence[Any]] | None = None,
     ) -> None:
-        self._rows, self._filters, self._orders = rows, filters, orders
+        self._rows, self._filters, self._orders = rows, filters, orders or {None: ()}
         self._statement = cache(self._build)
 
     def __call__(self, order: Any = None, **values: Any) -> Listing:
-        """The list with these parameters; a filter whose value is None does not apply."""
+        """The list with these parameters; filters whose value is None do not apply."""
         names = frozenset(name for name in self._filters if values.get(name) is not None)
         return Listing(self._statement(order, names), values, is_filtered=bool(names))
 
