@@ -1,4 +1,4 @@
-"""Bookings: tickets that a user holds for an event."""
+"""Bookings of tickets."""
 
 import secrets
 from datetime import datetime
@@ -17,16 +17,9 @@ REFERENCE_LENGTH = 10
 
 
 def new_reference() -> str:
-    """A random booking reference of 45 bits, practically unguessable and unique.
-
-    Among ten million bookings, the chance that a new reference exists already is below 2 in ten million. The unique
-    constraint would refuse it.
-    """
-    number, letters = secrets.randbelow(len(REFERENCE_ALPHABET) ** REFERENCE_LENGTH), []
-    for _ in range(REFERENCE_LENGTH):
-        number, letter = divmod(number, len(REFERENCE_ALPHABET))
-        letters.append(REFERENCE_ALPHABET[letter])
-    return "".join(letters)
+    """A random booking reference of 45 bits, practically unguessable and unique. A constraint rejects duplicates."""
+    letters = len(REFERENCE_ALPHABET)  # does not divide 256, which costs less than half a bit
+    return "".join([REFERENCE_ALPHABET[byte % letters] for byte in secrets.token_bytes(REFERENCE_LENGTH)])
 
 
 class BookingStatus(StrEnum):
@@ -57,7 +50,7 @@ class Booking(Identified, Timestamped, Base):
     event_id: Mapped[UUID] = mapped_column(sa.ForeignKey("events.id"))
     user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"))
     ticket_count: Mapped[int]
-    # long enough for an email address, the default for accounts without a name
+    # fits an email address, the default for accounts without a name
     guest_name: Mapped[str] = mapped_column(sa.String(254))
     guest_email: Mapped[str] = mapped_column(sa.String(254))
     status: Mapped[BookingStatus] = mapped_column(

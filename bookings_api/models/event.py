@@ -40,11 +40,9 @@ class EventSort(StrEnum):
 class Event(Identified, Timestamped, Base):
     """An event; `tickets_booked` counts the tickets of its confirmed bookings.
 
-    The counter changes only under the row's lock and in the transaction that writes the booking. The CHECK constraint
-    on it makes overselling impossible, whatever the code does.
-
-    All other columns except `updated_at` define the event: a trigger raises `EventCatalog.version` when one changes. A
-    migration that adds such a column must add it to the trigger.
+    The counter changes only under the row's lock, in the transaction that writes the booking. Its CHECK constraint
+    makes overselling impossible. All other columns except `updated_at` define the event: when one changes, a trigger
+    increments `EventCatalog.version`. A migration that adds such a column must add it to the trigger.
     """
 
     __tablename__ = "events"
@@ -94,9 +92,8 @@ class Event(Identified, Timestamped, Base):
 class EventCatalog(Base):
     """The version of all event definitions, in one row; cached lists are valid for one version.
 
-    A trigger raises the version at the end of each transaction that creates, deletes or redefines events. The row
-    commits with these changes, so any snapshot that shows a version shows every change counted in it. Bookings only
-    change ticket counts and never touch the row.
+    A trigger increments it at the end of each transaction that creates, deletes or redefines events, so every snapshot
+    with a version contains all changes counted in it. Bookings change only ticket counts and never touch the row.
     """
 
     __tablename__ = "event_catalog"

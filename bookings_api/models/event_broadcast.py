@@ -15,8 +15,8 @@ from bookings_api.models.outbox import EmailKind
 class EventBroadcast(Identified, Timestamped, Base):
     """One row for any number of guests, so that cancelling a large event is a small transaction.
 
-    `payload` is what the emails say about the event. `event_version` is the version that caused the broadcast and
-    selects the bookings it concerns (see `mail.broadcasts`). `last_booking_id` is the progress so far.
+    `payload` describes the event for the emails. `event_version` caused the broadcast and selects its bookings (see
+    `mail.broadcasts`). `last_booking_id` is the progress so far.
     """
 
     __tablename__ = "event_broadcasts"

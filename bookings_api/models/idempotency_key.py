@@ -1,4 +1,4 @@
-"""Requests that can be sent again without being executed again."""
+"""Keys of requests that can safely be sent again."""
 
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from bookings_api.database.base import Base, Timestamped
 
 
 class IdempotencyKey(Timestamped, Base):
-    """A key that a user has sent, the SHA-256 of the request, and the response to it."""
+    """A user's key, the SHA-256 hash of the request, and the response."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (sa.Index("ix_idempotency_keys_created_at", "created_at"),)
