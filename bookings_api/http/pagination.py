@@ -43,10 +43,10 @@ _numbers = count(1)
 
 
 def fetch_page(listing: Listing, schema: ResponseSchema, page: PaginationParameters) -> list[dict[str, Any]]:
-    """The rows of one page as `schema` dumps them; sets `page.item_count` to the length of the whole list."""
+    """The rows of a page as `schema` dumps them. Sets `page.item_count` to the length of the whole list."""
     statement = _page_statement(listing.statement, schema, stays_on_server=not listing.is_filtered)
     rows = counted = read_listing(statement, **listing.values, page_size=page.page_size, first_item=page.first_item)
-    if not rows and page.first_item > 0:  # beyond the end, where no row has the length
+    if not rows and page.first_item > 0:  # beyond the end, so no row contains the length
         counted = read_listing(statement, **listing.values, page_size=1, first_item=0)
     page.item_count = counted[0][-1] if counted else 0
     return [dict(zip(schema.members, row, strict=False)) for row in rows]
@@ -54,10 +54,10 @@ def fetch_page(listing: Listing, schema: ResponseSchema, page: PaginationParamet
 
 @cache
 def _page_statement(listed: sa.Select[Any], schema: ResponseSchema, *, stays_on_server: bool) -> Prepared:
-    """Selects the members of `schema`, followed by the length of the whole list."""
+    """Select the members of `schema`, followed by the length of the whole list."""
     model = listed.column_descriptions[0]["entity"]
     members = [getattr(model, attribute) for attribute in schema.members.values()]
-    # psycopg2 makes objects of UUIDs, which JSON has as text
+    # as text, because psycopg2 would create UUID objects only for JSON to format them again
     columns = [sa.cast(member, sa.Text) if isinstance(member.type, sa.Uuid) else member for member in members]
     total = listed.with_only_columns(sa.func.count(), maintain_column_froms=True).order_by(None).correlate(None)
     page = (
@@ -69,11 +69,9 @@ def _page_statement(listed: sa.Select[Any], schema: ResponseSchema, *, stays_on_
 
 
 def page_headers(page: PaginationParameters) -> dict[str, str]:
-    """The headers of a page that was fetched; `X-Pagination` is the one that flask-smorest documents.
+    """The headers of a fetched page: `X-Pagination` as flask-smorest documents it, and `Link`.
 
-    `Link` has `first` and `prev` unless this is the first page, `next` and `last` unless it is the last one, and no
-    link to a page that would be refused. Links are paths: neither a client's Host header nor a proxy can change where
-    they lead.
+    Links are paths, so neither a client's Host header nor a proxy can change where they lead.
     """
     number, last = page.page, -(-page.item_count // page.page_size)
     position = {"total": page.item_count, "total_pages": last}
@@ -95,7 +93,7 @@ def page_headers(page: PaginationParameters) -> dict[str, str]:
 
 
 def _address_of(number: int, page: PaginationParameters) -> str:
-    """The address of this list, percent-encoded (RFC 3986), so that no query ends the link or the header."""
+    """The address of a page, percent-encoded (RFC 3986), so a query cannot end the link or the header."""
     request = flask.request
     query = {**request.args, "page": str(number), "page_size": str(page.page_size)}
     return f"{quote(request.root_path + request.path)}?{urlencode(query, quote_via=quote, safe='')}"

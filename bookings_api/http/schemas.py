@@ -1,4 +1,4 @@
-"""Base classes of all schemas. Schemas reject unknown fields and know neither the database nor the user."""
+"""Base classes of all schemas."""
 
 from typing import Any
 
@@ -19,18 +19,16 @@ class BaseSchema(ma.Schema):
 
     @classmethod
     def example(cls, **changes: Any) -> dict[str, Any]:
-        """The examples of all fields as one example for the OpenAPI document, with `changes`."""
-        fields = cls().fields.items()
-        shown = {field.data_key or name: field.metadata for name, field in fields}
-        return {name: metadata["example"] for name, metadata in shown.items() if "example" in metadata} | changes
+        """An example for the OpenAPI document, made of the fields' examples and `changes`."""
+        fields = {field.data_key or name: field.metadata for name, field in cls().fields.items()}
+        return {name: metadata["example"] for name, metadata in fields.items() if "example" in metadata} | changes
 
 
 class ResponseSchema(BaseSchema):
-    """Base of response schemas. The document allows further members, so that later versions may add some.
+    """Base of response schemas. The document allows further members, so later versions may add some.
 
-    The schema decides which members there are and what they are called, and `http.json` writes all values at once
-    instead of marshmallow each by itself. Both give the same text for plain fields: no nested ones, and none that write
-    values in their own way.
+    The schema defines the names of the members, and `http.json` serializes the values, which is faster than marshmallow
+    and gives the same text. Therefore fields must not be nested or customize serialization.
     """
 
     class Meta:
@@ -38,7 +36,7 @@ class ResponseSchema(BaseSchema):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        # the attribute of a row by the name of the member
+        # the attribute of a row, by the name of the member
         self.members = {field.data_key or name: field.attribute or name for name, field in self.dump_fields.items()}
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
