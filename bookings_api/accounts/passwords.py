@@ -16,7 +16,7 @@ MAX_LENGTH = 128
 # Per process. Each hash uses ARGON2_MEMORY_KIB of memory; further ones wait.
 MAX_CONCURRENT_HASHES = 2
 
-_HASHER, _DUMMY_HASH = "password_hasher", "dummy_password_hash"
+_DUMMY_HASH = "dummy_password_hash"
 
 T = TypeVar("T")
 
@@ -25,9 +25,8 @@ _COMMON = frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >
 
 
 def init_passwords(app: Flask) -> None:
-    """Configure the hasher, and precompute the dummy hash; otherwise the first login for an unknown email is slower."""
-    hasher = PasswordHasher(app.config["ARGON2_TIME_COST"], app.config["ARGON2_MEMORY_KIB"], parallelism=1)
-    app.extensions[_HASHER], app.extensions[_DUMMY_HASH] = hasher, hasher.hash("dummy password")
+    """Precompute the dummy hash; otherwise the first login for an unknown email is measurably slower."""
+    app.extensions[_DUMMY_HASH] = _hasher(app).hash("dummy password")
 
 
 def is_common(password: str) -> bool:
@@ -36,7 +35,7 @@ def is_common(password: str) -> bool:
 
 
 def hash_password(password: str) -> str:
-    return _in_thread(_hasher().hash, password)
+    return _in_thread(_hasher(current_app).hash, password)
 
 
 def verify_password(password_hash: str | None, password: str) -> bool:
@@ -45,12 +44,12 @@ def verify_password(password_hash: str | None, password: str) -> bool:
     Without a hash (unknown account), takes the same time, so timing does not reveal whether an account exists.
     """
     compared = password_hash or current_app.extensions[_DUMMY_HASH]
-    return _in_thread(_matches, _hasher(), compared, password) and password_hash is not None
+    return _in_thread(_matches, _hasher(current_app), compared, password) and password_hash is not None
 
 
 def needs_rehash(password_hash: str) -> bool:
     """Whether the hash was made with other cost parameters than the configured ones."""
-    return _hasher().check_needs_rehash(password_hash)
+    return _hasher(current_app).check_needs_rehash(password_hash)
 
 
 def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
@@ -73,6 +72,5 @@ def _matches(hasher: PasswordHasher, password_hash: str, password: str) -> bool:
         return False
 
 
-def _hasher() -> PasswordHasher:
-    hasher: PasswordHasher = current_app.extensions[_HASHER]
-    return hasher
+def _hasher(app: Flask) -> PasswordHasher:
+    return PasswordHasher(app.config["ARGON2_TIME_COST"], app.config["ARGON2_MEMORY_KIB"], parallelism=1)

@@ -43,9 +43,9 @@ UNSENT = (EmailStatus.PENDING, EmailStatus.SENDING)
 class OutboxEmail(Identified, Timestamped, Base):
     """One email to one recipient.
 
-    `payload` is the data of the templates at the time of the commit. Workers may claim the email from `next_attempt_at`
-    on, in the database's time: immediately if it is new, after a pause if an attempt failed, and at the end of the lease
-    while it is claimed.
+    `payload` is the data of the templates at the time of the commit. Workers may claim the email from
+    `next_attempt_at` on, in the database's time: immediately if it is new, after a pause if an attempt failed, and at
+    the end of the lease while it is claimed.
     """
 
     __tablename__ = "outbox_emails"
