@@ -52,13 +52,6 @@ def emails_of(booking: Booking) -> Listing:
     return _EMAILS_OF_BOOKING(booking_id=booking.id)
 
 
-def guest_email_of(booking_id: UUID, *, viewer: User) -> str | None:
-    """The guest's current address, or None unless `viewer` may see the booking."""
-    is_theirs = (Booking.user_id == viewer.id) | (Event.organizer_id == viewer.id)
-    query = sa.select(Booking.guest_email).join(Event).where(Booking.id == booking_id, is_theirs)
-    return db.session.scalars(query).one_or_none()
-
-
 def get_booking(booking_id: UUID, *, viewer: User) -> Booking:
     """The booking with its event, if `viewer` may see it. Raises `BookingNotFound`."""
     query = sa.select(Booking).where(Booking.id == booking_id).options(joinedload(Booking.event))

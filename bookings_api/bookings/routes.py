@@ -62,13 +62,13 @@ def _guest(
     response sends no email and is not counted.
     """
     address: str | None = (body or {}).get("guest_email")
-    if address is None and booking_id is None:
-        return None
+    if address is None:
+        if booking_id is None:
+            return None
+        address = queries.get_booking(booking_id, viewer=current_user).guest_email
     if viewer() is None:  # `token_required` does not load the account, which only this limit needs
         require_user()
-    if address is None and booking_id is not None:
-        address = queries.guest_email_of(booking_id, viewer=current_user)
-    if address is None or address.lower() == current_user.email.lower():
+    if address.lower() == current_user.email.lower():
         return None
     if header and "key" in header and is_stored(current_user, header["key"]):
         return None
