@@ -9,7 +9,7 @@ from bookings_api.database.prepared import Prepared
 from bookings_api.database.transactions import require_transaction
 from bookings_api.extensions import db
 from bookings_api.models import Login, User, utcnow
-from bookings_api.models.login import is_logged_in
+from bookings_api.models.user import is_logged_in
 
 _USER_OF_LOGIN = Prepared(
     "user_of_login",

@@ -11,7 +11,7 @@ from bookings_api.bookings.rules import Facts
 from bookings_api.database.prepared import Call, Prepared, insert_into, read_row
 from bookings_api.database.transactions import RowLockedTransaction
 from bookings_api.models import Booking, Event, IdempotencyKey, Login, OutboxEmail, User, utcnow
-from bookings_api.models.login import is_logged_in
+from bookings_api.models.user import is_logged_in
 
 
 def take(event: Event, count: int) -> Call:

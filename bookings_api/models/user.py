@@ -1,6 +1,8 @@
-"""Accounts."""
+"""Accounts, their logins, and the one-time tokens emailed to them."""
 
+from datetime import datetime
 from enum import StrEnum
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.ext.hybrid import hybrid_property
@@ -48,3 +50,47 @@ class User(Identified, Timestamped, Base):
     @property
     def is_organizer(self) -> bool:
         return self.role is Role.ORGANIZER
+
+
+class Login(Identified, Timestamped, Base):
+    """A login of a user. Its ID is the `sid` claim of its access and refresh tokens.
+
+    `refresh_jti` identifies the only refresh token that is still unused. A login ends when `revoked_at` is set.
+    """
+
+    __tablename__ = "logins"
+    __table_args__ = (
+        sa.Index("ix_logins_user_id", "user_id"),
+        sa.Index("ix_logins_expires_at", "expires_at"),
+    )
+
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"))
+    refresh_jti: Mapped[UUID] = mapped_column(default=uuid4)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+def is_logged_in() -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the conditions under which a login, joined with its account, is valid."""
+    return Login.revoked_at.is_(None), User.is_active.is_(True)
+
+
+class TokenPurpose(StrEnum):
+    INVITATION = "invitation"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - not a password
+
+
+class OneTimeToken(Identified, Timestamped, Base):
+    """The hash of a token. A user has at most one per purpose, the latest."""
+
+    __tablename__ = "one_time_tokens"
+    __table_args__ = (
+        sa.UniqueConstraint("user_id", "purpose"),
+        sa.UniqueConstraint("token_hash"),
+        sa.Index("ix_one_time_tokens_expires_at", "expires_at"),
+    )
+
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"))
+    purpose: Mapped[TokenPurpose] = mapped_column(choice(TokenPurpose, "purpose"))
+    token_hash: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
+    expires_at: Mapped[datetime]
