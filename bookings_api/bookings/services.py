@@ -135,6 +135,7 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
         "created_at": now,
         "updated_at": now,
         "cancelled_at": None,
+        "reminded_at": None,
     }
     booking = Booking.of_row(**columns)
     email = outbox.email_columns(**_email(EmailKind.BOOKING_CONFIRMED, booking, event))

@@ -40,19 +40,7 @@ def _facts(rows: list[tuple[object, ...]]) -> Facts:
     )
 
 
-INSERT_BOOKING = insert_into(
-    Booking,
-    "id",
-    "reference",
-    "event_id",
-    "user_id",
-    "ticket_count",
-    "guest_name",
-    "guest_email",
-    "created_at",
-    "updated_at",
-    "event_version",
-)
+INSERT_BOOKING = insert_into(Booking)
 INSERT_EMAIL = insert_into(
     OutboxEmail, "id", "kind", "recipient", "payload", "booking_id", "user_id", "request_id", "message_id"
 )

@@ -98,11 +98,12 @@ class Call(NamedTuple):
 
 
 def insert_into(model: type[Base], *columns: str) -> Prepared:
-    """Insert the given columns of a model; the database has defaults for the others."""
+    """Insert all or the given columns of a model; the database must have defaults for the others."""
     table: Any = model.__table__
+    types = {name: table.c[name].type for name in columns or table.c.keys()}
     # a table without the model's Python defaults, which would become parameters
-    target = sa.table(table.name, *(sa.column(name, table.c[name].type) for name in columns))
-    values = {name: sa.bindparam(name, type_=table.c[name].type) for name in columns}
+    target = sa.table(table.name, *(sa.column(name, type_) for name, type_ in types.items()))
+    values = {name: sa.bindparam(name, type_=type_) for name, type_ in types.items()}
     return Prepared(f"insert_into_{table.name}", sa.insert(target).values(values))
 
 
