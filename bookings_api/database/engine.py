@@ -82,13 +82,8 @@ def snapshot(app: Flask) -> Iterator[sa.Connection]:
     `wait_for_response` does not limit connections with this application name. PostgreSQL's limits are lifted inside the
     transaction, which works through any connection pooler.
     """
-    engine = sa.create_engine(
-        app.config["DATABASE_URL"],
-        poolclass=sa.NullPool,
-        isolation_level="REPEATABLE READ",
-        hide_parameters=True,
-        connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": f"{app.name} snapshot"},
-    )
+    options = _options(app, f"{app.name} snapshot") | {"isolation_level": "REPEATABLE READ"}
+    engine = sa.create_engine(app.config["DATABASE_URL"], poolclass=sa.NullPool, **options)
     with engine.connect().execution_options(postgresql_readonly=True) as connection:
         for limit in _SETTINGS.keys() - {"timezone"}:
             connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
