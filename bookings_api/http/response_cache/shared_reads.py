@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import flask
 import sqlalchemy as sa
@@ -12,40 +12,37 @@ from bookings_api.database.engine import unpooled_engine
 from bookings_api.database.timeouts import CONNECT_SECONDS
 from bookings_api.database.unresponsive import time_limit
 
-K = TypeVar("K")
-V = TypeVar("V")
-
 # Requests share the result of the same function.
 Read = Callable[[sa.Connection], Any]
 
 
-class _Batch(Generic[K, V]):
+class _Batch:
     """One call of `SingleFlight`'s function; `done` is locked until the call has ended."""
 
     __slots__ = ("done", "error", "keys", "values")
 
     def __init__(self) -> None:
-        self.keys: set[K] = set()
-        self.values: Mapping[K, V] = {}
+        self.keys: set[Any] = set()
+        self.values: Mapping[Any, Any] = {}
         self.error: BaseException | None = None
         self.done = threading.Lock()
         self.done.acquire()
 
 
-class SingleFlight(Generic[K, V]):
+class SingleFlight:
     """Calls `read` with the keys that its callers want, one call at a time.
 
     Callers that arrive during a call share the next one, so every result is read after it was requested. All callers
     of a batch get its error.
     """
 
-    def __init__(self, read: Callable[[set[K]], Mapping[K, V]]) -> None:
+    def __init__(self, read: Callable[[set[Any]], Mapping[Any, Any]]) -> None:
         self._read = read
         self._reading = threading.Lock()
         self._joining = threading.Lock()
-        self._next: _Batch[K, V] | None = None
+        self._next: _Batch | None = None
 
-    def __call__(self, key: K) -> V:
+    def __call__(self, key: Any) -> Any:
         with self._joining:
             batch, is_first = self._next, self._next is None
             if batch is None:
@@ -60,7 +57,7 @@ class SingleFlight(Generic[K, V]):
             raise batch.error.with_traceback(None)
         return batch.values[key]
 
-    def _run(self, batch: _Batch[K, V]) -> None:
+    def _run(self, batch: _Batch) -> None:
         try:
             with self._reading:
                 self._close(batch)
@@ -71,13 +68,13 @@ class SingleFlight(Generic[K, V]):
             self._close(batch)
             batch.done.release()
 
-    def _close(self, batch: _Batch[K, V]) -> None:
+    def _close(self, batch: _Batch) -> None:
         with self._joining:
             if self._next is batch:
                 self._next = None
 
 
-class SharedReads(SingleFlight[Read, Any]):
+class SharedReads(SingleFlight):
     """Runs each read once for all requests that ask for it at the same time. Raises SQLAlchemy's errors.
 
     A request waits for at most two batches, the current one and its own, and `CONNECT_SECONDS` for each.
