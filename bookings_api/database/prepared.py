@@ -189,4 +189,4 @@ _TEXT: dict[type[sa.types.TypeEngine[Any]], Callable[[Any], str]] = {
 def _writer(compiled: Any, key: str) -> Callable[[Any], Any] | None:
     """The function that turns values of a parameter into what psycopg2 takes; None if they stay as they are."""
     by_type = _TEXT.get(type(compiled.binds[key].type))
-    return compiled._bind_processors.get(key) or by_type  # type: ignore[no-any-return] # noqa: SLF001 - what SQLAlchemy does for each type
+    return compiled._bind_processors.get(key) or by_type  # noqa: SLF001 - what SQLAlchemy does for each type

@@ -112,8 +112,7 @@ class Blueprint(flask_smorest.Blueprint):
 
     def login_required(self, *, organizer: bool = False) -> Callable[[View], View]:
         """Require a valid access token of an active account; with `organizer`, of an organizer."""
-        documented = (Unauthenticated, PermissionDenied) if organizer else (Unauthenticated,)
-        return self._guarded(partial(require_user, organizer=organizer), documented, _BEARER)
+        return self._guarded(partial(require_user, organizer=organizer), *([PermissionDenied] if organizer else []))
 
     def token_required(self) -> Callable[[View], View]:
         """Like `login_required`, but the service reads the account, together with everything else.
@@ -136,13 +135,13 @@ class Blueprint(flask_smorest.Blueprint):
                     uncount()
                     raise
 
-            return self._guarded(require_token, (Unauthenticated,), _BEARER)(checked)  # type: ignore[return-value]
+            return self._guarded(require_token)(checked)  # type: ignore[return-value] # wraps() keeps the signature
 
         return decorate
 
     def login_optional(self) -> Callable[[View], View]:
         """Allow anonymous requests, but refuse an invalid token."""
-        return self._guarded(accept_user, (Unauthenticated,), [{}, *_BEARER])
+        return self._guarded(accept_user, security=[{}, *_BEARER])
 
     def public(self) -> Callable[[View], View]:
         """Document that the operation needs no token."""
@@ -255,10 +254,7 @@ class Blueprint(flask_smorest.Blueprint):
         resp_doc["headers"] = resp_doc.get("headers", {}) | deepcopy(PAGINATION)
 
     def _guarded(
-        self,
-        check: Callable[[], None],
-        documented: tuple[type[BookingError], ...],
-        security: list[dict[str, list[str]]],
+        self, check: Callable[[], None], *raised: type[BookingError], security: list[dict[str, list[str]]] = _BEARER
     ) -> Callable[[View], View]:
         def decorate(view: View) -> View:
             @wraps(view)
@@ -266,6 +262,7 @@ class Blueprint(flask_smorest.Blueprint):
                 check()
                 return view(*args, **kwargs)
 
-            return self.doc(security=security)(self.problems(*documented)(guarded))
+            self.problems(Unauthenticated, *raised)(guarded)
+            return self.doc(security=security)(guarded)  # type: ignore[return-value] # as above
 
         return decorate
