@@ -66,7 +66,7 @@ class Prepared:
         """Return the rows as psycopg2 reads them, enums as text. Raises SQLAlchemy's errors.
 
         Runs in the session's transaction if there is one. Otherwise it is a transaction by itself, and the connection
-        returns to the pool at once.
+        returns to the pool immediately.
         """
         return run(self.with_values(**values))
 

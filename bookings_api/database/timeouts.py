@@ -14,5 +14,5 @@ IDLE_IN_TRANSACTION_SECONDS = 30
 GRACE_SECONDS = 2
 # Connections that were idle this long are pinged before use; each ping costs as much as a read.
 PING_AFTER_SECONDS = 1
-# How long an unresponsive server is not contacted, and the Retry-After of the responses meanwhile.
+# How long an unresponsive server is not contacted, and the Retry-After of responses during that time.
 RETRY_AFTER_SECONDS = 2

@@ -67,7 +67,7 @@ class RowLockedTransaction(Transaction):
         return send(self._connection, lock, facts, begin=f"BEGIN; {limit}")
 
     def write_and_commit(self, *writes: Call) -> None:
-        """Write everything and commit. If the connection is lost meanwhile, the outcome is unknown."""
+        """Write everything and commit. If the connection is lost during this, the outcome is unknown."""
         send(self._connection, *writes, end="COMMIT")
 
     def roll_back(self) -> None:

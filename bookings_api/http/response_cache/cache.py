@@ -3,8 +3,7 @@
 A page of a list is reused for at most `PAGE_SECONDS` while `EventCatalog.version` stays the same. Lists therefore show
 new and changed events immediately, while their ticket counts may be that old. The version is read before the page, so
 the page shows at least the changes the version counts, even if it is read from a replica (see `database.replica`).
-Events also leave lists when they start, and after a failover a version can stand for other changes; the time limit
-covers both.
+The time limit also covers events that start, and a failover, after which a version can mean other changes.
 
 A single event is always exact: each request reads it or shares a concurrent read. Only the headers are reused.
 
