@@ -10,17 +10,7 @@ import sqlalchemy as sa
 from flask import Flask
 from psycopg2 import extensions
 
-from bookings_api.database import unresponsive
-from bookings_api.database.timeouts import (
-    AUTOCOMMIT_STATEMENT_SECONDS,
-    CONNECT_SECONDS,
-    IDLE_IN_TRANSACTION_SECONDS,
-    LOCK_SECONDS,
-    PING_AFTER_SECONDS,
-    POOL_SECONDS,
-    REPLICA_POOL_SECONDS,
-    STATEMENT_SECONDS,
-)
+from bookings_api.database import timeouts, unresponsive
 from bookings_api.extensions import db, migrate
 
 READ_ONLY = "25006"  # read_only_sql_transaction
@@ -35,9 +25,9 @@ TRANSACTION = "transaction"
 
 _SETTINGS = {
     "timezone": "UTC",
-    "lock_timeout": f"{LOCK_SECONDS}s",
-    "statement_timeout": f"{AUTOCOMMIT_STATEMENT_SECONDS}s",
-    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
+    "lock_timeout": f"{timeouts.LOCK_SECONDS}s",
+    "statement_timeout": f"{timeouts.AUTOCOMMIT_STATEMENT_SECONDS}s",
+    "idle_in_transaction_session_timeout": f"{timeouts.IDLE_IN_TRANSACTION_SECONDS}s",
 }
 _SESSION_OPTIONS = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
 _SET_LOCAL = "".join(f"SET LOCAL {name} = '{value}'; " for name, value in _SETTINGS.items())
@@ -51,12 +41,12 @@ def init_database(app: Flask) -> None:
     pool = {
         "pool_size": app.config["DATABASE_POOL_SIZE"],
         "max_overflow": 0,
-        "pool_timeout": POOL_SECONDS,
+        "pool_timeout": timeouts.POOL_SECONDS,
         "pool_use_lifo": True,  # keeps few connections busy, and their prepared statements in use
     }
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _options(app) | pool
     if app.config["DATABASE_READ_URL"]:
-        replica = {"url": app.config["DATABASE_READ_URL"], "pool_timeout": REPLICA_POOL_SECONDS}
+        replica = {"url": app.config["DATABASE_READ_URL"], "pool_timeout": timeouts.REPLICA_POOL_SECONDS}
         app.config["SQLALCHEMY_BINDS"] = {REPLICA: _options(app, unresponsive.REPLICA_NAME) | pool | replica}
     extensions.set_wait_callback(unresponsive.wait_for_response)
     db.init_app(app)
@@ -99,7 +89,7 @@ def forget_connections() -> None:
 def begin(connection: sa.Connection) -> None:
     """Begin a transaction. Returning the connection to the pool restores autocommit."""
     connection.connection.dbapi_connection.autocommit = False  # type: ignore[union-attr]
-    connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'")
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{timeouts.STATEMENT_SECONDS}s'")
 
 
 class SessionlessCursor(extensions.cursor):
@@ -122,7 +112,7 @@ def _options(app: Flask, application_name: str = unresponsive.PRIMARY_NAME) -> d
         "hide_parameters": True,  # they must not appear in logs
         "connect_args": {
             # libpq ignores this in the wait callback, but applies it before, for example to each of several addresses
-            "connect_timeout": CONNECT_SECONDS,
+            "connect_timeout": timeouts.CONNECT_SECONDS,
             "application_name": application_name,
             **({"cursor_factory": SessionlessCursor} if is_sessionless else {"options": _SESSION_OPTIONS}),
         },
@@ -144,7 +134,7 @@ def _ping_idle_connection(
     connection: extensions.connection, record: sa.pool.ConnectionPoolEntry, _: sa.pool.PoolProxiedConnection
 ) -> None:
     """Make SQLAlchemy replace a connection that died while it was idle."""
-    if time.monotonic() - record.info.get(_RETURNED_AT, float("inf")) < PING_AFTER_SECONDS:
+    if time.monotonic() - record.info.get(_RETURNED_AT, float("inf")) < timeouts.PING_AFTER_SECONDS:
         return
     try:
         unresponsive.ping(connection)

@@ -18,13 +18,7 @@ from contextvars import ContextVar
 import psycopg2
 from psycopg2 import extensions, extras
 
-from bookings_api.database.timeouts import (
-    CONNECT_SECONDS,
-    GRACE_SECONDS,
-    LOCK_SECONDS,
-    RETRY_AFTER_SECONDS,
-    STATEMENT_SECONDS,
-)
+from bookings_api.database import timeouts
 
 # Application names of our connections. `wait_for_response` distinguishes servers by them, so neither may be a prefix of
 # the other.
@@ -56,7 +50,7 @@ class CircuitBreaker:
             now, thread = time.monotonic(), threading.get_ident()
             if now < self._open_until and thread != self._prober:
                 raise psycopg2.OperationalError(_MESSAGE)
-            self._open_until, self._prober = now + CONNECT_SECONDS, thread
+            self._open_until, self._prober = now + timeouts.CONNECT_SECONDS, thread
 
     def record_failure(self, *, asked_at: float, is_new_connection: bool) -> None:
         """Open the breaker. The first thread to lose an old connection may try a new one: the server may work."""
@@ -65,7 +59,7 @@ class CircuitBreaker:
             if self._responded_at > asked_at:  # to another thread
                 return
             if now >= self._open_until or thread == self._prober:
-                self._open_until, self._prober = now + RETRY_AFTER_SECONDS, 0 if is_new_connection else thread
+                self._open_until, self._prober = now + timeouts.RETRY_AFTER_SECONDS, 0 if is_new_connection else thread
 
     def record_success(self) -> None:
         self._responded_at = time.monotonic()
@@ -129,7 +123,7 @@ def wait_for_response(connection: extensions.connection) -> None:
         poller.register(connection.fileno(), _POLL_EVENTS[state])
         if not poller.poll(max(0, deadline - time.monotonic()) * 1000):
             # A shorter wait proves nothing. A statement outside a transaction may simply take long.
-            if deadline == gives_up_at and (in_transaction or timeout == CONNECT_SECONDS):
+            if deadline == gives_up_at and (in_transaction or timeout == timeouts.CONNECT_SECONDS):
                 breaker.record_failure(asked_at=asked_at, is_new_connection=is_new)
             raise psycopg2.OperationalError(_MESSAGE)
     breaker.record_success()
@@ -138,6 +132,6 @@ def wait_for_response(connection: extensions.connection) -> None:
 def _timeout(connection: extensions.connection) -> float:
     """The seconds to wait: longer than PostgreSQL's timeouts for statements, short for connecting, BEGIN and pings."""
     if connection.status == extensions.STATUS_BEGIN:
-        return STATEMENT_SECONDS + GRACE_SECONDS
+        return timeouts.STATEMENT_SECONDS + timeouts.GRACE_SECONDS
     is_statement = connection.status == extensions.STATUS_READY and connection.autocommit and not _is_pinging.get()
-    return LOCK_SECONDS + GRACE_SECONDS if is_statement else CONNECT_SECONDS
+    return timeouts.LOCK_SECONDS + timeouts.GRACE_SECONDS if is_statement else timeouts.CONNECT_SECONDS
