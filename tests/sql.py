@@ -12,3 +12,9 @@ def execute(database: sa.Engine, *statements: str) -> None:
     with database.begin() as connection:
         for statement in statements:
             connection.execute(sa.text(statement))
+
+
+def waiting_sessions(database: sa.Engine) -> int:
+    """How many sessions wait for a lock. Each call is a new transaction, because one sees `pg_stat_activity` only once."""
+    with database.connect() as connection:
+        return int(connection.scalar(WAITING_SESSIONS))

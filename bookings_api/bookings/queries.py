@@ -61,24 +61,19 @@ def get_booking(booking_id: UUID, *, viewer: User) -> Booking:
     return booking
 
 
-def lock_booking(booking_id: UUID, *, viewer: User) -> tuple[Booking, Event]:
-    """Lock a booking that `viewer` may see and its event. Raises `BookingNotFound`."""
-    return _locked(get_booking(booking_id, viewer=viewer))
-
-
-def lock_own_booking(booking_id: UUID, *, owner: User) -> tuple[Booking, Event]:
-    """Lock the owner's booking and its event.
+def get_own_booking(booking_id: UUID, *, owner: User) -> Booking:
+    """The owner's booking.
 
     Raises `BookingNotFound`, and `PermissionDenied` for the event's organizer, who may only see the booking.
     """
     booking = get_booking(booking_id, viewer=owner)
     if booking.user_id != owner.id:
         raise PermissionDenied("Only the account that made a booking can change it.")
-    return _locked(booking)
+    return booking
 
 
-def _locked(booking: Booking) -> tuple[Booking, Event]:
-    """Lock and reread both. The event comes first, as everywhere, to prevent deadlocks."""
-    event = lock_event(booking.event_id, even_deleted=True)
-    locked = sa.select(Booking).where(Booking.id == booking.id).with_for_update()
+def lock_booking(booking_id: UUID, *, event_id: UUID) -> tuple[Booking, Event]:
+    """Lock and reread a booking and its event. The event comes first, as everywhere, to prevent deadlocks."""
+    event = lock_event(event_id, even_deleted=True)
+    locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update()
     return db.session.scalars(locked.execution_options(populate_existing=True)).one(), event

@@ -1,5 +1,6 @@
 """`/bookings`: book tickets, and manage your own bookings."""
 
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -28,6 +29,7 @@ from bookings_api.errors import (
     IdempotencyKeyReused,
     PermissionDenied,
     SoldOut,
+    StaleVersion,
     TooManyTickets,
 )
 from bookings_api.events.queries import get_own_event
@@ -65,7 +67,7 @@ def _guest(
     if address is None:
         if booking_id is None:
             return None
-        address = queries.get_booking(booking_id, viewer=current_user).guest_email
+        address = flask.g.counted_guest_email = queries.get_booking(booking_id, viewer=current_user).guest_email
     if viewer() is None:  # `token_required` does not load the account, which only this limit needs
         require_user()
     if address.lower() == current_user.email.lower():
@@ -73,6 +75,18 @@ def _guest(
     if header and "key" in header and is_stored(current_user, header["key"]):
         return None
     return of_mailbox(address)
+
+
+def _precondition() -> Callable[[Booking], None]:
+    """Check `If-Match`, and that the email goes to the address that `_guest` counted before the booking was locked."""
+    matches, counted = if_match(), flask.g.get("counted_guest_email")
+
+    def check(booking: Booking) -> None:
+        matches(booking)
+        if counted not in {None, booking.guest_email}:
+            raise StaleVersion
+
+    return check
 
 
 @blp.route("/", methods=["POST"])
@@ -166,7 +180,9 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     Omitted fields keep their values. The guest is notified by email. Additional tickets are booked only if all of them
     are available. Released tickets are available again immediately.
     """
-    return services.change_booking(user=current_user, booking_id=booking_id, changes=changes, precondition=if_match())
+    return services.change_booking(
+        user=current_user, booking_id=booking_id, changes=changes, precondition=_precondition()
+    )
 
 
 @blp.route("/<uuid:booking_id>", methods=["DELETE"])
@@ -210,7 +226,7 @@ def list_booking_emails(booking_id: UUID) -> Listing:
 @blp.limited("MAIL_RESEND_LIMIT", by=by_account("booking_id"), counts=successes)
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
-@blp.problems(BookingNotFound, BookingCancelled, EventStarted)
+@blp.problems(BookingNotFound, BookingCancelled, EventStarted, StaleVersion)
 @blp.response(
     202,
     EmailSchema,
@@ -224,7 +240,7 @@ def resend_confirmation(booking_id: UUID) -> OutboxEmail:
     The email contains the current details and goes to the current guest. The response describes the email, which is
     sent shortly afterwards.
     """
-    return services.resend_confirmation(user=current_user, booking_id=booking_id)
+    return services.resend_confirmation(user=current_user, booking_id=booking_id, precondition=_precondition())
 
 
 @events.route("/<uuid:event_id>/bookings", methods=["GET"])

@@ -1,5 +1,7 @@
 """Use cases of bookings."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -9,15 +11,24 @@ from uuid_utils.compat import uuid7
 
 from bookings_api.bookings.contention import recent_refusals, turns
 from bookings_api.bookings.idempotency import IdempotentRequest
-from bookings_api.bookings.queries import lock_booking, lock_own_booking
+from bookings_api.bookings.queries import get_booking, get_own_booking, lock_booking
 from bookings_api.bookings.rules import Order, Plan, decide, require_bookable, require_not_started
-from bookings_api.bookings.tickets import INSERT_BOOKING, INSERT_EMAIL, lock_and_read_facts, peek_at_facts, take
+from bookings_api.bookings.tickets import (
+    INSERT_BOOKING,
+    INSERT_EMAIL,
+    lock_and_read_facts,
+    peek_at_facts,
+    release,
+    take,
+)
 from bookings_api.calendar.payloads import event_payload, guest_payload
 from bookings_api.database.changes import apply_changes
 from bookings_api.database.prepared import run
 from bookings_api.database.transactions import (
     Precondition,
     RowLockedTransaction,
+    Transaction,
+    end_reading,
     no_precondition,
     row_locked,
     transaction,
@@ -64,8 +75,7 @@ def change_booking(
 
     Raises `BookingNotFound`, `PermissionDenied`, `BookingCancelled`, `EventNotOpen`, `TooManyTickets`, `SoldOut`.
     """
-    with transaction() as tx:
-        booking, event = lock_own_booking(booking_id, owner=user)
+    with _locked(get_own_booking(booking_id, owner=user)) as (tx, booking, event):
         precondition(booking)
         if booking.status is BookingStatus.CANCELLED:
             raise BookingCancelled
@@ -77,8 +87,9 @@ def change_booking(
         more = booking.ticket_count - booked
         if more > 0:
             require_bookable(event, more, in_all=booking.ticket_count, now=now)
-        if more:
             run(take(event, more))
+        elif more < 0:
+            run(release(event, -more))
         outbox.queue_email(tx, **_email(EmailKind.BOOKING_CHANGED, booking, event))
     return booking
 
@@ -88,14 +99,13 @@ def cancel_booking(*, user: User, booking_id: UUID, precondition: Precondition =
 
     Raises `BookingNotFound`, `PermissionDenied`, and `EventNotOpen` once the event has started.
     """
-    with transaction() as tx:
-        booking, event = lock_own_booking(booking_id, owner=user)
+    with _locked(get_own_booking(booking_id, owner=user)) as (tx, booking, event):
         if booking.status is BookingStatus.CANCELLED:
             return booking
         precondition(booking)
         now = utcnow()
         require_not_started(event, now=now)
-        run(take(event, -booking.ticket_count))
+        run(release(event, booking.ticket_count))
         booking.status = BookingStatus.CANCELLED
         booking.cancelled_at = now
         booking.version += 1
@@ -103,19 +113,28 @@ def cancel_booking(*, user: User, booking_id: UUID, precondition: Precondition =
     return booking
 
 
-def resend_confirmation(*, user: User, booking_id: UUID) -> OutboxEmail:
+def resend_confirmation(*, user: User, booking_id: UUID, precondition: Precondition = no_precondition) -> OutboxEmail:
     """Send the confirmation to the current guest again, with the current details; returns the pending email.
 
     Takes the locks of a cancellation, so no confirmation follows one. Raises `BookingNotFound`, `BookingCancelled`,
     `EventStarted`.
     """
-    with transaction() as tx:
-        booking, event = lock_booking(booking_id, viewer=user)
+    with _locked(get_booking(booking_id, viewer=user)) as (tx, booking, event):
+        precondition(booking)
         if booking.status is BookingStatus.CANCELLED:
             raise BookingCancelled
         if event.ends_at <= utcnow():
-            raise EventStarted("The event is over.")
+            raise EventStarted("The event has ended.")
         return outbox.queue_email(tx, **_email(EmailKind.BOOKING_CONFIRMED, booking, event))
+
+
+@contextmanager
+def _locked(booking: Booking) -> Iterator[tuple[Transaction, Booking, Event]]:
+    """Lock a booking and its event in turn, without a connection while waiting for the turn."""
+    booking_id, event_id = booking.id, booking.event_id
+    end_reading()
+    with turns.turn(event_id), transaction() as tx:
+        yield tx, *lock_booking(booking_id, event_id=event_id)
 
 
 def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: IdempotentRequest | None) -> Booking:

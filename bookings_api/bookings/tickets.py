@@ -1,6 +1,6 @@
 """The SQL of taking tickets: lock an event and read the facts, then write.
 
-Only `take` changes an event's `tickets_booked`, apart from cancelling the event.
+Only `take` and `release` change an event's `tickets_booked`, apart from cancelling the event.
 """
 
 from uuid import UUID
@@ -15,8 +15,13 @@ from bookings_api.models.user import is_logged_in
 
 
 def take(event: Event, count: int) -> Call:
-    """Take tickets from a locked event, once the rules have allowed it; a negative count releases tickets."""
+    """Take tickets from a locked event, once the rules have allowed it."""
     return _COUNT_TICKETS.with_values(event_id=event.id, count=count, now=utcnow())
+
+
+def release(event: Event, count: int) -> Call:
+    """Give tickets back to a locked event."""
+    return take(event, -count)
 
 
 def lock_and_read_facts(tx: RowLockedTransaction, event_id: UUID, *, login_id: UUID, key: str | None) -> Facts:

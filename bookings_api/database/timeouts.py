@@ -7,9 +7,10 @@ REPLICA_POOL_SECONDS = 0.25
 LOCK_SECONDS = 5
 # For each statement of a transaction, which may wait for several locks.
 STATEMENT_SECONDS = 15
-# For a statement outside a transaction
+# For a statement outside a transaction.
 AUTOCOMMIT_STATEMENT_SECONDS = LOCK_SECONDS + 1
-IDLE_IN_TRANSACTION_SECONDS = 30
+# A stalled process keeps its locks, for example on an event, only this long.
+IDLE_IN_TRANSACTION_SECONDS = 2
 # How long a working server may take to report that it has cancelled a statement.
 GRACE_SECONDS = 2
 # Connections that were idle this long are pinged before use; each ping costs as much as a read.

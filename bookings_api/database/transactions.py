@@ -20,9 +20,6 @@ logger = logging.getLogger(__name__)
 
 _ACTIVE = "bookings_api.transaction"
 
-# Between the two messages of `row_locked()`, Python needs a millisecond. A process that takes this long is stopped or
-# stuck and must not keep the row locked.
-ROW_LOCK_IDLE_SECONDS = 2
 
 # Called by a service with the locked row it is about to change; raises the reason why the row must not change.
 Precondition = Callable[[Any], None]
@@ -63,8 +60,7 @@ class RowLockedTransaction(Transaction):
         The lock is a statement by itself: a statement that waits for a lock sees other tables as they were before the
         wait. The next one sees them as they are now.
         """
-        limit = f"SET LOCAL idle_in_transaction_session_timeout = '{ROW_LOCK_IDLE_SECONDS}s'"
-        return send(self._connection, lock, facts, begin=f"BEGIN; {limit}")
+        return send(self._connection, lock, facts, begin="BEGIN")
 
     def write_and_commit(self, *writes: Call) -> None:
         """Write everything and commit. If the connection is lost during this, the outcome is unknown."""

@@ -16,19 +16,19 @@ from flask.testing import FlaskClient
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from bookings_api.bookings.tickets import lock_and_read_facts
-from bookings_api.database.transactions import ROW_LOCK_IDLE_SECONDS, row_locked, transaction
+from bookings_api.database.timeouts import IDLE_IN_TRANSACTION_SECONDS
+from bookings_api.database.transactions import row_locked, transaction
+from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
 from bookings_api.models import Booking, Event
 from tests.concurrency.harness import count_of, counter_of
 from tests.factories import API, Account, book, make_event, make_organizer, make_user
 from tests.polling import wait_until
+from tests.sql import waiting_sessions
 
 _TERMINATE = sa.text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
     " AND state = 'idle in transaction'"
-)
-_WAITING = sa.text(
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
 
 
@@ -146,14 +146,26 @@ def test_a_stalled_process_does_not_keep_the_event_locked(client: FlaskClient, d
     with pytest.raises(sa.exc.DBAPIError) as raised, row_locked() as tx:
         read(tx)
         began = time.monotonic()
-        wait_until(lambda: _is_free(database, event), seconds=ROW_LOCK_IDLE_SECONDS + 5)
+        wait_until(lambda: _is_free(database, event), seconds=IDLE_IN_TRANSACTION_SECONDS + 5)
         seconds = time.monotonic() - began
         tx.write_and_commit()
 
-    assert seconds > ROW_LOCK_IDLE_SECONDS - 1
+    assert seconds > IDLE_IN_TRANSACTION_SECONDS - 1
     assert raised.value.connection_invalidated
     assert isinstance(raised.value.orig, psycopg2.Error)
     assert counter_of(database, event) == 0
+
+
+@pytest.mark.usefixtures("context")
+def test_a_process_stalled_while_it_changes_a_booking_does_not_keep_the_event_locked(
+    client: FlaskClient, database: sa.Engine
+) -> None:
+    event = make_event(client)
+
+    with pytest.raises(sa.exc.DBAPIError), transaction():
+        lock_event(UUID(event["id"]))
+        wait_until(lambda: _is_free(database, event), seconds=IDLE_IN_TRANSACTION_SECONDS + 5)
+        db.session.scalar(sa.select(sa.func.now()))
 
 
 @pytest.mark.usefixtures("context")
@@ -173,8 +185,7 @@ def test_two_simultaneous_requests_with_the_same_key_book_once_and_get_equal_res
         with database.connect() as stranger:
             stranger.execute(sa.select(Event.id).where(Event.id == UUID(event["id"])).with_for_update())
             orders = [pool.submit(_order, app.test_client(), user, event, "a-key") for _ in range(2)]
-            with database.connect() as observer:
-                wait_until(lambda: observer.scalar(_WAITING) == 1, seconds=4)
+            wait_until(lambda: waiting_sessions(database) == 1, seconds=4)
         first, second = (order.result() for order in orders)
 
     assert (first.status_code, second.status_code) == (201, 201)
@@ -193,8 +204,7 @@ def test_simultaneous_requests_with_the_same_key_for_two_events_book_one_of_them
             # both orders have seen that the key is unused and now wait to write their bookings
             stranger.execute(sa.text(f"SELECT FROM users WHERE id = '{user.id}' FOR UPDATE"))
             orders = [pool.submit(_order, app.test_client(), user, event, "a-key") for event in events]
-            with database.connect() as observer:
-                wait_until(lambda: observer.scalar(_WAITING) == 2, seconds=4)
+            wait_until(lambda: waiting_sessions(database) == 2, seconds=4)
         responses = [order.result() for order in orders]
 
     assert sorted(response.status_code for response in responses) == [201, 422]
@@ -214,8 +224,7 @@ def test_a_login_that_ends_while_the_order_waits_for_the_lock_books_nothing(
         with database.connect() as stranger:
             stranger.execute(sa.select(Event.id).where(Event.id == UUID(event["id"])).with_for_update())
             order = pool.submit(book, app.test_client(), user, event)
-            with database.connect() as observer:
-                wait_until(lambda: observer.scalar(_WAITING) == 1, seconds=4)
+            wait_until(lambda: waiting_sessions(database) == 1, seconds=4)
             assert client.post(f"{API}/auth/logout", headers=user.headers).status_code == 204
         response = order.result()
 

@@ -13,7 +13,7 @@ from bookings_api.models import Booking
 from tests.concurrency.harness import count_of, counter_of
 from tests.factories import book, make_event, make_user, new_email
 from tests.polling import wait_until
-from tests.sql import WAITING_SESSIONS, execute
+from tests.sql import execute, waiting_sessions
 
 Fail = Callable[..., None]
 
@@ -43,12 +43,12 @@ def test_a_booking_that_loses_a_deadlock_is_retried(
 ) -> None:
     user, event = make_user(client), make_event(client)
     caplog.set_level("INFO")
-    with database.connect() as observer, database.connect() as other, ThreadPoolExecutor(1) as pool:
+    with database.connect() as other, ThreadPoolExecutor(1) as pool:
         # PostgreSQL aborts the session whose deadlock_timeout ends first
         other.execute(sa.text("SET deadlock_timeout = '60s'"))
         other.execute(sa.text(f"SELECT FROM users WHERE id = '{user.id}' FOR UPDATE"))
         booking = pool.submit(book, app.test_client(), user, event)  # locks the event, waits for the account
-        wait_until(lambda: observer.scalar(WAITING_SESSIONS) == 1, seconds=10)
+        wait_until(lambda: waiting_sessions(database) == 1, seconds=10)
         other.execute(sa.text(f"SELECT FROM events WHERE id = '{event['id']}' FOR UPDATE"))
         other.rollback()
         response = booking.result()

@@ -1,6 +1,9 @@
 """How many emails others can have sent to an address under the default limits."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
 import pytest
 import redis
@@ -9,8 +12,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.http.rate_limiting.storage import KEY_PREFIX
-from bookings_api.models import OutboxEmail
+from bookings_api.models import Event, OutboxEmail
 from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
+from tests.polling import wait_until
+from tests.sql import waiting_sessions
 
 pytestmark = pytest.mark.usefixtures("delivered_limits")
 
@@ -68,6 +73,30 @@ def test_many_accounts_together_cannot_flood_a_mailbox(client: FlaskClient) -> N
     assert refused.status_code == 429
     assert book(client, attacker, event, guest_email=new_email()).status_code == 201
     assert book(client, victim, event).status_code == 201
+
+
+def test_changes_that_overtake_a_change_of_the_guest_cannot_flood_a_mailbox(
+    app: Flask, client: FlaskClient, database: sa.Engine, user: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "GUEST_MAIL_LIMIT", "1 per hour")
+    event, stranger = make_event(client, capacity=100), new_email()
+    path = f"{API}/bookings/{book(client, user, event).json['id']}"
+
+    def change(body: dict[str, Any]) -> int:
+        return app.test_client().patch(path, headers=user.headers, json=body).status_code
+
+    with ThreadPoolExecutor(4) as pool, database.connect() as holder:
+        holder.execute(sa.select(Event.id).where(Event.id == UUID(event["id"])).with_for_update())
+        changes = [pool.submit(change, {"guest_email": stranger})]
+        wait_until(lambda: waiting_sessions(database) == 1, seconds=3)
+        changes += [pool.submit(change, {"ticket_count": count}) for count in (2, 3, 4)]
+        time.sleep(1)  # until they have read the guest's address and wait for their turn
+        holder.rollback()
+        [each.result() for each in changes]
+
+    with database.connect() as connection:
+        emails = sa.select(sa.func.count()).where(OutboxEmail.recipient == stranger)
+        assert connection.scalars(emails).one() <= 1
 
 
 def test_bookings_can_be_cancelled_after_all_limits_are_used_up(client: FlaskClient, user: Account) -> None:
