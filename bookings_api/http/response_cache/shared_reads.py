@@ -37,7 +37,7 @@ class SingleFlight:
     """
 
     def __init__(self, read: Callable[[set[Any]], Mapping[Any, Any]]) -> None:
-        self._read = read
+        self._function = read
         self._reading = threading.Lock()
         self._joining = threading.Lock()
         self._next: _Batch | None = None
@@ -61,7 +61,7 @@ class SingleFlight:
         try:
             with self._reading:
                 self._close(batch)
-                batch.values = self._read(batch.keys)
+                batch.values = self._function(batch.keys)
         except BaseException as error:  # noqa: BLE001 - raised in __call__, for this caller and all others
             batch.error = error
         finally:
@@ -86,15 +86,20 @@ class SharedReads(SingleFlight):
         self._connection: sa.Connection | None = None
 
     def _read_all(self, reads: set[Read]) -> Mapping[Read, Any]:
-        is_new = self._connection is None
+        with time_limit(CONNECT_SECONDS):
+            try:
+                return self._read(reads)
+            except DBAPIError as error:
+                # The connection may have been lost since its last use.
+                if not error.connection_invalidated:
+                    raise
+                return self._read(reads)
+
+    def _read(self, reads: set[Read]) -> Mapping[Read, Any]:
+        connection = self._connection = self._connection or self._engine.connect()
         try:
-            with time_limit(CONNECT_SECONDS):
-                connection = self._connection = self._connection or self._engine.connect()
-                return {read: read(connection) for read in reads}
-        except DBAPIError as error:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-            if is_new or not error.connection_invalidated:
-                raise
-            return self._read_all(reads)  # the connection was lost since its last use
+            return {read: read(connection) for read in reads}
+        except DBAPIError:
+            connection.close()
+            self._connection = None
+            raise
