@@ -1,6 +1,6 @@
 """Domain errors, independent of HTTP.
 
-    BookingError
+    DomainError
     ├── Unauthenticated          no access token, or an invalid one
     │   ├── LoginEnded           logged out, or the account is inactive
     │   └── InvalidCredentials   incorrect email or password
@@ -31,7 +31,7 @@
 from collections.abc import Mapping
 
 
-class BookingError(Exception):
+class DomainError(Exception):
     """Base class of all domain errors. `extensions` are machine-readable values that accompany the message."""
 
     message: str  # of errors whose message never varies
@@ -41,7 +41,7 @@ class BookingError(Exception):
         self.extensions = extensions
 
 
-class Unauthenticated(BookingError):
+class Unauthenticated(DomainError):
     """The request carries no valid access token."""
 
 
@@ -64,23 +64,23 @@ class InvalidGrant(InvalidCredentials):
         super().__init__(error="invalid_grant", error_description=self.message)
 
 
-class PermissionDenied(BookingError):
+class PermissionDenied(DomainError):
     """The account is active but lacks the required role or ownership."""
 
 
-class UserNotFound(BookingError):
+class UserNotFound(DomainError):
     message = "The account does not exist."
 
 
-class EventNotFound(BookingError):
+class EventNotFound(DomainError):
     message = "The event does not exist or is not visible to you."
 
 
-class BookingNotFound(BookingError):
+class BookingNotFound(DomainError):
     message = "The booking does not exist or is not visible to you."
 
 
-class InvalidFields(BookingError):
+class InvalidFields(DomainError):
     """Fields that are valid on their own but contradict the rest of the record. `fields` maps names to messages."""
 
     def __init__(self, fields: Mapping[str, str]) -> None:
@@ -88,49 +88,49 @@ class InvalidFields(BookingError):
         self.fields = fields
 
 
-class InvalidToken(BookingError):
+class InvalidToken(DomainError):
     message = "The token is invalid, was already used, or has expired. Request a new one."
 
 
-class WrongPassword(BookingError):
+class WrongPassword(DomainError):
     message = "The current password is incorrect."
 
 
-class EmailTaken(BookingError):
+class EmailTaken(DomainError):
     message = "An account with this email already exists."
 
 
-class LastOrganizer(BookingError):
+class LastOrganizer(DomainError):
     """The account must keep its role and access because no other active organizer would remain."""
 
     message = "This is the last active organizer. Make another account an organizer first."
 
 
-class StaleVersion(BookingError):
+class StaleVersion(DomainError):
     message = "The resource has changed since you read it. Fetch it again and retry."
 
 
-class EventStarted(BookingError):
+class EventStarted(DomainError):
     """The event has started. The message says what is no longer possible."""
 
 
-class EventNotPublished(BookingError):
+class EventNotPublished(DomainError):
     message = "The event is a draft. Delete it instead of cancelling it."
 
 
-class EventCancelled(BookingError):
+class EventCancelled(DomainError):
     message = "The event is cancelled."
 
 
-class BookingCancelled(BookingError):
+class BookingCancelled(DomainError):
     message = "The booking is cancelled."
 
 
-class EventNotOpen(BookingError):
+class EventNotOpen(DomainError):
     """The event is not open for booking. The message says why."""
 
 
-class SoldOut(BookingError):
+class SoldOut(DomainError):
     """Fewer tickets are left than requested."""
 
     def __init__(self, tickets_available: int) -> None:
@@ -139,7 +139,7 @@ class SoldOut(BookingError):
         super().__init__(message, tickets_available=tickets_available)
 
 
-class CapacityBelowBooked(BookingError):
+class CapacityBelowBooked(DomainError):
     """The new capacity is below the number of tickets already booked."""
 
     def __init__(self, tickets_booked: int) -> None:
@@ -147,11 +147,11 @@ class CapacityBelowBooked(BookingError):
         super().__init__(message, tickets_booked=tickets_booked)
 
 
-class IdempotencyKeyReused(BookingError):
+class IdempotencyKeyReused(DomainError):
     message = "This idempotency key was already used for a different request. Choose a new key."
 
 
-class TooManyTickets(BookingError):
+class TooManyTickets(DomainError):
     """More tickets than the event allows per booking."""
 
     def __init__(self, limit: int) -> None:

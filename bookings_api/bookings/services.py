@@ -9,11 +9,8 @@ from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
-from bookings_api.bookings.contention import recent_refusals, turns
 from bookings_api.bookings.idempotency import IdempotentRequest
-from bookings_api.bookings.queries import get_booking, get_own_booking, lock_booking
-from bookings_api.bookings.rules import Order, Plan, decide, require_bookable, require_not_started
-from bookings_api.bookings.tickets import (
+from bookings_api.bookings.locking import (
     INSERT_BOOKING,
     INSERT_EMAIL,
     lock_and_read_facts,
@@ -21,6 +18,9 @@ from bookings_api.bookings.tickets import (
     release,
     take,
 )
+from bookings_api.bookings.queries import get_booking, get_own_booking, lock_booking
+from bookings_api.bookings.rules import Order, Plan, decide, require_bookable, require_not_started
+from bookings_api.bookings.turns import recent_refusals, turns
 from bookings_api.calendar.payloads import event_payload, guest_payload
 from bookings_api.database.changes import apply_changes
 from bookings_api.database.prepared import run

@@ -9,7 +9,7 @@ from bookings_api.accounts.schemas import UserSchema
 from bookings_api.auth.schemas import SignupSchema
 from bookings_api.auth.services import sign_up
 from bookings_api.cli.group import Group
-from bookings_api.errors import BookingError, EmailTaken, UserNotFound
+from bookings_api.errors import DomainError, EmailTaken, UserNotFound
 from bookings_api.extensions import db
 from bookings_api.models import Role, User
 from bookings_api.text import one_line
@@ -71,7 +71,7 @@ def deactivate(email: str) -> None:
             click.echo(f"{user.email} already has no access.")
             return
         deactivate_user(actor=None, user_id=user.id)
-    except BookingError as error:
+    except DomainError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{user.email} no longer has access.")
 

@@ -15,7 +15,7 @@ from flask_smorest.utils import unpack_tuple_response
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import quote_etag
 
-from bookings_api.errors import BookingError, PermissionDenied, StaleVersion, Unauthenticated
+from bookings_api.errors import DomainError, PermissionDenied, StaleVersion, Unauthenticated
 from bookings_api.http import csv
 from bookings_api.http.authentication import accept_user, forget_user, require_token, require_user
 from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_known_to_client
@@ -202,7 +202,7 @@ class Blueprint(flask_smorest.Blueprint):
         unchanged = self.alt_response(304, description="Not modified: your copy is current", headers=ETAG)
         return lambda view: documented(unchanged(view))
 
-    def problems(self, *raised: type[BookingError]) -> Callable[[View], View]:
+    def problems(self, *raised: type[DomainError]) -> Callable[[View], View]:
         """Document the domain errors that an operation can raise."""
         return _with_problems(*(DOMAIN_PROBLEMS[error] for error in raised))
 
@@ -254,7 +254,7 @@ class Blueprint(flask_smorest.Blueprint):
         resp_doc["headers"] = resp_doc.get("headers", {}) | deepcopy(PAGINATION)
 
     def _guarded(
-        self, check: Callable[[], None], *raised: type[BookingError], security: list[dict[str, list[str]]] = _BEARER
+        self, check: Callable[[], None], *raised: type[DomainError], security: list[dict[str, list[str]]] = _BEARER
     ) -> Callable[[View], View]:
         def decorate(view: View) -> View:
             @wraps(view)

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from bookings_api.database.engine import READ_ONLY
 from bookings_api.database.timeouts import RETRY_AFTER_SECONDS
-from bookings_api.errors import BookingError
+from bookings_api.errors import DomainError
 from bookings_api.http.problems import (
     DOMAIN_PROBLEMS,
     INTERNAL_ERROR,
@@ -44,14 +44,14 @@ _LOCATIONS = {
 
 def register_error_handlers(app: flask.Flask) -> None:
     """Handle domain errors, HTTP errors, an unavailable database and unexpected exceptions."""
-    app.register_error_handler(BookingError, _domain_error)
+    app.register_error_handler(DomainError, _domain_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(DBAPIError, _database_error)
     app.register_error_handler(PoolTimeoutError, _unavailable)
     app.register_error_handler(Exception, _unexpected)
 
 
-def _domain_error(error: BookingError) -> flask.Response:
+def _domain_error(error: DomainError) -> flask.Response:
     return problem_response(DOMAIN_PROBLEMS[type(error)], str(error), field_errors_of(error), **error.extensions)
 
 

@@ -48,7 +48,7 @@ UNAVAILABLE = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Temporaril
 INTERNAL_ERROR_DETAIL = "An unexpected error occurred. Contact the operator and quote the X-Request-ID header."
 UNAVAILABLE_DETAIL = "The service is temporarily unavailable. Try again after the time given in Retry-After."
 
-DOMAIN_PROBLEMS: dict[type[errors.BookingError], Problem] = {
+DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
     errors.Unauthenticated: UNAUTHENTICATED,
     errors.LoginEnded: UNAUTHENTICATED,
     errors.InvalidCredentials: Problem(HTTPStatus.UNAUTHORIZED, "invalid-credentials", "Incorrect email or password"),
@@ -139,7 +139,7 @@ def problem_code() -> str | None:
     return code
 
 
-def field_errors_of(error: errors.BookingError) -> list[dict[str, str]]:
+def field_errors_of(error: errors.DomainError) -> list[dict[str, str]]:
     """Return the `errors` entries of a domain error: the body fields at fault."""
     problem = DOMAIN_PROBLEMS[type(error)]
     fields = {problem.field: str(error)} if problem.field else getattr(error, "fields", {})

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from bookings_api.bookings.rules import require_bookable
-from bookings_api.errors import BookingError, EventNotOpen, SoldOut, TooManyTickets
+from bookings_api.errors import DomainError, EventNotOpen, SoldOut, TooManyTickets
 from bookings_api.models import Event, EventStatus
 from tests.factories import API, book, make_event, make_user
 
@@ -55,7 +55,7 @@ def test_tickets_are_bookable_up_to_every_limit(changes: dict[str, Any]) -> None
     ],
     ids=["draft", "cancelled", "started", "opens in an instant", "closed", "too many", "too few left"],
 )
-def test_tickets_are_not_bookable_beyond_a_limit(changes: dict[str, Any], error: type[BookingError]) -> None:
+def test_tickets_are_not_bookable_beyond_a_limit(changes: dict[str, Any], error: type[DomainError]) -> None:
     with pytest.raises(error):
         require_bookable(_event(**changes), 3, in_all=3, now=NOW)
 
@@ -64,7 +64,7 @@ def test_of_several_reasons_the_same_one_is_always_reported() -> None:
     everything = {"tickets_booked": 10, "max_tickets_per_booking": 1, "booking_closes_at": NOW, "starts_at": NOW}
 
     for left, error in [(4, "started"), (3, "closed"), (2, "at most 1"), (1, "No tickets")]:
-        with pytest.raises(BookingError, match=error):
+        with pytest.raises(DomainError, match=error):
             require_bookable(_event(**dict(list(everything.items())[:left])), 3, in_all=3, now=NOW)
 
 

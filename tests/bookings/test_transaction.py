@@ -15,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
-from bookings_api.bookings.tickets import lock_and_read_facts
+from bookings_api.bookings.locking import lock_and_read_facts
 from bookings_api.database.timeouts import IDLE_IN_TRANSACTION_SECONDS
 from bookings_api.database.transactions import row_locked, transaction
 from bookings_api.events.queries import lock_event

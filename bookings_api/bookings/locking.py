@@ -1,4 +1,4 @@
-"""The SQL of taking tickets: lock an event and read the facts, then write.
+"""Locks an event, reads the facts that decide about an order, and takes or releases tickets.
 
 Only `take` and `release` change an event's `tickets_booked`, apart from cancelling the event.
 """

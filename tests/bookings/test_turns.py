@@ -12,8 +12,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.exc import TimeoutError as NoTurn
 
-from bookings_api.bookings import contention
-from bookings_api.bookings.contention import MAX_REFUSALS, RecentRefusals, Turns
+from bookings_api.bookings import turns as module
+from bookings_api.bookings.turns import MAX_REFUSALS, RecentRefusals, Turns
 from bookings_api.models import Event
 from tests.factories import API, book, make_event, make_user
 from tests.polling import wait_until
@@ -106,8 +106,8 @@ def test_a_client_that_gets_no_turn_in_time_gets_503_with_retry_after(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user, event = make_user(client), make_event(client)
-    monkeypatch.setattr(contention, "LOCK_SECONDS", 0.1)
-    with contention.turns.turn(UUID(event["id"])):
+    monkeypatch.setattr(module, "LOCK_SECONDS", 0.1)
+    with module.turns.turn(UUID(event["id"])):
         response = book(client, user, event)
 
     assert (response.status_code, response.json["code"]) == (503, "unavailable")
