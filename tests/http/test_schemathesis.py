@@ -15,6 +15,8 @@ from flask.testing import FlaskClient
 from tests.factories import API, make_account
 from tests.service import Service
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent
 
 # The same requests in every run, so that none fails by chance.

@@ -70,8 +70,8 @@ def test_timeouts_apply_to_single_statements_and_to_transactions() -> None:
     with transaction():
         inside = tuple(db.session.execute(_SHOWN).one())
 
-    assert alone == ("UTC", "5s", "6s", "30s")
-    assert inside == ("UTC", "5s", "15s", "30s")
+    assert alone == ("UTC", "5s", "6s", "2s")
+    assert inside == ("UTC", "5s", "15s", "2s")
 
 
 def test_a_transaction_leaves_no_settings_in_the_session(through_pgbouncer: Flask, database: sa.Engine) -> None:
