@@ -101,7 +101,7 @@ def change_password(*, user: User, login_id: UUID, current_password: str, new_pa
 def request_password_reset(*, email: str) -> None:
     """Email a password-reset token to the account with this address, if there is one.
 
-    The account is looked up when the email is sent (`mail.password_resets`), so the response time reveals nothing.
+    The account is looked up when the email is sent (`mail.account_links`), so the response time reveals nothing.
     """
     with transaction() as tx:
         outbox.queue_email(tx, kind=EmailKind.PASSWORD_RESET, recipient=email, payload={})
