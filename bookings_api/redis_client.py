@@ -1,18 +1,32 @@
 """Reads `REDIS_URL`, which may name Sentinels, and makes clients for it."""
 
+import select
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from gevent import monkey
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.connection import parse_url
+from redis.connection import DefaultParser, parse_url
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 # By default, the client retries three times, seconds apart.
 NO_RETRY: dict[str, Any] = {"retry": Retry(NoBackoff(), 0)}
+_poll = monkey.get_original("select", "poll")
+
+
+class _Parser(DefaultParser):  # type: ignore[misc, valid-type]
+    """Checks a connection before each command without gevent's `poll`, which always runs other requests first."""
+
+    def can_read(self, timeout: float = 0) -> bool:
+        poller = _poll()
+        poller.register(self._sock, select.POLLIN)
+        return bool(timeout or poller.poll(0)) and super().can_read(timeout)
+
+
 # Connecting may take this long, and so may the reply: half a second in all.
-_BRIEFLY = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25, **NO_RETRY}
+_BRIEFLY = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25, "parser_class": _Parser, **NO_RETRY}
 
 
 def connect(redis_url: str) -> Redis:
