@@ -1,5 +1,5 @@
 """Settings of gunicorn; the settings of the service itself come from the environment (config.py)."""
-# ruff: noqa: E402 - the patch must precede all other imports
+# ruff: noqa: E402 - the patch and prometheus_client's variable must precede all other imports
 
 from gevent import monkey
 
@@ -10,8 +10,12 @@ import gc
 import os
 import shutil
 import tempfile
-from pathlib import Path
 from typing import Any
+
+# prometheus_client reads this variable when it is imported. The default is in memory where possible, because a full
+# disk kills a process that writes to a mapped file.
+MULTIPROC_DIR = "PROMETHEUS_MULTIPROC_DIR"
+os.environ.setdefault(MULTIPROC_DIR, "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())  # noqa: S108
 
 from gunicorn import util
 from prometheus_client.multiprocess import mark_process_dead
@@ -53,29 +57,26 @@ secure_scheme_headers: dict[str, str] = {}
 
 
 def when_ready(server: Any) -> None:
-    """Prepare for forking workers.
+    """Prepare for forking workers, which inherit a new, empty directory for their metrics.
 
-    Freezing excludes everything loaded so far from garbage collection, which would unshare its memory. The metrics
-    directory is new, so it contains nothing from an earlier run. It is in memory where possible, because a full disk
-    kills a process that writes to a mapped file.
+    Freezing excludes everything loaded so far from garbage collection, which would unshare its memory.
     """
+    server.metrics_directory = tempfile.mkdtemp(prefix="bookings-metrics-", dir=os.environ[MULTIPROC_DIR])
+    os.chown(server.metrics_directory, server.cfg.uid, server.cfg.gid)
+    os.environ[MULTIPROC_DIR] = server.metrics_directory
     gc.collect()
     gc.freeze()
-    parent = os.environ.get(metrics.MULTIPROC_DIR) or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)  # noqa: S108
-    server.metrics_directory = Path(tempfile.mkdtemp(prefix="bookings-metrics-", dir=parent))
-    os.chown(server.metrics_directory, server.cfg.uid, server.cfg.gid)
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Drop the connections inherited from the parent process, and tell the worker where to count."""
+    """Drop the connections inherited from the parent process."""
     with app.app_context():
         forget_connections()
-    worker.metrics_directory = server.metrics_directory
 
 
 def post_worker_init(worker: Any) -> None:
     """Start metrics and tracing, now that the worker has its user and its gevent loop."""
-    metrics.share(worker.metrics_directory)
+    metrics.create_initial_series()
     with app.app_context():
         metrics.watch_pool(db.engine)
     if start_tracing := app.extensions.get("telemetry"):
@@ -86,7 +87,7 @@ def post_worker_init(worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """Remove the gauges of a dead worker; its counters remain part of the sums."""
-    mark_process_dead(worker.pid, str(server.metrics_directory))  # type: ignore[no-untyped-call]
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def on_exit(server: Any) -> None:

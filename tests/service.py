@@ -13,7 +13,6 @@ from celery import Celery
 from celery.app.control import Control
 
 from bookings_api.local_stack.processes import Child, free_port
-from bookings_api.observability.metrics import MULTIPROC_DIR
 from tests.polling import wait_until
 
 QUEUE = "celery"
@@ -59,7 +58,7 @@ def running_gunicorn(settings: Mapping[str, str], directory: Path) -> Iterator[t
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", "wsgi:app"]
-    environment = {MULTIPROC_DIR: str(directory), **settings}
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(directory), **settings}
     server = Child("gunicorn", command, environment=environment, log=directory / f"server-{port}.log")
     try:
         server.wait_until_ready(lambda: httpx.get(f"{url}/api/v1/events/"))

@@ -3,18 +3,16 @@
 Names and units follow https://prometheus.io/docs/practices/naming/. No label value comes from a client: routes are
 rules of the URL map, methods those of HTTP.
 
-The workers of one gunicorn share their metrics through files in one directory (`share`). prometheus_client opens a file
-with the first value of a metric, and a metric without labels has a value as soon as it exists. Therefore all metrics
-defined at import time have labels, and each worker creates those of its connection pool itself.
+gunicorn's workers share their metrics through prometheus_client's multiprocess mode, set up in gunicorn.conf.py.
+prometheus_client opens a file with the first value of a metric, and a metric without labels has a value as soon as it
+exists. Therefore all metrics defined at import time have labels, and each worker creates the others itself.
 """
 
-import logging
 import os
 import re
 from collections.abc import Iterable
 from functools import cache, partial
 from hmac import compare_digest
-from pathlib import Path
 from typing import Any
 
 import flask
@@ -27,16 +25,10 @@ from prometheus_client import (
     Histogram,
     generate_latest,
     multiprocess,
-    values,
 )
 from prometheus_client.registry import Collector
 
 from bookings_api.errors import Unauthenticated
-
-# prometheus_client reads this environment variable.
-MULTIPROC_DIR = "PROMETHEUS_MULTIPROC_DIR"
-
-logger = logging.getLogger(__name__)
 
 _registry = CollectorRegistry()
 
@@ -82,8 +74,16 @@ def init_metrics(app: flask.Flask, collectors: Iterable[Collector]) -> None:
     def metrics() -> flask.Response:
         if not compare_digest(flask.request.headers.get("Authorization", "").encode(), expected):
             raise Unauthenticated("Send the METRICS_TOKEN as a bearer token.")
-        text = generate_latest(_aggregated()) + generate_latest(collected)
+        text = generate_latest(_metrics_of_all_processes()) + generate_latest(collected)
         return flask.Response(text, content_type=CONTENT_TYPE_LATEST)
+
+
+def _metrics_of_all_processes() -> CollectorRegistry:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return _registry
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
 
 
 def count_request(method: str, route: str | None, status: int, seconds: float) -> None:
@@ -109,42 +109,11 @@ def count_database_failure(error: Exception) -> None:
     _database_failures.labels(type(error).__name__).inc()
 
 
-def share(directory: Path) -> None:
-    """Count in files of `directory` from now on, in prometheus_client's multiprocess mode.
-
-    Call this in every worker process before it serves requests. Recreates the directory if it has been deleted. If
-    that fails, this process keeps its own figures, because missing metrics must not fail requests.
-    """
-    os.environ[MULTIPROC_DIR] = str(directory)
-    values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
-    try:
-        directory.mkdir(mode=0o700, exist_ok=True)
-        _create_initial_series()
-    except OSError:
-        logger.exception("cannot share metrics: this process reports only its own until gunicorn is restarted")
-        del os.environ[MULTIPROC_DIR]
-        values.ValueClass = values.MutexValue
-
-
-def _create_initial_series() -> None:
-    """Open the files now, and create the series that alerts use: `rate()` sees no increase in one that starts at 1."""
+def create_initial_series() -> None:
+    """Create the series that alerts use: `rate()` sees no increase in one that starts at 1."""
     for error in ("OperationalError", "TimeoutError"):
         _database_failures.labels(error)
     _bookings.labels("confirmed")
-    _seconds.labels("GET", NO_ROUTE)
-
-
-def _aggregated() -> CollectorRegistry:
-    """Return the sums over all processes that share a directory, or this process's figures without one."""
-    directory = os.environ.get(MULTIPROC_DIR)
-    if directory is None:
-        return _registry
-    if not Path(directory).is_dir():
-        logger.error("the metrics directory has been deleted: reporting one process until gunicorn is restarted")
-        return _registry
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return registry
 
 
 def watch_pool(engine: sa.Engine) -> None:

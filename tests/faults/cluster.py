@@ -22,7 +22,6 @@ from bookings_api.local_stack.processes import ROOT, Child, free_port
 from bookings_api.local_stack.servers import LocalStack
 from bookings_api.mail.notifier import PAUSE_SECONDS
 from bookings_api.models import EmailStatus, OutboxEmail
-from bookings_api.observability.metrics import MULTIPROC_DIR
 from tests.faults.smtp_server import FaultySmtpServer
 from tests.local_stack.running import descendants, parent_of
 from tests.polling import wait_until
@@ -49,7 +48,7 @@ class Cluster:
             unfinished.callback(self.smtp.stop)
             mail = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(self.smtp.port)}
             # Metrics files of killed gunicorn processes are deleted with the directory.
-            metrics = {MULTIPROC_DIR: str(self._directory)}
+            metrics = {"PROMETHEUS_MULTIPROC_DIR": str(self._directory)}
             self.environment = {
                 **os.environ,
                 **metrics,
