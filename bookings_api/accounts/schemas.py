@@ -1,8 +1,10 @@
-"""The account schema that auth and users return."""
+"""What the schemas of auth and users share: accounts in responses, and new passwords."""
 
 import marshmallow as ma
 
-from bookings_api.http.openapi.examples import SIGNED_UP_AT, URI_EMAIL, URI_ID
+from bookings_api.accounts.passwords import MAX_LENGTH, MIN_LENGTH, is_common
+from bookings_api.http.fields import Password
+from bookings_api.http.openapi.examples import NEW_PASSWORD, SIGNED_UP_AT, URI_EMAIL, URI_ID
 from bookings_api.http.schemas import ResponseSchema
 from bookings_api.models import Role
 
@@ -41,3 +43,16 @@ class UserSchema(ResponseSchema):
     created_at = ma.fields.AwareDateTime(
         required=True, metadata={"description": "When the account was created.", "example": SIGNED_UP_AT}
     )
+
+
+def _require_uncommon(password: str) -> None:
+    if is_common(password):
+        raise ma.ValidationError("Too common. Choose a password that is harder to guess.")
+
+
+def new_password(example: str = NEW_PASSWORD) -> Password:
+    """Return a field for a new password, which must be long enough and not common."""
+    metadata = {"description": "The new password. Must not be a common password.", "example": example}
+    field = Password(min_length=MIN_LENGTH, max_length=MAX_LENGTH, required=True, metadata=metadata)
+    field.validators.append(_require_uncommon)
+    return field

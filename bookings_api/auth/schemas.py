@@ -2,30 +2,17 @@
 
 import marshmallow as ma
 
-from bookings_api.accounts.passwords import MAX_LENGTH, MIN_LENGTH, is_common
+from bookings_api.accounts.passwords import MAX_LENGTH
+from bookings_api.accounts.schemas import new_password
 from bookings_api.http.fields import Boolean, EmailAddress, Name, Password, Text
 from bookings_api.http.openapi.examples import (
     ACCESS_TOKEN,
     EMAILED_TOKEN,
-    NEW_PASSWORD,
     PASSWORD,
     REFRESH_TOKEN,
     URI_EMAIL,
 )
 from bookings_api.http.schemas import BaseSchema, ResponseSchema
-
-
-def _require_uncommon(password: str) -> None:
-    if is_common(password):
-        raise ma.ValidationError("Too common. Choose a password that is harder to guess.")
-
-
-def new_password(example: str = NEW_PASSWORD) -> Password:
-    """Return a field for a new password, which must be long enough and not common."""
-    metadata = {"description": "The new password. Must not be a common password.", "example": example}
-    field = Password(min_length=MIN_LENGTH, max_length=MAX_LENGTH, required=True, metadata=metadata)
-    field.validators.append(_require_uncommon)
-    return field
 
 
 def emailed_token() -> Text:

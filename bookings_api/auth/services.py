@@ -1,4 +1,4 @@
-"""Use cases: signup, login, logout, password changes and resets, and invitations."""
+"""Use cases: signup, login, logout, password resets, and accepting invitations."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -7,18 +7,12 @@ from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
 from bookings_api.accounts import queries
-from bookings_api.accounts.locks import lock_account
-from bookings_api.accounts.logins import (
-    begin_login,
-    revoke_login,
-    revoke_logins_of,
-    spend_refresh_token,
-    user_of_login,
-)
+from bookings_api.accounts.credentials import lock_verified_account, set_password
+from bookings_api.accounts.logins import begin_login, revoke_login, revoke_logins_of, spend_refresh_token
 from bookings_api.accounts.one_time_tokens import owner_of_token, revoke_tokens
 from bookings_api.accounts.passwords import hash_password, needs_rehash, verify_password
 from bookings_api.database.transactions import end_reading, transaction
-from bookings_api.errors import EmailTaken, InvalidCredentials, InvalidToken, Unauthenticated, WrongPassword
+from bookings_api.errors import EmailTaken, InvalidCredentials, InvalidToken, Unauthenticated
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
 from bookings_api.models import EmailKind, Login, Role, TokenPurpose, User, utcnow
@@ -54,7 +48,7 @@ def log_in(*, email: str, password: str, lifetime: timedelta) -> Login:
         raise InvalidCredentials
     new_hash = hash_password(password) if needs_rehash(password_hash) else None
     with transaction():
-        account = _require_unchanged(user_id, password_hash, password)
+        account = lock_verified_account(user_id, password_hash, password)
         if new_hash:
             account.password_hash = new_hash
         return begin_login(user_id, expires_at=utcnow() + lifetime)
@@ -80,24 +74,6 @@ def log_out(*, login_id: UUID) -> None:
         revoke_login(login_id)
 
 
-def change_password(*, user: User, login_id: UUID, current_password: str, new_password: str) -> None:
-    """Change the user's password, end their other logins and revoke pending password resets.
-
-    Raises `WrongPassword`, and `InvalidCredentials` if the password or the login has changed in the meantime.
-    """
-    user_id, old_hash = user.id, user.password_hash
-    end_reading()
-    if not verify_password(old_hash, current_password):
-        raise WrongPassword
-    password_hash = hash_password(new_password)
-    with transaction():
-        account = _require_unchanged(user_id, old_hash, current_password)
-        if user_of_login(login_id) is None:
-            raise InvalidCredentials
-        _set_password(account, password_hash)
-        revoke_logins_of(account, except_for=login_id)
-
-
 def request_password_reset(*, email: str) -> None:
     """Email a password-reset token to the account with this address, if there is one.
 
@@ -114,7 +90,7 @@ def reset_password(*, token: str, password: str) -> None:
         user = owner_of_token(token, TokenPurpose.PASSWORD_RESET)
         if user is None or not user.is_active:
             raise InvalidToken
-        _set_password(user, password_hash)
+        set_password(user, password_hash)
         revoke_logins_of(user)
 
 
@@ -130,19 +106,3 @@ def accept_invitation(*, token: str, password: str, name: str | None = None) -> 
         user.name = name or user.name
         user.version += 1
     return user
-
-
-def _require_unchanged(user_id: UUID, password_hash: str | None, password: str) -> User:
-    """Lock the account and check that the password verified before is still valid. Raises `InvalidCredentials`."""
-    user = lock_account(user_id)
-    if user is None or not user.is_active:
-        raise InvalidCredentials
-    # A concurrent login may have upgraded the hash. This is rare enough to verify the password under the lock.
-    if user.password_hash != password_hash and not verify_password(user.password_hash, password):
-        raise InvalidCredentials
-    return user
-
-
-def _set_password(user: User, password_hash: str) -> None:
-    revoke_tokens(user, TokenPurpose.PASSWORD_RESET)
-    user.password_hash = password_hash

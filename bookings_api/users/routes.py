@@ -7,7 +7,6 @@ from uuid import UUID
 import flask
 
 from bookings_api.accounts.schemas import UserSchema
-from bookings_api.auth import services as auth_services
 from bookings_api.errors import EmailTaken, InvalidCredentials, LastOrganizer, UserNotFound, WrongPassword
 from bookings_api.http.authentication import current_login_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
@@ -89,7 +88,7 @@ def change_password(passwords: dict[str, str]) -> None:
 
     Requires your current password and ends all your other logins. Incorrect passwords count as failed logins.
     """
-    auth_services.change_password(user=current_user, login_id=current_login_id(), **passwords)
+    services.change_password(user=current_user, login_id=current_login_id(), **passwords)
 
 
 @blp.route("/", methods=["GET"])

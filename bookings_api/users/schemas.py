@@ -1,7 +1,7 @@
 """Schemas for managing accounts."""
 
 from bookings_api.accounts.passwords import MAX_LENGTH
-from bookings_api.auth.schemas import new_password
+from bookings_api.accounts.schemas import new_password
 from bookings_api.http.fields import Boolean, Choice, EmailAddress, Name, Password, QueryBoolean, Text
 from bookings_api.http.openapi.examples import COLLEAGUE_EMAIL
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema

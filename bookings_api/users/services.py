@@ -7,12 +7,14 @@ from uuid import UUID
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
+from bookings_api.accounts.credentials import lock_verified_account, set_password
 from bookings_api.accounts.locks import lock_account, lock_account_by_email, lock_active_organizers
-from bookings_api.accounts.logins import revoke_logins_of
+from bookings_api.accounts.logins import revoke_logins_of, user_of_login
 from bookings_api.accounts.one_time_tokens import issue_token, revoke_tokens
+from bookings_api.accounts.passwords import hash_password, verify_password
 from bookings_api.database.changes import apply_changes
-from bookings_api.database.transactions import Precondition, Transaction, no_precondition, transaction
-from bookings_api.errors import EmailTaken, LastOrganizer, UserNotFound
+from bookings_api.database.transactions import Precondition, Transaction, end_reading, no_precondition, transaction
+from bookings_api.errors import EmailTaken, InvalidCredentials, LastOrganizer, UserNotFound, WrongPassword
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
 from bookings_api.models import EmailKind, Role, TokenPurpose, User
@@ -94,6 +96,24 @@ def change_profile(*, user: User, changes: dict[str, Any], precondition: Precond
         precondition(user)
         apply_changes(user, changes)
     return user
+
+
+def change_password(*, user: User, login_id: UUID, current_password: str, new_password: str) -> None:
+    """Change the user's password, end their other logins and revoke pending password resets.
+
+    Raises `WrongPassword`, and `InvalidCredentials` if the password or the login has changed in the meantime.
+    """
+    user_id, old_hash = user.id, user.password_hash
+    end_reading()
+    if not verify_password(old_hash, current_password):
+        raise WrongPassword
+    password_hash = hash_password(new_password)
+    with transaction():
+        account = lock_verified_account(user_id, old_hash, current_password)
+        if user_of_login(login_id) is None:
+            raise InvalidCredentials
+        set_password(account, password_hash)
+        revoke_logins_of(account, except_for=login_id)
 
 
 def _lock_user(user_id: UUID) -> User:

@@ -1,0 +1,29 @@
+"""Checks and sets the password of an account, under the account's lock."""
+
+from uuid import UUID
+
+from bookings_api.accounts.locks import lock_account
+from bookings_api.accounts.one_time_tokens import revoke_tokens
+from bookings_api.accounts.passwords import verify_password
+from bookings_api.errors import InvalidCredentials
+from bookings_api.models import TokenPurpose, User
+
+
+def lock_verified_account(user_id: UUID, password_hash: str | None, password: str) -> User:
+    """Lock an account whose password was verified before, because that takes too long to do under a lock.
+
+    Raises `InvalidCredentials` if the password has changed since, or the account is inactive.
+    """
+    user = lock_account(user_id)
+    if user is None or not user.is_active:
+        raise InvalidCredentials
+    # A concurrent login may have upgraded the hash. This is rare enough to verify the password under the lock.
+    if user.password_hash != password_hash and not verify_password(user.password_hash, password):
+        raise InvalidCredentials
+    return user
+
+
+def set_password(user: User, password_hash: str) -> None:
+    """Set the password of a locked account, and revoke pending password resets."""
+    revoke_tokens(user, TokenPurpose.PASSWORD_RESET)
+    user.password_hash = password_hash
