@@ -8,13 +8,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from bookings_api.calendar.payloads import event_payload, guest_payload
 from bookings_api.database.transactions import transaction
 from bookings_api.errors import EventNotFound
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, OutboxEmail, utcnow
+from bookings_api.models.payloads import booking_payload, event_payload
 
 # The email that repairs a violation of each rule.
 REPAIR_EMAILS = {
@@ -64,7 +64,7 @@ def write_missing_email(rule: str, booking_id: UUID) -> str | None:
             tx,
             kind=kind,
             recipient=booking.guest_email,
-            payload=event_payload(event) | guest_payload(booking),
+            payload=event_payload(event) | booking_payload(booking),
             booking_id=booking_id,
             user_id=booking.user_id,
         )

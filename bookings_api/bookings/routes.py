@@ -20,6 +20,7 @@ from bookings_api.bookings.schemas import (
     EmailSchema,
 )
 from bookings_api.calendar.icalendar import calendar_of_booking
+from bookings_api.database.listing import Listing
 from bookings_api.errors import (
     BookingCancelled,
     BookingNotFound,
@@ -42,7 +43,6 @@ from bookings_api.http.files import calendar_file
 from bookings_api.http.idempotency import REPLAYED, REPLAYED_HEADER, IdempotencyKeySchema, request_hash
 from bookings_api.http.json import json_response
 from bookings_api.http.openapi.examples import BOOKING_CALENDAR, CHANGED_AT
-from bookings_api.http.pagination import Listing
 from bookings_api.http.problems import problem_code
 from bookings_api.http.rate_limiting.limits import by_account, of_mailbox, successes
 from bookings_api.http.schemas import PageQuerySchema

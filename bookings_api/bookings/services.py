@@ -21,7 +21,6 @@ from bookings_api.bookings.locking import (
 from bookings_api.bookings.queries import get_booking, get_own_booking, lock_booking
 from bookings_api.bookings.rules import Order, Plan, decide, require_bookable, require_not_started
 from bookings_api.bookings.turns import recent_refusals, turns
-from bookings_api.calendar.payloads import event_payload, guest_payload
 from bookings_api.database.changes import apply_changes
 from bookings_api.database.prepared import run
 from bookings_api.database.transactions import (
@@ -44,6 +43,7 @@ from bookings_api.errors import (
 from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, IdempotencyKey, OutboxEmail, User, utcnow
 from bookings_api.models.booking import new_reference
+from bookings_api.models.payloads import booking_payload, event_payload
 
 
 def book_tickets(*, order: Order, login_id: UUID, request: IdempotentRequest | None = None) -> Booking | IdempotencyKey:
@@ -176,7 +176,7 @@ def _email(kind: EmailKind, booking: Booking, event: Event) -> outbox.NewEmail:
     return {
         "kind": kind,
         "recipient": booking.guest_email,
-        "payload": event_payload(event) | guest_payload(booking),
+        "payload": event_payload(event) | booking_payload(booking),
         "booking_id": booking.id,
         "user_id": booking.user_id,
     }

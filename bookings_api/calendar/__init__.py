@@ -1,1 +1,1 @@
-"""Events and bookings as iCalendar, and the payloads that emails and calendars share."""
+"""Events and bookings as iCalendar."""

@@ -16,8 +16,8 @@ from uuid import UUID
 
 import icalendar
 
-from bookings_api.calendar.payloads import event_payload, guest_payload
 from bookings_api.models import Booking, BookingStatus, Event, EventStatus
+from bookings_api.models.payloads import booking_payload, event_payload
 from bookings_api.text import one_line
 
 PRODID = "-//Event Booking//Event Booking API//EN"
@@ -55,7 +55,7 @@ def calendar_of_event(event: Event, *, mail_from: str) -> icalendar.Calendar:
 def calendar_of_booking(booking: Booking, *, mail_from: str) -> icalendar.Calendar:
     """The current state of a booking whose event is loaded."""
     return booking_calendar(
-        event_payload(booking.event) | guest_payload(booking),
+        event_payload(booking.event) | booking_payload(booking),
         booking_id=booking.id,
         attendee=booking.guest_email,
         mail_from=mail_from,
@@ -75,7 +75,7 @@ def booking_calendar(
 ) -> icalendar.Calendar:
     """A booking as its emails describe it.
 
-    `payload` merges `event_payload` and `guest_payload`; a missing key raises `KeyError`. `attendee` is the guest's
+    `payload` merges `event_payload` and `booking_payload`; a missing key raises `KeyError`. `attendee` is the guest's
     address; `stamped_at` is when the payload was current.
     """
     sequence = payload["booking_version"] + payload["event_version"] - 2  # both versions start at 1

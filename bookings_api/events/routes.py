@@ -6,6 +6,7 @@ from uuid import UUID
 import flask
 
 from bookings_api.calendar.icalendar import calendar_of_event
+from bookings_api.database.listing import Listing
 from bookings_api.errors import (
     CapacityBelowBooked,
     EventCancelled,
@@ -20,7 +21,6 @@ from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.http.files import calendar_file
 from bookings_api.http.openapi.examples import CHANGED_AT, EVENT_CALENDAR, PUBLISHED_AT
-from bookings_api.http.pagination import Listing
 from bookings_api.http.rate_limiting.limits import by_account, successes
 from bookings_api.http.response_cache.cache import cached_page, cached_resource
 from bookings_api.models import Event, EventStatus

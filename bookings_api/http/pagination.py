@@ -10,7 +10,7 @@ import flask
 import sqlalchemy as sa
 from flask_smorest.pagination import PaginationMetadataSchema, PaginationParameters
 
-from bookings_api.database.listing import Listing as Listing  # noqa: PLC0414 - routes import it from here
+from bookings_api.database.listing import Listing
 from bookings_api.database.prepared import Prepared
 from bookings_api.database.replica import read_listing
 from bookings_api.http.schemas import MAX_PAGE, ResponseSchema

@@ -9,11 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bookings_api.calendar.payloads import event_payload, guest_payload
 from bookings_api.database.transactions import Transaction, require_transaction
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventBroadcast, utcnow
+from bookings_api.models.payloads import booking_payload, event_payload
 from bookings_api.observability.logging import current_request_id
 
 BATCH = 500
@@ -68,7 +68,7 @@ def write_next_batch() -> bool:
         outbox.add_email(
             kind=broadcast.kind,
             recipient=booking.guest_email,
-            payload=broadcast.payload | guest_payload(booking),
+            payload=broadcast.payload | booking_payload(booking),
             booking_id=booking.id,
             user_id=booking.user_id,
             broadcast_id=broadcast.id,

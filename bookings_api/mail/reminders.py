@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from flask import current_app
 from sqlalchemy.orm import contains_eager
 
-from bookings_api.calendar.payloads import event_payload, guest_payload
 from bookings_api.database.transactions import require_transaction
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus
+from bookings_api.models.payloads import booking_payload, event_payload
 
 BATCH = 500
 
@@ -44,7 +44,7 @@ def write_next_batch() -> int:
         outbox.add_email(
             kind=EmailKind.EVENT_REMINDER,
             recipient=booking.guest_email,
-            payload=event_payload(booking.event) | guest_payload(booking),
+            payload=event_payload(booking.event) | booking_payload(booking),
             booking_id=booking.id,
             user_id=booking.user_id,
         )

@@ -7,12 +7,12 @@ from uuid import UUID
 import flask
 
 from bookings_api.accounts.schemas import UserSchema
+from bookings_api.database.listing import Listing
 from bookings_api.errors import EmailTaken, InvalidCredentials, LastOrganizer, UserNotFound, WrongPassword
 from bookings_api.http.authentication import current_login_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import ETAG, if_match
 from bookings_api.http.openapi.examples import COLLEAGUE
-from bookings_api.http.pagination import Listing
 from bookings_api.http.rate_limiting.limits import by_account, failures, of_email, of_mailbox, successes
 from bookings_api.models import Role, User
 from bookings_api.users import queries, services

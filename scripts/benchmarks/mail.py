@@ -21,13 +21,13 @@ from flask import Flask
 from flask_migrate import upgrade
 
 from bookings_api import create_app
-from bookings_api.calendar.payloads import event_payload, guest_payload
 from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
 from bookings_api.local_stack.processes import ROOT, Child, free_port
 from bookings_api.local_stack.servers import LocalStack
 from bookings_api.mail import messages, mime, outbox
 from bookings_api.models import UNSENT, Booking, EmailKind, Event, OutboxEmail, utcnow
+from bookings_api.models.payloads import booking_payload, event_payload
 from config import Config
 
 BATCH = 1000
@@ -81,7 +81,7 @@ def _fill(count: int) -> bytes:
         starts_at=now, ends_at=now, version=1,
     )  # fmt: skip
     booking = Booking(reference="K7M3PTW9XA", guest_name="Grace Hopper", ticket_count=2, version=1)
-    payload = event_payload(event) | guest_payload(booking)
+    payload = event_payload(event) | booking_payload(booking)
     for first in range(0, count, BATCH):
         with transaction():
             for number in range(first, min(first + BATCH, count)):
