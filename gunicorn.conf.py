@@ -24,7 +24,7 @@ from bookings_api.database.engine import forget_connections
 from bookings_api.extensions import db
 from bookings_api.http.server import write_problem
 from bookings_api.observability import metrics
-from bookings_api.observability.health import warn_of_connections
+from bookings_api.observability.health import warn_about_connection_limit
 from bookings_api.observability.logging import logging_config
 from wsgi import app
 
@@ -82,7 +82,7 @@ def post_worker_init(worker: Any) -> None:
     if start_tracing := app.extensions.get("telemetry"):
         start_tracing()
     if worker.age == 1:  # once per gunicorn
-        warn_of_connections(app, processes=workers)
+        warn_about_connection_limit(app, processes=workers)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -32,7 +32,7 @@ from flask import Flask
 
 from bookings_api import models as models  # Flask-Migrate compares the database with them
 from bookings_api.accounts.passwords import init_passwords
-from bookings_api.accounts.tokens import authenticate, init_tokens, verify
+from bookings_api.accounts.tokens import authenticate, init_tokens, verify_access_token
 from bookings_api.auth.routes import blp as auth
 from bookings_api.bookings.routes import blp as bookings
 from bookings_api.celery_app import init_celery
@@ -73,7 +73,7 @@ def create_app(config: object) -> Flask:
     init_replica(app)
     init_passwords(app)
     init_tokens(app)
-    init_authentication(app, authenticate, verify)
+    init_authentication(app, authenticate, verify_access_token)
     init_response_cache(app)
     init_proxies(app)
     init_limits(app)

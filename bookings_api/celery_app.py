@@ -14,7 +14,7 @@ from kombu.transport import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from bookings_api.database.engine import forget_connections
-from bookings_api.observability.logging import current_request_id, logging_config, working_for
+from bookings_api.observability.logging import bound_request_id, current_request_id, logging_config
 from bookings_api.redis_client import NO_RETRY, split_sentinel_url
 
 # Publishing is never retried, because the sweep finds every email in the outbox.
@@ -79,16 +79,16 @@ class Amqp(AMQP):
     Connection = Connection
 
 
-_BRIEFLY = {"socket_timeout": REDIS_TIMEOUT_SECONDS, "socket_connect_timeout": REDIS_TIMEOUT_SECONDS}
+_SHORT_TIMEOUTS = {"socket_timeout": REDIS_TIMEOUT_SECONDS, "socket_connect_timeout": REDIS_TIMEOUT_SECONDS}
 
 
-def broker_of(redis_url: str) -> tuple[str, dict[str, Any]]:
+def broker_settings(redis_url: str) -> tuple[str, dict[str, Any]]:
     """Return kombu's URL and options for `redis_url`. For Sentinels, kombu expects one URL each."""
     service, urls = split_sentinel_url(redis_url)
     if service is None:
         return redis_url, {}
     sentinels = ";".join(url.replace("redis", SENTINEL, 1) for url in urls)
-    return sentinels, {"master_name": service, "sentinel_kwargs": _BRIEFLY | NO_RETRY}
+    return sentinels, {"master_name": service, "sentinel_kwargs": _SHORT_TIMEOUTS | NO_RETRY}
 
 
 def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
@@ -100,11 +100,11 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
         abstract = True
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            with app.app_context(), working_for((self.request.headers or {}).get(REQUEST_ID)):
+            with app.app_context(), bound_request_id((self.request.headers or {}).get(REQUEST_ID)):
                 return self.run(*args, **kwargs)
 
     redis_url: str = app.config["REDIS_URL"]
-    broker_url, sentinel_options = broker_of(redis_url)
+    broker_url, sentinel_options = broker_settings(redis_url)
     celery = Celery(app.name, task_cls=ApplicationTask, amqp=Amqp)
     celery.conf.update(
         broker_url=broker_url,
@@ -114,7 +114,7 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
         broker_channel_error_retry=True,  # survives a Redis that becomes read-only in a failover
         broker_connection_max_retries=None,  # never gives up on Redis
         broker_transport_options={
-            **_BRIEFLY,
+            **_SHORT_TIMEOUTS,
             **sentinel_options,
             "visibility_timeout": VISIBILITY_SECONDS,
             "unacked_restore_interval": 2,

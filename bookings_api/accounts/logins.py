@@ -33,7 +33,7 @@ def user_of_login(login_id: UUID) -> User | None:
     return _USER_OF_LOGIN.one_or_none(User, login_id=login_id)
 
 
-def spend_refresh_token(login_id: UUID, jti: UUID, *, expires_at: datetime) -> Login | None:
+def rotate_refresh_token(login_id: UUID, jti: UUID, *, expires_at: datetime) -> Login | None:
     """Replace the refresh token `jti` by a new one; None if `jti` is not the unspent token.
 
     One statement, so at most one of two requests with the same token succeeds.

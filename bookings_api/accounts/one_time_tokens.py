@@ -44,7 +44,7 @@ def revoke_tokens(user: User, purpose: TokenPurpose) -> None:
     db.session.execute(sa.delete(OneTimeToken).where(OneTimeToken.user_id == user.id, OneTimeToken.purpose == purpose))
 
 
-def owner_of_token(token: str, purpose: TokenPurpose) -> User | None:
+def lock_token_owner(token: str, purpose: TokenPurpose) -> User | None:
     """Lock and return the account a token was issued to, or None if the token is unknown, revoked or expired.
 
     The caller must revoke the token. Concurrent uses wait for the lock and then find the token gone.

@@ -56,12 +56,12 @@ def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
     """Run CPU-bound work in a thread under gevent, where it would block all other requests of the process."""
     if not monkey.is_module_patched("threading"):
         return work(*arguments)
-    result: T = _threads().apply(work, arguments)
+    result: T = _thread_pool().apply(work, arguments)
     return result
 
 
 @cache
-def _threads() -> ThreadPool:
+def _thread_pool() -> ThreadPool:
     return ThreadPool(MAX_CONCURRENT_HASHES)
 
 

@@ -25,7 +25,7 @@ REQUIRED_CLAIMS = ["exp", "iat", "jti", "sid", "type", "iss", "aud", "sub"]
 # How far the issuing machine's clock may be ahead of ours (RFC 7519, section 4.1.5).
 LEEWAY_SECONDS = 10
 # Verified tokens, per process.
-MAX_REMEMBERED = 4096
+MAX_CACHED_TOKENS = 4096
 
 
 def init_tokens(app: flask.Flask) -> None:
@@ -59,14 +59,14 @@ def issue_tokens(login: Login) -> dict[str, Any]:
 
 def authenticate(token: str) -> tuple[User, UUID]:
     """The active account that an access token was issued to, and the ID of its login. Raises `Unauthenticated`."""
-    _, login_id = verify(token)
+    _, login_id = verify_access_token(token)
     user = user_of_login(login_id)
     if user is None:
         raise LoginEnded
     return user, login_id
 
 
-def verify(token: str) -> tuple[UUID, UUID]:
+def verify_access_token(token: str) -> tuple[UUID, UUID]:
     """The IDs of account and login in an access token, without checking whether the login has ended.
 
     For services that check it themselves, in the statement that reads everything else. Raises `Unauthenticated`.
@@ -95,7 +95,7 @@ def _claims(token: str, kind: str) -> dict[str, Any]:
     return claims
 
 
-@lru_cache(maxsize=MAX_REMEMBERED)
+@lru_cache(maxsize=MAX_CACHED_TOKENS)
 def _verified(token: str, secret_key: str) -> dict[str, Any]:
     """The claims of a token with a valid signature.
 

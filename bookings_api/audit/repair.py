@@ -27,7 +27,7 @@ def recount_tickets(event_id: UUID) -> str | None:
     """Recalculate an event's ticket counter. Returns what was done, or why not; None if the counter was correct."""
     with transaction():
         try:
-            event = lock_event(event_id, even_deleted=True)
+            event = lock_event(event_id, include_deleted=True)
         except EventNotFound:
             return None
         booked = sa.select(sa.func.coalesce(sa.func.sum(Booking.ticket_count), 0)).where(
@@ -49,7 +49,7 @@ def write_missing_email(rule: str, booking_id: UUID) -> str | None:
     with transaction() as tx:
         event_id = db.session.scalars(sa.select(Booking.event_id).where(Booking.id == booking_id)).one()
         try:
-            event = lock_event(event_id, even_deleted=True)
+            event = lock_event(event_id, include_deleted=True)
         except EventNotFound:
             return f"booking {booking_id}: no email written, because its event does not exist"
         locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update()

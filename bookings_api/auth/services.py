@@ -8,8 +8,8 @@ from sqlalchemy.exc import IntegrityError
 
 from bookings_api.accounts import queries
 from bookings_api.accounts.credentials import lock_verified_account, set_password
-from bookings_api.accounts.logins import begin_login, revoke_login, revoke_logins_of, spend_refresh_token
-from bookings_api.accounts.one_time_tokens import owner_of_token, revoke_tokens
+from bookings_api.accounts.logins import begin_login, revoke_login, revoke_logins_of, rotate_refresh_token
+from bookings_api.accounts.one_time_tokens import lock_token_owner, revoke_tokens
 from bookings_api.accounts.passwords import hash_password, needs_rehash, verify_password
 from bookings_api.database.transactions import end_reading, transaction
 from bookings_api.errors import EmailTaken, InvalidCredentials, InvalidToken, Unauthenticated
@@ -61,7 +61,7 @@ def refresh(*, login_id: UUID, jti: UUID, lifetime: timedelta) -> Login:
     (RFC 9700, section 4.14.2).
     """
     with transaction():
-        login = spend_refresh_token(login_id, jti, expires_at=utcnow() + lifetime)
+        login = rotate_refresh_token(login_id, jti, expires_at=utcnow() + lifetime)
         if login is None:
             revoke_login(login_id)
     if login is None:
@@ -87,7 +87,7 @@ def reset_password(*, token: str, password: str) -> None:
     """Set the password of the token's owner and end their logins. Raises `InvalidToken`."""
     password_hash = hash_password(password)
     with transaction():
-        user = owner_of_token(token, TokenPurpose.PASSWORD_RESET)
+        user = lock_token_owner(token, TokenPurpose.PASSWORD_RESET)
         if user is None or not user.is_active:
             raise InvalidToken
         set_password(user, password_hash)
@@ -98,7 +98,7 @@ def accept_invitation(*, token: str, password: str, name: str | None = None) -> 
     """Set the password and name of an invited account. Raises `InvalidToken`."""
     password_hash = hash_password(password)
     with transaction():
-        user = owner_of_token(token, TokenPurpose.INVITATION)
+        user = lock_token_owner(token, TokenPurpose.INVITATION)
         if user is None or not user.is_active or not user.is_invited:
             raise InvalidToken
         revoke_tokens(user, TokenPurpose.INVITATION)

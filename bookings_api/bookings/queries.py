@@ -74,6 +74,6 @@ def get_own_booking(booking_id: UUID, *, owner: User) -> Booking:
 
 def lock_booking(booking_id: UUID, *, event_id: UUID) -> tuple[Booking, Event]:
     """Lock and reread a booking and its event. The event comes first, as everywhere, to prevent deadlocks."""
-    event = lock_event(event_id, even_deleted=True)
+    event = lock_event(event_id, include_deleted=True)
     locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update()
     return db.session.scalars(locked.execution_options(populate_existing=True)).one(), event

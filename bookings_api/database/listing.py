@@ -52,7 +52,7 @@ class ListQuery:
         return self._rows.where(*conditions).order_by(*self._orders[order])
 
 
-def containing(text: str | None) -> str | None:
+def like_pattern(text: str | None) -> str | None:
     """A LIKE pattern that finds the text itself, including its % and _ characters."""
     if text is None:
         return None

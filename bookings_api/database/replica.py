@@ -1,8 +1,9 @@
-"""Reads lists from a replica, which show everything the primary had committed when their request began.
+"""Reads lists from a replica that has replayed everything the primary had committed when the request began.
 
-Each list asks the primary for its position in the write-ahead log, which is cheap, and waits briefly until the replica
-has replayed that much. Clients therefore see every committed change without cookies or sticky sessions. If the replica
-lags, does not respond or does not replicate the primary, lists are read from the primary for a few seconds.
+Each read asks the primary for its position in the write-ahead log, which is cheap, and waits briefly until the replica
+has replayed the log up to that position. Clients therefore see every committed change without cookies or sticky
+sessions. If the replica lags, does not respond or does not replicate the primary, lists are read from the primary for a
+few seconds.
 """
 
 import logging
@@ -25,19 +26,19 @@ logger = logging.getLogger(__name__)
 # Enough for a healthy replica to catch up, because streaming replication lags by a millisecond or two.
 REPLAY_SECONDS = 0.05
 POLL_SECONDS = 0.002
-# Limit for a list on the replica, including the checks before it.
-SECONDS = 1.0
-# How long a replica is not used after it lagged, and after any other failure.
-BEHIND_SECONDS = 1.0
-AWAY_SECONDS = 5.0
+# Time limit for a read from the replica, including the checks before it.
+READ_SECONDS = 1.0
+# How long the replica is not used after it lagged, and after any other failure.
+LAG_PAUSE_SECONDS = 1.0
+FAILURE_PAUSE_SECONDS = 5.0
 
-# Key in a connection's info: the timeline and the number of failures when its server was verified. Per connection,
-# because one host name may stand for several servers.
+# Key in a connection's info: the timeline and the number of failures when its server was verified. Stored per
+# connection, because one host name may stand for several servers.
 _VERIFIED = "bookings_api.verified"
 
 T = TypeVar("T")
 
-# Bytes since the beginning of the log. A commit is flushed before others see it, unless synchronous_commit is off.
+# The end of the primary's log. Commits are flushed before they become visible, unless synchronous_commit is off.
 _lsn = sa.case(
     (sa.func.pg_is_in_recovery(), sa.null()),
     (sa.func.current_setting("synchronous_commit") == "off", sa.func.pg_current_wal_insert_lsn()),
@@ -45,18 +46,19 @@ _lsn = sa.case(
 )
 
 
-def _bytes(lsn: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+def _as_bytes(lsn: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    """Convert a position to the number of bytes since the beginning of the log."""
     return sa.cast(sa.func.pg_wal_lsn_diff(lsn, sa.literal_column("'0/0'")), sa.BigInteger)
 
 
-# A promoted server continues in a new timeline. Names of log files begin with its number in hexadecimal.
-_POSITION = Prepared("position", sa.select(_bytes(_lsn), sa.func.left(sa.func.pg_walfile_name(_lsn), 8)))
+# A promoted server starts a new timeline. Names of log files begin with its number in hexadecimal.
+_POSITION = Prepared("position", sa.select(_as_bytes(_lsn), sa.func.left(sa.func.pg_walfile_name(_lsn), 8)))
 _HAS_REPLAYED = Prepared(
     "has_replayed",
     sa.select(
         sa.and_(
             sa.func.pg_is_in_recovery(),
-            _bytes(sa.func.pg_last_wal_replay_lsn()) >= sa.bindparam("lsn", type_=sa.BigInteger),
+            _as_bytes(sa.func.pg_last_wal_replay_lsn()) >= sa.bindparam("lsn", type_=sa.BigInteger),
         )
     ),
 )
@@ -72,45 +74,48 @@ _IDENTITY = Prepared(
 )
 
 
-class Unfit(Exception):
-    """The replica cannot serve the list."""
+class UnusableReplica(Exception):
+    """The replica cannot serve a read."""
 
 
-class Behind(Unfit):
+class LaggingReplica(UnusableReplica):
     """The replica has not replayed the log far enough."""
 
 
 class Position(NamedTuple):
-    """Bytes and timeline of the primary's log; both None if that server is itself a replica."""
+    """A position in the primary's log, in bytes, and its timeline; both None if the primary is itself a replica."""
 
     lsn: int | None
     timeline: str | None
 
 
 def position_of_primary() -> Position:
-    """The position in the log after everything committed so far."""
+    """The position after everything committed so far."""
     return Position(*_POSITION()[0])
 
 
 class Replica:
-    """What this process knows about the replica."""
+    """The read replica, and whether this process currently uses it."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        self._avoided_until = 0.0  # by time.monotonic(); 0 while it is healthy
+        self._paused_until = 0.0  # by time.monotonic(); 0 while the replica works
         self._failures = 0
 
-    def may_be_asked(self) -> bool:
-        """Whether a list may try it. After a failure, one request at a time does, while the others avoid it."""
-        if self._avoided_until:
+    def allow_read(self) -> bool:
+        """Whether the caller may read from the replica. After a failure, only one request at a time may try."""
+        if self._paused_until:
             now = time.monotonic()
-            if now < self._avoided_until:
+            if now < self._paused_until:
                 return False
-            self._avoided_until = now + SECONDS
+            self._paused_until = now + READ_SECONDS
         return True
 
-    def ask(self, read: Callable[[sa.Connection], T], position: Position, *, seconds: float = SECONDS) -> T:
-        """Read on the replica once it has replayed the log up to `position`. Raises `Unfit`, SQLAlchemy's errors."""
+    def run(self, read: Callable[[sa.Connection], T], position: Position, *, seconds: float = READ_SECONDS) -> T:
+        """Call `read` once the replica has replayed the log up to `position`.
+
+        Raises `UnusableReplica` and SQLAlchemy's errors.
+        """
         with time_limit(seconds), self._engine.connect() as connection:
             state = position.timeline, self._failures
             if connection.info.get(_VERIFIED) != state:
@@ -119,55 +124,55 @@ class Replica:
             gives_up_at = time.monotonic() + REPLAY_SECONDS
             while not _HAS_REPLAYED.on(connection, lsn=position.lsn)[0][0]:
                 if time.monotonic() > gives_up_at:
-                    raise Behind("the replica is behind")
+                    raise LaggingReplica("the replica is lagging")
                 time.sleep(POLL_SECONDS)
             result = read(connection)
-        self._avoided_until = 0.0
+        self._paused_until = 0.0
         return result
 
-    def avoid(self, error: Exception) -> None:
-        """Stop using it for a while, unless its connections are merely busy."""
+    def record_failure(self, error: Exception) -> None:
+        """Stop using the replica for a while, unless all its connections are merely busy."""
         if isinstance(error, sa.exc.TimeoutError):
             return
-        seconds = BEHIND_SECONDS if isinstance(error, Behind) else AWAY_SECONDS
+        seconds = LAG_PAUSE_SECONDS if isinstance(error, LaggingReplica) else FAILURE_PAUSE_SECONDS
         self._failures += 1
-        self._avoided_until = time.monotonic() + seconds
-        reason = str(error) if isinstance(error, Unfit) else type(error).__name__
+        self._paused_until = time.monotonic() + seconds
+        reason = str(error) if isinstance(error, UnusableReplica) else type(error).__name__
         logger.warning("reading lists from the primary for %d s: %s", seconds, reason)
 
 
 def _require_replica_of_primary(connection: sa.Connection, position: Position) -> None:
-    """Raise `Unfit` for other servers: a replica of another or an old primary may be as far in a different log."""
+    """Raise `UnusableReplica` for other servers, because positions in different logs cannot be compared."""
     [(cluster, database, *_)] = _IDENTITY()
     [(replicated_cluster, replicated_database, replicated_timeline, is_replica)] = _IDENTITY.on(connection)
     if (cluster, database) != (replicated_cluster, replicated_database):
-        raise Unfit("DATABASE_READ_URL and DATABASE_URL name different databases")
+        raise UnusableReplica("DATABASE_READ_URL and DATABASE_URL name different databases")
     if not is_replica:
-        raise Unfit("DATABASE_READ_URL does not name a replica")
+        raise UnusableReplica("DATABASE_READ_URL does not name a replica")
     if position.timeline is None or int(position.timeline, 16) != replicated_timeline:
-        raise Unfit("the replica is in another timeline")
+        raise UnusableReplica("the replica is on another timeline")
 
 
 def init_replica(app: flask.Flask) -> None:
-    """Use the replica, if `DATABASE_READ_URL` names one."""
+    """Use the replica that `DATABASE_READ_URL` names, if any."""
     with app.app_context():
         if REPLICA in db.engines:
             app.extensions[REPLICA] = Replica(db.engines[REPLICA])
 
 
 def replica_of(app: flask.Flask) -> Replica | None:
-    """The replica, or None if everything is read on the primary."""
+    """The replica, or None if none is configured."""
     replica: Replica | None = app.extensions.get(REPLICA)
     return replica
 
 
 def read_listing(statement: Prepared, **values: Any) -> list[tuple[Any, ...]]:
-    """Read rows from the replica if it exists and is up to date, otherwise from the primary."""
+    """Read rows from the replica if it is configured and up to date, otherwise from the primary."""
     replica = replica_of(flask.current_app)
-    if replica is not None and replica.may_be_asked():
+    if replica is not None and replica.allow_read():
         position = position_of_primary()
         try:
-            return replica.ask(partial(statement.on, **values), position)
-        except (SQLAlchemyError, Unfit) as error:
-            replica.avoid(error)
+            return replica.run(partial(statement.on, **values), position)
+        except (SQLAlchemyError, UnusableReplica) as error:
+            replica.record_failure(error)
     return statement(**values)

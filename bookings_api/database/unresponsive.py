@@ -52,11 +52,11 @@ class CircuitBreaker:
                 raise psycopg2.OperationalError(_MESSAGE)
             self._open_until, self._prober = now + timeouts.CONNECT_SECONDS, thread
 
-    def record_failure(self, *, asked_at: float, is_new_connection: bool) -> None:
+    def record_failure(self, *, sent_at: float, is_new_connection: bool) -> None:
         """Open the breaker. The first thread to lose an old connection may try a new one: the server may work."""
         with self._lock:
             now, thread = time.monotonic(), threading.get_ident()
-            if self._responded_at > asked_at:  # to another thread
+            if self._responded_at > sent_at:  # to another thread
                 return
             if now >= self._open_until or thread == self._prober:
                 self._open_until, self._prober = now + timeouts.RETRY_AFTER_SECONDS, 0 if is_new_connection else thread
@@ -115,8 +115,8 @@ def wait_for_response(connection: extensions.connection) -> None:
     is_new = connection.status == extensions.STATUS_SETUP
     if not in_transaction:
         breaker.require_closed()
-    asked_at, timeout = time.monotonic(), _timeout(connection)
-    gives_up_at = asked_at + timeout
+    sent_at, timeout = time.monotonic(), _timeout(connection)
+    gives_up_at = sent_at + timeout
     deadline = min(gives_up_at, _deadline.get())
     while (state := connection.poll()) != extensions.POLL_OK:
         poller = select.poll()
@@ -124,7 +124,7 @@ def wait_for_response(connection: extensions.connection) -> None:
         if not poller.poll(max(0, deadline - time.monotonic()) * 1000):
             # A shorter wait proves nothing. A statement outside a transaction may simply take long.
             if deadline == gives_up_at and (in_transaction or timeout == timeouts.CONNECT_SECONDS):
-                breaker.record_failure(asked_at=asked_at, is_new_connection=is_new)
+                breaker.record_failure(sent_at=sent_at, is_new_connection=is_new)
             raise psycopg2.OperationalError(_MESSAGE)
     breaker.record_success()
 

@@ -5,14 +5,14 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from bookings_api.database.listing import LIKE_ESCAPE, Listing, ListQuery, containing
+from bookings_api.database.listing import LIKE_ESCAPE, Listing, ListQuery, like_pattern
 from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.database.transactions import require_transaction
 from bookings_api.errors import EventNotFound, PermissionDenied
 from bookings_api.events.permissions import may_see, owns
 from bookings_api.extensions import db
 from bookings_api.models import Event, EventSort, EventStatus, User, utcnow
-from bookings_api.models.event import SEARCHED
+from bookings_api.models.event import SEARCH_TEXT
 
 # Each order ends with the ID, which makes it total, and has an index.
 _ORDERS = {
@@ -26,7 +26,7 @@ _ORDERS = {
 
 # `starts_after` is inclusive and `starts_before` exclusive, so that adjacent periods share no event.
 _FILTERS: dict[str, sa.ColumnElement[bool]] = {
-    "q": sa.literal_column(f"({SEARCHED})", sa.Text).ilike(sa.bindparam("q"), escape=LIKE_ESCAPE),
+    "q": sa.literal_column(f"({SEARCH_TEXT})", sa.Text).ilike(sa.bindparam("q"), escape=LIKE_ESCAPE),
     "starts_after": Event.starts_at >= sa.bindparam("starts_after"),
     "starts_before": Event.starts_at < sa.bindparam("starts_before"),
     "organizer_id": Event.organizer_id == sa.bindparam("organizer_id"),
@@ -46,14 +46,14 @@ _EVENT = Prepared("event", sa.select(Event).where(Event.id == sa.bindparam("even
 
 def upcoming_events(*, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any) -> Listing:
     """Published events that have not started, with the filters of `EventQuerySchema`."""
-    return _UPCOMING_EVENTS(sort, now=utcnow(), q=containing(q), **filters)
+    return _UPCOMING_EVENTS(sort, now=utcnow(), q=like_pattern(q), **filters)
 
 
 def all_events(
     *, viewer: User | None, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any
 ) -> Listing:
     """All events, including past and cancelled ones and drafts of `viewer`, with the filters of `EventQuerySchema`."""
-    return _VISIBLE_EVENTS(sort, viewer_id=viewer.id if viewer else None, q=containing(q), **filters)
+    return _VISIBLE_EVENTS(sort, viewer_id=viewer.id if viewer else None, q=like_pattern(q), **filters)
 
 
 def get_event(event_id: UUID, *, viewer: User | None) -> Event:
@@ -88,7 +88,7 @@ def has_guests(event_id: UUID) -> bool:
     return bool(db.session.scalar(sa.select(Event.tickets_booked).where(Event.id == event_id)))
 
 
-def lock_event(event_id: UUID, *, even_deleted: bool = False) -> Event:
+def lock_event(event_id: UUID, *, include_deleted: bool = False) -> Event:
     """The event with its row locked until the transaction ends; other transactions wait, then see our changes.
 
     Raises `EventNotFound`, and `RuntimeError` outside a transaction.
@@ -97,6 +97,6 @@ def lock_event(event_id: UUID, *, even_deleted: bool = False) -> Event:
     locked = sa.select(Event).where(Event.id == event_id).with_for_update()
     # populate_existing: an object that this session read earlier is older than the lock
     event = db.session.scalars(locked, execution_options={"populate_existing": True}).one_or_none()
-    if event is None or (event.deleted_at is not None and not even_deleted):
+    if event is None or (event.deleted_at is not None and not include_deleted):
         raise EventNotFound
     return event

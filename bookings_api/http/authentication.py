@@ -1,4 +1,8 @@
-"""Reads the bearer token (RFC 6750) and keeps the account and the login of the request for its view."""
+"""Authenticates requests by the bearer token of their `Authorization` header (RFC 6750).
+
+`accounts.tokens` verifies the token and, with `accounts.logins`, finds its account. The factory binds these functions,
+because `http` must not import `accounts`.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,43 +14,40 @@ from werkzeug.local import LocalProxy
 from bookings_api.errors import PermissionDenied, Unauthenticated
 from bookings_api.models import User
 
-# Turns an access token into the active account and the ID of the login. Raises `Unauthenticated`.
-Authenticate = Callable[[str], tuple[User, UUID]]
-# Turns an access token into the IDs of account and login, without checking whether the login has ended.
-Verify = Callable[[str], tuple[UUID, UUID]]
-
 _AUTHENTICATE, _VERIFY = "bookings_api.authenticate", "bookings_api.verify"
 
-# The account of the request, behind `login_required`; with `login_optional` use `viewer()`.
+# The account of a request to an operation with `login_required`. Operations with `login_optional` use `viewer()`.
 current_user: User = LocalProxy(lambda: flask.g.current_user)  # type: ignore[assignment]
 
 
-def init_authentication(app: flask.Flask, authenticate: Authenticate, verify: Verify) -> None:
-    """Bind the functions that read access tokens."""
+def init_authentication(
+    app: flask.Flask, authenticate: Callable[[str], tuple[User, UUID]], verify: Callable[[str], tuple[UUID, UUID]]
+) -> None:
+    """Bind `accounts.tokens.authenticate` and `accounts.tokens.verify_access_token`."""
     app.extensions[_AUTHENTICATE] = authenticate
     app.extensions[_VERIFY] = verify
 
 
 def viewer() -> User | None:
-    """The account of the request, or None if it is anonymous."""
+    """Return the account of the request, or None if it is anonymous."""
     user: User | None = flask.g.get("current_user")
     return user
 
 
 def current_user_id() -> str:
-    """The ID of the account of the request, behind `login_required` or `token_required`."""
+    """Return the account's ID. Requires `login_required` or `token_required`."""
     user_id: str = flask.g.user_id
     return user_id
 
 
 def current_login_id() -> UUID:
-    """The login of the request, behind `login_required` or `token_required`."""
+    """Return the login's ID. Requires `login_required` or `token_required`."""
     login_id: UUID = flask.g.current_login_id
     return login_id
 
 
 def bearer_token() -> str:
-    """The token of the Authorization header. Raises `Unauthenticated` if the header has none."""
+    """Return the token. Raises `Unauthenticated` if the request has none."""
     scheme, _, token = flask.request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated("Send a token as `Authorization: Bearer TOKEN`.")
@@ -56,32 +57,32 @@ def bearer_token() -> str:
 def require_user(*, organizer: bool = False) -> None:
     """Raise `Unauthenticated` without a valid login; with `organizer`, `PermissionDenied` for other roles."""
     forget_user()
-    user, flask.g.current_login_id = _read(_AUTHENTICATE)
+    user, flask.g.current_login_id = _read_token(_AUTHENTICATE)
     flask.g.current_user = user
     flask.g.user_id = str(user.id)
     if organizer and not user.is_organizer:
         raise PermissionDenied("Only organizers may do that.")
 
 
-def accept_user() -> None:
-    """Let anonymous requests in; raise `Unauthenticated` for a token that is sent but not valid."""
+def allow_anonymous() -> None:
+    """Allow requests without a token, but raise `Unauthenticated` for an invalid one."""
     if "Authorization" in flask.request.headers:
         require_user()
 
 
 def require_token() -> None:
-    """Raise `Unauthenticated` without a valid access token. Whether its login has ended is checked later."""
+    """Raise `Unauthenticated` without a valid access token. The service checks later whether its login has ended."""
     forget_user()
-    user_id, flask.g.current_login_id = _read(_VERIFY)
+    user_id, flask.g.current_login_id = _read_token(_VERIFY)
     flask.g.user_id = str(user_id)
 
 
 def forget_user() -> None:
-    """Drop what an earlier check has found, so that no view or log line uses it."""
+    """Clear the result of an earlier check, so that neither views nor log lines use it."""
     for name in ("current_user", "current_login_id", "user_id"):
         flask.g.pop(name, None)
 
 
-def _read(way: str) -> tuple[Any, UUID]:
-    read: Callable[[str], tuple[Any, UUID]] = flask.current_app.extensions[way]
+def _read_token(function: str) -> tuple[Any, UUID]:
+    read: Callable[[str], tuple[Any, UUID]] = flask.current_app.extensions[function]
     return read(bearer_token())

@@ -17,8 +17,8 @@ from werkzeug.http import quote_etag
 
 from bookings_api.errors import DomainError, PermissionDenied, StaleVersion, Unauthenticated
 from bookings_api.http import csv
-from bookings_api.http.authentication import accept_user, forget_user, require_token, require_user
-from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_known_to_client
+from bookings_api.http.authentication import allow_anonymous, forget_user, require_token, require_user
+from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_not_modified
 from bookings_api.http.files import CALENDAR_FILE
 from bookings_api.http.json import JSON, json_response
 from bookings_api.http.openapi.operations import PROBLEMS, document_operation
@@ -141,7 +141,7 @@ class Blueprint(flask_smorest.Blueprint):
 
     def login_optional(self) -> Callable[[View], View]:
         """Allow anonymous requests, but refuse an invalid token."""
-        return self._guarded(accept_user, security=[{}, *_BEARER])
+        return self._guarded(allow_anonymous, security=[{}, *_BEARER])
 
     def public(self) -> Callable[[View], View]:
         """Document that the operation needs no token."""
@@ -179,7 +179,7 @@ class Blueprint(flask_smorest.Blueprint):
                 if is_versioned:
                     etag = etag_of(result)
                     headers["ETag"] = quote_etag(etag)
-                    if is_known_to_client(etag):
+                    if is_not_modified(etag):
                         return flask.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers, mimetype=JSON)
                 if schema is not None:
                     return json_response(schema.dump(result), status or status_code, headers)

@@ -70,6 +70,6 @@ def if_match() -> Callable[[Versioned], None]:
     return check
 
 
-def is_known_to_client(etag: str) -> bool:
+def is_not_modified(etag: str) -> bool:
     """Whether the request is a read whose `If-None-Match` contains this tag, given without quotation marks."""
     return flask.request.method in {"GET", "HEAD"} and flask.request.if_none_match.contains_weak(etag)

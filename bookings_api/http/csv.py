@@ -35,7 +35,7 @@ from werkzeug.exceptions import HTTPVersionNotSupported
 from bookings_api.extensions import db
 from bookings_api.http.files import FILE_NAME, file_name
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema
-from bookings_api.observability.logging import current_request_id, working_for
+from bookings_api.observability.logging import bound_request_id, current_request_id
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ def _with_header(schema: BaseSchema, first: bytes, rest: Iterator[bytes], reques
         yield first
         yield from rest
     except SQLAlchemyError as error:
-        with working_for(request_id):  # the request context has ended by now
+        with bound_request_id(request_id):  # the request context has ended by now
             logger.error("CSV download aborted: %s", type(error).__name__)  # noqa: TRY400 - the server logs the traceback
         raise
 

@@ -6,7 +6,7 @@ import flask
 import icalendar
 from werkzeug.http import generate_etag, quote_etag
 
-from bookings_api.http.conditional import ETAG, is_known_to_client
+from bookings_api.http.conditional import ETAG, is_not_modified
 from bookings_api.http.openapi.examples import REFERENCE
 
 CALENDAR = "text/calendar"
@@ -37,6 +37,6 @@ def calendar_file(calendar: icalendar.Calendar, name: str) -> flask.Response:
     data = calendar.to_ical()
     etag = generate_etag(data)
     headers, content_type = {"ETag": quote_etag(etag)}, f"{CALENDAR}; charset=utf-8"
-    if is_known_to_client(etag):
+    if is_not_modified(etag):
         return flask.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers, content_type=content_type)
     return flask.Response(data, headers=headers | file_name(name), content_type=content_type)

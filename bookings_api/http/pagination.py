@@ -87,13 +87,13 @@ def page_headers(page: PaginationParameters) -> dict[str, str]:
     if number < last:
         pages |= {"next": number + 1, "last": last}
         position["next_page"] = number + 1
-    links = ", ".join(f'<{_address_of(n, page)}>; rel="{rel}"' for rel, n in pages.items() if n <= MAX_PAGE)
+    links = ", ".join(f'<{_url_of(n, page)}>; rel="{rel}"' for rel, n in pages.items() if n <= MAX_PAGE)
     headers = {"X-Pagination": json.dumps(position)}
     return headers | ({"Link": links} if 0 < len(links) <= MAX_LINK_LENGTH else {})
 
 
-def _address_of(number: int, page: PaginationParameters) -> str:
-    """The address of a page, percent-encoded (RFC 3986), so a query cannot end the link or the header."""
+def _url_of(number: int, page: PaginationParameters) -> str:
+    """The URL of a page, percent-encoded (RFC 3986), so a query cannot end the link or the header."""
     request = flask.request
     query = {**request.args, "page": str(number), "page_size": str(page.page_size)}
     return f"{quote(request.root_path + request.path)}?{urlencode(query, quote_via=quote, safe='')}"

@@ -28,7 +28,7 @@ class StrictParser(webargs.flaskparser.FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {**webargs.flaskparser.FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}
 
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
-        body = _read(req)
+        body = _read_body(req)
         if not body and not req.mimetype:
             if not any(field.required for field in schema.fields.values()):  # else the missing fields are listed
                 raise ma.ValidationError("A JSON object is required.")
@@ -51,7 +51,7 @@ class StrictParser(webargs.flaskparser.FlaskParser):
     def load_form(self, req: flask.Request, schema: ma.Schema) -> Any:
         if req.mimetype not in FORM_TYPES:
             raise UnsupportedMediaType("Send the body as application/x-www-form-urlencoded.")
-        _require_utf_8(_read(req))
+        _require_utf_8(_read_body(req))
         _reject_repeated(req.form)
         return super().load_form(req, schema)
 
@@ -61,7 +61,7 @@ class StrictParser(webargs.flaskparser.FlaskParser):
         return super().load_querystring(req, schema)
 
 
-def _read(req: flask.Request) -> bytes:
+def _read_body(req: flask.Request) -> bytes:
     if req.content_encoding:
         raise UnsupportedMediaType("Send the body without Content-Encoding.")  # RFC 9110, section 8.4
     try:

@@ -1,8 +1,7 @@
-"""Retries requests whose transaction PostgreSQL rolled back because of a conflict with another one.
+"""Retries requests whose transaction PostgreSQL aborted because it conflicted with another one.
 
-The retry surrounds the whole view and is the only one: a request is one use case with one transaction, so after a
-rollback nothing has happened, and the next attempt reads, checks and locks everything anew. Tasks need no retry: the
-next sweep finds what they left undone.
+The whole view runs again: a request has one transaction, so an aborted one has changed nothing, and the next attempt
+reads, checks and locks everything again. Tasks need no retry, because the next sweep does what they left undone.
 """
 
 import logging
@@ -19,16 +18,17 @@ from bookings_api.extensions import db
 logger = logging.getLogger(__name__)
 
 # serialization_failure, deadlock_detected: PostgreSQL documentation, section 13.5
-COLLISIONS = {"40001", "40P01"}
+CONFLICTS = {"40001", "40P01"}
 ATTEMPTS = 4
-# Longest pause before the second attempt, doubled for each further one. Random, so the two do not collide again.
+# Longest pause before the second attempt; doubles with each attempt. Pauses are random, so that requests that
+# conflicted do not meet again.
 PAUSE_SECONDS = 0.05
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 def retried(view: View) -> View:
-    """Run `view` again if its transaction was rolled back by a collision; the last attempt's error is raised."""
+    """Run `view` again if its transaction was aborted by a conflict. Raises the error of the last attempt."""
 
     @wraps(view)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -37,10 +37,10 @@ def retried(view: View) -> View:
                 return view(*args, **kwargs)
             except OperationalError as error:
                 code = getattr(error.orig, "pgcode", None)
-                if code not in COLLISIONS:
+                if code not in CONFLICTS:
                     raise
-                db.session.rollback()  # the session's transaction cannot be used any more
-                logger.info("attempt %d lost a collision: %s", number + 1, code)
+                db.session.rollback()  # the session cannot be used before
+                logger.info("attempt %d was aborted by a conflict: %s", number + 1, code)
                 time.sleep(random.uniform(0, PAUSE_SECONDS * 2**number))  # noqa: S311 - not a secret
         return view(*args, **kwargs)
 

@@ -14,7 +14,7 @@ import click
 from celery import Celery
 from dotenv import load_dotenv
 
-from bookings_api.celery_app import broker_of
+from bookings_api.celery_app import broker_settings
 from bookings_api.cli.demo import ACCOUNTS
 from bookings_api.local_stack.processes import ROOT, Child, StackError, free_port
 from bookings_api.local_stack.servers import LocalStack
@@ -116,7 +116,7 @@ def _run_flask(command: str, stack: LocalStack, environment: dict[str, str]) -> 
 
 def _require_worker(redis_url: str) -> None:
     """Raise unless a worker responds through Redis, as it must to send emails."""
-    url, options = broker_of(redis_url)
+    url, options = broker_settings(redis_url)
     if not Celery(broker=url, broker_transport_options=options).control.ping(timeout=0.3, limit=1):
         raise StackError("the Celery worker does not respond")
 

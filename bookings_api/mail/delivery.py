@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from bookings_api.mail import account_links, claims, messages, mime, smtp
 from bookings_api.mail.claims import Outcome
 from bookings_api.models import EmailKind, EmailStatus, OutboxEmail, utcnow
-from bookings_api.observability.logging import working_for
+from bookings_api.observability.logging import bound_request_id
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def send_due_emails(sender: smtp.MailSender, *, until: float) -> bool:
     Each outcome is recorded before the next claim, so a worker that is killed has at most one unrecorded email.
     """
     while (email := claims.claim_next()) is not None:
-        with working_for(email.request_id):
+        with bound_request_id(email.request_id):
             outcome = attempt(sender, email)
             _record(email, outcome)
         if outcome.server_is_unavailable:

@@ -15,7 +15,7 @@ MAX_TICKETS_PER_BOOKING = 1_000
 DEFAULT_TICKETS_PER_BOOKING = 10
 
 # The text that `q` searches; the index is on the same expression.
-SEARCHED = "title || ' ' || location || ' ' || description"
+SEARCH_TEXT = "title || ' ' || location || ' ' || description"
 
 
 class EventStatus(StrEnum):
@@ -60,7 +60,7 @@ class Event(Identified, Timestamped, Base):
         sa.Index("ix_events_title", "title", "id", postgresql_where=sa.text("deleted_at IS NULL")),
         sa.Index(
             "ix_events_search",
-            sa.text(f"({SEARCHED}) gin_trgm_ops"),
+            sa.text(f"({SEARCH_TEXT}) gin_trgm_ops"),
             postgresql_using="gin",
             postgresql_where=sa.text("deleted_at IS NULL"),
         ),

@@ -12,7 +12,7 @@ from redis import RedisError
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from bookings_api.database.engine import TRANSACTION, unpooled_engine
-from bookings_api.database.replica import Behind, Replica, Unfit, position_of_primary, replica_of
+from bookings_api.database.replica import LaggingReplica, Replica, UnusableReplica, position_of_primary, replica_of
 from bookings_api.database.revisions import missing_revisions
 from bookings_api.database.timeouts import RETRY_AFTER_SECONDS
 from bookings_api.database.unresponsive import time_limit
@@ -29,7 +29,7 @@ _CONNECTIONS = sa.text("""
     SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
 """)
 
-OK, AWAY, BEHIND, PENDING = "ok", "away", "behind", "pending"
+OK, UNAVAILABLE, LAGGING, OUTDATED = "ok", "unavailable", "lagging", "outdated"
 
 
 def init_health(app: flask.Flask) -> None:
@@ -48,13 +48,13 @@ def init_health(app: flask.Flask) -> None:
         """
         checks = {"database": _check_database(), "redis": _check_redis()}
         if checks["database"] != OK:
-            return _response(HTTPStatus.SERVICE_UNAVAILABLE, status="unavailable", **checks)
+            return _response(HTTPStatus.SERVICE_UNAVAILABLE, status=UNAVAILABLE, **checks)
         if (replica := replica_of(flask.current_app)) is not None:
             checks["replica"] = _check_replica(replica)
         return _response(HTTPStatus.OK, status=OK if set(checks.values()) == {OK} else "degraded", **checks)
 
 
-def warn_of_connections(app: flask.Flask, *, processes: int) -> None:
+def warn_about_connection_limit(app: flask.Flask, *, processes: int) -> None:
     """Log a warning if the processes may need more connections than PostgreSQL allows."""
     if app.config["DATABASE_POOL_MODE"] == TRANSACTION:
         return  # PgBouncer limits them
@@ -87,19 +87,19 @@ def _check_database() -> str:
         missing = {"all"}  # the table of revisions does not exist
     except SQLAlchemyError as error:
         logger.warning("not ready: PostgreSQL is unavailable: %s", type(error).__name__)
-        return AWAY
+        return UNAVAILABLE
     if not missing:
         return OK
     logger.warning("not ready: run flask db upgrade, migrations are missing: %s", ", ".join(missing))
-    return PENDING
+    return OUTDATED
 
 
 def _check_replica(replica: Replica) -> str:
     try:
-        replica.ask(lambda connection: None, position_of_primary(), seconds=REPLICA_SECONDS)
-    except (SQLAlchemyError, Unfit) as error:
+        replica.run(lambda connection: None, position_of_primary(), seconds=REPLICA_SECONDS)
+    except (SQLAlchemyError, UnusableReplica) as error:
         logger.warning("degraded: the read replica cannot be used: %s", type(error).__name__)
-        return BEHIND if isinstance(error, Behind) else AWAY
+        return LAGGING if isinstance(error, LaggingReplica) else UNAVAILABLE
     return OK
 
 
@@ -109,5 +109,5 @@ def _check_redis() -> str:
             connection.ping()
     except RedisError as error:
         logger.warning("degraded: Redis is unavailable: %s", type(error).__name__)
-        return AWAY
+        return UNAVAILABLE
     return OK

@@ -24,7 +24,7 @@ from bookings_api.observability import metrics
 
 REQUEST_ID_HEADER = "X-Request-ID"
 # Keys in the WSGI environment: the time of arrival by time.perf_counter(), and the matching rule of the URL map.
-BEGAN_AT, ROUTE = "bookings_api.began_at", "bookings_api.route"
+STARTED_AT, ROUTE = "bookings_api.started_at", "bookings_api.route"
 
 # Request IDs accepted from proxies and clients; they cannot break a log line or a header.
 _ACCEPTED_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -57,7 +57,7 @@ def request_id_for(given: str) -> str:
 
 
 @contextmanager
-def working_for(request_id: str | None) -> Iterator[None]:
+def bound_request_id(request_id: str | None) -> Iterator[None]:
     """Log and publish tasks under this request ID."""
     token = _request_id.set(request_id)
     try:
@@ -124,8 +124,8 @@ def _record_response(response: flask.Response) -> flask.Response:
     request, request_id = flask.request, current_request_id()
     response.headers.add(REQUEST_ID_HEADER, request_id or "")
     route = request.environ[ROUTE] = request.url_rule.rule if request.url_rule else None
-    began_at, user_id = request.environ[BEGAN_AT], flask.g.get("user_id")
-    record = partial(record_request, request.method, route, response.status_code, began_at, user_id=user_id)
+    started_at, user_id = request.environ[STARTED_AT], flask.g.get("user_id")
+    record = partial(record_request, request.method, route, response.status_code, started_at, user_id=user_id)
     if response.is_streamed and not response.direct_passthrough:
         response.call_on_close(partial(_record_for, request_id, record))  # which happens after the request has ended
     else:
@@ -134,13 +134,15 @@ def _record_response(response: flask.Response) -> flask.Response:
 
 
 def _record_for(request_id: str | None, record: Callable[[], None]) -> None:
-    with working_for(request_id):
+    with bound_request_id(request_id):
         record()
 
 
-def record_request(method: str, route: str | None, status: int, began_at: float, *, user_id: str | None = None) -> None:
+def record_request(
+    method: str, route: str | None, status: int, started_at: float, *, user_id: str | None = None
+) -> None:
     """Write the access line of a request, and count it."""
-    seconds = time.perf_counter() - began_at
+    seconds = time.perf_counter() - started_at
     metrics.count_request(method, route, status, seconds)
     milliseconds = round(seconds * 1000, 1)
     level = logging.DEBUG if route and route.startswith(QUIET_ROUTES) else logging.INFO

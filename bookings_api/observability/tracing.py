@@ -64,7 +64,7 @@ def init_telemetry(app: flask.Flask) -> None:
     """
     # selects the stable attribute names; the libraries read this when they are set up
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
-    app.wsgi_app = OpenTelemetryMiddleware(app.wsgi_app, _begin, _name)  # type: ignore[method-assign]
+    app.wsgi_app = OpenTelemetryMiddleware(app.wsgi_app, _on_request, _on_response)  # type: ignore[method-assign]
     Psycopg2Instrumentor().instrument()
     CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]
     app.extensions["telemetry"] = _start
@@ -86,12 +86,12 @@ def _stop(**_: object) -> None:
         provider.shutdown()
 
 
-def _begin(span: trace.Span, environ: "WSGIEnvironment") -> None:
+def _on_request(span: trace.Span, environ: "WSGIEnvironment") -> None:
     """Replace the default name, the path, because clients choose it."""
     span.update_name("HTTP")
 
 
-def _name(span: trace.Span, environ: "WSGIEnvironment", status: str, headers: list[tuple[str, str]]) -> None:
+def _on_response(span: trace.Span, environ: "WSGIEnvironment", status: str, headers: list[tuple[str, str]]) -> None:
     route: str | None = environ.get(ROUTE)
     if route is not None:
         span.set_attribute("http.route", route_label(route))

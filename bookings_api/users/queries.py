@@ -4,7 +4,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from bookings_api.database.listing import LIKE_ESCAPE, Listing, ListQuery, containing
+from bookings_api.database.listing import LIKE_ESCAPE, Listing, ListQuery, like_pattern
 from bookings_api.errors import UserNotFound
 from bookings_api.extensions import db
 from bookings_api.models import Role, User
@@ -22,7 +22,7 @@ _USERS = ListQuery(
 
 def list_users(*, q: str | None = None, role: Role | None = None, is_active: bool | None = None) -> Listing:
     """Select accounts in the order of their emails. `q` searches emails and names, ignoring case."""
-    return _USERS(q=containing(q), role=role, is_active=is_active)
+    return _USERS(q=like_pattern(q), role=role, is_active=is_active)
 
 
 def get_user(user_id: UUID) -> User:

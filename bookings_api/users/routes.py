@@ -126,8 +126,8 @@ def invite_user(invitation: dict[str, Any]) -> tuple[User, HTTPStatus, dict[str,
     they accept: the response is then 200, the earlier token stops working, and role and name change only if given.
     """
     user, is_new = services.invite_user(actor=current_user, **invitation)
-    address = {"Location": flask.url_for("users.get_user", user_id=user.id)}
-    return (user, HTTPStatus.CREATED, address) if is_new else (user, HTTPStatus.OK, {})
+    location = {"Location": flask.url_for("users.get_user", user_id=user.id)}
+    return (user, HTTPStatus.CREATED, location) if is_new else (user, HTTPStatus.OK, {})
 
 
 @blp.route("/<uuid:user_id>", methods=["GET"])

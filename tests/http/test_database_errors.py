@@ -1,4 +1,4 @@
-"""Database errors: lost collisions are retried, temporary failures become 503, defects 500."""
+"""Database errors: conflicts are retried, temporary failures become 503, defects 500."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -54,14 +54,12 @@ def test_a_booking_that_loses_a_deadlock_is_retried(
         response = booking.result()
 
     assert response.status_code == 201, response.text
-    assert "attempt 1 lost a collision: 40P01" in caplog.text
+    assert "attempt 1 was aborted by a conflict: 40P01" in caplog.text
     assert (count_of(database, Booking), counter_of(database, event)) == (1, 1)
 
 
 @pytest.mark.parametrize("code", ["40001", "40P01"])
-def test_too_many_lost_collisions_return_503(
-    code: str, client: FlaskClient, database: sa.Engine, fail_with: Fail
-) -> None:
+def test_too_many_conflicts_return_503(code: str, client: FlaskClient, database: sa.Engine, fail_with: Fail) -> None:
     user, event = make_user(client), make_event(client)
     fail_with(code)
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bookings_api.http.response_cache.shared_reads import SingleFlight
+from bookings_api.http.response_cache.single_flight import SingleFlight
 from tests.polling import wait_until
 
 

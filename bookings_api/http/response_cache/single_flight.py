@@ -1,4 +1,4 @@
-"""Shares small reads among concurrent requests, on a connection outside the pool."""
+"""Single flight: concurrent requests share small reads, on a connection outside the pool."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -12,12 +12,12 @@ from bookings_api.database.engine import unpooled_engine
 from bookings_api.database.timeouts import CONNECT_SECONDS
 from bookings_api.database.unresponsive import time_limit
 
-# Requests share the result of the same function.
+# Calls with the same function share its result.
 Read = Callable[[sa.Connection], Any]
 
 
 class _Batch:
-    """One call of `SingleFlight`'s function; `done` is locked until the call has ended."""
+    """One call of `SingleFlight`'s function. `done` stays locked until the call ends."""
 
     __slots__ = ("done", "error", "keys", "values")
 
@@ -30,14 +30,14 @@ class _Batch:
 
 
 class SingleFlight:
-    """Calls `read` with the keys that its callers want, one call at a time.
+    """Calls `read` with the keys that callers have requested, one call at a time.
 
-    Callers that arrive during a call share the next one, so every result is read after it was requested. All callers
-    of a batch get its error.
+    Callers that arrive during a call share the next one, so every result is newer than its request. If a call fails,
+    all its callers get the error.
     """
 
     def __init__(self, read: Callable[[set[Any]], Mapping[Any, Any]]) -> None:
-        self._function = read
+        self._read = read
         self._reading = threading.Lock()
         self._joining = threading.Lock()
         self._next: _Batch | None = None
@@ -61,8 +61,8 @@ class SingleFlight:
         try:
             with self._reading:
                 self._close(batch)
-                batch.values = self._function(batch.keys)
-        except BaseException as error:  # noqa: BLE001 - raised in __call__, for this caller and all others
+                batch.values = self._read(batch.keys)
+        except BaseException as error:  # noqa: BLE001 - __call__ raises it for every caller
             batch.error = error
         finally:
             self._close(batch)
@@ -74,10 +74,10 @@ class SingleFlight:
                 self._next = None
 
 
-class SharedReads(SingleFlight):
-    """Runs each read once for all requests that ask for it at the same time. Raises SQLAlchemy's errors.
+class SingleFlightReads(SingleFlight):
+    """Runs each read once for all requests that need it at the same time. Raises SQLAlchemy's errors.
 
-    A request waits for at most two batches, the current one and its own, and `CONNECT_SECONDS` for each.
+    A request waits for at most two batches, the current one and its own, each limited to `CONNECT_SECONDS`.
     """
 
     def __init__(self, app: flask.Flask) -> None:
@@ -88,14 +88,14 @@ class SharedReads(SingleFlight):
     def _read_all(self, reads: set[Read]) -> Mapping[Read, Any]:
         with time_limit(CONNECT_SECONDS):
             try:
-                return self._read(reads)
+                return self._run_reads(reads)
             except DBAPIError as error:
-                # The connection may have been lost since its last use.
+                # the connection may have been lost since its last use
                 if not error.connection_invalidated:
                     raise
-                return self._read(reads)
+                return self._run_reads(reads)
 
-    def _read(self, reads: set[Read]) -> Mapping[Read, Any]:
+    def _run_reads(self, reads: set[Read]) -> Mapping[Read, Any]:
         connection = self._connection = self._connection or self._engine.connect()
         try:
             return {read: read(connection) for read in reads}
