@@ -1,4 +1,4 @@
-"""Celery, bound to the Flask application: tasks run in its context, with its logging and its request IDs."""
+"""Celery, bound to the Flask application: tasks run in its context, with its logging and request IDs."""
 
 import logging.config
 import ssl
@@ -17,7 +17,7 @@ from bookings_api.database.engine import forget_connections
 from bookings_api.observability.logging import bound_request_id, current_request_id, logging_config
 from bookings_api.redis_client import NO_RETRY, split_sentinel_url
 
-# Publishing is never retried, because the sweep finds every email in the outbox.
+# Publishing gives up after this time and is not retried, because the sweep finds every email in the outbox.
 REDIS_TIMEOUT_SECONDS = 0.5
 # When a worker is killed, its unfinished tasks are redelivered after this time.
 VISIBILITY_SECONDS = 60
@@ -26,21 +26,21 @@ RECONNECT_SECONDS = 2
 
 REQUEST_ID = "bookings_request_id"
 
-# kombu's URL scheme and name of the transport
+# kombu's URL scheme and transport
 SENTINEL = "sentinel"
 
 
 class Channel(redis.Channel):
-    """Handles a lost Redis connection, which would otherwise raise an error in kombu that ends the worker."""
+    """Survives a lost Redis connection, after which kombu's class raises an error that ends the worker."""
 
     @property
     def do_restore(self) -> bool:  # type: ignore[override]
-        """Whether unfinished messages can be returned when the channel is closed."""
+        """Whether unfinished messages can be returned to the queue when the channel closes."""
         return self.connection is not None and self.connection.client is not None
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
-        """Give a client, for example to acknowledge a task. Raises what Celery treats as a lost connection."""
+        """Yield a client, for example to acknowledge a task. Raises an error that makes Celery reconnect."""
         if not self.do_restore:
             raise RedisConnectionError("the channel has lost its connection")
         with super().conn_or_acquire(client) as acquired:
@@ -48,23 +48,23 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """The Redis transport with that channel."""
+    """The Redis transport with `Channel`."""
 
     Channel = Channel
 
 
 class SentinelChannel(Channel, redis.SentinelChannel):
-    """The same for the Redis primary that the Sentinels name."""
+    """`Channel` for a primary that Sentinels watch."""
 
 
 class SentinelTransport(redis.SentinelTransport):
-    """The Sentinel transport with that channel."""
+    """The Sentinel transport with `SentinelChannel`."""
 
     Channel = SentinelChannel
 
 
 class Connection(kombu.Connection):
-    """Keeps trying to reconnect, at short intervals."""
+    """A connection with these transports, which tries to reconnect every few seconds."""
 
     def get_transport_cls(self) -> type[redis.Transport]:
         return SentinelTransport if self.transport_cls == SENTINEL else Transport
@@ -74,7 +74,7 @@ class Connection(kombu.Connection):
 
 
 class Amqp(AMQP):
-    """Makes workers and beat use that connection class."""
+    """Makes workers and beat use `Connection`."""
 
     Connection = Connection
 
@@ -83,7 +83,7 @@ _SHORT_TIMEOUTS = {"socket_timeout": REDIS_TIMEOUT_SECONDS, "socket_connect_time
 
 
 def broker_settings(redis_url: str) -> tuple[str, dict[str, Any]]:
-    """Return kombu's URL and options for `redis_url`. For Sentinels, kombu expects one URL each."""
+    """Return the broker URL and transport options for `redis_url`. kombu expects one URL for each Sentinel."""
     service, urls = split_sentinel_url(redis_url)
     if service is None:
         return redis_url, {}
@@ -95,7 +95,7 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
     """Create the Celery application, `app.extensions["celery"]`."""
 
     class ApplicationTask(Task):  # type: ignore[type-arg]
-        """Runs in the context of the Flask application, under the ID of the request that published it."""
+        """Runs in the context of the Flask application, with the ID of the request that published the task."""
 
         abstract = True
 
@@ -111,7 +111,7 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
         # without this, rediss:// would accept any certificate
         broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if redis_url.startswith("rediss:") else None,
         broker_connection_retry_on_startup=True,
-        broker_channel_error_retry=True,  # survives a Redis that becomes read-only in a failover
+        broker_channel_error_retry=True,  # survives a primary that becomes read-only in a failover
         broker_connection_max_retries=None,  # never gives up on Redis
         broker_transport_options={
             **_SHORT_TIMEOUTS,
@@ -121,17 +121,17 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
             "unacked_restore_throttle": 1,
         },
         task_publish_retry_policy={"max_retries": 0},
-        # results are stored in the outbox
+        # the outbox stores the results
         task_ignore_result=True,
-        # Tasks of a dead worker are redelivered. A claim in the database decides which worker sends an email.
+        # Redelivers the tasks of a dead worker. A claim in the database decides which worker sends an email.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
-        # a worker finishes its email even if it loses Redis
+        # lets a worker finish its email when it loses Redis
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         beat_schedule=beat_schedule,
-        # keeps no file of last runs, because every entry may run at any time
+        # needs no file with the times of last runs, because every entry may run at any time
         beat_scheduler="celery.beat:Scheduler",
         timezone="UTC",
     )

@@ -21,7 +21,7 @@ BEAT_SCHEDULE = {
 
 @shared_task(name="cleanup.delete_expired")
 def delete_expired() -> None:
-    """Delete expired logins and one-time tokens, old idempotency keys, and emails sent long ago."""
+    """Delete expired logins and one-time tokens, old idempotency keys, and old sent emails."""
     now = utcnow()
     with transaction():
         for statement in (

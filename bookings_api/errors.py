@@ -4,7 +4,7 @@
     ├── Unauthenticated          no access token, or an invalid one
     │   ├── LoginEnded           logged out, or the account is inactive
     │   └── InvalidCredentials   incorrect email or password
-    │       └── InvalidGrant     the same, reported to an OAuth2 client
+    │       └── InvalidGrant     the same, as OAuth2 reports it
     ├── PermissionDenied         the account lacks the required role or ownership
     ├── UserNotFound
     ├── EventNotFound
@@ -15,8 +15,8 @@
     ├── EmailTaken
     ├── LastOrganizer            no active organizer would remain
     ├── StaleVersion             the resource has changed since the client read it
-    ├── EventNotOpen             draft, cancelled, started, or outside its booking window
-    ├── EventStarted             too late to reschedule, cancel or release tickets
+    ├── EventNotOpen             draft, cancelled, started, or outside the booking window
+    ├── EventStarted             too late for this change, because the event has started
     ├── EventNotPublished        the event is a draft
     ├── EventCancelled
     ├── BookingCancelled
@@ -25,16 +25,16 @@
     ├── TooManyTickets           more tickets than the event allows per booking
     └── IdempotencyKeyReused     the key was already used for a different request
 
-`str(error)` is a message for the client. `bookings_api.http.problems` maps each error to a status and a `code`.
+`str(error)` is a message for the client. `bookings_api.http.problems` maps each class to a status and a `code`.
 """
 
 from collections.abc import Mapping
 
 
 class DomainError(Exception):
-    """Base class of all domain errors. `extensions` are machine-readable values that accompany the message."""
+    """Base class of all domain errors. `extensions` are machine-readable details."""
 
-    message: str  # of errors whose message never varies
+    message: str  # the default; errors whose message varies have none
 
     def __init__(self, message: str | None = None, **extensions: object) -> None:
         super().__init__(message or self.message)
@@ -46,7 +46,7 @@ class Unauthenticated(DomainError):
 
 
 class LoginEnded(Unauthenticated):
-    """The login was ended by a logout, a new password or a deactivation."""
+    """The login was ended, for example by a logout, a new password or a deactivation."""
 
     message = "This login has ended. Please log in again."
 
@@ -111,7 +111,7 @@ class StaleVersion(DomainError):
 
 
 class EventStarted(DomainError):
-    """The event has started. The message says what is no longer possible."""
+    """It is too late for this change. The message says why."""
 
 
 class EventNotPublished(DomainError):

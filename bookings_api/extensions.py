@@ -7,7 +7,7 @@ from flask_smorest import Api
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData
 
-# Named constraints can be dropped by later migrations and identified in integrity errors.
+# Constraints have names, so that migrations can drop them and code can recognize them in integrity errors.
 NAMING_CONVENTION = {
     "ix": "ix_%(column_0_N_label)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -16,7 +16,7 @@ NAMING_CONVENTION = {
     "pk": "pk_%(table_name)s",
 }
 
-# Objects stay readable after the commit, so a response needs no second read.
+# Objects stay readable after a commit, so responses need no second read.
 db = SQLAlchemy(
     metadata=MetaData(naming_convention=NAMING_CONVENTION),
     session_options={"expire_on_commit": False},

@@ -16,21 +16,21 @@ def lock_account(user_id: UUID) -> User | None:
 
 
 def lock_account_by_email(email: str) -> User | None:
-    """Lock the account with this email, ignoring case, like `lock_account`."""
+    """Like `lock_account`, for the account with this email, ignoring case."""
     return db.session.scalars(_locked(sa.func.lower(User.email) == email.lower())).one_or_none()
 
 
 def lock_active_organizers() -> Sequence[User]:
     """Lock all organizers who can log in (active, invitation accepted), in the order of their IDs.
 
-    If two organizers demote each other at the same time, the second waits for the first and sees that it is the last.
+    If two organizers demote each other at the same time, one waits for the other and then finds that it is the last.
     """
     active = _locked(User.role == Role.ORGANIZER, User.is_active.is_(True), User.password_hash.is_not(None))
     return db.session.scalars(active.order_by(User.id)).all()
 
 
 def _locked(*criteria: sa.ColumnElement[bool]) -> sa.Select[User]:
-    """Lock FOR NO KEY UPDATE, so that rows with a foreign key to the account can still be inserted."""
+    """Select accounts FOR NO KEY UPDATE, so that rows that refer to them can still be inserted."""
     require_transaction()
     # populate_existing refreshes objects that the session read before the lock was acquired
     return sa.select(User).where(*criteria).with_for_update(key_share=True).execution_options(populate_existing=True)

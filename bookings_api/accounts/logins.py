@@ -1,4 +1,4 @@
-"""Begins, refreshes and revokes logins. From the next request on, a revoked login is refused."""
+"""Begins, refreshes and revokes logins. A revoked login is rejected from the next request on."""
 
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -20,7 +20,7 @@ _USER_OF_LOGIN = Prepared(
 
 
 def begin_login(user_id: UUID, *, expires_at: datetime) -> Login:
-    """Add a login of the account to the open transaction; its first refresh token is valid until `expires_at`."""
+    """Create a login of the account. Its first refresh token is valid until `expires_at`."""
     require_transaction()
     login = Login(user_id=user_id, expires_at=expires_at)
     db.session.add(login)
@@ -29,14 +29,14 @@ def begin_login(user_id: UUID, *, expires_at: datetime) -> Login:
 
 
 def user_of_login(login_id: UUID) -> User | None:
-    """The account of a login; None if the login is revoked or the account inactive."""
+    """Return the account of a login, or None if the login is revoked or the account inactive."""
     return _USER_OF_LOGIN.one_or_none(User, login_id=login_id)
 
 
 def rotate_refresh_token(login_id: UUID, jti: UUID, *, expires_at: datetime) -> Login | None:
-    """Replace the refresh token `jti` by a new one; None if `jti` is not the unspent token.
+    """Replace the refresh token `jti` with a new one. Returns None if it was already used or the login has ended.
 
-    One statement, so at most one of two requests with the same token succeeds.
+    This is a single statement, so of two requests with the same token only one succeeds.
     """
     require_transaction()
     statement = (

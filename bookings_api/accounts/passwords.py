@@ -13,7 +13,7 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 MIN_LENGTH = 10
 MAX_LENGTH = 128
-# Per process. Each hash uses ARGON2_MEMORY_KIB of memory; further ones wait.
+# Per process; further requests wait. Each hash uses ARGON2_MEMORY_KIB of memory.
 MAX_CONCURRENT_HASHES = 2
 
 _DUMMY_HASH = "dummy_password_hash"
@@ -30,7 +30,7 @@ def init_passwords(app: Flask) -> None:
 
 
 def is_common(password: str) -> bool:
-    """Whether zxcvbn lists the password as a common one, ignoring case."""
+    """Whether zxcvbn lists the password as common, ignoring case."""
     return password.lower() in _COMMON
 
 
@@ -41,19 +41,19 @@ def hash_password(password: str) -> str:
 def verify_password(password_hash: str | None, password: str) -> bool:
     """Whether the password matches the hash.
 
-    Without a hash (unknown account), takes the same time, so timing does not reveal whether an account exists.
+    Takes the same time without a hash, so timing does not reveal whether an account exists.
     """
     compared = password_hash or current_app.extensions[_DUMMY_HASH]
     return _in_thread(_matches, _hasher(current_app), compared, password) and password_hash is not None
 
 
 def needs_rehash(password_hash: str) -> bool:
-    """Whether the hash was made with other cost parameters than the configured ones."""
+    """Whether the hash was made with cost parameters other than the configured ones."""
     return _hasher(current_app).check_needs_rehash(password_hash)
 
 
 def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
-    """Run CPU-bound work in a thread under gevent, where it would block all other requests of the process."""
+    """Under gevent, run CPU-bound work in a thread, because it would block all other requests of the process."""
     if not monkey.is_module_patched("threading"):
         return work(*arguments)
     result: T = _thread_pool().apply(work, arguments)

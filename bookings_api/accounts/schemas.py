@@ -23,18 +23,15 @@ class UserSchema(ResponseSchema):
         Role,
         by_value=ma.fields.String,
         required=True,
-        metadata={"description": "What the user may do.", "example": Role.USER.value},
+        metadata={"description": "The role, which determines what the user may do.", "example": Role.USER.value},
     )
     is_active = ma.fields.Boolean(
         required=True,
-        metadata={"description": "Whether the account may log in. `false` if it is deactivated.", "example": True},
+        metadata={"description": "Whether the account is active or has been deactivated.", "example": True},
     )
     is_invited = ma.fields.Boolean(
         required=True,
-        metadata={
-            "description": "Whether the account has an invitation that has not been accepted yet.",
-            "example": False,
-        },
+        metadata={"description": "Whether the invitation to the account is still pending.", "example": False},
     )
     version = ma.fields.Integer(
         required=True,

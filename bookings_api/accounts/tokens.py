@@ -1,7 +1,7 @@
 """Access and refresh tokens: JWT (RFC 7519), HS256 only, with exp, iat, jti, sid, type, iss and aud.
 
-A token names a login (`sid`). Each request reads from the database whether the login is revoked or the account
-inactive.
+A token names a login (`sid`). For every request, `accounts.logins` checks in the database that the login is not revoked
+and its account is active.
 """
 
 import time
@@ -22,9 +22,9 @@ from bookings_api.models import Login, User
 ISSUER = "event-booking-api"
 ALGORITHM = "HS256"
 REQUIRED_CLAIMS = ["exp", "iat", "jti", "sid", "type", "iss", "aud", "sub"]
-# How far the issuing machine's clock may be ahead of ours (RFC 7519, section 4.1.5).
+# How far the clock of the issuing machine may be ahead of ours (RFC 7519, section 4.1.5).
 LEEWAY_SECONDS = 10
-# Verified tokens, per process.
+# Per process.
 MAX_CACHED_TOKENS = 4096
 
 
@@ -47,7 +47,7 @@ def refresh_lifetime() -> timedelta:
 
 
 def issue_tokens(login: Login) -> dict[str, Any]:
-    """The token response of a login: an access token, the only valid refresh token, and the lifetime in seconds."""
+    """Return the token response for a login: an access token with its lifetime, and the only valid refresh token."""
     owner, claims = str(login.user_id), {"sid": str(login.id)}
     return {
         "access_token": create_access_token(owner, additional_claims=claims),
@@ -58,7 +58,7 @@ def issue_tokens(login: Login) -> dict[str, Any]:
 
 
 def authenticate(token: str) -> tuple[User, UUID]:
-    """The active account that an access token was issued to, and the ID of its login. Raises `Unauthenticated`."""
+    """Return the active account that an access token was issued to, and the login's ID. Raises `Unauthenticated`."""
     _, login_id = verify_access_token(token)
     user = user_of_login(login_id)
     if user is None:
@@ -67,16 +67,16 @@ def authenticate(token: str) -> tuple[User, UUID]:
 
 
 def verify_access_token(token: str) -> tuple[UUID, UUID]:
-    """The IDs of account and login in an access token, without checking whether the login has ended.
+    """Return the IDs of account and login in an access token, without checking whether the login has ended.
 
-    For services that check it themselves, in the statement that reads everything else. Raises `Unauthenticated`.
+    The service must check that, in the statement that reads everything else. Raises `Unauthenticated`.
     """
     claims = _claims(token, "access")
     return UUID(claims["sub"]), UUID(claims["sid"])
 
 
 def read_refresh_token(token: str) -> tuple[UUID, UUID]:
-    """The IDs of the login and of the refresh token itself. Raises `Unauthenticated`."""
+    """Return the IDs of the login and of the refresh token itself. Raises `Unauthenticated`."""
     claims = _claims(token, "refresh")
     return UUID(claims["sid"]), UUID(claims["jti"])
 
@@ -97,11 +97,11 @@ def _claims(token: str, kind: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=MAX_CACHED_TOKENS)
 def _verified(token: str, secret_key: str) -> dict[str, Any]:
-    """The claims of a token with a valid signature.
+    """Return the claims of a token with a valid signature.
 
-    Cached, because clients send the same token with each request. The caller checks expiry each time.
+    Cached, because clients send the same token with every request. The caller must check the expiry.
     """
-    # PyJWT itself, because flask-jwt-extended fills in claims that are missing
+    # uses PyJWT directly, because flask-jwt-extended fills in missing claims
     claims: dict[str, Any] = decode(
         token,
         secret_key,

@@ -136,7 +136,7 @@ def logout() -> None:
 def request_password_reset(account: dict[str, str]) -> None:
     """Request a password reset.
 
-    Emails you a token that sets a new password. If you have not accepted your invitation yet, the invitation is sent
+    Emails you a token for setting a new password. If you have not accepted your invitation yet, the invitation is sent
     again instead. The response does not reveal whether an account with this email exists.
     """
     services.request_password_reset(**account)
@@ -173,5 +173,5 @@ def accept_invitation(acceptance: dict[str, str]) -> User:
 
 
 def _tokens_of(login: Login) -> Tokens:
-    """Return the tokens of a login in a response that must not be cached (RFC 6749, section 5.1)."""
+    """Return the tokens of a login, with a header that forbids caching them (RFC 6749, section 5.1)."""
     return issue_tokens(login), {"Cache-Control": "no-store"}

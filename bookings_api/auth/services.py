@@ -29,7 +29,7 @@ def sign_up(*, email: str, password: str, name: str | None = None, role: Role = 
         with transaction():
             db.session.add(user)
     except IntegrityError as error:
-        # The unique index decides. The check above only avoids hashing a password in vain.
+        # The unique index decides. The check above only avoids a needless hash.
         if isinstance(error.orig, UniqueViolation):
             raise EmailTaken from error
         raise
@@ -37,9 +37,9 @@ def sign_up(*, email: str, password: str, name: str | None = None, role: Role = 
 
 
 def log_in(*, email: str, password: str, lifetime: timedelta) -> Login:
-    """Create a login whose refresh token is valid for `lifetime`. Upgrades hashes made with other cost parameters.
+    """Create a login whose refresh token is valid for `lifetime`. Raises `InvalidCredentials`.
 
-    Raises `InvalidCredentials` without revealing what is wrong.
+    Renews the password hash if the cost parameters have changed.
     """
     found = queries.user_by_email(email)
     user_id, password_hash = (found.id, found.password_hash) if found and found.is_active else (None, None)

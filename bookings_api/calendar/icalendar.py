@@ -1,10 +1,10 @@
-"""Events and bookings as iCalendar (RFC 5545). Pure.
+"""Events and bookings as iCalendar (RFC 5545).
 
-An emailed booking and a downloaded one are the same entry: calendar programs recognize it by `UID` and keep the version
-with the highest `SEQUENCE`. Downloads have no METHOD; emails do (see `calendar.itip`).
+A booking has the same entry in emails and downloads: calendar apps recognize it by its `UID` and keep the version with
+the highest `SEQUENCE`. Only emails have a METHOD (see `calendar.itip`).
 
-Times are in UTC, which every program converts to the reader's time. The event's own zone would need a VTIMEZONE, which
-some programs replace with their own rules for a zone of that name, moving the event if those differ.
+Times are in UTC, which every app converts to local time. Times in the event's zone would need a VTIMEZONE, which some
+apps replace with their own rules for a zone of that name. If those differ, the event moves.
 """
 
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ _STATUSES = {EventStatus.DRAFT: "TENTATIVE", EventStatus.PUBLISHED: CONFIRMED, E
 class Text(icalendar.vText):
     r"""A TEXT value, escaped as in RFC 5545, section 3.3.11.
 
-    The library's type treats a typed `\N` as a line break, which would split `AC\NC live` in two.
+    The library's own type turns `\N` in the text into a line break, which would split `AC\NC live` in two.
     """
 
     def to_ical(self) -> bytes:
@@ -38,12 +38,12 @@ class Text(icalendar.vText):
 
 @cache
 def mailbox(mail_from: str) -> tuple[str, str]:
-    """Name (possibly empty) and address in `MAIL_FROM`, which guests see as the organizer."""
+    """Split `MAIL_FROM`, which guests see as the organizer, into a name, which may be empty, and an address."""
     return parseaddr(one_line(mail_from))
 
 
 def calendar_of_event(event: Event, *, mail_from: str) -> icalendar.Calendar:
-    """A public entry for an event. Cancelled events stay visible as such; drafts are tentative."""
+    """Return a calendar with an event. A cancelled event has the status CANCELLED, a draft TENTATIVE."""
     payload = event_payload(event)
     entry = _entry(payload, f"{event.id}@{_domain(mail_from)}", payload["event_version"] - 1, event.updated_at)
     if event.description:
@@ -53,7 +53,7 @@ def calendar_of_event(event: Event, *, mail_from: str) -> icalendar.Calendar:
 
 
 def calendar_of_booking(booking: Booking, *, mail_from: str) -> icalendar.Calendar:
-    """The current state of a booking whose event is loaded."""
+    """Return a calendar with the current state of a booking, whose event must be loaded."""
     return booking_calendar(
         event_payload(booking.event) | booking_payload(booking),
         booking_id=booking.id,
@@ -73,10 +73,10 @@ def booking_calendar(
     stamped_at: datetime,
     is_cancelled: bool,
 ) -> icalendar.Calendar:
-    """A booking as its emails describe it.
+    """Return a calendar with a booking.
 
-    `payload` merges `event_payload` and `booking_payload`; a missing key raises `KeyError`. `attendee` is the guest's
-    address; `stamped_at` is when the payload was current.
+    `payload` merges `event_payload` and `booking_payload`. `attendee` is the guest's address, and `stamped_at` the time
+    of the payload.
     """
     sequence = payload["booking_version"] + payload["event_version"] - 2  # both versions start at 1
     description = {
@@ -115,9 +115,9 @@ def _calendar(entry: icalendar.Event) -> icalendar.Calendar:
 
 
 def _person(name: str, address: str) -> icalendar.vCalAddress:
-    """A calendar user. A `mailto` URI (RFC 6068, section 2) allows fewer characters in an address than email does."""
+    """Return a calendar user. A `mailto` URI (RFC 6068, section 2) allows fewer characters than an email address."""
     person = icalendar.vCalAddress("mailto:" + quote(address, safe="@!$'*+"))
-    # the library escapes parameters (RFC 6868), but lets control characters through
+    # the library escapes parameters (RFC 6868) but keeps control characters
     if name := one_line(name):
         person.params["CN"] = name
     return person

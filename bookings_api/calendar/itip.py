@@ -1,4 +1,4 @@
-"""Invitations and cancellations that emails bring to the guest's calendar: iTIP (RFC 5546) in iMIP parts (RFC 6047)."""
+"""Invitations and cancellations (iTIP, RFC 5546) as parts of emails (iMIP, RFC 6047)."""
 
 from flask_mail import Attachment
 
@@ -18,14 +18,11 @@ _METHODS = {
 }
 _FILE_NAMES = {REQUEST: "invite.ics", CANCEL: "cancelled.ics"}
 
-# Payloads written by older releases lack these.
-_VERSIONS = {"booking_version", "event_version"}
-
 
 def invitation(email: OutboxEmail, *, mail_from: str) -> Attachment | None:
-    """The calendar part of `email`; None for kinds that have none and for payloads written by older releases."""
+    """Return the calendar part of an email, or None if emails of its kind have none."""
     method = _METHODS.get(email.kind)
-    if method is None or email.booking_id is None or not email.payload.keys() >= _VERSIONS:
+    if method is None or email.booking_id is None:
         return None
     calendar = booking_calendar(
         email.payload,

@@ -1,7 +1,7 @@
 """Lists of rows with optional filters.
 
-Building a SQLAlchemy statement takes longer than reading a page with it, so each combination of filters and order is
-built once, with parameters instead of values.
+Building a SQLAlchemy statement takes longer than reading a page with it, so the statement for each combination of
+filters and order is built once, with parameters instead of values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,22 +14,22 @@ LIKE_ESCAPE = "\\"
 
 
 class Listing(NamedTuple):
-    """A list: `statement` selects all its rows in a total order, with `values` as parameters."""
+    """A list. `statement` selects all its rows in a total order; `values` are the values of its parameters."""
 
     statement: sa.Select[Any]
     values: dict[str, Any]
     is_filtered: bool
 
     def with_values(self) -> sa.Select[Any]:
-        """The statement with values instead of parameters."""
+        """Return the statement with values instead of parameters."""
         return self.statement.params(self.values)
 
 
 class ListQuery:
     """Builds the statements of a list.
 
-    `rows` selects one model, in a total order unless there are `orders`. `filters` are conditions by the name of their
-    parameter.
+    `rows` selects one model, in a total order unless `orders` are given. `filters` maps the names of parameters to
+    conditions.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ListQuery:
         self._statement = cache(self._build)
 
     def __call__(self, order: Any = None, **values: Any) -> Listing:
-        """The list with these parameters; filters whose value is None do not apply."""
+        """Return the list with these values. A filter without a value, or with None, does not apply."""
         names = frozenset(name for name in self._filters if values.get(name) is not None)
         return Listing(self._statement(order, names), values, is_filtered=bool(names))
 
@@ -53,7 +53,7 @@ class ListQuery:
 
 
 def like_pattern(text: str | None) -> str | None:
-    """A LIKE pattern that finds the text itself, including its % and _ characters."""
+    """Return a LIKE pattern for values that contain the text literally, including % and _, or None without text."""
     if text is None:
         return None
     for special in (LIKE_ESCAPE, "%", "_"):

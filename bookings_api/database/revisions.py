@@ -1,4 +1,4 @@
-"""Compares the schema revisions of this release with those of the database."""
+"""Compares the schema revision of the database with this release."""
 
 from functools import cache
 from pathlib import Path
@@ -12,12 +12,12 @@ _scripts = cache(ScriptDirectory)
 
 
 def missing_revisions(connection: sa.Connection) -> set[str]:
-    """The newest revisions of this release that the database lacks.
+    """Return the newest revisions of this release that the database lacks.
 
     Raises `ProgrammingError` if the database was never migrated.
     """
     present = set(connection.scalars(sa.text("SELECT version_num FROM alembic_version")))
     scripts = _scripts(str(MIGRATIONS))
-    # An unknown revision comes from a newer release that is being rolled out.
+    # an unknown revision belongs to a newer release that is being rolled out
     is_newer = bool(present - {revision.revision for revision in scripts.walk_revisions()})
     return set() if is_newer else set(scripts.get_heads()) - present

@@ -9,11 +9,11 @@ LOCK_SECONDS = 5
 STATEMENT_SECONDS = 15
 # For a statement outside a transaction.
 AUTOCOMMIT_STATEMENT_SECONDS = LOCK_SECONDS + 1
-# A stalled process keeps its locks, for example on an event, only this long.
+# How long a stalled process can keep its locks, for example on an event.
 IDLE_IN_TRANSACTION_SECONDS = 2
 # How long a working server may take to report that it has cancelled a statement.
 GRACE_SECONDS = 2
-# Connections that were idle this long are pinged before use; each ping costs as much as a read.
+# Connections that were idle for this long are pinged before use. A ping costs as much as a read.
 PING_AFTER_SECONDS = 1
-# How long an unresponsive server is not contacted, and the Retry-After of responses during that time.
+# How long an unresponsive server is not contacted; also the Retry-After of 503 responses.
 RETRY_AFTER_SECONDS = 2

@@ -1,11 +1,11 @@
 """Detects a PostgreSQL server that has stopped responding, and keeps requests from waiting for it.
 
-A server that hangs (a stopped process, a stuck disk) does not enforce its timeouts, while its kernel still acknowledges
-packets, so TCP settings don't help either. Therefore psycopg2 waits in `wait_for_response`, which gives up after a
-while. The connection is then closed and the request fails with 503; whether a COMMIT took effect is unknown.
+A server that hangs (a stopped process, a stuck disk) does not enforce its timeouts, and TCP settings do not help,
+because its kernel still acknowledges packets. Therefore psycopg2 waits in `wait_for_response`, which gives up after a
+while. The connection is then closed and the request fails with 503. Whether a COMMIT took effect is unknown.
 
-A circuit breaker saves all other threads the same wait: until the server responds again, one thread at a time probes
-it, and the others fail immediately.
+A circuit breaker spares other threads the same wait: until the server responds again, one thread at a time probes it,
+and the others fail immediately.
 """
 
 import select
@@ -20,21 +20,21 @@ from psycopg2 import extensions, extras
 
 from bookings_api.database import timeouts
 
-# Application names of our connections. `wait_for_response` distinguishes servers by them, so neither may be a prefix of
-# the other.
+# Application names of our connections. `wait_for_response` recognizes servers by them, so neither may start with the
+# other.
 PRIMARY_NAME = "event-booking-api"
 REPLICA_NAME = f"listings-of-{PRIMARY_NAME}"
 
 _MESSAGE = "PostgreSQL does not respond"
 _POLL_EVENTS = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: select.POLLOUT}
 
-# A time.monotonic() value, see `time_limit`.
+# By time.monotonic(); set by `time_limit`.
 _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 _is_pinging: ContextVar[bool] = ContextVar("is_pinging", default=False)
 
 
 class CircuitBreaker:
-    """Refuses to contact a server that has stopped responding, except for one probing thread at a time."""
+    """Prevents threads from contacting a server that has stopped responding, except for one that probes it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -43,7 +43,7 @@ class CircuitBreaker:
         self._responded_at = 0.0
 
     def require_closed(self) -> None:
-        """Raise `OperationalError` if the breaker is open, unless this thread is the one that may probe."""
+        """Raise `OperationalError` if the breaker is open, unless this thread may probe the server."""
         if not self._open_until:
             return
         with self._lock:
@@ -53,10 +53,10 @@ class CircuitBreaker:
             self._open_until, self._prober = now + timeouts.CONNECT_SECONDS, thread
 
     def record_failure(self, *, sent_at: float, is_new_connection: bool) -> None:
-        """Open the breaker. The first thread to lose an old connection may try a new one: the server may work."""
+        """Open the breaker. A thread that lost an old connection may still try a new one."""
         with self._lock:
             now, thread = time.monotonic(), threading.get_ident()
-            if self._responded_at > sent_at:  # to another thread
+            if self._responded_at > sent_at:  # another thread got a response
                 return
             if now >= self._open_until or thread == self._prober:
                 self._open_until, self._prober = now + timeouts.RETRY_AFTER_SECONDS, 0 if is_new_connection else thread
@@ -73,7 +73,7 @@ _primary, _replica = CircuitBreaker(), CircuitBreaker()
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Give up on an unresponsive server after `seconds` in total, where the usual timeouts are too long."""
+    """Give up on an unresponsive server after `seconds` in total, if the usual timeouts would take longer."""
     token = _deadline.set(time.monotonic() + seconds)
     try:
         yield
@@ -82,9 +82,9 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def require_responsive(*_: object) -> None:
-    """Raise `OperationalError` before connecting to an unresponsive primary, as a listener of `do_connect`.
+    """Raise `OperationalError` instead of connecting to an unresponsive primary, as a listener of `do_connect`.
 
-    Each attempt would stay in the server's accept queue after its client has given up, and delay later ones.
+    Each attempt would remain in the server's accept queue after the client gives up, and delay later ones.
     """
     _primary.require_closed()
 
@@ -100,9 +100,9 @@ def ping(connection: extensions.connection) -> None:
 
 
 def wait_for_response(connection: extensions.connection) -> None:
-    """Wait for PostgreSQL, as psycopg2's wait callback. Raises `OperationalError`; psycopg2 then closes the connection.
+    """Wait for PostgreSQL, as psycopg2's wait callback. If this raises an error, psycopg2 closes the connection.
 
-    Connections with other application names, for example one that creates a database, wait without a limit.
+    Raises `OperationalError`. There is no limit for connections with other application names, such as snapshots.
     """
     if f"application_name={PRIMARY_NAME}" in connection.dsn:
         breaker = _primary
@@ -122,7 +122,7 @@ def wait_for_response(connection: extensions.connection) -> None:
         poller = select.poll()
         poller.register(connection.fileno(), _POLL_EVENTS[state])
         if not poller.poll(max(0, deadline - time.monotonic()) * 1000):
-            # A shorter wait proves nothing. A statement outside a transaction may simply take long.
+            # A shorter wait proves nothing, and a statement outside a transaction may simply be slow.
             if deadline == gives_up_at and (in_transaction or timeout == timeouts.CONNECT_SECONDS):
                 breaker.record_failure(sent_at=sent_at, is_new_connection=is_new)
             raise psycopg2.OperationalError(_MESSAGE)
@@ -130,7 +130,7 @@ def wait_for_response(connection: extensions.connection) -> None:
 
 
 def _timeout(connection: extensions.connection) -> float:
-    """The seconds to wait: longer than PostgreSQL's timeouts for statements, short for connecting, BEGIN and pings."""
+    """Return the time to wait: longer than PostgreSQL's own timeouts for statements, short for anything else."""
     if connection.status == extensions.STATUS_BEGIN:
         return timeouts.STATEMENT_SECONDS + timeouts.GRACE_SECONDS
     is_statement = connection.status == extensions.STATUS_READY and connection.autocommit and not _is_pinging.get()

@@ -1,1 +1,1 @@
-"""Events: what can be booked."""
+"""Browsing and managing events."""

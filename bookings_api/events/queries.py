@@ -1,4 +1,4 @@
-"""Find events, and lock one."""
+"""Reads events, and locks one."""
 
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from bookings_api.extensions import db
 from bookings_api.models import Event, EventSort, EventStatus, User, utcnow
 from bookings_api.models.event import SEARCH_TEXT
 
-# Each order ends with the ID, which makes it total, and has an index.
+# Each order has an index, and ends with the ID so that it is total.
 _ORDERS = {
     EventSort.STARTS_AT: (Event.starts_at, Event.id),
     EventSort.LATEST_START: (Event.starts_at.desc(), Event.id.desc()),
@@ -45,38 +45,38 @@ _EVENT = Prepared("event", sa.select(Event).where(Event.id == sa.bindparam("even
 
 
 def upcoming_events(*, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any) -> Listing:
-    """Published events that have not started, with the filters of `EventQuerySchema`."""
+    """List published events that have not started, with the filters of `EventQuerySchema`."""
     return _UPCOMING_EVENTS(sort, now=utcnow(), q=like_pattern(q), **filters)
 
 
 def all_events(
     *, viewer: User | None, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any
 ) -> Listing:
-    """All events, including past and cancelled ones and drafts of `viewer`, with the filters of `EventQuerySchema`."""
+    """List all events, including past and cancelled ones and drafts of `viewer`, with the same filters."""
     return _VISIBLE_EVENTS(sort, viewer_id=viewer.id if viewer else None, q=like_pattern(q), **filters)
 
 
 def get_event(event_id: UUID, *, viewer: User | None) -> Event:
-    """The event, if `viewer` may see it. Raises `EventNotFound`."""
+    """Return the event if `viewer` may see it. Raises `EventNotFound`."""
     return require_visible(_EVENT.one_or_none(Event, event_id=event_id), viewer=viewer)
 
 
 def read_public_event(connection: sa.Connection, event_id: UUID) -> Event | None:
-    """The event, read on this connection, if anonymous clients may see it."""
+    """Return the event, read on this connection, or None if anonymous clients may not see it."""
     rows = _EVENT.on(connection, event_id=event_id)
     event = read_row(Event, rows[0]) if rows else None
     return event if event is not None and may_see(None, event) else None
 
 
 def require_visible(event: Event | None, *, viewer: User | None) -> Event:
-    """The event, if `viewer` may see it. Raises `EventNotFound`."""
+    """Return the event if `viewer` may see it. Raises `EventNotFound`."""
     if event is None or not may_see(viewer, event):
         raise EventNotFound
     return event
 
 
 def get_own_event(event_id: UUID, *, owner: User) -> Event:
-    """The event, if it is the owner's. Raises `EventNotFound`, `PermissionDenied`."""
+    """Return the event if `owner` is its organizer. Raises `EventNotFound`, `PermissionDenied`."""
     event = get_event(event_id, viewer=owner)
     if not owns(owner, event):
         raise PermissionDenied("Only the organizer of an event may see its bookings.")
@@ -89,13 +89,13 @@ def has_guests(event_id: UUID) -> bool:
 
 
 def lock_event(event_id: UUID, *, include_deleted: bool = False) -> Event:
-    """The event with its row locked until the transaction ends; other transactions wait, then see our changes.
+    """Lock an event until the transaction ends, and return its current state.
 
     Raises `EventNotFound`, and `RuntimeError` outside a transaction.
     """
     require_transaction()
     locked = sa.select(Event).where(Event.id == event_id).with_for_update()
-    # populate_existing: an object that this session read earlier is older than the lock
+    # populate_existing refreshes an object that the session read before the lock was acquired
     event = db.session.scalars(locked, execution_options={"populate_existing": True}).one_or_none()
     if event is None or (event.deleted_at is not None and not include_deleted):
         raise EventNotFound

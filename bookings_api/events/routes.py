@@ -32,9 +32,9 @@ _UNBOOKED = {"tickets_booked": 0, "tickets_available": 3}
 
 
 def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
-    """Count changes per event if its guests are notified of them; None otherwise.
+    """Count changes that notify guests, per organizer and event. Other changes are exempt.
 
-    A field in the body counts even if its value stays the same, because another request may be changing it.
+    A field counts even if its value stays the same, because a concurrent request may be changing it.
     """
     notifies = bool(changes.keys() & services.NOTIFIED) and queries.has_guests(event_id)
     return by_account("event_id")(event_id=event_id) if notifies else None
@@ -65,8 +65,8 @@ def list_upcoming_events(**filters: Any) -> Listing:
 def list_all_events(**filters: Any) -> Listing:
     """List all events.
 
-    Also returns past and cancelled events, and your own drafts if you are an organizer. Returns events that match all
-    filters, sorted by start time unless `sort` is given.
+    Returns all events that match the filters, including past and cancelled ones and your own drafts, sorted by start
+    time unless `sort` is given.
 
     New and changed events are listed immediately. `tickets_booked`, `tickets_available` and the filter `min_available`
     can be up to one second old. For exact numbers, get the single event.
@@ -100,7 +100,7 @@ def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:
 def get_event(event_id: UUID) -> Event:
     """Get an event.
 
-    Unlike in lists, the ticket numbers are exact, but only a booking reserves tickets. A draft is visible only to its
+    Unlike in lists, the ticket counts are exact. Only a booking reserves tickets. A draft is visible only to its
     organizer.
     """
     return queries.get_event(event_id, viewer=viewer())
@@ -115,7 +115,7 @@ def get_event(event_id: UUID) -> Event:
 def get_event_calendar(event_id: UUID) -> flask.Response:
     """Get an event as a calendar file.
 
-    Calendar programs can import the file or subscribe to it. A cancelled event stays in the calendar as `CANCELLED`.
+    Calendar apps can import this file or subscribe to it. A cancelled event stays in the calendar as `CANCELLED`.
     """
     event = queries.get_event(event_id, viewer=viewer())
     calendar = calendar_of_event(event, mail_from=flask.current_app.config["MAIL_FROM"])
@@ -140,7 +140,7 @@ def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
     """Change one of your events.
 
     Omitted fields keep their values. Guests are notified by email when the time or place changes. The capacity cannot
-    be lower than the number of booked tickets. The times of an event that has started cannot change.
+    be lower than the number of booked tickets. Once an event has started, its times cannot change.
     """
     return services.change_event(actor=current_user, event_id=event_id, changes=changes, precondition=if_match())
 

@@ -160,5 +160,5 @@ class EventQuerySchema(PageQuerySchema):
     sort = Choice(
         *EventSort,
         load_default=EventSort.STARTS_AT,
-        metadata={"description": "The field to sort by. A leading minus sorts in descending order."},
+        metadata={"description": "The field to sort by. A leading minus means descending order."},
     )

@@ -1,4 +1,4 @@
-"""Use cases of organizers: creating, changing, publishing, cancelling and deleting events."""
+"""Use cases of organizers: create, change, publish, cancel and delete events."""
 
 from typing import Any
 from uuid import UUID
@@ -27,7 +27,7 @@ from bookings_api.extensions import db
 from bookings_api.mail import broadcasts
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus, User, utcnow
 
-# Fixed once the event has started.
+# These fields cannot change once the event has started.
 _TIMES = {"starts_at", "ends_at", "timezone", "booking_opens_at", "booking_closes_at"}
 # Guests are notified when these fields change.
 NOTIFIED = {"starts_at", "ends_at", "timezone", "location"}
@@ -105,7 +105,7 @@ def cancel_event(*, actor: User, event_id: UUID, precondition: Precondition = no
 
 
 def delete_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> None:
-    """Cancel a published event as `cancel_event` does, and hide it; users can still read their bookings.
+    """Hide an event, and cancel it like `cancel_event` if it is published. Users can still read their bookings.
 
     Raises `EventNotFound`, `PermissionDenied` and `EventStarted`.
     """
@@ -118,9 +118,9 @@ def delete_event(*, actor: User, event_id: UUID, precondition: Precondition = no
 
 
 def _cancel_bookings_of(event: Event) -> None:
-    """Cancel all bookings of a locked event in one statement. The caller notifies the guests.
+    """Cancel all bookings of a locked event in one statement. The caller must notify the guests.
 
-    The event's version identifies the bookings that were cancelled with it.
+    The event's version marks the bookings that were cancelled with it.
     """
     require_transaction()
     db.session.execute(
@@ -138,7 +138,7 @@ def _cancel_bookings_of(event: Event) -> None:
 
 
 def _has_started(event: Event) -> bool:
-    """Return whether guests may have arrived; a draft never starts, whatever its times."""
+    """Whether the event has started. A draft never starts, whatever its times."""
     return event.status is EventStatus.PUBLISHED and event.starts_at <= utcnow()
 
 

@@ -1,1 +1,1 @@
-"""What every route shares: blueprint, parser, fields and base schemas, problems, lists, the OpenAPI frame."""
+"""Shared by all routes: authentication, blueprint, parser, fields, problems, pagination, conditional requests."""

@@ -1,4 +1,4 @@
-"""The Flask application class of the service."""
+"""The Flask application class."""
 
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ class NoSessions(SessionInterface):
     """Neither reads nor sets cookies, because clients send tokens."""
 
     def open_session(self, app: flask.Flask, request: flask.Request) -> None:
-        """Return None, so there is no session to save."""
+        """Return None, so that there is no session to save."""
 
 
 class Application(flask.Flask):
@@ -28,7 +28,7 @@ class Application(flask.Flask):
         self.before_request(_make_redirect_relative)
 
     def make_default_options_response(self) -> flask.Response:
-        """Respond to OPTIONS with headers only; Flask adds a Content-Type for an empty HTML page."""
+        """Respond to OPTIONS without a body. Flask's response is an empty HTML page."""
         response = super().make_default_options_response()
         response.status_code = HTTPStatus.NO_CONTENT
         del response.headers["Content-Type"]
@@ -36,9 +36,9 @@ class Application(flask.Flask):
 
 
 def _make_redirect_relative() -> None:
-    """Make redirects to a trailing slash relative: Host is client input, and caches may store the response.
+    """Make redirects to a trailing slash relative, because clients choose Host and caches may store the response.
 
-    Flask does not call error handlers for `RequestRedirect`, so the exception is changed before it is raised.
+    Flask calls no error handlers for `RequestRedirect`, so this changes the exception before it is raised.
     """
     redirect = flask.request.routing_exception
     if isinstance(redirect, RequestRedirect):

@@ -1,9 +1,8 @@
 """Conditional requests (RFC 9110, section 13): `ETag`, `If-None-Match` and `If-Match`.
 
-An ETag contains the resource's version. For an event it also contains the number of booked tickets and the time of the
-last change, because a booking changes the representation but not the version, and the number alone repeats after a
-cancellation. `If-Match` compares only the version, while the row is locked, so a booking never makes an organizer's
-change fail.
+An ETag contains the resource's version. An event's also contains the number of booked tickets and the time of the last
+change, because a booking changes the representation but not the version, and a cancellation restores the number.
+`If-Match` compares only the version, while the row is locked, so a booking never makes an organizer's change fail.
 """
 
 import re
@@ -21,7 +20,7 @@ _STRONG_TAG = re.compile(r'(?:^|[,\s])"([^"]*)"')
 _TEXT = {"type": "string"}
 ETAG = {
     "ETag": {
-        "description": "The version of the response. Send it in If-None-Match or, for a single resource, in If-Match.",
+        "description": "Identifies this version. Send it in If-None-Match or, for a single resource, in If-Match.",
         "schema": _TEXT,
     }
 }
@@ -57,8 +56,8 @@ def etag_of(resource: Versioned) -> str:
 def if_match() -> Callable[[Versioned], None]:
     """Return a check of the request's `If-Match`, which the service calls with the locked row.
 
-    The check raises `StaleVersion` if no tag matches, and also if the header is malformed: ignoring it could overwrite
-    a change. Without the header, every version passes.
+    The check raises `StaleVersion` if no tag matches. This includes malformed headers, because ignoring one could
+    overwrite a change. Without the header, every version passes.
     """
     header = flask.request.headers.get("If-Match")
     versions = {tag.partition("-")[0] for tag in _STRONG_TAG.findall(header or "")}
@@ -71,5 +70,5 @@ def if_match() -> Callable[[Versioned], None]:
 
 
 def is_not_modified(etag: str) -> bool:
-    """Whether the request is a read whose `If-None-Match` contains this tag, given without quotation marks."""
+    """Whether the request is a read whose `If-None-Match` contains this opaque tag."""
     return flask.request.method in {"GET", "HEAD"} and flask.request.if_none_match.contains_weak(etag)

@@ -3,13 +3,13 @@
 A file contains the whole list. Rows are read in batches by keyset pagination, and each batch is sent before the next
 one is read, so memory use is bounded and a slow client holds neither a database connection nor a snapshot. A row that
 exists throughout the download appears exactly once; a row added or deleted meanwhile may or may not appear. If the
-database fails halfway, the chunked response ends without its last chunk, which clients treat as an error (RFC 9112,
-section 8). HTTP/1.0 has no chunks and is rejected.
+database fails halfway, the response ends without its last chunk, which clients treat as an error (RFC 9112, section 8).
+HTTP/1.0 has no chunks, so it is rejected.
 
-To prevent formula injection (OWASP, "CSV Injection"), an apostrophe is inserted before anything a spreadsheet would
-evaluate, at the start of a field and after any character that Excel may use as a separator, even if quotation marks or
-invisible characters come first. Every field is quoted, and the file starts with a byte order mark, without which Excel
-misreads UTF-8.
+To prevent formula injection (OWASP, "CSV Injection"), an apostrophe is inserted before anything that a spreadsheet
+would evaluate: at the start of a field and after any character that Excel may use as a separator, even if quotation
+marks or invisible characters come first. Every field is quoted, and the file starts with a byte order mark, without
+which Excel misreads UTF-8.
 """
 
 import csv
@@ -50,24 +50,24 @@ _WIDE_OPERATORS = r"\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
 _INVISIBLE = r"\s\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 _FORMULA = re.compile(rf"(^|[,;\t\r\n])(?=[\"{_INVISIBLE}]*[=+\-@{_WIDE_OPERATORS}]|[\t\r\n])")
 
-# Held while a batch is built, so that downloads delay other requests of the process by one batch at most. Other
-# downloads wait without a database connection.
+# Held while a batch is built, so that downloads delay other requests of the process by at most one batch. Other
+# downloads wait without holding a database connection.
 batch_lock = threading.Lock()
 LOCK_TIMEOUT_SECONDS = 15
 
 
 @dataclass(frozen=True)
 class CsvFile:
-    """The file name, with path parameters in braces, and the unique column that orders the rows."""
+    """The name of a file, with path parameters in braces, and the unique column by which its rows are sorted."""
 
     name: str
     key: InstrumentedAttribute[Any]
 
 
 def is_preferred() -> bool:
-    """Whether the request's `Accept` prefers CSV to JSON (RFC 9110, section 12.5.1), with any parameters.
+    """Whether the request's `Accept` prefers CSV to JSON (RFC 9110, section 12.5.1).
 
-    Without the header, JSON is the default. Falls back to JSON when neither type is acceptable.
+    Falls back to JSON without the header, or when neither type is acceptable.
     """
     accepted = [(kind.partition(";")[0].strip(), quality) for kind, quality in flask.request.accept_mimetypes]
     return MIMEAccept(accepted).best_match([JSON, CSV]) == CSV
@@ -76,9 +76,8 @@ def is_preferred() -> bool:
 def csv_file(query: sa.Select[Any], schema: BaseSchema, file: CsvFile, **path: Any) -> flask.Response:
     """Return a response with all rows of `query`, one column per member of `schema`.
 
-    Raises database errors of the first batch, SQLAlchemy's `TimeoutError` if that batch has to wait too long, and
-    `HTTPException` over HTTP/1.0 or if a page is requested. The default page is accepted because Swagger UI always
-    sends it.
+    Raises the database errors of the first batch, SQLAlchemy's `TimeoutError` if that batch has to wait too long, and
+    `HTTPException` for HTTP/1.0 or a requested page. The default page is accepted, because Swagger UI always sends it.
     """
     defaults = {name: str(field.load_default) for name, field in PageQuerySchema().fields.items()}
     pages = [name for name, value in defaults.items() if flask.request.args.get(name, value) != value]
@@ -110,7 +109,7 @@ def _batches(
             with engine.connect() as connection:
                 rows = connection.execute(batch_query).all()
             lines = _lines(row.values() for row in schema.dump(rows, many=True)).encode()
-        time.sleep(0)  # lets greenlets that wait for the lock or the connection run first
+        time.sleep(0)  # lets greenlets run that wait for the lock or a connection
         yield lines
         if len(rows) < BATCH:
             return
@@ -134,7 +133,7 @@ def _with_header(schema: BaseSchema, first: bytes, rest: Iterator[bytes], reques
         yield first
         yield from rest
     except SQLAlchemyError as error:
-        with bound_request_id(request_id):  # the request context has ended by now
+        with bound_request_id(request_id):  # the request has ended by now
             logger.error("CSV download aborted: %s", type(error).__name__)  # noqa: TRY400 - the server logs the traceback
         raise
 
@@ -146,7 +145,7 @@ def _lines(rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _field(value: Any) -> str:
-    """Format a value as in JSON: times in RFC 3339, but null as an empty field."""
+    """Format a value as in JSON (times in RFC 3339), except that null becomes an empty field."""
     if value is None:
         return ""
     return value.isoformat() if isinstance(value, datetime) else _FORMULA.sub(r"\1'", str(value))

@@ -18,9 +18,9 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 MAX_EMAIL = 254
 
-# Controls, surrogates, and the line and paragraph separators, which Python and email treat as line breaks
+# Control characters, surrogates, and the line and paragraph separators, which Python and email treat as line breaks
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
-# Embeddings, overrides and isolates (UAX 9), which make text display differently from how it is stored
+# Embeddings, overrides and isolates (UAX 9), which make text look different from how it is stored
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # tzdata's names for "the machine's zone" and "no zone"
 _PSEUDO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
@@ -32,12 +32,12 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.I
 _MAX_MARKS = 30
 _ASCII_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
-# Cached because it walks through the file system.
+# Cached, because it walks the file system.
 _time_zones = cache(available_timezones)
 
 
 def _pattern(*, multiline: bool, visible: bool) -> str:
-    """Return the allowed characters as a JSON Schema pattern, as far as it can express them."""
+    """Return a JSON Schema pattern for the allowed characters, as far as a pattern can express them."""
     controls = "\\u0000-\\u0008\\u000b-\\u001f" if multiline else "\\u0000-\\u001f"
     forbidden = controls + r"\u007f-\u009f\u2028-\u202e\u2066-\u2069"
     allowed = f"[^{forbidden}]*"
@@ -48,9 +48,8 @@ def _pattern(*, multiline: bool, visible: bool) -> str:
 class Text(ma.fields.String):
     """Text in any script, normalized to NFC and stripped, of `min_length` to `max_length` characters.
 
-    Rejects control, surrogate and bidirectional-override characters; `multiline` allows line feeds and tabs. Unless it
-    may be empty, it must contain a visible character. Joiners are allowed, because many scripts need them, but not
-    alone.
+    Rejects control, surrogate and bidirectional-override characters; `multiline` allows line feeds and tabs. Unless the
+    text may be empty, it must contain a visible character. Joiners are allowed, because many scripts need them.
     """
 
     default_error_messages = {
@@ -96,9 +95,9 @@ class Text(ma.fields.String):
 
 
 class Name(Text):
-    """A person's name. It appears in emails that anyone can have sent to a stranger, so it must not contain links.
+    """A person's name. It must not contain links, because anyone can have it emailed to a stranger.
 
-    Titles and descriptions are plain `Text`: organizers may well mention their website.
+    Titles and descriptions are plain `Text`, because organizers may mention their website.
     """
 
     default_error_messages = {"link": "Must not contain a link. Remove :// or www."}
@@ -134,14 +133,14 @@ class Password(Text):
 
 
 class Integer(ma.fields.Integer):
-    """A JSON integer between `minimum` and `maximum`; not a fraction, string or boolean."""
+    """A JSON integer between `minimum` and `maximum`. Rejects fractions, strings and booleans."""
 
     def __init__(self, *, minimum: int, maximum: int, **kwargs: Any) -> None:
         super().__init__(strict=True, validate=[ma.validate.Range(minimum, maximum)], **kwargs)
 
 
 class QueryInteger(Integer):
-    """An integer in a query string, in ASCII digits: neither `1_000` nor digits of other scripts."""
+    """An integer in a query string. Rejects `1_000` and non-ASCII digits, which Python accepts."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         if not isinstance(value, str) or not _ASCII_INTEGER.fullmatch(value):
@@ -157,7 +156,7 @@ class QueryBoolean(ma.fields.Boolean):
 
 
 class Boolean(ma.fields.Boolean):
-    """JSON `true` or `false`; not `1` or `"yes"`."""
+    """JSON `true` or `false`. Rejects `1` and `"yes"`."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
         if not isinstance(value, bool):
@@ -179,7 +178,7 @@ class Choice(ma.fields.String):
 
 
 class Instant(ma.fields.AwareDateTime):
-    """An RFC 3339 timestamp with a UTC offset, converted to UTC; must then be in the years 2000 to 2199."""
+    """An RFC 3339 timestamp in the years 2000 to 2199, converted to UTC."""
 
     default_error_messages = {"range": "Must be in the years 2000 to 2199 (UTC)."}
 
@@ -192,7 +191,7 @@ class Instant(ma.fields.AwareDateTime):
         if not isinstance(value, str) or not _DATE_TIME.fullmatch(value):
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
         try:
-            # RFC 3339 allows lower-case t and z, Python doesn't
+            # RFC 3339 allows a lower-case t and z, Python does not
             moment: datetime = super()._deserialize(value.upper(), attr, data, **kwargs).astimezone(UTC)
         except OverflowError:
             raise self.make_error("range") from None
@@ -217,11 +216,11 @@ class TimeZone(ma.fields.String):
 
 
 class EmailAddress(ma.fields.Email):
-    """An email address as used in SMTP: the local part in ASCII, the domain in lower case and IDNA form."""
+    """An email address for SMTP: the local part in ASCII, the domain in lower case and IDNA-encoded."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(validate=[ma.validate.Length(max=MAX_EMAIL)], **kwargs)
-        # drops marshmallow's own check, whose pattern would appear in the document
+        # removes marshmallow's own check, whose pattern would appear in the OpenAPI document
         self.validators = [check for check in self.validators if isinstance(check, ma.validate.Length)]
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
@@ -234,6 +233,6 @@ class EmailAddress(ma.fields.Email):
             )
         except EmailNotValidError as error:
             raise ma.ValidationError(str(error)) from None
-        if "=?" in checked.local_part:  # RFC 2047: mail programs might decode it into another address
+        if "=?" in checked.local_part:  # RFC 2047: mail clients might decode it into another address
             raise ma.ValidationError("Must not contain =? before the @ sign.")
         return checked.ascii_email or checked.normalized

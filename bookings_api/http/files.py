@@ -1,4 +1,4 @@
-"""Responses that browsers save as files, and calendar files."""
+"""Responses that are saved as files, in particular calendar files."""
 
 from http import HTTPStatus
 
@@ -22,18 +22,18 @@ FILE_NAME = {
 CALENDAR_FILE = {
     "content_type": CALENDAR,
     "schema": {"type": "string"},
-    "description": "An iCalendar file (RFC 5545) with one VEVENT. Its UID never changes, its SEQUENCE increases.",
+    "description": "An iCalendar file (RFC 5545) with one VEVENT. Its UID never changes, and its SEQUENCE increases.",
     "headers": ETAG | FILE_NAME,
 }
 
 
 def file_name(name: str) -> dict[str, str]:
-    """Return the header. `name` must not contain user input, because it is not escaped."""
+    """Return the `Content-Disposition` header. `name` must not contain user input, because it is not escaped."""
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
 def calendar_file(calendar: icalendar.Calendar, name: str) -> flask.Response:
-    """Return the calendar, or 304 if the client has it. The ETag hashes the content, which depends on several rows."""
+    """Return the calendar, or 304 if the client has it. The ETag is a hash, because several rows contribute."""
     data = calendar.to_ical()
     etag = generate_etag(data)
     headers, content_type = {"ETag": quote_etag(etag)}, f"{CALENDAR}; charset=utf-8"

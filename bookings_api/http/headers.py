@@ -12,7 +12,7 @@ from bookings_api.http.openapi.document import API_PREFIX
 from bookings_api.http.rate_limiting.limits import RATE_LIMIT, RETRY_AFTER
 from bookings_api.observability.logging import REQUEST_ID_HEADER
 
-# For JSON, which a browser should neither run nor show in a frame.
+# For JSON, which a browser should neither run nor frame.
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 # For Swagger UI: same-origin assets only, except for icons in data URLs.
 PAGE_POLICY = (
@@ -42,7 +42,7 @@ _EXPOSED_HEADERS = [
 
 
 def init_headers(app: flask.Flask) -> None:
-    """Add the headers to every response, and allow the origins in `CORS_ORIGINS` to call the API."""
+    """Add security and caching headers to all responses, and allow `CORS_ORIGINS` to call the API."""
     origins: list[str] = app.config["CORS_ORIGINS"]
     # flask-cors omits `Vary: Origin` from responses to origins that are not allowed
     app.after_request(partial(_add_headers, vary="Authorization, Origin" if origins else "Authorization"))
@@ -71,7 +71,7 @@ def _add_headers(response: flask.Response, *, vary: str) -> flask.Response:
 
 
 def _cache_control(response: flask.Response) -> str:
-    """Never store errors or responses to writes. Shared caches may store only anonymous reads (RFC 9111)."""
+    """Forbid storing errors and responses to writes. Shared caches may store only anonymous reads (RFC 9111)."""
     if flask.request.method not in {"GET", "HEAD"} or response.status_code >= HTTPStatus.BAD_REQUEST:
         return NO_STORE
     return "no-cache" if viewer() is None else "private, no-cache"

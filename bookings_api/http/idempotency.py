@@ -1,4 +1,4 @@
-"""The `Idempotency-Key` header."""
+"""The `Idempotency-Key` header, and the hash that identifies a repeated request."""
 
 import hashlib
 import json
@@ -28,11 +28,11 @@ class IdempotencyKeySchema(ma.Schema):
         validate=[ma.validate.Length(1, 255), ma.validate.Regexp(r"^[\x21-\x7e]*$", error="Must be visible ASCII.")],
         metadata={
             "description": "A unique value of your choice, such as a UUID. A retry with the same key and body returns"
-            " the original response; the same key with a different body is an error. Keys expire after 24 hours.",
+            " the original response. The same key with a different body is an error. Keys expire after 24 hours.",
         },
     )
 
 
 def request_hash(arguments: Mapping[str, Any]) -> bytes:
-    """Return the SHA-256 hash of a request's arguments, independent of the whitespace and member order of its JSON."""
+    """Return the SHA-256 hash of a request's arguments, regardless of whitespace and order in the JSON."""
     return hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode()).digest()

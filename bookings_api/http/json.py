@@ -1,4 +1,4 @@
-"""JSON responses, serialized by orjson: much faster, and with unescaped UTF-8."""
+"""JSON responses, serialized by orjson, which is much faster than Python's json."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ JSON = "application/json"
 
 
 class OrjsonProvider(DefaultJSONProvider):
-    """Flask's JSON provider. Request bodies are read by the parser, which detects duplicate keys."""
+    """Flask's JSON provider for responses. Request bodies are parsed by `http.parser`."""
 
     sort_keys = False
 
@@ -18,15 +18,15 @@ class OrjsonProvider(DefaultJSONProvider):
         try:
             layout = orjson.OPT_INDENT_2 if kwargs.get("indent") else 0
             return orjson.dumps(obj, default=self.default, option=layout).decode()
-        except orjson.JSONEncodeError:  # a lone surrogate, in a field name sent by a client
+        except orjson.JSONEncodeError:  # a lone surrogate in a field name that a client has sent
             return super().dumps(obj, **kwargs)
 
 
 def json_body(data: Any) -> bytes:
-    """Serialize what a schema dumped; values look as if the schema's fields had formatted them."""
+    """Serialize what a schema dumped. Values look as if the schema's fields had formatted them."""
     return orjson.dumps(data)
 
 
 def json_response(data: Any, status: int, headers: dict[str, str]) -> flask.Response:
-    """Return a JSON response with what a schema dumped."""
+    """Return what a schema dumped as a response."""
     return flask.Response(json_body(data), status, headers, mimetype=JSON)

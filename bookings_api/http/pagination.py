@@ -15,7 +15,7 @@ from bookings_api.database.prepared import Prepared
 from bookings_api.database.replica import read_listing
 from bookings_api.http.schemas import MAX_PAGE, ResponseSchema
 
-# Proxies limit the size of all headers of a response together; nginx's default is 4 KiB.
+# Proxies limit the total size of a response's headers, nginx to 4 KiB by default.
 MAX_LINK_LENGTH = 2048
 
 # X-Pagination contains JSON, which OpenAPI describes with `content` rather than `schema`.
@@ -32,7 +32,7 @@ PAGINATION = {
     "Link": {
         "description": (
             "Relative links to the `first`, `prev`, `next` and `last` pages (RFC 8288) with the same filters. Pages"
-            " that do not exist have no link. A very long query gets no links at all."
+            " that do not exist have no link. The header is omitted if the links would be very long."
         ),
         "schema": {"type": "string"},
         "example": '</api/v1/events/?q=trio&page=2&page_size=20>; rel="next"',
@@ -43,10 +43,10 @@ _numbers = count(1)
 
 
 def fetch_page(listing: Listing, schema: ResponseSchema, page: PaginationParameters) -> list[dict[str, Any]]:
-    """The rows of a page as `schema` dumps them. Sets `page.item_count` to the length of the whole list."""
+    """Read a page as `schema` dumps it, and set `page.item_count` to the length of the whole list."""
     statement = _page_statement(listing.statement, schema, stays_on_server=not listing.is_filtered)
     rows = counted = read_listing(statement, **listing.values, page_size=page.page_size, first_item=page.first_item)
-    if not rows and page.first_item > 0:  # beyond the end, so no row contains the length
+    if not rows and page.first_item > 0:  # beyond the last page, so no row contains the length
         counted = read_listing(statement, **listing.values, page_size=1, first_item=0)
     page.item_count = counted[0][-1] if counted else 0
     return [dict(zip(schema.members, row, strict=False)) for row in rows]
@@ -57,7 +57,7 @@ def _page_statement(listed: sa.Select[Any], schema: ResponseSchema, *, stays_on_
     """Select the members of `schema`, followed by the length of the whole list."""
     model = listed.column_descriptions[0]["entity"]
     members = [getattr(model, attribute) for attribute in schema.members.values()]
-    # as text, because psycopg2 would create UUID objects only for JSON to format them again
+    # as text, which is faster than creating UUID objects and formatting them for JSON
     columns = [sa.cast(member, sa.Text) if isinstance(member.type, sa.Uuid) else member for member in members]
     total = listed.with_only_columns(sa.func.count(), maintain_column_froms=True).order_by(None).correlate(None)
     page = (
@@ -69,9 +69,9 @@ def _page_statement(listed: sa.Select[Any], schema: ResponseSchema, *, stays_on_
 
 
 def page_headers(page: PaginationParameters) -> dict[str, str]:
-    """The headers of a fetched page: `X-Pagination` as flask-smorest documents it, and `Link`.
+    """Return the headers of a fetched page: `X-Pagination` as flask-smorest documents it, and `Link`.
 
-    Links are paths, so neither a client's Host header nor a proxy can change where they lead.
+    Links are paths, so neither a client's Host header nor a proxy affects where they lead.
     """
     number, last = page.page, -(-page.item_count // page.page_size)
     position = {"total": page.item_count, "total_pages": last}
@@ -93,7 +93,7 @@ def page_headers(page: PaginationParameters) -> dict[str, str]:
 
 
 def _url_of(number: int, page: PaginationParameters) -> str:
-    """The URL of a page, percent-encoded (RFC 3986), so a query cannot end the link or the header."""
+    """Return the URL of a page. It is percent-encoded (RFC 3986), so a query cannot end the link or the header."""
     request = flask.request
     query = {**request.args, "page": str(number), "page_size": str(page.page_size)}
     return f"{quote(request.root_path + request.path)}?{urlencode(query, quote_via=quote, safe='')}"

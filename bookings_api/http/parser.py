@@ -1,4 +1,4 @@
-"""Parses request bodies and query strings, and rejects anything ambiguous."""
+"""Parses request bodies and query strings, and rejects ambiguous input."""
 
 import json
 from typing import Any, NoReturn
@@ -11,7 +11,7 @@ import webargs.flaskparser
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
-# More than any operation accepts. Bounds the work and the size of the error response.
+# More than any operation accepts. Bounds the work and the size of error responses.
 MAX_NAMES = 100
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -30,7 +30,7 @@ class StrictParser(webargs.flaskparser.FlaskParser):
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
         body = _read_body(req)
         if not body and not req.mimetype:
-            if not any(field.required for field in schema.fields.values()):  # else the missing fields are listed
+            if not any(field.required for field in schema.fields.values()):  # else the schema lists missing fields
                 raise ma.ValidationError("A JSON object is required.")
             return webargs.core.missing
         if not webargs.flaskparser.is_json_request(req):
@@ -79,7 +79,7 @@ def _read_body(req: flask.Request) -> bytes:
 
 
 def _reject_repeated(values: MultiDict[str, str]) -> None:
-    """Reject repeated parameters: no operation takes a list, and parsers disagree on which value counts."""
+    """Reject repeated parameters: no operation accepts a list, and parsers disagree about which value counts."""
     if len(values) > MAX_NAMES:
         raise BadRequest(f"The request has more than {MAX_NAMES} parameters.")
     repeated = {name: ["Must not be given more than once."] for name, items in values.lists() if len(items) > 1}
@@ -88,7 +88,7 @@ def _reject_repeated(values: MultiDict[str, str]) -> None:
 
 
 def _require_utf_8(encoded: bytes) -> None:
-    """Reject invalid UTF-8: Werkzeug would leave it percent-encoded, so different inputs could read the same."""
+    """Reject invalid UTF-8. Werkzeug would leave it percent-encoded, so different inputs could look the same."""
     try:
         unquote_to_bytes(encoded).decode()
     except UnicodeDecodeError:

@@ -1,6 +1,6 @@
-"""Error responses: RFC 9457 `application/problem+json`.
+"""Error responses: `application/problem+json` (RFC 9457).
 
-`DOMAIN_PROBLEMS` maps each domain error to its status and code; nothing else does.
+Only `DOMAIN_PROBLEMS` maps domain errors to statuses and codes.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class ErrorLocation(StrEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """A kind of problem: HTTP status, stable `code`, title and, if one body field is always at fault, its name."""
+    """A type of problem: HTTP status, stable `code`, title and, if it always concerns the same body field, its name."""
 
     status: HTTPStatus
     code: str
@@ -36,7 +36,7 @@ class Problem:
 
     @property
     def type(self) -> str:
-        """The problem type URI, an identifier that cannot be dereferenced."""
+        """The URI of the problem type. It is only an identifier and cannot be dereferenced."""
         return f"urn:problem-type:{self.code}"
 
 
@@ -93,7 +93,7 @@ _PHRASES = {
 
 
 def problem_for_status(status: HTTPStatus) -> Problem:
-    """A generic problem named after the HTTP status, for example `not-found`."""
+    """Return a generic problem named after the HTTP status, such as `not-found`."""
     phrase = _PHRASES.get(status, status.phrase)
     return Problem(status, phrase.lower().replace(" ", "-"), phrase)
 
@@ -123,7 +123,7 @@ def problem_body(
 def problem_response(
     problem: Problem, detail: str, field_errors: list[dict[str, str]] | None = None, **extensions: Any
 ) -> flask.Response:
-    """Return the response for a problem and record its code for the request log."""
+    """Return the response for a problem, and record its code for `problem_code`."""
     flask.g.problem_code = problem.code
     response = flask.jsonify(problem_body(problem, detail, field_errors, **extensions))
     response.status_code = problem.status.value
@@ -134,20 +134,20 @@ def problem_response(
 
 
 def problem_code() -> str | None:
-    """Return the code of the problem that this request failed with, or None if it succeeded."""
+    """Return the code of the problem with which this request failed, or None if it succeeded."""
     code: str | None = flask.g.get("problem_code")
     return code
 
 
 def field_errors_of(error: errors.DomainError) -> list[dict[str, str]]:
-    """Return the `errors` entries of a domain error: the body fields at fault."""
+    """Return the `errors` members of a domain error, one for each invalid body field."""
     problem = DOMAIN_PROBLEMS[type(error)]
     fields = {problem.field: str(error)} if problem.field else getattr(error, "fields", {})
     return [field_error(ErrorLocation.BODY, field, detail) for field, detail in fields.items()]
 
 
 def field_error(location: str, field: str, detail: str) -> dict[str, str]:
-    """Return one entry of `errors`: the request part, the dotted path of the field, and what is wrong with it."""
+    """Return one member of `errors`: the part of the request, the dotted path of the field, and an explanation."""
     return {"in": location, "field": field, "detail": detail}
 
 
@@ -164,14 +164,14 @@ class FieldErrorSchema(ResponseSchema):
     field = ma.fields.String(
         required=True,
         metadata={
-            "description": "The dotted path of the field. Empty if the error concerns the whole part.",
+            "description": "The dotted path of the field, or an empty string if the error concerns the whole part.",
             "example": "ticket_count",
         },
     )
     detail = ma.fields.String(
         required=True,
         metadata={
-            "description": "A human-readable explanation of what is wrong with the field.",
+            "description": "A human-readable explanation of the error.",
             "example": "Must be greater than or equal to 1.",
         },
     )

@@ -7,8 +7,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 def init_proxies(app: flask.Flask) -> None:
     """Trust X-Forwarded-For and X-Forwarded-Proto from the nearest `TRUSTED_PROXIES` proxies only.
 
-    Each proxy appends the address that it sees, so forged addresses are further left than the trusted ones.
-    X-Forwarded-Host is ignored: a proxy that does not set it passes on the client's, and Host contains the same value.
+    Each proxy appends the address it sees, so forged addresses are to the left of the trusted ones. X-Forwarded-Host is
+    ignored, because a proxy that does not set it forwards the client's.
     """
     proxies = app.config["TRUSTED_PROXIES"]
     if proxies:

@@ -12,23 +12,23 @@ MAX_PAGE = 10_000
 
 
 class BaseSchema(ma.Schema):
-    """Base of all schemas; an unknown field is an error that names it."""
+    """Base of all schemas. Unknown fields are errors."""
 
     class Meta:
         unknown = ma.RAISE
 
     @classmethod
     def example(cls, **changes: Any) -> dict[str, Any]:
-        """An example for the OpenAPI document, made of the fields' examples and `changes`."""
+        """Return an example for the OpenAPI document, made of the fields' examples and `changes`."""
         fields = {field.data_key or name: field.metadata for name, field in cls().fields.items()}
         return {name: metadata["example"] for name, metadata in fields.items() if "example" in metadata} | changes
 
 
 class ResponseSchema(BaseSchema):
-    """Base of response schemas. The document allows further members, so later versions may add some.
+    """Base of response schemas. The OpenAPI document allows additional members, so that later versions may add some.
 
-    The schema defines the names of the members, and `http.json` serializes the values, which is faster than marshmallow
-    and gives the same text. Therefore fields must not be nested or customize serialization.
+    The schema only selects the members, and `http.json` serializes the values, which is faster than marshmallow and
+    gives the same text. Therefore fields must not be nested or customize serialization.
     """
 
     class Meta:
@@ -36,11 +36,11 @@ class ResponseSchema(BaseSchema):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        # the attribute of a row, by the name of the member
+        # maps the names of members to attributes of rows
         self.members = {field.data_key or name: field.attribute or name for name, field in self.dump_fields.items()}
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
-        """The members of `obj`, a row or a dictionary."""
+        """Return the members of `obj`, which is a row or a dictionary."""
         if self.many if many is None else many:
             return [self.dump(row, many=False) for row in obj]
         if isinstance(obj, dict):
@@ -49,14 +49,14 @@ class ResponseSchema(BaseSchema):
 
 
 class PageQuerySchema(BaseSchema):
-    """Paging parameters; the base of the query schema of every list."""
+    """Pagination parameters. Base of the query schemas of all lists."""
 
     page = QueryInteger(
-        minimum=1, maximum=MAX_PAGE, load_default=1, metadata={"description": "Page number, starting at 1."}
+        minimum=1, maximum=MAX_PAGE, load_default=1, metadata={"description": "The page number, starting at 1."}
     )
     page_size = QueryInteger(
         minimum=1,
         maximum=MAX_PAGE_SIZE,
         load_default=DEFAULT_PAGE_SIZE,
-        metadata={"description": "Items per page."},
+        metadata={"description": "The number of items per page."},
     )

@@ -1,4 +1,4 @@
-"""Adapts gunicorn: its errors are problems (RFC 9457) and counted, and it writes no access log."""
+"""Adapts gunicorn: its errors become problems (RFC 9457) and are counted, and it writes no access log."""
 
 import json
 import socket
@@ -37,4 +37,4 @@ class Log(glogging.Logger):  # type: ignore[misc]
     """gunicorn's logger without an access log, because the application writes one."""
 
     def access(self, *_: object) -> None:
-        """Do nothing. gunicorn would format the line even if it is discarded."""
+        """Do nothing. gunicorn would format the line even if nothing logged it."""

@@ -1,4 +1,4 @@
-"""Bookings of tickets."""
+"""Bookings and their references."""
 
 import secrets
 from datetime import datetime
@@ -11,14 +11,14 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from bookings_api.database.base import Base, Identified, Timestamped, choice
 from bookings_api.models.event import MAX_TICKETS_PER_BOOKING, Event
 
-# Digits and letters that are not confused when read aloud: no 0/O, 1/I/L, U/V, 2/Z, 5/S, 8/B.
+# Without characters that look or sound alike: 0 O, 1 I L, 2 Z, 5 S, 8 B, U.
 REFERENCE_ALPHABET = "34679ACDEFGHJKMNPQRTVWXY"
 REFERENCE_LENGTH = 10
 
 
 def new_reference() -> str:
-    """A random booking reference of 45 bits, practically unguessable and unique. A constraint rejects duplicates."""
-    letters = len(REFERENCE_ALPHABET)  # does not divide 256, which costs less than half a bit
+    """Return a random reference of 45 bits. It is hard to guess, and a constraint rejects duplicates."""
+    letters = len(REFERENCE_ALPHABET)  # the bias of the modulo costs less than half a bit
     return "".join([REFERENCE_ALPHABET[byte % letters] for byte in secrets.token_bytes(REFERENCE_LENGTH)])
 
 
@@ -30,7 +30,7 @@ class BookingStatus(StrEnum):
 
 
 class Booking(Identified, Timestamped, Base):
-    """Tickets for one event, booked by a user in the name of a guest."""
+    """Tickets for one event, booked by a user for a guest."""
 
     __tablename__ = "bookings"
     __table_args__ = (
@@ -50,17 +50,17 @@ class Booking(Identified, Timestamped, Base):
     event_id: Mapped[UUID] = mapped_column(sa.ForeignKey("events.id"))
     user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"))
     ticket_count: Mapped[int]
-    # fits an email address, the default for accounts without a name
+    # long enough for an email address, the default for accounts without a name
     guest_name: Mapped[str] = mapped_column(sa.String(254))
     guest_email: Mapped[str] = mapped_column(sa.String(254))
     status: Mapped[BookingStatus] = mapped_column(
         choice(BookingStatus, "status"), default=BookingStatus.CONFIRMED, server_default=BookingStatus.CONFIRMED
     )
     version: Mapped[int] = mapped_column(default=1, server_default="1")
-    # the version of the event that was booked, or whose cancellation cancelled the booking
+    # the event's version when the booking was made, or when the event was cancelled
     event_version: Mapped[int] = mapped_column(server_default="1")
     cancelled_at: Mapped[datetime | None]
-    # when the booking's only reminder was written
+    # when the reminder was written; each booking gets one
     reminded_at: Mapped[datetime | None]
 
     event: Mapped[Event] = relationship(lazy="raise")

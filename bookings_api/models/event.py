@@ -1,4 +1,4 @@
-"""Events and how many of their tickets are taken."""
+"""Events, and the number of their tickets that are booked."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ MAX_CAPACITY = 1_000_000
 MAX_TICKETS_PER_BOOKING = 1_000
 DEFAULT_TICKETS_PER_BOOKING = 10
 
-# The text that `q` searches; the index is on the same expression.
+# The text that `q` searches. The index contains the same expression.
 SEARCH_TEXT = "title || ' ' || location || ' ' || description"
 
 
@@ -27,7 +27,7 @@ class EventStatus(StrEnum):
 
 
 class EventSort(StrEnum):
-    """Sort orders for events. A leading minus sorts in descending order."""
+    """Sort orders for events. A leading minus means descending order."""
 
     STARTS_AT = "starts_at"
     LATEST_START = "-starts_at"
@@ -38,11 +38,11 @@ class EventSort(StrEnum):
 
 
 class Event(Identified, Timestamped, Base):
-    """An event; `tickets_booked` counts the tickets of its confirmed bookings.
+    """An event. `tickets_booked` counts the tickets of its confirmed bookings.
 
     The counter changes only under the row's lock, in the transaction that writes the booking. Its CHECK constraint
     makes overselling impossible. All other columns except `updated_at` define the event: when one changes, a trigger
-    increments `EventCatalog.version`. A migration that adds such a column must add it to the trigger.
+    increments `EventCatalog.version`. A migration that adds a column must add it to the trigger.
     """
 
     __tablename__ = "events"
@@ -90,10 +90,10 @@ class Event(Identified, Timestamped, Base):
 
 
 class EventCatalog(Base):
-    """The version of all event definitions, in one row; cached lists are valid for one version.
+    """The version of all event definitions, in one row. A cached list is valid for one version.
 
-    A trigger increments it at the end of each transaction that creates, deletes or redefines events, so every snapshot
-    with a version contains all changes counted in it. Bookings change only ticket counts and never touch the row.
+    A trigger increments it at the end of each transaction that creates, deletes or redefines events, so a snapshot with
+    a version contains all changes that it counts. Bookings change only ticket counts and never touch this row.
     """
 
     __tablename__ = "event_catalog"

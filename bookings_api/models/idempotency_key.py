@@ -1,4 +1,4 @@
-"""Keys of requests that can safely be sent again."""
+"""The table of idempotency keys."""
 
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from bookings_api.database.base import Base, Timestamped
 
 
 class IdempotencyKey(Timestamped, Base):
-    """A user's key, the SHA-256 hash of the request, and the response."""
+    """A key that a user has sent, the SHA-256 hash of the request, and the response to repeat."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (sa.Index("ix_idempotency_keys_created_at", "created_at"),)

@@ -14,7 +14,7 @@ from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 
 class EmailKind(StrEnum):
-    """The reason for an email. The first six kinds are about a booking."""
+    """The reason for an email. The first six kinds concern a booking."""
 
     BOOKING_CONFIRMED = "booking_confirmed"
     BOOKING_CHANGED = "booking_changed"
@@ -29,7 +29,7 @@ class EmailKind(StrEnum):
 
 
 class EmailStatus(StrEnum):
-    """A `pending` email waits for its next attempt, a `sending` one is being sent. `sent` and `failed` are final."""
+    """A `pending` email waits for its next attempt. A `sending` email is being sent. `sent` and `failed` are final."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -43,9 +43,9 @@ UNSENT = (EmailStatus.PENDING, EmailStatus.SENDING)
 class OutboxEmail(Identified, Timestamped, Base):
     """One email to one recipient.
 
-    `payload` is the data of the templates at the time of the commit. Workers may claim the email from
-    `next_attempt_at` on, in the database's time: immediately if it is new, after a pause if an attempt failed, and at
-    the end of the lease while it is claimed.
+    `payload` is the data for the templates, as of the commit. `next_attempt_at`, by the database's clock, is when a
+    worker may claim the email: immediately if it is new, after a pause if an attempt failed, and at the end of the
+    lease if it is already claimed.
     """
 
     __tablename__ = "outbox_emails"
@@ -82,7 +82,7 @@ class OutboxEmail(Identified, Timestamped, Base):
 
     @hybrid_property
     def due_at(self) -> datetime | None:
-        """Time of the next attempt; None once the email is sent or has failed."""
+        """When the next attempt is due, or None if the email is sent or has failed."""
         return self.next_attempt_at if self.status in UNSENT else None
 
     @due_at.inplace.expression
@@ -92,10 +92,10 @@ class OutboxEmail(Identified, Timestamped, Base):
 
 
 class EventBroadcast(Identified, Timestamped, Base):
-    """One row for any number of guests, so that cancelling a large event is a small transaction.
+    """Emails to all guests of an event, as one row, so that cancelling a large event is a small transaction.
 
-    `payload` describes the event for the emails. `event_version` caused the broadcast and selects its bookings (see
-    `mail.broadcasts`). `last_booking_id` is the progress so far.
+    `mail.broadcasts` turns it into one email per booking. `payload` describes the event. `event_version` is the version
+    that caused the broadcast, and selects the bookings. `last_booking_id` marks the progress.
     """
 
     __tablename__ = "event_broadcasts"

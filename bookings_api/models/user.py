@@ -55,7 +55,7 @@ class User(Identified, Timestamped, Base):
 class Login(Identified, Timestamped, Base):
     """A login of a user. Its ID is the `sid` claim of its access and refresh tokens.
 
-    `refresh_jti` identifies the only refresh token that is still unused. A login ends when `revoked_at` is set.
+    `refresh_jti` identifies the only valid refresh token. Setting `revoked_at` ends the login.
     """
 
     __tablename__ = "logins"
@@ -71,7 +71,7 @@ class Login(Identified, Timestamped, Base):
 
 
 def is_logged_in() -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the conditions under which a login, joined with its account, is valid."""
+    """Return the conditions for a valid login, in a query that joins logins with accounts."""
     return Login.revoked_at.is_(None), User.is_active.is_(True)
 
 
@@ -81,7 +81,7 @@ class TokenPurpose(StrEnum):
 
 
 class OneTimeToken(Identified, Timestamped, Base):
-    """The hash of a token. A user has at most one per purpose, the latest."""
+    """The hash of an emailed token. A user has at most one for each purpose."""
 
     __tablename__ = "one_time_tokens"
     __table_args__ = (

@@ -1,6 +1,6 @@
 """`GET /health/live` and `GET /health/ready`, for process managers and load balancers.
 
-Neither requires a login, reveals a server's name or takes long. Like `/metrics`, they are not in the OpenAPI document.
+Both need no login, reveal no server names and respond quickly. Like `/metrics`, they are not in the OpenAPI document.
 """
 
 import logging
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 DATABASE_SECONDS = 1.0
 REPLICA_SECONDS = 0.5
 
-# Superusers keep some connections for themselves.
+# PostgreSQL reserves some connections for superusers.
 _CONNECTIONS = sa.text("""
     SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
 """)
@@ -37,7 +37,7 @@ def init_health(app: flask.Flask) -> None:
 
     @app.get("/health/live", endpoint="health_live")
     def live() -> flask.Response:
-        """Report that the process responds. Restarting it would not repair anything else."""
+        """Report that the process responds. Ignores other servers, because a restart would not repair them."""
         return _response(HTTPStatus.OK, status=OK)
 
     @app.get("/health/ready", endpoint="health_ready")
@@ -84,13 +84,13 @@ def _check_database() -> str:
         with time_limit(DATABASE_SECONDS), db.engine.connect() as connection:
             missing = missing_revisions(connection)
     except ProgrammingError:
-        missing = {"all"}  # the table of revisions does not exist
+        missing = {"all"}  # the database was never migrated
     except SQLAlchemyError as error:
         logger.warning("not ready: PostgreSQL is unavailable: %s", type(error).__name__)
         return UNAVAILABLE
     if not missing:
         return OK
-    logger.warning("not ready: run flask db upgrade, migrations are missing: %s", ", ".join(missing))
+    logger.warning("not ready: migrations are missing, run flask db upgrade: %s", ", ".join(missing))
     return OUTDATED
 
 

@@ -1,6 +1,6 @@
 """Structured logs with request IDs, and one access line per request.
 
-No line contains a body, a header, a query string or an email; the engine hides SQL parameters.
+Log lines contain no bodies, headers, query strings or emails. The engine hides SQL parameters.
 """
 
 import json
@@ -26,10 +26,10 @@ REQUEST_ID_HEADER = "X-Request-ID"
 # Keys in the WSGI environment: the time of arrival by time.perf_counter(), and the matching rule of the URL map.
 STARTED_AT, ROUTE = "bookings_api.started_at", "bookings_api.route"
 
-# Request IDs accepted from proxies and clients; they cannot break a log line or a header.
+# Request IDs that are accepted from proxies and clients. They cannot break a log line or a header.
 _ACCEPTED_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
-# Polled every few seconds; failures have separate log lines.
+# Polled every few seconds. Failures are logged separately.
 QUIET_ROUTES = "/health/"
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -47,18 +47,18 @@ access_logger = logging.getLogger("bookings_api.access")
 
 
 def current_request_id() -> str | None:
-    """Return the ID of the request that is being processed, also in its Celery tasks; None otherwise."""
+    """Return the ID of the current request, or of the request that published the current Celery task."""
     return _request_id.get()
 
 
 def request_id_for(given: str) -> str:
-    """Return the given request ID if it is acceptable, otherwise a random one."""
+    """Return the given request ID if it is acceptable, or else a random one."""
     return given if _ACCEPTED_REQUEST_ID.fullmatch(given) else token_hex(16)
 
 
 @contextmanager
 def bound_request_id(request_id: str | None) -> Iterator[None]:
-    """Log and publish tasks under this request ID."""
+    """Use this request ID in log lines and published tasks."""
     token = _request_id.set(request_id)
     try:
         yield
@@ -70,7 +70,7 @@ class RecordFormatter(OrjsonFormatter):
     """JSON lines with `time` (UTC, ISO 8601), `level`, `logger`, `message`, `request_id` and the `extra` fields."""
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """Add the fields; faster than the library's version, which looks them up by name for every line."""
+        """Add the fields. The library's version is slower, because it looks them up by name for every line."""
         log_data["level"] = record.levelname
         log_data["logger"] = record.name
         log_data["message"] = record.message
@@ -103,7 +103,7 @@ def init_logging(app: flask.Flask) -> None:
     """Configure logging, and log and count each request."""
     logging.config.dictConfig(logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"]))
     logging.captureWarnings(capture=True)
-    # skips collecting what no line contains; see "Optimization" in Python's Logging HOWTO
+    # skips collecting data that no line contains; see "Optimization" in Python's Logging HOWTO
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # noqa: SLF001 - as documented there
     app.before_request(_begin_request)
@@ -116,7 +116,7 @@ def _begin_request() -> None:
 
 
 def _end_request(error: BaseException | None) -> None:
-    """Reset the request ID, because the thread may log other things next."""
+    """Reset the request ID, because the thread may do other work next."""
     _request_id.set(None)
 
 
@@ -127,7 +127,7 @@ def _record_response(response: flask.Response) -> flask.Response:
     started_at, user_id = request.environ[STARTED_AT], flask.g.get("user_id")
     record = partial(record_request, request.method, route, response.status_code, started_at, user_id=user_id)
     if response.is_streamed and not response.direct_passthrough:
-        response.call_on_close(partial(_record_for, request_id, record))  # which happens after the request has ended
+        response.call_on_close(partial(_record_for, request_id, record))  # called after the request has ended
     else:
         record()
     return response

@@ -1,11 +1,11 @@
 """Records the service's metrics, and serves them at `/metrics` in the Prometheus text format.
 
-Names and units follow https://prometheus.io/docs/practices/naming/. No label value comes from a client: routes are
-rules of the URL map, methods those of HTTP.
+Names and units follow https://prometheus.io/docs/practices/naming/. Clients cannot choose label values: routes are
+rules of the URL map, and methods are those of HTTP.
 
-gunicorn's workers share their metrics through prometheus_client's multiprocess mode, set up in gunicorn.conf.py.
-prometheus_client opens a file with the first value of a metric, and a metric without labels has a value as soon as it
-exists. Therefore all metrics defined at import time have labels, and each worker creates the others itself.
+gunicorn.conf.py enables prometheus_client's multiprocess mode, in which each process writes its values to files. A
+metric without labels opens its file when it is defined, so metrics defined at import time have labels, and each worker
+defines the others itself.
 """
 
 import os
@@ -37,7 +37,7 @@ NO_ROUTE, GUNICORN = "(no route)", "(gunicorn)"
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 _OTHER_METHOD = "(other)"
-# `<uuid:event_id>` in the URL map is `{event_id}` in OpenAPI
+# `<uuid:event_id>` in the URL map is `{event_id}` in OpenAPI.
 _CONVERTER = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
 # Seconds. Cached responses take fractions of a millisecond, bookings tens of milliseconds, logins hundreds. Requests
@@ -87,7 +87,7 @@ def _metrics_of_all_processes() -> CollectorRegistry:
 
 
 def count_request(method: str, route: str | None, status: int, seconds: float) -> None:
-    """Count one response; `route` is the matching rule of the URL map, or None."""
+    """Count a response. `route` is the matching rule of the URL map, or None."""
     if method not in _METHODS:
         method = _OTHER_METHOD
     _requests_with(method, route, status).inc()
@@ -100,7 +100,7 @@ def count_gunicorn_error(status: int) -> None:
 
 
 def count_booking(outcome: str) -> None:
-    """Count a booking request; `outcome` is `confirmed`, `replayed` or a problem code."""
+    """Count a booking request. `outcome` is `confirmed`, `replayed` or a problem code."""
     _bookings.labels(outcome).inc()
 
 
@@ -110,7 +110,7 @@ def count_database_failure(error: Exception) -> None:
 
 
 def create_initial_series() -> None:
-    """Create the series that alerts use: `rate()` sees no increase in one that starts at 1."""
+    """Create the series that alerts use, because `rate()` sees no increase in a series that starts at 1."""
     for error in ("OperationalError", "TimeoutError"):
         _database_failures.labels(error)
     _bookings.labels("confirmed")
@@ -139,7 +139,7 @@ def route_label(route: str | None) -> str:
     return NO_ROUTE if route is None else _CONVERTER.sub(r"{\1}", route)
 
 
-# Cached because looking up a child by its labels takes as long as counting.
+# Cached, because looking up a series by its labels takes as long as counting.
 @cache
 def _requests_with(method: str, route: str | None, status: int) -> Counter:
     return _requests.labels(method, route_label(route), str(status))

@@ -1,7 +1,7 @@
 """OpenTelemetry traces of requests, SQL statements and tasks.
 
-Only imported with `TELEMETRY=true`. Everything else is configured by OpenTelemetry's variables, such as
-`OTEL_EXPORTER_OTLP_ENDPOINT`: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/.
+Only imported with `TELEMETRY=true`. OpenTelemetry's own variables, such as `OTEL_EXPORTER_OTLP_ENDPOINT`, configure the
+rest: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/.
 
 Only attributes on an allowlist are exported. The instrumentation libraries also record addresses, query strings,
 program names and error messages, in which PostgreSQL quotes rows.
@@ -51,18 +51,19 @@ _EXPORTED_ATTRIBUTES = {
 
 
 class FilteringExporter(OTLPSpanExporter):
-    """Exports spans by OTLP over HTTP without events, error messages and attributes that are not on the allowlist."""
+    """Exports spans by OTLP over HTTP, without events, error messages and attributes off the allowlist."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         return super().export([_filtered(span) for span in spans])
 
 
 def init_telemetry(app: flask.Flask) -> None:
-    """Instrument requests, statements and tasks. Nothing is exported before `app.extensions["telemetry"]()` is called.
+    """Instrument requests, statements and tasks.
 
-    Each process must call it after the fork, which the exporting thread would not survive.
+    Each process must call `app.extensions["telemetry"]()` after the fork to start exporting, because a fork does not
+    copy the exporting thread.
     """
-    # selects the stable attribute names; the libraries read this when they are set up
+    # the libraries read this when they are set up; it selects the stable attribute names
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
     app.wsgi_app = OpenTelemetryMiddleware(app.wsgi_app, _on_request, _on_response)  # type: ignore[method-assign]
     Psycopg2Instrumentor().instrument()
@@ -87,7 +88,7 @@ def _stop(**_: object) -> None:
 
 
 def _on_request(span: trace.Span, environ: "WSGIEnvironment") -> None:
-    """Replace the default name, the path, because clients choose it."""
+    """Replace the default name of the span, the path, because clients choose it."""
     span.update_name("HTTP")
 
 

@@ -1,1 +1,1 @@
-"""Accounts as the API shows them."""
+"""Account management: users change their own account, organizers manage all accounts."""

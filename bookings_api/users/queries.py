@@ -21,7 +21,7 @@ _USERS = ListQuery(
 
 
 def list_users(*, q: str | None = None, role: Role | None = None, is_active: bool | None = None) -> Listing:
-    """Select accounts in the order of their emails. `q` searches emails and names, ignoring case."""
+    """List accounts, sorted by email. `q` searches emails and names, ignoring case."""
     return _USERS(q=like_pattern(q), role=role, is_active=is_active)
 
 

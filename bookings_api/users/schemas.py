@@ -32,7 +32,7 @@ class InvitationSchema(BaseSchema):
         },
     )
     name = Name(
-        metadata={"description": "The name of the person, who can change it when accepting.", "example": "Colette"}
+        metadata={"description": "The name of the person. They can change it when they accept.", "example": "Colette"}
     )
 
 
@@ -43,12 +43,12 @@ class UserChangeSchema(BaseSchema):
     role = Choice(
         *Role,
         metadata={
-            "description": "The role of the account. A new role ends all its logins.",
+            "description": "The role of the account. Changing it ends all logins of the account.",
             "example": Role.ORGANIZER.value,
         },
     )
     is_active = Boolean(
-        metadata={"description": "Whether the account may log in. `false` ends all its logins.", "example": True}
+        metadata={"description": "Whether the account is active. `false` ends all its logins.", "example": True}
     )
 
 

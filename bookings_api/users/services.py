@@ -1,4 +1,4 @@
-"""Use cases around accounts: organizers manage them, and everyone changes their own."""
+"""Use cases: organizers manage accounts, and users change their own."""
 
 import logging
 from typing import Any
@@ -26,9 +26,9 @@ _NOTIFIED = {"role": EmailKind.ROLE_CHANGED, "is_active": EmailKind.ACCESS_CHANG
 
 
 def invite_user(*, actor: User, email: str, role: Role | None = None, name: str | None = None) -> tuple[User, bool]:
-    """Create an account that its owner has yet to accept, and email the invitation. The default role is `USER`.
+    """Create an account without a password and email an invitation to it. The default role is `USER`.
 
-    Repeating an invitation that was not accepted yet revokes the earlier one, and keeps role and name unless given.
+    Inviting again before the invitation is accepted revokes the earlier one; role and name change only if given.
     Returns the account and whether it is new. Raises `EmailTaken` if the address belongs to an account in use.
     """
     try:
@@ -59,11 +59,11 @@ def change_user(
 ) -> User:
     """Change name, role or is_active of an account. `actor` is None for an operator.
 
-    A change of role or access revokes the account's logins, and notifies the user. Raises `UserNotFound`, and
+    A change of role or access ends the account's logins and notifies the user. Raises `UserNotFound`, and
     `LastOrganizer` if no active organizer would remain.
     """
     with transaction() as tx:
-        # Organizers are locked first, so that all changes of roles and access take their locks in the same order.
+        # Organizers are locked first, so that all such changes take their locks in the same order.
         organizers = lock_active_organizers() if changes.keys() & _NOTIFIED.keys() else []
         user = _lock_user(user_id)
         precondition(user)
@@ -85,7 +85,7 @@ def change_user(
 
 
 def deactivate_user(*, actor: User | None, user_id: UUID, precondition: Precondition = no_precondition) -> None:
-    """Revoke an account's access but keep its data. Raises `UserNotFound`, `LastOrganizer`."""
+    """End an account's logins and prevent new ones, but keep its data. Raises `UserNotFound`, `LastOrganizer`."""
     change_user(actor=actor, user_id=user_id, changes={"is_active": False}, precondition=precondition)
 
 

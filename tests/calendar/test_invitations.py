@@ -86,13 +86,6 @@ def test_other_emails_have_no_calendar(kind: EmailKind) -> None:
     assert not list(received(composed(row(kind))).iter_attachments())
 
 
-@pytest.mark.parametrize("missing", ["booking_version", "event_version"])
-def test_an_email_written_by_an_older_release_has_no_calendar(missing: str) -> None:
-    message = received(composed(row(EmailKind.BOOKING_CONFIRMED, **{missing: None})))
-
-    assert not list(message.iter_attachments())
-
-
 def test_the_entry_describes_the_booking() -> None:
     raw = _raw(received(composed(row(booking_version=3, event_version=2))))
 

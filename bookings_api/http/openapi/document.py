@@ -13,12 +13,12 @@ API_PREFIX = "/api/v1"
 DESCRIPTION = """\
 To try the API here, sign up, click **Authorize**, and log in with your email and password (or paste an access token).
 
-- **Errors** are `application/problem+json` (RFC 9457). Every error response lists its possible `code` values, which
+- **Errors** are `application/problem+json` (RFC 9457). Each operation documents the possible values of `code`, which
   are stable and meant for programs. `errors` lists the invalid fields.
 - **Pagination**: lists are arrays. `X-Pagination` contains the totals, and `Link` the URLs of the other pages.
 - **Versions**: each resource has an `ETag`. Send it in `If-None-Match` to get 304 if nothing has changed, or in
   `If-Match` to make a change fail with 412 if the resource has changed since you read it.
-- **Rate limits**: requests over a limit get 429 and the seconds to wait in `Retry-After`.
+- **Rate limits**: requests over a limit fail with 429. `Retry-After` says how many seconds to wait.
 - **Times** are RFC 3339 with an offset. Responses use UTC.
 - **Request IDs**: every response has an `X-Request-ID`. Quote it when you report a problem.
 """
@@ -48,7 +48,7 @@ _SETTINGS = {
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "The access token from logging in.",
+                    "description": "The access token that you get when you log in.",
                 },
                 "refresh": {
                     "type": "http",
@@ -58,7 +58,7 @@ _SETTINGS = {
                 },
                 "password": {
                     "type": "oauth2",
-                    "description": "Your email as the username, and your password. Leave the client fields empty.",
+                    "description": "Use your email as the username. Leave the client fields empty.",
                     "flows": {"password": {"tokenUrl": f"{API_PREFIX}/auth/token", "scopes": {}}},
                 },
             }

@@ -1,4 +1,4 @@
-"""Extends flask-smorest's OpenAPI document with named enums, problem codes, and an example of every body."""
+"""Extends flask-smorest's OpenAPI document with named enums, problem codes, and examples of all bodies."""
 
 import re
 from collections import defaultdict
@@ -55,7 +55,7 @@ class _Converter(OpenAPIConverter):
         return {"description": unwrapped(about), **super().schema2jsonschema(schema)}  # type: ignore[no-untyped-call] # untyped in apispec
 
     def field2property(self, field: ma.fields.Field[Any]) -> dict[str, Any]:
-        """Reference enums as named schemas, and use `examples` and `const` instead of `example` and one-value enums."""
+        """Turn enums into named schemas, `example` into `examples`, and enums with one value into `const`."""
         found: dict[str, Any] = super().field2property(field)
         if "example" in found:
             found["examples"] = [found.pop("example")]
@@ -71,7 +71,7 @@ class _Converter(OpenAPIConverter):
             self.spec.components.schema(name, {"description": about, "type": "string", "enum": values})
         found.pop("type")
         if found["enum"] == values:
-            del found["enum"]  # otherwise only some members are allowed
+            del found["enum"]  # kept if only some members are allowed
         return {"$ref": f"#/components/schemas/{name}", **found}
 
 
@@ -82,7 +82,7 @@ class DocumentPlugin(MarshmallowPlugin):
 
 
 def document_operation(doc: dict[str, Any], doc_info: dict[str, Any], *, spec: APISpec, **_: Any) -> dict[str, Any]:
-    """Complete the document of one operation. flask-smorest calls this for each of them."""
+    """Complete the documentation of one operation, called by flask-smorest."""
     texts = doc_info["docstring"]
     texts["description"] = unwrapped(texts.get("description", ""))
     problems: list[Problem] = [*_parser_problems(doc), *doc_info.get(PROBLEMS, []), INTERNAL_ERROR, UNAVAILABLE]
@@ -110,7 +110,7 @@ def _parser_problems(doc: dict[str, Any]) -> list[Problem]:
 
 
 def _add_examples(content: dict[str, Any]) -> None:
-    """Build an example from the examples of the fields unless the route defines one."""
+    """Add an example made of the fields' examples, unless the route defines one."""
     for media in content.values():
         schema = media.get("schema")
         if isinstance(schema, BaseSchema) and not media.keys() & {"example", "examples"}:

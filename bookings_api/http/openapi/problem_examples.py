@@ -1,4 +1,4 @@
-"""An example of every problem for the OpenAPI document, built by the same code as real responses."""
+"""Examples of all problems for the OpenAPI document, built by the same code as real responses."""
 
 from collections.abc import Mapping
 from typing import Any
