@@ -5,13 +5,13 @@
     celery_app       Celery, bound to the application
     redis_client     clients for any form of REDIS_URL
     cleanup          deletes expired rows, every hour
-    text             makes text safe to print
+    text             text without control characters and line breaks
 
     database/        engine and timeouts, transaction(), base model, read replica, prepared statements
     models/          tables and constraints
     http/            shared by all routes: blueprint, parser, fields, problems, pagination, conditional requests
       openapi/         the OpenAPI document and its examples
-      rate_limiting/   how often a client may do something
+      rate_limiting/   limits per client, account and email, counted in Redis
       response_cache/  cached responses to anonymous reads
     accounts/        shared by auth and users: passwords, tokens, logins, one-time tokens
     auth/ users/ events/ bookings/

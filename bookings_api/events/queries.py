@@ -17,11 +17,11 @@ from bookings_api.models.event import SEARCH_TEXT
 # Each order has an index, and ends with the ID so that it is total.
 _ORDERS = {
     EventSort.STARTS_AT: (Event.starts_at, Event.id),
-    EventSort.LATEST_START: (Event.starts_at.desc(), Event.id.desc()),
+    EventSort.STARTS_AT_DESC: (Event.starts_at.desc(), Event.id.desc()),
     EventSort.TITLE: (Event.title, Event.id),
-    EventSort.LAST_TITLE: (Event.title.desc(), Event.id.desc()),
+    EventSort.TITLE_DESC: (Event.title.desc(), Event.id.desc()),
     EventSort.CREATED_AT: (Event.created_at, Event.id),
-    EventSort.NEWEST: (Event.created_at.desc(), Event.id.desc()),
+    EventSort.CREATED_AT_DESC: (Event.created_at.desc(), Event.id.desc()),
 }
 
 # `starts_after` is inclusive and `starts_before` exclusive, so that adjacent periods share no event.

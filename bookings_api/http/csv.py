@@ -34,12 +34,13 @@ from werkzeug.exceptions import HTTPVersionNotSupported
 
 from bookings_api.extensions import db
 from bookings_api.http.files import FILE_NAME, file_name
+from bookings_api.http.json import JSON
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema
 from bookings_api.observability.logging import bound_request_id, current_request_id
 
 logger = logging.getLogger(__name__)
 
-CSV, JSON = "text/csv", "application/json"
+CSV = "text/csv"
 BATCH = 500
 
 CSV_FILE = {"content_type": CSV, "schema": {"type": "string"}, "headers": FILE_NAME}

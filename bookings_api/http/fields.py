@@ -233,6 +233,6 @@ class EmailAddress(ma.fields.Email):
             )
         except EmailNotValidError as error:
             raise ma.ValidationError(str(error)) from None
-        if "=?" in checked.local_part:  # RFC 2047: mail clients might decode it into another address
+        if "=?" in checked.local_part:  # RFC 2047: mail programs might decode it into another address
             raise ma.ValidationError("Must not contain =? before the @ sign.")
         return checked.ascii_email or checked.normalized

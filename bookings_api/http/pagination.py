@@ -13,6 +13,7 @@ from flask_smorest.pagination import PaginationMetadataSchema, PaginationParamet
 from bookings_api.database.listing import Listing
 from bookings_api.database.prepared import Prepared
 from bookings_api.database.replica import read_listing
+from bookings_api.http.json import JSON
 from bookings_api.http.schemas import MAX_PAGE, ResponseSchema
 
 # Proxies limit the total size of a response's headers, nginx to 4 KiB by default.
@@ -23,7 +24,7 @@ PAGINATION = {
     "X-Pagination": {
         "description": "The position of this page in the list.",
         "content": {
-            "application/json": {
+            JSON: {
                 "schema": PaginationMetadataSchema,
                 "example": {"total": 1, "total_pages": 1, "first_page": 1, "last_page": 1, "page": 1},
             }

@@ -30,11 +30,11 @@ class EventSort(StrEnum):
     """Sort orders for events. A leading minus means descending order."""
 
     STARTS_AT = "starts_at"
-    LATEST_START = "-starts_at"
+    STARTS_AT_DESC = "-starts_at"
     TITLE = "title"
-    LAST_TITLE = "-title"
+    TITLE_DESC = "-title"
     CREATED_AT = "created_at"
-    NEWEST = "-created_at"
+    CREATED_AT_DESC = "-created_at"
 
 
 class Event(Identified, Timestamped, Base):

@@ -1,4 +1,4 @@
-"""Invitations in emails, both as text and as parsed by a calendar program."""
+"""Invitations in emails, both as text and as parsed by a calendar app."""
 
 import unicodedata
 from email.message import EmailMessage
@@ -19,7 +19,7 @@ REQUESTS = (EmailKind.BOOKING_CONFIRMED, EmailKind.BOOKING_CHANGED, EmailKind.EV
 CANCELLATIONS = (EmailKind.BOOKING_CANCELLED, EmailKind.EVENT_CANCELLED)
 WITHOUT = tuple(kind for kind in EmailKind if kind not in REQUESTS + CANCELLATIONS)
 
-# Characters that could end a value, a line, a quoted string or an escape, in the format or in a program.
+# Characters that could end a value, a line, a quoted string or an escape, in the format or in an app.
 HOSTILE = (
     'one, two; three: four "five" \\ six',
     "AC\\NC \\n ^n ^' %2C",

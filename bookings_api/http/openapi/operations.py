@@ -13,6 +13,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 
+from bookings_api.http.json import JSON
 from bookings_api.http.openapi.problem_examples import EXAMPLES
 from bookings_api.http.problems import (
     BAD_REQUEST,
@@ -31,7 +32,6 @@ from bookings_api.http.schemas import BaseSchema
 # The key under which decorators record the problems of a view.
 PROBLEMS = "problems"
 
-_JSON = "application/json"
 _PROBLEM_HEADERS: dict[HTTPStatus, dict[str, Any]] = {
     HTTPStatus.UNAUTHORIZED: {
         "WWW-Authenticate": {"description": "`Bearer` (RFC 6750, section 3).", "schema": {"type": "string"}}
@@ -95,7 +95,7 @@ def document_operation(doc: dict[str, Any], doc_info: dict[str, Any], *, spec: A
         _add_examples(media.get("content", {}))
     for response in responses.values():
         if "content" in response:  # JSON first, because generated clients use the first media type
-            response["content"] = dict(sorted(response["content"].items(), key=lambda media: media[0] != _JSON))
+            response["content"] = dict(sorted(response["content"].items(), key=lambda media: media[0] != JSON))
         if "headers" in response:
             response["headers"] = _shared_headers(spec, response["headers"])
     doc["responses"] = responses | _problem_responses(spec, problems)
