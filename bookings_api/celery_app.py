@@ -26,7 +26,7 @@ RECONNECT_SECONDS = 2
 
 REQUEST_ID = "bookings_request_id"
 
-# kombu's URL scheme and transport
+# kombu's name for Sentinel as a URL scheme and a transport
 SENTINEL = "sentinel"
 
 

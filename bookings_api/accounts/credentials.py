@@ -10,7 +10,7 @@ from bookings_api.models import TokenPurpose, User
 
 
 def lock_verified_account(user_id: UUID, password_hash: str | None, password: str) -> User:
-    """Lock an account whose password was verified before, because that takes too long to do under a lock.
+    """Lock an account whose password has already been verified. Verifying it under the lock would take too long.
 
     Raises `InvalidCredentials` if the password has changed since, or the account is inactive.
     """

@@ -35,7 +35,7 @@ Tokens = tuple[dict[str, Any], dict[str, str]]
 
 # Failed logins are counted per email, whether or not an account exists, so the limit does not reveal which emails have
 # accounts. Over the limit, even the correct password is rejected; otherwise guessing could continue. An attacker can
-# therefore lock an account out of new logins for up to 15 minutes. Open logins and password resets keep working.
+# therefore lock an account out of new logins for up to 15 minutes. Existing logins and password resets keep working.
 blp = Blueprint("auth", __name__, url_prefix="/auth", description="Sign up, log in, and reset passwords")
 
 

@@ -57,7 +57,7 @@ def log_in(*, email: str, password: str, lifetime: timedelta) -> Login:
 def refresh(*, login_id: UUID, jti: UUID, lifetime: timedelta) -> Login:
     """Replace the refresh token `jti` of a login and return the login.
 
-    If the token was already used, ends the login and raises `Unauthenticated`: one of the two uses may be a thief's
+    If the token was already used, it may have been stolen, so this ends the login and raises `Unauthenticated`
     (RFC 9700, section 4.14.2).
     """
     with transaction():

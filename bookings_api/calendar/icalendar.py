@@ -38,7 +38,7 @@ class Text(icalendar.vText):
 
 @cache
 def mailbox(mail_from: str) -> tuple[str, str]:
-    """Split `MAIL_FROM`, which guests see as the organizer, into a name, which may be empty, and an address."""
+    """Split `MAIL_FROM`, which guests see as the organizer, into name (possibly empty) and address."""
     return parseaddr(one_line(mail_from))
 
 
@@ -75,8 +75,8 @@ def booking_calendar(
 ) -> icalendar.Calendar:
     """Return a calendar with a booking.
 
-    `payload` merges `event_payload` and `booking_payload`. `attendee` is the guest's address, and `stamped_at` the time
-    of the payload.
+    `payload` merges `event_payload` and `booking_payload`. `attendee` is the guest's address. `stamped_at` is when the
+    payload was current.
     """
     sequence = payload["booking_version"] + payload["event_version"] - 2  # both versions start at 1
     description = {

@@ -43,7 +43,7 @@ class ListQuery:
         self._statement = cache(self._build)
 
     def __call__(self, order: Any = None, **values: Any) -> Listing:
-        """Return the list with these values. A filter without a value, or with None, does not apply."""
+        """Return the list with these values. Filters whose value is missing or None do not apply."""
         names = frozenset(name for name in self._filters if values.get(name) is not None)
         return Listing(self._statement(order, names), values, is_filtered=bool(names))
 

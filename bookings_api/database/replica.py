@@ -90,7 +90,7 @@ class Position(NamedTuple):
 
 
 def position_of_primary() -> Position:
-    """The position after everything committed so far."""
+    """Return the position after everything committed so far."""
     return Position(*_POSITION()[0])
 
 
@@ -161,7 +161,7 @@ def init_replica(app: flask.Flask) -> None:
 
 
 def replica_of(app: flask.Flask) -> Replica | None:
-    """The replica, or None if none is configured."""
+    """Return the replica, or None if none is configured."""
     replica: Replica | None = app.extensions.get(REPLICA)
     return replica
 

@@ -33,7 +33,7 @@ def file_name(name: str) -> dict[str, str]:
 
 
 def calendar_file(calendar: icalendar.Calendar, name: str) -> flask.Response:
-    """Return the calendar, or 304 if the client has it. The ETag is a hash, because several rows contribute."""
+    """Return the calendar, or 304 if the client has it. The ETag is a hash of the content."""
     data = calendar.to_ical()
     etag = generate_etag(data)
     headers, content_type = {"ETag": quote_etag(etag)}, f"{CALENDAR}; charset=utf-8"

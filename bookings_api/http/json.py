@@ -28,5 +28,5 @@ def json_body(data: Any) -> bytes:
 
 
 def json_response(data: Any, status: int, headers: dict[str, str]) -> flask.Response:
-    """Return what a schema dumped as a response."""
+    """Return a JSON response. `data` is what a schema dumped."""
     return flask.Response(json_body(data), status, headers, mimetype=JSON)

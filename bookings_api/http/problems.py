@@ -27,7 +27,7 @@ class ErrorLocation(StrEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """A type of problem: HTTP status, stable `code`, title and, if it always concerns the same body field, its name."""
+    """A type of problem: HTTP status, stable `code`, title and, if it is always the same, the invalid field."""
 
     status: HTTPStatus
     code: str

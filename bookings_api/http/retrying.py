@@ -39,7 +39,7 @@ def retried(view: View) -> View:
                 code = getattr(error.orig, "pgcode", None)
                 if code not in CONFLICTS:
                     raise
-                db.session.rollback()  # the session cannot be used before
+                db.session.rollback()  # until then, the session is unusable
                 logger.info("attempt %d was aborted by a conflict: %s", number + 1, code)
                 time.sleep(random.uniform(0, PAUSE_SECONDS * 2**number))  # noqa: S311 - not a secret
         return view(*args, **kwargs)

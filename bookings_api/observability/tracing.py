@@ -51,7 +51,7 @@ _EXPORTED_ATTRIBUTES = {
 
 
 class FilteringExporter(OTLPSpanExporter):
-    """Exports spans by OTLP over HTTP, without events, error messages and attributes off the allowlist."""
+    """Exports spans by OTLP over HTTP, with only the allowed attributes and without events and error messages."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         return super().export([_filtered(span) for span in spans])
@@ -88,7 +88,7 @@ def _stop(**_: object) -> None:
 
 
 def _on_request(span: trace.Span, environ: "WSGIEnvironment") -> None:
-    """Replace the default name of the span, the path, because clients choose it."""
+    """Replace the span's default name, which is the path, because clients choose it."""
     span.update_name("HTTP")
 
 

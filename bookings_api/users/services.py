@@ -57,7 +57,7 @@ def invite_user(*, actor: User, email: str, role: Role | None = None, name: str 
 def change_user(
     *, actor: User | None, user_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> User:
-    """Change name, role or is_active of an account. `actor` is None for an operator.
+    """Change the name, role or access of an account. `actor` is None for an operator.
 
     A change of role or access ends the account's logins and notifies the user. Raises `UserNotFound`, and
     `LastOrganizer` if no active organizer would remain.

@@ -82,7 +82,7 @@ class DocumentPlugin(MarshmallowPlugin):
 
 
 def document_operation(doc: dict[str, Any], doc_info: dict[str, Any], *, spec: APISpec, **_: Any) -> dict[str, Any]:
-    """Complete the documentation of one operation, called by flask-smorest."""
+    """Complete the documentation of an operation. flask-smorest calls this for each one."""
     texts = doc_info["docstring"]
     texts["description"] = unwrapped(texts.get("description", ""))
     problems: list[Problem] = [*_parser_problems(doc), *doc_info.get(PROBLEMS, []), INTERNAL_ERROR, UNAVAILABLE]
