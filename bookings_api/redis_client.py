@@ -26,13 +26,13 @@ class _Parser(DefaultParser):  # type: ignore[misc, valid-type]
 
 
 # Connecting may take this long, and so may the reply: half a second in all.
-_BRIEFLY = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25, "parser_class": _Parser, **NO_RETRY}
+_BRIEFLY = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25, **NO_RETRY}
 
 
 def connect(redis_url: str) -> Redis:
     """Return a client that neither waits long nor retries, for any form of `REDIS_URL`."""
     # As many as gunicorn's worker_connections: by default redis-py refuses the 101st.
-    options: dict[str, Any] = {**_BRIEFLY, "max_connections": 1000}
+    options: dict[str, Any] = {**_BRIEFLY, "parser_class": _Parser, "max_connections": 1000}
     service, urls = split_sentinel_url(redis_url)
     if service is None:
         return Redis.from_url(redis_url, **options)
