@@ -1,7 +1,7 @@
-"""Reads the environment, or a `.env` file next to this module, into a checked `Config`.
+"""Reads and validates settings from the environment or a `.env` file next to this module.
 
-Only the entry points (`wsgi.py`, the command line) do this. The package receives a finished `Config` and never reads
-the environment itself.
+Only the entry points (`wsgi.py`, the command line) use this module. The package is given a `Config` and never reads the
+environment itself.
 """
 
 import dataclasses
@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from email.utils import getaddresses
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,18 +36,18 @@ _WEB_URL = Regexp("https?://", error="Must be a web address, such as https://exa
 _ASCII = Regexp(
     r"[\x00-\x7f]*\Z", error="Must be ASCII: Python's smtplib cannot send anything else to the mail server."
 )
-# RFC 6750, section 2.1. The minimum length matters because attempts are not rate limited.
+# RFC 6750, section 2.1. At least 16 characters, because attempts are not rate limited.
 _TOKEN = Regexp(
-    r"([\w.~+/-]{16,}=*)?\Z", re.ASCII, error="Must consist of at least 16 characters out of A-Z a-z 0-9 -._~+/."
+    r"([\w.~+/-]{16,}=*)?\Z", re.ASCII, error="Must have at least 16 characters, only from A-Z a-z 0-9 - . _ ~ + /."
 )
-# Dot-atom@host (RFC 5321, section 4.1.2) of at most 254 characters (section 4.5.3.1). Excludes the start of an
+# Dot-string@domain (RFC 5321, section 4.1.2) of at most 254 characters (section 4.5.3.1), without the start of an
 # encoded word (RFC 2047), which mail programs would decode.
 _ATOM, _LABEL = r"[\w!#$%&'*+/=?^`{|}~-]+", r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"(?!.*=\?)(?=.{{1,254}}$){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 
 
 class ConfigError(Exception):
-    """Everything that is wrong with the configuration, one line per variable."""
+    """The configuration is invalid. The message has one line per variable."""
 
     def __init__(self, problems: dict[str, list[str]]) -> None:
         lines = [f"  {name}: {' '.join(messages)}" for name, messages in sorted(problems.items())]
@@ -65,7 +66,7 @@ def _parse_postgres_url(value: str) -> URL:
     return url
 
 
-def _is_redis_url(value: str) -> None:
+def _validate_redis_url(value: str) -> None:
     if _SENTINEL_URL.fullmatch(value):
         return
     try:
@@ -81,7 +82,7 @@ def _is_redis_url(value: str) -> None:
         )
 
 
-def _is_rate_limit(value: str) -> None:
+def _validate_rate_limit(value: str) -> None:
     try:
         usable = all(limit.amount > 0 and limit.get_expiry() <= MAX_LIMIT_SECONDS for limit in limits.parse_many(value))
     except ValueError:
@@ -90,7 +91,7 @@ def _is_rate_limit(value: str) -> None:
         raise ma.ValidationError('Must be a rate limit, such as "3 per hour" or "2 per 10 minutes; 5 per day".')
 
 
-def _are_origins(values: list[str]) -> None:
+def _validate_origins(values: list[str]) -> None:
     for value in values:
         if value != "*" and not _ORIGIN.fullmatch(value):
             raise ma.ValidationError(
@@ -98,12 +99,12 @@ def _are_origins(values: list[str]) -> None:
             )
 
 
-def _has_packages(is_on: bool) -> None:  # noqa: FBT001 - environs passes it by position
+def _require_packages(is_on: bool) -> None:  # noqa: FBT001 - environs passes it by position
     if is_on and find_spec("opentelemetry") is None:
         raise ma.ValidationError("Needs the telemetry extra: uv sync --locked --no-default-groups --extra telemetry.")
 
 
-def _is_long_enough(value: str) -> None:
+def _validate_secret(value: str) -> None:
     if len(value.encode()) < MIN_SECRET_BYTES:
         raise ma.ValidationError(
             f"Must have at least {MIN_SECRET_BYTES} bytes. Generate one with "
@@ -111,8 +112,8 @@ def _is_long_enough(value: str) -> None:
         )
 
 
-def _is_mailbox(value: str) -> None:
-    # getaddresses() finds several addresses where mail programs might
+def _validate_sender(value: str) -> None:
+    # unlike parseaddr(), getaddresses() reveals text that mail programs may read as several addresses
     addresses = [address for _, address in getaddresses([value])]
     if len(addresses) != 1 or not _ADDRESS.fullmatch(addresses[0]) or not value.isprintable():
         raise ma.ValidationError(
@@ -122,13 +123,16 @@ def _is_mailbox(value: str) -> None:
 
 
 def usable_cores() -> int:
-    """Return the number of cores that this process may run on, which can be fewer than the machine has."""
+    """Return the number of CPU cores this process may run on, which can be fewer than the machine has."""
     return len(os.sched_getaffinity(0))
 
 
 def _setting(default: Any = ..., *, validate: Callable[[Any], object] | None = None) -> Any:
-    """Declare a setting; it is required unless there is a default. `validate` is not applied to the default."""
+    """Declare a setting, which is required unless it has a default. `validate` is not applied to the default."""
     return dataclasses.field(metadata={"default": default, "validate": validate})
+
+
+_limit = partial(_setting, validate=_validate_rate_limit)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,11 +142,11 @@ class Config:
     DATABASE_URL: str = _setting(validate=_parse_postgres_url)
     DATABASE_READ_URL: str | None = _setting(None, validate=_parse_postgres_url)
     DATABASE_POOL_SIZE: int = _setting(8, validate=Range(1, 1000))
-    # the value of PgBouncer's pool_mode; "session" also without PgBouncer
+    # PgBouncer's pool_mode; "session" without PgBouncer
     DATABASE_POOL_MODE: str = _setting("session", validate=OneOf(["session", "transaction"]))
-    REDIS_URL: str = _setting(validate=_is_redis_url)
+    REDIS_URL: str = _setting(validate=_validate_redis_url)
 
-    SECRET_KEY: str = _setting(validate=_is_long_enough)
+    SECRET_KEY: str = _setting(validate=_validate_secret)
     ACCESS_TOKEN_MINUTES: int = _setting(15, validate=Range(1, 1440))
     REFRESH_TOKEN_DAYS: int = _setting(14, validate=Range(1, 365))
     ARGON2_MEMORY_KIB: int = _setting(19456, validate=Range(8, 4_194_304))
@@ -153,7 +157,7 @@ class Config:
     MAIL_PORT: int = _setting(25, validate=Range(1, 65535))
     MAIL_USERNAME: str | None = _setting(None, validate=_ASCII)
     MAIL_PASSWORD: str | None = _setting(None, validate=_ASCII)
-    MAIL_FROM: str = _setting(validate=_is_mailbox)
+    MAIL_FROM: str = _setting(validate=_validate_sender)
     MAIL_USE_TLS: bool = _setting(False)
     MAIL_USE_SSL: bool = _setting(False)
     MAIL_SUPPRESS_SEND: bool = _setting(False)
@@ -163,37 +167,37 @@ class Config:
     MAIL_RETENTION_DAYS: int = _setting(90, validate=Range(1, 36_500))
     REMINDER_HOURS: int = _setting(24, validate=Range(0, 8760))
 
-    # High enough for everyone behind one office address, low enough against password guessing and email floods.
-    SIGNUP_LIMIT: str = _setting("60 per minute", validate=_is_rate_limit)
-    LOGIN_LIMIT: str = _setting("120 per minute", validate=_is_rate_limit)
-    LOGIN_ACCOUNT_LIMIT: str = _setting("60 per minute", validate=_is_rate_limit)
-    LOGIN_FAILURE_LIMIT: str = _setting("10 per 15 minutes", validate=_is_rate_limit)
-    PASSWORD_LIMIT: str = _setting("60 per minute", validate=_is_rate_limit)
-    PASSWORD_RESET_LIMIT: str = _setting("5 per hour", validate=_is_rate_limit)
-    EVENT_LIMIT: str = _setting("1000 per hour", validate=_is_rate_limit)
-    BOOKING_LIMIT: str = _setting("60 per minute; 120 per hour", validate=_is_rate_limit)
-    GUEST_MAIL_LIMIT: str = _setting("20 per hour", validate=_is_rate_limit)
-    NOTICE_LIMIT: str = _setting("10 per hour", validate=_is_rate_limit)
-    INVITATION_LIMIT: str = _setting("100 per hour", validate=_is_rate_limit)
-    MAIL_RESEND_LIMIT: str = _setting("3 per hour", validate=_is_rate_limit)
+    # High enough for an office that shares one address, low enough to stop password guessing and floods of email.
+    SIGNUP_LIMIT: str = _limit("60 per minute")
+    LOGIN_LIMIT: str = _limit("120 per minute")
+    LOGIN_ACCOUNT_LIMIT: str = _limit("60 per minute")
+    LOGIN_FAILURE_LIMIT: str = _limit("10 per 15 minutes")
+    PASSWORD_LIMIT: str = _limit("60 per minute")
+    PASSWORD_RESET_LIMIT: str = _limit("5 per hour")
+    EVENT_LIMIT: str = _limit("1000 per hour")
+    BOOKING_LIMIT: str = _limit("60 per minute; 120 per hour")
+    GUEST_MAIL_LIMIT: str = _limit("20 per hour")
+    NOTIFICATION_LIMIT: str = _limit("10 per hour")
+    INVITATION_LIMIT: str = _limit("100 per hour")
+    MAIL_RESEND_LIMIT: str = _limit("3 per hour")
 
     PUBLIC_URL: str = _setting(validate=_WEB_URL)
     INVITATION_URL: str = _setting(None, validate=_WEB_URL)
     PASSWORD_RESET_URL: str = _setting(None, validate=_WEB_URL)
-    CORS_ORIGINS: Sequence[str] = _setting((), validate=_are_origins)
+    CORS_ORIGINS: Sequence[str] = _setting((), validate=_validate_origins)
     TRUSTED_PROXIES: int = _setting(0, validate=Range(0, 10))
     WEB_CONCURRENCY: int = _setting(usable_cores(), validate=Range(1, 1000))
 
     METRICS_TOKEN: str | None = _setting(None, validate=_TOKEN)
-    TELEMETRY: bool = _setting(False, validate=_has_packages)
+    TELEMETRY: bool = _setting(False, validate=_require_packages)
     LOG_FORMAT: str = _setting("json", validate=OneOf(["json", "text"]))
     LOG_LEVEL: str = _setting("INFO", validate=OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
 
     @classmethod
     def from_environment(cls, env_file: Path = ENV_FILE) -> "Config":
-        """Read and check every setting; the environment takes precedence over `env_file`.
+        """Read and validate all settings; the environment takes precedence over `env_file`.
 
-        Raises `ConfigError`, which lists everything that is missing or wrong.
+        Raises `ConfigError`, which lists all missing and invalid settings.
         """
         env = Env(eager=False)
         env.read_env(str(env_file), recurse=False)
@@ -211,7 +215,7 @@ class Config:
             problems["MAIL_USE_SSL"] = ["MAIL_USE_TLS and MAIL_USE_SSL exclude each other. Unset one of them."]
         if problems:
             raise ConfigError(problems)
-        # By default, the links in those emails lead to Swagger UI.
+        # By default, links in emails lead to Swagger UI.
         docs = f"{values['PUBLIC_URL'].rstrip('/')}/docs#/auth"
         values["INVITATION_URL"] = values["INVITATION_URL"] or f"{docs}/acceptInvitation"
         values["PASSWORD_RESET_URL"] = values["PASSWORD_RESET_URL"] or f"{docs}/confirmPasswordReset"
@@ -228,5 +232,5 @@ LIMITS = {
 
 
 def _with_psycopg2(value: str) -> str:
-    """Name the driver, because SQLAlchemy 2.1 reads a plain `postgresql://` as psycopg 3."""
+    """Name the driver, because SQLAlchemy 2.1 uses psycopg 3 for a plain `postgresql://`."""
     return _parse_postgres_url(value).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)

@@ -3,7 +3,7 @@
 
 from gevent import monkey
 
-# While one request waits for PostgreSQL, Redis or a slow client, others run in the same process.
+# Lets a process handle other requests while one waits for PostgreSQL, Redis or a slow client.
 monkey.patch_all()
 
 import gc
@@ -30,8 +30,8 @@ from wsgi import app
 
 workers = app.config["WEB_CONCURRENCY"]
 worker_class = "gevent"
-# Requests that one worker handles at once. This only bounds memory, at up to 256 KiB per request. Scarce resources have
-# their own bounds: DATABASE_POOL_SIZE connections to PostgreSQL, and MAX_CONCURRENT_HASHES password hashes.
+# Simultaneous connections per worker. This only bounds memory, at up to 256 KiB per request. Scarce resources have
+# separate limits: DATABASE_POOL_SIZE connections to PostgreSQL, and MAX_CONCURRENT_HASHES password hashes.
 worker_connections = 1000
 timeout = 30
 graceful_timeout = 20
@@ -50,7 +50,7 @@ logconfig_dict = logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"
 logconfig_dict["loggers"]["gunicorn.error"] = {"level": "ERROR", "handlers": [], "propagate": True}
 
 # Only TRUSTED_PROXIES decides which forwarding headers are trusted (http/proxies.py). By default, gunicorn would trust
-# every local peer, and everything that arrives through a Unix socket.
+# local peers and Unix sockets.
 forwarder_headers = ""
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
@@ -75,7 +75,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start metrics and tracing, now that the worker has its user and its gevent loop."""
+    """Start metrics and tracing, now that the worker has its user ID and its gevent loop."""
     metrics.create_initial_series()
     with app.app_context():
         metrics.watch_pool(db.engine)
@@ -86,7 +86,7 @@ def post_worker_init(worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Remove the gauges of a dead worker; its counters remain part of the sums."""
+    """Remove the gauges of a dead worker. Its counters remain in the sums."""
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 

@@ -1,4 +1,4 @@
-"""Runs migrations with the application's own metadata; logging is the application's, too."""
+"""Runs migrations with the metadata, database URL and logging of the application."""
 
 import time
 
@@ -6,11 +6,11 @@ import sqlalchemy as sa
 from alembic import context
 from flask import current_app
 
-# Any number; whoever migrates holds it, so that two machines starting at once do not migrate twice.
+# Key of the advisory lock that prevents two machines from migrating at the same time. The number is arbitrary.
 MIGRATION_LOCK = 7_283_451
 POLL_SECONDS = 0.2
 
-# Of each transaction. A migration may take its time, whatever the role's own timeouts are; those remain outside of one.
+# For each transaction, because a migration may take longer than the timeouts of the database role.
 _SETTINGS = """
     SET LOCAL statement_timeout = 0;
     SET LOCAL lock_timeout = 0;
@@ -24,13 +24,13 @@ db = current_app.extensions["migrate"].db
 def run_online() -> None:
     engine = sa.create_engine(db.engine.url, poolclass=sa.NullPool)  # without the timeouts of requests
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(_SETTINGS))
-    # on a connection of its own: a migration may end its transaction, for an index that is made CONCURRENTLY
+    # A separate connection holds the lock, because a migration may commit to create an index CONCURRENTLY.
     with engine.begin() as lock, engine.connect() as connection:
-        # who waited within a statement would have that index wait for him
+        # Polling, because CREATE INDEX CONCURRENTLY would wait for a transaction that is blocked in a statement.
         while not lock.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(MIGRATION_LOCK))):
             time.sleep(POLL_SECONDS)
         context.configure(connection=connection, target_metadata=db.metadata, compare_server_default=True)
-        with context.begin_transaction():  # all of it or nothing
+        with context.begin_transaction():  # all migrations or none
             context.run_migrations()
 
 

@@ -26,7 +26,7 @@ _BATCH_SIZE = 1000
 def violations(
     connection: sa.Connection, *, emails_since: timedelta, only: Collection[str] = ()
 ) -> Iterator[Violation]:
-    """Yield all violations, rule by rule, or only those of the rules named in `only`.
+    """Yield the violations of all rules, or of those named in `only`.
 
     `connection` must read a single snapshot. Emails are only expected for changes within `emails_since`, because older
     ones may have been deleted. If a table or column is missing, only the schema is checked.

@@ -1,7 +1,7 @@
 """Repairs that need no human decision: wrong ticket counters and missing emails.
 
-Each repair is a separate transaction that takes the same locks as a request, so the service can keep running. It checks
-the violation again under the lock.
+Each repair is a transaction that takes the same locks as a request, so the service can keep running. It checks again
+under the lock whether the violation exists.
 """
 
 from uuid import UUID
@@ -24,7 +24,7 @@ REPAIR_EMAILS = {
 
 
 def recount_tickets(event_id: UUID) -> str | None:
-    """Recalculate an event's ticket counter. Returns what was done, or why not; None if the counter was correct."""
+    """Recalculate an event's ticket counter. Returns a report, or None if the counter was correct."""
     with transaction():
         try:
             event = lock_event(event_id, include_deleted=True)
@@ -44,7 +44,7 @@ def recount_tickets(event_id: UUID) -> str | None:
 
 
 def write_missing_email(rule: str, booking_id: UUID) -> str | None:
-    """Write the email whose absence violates `rule`. Returns what was done, or why not; None if it exists by now."""
+    """Write the email whose absence violates `rule`. Returns a report, or None if the email exists by now."""
     kind = REPAIR_EMAILS[rule]
     with transaction() as tx:
         event_id = db.session.scalars(sa.select(Booking.event_id).where(Booking.id == booking_id)).one()

@@ -1,4 +1,4 @@
-"""Invariants across rows and tables. Only the transactions that write the rows enforce them."""
+"""Invariants across rows and tables, which only the transactions that write the rows can enforce."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,7 +12,7 @@ from bookings_api.models.booking import REFERENCE_ALPHABET, REFERENCE_LENGTH
 # The clocks of the machines that create bookings and delete emails may differ.
 _CLOCK_SKEW = timedelta(hours=1)
 
-# Queries that return the ID of each row that violates the rule, and a message.
+# Queries that return the ID of each row that violates the rule and a message.
 RULES = {
     "tickets_booked": """
         SELECT id::text, format('event %s: tickets_booked is %s, but its confirmed bookings have %s tickets',
@@ -155,12 +155,12 @@ RULES = {
         WHERE emails.user_id <> bookings.user_id OR broadcast.event_id <> bookings.event_id
         OR broadcast.kind <> emails.kind
         """,
-    # lets mail servers recognize an email that is sent twice
+    # lets mail servers recognize duplicates
     "message_id": """
         SELECT id::text, format('email %s has the invalid Message-ID %L', id, message_id)
         FROM outbox_emails WHERE message_id NOT LIKE '<' || id || '@%>'
         """,
-    # retries and worker leases last two hours at most
+    # retry delays and worker leases last at most two hours
     "email_never_due": """
         SELECT id::text, format('email %s is %s, but its next attempt is not before %s', id, status, next_attempt_at)
         FROM outbox_emails WHERE status IN ('pending', 'sending') AND next_attempt_at > now() + interval '1 day'
@@ -188,7 +188,7 @@ RULES = {
         """,
 }
 
-# Not violations, but worth a look.
+# Not violations, but worth investigating.
 _NOTES = {
     "failed emails: {count}; run `flask mail retry` to send them again": """
         SELECT count(*) FROM outbox_emails WHERE status = 'failed'""",
@@ -209,7 +209,7 @@ def parameters(emails_since: timedelta) -> dict[str, Any]:
 
 
 def notes(connection: sa.Connection) -> Iterator[str]:
-    """Yield a line for each condition that is not a violation but worth a look."""
+    """Yield a line for each condition that is not a violation but worth investigating."""
     for message, query in _NOTES.items():
         count = connection.scalar(sa.text(query))
         if count:

@@ -1,4 +1,4 @@
-"""Checks that tables, columns, constraints, indexes, triggers and migrations exist and are valid.
+"""Checks that tables, columns, constraints, indexes and triggers exist and are valid, and that all migrations ran.
 
 Constraints and indexes are compared by name only. `constraints` checks the rows against their definitions.
 """
@@ -13,11 +13,11 @@ from bookings_api.models import Base
 
 RULE = "schema"
 
-# They invalidate cached lists of events. SQLAlchemy's metadata does not contain triggers.
+# The triggers that invalidate cached lists of events. SQLAlchemy's metadata does not contain triggers.
 _TRIGGERS = {"events": {"event_catalog_changed", "event_catalog_emptied"}}
 
-# Everything that belongs to a table, and whether it is enforced (for a column, whether it is NOT NULL). Triggers of
-# foreign keys are listed under the name of the constraint.
+# The columns of a table and whether they are NOT NULL; its constraints, indexes and triggers and whether they are in
+# effect. Triggers of foreign keys have the name of the constraint.
 _OBJECTS = sa.text("""
     SELECT 'column', attname, attnotnull FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0
     UNION ALL

@@ -1,13 +1,13 @@
-"""The result of a check."""
+"""The type of an audit's findings."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Violation:
-    """A violation of a rule. `row_id` identifies the row to repair.
+    """A violation of a rule, and the ID of the row if it can be repaired.
 
-    `prevents_row_checks` is set if a table or column is missing, so the rows cannot be checked.
+    `prevents_row_checks` is set if a table or column is missing, so that its rows cannot be checked.
     """
 
     rule: str

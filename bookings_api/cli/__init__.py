@@ -1,4 +1,4 @@
-"""The project's `flask` commands. They report what they did, or exit with status 1 and one line on why they didn't."""
+"""The project's `flask` commands. They report what they did, or print one error line and exit with status 1."""
 
 from flask import Flask
 

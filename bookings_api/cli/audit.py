@@ -18,42 +18,42 @@ from bookings_api.cli.group import reason
 from bookings_api.database.engine import snapshot
 from bookings_api.text import one_line
 
-VIOLATIONS_FOUND, UNREADABLE = 1, 2
+VIOLATIONS_FOUND, UNREADABLE = 1, 2  # exit statuses
 
 Check = Callable[..., Iterator[Violation]]
 
 
 @click.command()
 @click.option("--repair", is_flag=True, help="First correct the ticket counters from the bookings.")
-@click.option("--remail", is_flag=True, help="First write missing emails of bookings again.")
+@click.option("--repair-emails", is_flag=True, help="First write missing confirmations and cancellations.")
 @click.option(
-    "--mail-days",
+    "--email-days",
     type=click.IntRange(0, 36_500),
-    help="Age in days up to which bookings must have their emails; by default MAIL_RETENTION_DAYS. Lower it after"
-    " raising that setting, or if older emails were deleted on purpose.",
+    help="Require emails only for bookings up to this age (default: MAIL_RETENTION_DAYS). Needed after raising that"
+    " setting, or if older emails were deleted on purpose.",
 )
 @with_appcontext
 @click.pass_context
-def audit(context: click.Context, *, repair: bool, remail: bool, mail_days: int | None) -> None:
-    """Check that the data is consistent, for example after a restore. The service may keep running.
+def audit(context: click.Context, *, repair: bool, repair_emails: bool, email_days: int | None) -> None:
+    """Check that the data is consistent, for example after a restore. The service can keep running.
 
     Prints one line per violation with the IDs of the rows. Reads a single snapshot and locks nothing. The exit status
     is 0 without violations, 1 with violations, and 2 if the database could not be read completely.
 
-    --repair locks one event at a time, as a booking does, and corrects its counters. Oversold events do not change,
-    because people must decide which bookings to cancel.
+    --repair corrects ticket counters. It locks one event at a time, as a booking does. Oversold events stay unchanged,
+    because a person must decide which bookings to cancel.
 
-    --remail writes confirmations of active bookings and cancellations of cancelled ones, except for past events. Guests
-    may get an email twice if it had been sent before its row was lost.
+    --repair-emails writes missing confirmations and cancellations, except for past events. If a missing email was sent
+    before its row was lost, the guest gets it twice.
 
-    Violations that only people can resolve remain.
+    All other violations are only reported.
     """
-    days = current_app.config["MAIL_RETENTION_DAYS"] if mail_days is None else mail_days
+    days = current_app.config["MAIL_RETENTION_DAYS"] if email_days is None else email_days
     check = partial(violations, emails_since=timedelta(days=days))
     try:
         if repair:
             _repair(check, ["tickets_booked"], lambda rule, event_id: recount_tickets(event_id))
-        if remail:
+        if repair_emails:
             _repair(check, REPAIR_EMAILS, write_missing_email)
         status = _report(check)
     except SQLAlchemyError as error:
@@ -89,5 +89,5 @@ def _report(check: Check) -> int:
     if not counts:
         click.echo("No violations.")
         return 0
-    click.echo(f"{counts.total()} violations: " + ", ".join(f"{rule} {count}" for rule, count in counts.items()))
+    click.echo(f"Violations: {counts.total()} ({', '.join(f'{rule} {count}' for rule, count in counts.items())})")
     return VIOLATIONS_FOUND

@@ -30,7 +30,7 @@ ACCOUNTS = (ORGANIZER, USER)
 
 @dataclass(frozen=True)
 class Plan:
-    """A demo event, some days from now, at a local time in its time zone."""
+    """A demo event. It starts `days_ahead` days from today, at a local time in its time zone."""
 
     days_ahead: int
     starts: time
@@ -48,7 +48,7 @@ PLANS = (
          "Kammermusiksaal, Berlin", "Europe/Berlin", 180),
     Plan(5, time(9, 0), 8, "PostgreSQL in Anger", "A day on locks, vacuum and plans; bring a laptop.",
          "Codehouse, Utrecht", "Europe/Amsterdam", 40, 3),
-    Plan(6, time(20, 0), 2, "Impro Night: The Unscripted", "You shout, they play.",
+    Plan(6, time(20, 0), 2, "Improv Night: The Unscripted", "You shout, they play.",
          "The Loft Theatre, London", "Europe/London", 90),
     Plan(8, time(18, 30), 3, "Sourdough from Scratch", "Take home a starter and a loaf.",
          "Backstube am Fluss, Basel", "Europe/Zurich", 12, 2),
@@ -72,7 +72,7 @@ PLANS = (
 
 
 def create_demo_data() -> None:
-    """Create the accounts that are missing, and the events unless the organizer has any."""
+    """Create missing accounts, and the events unless the organizer already has some."""
     organizer, *_ = [user_by_email(account.email) or sign_up(**asdict(account)) for account in ACCOUNTS]
     if db.session.scalars(sa.select(Event.id).where(Event.organizer_id == organizer.id).limit(1)).one_or_none():
         return

@@ -1,4 +1,4 @@
-"""Shared by all groups of commands."""
+"""The base class of command groups, and the wording of database errors."""
 
 from typing import Any
 
@@ -20,5 +20,5 @@ class Group(AppGroup):
 
 
 def reason(error: SQLAlchemyError) -> str:
-    """Return the first line of the driver's message; further lines may quote a row."""
+    """Return only the first line of the driver's message, because the others may quote a row."""
     return one_line(str(error.__cause__ or error).strip().partition("\n")[0])

@@ -1,4 +1,4 @@
-"""`flask mail`: shows the state of the outbox, and retries emails."""
+"""`flask mail`: shows the state of the outbox and retries emails."""
 
 import click
 
@@ -12,7 +12,7 @@ mail = Group("mail", help="Manage the outbox.")
 
 @mail.command()
 def status() -> None:
-    """Show the number of emails by status, and how long the oldest ones have been waiting."""
+    """Show the number of emails by status, and how long the oldest ones have waited."""
     state = outbox_state()
     for email_status, count in state.emails.items():
         click.echo(f"{email_status:<22}{count:>10}")
@@ -27,4 +27,4 @@ def retry(*, deferred: bool) -> None:
     """Retry failed emails, with the full number of attempts."""
     with transaction():
         count = outbox.retry_failed() + (outbox.retry_deferred() if deferred else 0)
-    click.echo(f"{count} emails are due now. A worker sends them within seconds.")
+    click.echo(f"Emails due now: {count}. A worker sends them within seconds.")

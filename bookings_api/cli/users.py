@@ -1,4 +1,4 @@
-"""`flask users`: manages accounts without a login."""
+"""`flask users`: manages accounts from the command line."""
 
 import click
 from flask import current_app
@@ -23,9 +23,9 @@ users = Group("users", help="Manage accounts.")
 @click.argument("email")
 @click.option("--organizer", is_flag=True, help="Create an organizer instead of a user.")
 @click.option("--name", help="The person's name.")
-@click.password_option(help="Prompted for if omitted, which keeps it out of the shell history.")
+@click.password_option(help="Prompted for if omitted, to keep it out of the shell history.")
 def create(email: str, *, organizer: bool, name: str | None, password: str) -> None:
-    """Create an account, such as the first organizer of a service with ORGANIZER_SIGNUP=invite_only."""
+    """Create an account, for example the first organizer if ORGANIZER_SIGNUP=invite_only."""
     account = {"email": email, "password": password, "is_organizer": organizer}
     try:
         fields = SignupSchema().load(account | ({"name": name} if name else {}))
@@ -60,7 +60,7 @@ def show(*, q: str | None, role: str | None, is_active: bool | None, as_json: bo
 def deactivate(email: str) -> None:
     """Revoke an account's access, end its logins and notify its owner by email.
 
-    Its data is kept, and an organizer can restore the access through the API. The last active organizer cannot be
+    Its data is kept, and an organizer can restore access through the API. The last active organizer cannot be
     deactivated.
     """
     try:

@@ -128,7 +128,7 @@ def get_event_calendar(event_id: UUID) -> flask.Response:
 @blp.if_match()
 @blp.problems(EventNotFound, EventCancelled, EventStarted, CapacityBelowBooked)
 @blp.arguments(EventChangeSchema)
-@blp.limited("NOTICE_LIMIT", by=_notice, counts=successes)
+@blp.limited("NOTIFICATION_LIMIT", by=_notice, counts=successes)
 @blp.response(
     200,
     EventSchema,

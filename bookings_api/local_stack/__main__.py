@@ -51,7 +51,7 @@ def main(*, port: int, data_dir: Path, demo: bool) -> None:
 
 @contextmanager
 def _service(port: int, directory: Path, *, demo: bool) -> Iterator[list[Child]]:
-    """Run the service; gives the processes that must stay alive, and stops them in reverse order."""
+    """Run the service. Yields the processes that must keep running, and stops them in reverse order."""
     began = time.monotonic()
     click.echo(f"Data directory: {directory}")
     with ExitStack() as cleanup:
@@ -65,7 +65,7 @@ def _service(port: int, directory: Path, *, demo: bool) -> Iterator[list[Child]]
                 click.echo("Creating demo data ...")
                 _run_flask("demo", stack, environment)
             click.echo("Starting the Celery worker and gunicorn ...")
-            # Celery warns when it runs as root, and neither process needs it.
+            # Neither process needs root, and Celery would warn about it.
             command = [sys.executable, *CELERY, *CELERY_OPTIONS]
             worker = Child("Celery worker", command, environment=environment, unprivileged=True)
             cleanup.callback(worker.stop)
@@ -83,12 +83,12 @@ def _service(port: int, directory: Path, *, demo: bool) -> Iterator[list[Child]]
             click.echo(f"  Swagger UI  {url}/docs\n  Emails      {emails}\n  Stop with   Ctrl-C\n")
             yield [*stack.children, worker, server]
         finally:
-            for number in STOP_SIGNALS:  # nothing may interrupt stopping the processes
+            for number in STOP_SIGNALS:  # stopping the processes must not be interrupted
                 signal.signal(number, signal.SIG_IGN)
 
 
 def _environment(stack: LocalStack, url: str) -> dict[str, str]:
-    """Start the servers that neither the environment nor `.env` names; return the settings for all processes."""
+    """Start the servers that neither the environment nor `.env` sets, and return the settings for all processes."""
     load_dotenv(os.environ.get("ENV_FILE") or ROOT / ".env")
     servers: dict[str, Callable[[], object]] = {
         "DATABASE_URL": stack.start_postgres,
@@ -115,7 +115,7 @@ def _run_flask(command: str, stack: LocalStack, environment: dict[str, str]) -> 
 
 
 def _require_worker(redis_url: str) -> None:
-    """Raise unless a worker responds through Redis, as it must to send emails."""
+    """Raise `StackError` unless a worker responds through Redis."""
     url, options = broker_settings(redis_url)
     if not Celery(broker=url, broker_transport_options=options).control.ping(timeout=0.3, limit=1):
         raise StackError("the Celery worker does not respond")

@@ -1,4 +1,4 @@
-"""Child processes that never outlive us: stopped in order on exit, or by the kernel if we are killed."""
+"""Child processes that never outlive this one: they are stopped on exit, or by the kernel if this one is killed."""
 
 import ctypes
 import os
@@ -23,16 +23,16 @@ _CAP_DAC_OVERRIDE = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-# How much of its log to show when a child fails; enough for a configuration in which everything is wrong.
+# How much of its log to show when a child fails; enough for every possible error in the configuration.
 LOG_TAIL_LINES = 30
 
 
 class StackError(click.ClickException):
-    """Something could not be started. click shows the message to the user."""
+    """Something could not be started. click prints the message."""
 
 
 class Child:
-    """A child process in a separate session, so that Ctrl-C reaches only us and we can stop the children in order."""
+    """A child process in a separate session, so that Ctrl-C reaches only its parent, which stops it in order."""
 
     def __init__(
         self,
@@ -49,20 +49,20 @@ class Child:
     ) -> None:
         """Start `command` in `directory`.
 
-        `stop_signal` is its signal for a clean shutdown, which it also receives when we die. `log` is the file for its
-        output, which otherwise joins ours. `configuration` is written to its standard input. `keep_open` are
-        descriptors that it inherits. `unprivileged` runs it as nobody if we are root.
+        `stop_signal` requests a clean shutdown; the kernel also sends it when this process dies. `log` is the file for
+        the output, which is otherwise shared with this process. `configuration` is written to standard input.
+        `keep_open` are descriptors to inherit. `unprivileged` switches from root to nobody.
         """
         self.name = name
         self.log = log
         self._stop_signal = stop_signal
         parent = os.getpid()
-        give_up_root = unprivileged and os.geteuid() == 0
+        drop_root = unprivileged and os.geteuid() == 0
 
         def before_exec() -> None:
-            if give_up_root:
+            if drop_root:
                 _become_nobody()
-            # after changing the user, which would clear it
+            # after changing the user, which clears it
             _check(_libc.prctl(_PR_SET_PDEATHSIG, stop_signal, 0, 0, 0))
             if os.getppid() != parent:
                 os._exit(1)
@@ -93,11 +93,11 @@ class Child:
 
     @property
     def exit_status(self) -> int | None:
-        """The exit status; None while it runs, negative if a signal ended it."""
+        """The exit status: None while the process runs, negative if a signal ended it."""
         return self._process.poll()
 
     def wait(self) -> None:
-        """Wait for it to end, and stop it if interrupted. Raises `StackError` unless it succeeded."""
+        """Wait until the process ends; stop it if interrupted. Raises `StackError` if it failed."""
         try:
             self._process.wait()
         finally:
@@ -112,7 +112,7 @@ class Child:
             self.require_running()
             try:
                 probe()
-            except Exception as error:  # anything that a client library raises while its server is starting
+            except Exception as error:  # a client library may raise anything while its server is starting
                 if time.monotonic() > deadline:
                     raise StackError(f"{self.name} is not ready after {seconds:.0f} s: {error}") from error
                 time.sleep(0.03)
@@ -120,12 +120,12 @@ class Child:
                 return
 
     def require_running(self) -> None:
-        """Raise `StackError` if it has ended."""
+        """Raise `StackError` if the process has ended."""
         if self.exit_status is not None:
             raise StackError(self._failure())
 
     def stop(self, *, seconds: float = 30) -> None:
-        """Stop it cleanly; after `seconds`, kill it and its children."""
+        """Stop the process cleanly. After `seconds`, kill it and its children."""
         if self.exit_status is None:
             self._process.send_signal(self._stop_signal)
             try:
@@ -135,7 +135,7 @@ class Child:
                 self._process.wait()
 
     def log_lines(self, text: str) -> list[str]:
-        """Return the lines of its log so far that contain `text`."""
+        """Return the lines of the log so far that contain `text`."""
         log = self.log.read_text(errors="replace") if self.log else ""
         return [line for line in log.splitlines() if text in line]
 
@@ -158,9 +158,9 @@ def free_port() -> int:
 def _become_nobody() -> None:
     """Switch to uid 65534, because PostgreSQL refuses to run as root, but keep root's access to files.
 
-    So the checkout and the data directory may be inside a home directory of mode 0700, and no file modes change. An
-    ambient capability survives exec; without the set-user-ID fix-up, access(2), which initdb uses, respects it as
-    well. See capabilities(7).
+    This way, the checkout and the data directory may be inside a home directory of mode 0700, without changing file
+    modes. An ambient capability survives exec. Without the set-user-ID fix-up, access(2), which initdb uses, respects
+    it as well. See capabilities(7).
     """
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)

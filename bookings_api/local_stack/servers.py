@@ -1,4 +1,4 @@
-"""The embedded servers: each listens on a free port of 127.0.0.1 and keeps its data in a common directory."""
+"""The embedded servers. Each listens on a free port of 127.0.0.1 and stores its data in a common directory."""
 
 import fcntl
 import json
@@ -24,21 +24,20 @@ DATABASE = "bookings"
 DATABASE_USER = "bookings"
 MAIL_FROM = "Event Booking <tickets@example.com>"
 
-# How long to wait for the servers of a run that was killed with SIGKILL.
+# How long to wait until the servers of a run that was killed with SIGKILL have stopped.
 LOCK_SECONDS = 5.0
 
 Report = Callable[[str], None]
 
 
 class LocalStack:
-    """Runs PostgreSQL, Valkey and an SMTP sink, each on demand; a context manager that stops them.
+    """Runs PostgreSQL, Valkey and an SMTP sink on demand. A context manager that stops them and keeps their data.
 
-    `settings` are the environment variables that point to them, `defaults` those that may be overridden. Data is kept
-    between runs.
+    `settings` are the environment variables with their addresses, `defaults` those that may be overridden.
     """
 
     def __init__(self, directory: Path, *, report: Report = lambda line: None) -> None:
-        """Keep all data in `directory`, and pass progress messages to `report`."""
+        """Store all data in `directory` and pass progress messages to `report`."""
         self.directory = directory.resolve()
         self.mailbox = self.directory / "mail"
         self.settings: dict[str, str] = {}
@@ -55,7 +54,10 @@ class LocalStack:
             self._logs.mkdir(mode=0o700, exist_ok=True)
             self._lock = self._take_lock()
         except OSError as error:
-            raise StackError(f"The data directory {self.directory} cannot be used: {error.strerror}.") from error
+            message = (
+                f"Data directory {self.directory} cannot be used: {error.strerror}. Choose another with --data-dir."
+            )
+            raise StackError(message) from error
         self._secrets = self._read_secrets()
         self.defaults["SECRET_KEY"] = self._secrets["secret_key"]
         return self
@@ -64,11 +66,11 @@ class LocalStack:
         self._cleanup.close()
 
     def start_postgres(self, port: int | None = None) -> Child:
-        """Start PostgreSQL with its default durability; sets `DATABASE_URL`."""
+        """Start PostgreSQL with its default durability. Sets `DATABASE_URL`."""
         data = self.directory / "postgres"
         password = self._secrets["postgres"]
         if not data.exists():
-            self._initialise_cluster(data, password)
+            self._initialize_cluster(data, password)
         port = port or free_port()
         options = {
             "listen_addresses": "127.0.0.1",
@@ -105,7 +107,7 @@ class LocalStack:
         return server
 
     def start_valkey(self, port: int | None = None) -> Child:
-        """Start Valkey, a Redis-compatible server, with an append-only file; sets `REDIS_URL`."""
+        """Start Valkey, a Redis-compatible server, with an append-only file. Sets `REDIS_URL`."""
         data = self.directory / "valkey"
         data.mkdir(exist_ok=True)
         port, password = port or free_port(), self._secrets["valkey"]
@@ -120,14 +122,14 @@ class LocalStack:
             "loglevel": "warning",
         }
         configuration = "".join(f"{name} {value}\n" for name, value in options.items())
-        # through standard input, because other users of the machine can read command lines
+        # on standard input, because other users of the machine can read command lines
         server = self._start("Valkey", [valkey_binary(), "-"], configuration=configuration.encode())
         server.wait_until_ready(redis.Redis(port=port, password=password).ping)
         self.settings["REDIS_URL"] = f"redis://:{password}@127.0.0.1:{port}/0"
         return server
 
     def start_smtp_sink(self) -> None:
-        """Start an SMTP server that stores emails as files in `mailbox/new`; sets `MAIL_SERVER` and `MAIL_PORT`."""
+        """Start an SMTP server that stores emails as files in `mailbox/new`. Sets `MAIL_SERVER` and `MAIL_PORT`."""
         port = free_port()
         address = f"127.0.0.1:{port}"
         handler = ["-c", "aiosmtpd.handlers.Mailbox", str(self.mailbox)]
@@ -151,11 +153,11 @@ class LocalStack:
         return child
 
     def _child(self, name: str, command: Sequence[str | Path], **options: Any) -> Child:
-        """Start a process with a log. It inherits the lock, so the directory stays locked until the last one ends."""
+        """Start a process with a log. It inherits the lock, so the directory stays locked until all have ended."""
         return Child(name, command, log=self.log_of(name), keep_open=[self._lock], **options)
 
-    def _initialise_cluster(self, data: Path, password: str) -> None:
-        """Run initdb next to the final path, so that an interrupted run leaves nothing that looks complete."""
+    def _initialize_cluster(self, data: Path, password: str) -> None:
+        """Run initdb next to the final path, so that an interrupted run leaves no incomplete cluster there."""
         self._report("Creating the database cluster ...")
         unfinished = data.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -168,7 +170,7 @@ class LocalStack:
         unfinished.rename(data)
 
     def _take_lock(self) -> int:
-        """Return a descriptor that locks our directory. The servers inherit it and hold the lock while they live."""
+        """Lock the directory and return the descriptor. The servers inherit it and hold the lock while they run."""
         descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + LOCK_SECONDS
         while True:

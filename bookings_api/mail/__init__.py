@@ -1,4 +1,4 @@
-"""Emails: written as rows with what causes them, sent by Celery workers.
+"""Emails: written to the outbox by the transaction that causes them, sent by Celery workers.
 
     service        outbox.queue_email(tx, ...)       inserts a row in the service's transaction
        | commit
@@ -9,10 +9,11 @@
     worker         tasks.drain                       runs until no email is due
                    delivery.send_due_emails          for each email:
                      claims.claim_next                 claim the row, with a lease
-                     messages.render, mime.compose     words and bytes, with calendar.itip's invitation
-                     smtp.MailSender.send              hand it to the mail server
-                     claims.record                     store the outcome: sent, failed, or pending again
+                     messages.render                   fill in the templates
+                     mime.compose                      build the MIME message, with calendar.itip's invitation
+                     smtp.MailSender.send              send it to the mail server
+                     claims.record                     record the outcome: sent, failed, or pending again
 
-Emails to all guests of an event start as one row (`broadcasts`). Beat triggers `reminders` and watches the outbox
-(`status`).
+An email to all guests of an event starts as one row (`broadcasts`). Beat also starts the tasks that write `reminders`
+and report overdue emails (`status`).
 """

@@ -20,7 +20,7 @@ _URL_SETTINGS = {EmailKind.INVITATION: "INVITATION_URL", EmailKind.PASSWORD_RESE
 
 
 def links_for(kind: EmailKind, payload: dict[str, Any]) -> dict[str, str]:
-    """`token` and `url` for the token ID in `payload`; empty for other kinds of email."""
+    """Return the template variables `token` and `url`, which only invitations and password resets have."""
     if kind not in _URL_SETTINGS:
         return {}
     token = token_of(UUID(payload["token_id"]))
@@ -28,12 +28,12 @@ def links_for(kind: EmailKind, payload: dict[str, Any]) -> dict[str, str]:
 
 
 def needs_account(email: OutboxEmail) -> bool:
-    """Whether this is a password reset whose account has not been looked up yet."""
+    """Return whether this is a password reset whose account has not been looked up yet."""
     return email.kind is EmailKind.PASSWORD_RESET and "token_id" not in email.payload
 
 
-def address_to_account(email: OutboxEmail) -> bool:
-    """Give a claimed password reset its account and a token; False if no active account has the address.
+def resolve_account(email: OutboxEmail) -> bool:
+    """Look up the account of a claimed password reset and issue its token. Returns False without an active account.
 
     A person who has not accepted their invitation yet gets a new one instead, because the first may have expired. The
     change is committed, so a second attempt sends the same token.

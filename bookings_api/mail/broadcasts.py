@@ -1,4 +1,4 @@
-"""Emails to all guests of an event: one row with the change, expanded into one email per booking by a worker.
+"""Emails to all guests of an event: one row per change, which a worker expands into one email per booking.
 
 Cancelling an event with 50,000 bookings inserts one row, so neither the request nor the event's lock waits for 50,000
 emails. No guest is missed or emailed twice: a batch of emails and the broadcast's progress are one transaction, and an
@@ -20,11 +20,11 @@ BATCH = 500
 
 
 def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
-    """Write a broadcast about the current version of `event`; a worker starts on it after the commit.
+    """Write a broadcast about the current version of `event`. A worker expands it after the commit.
 
     A cancellation goes to the bookings cancelled with that version of the event. Any other kind goes to the confirmed
-    bookings that were made under an earlier version. Versions are compared, not times: the clocks of two machines may
-    disagree about what came first, but the lock on the event decides it.
+    bookings that were made under an earlier version. Versions are reliable because they are assigned under the event's
+    lock; times are not, because the clocks of two machines may differ.
     """
     db.session.add(
         EventBroadcast(
@@ -39,14 +39,14 @@ def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
 
 
 def write_next_batch() -> bool:
-    """Write the next emails of the oldest unfinished broadcast; False if there is nothing to do.
+    """Write the next emails of the oldest unfinished broadcast. Returns False if there is nothing to do.
 
     Skips a broadcast that another worker is expanding.
     """
     require_transaction()
     unfinished = (
         sa.select(EventBroadcast)
-        # kinds added by a newer release are left to its workers
+        # workers of an older release cannot render kinds added by a newer one
         .where(EventBroadcast.finished_at.is_(None), EventBroadcast.kind.in_(EmailKind))
         .order_by(EventBroadcast.id)
         .limit(1)
@@ -56,7 +56,7 @@ def write_next_batch() -> bool:
     if broadcast is None:
         return False
     if broadcast.kind is EmailKind.EVENT_CHANGED and _is_superseded(broadcast):
-        # the later broadcast describes the event as it is now, and this one could arrive after it
+        # the later broadcast describes the event's current state, and these emails could arrive after its own
         broadcast.finished_at = utcnow()
         return True
     bookings = db.session.scalars(_next_bookings(broadcast)).all()

@@ -17,8 +17,8 @@ from bookings_api.database.prepared import Prepared
 from bookings_api.mail import smtp
 from bookings_api.models import UNSENT, EmailKind, EmailStatus, OutboxEmail
 
-# Added to the longest time an SMTP exchange may take, for recording the outcome.
-RECORDING = timedelta(seconds=30)
+# Added to the maximum time of an SMTP exchange, for recording the outcome.
+RECORDING_TIME = timedelta(seconds=30)
 MAX_ERROR = 1000
 FIRST_BACKOFF = timedelta(seconds=30)
 LONGEST_BACKOFF = timedelta(hours=2)
@@ -32,7 +32,7 @@ _KNOWN_KINDS: list[sa.ColumnElement[Any]] = [sa.literal_column(f"'{kind}'") for 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an attempt to send an email led to.
+    """The outcome of an attempt to send an email.
 
     `status` is `sent`, `failed`, `pending` for another attempt after a pause, or None to delete the row.
     """
@@ -47,15 +47,15 @@ DROPPED = Outcome(None)
 
 
 def lease() -> timedelta:
-    """How long a claim is valid."""
-    return smtp.time_limit() + RECORDING
+    """Return how long a claim is valid."""
+    return smtp.time_limit() + RECORDING_TIME
 
 
 def is_due() -> sa.ColumnElement[bool]:
-    """Condition for emails that may be sent now.
+    """Return the condition for emails that may be sent now.
 
     An email waits for earlier unsent emails about the same booking to the same recipient, so a confirmation never
-    arrives after the cancellation. Kinds added by a newer release are left to its workers.
+    arrives after the cancellation. Kinds added by a newer release wait for its workers.
     """
     earlier = aliased(OutboxEmail)
     waits_for = sa.select(earlier.id).where(
@@ -91,8 +91,8 @@ _CLAIM_NEXT = Prepared(
         updated_at=sa.func.now(),
     )
     .returning(*sa.inspect(OutboxEmail).local_table.c),
-    # Statistics that are a minute old miss ten thousand new emails. Each claim would then sort all of them, which takes
-    # ten times as long as reading the first one from the index.
+    # While the statistics miss thousands of new emails, PostgreSQL would sort all of them for each claim. Reading the
+    # first one from the index is ten times as fast.
     settings="SET LOCAL enable_sort = off; ",
 )
 
@@ -120,7 +120,7 @@ _DROP = Prepared("drop_email", sa.delete(OutboxEmail).where(_is_current_claim).r
 
 
 def claim_next() -> OutboxEmail | None:
-    """Claim the email that has been due longest, new ones before those that have failed before; None if none is due.
+    """Claim the email that has been due longest, or return None. New emails come before those that failed once.
 
     Skips an email that another worker is claiming.
     """
@@ -130,18 +130,18 @@ def claim_next() -> OutboxEmail | None:
 def record(email: OutboxEmail, outcome: Outcome) -> bool:
     """Record the outcome of a claimed email.
 
-    False if the lease ended and another worker claimed the email: then its outcome counts.
+    Returns False if the lease has ended and another worker has claimed the email: then that worker's outcome counts.
     """
     claim = {"email_id": email.id, "lease_ends_at": email.next_attempt_at}
     if outcome.status is None:
         return bool(_DROP(**claim))
-    # a server may reply with anything, of any length, and PostgreSQL stores no NUL
+    # a server's reply can be of any length and contain NUL, which PostgreSQL cannot store
     error = outcome.error and outcome.error.replace("\0", "")[:MAX_ERROR]
     pause = backoff(email.attempts) if outcome.status is EmailStatus.PENDING else None
     return bool(_RECORD(**claim, outcome=outcome.status, error=error, pause=pause))
 
 
 def backoff(attempts: int) -> timedelta:
-    """Pause after that many attempts: 30 seconds, doubled each time, at most 2 hours, plus jitter."""
-    steady: timedelta = min(FIRST_BACKOFF * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF / (1 + JITTER))
-    return steady * random.uniform(1, 1 + JITTER)  # noqa: S311 - spreads load, protects nothing
+    """Return the pause after this many attempts: 30 seconds, doubled each time, at most 2 hours, plus jitter."""
+    pause: timedelta = min(FIRST_BACKOFF * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF / (1 + JITTER))
+    return pause * random.uniform(1, 1 + JITTER)  # noqa: S311 - not used for security

@@ -19,11 +19,11 @@ DATABASE_RETRY_SECONDS = 1
 
 
 class Undeliverable(Exception):
-    """Sending the email is pointless; `str` says why."""
+    """The email must not be sent any more. The message says why."""
 
 
 def send_due_emails(sender: smtp.MailSender, *, until: float) -> bool:
-    """Send emails until none is due or `time.monotonic()` reaches `until`; False if the server is unavailable.
+    """Send emails until none is due or `time.monotonic()` reaches `until`. Returns False if the server is unavailable.
 
     Each outcome is recorded before the next claim, so a worker that is killed has at most one unrecorded email.
     """
@@ -43,7 +43,7 @@ def attempt(sender: smtp.MailSender, email: OutboxEmail) -> Outcome:
     log_fields = {"email_id": str(email.id), "kind": email.kind.value, "attempt": email.attempts}
     try:
         _require_deliverable(email)
-        if account_links.needs_account(email) and not account_links.address_to_account(email):
+        if account_links.needs_account(email) and not account_links.resolve_account(email):
             logger.info("email %s dropped: no account with this address can log in", email.id, extra=log_fields)
             return claims.DROPPED
         payload = email.payload | account_links.links_for(email.kind, email.payload)
@@ -56,7 +56,7 @@ def attempt(sender: smtp.MailSender, email: OutboxEmail) -> Outcome:
         level = logging.ERROR if is_unavailable else logging.WARNING
         logger.log(level, "email %s deferred: %s (%r)", email.id, error, error.__cause__, extra=log_fields)
         return Outcome(EmailStatus.PENDING, str(error), server_is_unavailable=is_unavailable)
-    except Exception:  # our bug: the email waits for a release that fixes it
+    except Exception:  # a bug: the email waits for a release that fixes it
         logger.exception("email %s could not be composed", email.id, extra=log_fields)
         return Outcome(EmailStatus.PENDING, "The email could not be composed. See the log for the error.")
     logger.info("email %s sent", email.id, extra=log_fields)
@@ -67,22 +67,22 @@ def _require_deliverable(email: OutboxEmail) -> None:
     limit = current_app.config["MAIL_MAX_ATTEMPTS"]
     if email.attempts > limit:
         raise Undeliverable(f"Gave up after {limit} attempts. {email.last_error or ''}".rstrip())
-    # all other emails are still worth reading when they arrive late
+    # all other emails are still useful when they arrive late
     if email.kind is EmailKind.EVENT_REMINDER and datetime.fromisoformat(email.payload["starts_at"]) <= utcnow():
         raise Undeliverable("The event started before the reminder could be sent.")
 
 
 def _record(email: OutboxEmail, outcome: Outcome) -> None:
-    """Record the outcome as soon as PostgreSQL is available: an email that is not recorded would be sent again.
+    """Record the outcome, waiting for PostgreSQL if necessary: an unrecorded email would be sent again.
 
-    Continues after the lease ends, because no other worker can claim the email while PostgreSQL is down.
+    Keeps trying after the lease ends, because no other worker can claim the email while PostgreSQL is down.
     """
     while True:
         try:
             if not claims.record(email, outcome):
                 logger.warning("email %s: the attempt outlived its lease", email.id, extra={"email_id": str(email.id)})
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
-            logger.warning("recording an email waits for PostgreSQL: %s", type(error).__name__)
+            logger.warning("recording the outcome of an email waits for PostgreSQL: %s", type(error).__name__)
             time.sleep(DATABASE_RETRY_SECONDS)
         else:
             return

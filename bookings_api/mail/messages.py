@@ -1,4 +1,4 @@
-"""The wording of emails: a payload in; subject, text and HTML out. Pure."""
+"""Renders an email: turns its payload into subject, text and HTML. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ _templates = jinja2.Environment(
 
 @dataclass(frozen=True)
 class RenderedEmail:
-    """The words of an email; the subject is a single line."""
+    """The subject, a single line, and the two bodies of an email."""
 
     subject: str
     text: str
@@ -38,11 +38,11 @@ def render(kind: EmailKind, payload: dict[str, Any]) -> RenderedEmail:
     return RenderedEmail(subject=subject, text=str(text).lstrip(), html=html)
 
 
-def _moment(iso: str, timezone: str) -> str:
-    """`Friday, 21 June 2030, 19:30 (Europe/Berlin, UTC+02:00)`: the offset tells a repeated hour apart."""
+def _local_time(iso: str, timezone: str) -> str:
+    """Format as `Friday, 21 June 2030, 19:30 (Europe/Berlin, UTC+02:00)`. The offset resolves a repeated hour."""
     local = datetime.fromisoformat(iso).astimezone(ZoneInfo(timezone))
     offset = local.strftime("%z")
     return f"{local:%A}, {local.day} {local:%B %Y, %H:%M} ({timezone}, UTC{offset[:3]}:{offset[3:5]})"
 
 
-_templates.filters["moment"] = _moment
+_templates.filters["local_time"] = _local_time

@@ -12,12 +12,12 @@ from bookings_api.mail.status import outbox_state
 
 logger = logging.getLogger(__name__)
 
-# Prometheus waits 10 s by default, and should get the other metrics while PostgreSQL hangs.
+# Less than Prometheus's default timeout of 10 s, so that it gets the other metrics while PostgreSQL hangs.
 DATABASE_SECONDS = 5
 
 
 class OutboxCollector(Collector):
-    """The state of the outbox, the same from every process; nothing while PostgreSQL is unavailable."""
+    """Reports the state of the outbox, or nothing while PostgreSQL is unavailable."""
 
     def collect(self) -> Iterator[Metric]:
         try:

@@ -1,4 +1,4 @@
-"""The bytes of an email: ASCII, in lines short enough for every server, with no way to inject a header."""
+"""Builds the MIME message of an email: ASCII only, with short lines, and safe from header injection."""
 
 from email import policy
 from email.charset import QP, Charset
@@ -23,11 +23,11 @@ _QUOTED_PRINTABLE = Charset("utf-8")
 _QUOTED_PRINTABLE.body_encoding = QP
 
 
-class _HeadersAsTheyAre(policy.Compat32):
+class _PreencodedHeaders(policy.Compat32):
     """Serializes encoded headers unchanged.
 
-    Flask-Mail's `policy.SMTP` parses each again, which costs more than the rest of sending an email, and before
-    Python 3.13 loses spaces between the encoded words of a long subject.
+    Flask-Mail uses `policy.SMTP`, which parses them again. This takes longer than everything else about an email, and
+    before Python 3.13 it loses spaces between the encoded words of a long subject.
     """
 
     def fold_binary(self, name: str, value: str) -> bytes:
@@ -38,7 +38,7 @@ class EncodedMessage(Message):
     """Flask-Mail's message with headers that are already encoded, and without 8bit parts (RFC 6152)."""
 
     def _mimetext(self, text: str | None, subtype: str = "plain") -> MIMEText:
-        """In quoted-printable, or as it is if possible: then a link can be copied from a stored email."""
+        """Use quoted-printable only where necessary, so that links can be copied from a stored email."""
         lines = (text or "").split("\n")
         is_plain = all(line.isascii() and line.isprintable() and len(line) <= MAX_LINE for line in lines)
         charset: Any = "us-ascii" if is_plain else _QUOTED_PRINTABLE
@@ -48,15 +48,15 @@ class EncodedMessage(Message):
         message = self._message()
         for part in message.walk():
             if part.is_multipart():
-                part.set_boundary(token_hex(12))  # the package would compile a regular expression to choose one
-        message.policy = _HeadersAsTheyAre(linesep="\r\n")
+                part.set_boundary(token_hex(12))  # the email package would compile a regular expression to choose one
+        message.policy = _PreencodedHeaders(linesep="\r\n")
         return message.as_bytes()
 
 
 def compose(email: OutboxEmail, rendered: RenderedEmail) -> Message:
-    """The message to send for `email`. Raises `ValueError` for a recipient that is not exactly one address."""
+    """Build the message for `email`. Raises `ValueError` if the recipient is not exactly one plain address."""
     if not _is_one_address(email.recipient):
-        raise ValueError("the recipient is not an address")
+        raise ValueError("the recipient is not a plain email address")
     mail_from = current_app.config["MAIL_FROM"]
     calendar = invitation(email, mail_from=mail_from)
     message = EncodedMessage(
@@ -66,16 +66,16 @@ def compose(email: OutboxEmail, rendered: RenderedEmail) -> Message:
         html=rendered.html,
         sender=mailbox(mail_from)[1],
         attachments=[calendar] if calendar else [],
-        extra_headers={"Auto-Submitted": "auto-generated"},  # RFC 3834: no absence notices in reply
+        extra_headers={"Auto-Submitted": "auto-generated"},  # RFC 3834: prevents automatic replies
     )
-    # the constructor would join a pair without quotes and parse it again, with a different result
+    # not in the constructor, which would format the pair without quotes and misread the result
     message.sender = mailbox(mail_from)
     message.msgId = email.message_id
     return message
 
 
 def _subject(text: str) -> str:
-    """The text if it fits into one line and is shown as it is; otherwise encoded words (RFC 2047)."""
+    """Return short plain ASCII text unchanged, and any other text as encoded words (RFC 2047)."""
     is_plain = text.isascii() and text.isprintable() and "=?" not in text
     if is_plain and len("Subject: ") + len(text) <= MAX_ENCODED_LINE:
         return text

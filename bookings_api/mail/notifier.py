@@ -1,7 +1,7 @@
 """Tells Celery workers that emails are waiting, from a thread of the process that wrote them.
 
-A request only sets a flag, so a Redis that is down or hangs never delays it, and many emails at once need one message.
-Losing the thread loses no email: rows stay in the outbox, and beat makes workers look there anyway.
+A request only sets a flag, so an unavailable Redis never delays it, and many emails at once need only one message.
+Losing a message loses no email: rows stay in the outbox, and beat makes workers check it every ten seconds.
 """
 
 import logging
@@ -16,28 +16,28 @@ from bookings_api.mail import status
 logger = logging.getLogger(__name__)
 
 DRAIN = "mail.drain"
-# The sweep makes an older message redundant. Without an expiry, a slow mail server that occupies all workers would let
-# messages pile up in front of other tasks.
+# Beat's sweep makes older messages redundant. Without an expiry, messages would pile up in front of other tasks while a
+# slow mail server occupies all workers.
 EXPIRES_SECONDS = 30
-# Pause between messages, however many emails are written: the worker that a message wakes sends all of them.
+# Pause between messages. One message is enough for many emails, because a worker sends all that are due.
 PAUSE_SECONDS = 0.2
 RETRY_SECONDS = 1
-# Processes that write emails also check whether they are sent: workers cannot report that no worker is running.
+# Processes that write emails also check that they are sent, because workers cannot report that no worker is running.
 WATCH_SECONDS = 60
 
 
 class WorkerNotifier:
-    """Publishes messages to workers. One per process; its thread starts with the first email, hence after any fork."""
+    """Publishes messages to workers. One per process; its thread starts with the first email, after any fork."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
-        self._wanted = threading.Event()
+        self._requested = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def wake(self) -> None:
         """Make a worker check the outbox soon. Returns immediately and never fails."""
-        self._wanted.set()
+        self._requested.set()
         with self._starting:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="worker-notifier", daemon=True)
@@ -47,8 +47,8 @@ class WorkerNotifier:
         is_down = False
         watches_at = time.monotonic() + WATCH_SECONDS
         while True:
-            if self._wanted.wait(watches_at - time.monotonic()):
-                self._wanted.clear()
+            if self._requested.wait(watches_at - time.monotonic()):
+                self._requested.clear()
                 is_down = not self._publish(was_down=is_down)
                 time.sleep(RETRY_SECONDS if is_down else PAUSE_SECONDS)
             if time.monotonic() >= watches_at:
@@ -56,16 +56,16 @@ class WorkerNotifier:
                 watches_at = time.monotonic() + WATCH_SECONDS
 
     def _publish(self, *, was_down: bool) -> bool:
-        """Whether Redis accepted the message. Logs only when Redis goes down and when it comes back."""
+        """Publish a message and return whether Redis accepted it. Logs only the beginning and the end of an outage."""
         try:
             self._app.extensions["celery"].send_task(DRAIN, expires=EXPIRES_SECONDS)
         except Exception as error:  # noqa: BLE001 - the thread must survive whatever a broker raises
-            self._wanted.set()
+            self._requested.set()
             if not was_down:
                 logger.warning("emails wait in the outbox because Redis is unavailable: %s", error)
             return False
         if was_down:
-            logger.info("Redis is back; emails are being sent again")
+            logger.info("Redis is available again; emails are being sent")
         return True
 
     def _watch(self) -> None:

@@ -1,6 +1,6 @@
-"""Emails as rows, written in the transaction that causes them: no commit, no email; no email without a commit.
+"""The outbox: each email is a row, written in the transaction that causes it.
 
-Rows are never skipped, and are deleted only long after they were sent.
+So an email is sent if and only if that transaction commits. Rows are deleted only long after they were sent.
 """
 
 from datetime import timedelta
@@ -32,14 +32,14 @@ class NewEmail(TypedDict):
 
 
 def queue_email(tx: Transaction, **email: Unpack[NewEmail]) -> OutboxEmail:
-    """Write an email into the open transaction; a worker sends it after the commit."""
+    """Write an email in the open transaction. A worker sends it after the commit."""
     row = add_email(**email)
     tx.after_commit(wake_worker)
     return row
 
 
 def add_email(**email: Unpack[NewEmail]) -> OutboxEmail:
-    """Write an email into the open transaction without waking a worker.
+    """Write an email in the open transaction without waking a worker.
 
     Raises `RuntimeError` outside a transaction.
     """
@@ -50,9 +50,9 @@ def add_email(**email: Unpack[NewEmail]) -> OutboxEmail:
 
 
 def email_columns(**email: Unpack[NewEmail]) -> dict[str, Any]:
-    """The columns of a new row, for a caller that inserts it itself.
+    """Return the columns of a new row, for callers that insert it themselves.
 
-    The Message-ID is part of the row, so every attempt sends the same one and mail servers can detect a repeat.
+    The Message-ID is part of the row, so every attempt sends the same one and mail servers can detect duplicates.
     """
     email_id = uuid7()
     return {
@@ -72,25 +72,25 @@ def _domain_of(sender: str) -> str:
 
 
 def wake_worker() -> None:
-    """Ask a worker to look for due emails. Never fails: without Redis, the next sweep finds them."""
+    """Make a worker look for due emails. Never fails: without Redis, the next sweep finds them."""
     current_app.extensions["worker_notifier"].wake()
 
 
 def retry_failed() -> int:
-    """Make all failed emails due again, with all their attempts; returns how many."""
+    """Make all failed emails due again, with the full number of attempts, and return how many."""
     return _make_due(OutboxEmail.status == EmailStatus.FAILED, attempts=0)
 
 
 def retry_deferred() -> int:
-    """Make emails due that wait for their next attempt, for example once the mail server is back; returns how many."""
+    """Make emails due that are waiting for their next attempt, for example after an outage, and return how many."""
     return _make_due((OutboxEmail.status == EmailStatus.PENDING) & (OutboxEmail.next_attempt_at > sa.func.now()))
 
 
 def delete_sent(*, kept_for: timedelta, limit: int) -> int:
-    """Delete up to `limit` emails that were sent longer ago than `kept_for`, oldest first; returns how many."""
+    """Delete up to `limit` emails that were sent longer ago than `kept_for`, oldest first, and return how many."""
     require_transaction()
     until = utcnow() - kept_for
-    # IDs are UUIDv7 and begin with the time of creation, which precedes sending: the primary key finds the old rows
+    # IDs are UUIDv7 and begin with the time of creation, which precedes sending, so the primary key finds old rows
     first_id_after = UUID(int=int(until.timestamp() * 1000) << 80)
     old = (
         sa.select(OutboxEmail.id)
@@ -99,18 +99,18 @@ def delete_sent(*, kept_for: timedelta, limit: int) -> int:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return _count(sa.delete(OutboxEmail).where(OutboxEmail.id.in_(old.scalar_subquery())))
+    return _execute(sa.delete(OutboxEmail).where(OutboxEmail.id.in_(old.scalar_subquery())))
 
 
 def _make_due(condition: sa.ColumnElement[bool], **values: Any) -> int:
-    return _count(
+    return _execute(
         sa.update(OutboxEmail)
         .where(condition)
         .values(status=EmailStatus.PENDING, next_attempt_at=sa.func.now(), **values)
     )
 
 
-def _count(statement: sa.Update | sa.Delete) -> int:
+def _execute(statement: sa.Update | sa.Delete) -> int:
     require_transaction()
     result = db.session.execute(statement, execution_options={"synchronize_session": False})
-    return int(result.rowcount)  # type: ignore[attr-defined] # UPDATE and DELETE have one
+    return int(result.rowcount)  # type: ignore[attr-defined] # exists for UPDATE and DELETE

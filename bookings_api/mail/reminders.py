@@ -1,7 +1,6 @@
 """Reminders of events that start soon: one per confirmed booking.
 
-An email and the mark on its booking are one transaction, so two beats, or one that was down for hours, neither remind a
-guest twice nor miss one.
+One transaction writes a reminder and sets `reminded_at`, so no guest is missed or reminded twice, even after an outage.
 """
 
 from datetime import timedelta
@@ -20,7 +19,7 @@ BATCH = 500
 
 
 def write_next_batch() -> int:
-    """Write up to `BATCH` reminders of events that start within `REMINDER_HOURS`; returns how many."""
+    """Write up to `BATCH` reminders of events that start within `REMINDER_HOURS`, and return how many."""
     require_transaction()
     lead_time = timedelta(hours=current_app.config["REMINDER_HOURS"])
     now = sa.func.now()

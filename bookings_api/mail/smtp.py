@@ -1,7 +1,7 @@
 """SMTP through Flask-Mail, many emails over one connection.
 
-No server can block a worker. Each step has `MAIL_TIMEOUT` seconds, the reply to a message six times as long because the
-server has the email by then (RFC 5321, section 4.5.3.2.6), and an email takes at most `time_limit()` in all.
+No server can block a worker. Each step may take `MAIL_TIMEOUT` seconds, and an email `time_limit()` in total. The reply
+to a message may take six times as long, because the server has the email by then (RFC 5321, section 4.5.3.2.6).
 """
 
 import signal
@@ -19,37 +19,37 @@ from flask_mail import Connection, Message
 
 DATA_TIMEOUTS = 6
 ALL_TIMEOUTS = 12
-LOWEST, PERMANENT, HIGHEST = 400, 500, 599  # transient and permanent refusals (RFC 5321, section 4.2.1)
+TRANSIENT, PERMANENT, HIGHEST = 400, 500, 599  # first codes of the two kinds of refusal (RFC 5321, section 4.2.1)
 CLOSING = 421  # the server is closing the connection
 MAX_REPLY = 500
 
-# What smtplib raises, and what it lets through.
+# Errors that smtplib raises, and those of the socket that it passes on.
 SMTP_ERRORS = (smtplib.SMTPException, OSError)
 
 
 class PermanentFailure(Exception):
-    """The server refused the email with 5xx: another attempt would be refused as well."""
+    """The server refused the email with 5xx, so it would refuse another attempt as well."""
 
 
 class TransientFailure(Exception):
-    """The email was not accepted this time; `str` says why."""
+    """The email was not accepted this time. The message says why."""
 
 
 class ServerUnavailable(TransientFailure):
-    """The server could not be reached or refused to talk to us, whatever the email."""
+    """The server is unreachable or currently refuses all emails."""
 
 
 class _ConnectionLost(TransientFailure):
-    """The connection broke before the server knew anything about the email."""
+    """The connection broke before the server received any part of the email."""
 
 
 def time_limit() -> timedelta:
-    """The longest that sending one email can take."""
+    """Return the maximum time that sending one email can take."""
     return ALL_TIMEOUTS * _timeout()
 
 
 class _Steps:
-    """Mixin for smtplib's client classes."""
+    """Mixin for smtplib's clients: detects a lost connection and extends the timeout for the message."""
 
     sock: Any
 
@@ -60,7 +60,7 @@ class _Steps:
             raise _ConnectionLost(_explain(error)) from error
 
     def data(self, msg: Any) -> tuple[int, bytes]:
-        """Wait longer once the server has the message: giving up now means sending it twice."""
+        """Wait longer once the server has the message, because giving up now would mean sending it twice."""
         self.sock.settimeout(DATA_TIMEOUTS * _timeout().total_seconds())
         reply = super().data(msg)  # type: ignore[misc] # smtplib.SMTP's
         self.sock.settimeout(_timeout().total_seconds())
@@ -76,7 +76,7 @@ class _SMTPS(_Steps, smtplib.SMTP_SSL):
 
 
 class TimedConnection(Connection):
-    """Flask-Mail's connection, which by itself has no timeouts and does not verify certificates."""
+    """Flask-Mail's connection, with timeouts and verified certificates."""
 
     def configure_host(self) -> smtplib.SMTP:
         settings, timeout = self.mail, _timeout().total_seconds()
@@ -97,7 +97,7 @@ class TimedConnection(Connection):
         return host
 
     def __exit__(self, *_: object) -> None:
-        """Close the connection. Whatever the server replies, the emails sent so far are sent."""
+        """Close the connection. An error does not matter, because the server has accepted the emails sent so far."""
         if self.host is not None:
             with suppress(*SMTP_ERRORS), _deadline(_timeout()):
                 self.host.quit()
@@ -117,10 +117,10 @@ class MailSender:
         self._disconnect()
 
     def send(self, message: Message) -> None:
-        """Hand `message` to the server. Raises `PermanentFailure`, `TransientFailure` or `ServerUnavailable`."""
+        """Send `message` to the server. Raises `PermanentFailure`, `TransientFailure` or `ServerUnavailable`."""
         with _deadline(time_limit()):
             if self._connection is not None:
-                # a used connection may have timed out, or the server accepts only so many emails on one
+                # the connection may have timed out or reached the server's limit of emails
                 with suppress(ServerUnavailable, _ConnectionLost):
                     self._send_on(self._connection, message)
                     return
@@ -158,8 +158,8 @@ def _timeout() -> timedelta:
 def _deadline(limit: timedelta) -> Iterator[None]:
     """Raise `TimeoutError` in the body after `limit`.
 
-    Socket timeouts don't stop a server that sends a byte now and then. Signals work in the main thread only, which is
-    where the processes of Celery's pool run tasks.
+    Socket timeouts never expire while a server sends a byte now and then. Signals work only in the main thread, where
+    Celery's pool processes run their tasks.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -180,7 +180,7 @@ def _raise_timeout(number: int, frame: FrameType | None) -> NoReturn:
 def _refusal(code: int, reply: bytes | str) -> PermanentFailure | TransientFailure:
     if code == CLOSING:
         return ServerUnavailable("The mail server is not accepting email right now.")
-    if not LOWEST <= code <= HIGHEST:
+    if not TRANSIENT <= code <= HIGHEST:
         return TransientFailure("The mail server sent an invalid response.")
     text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
     response = f"{code} {text[:MAX_REPLY]}"
@@ -190,7 +190,7 @@ def _refusal(code: int, reply: bytes | str) -> PermanentFailure | TransientFailu
 
 
 def _explain(error: Exception) -> str:
-    """Why there is no connection. The server's own words about us are for operators, in the log."""
+    """Describe why the connection failed, without the server's reply, which only the log may contain."""
     if isinstance(error, smtplib.SMTPResponseException):
         return "The mail server refused the connection."
     # smtplib reports a timeout as a disconnect whose context is the timeout

@@ -22,7 +22,7 @@ class OutboxState:
     """Counts and waiting times.
 
     `oldest_unsent` is the age of the oldest email that is neither sent nor failed; `oldest_due` is the longest time
-    that an email has waited for a worker. Both include unfinished broadcasts and are zero if nothing waits.
+    that an email has waited for a worker. Both include unfinished broadcasts and are zero if nothing is waiting.
     """
 
     emails: Mapping[EmailStatus, int]
@@ -32,7 +32,7 @@ class OutboxState:
 
 
 def outbox_state() -> OutboxState:
-    """Count the outbox. Sent emails may number millions, so the others are counted by index and subtracted."""
+    """Read the state of the outbox. There may be millions of sent emails, so they are counted by subtraction."""
     counts = {status: _count(OutboxEmail.status == status) for status in (*UNSENT, EmailStatus.FAILED)}
     counts[EmailStatus.SENT] = _count(sa.true()) - sum(counts.values())
     unfinished = sa.select(sa.func.count()).select_from(EventBroadcast).where(EventBroadcast.finished_at.is_(None))
@@ -57,7 +57,7 @@ def _count(condition: sa.ColumnElement[bool]) -> int:
 
 
 def _age_of_oldest(since: InstrumentedAttribute[datetime], condition: sa.ColumnElement[bool]) -> timedelta:
-    """Time since the earliest `since` of the matching emails, or since the oldest unfinished broadcast was written."""
+    """Return the time since the earliest `since` of matching emails or the creation of an unfinished broadcast."""
     emails = sa.select(sa.func.min(since).label("since")).where(condition)
     broadcasts = sa.select(sa.func.min(EventBroadcast.created_at)).where(EventBroadcast.finished_at.is_(None))
     earliest = emails.union_all(broadcasts).subquery().c.since

@@ -1,4 +1,4 @@
-"""Celery tasks that send emails. Each may run late, twice or in several workers at once: rows decide what is sent."""
+"""Celery tasks that send emails. Rows decide what is sent, so a task may run late, twice or in several workers."""
 
 import time
 from datetime import timedelta
@@ -15,12 +15,12 @@ from bookings_api.mail.smtp import MailSender
 SWEEP_EVERY = timedelta(seconds=10)
 REMIND_EVERY = timedelta(minutes=1)
 WATCH_EVERY = timedelta(minutes=1)
-# A worker that is told to stop finishes its task first, so a long queue is sent by several tasks in turn.
-TURN_SECONDS = 10
+# A task that takes longer queues another one and ends, because a stopping worker waits for it.
+DRAIN_SECONDS = 10
 
 
 def _every(period: timedelta, task: str) -> dict[str, Any]:
-    """A beat entry. Messages expire after an hour, not sooner: a worker's clock may be ahead of beat's."""
+    """Return a beat entry. Its messages expire only after an hour, because a worker's clock may be ahead of beat's."""
     return {"task": task, "schedule": period, "options": {"expires": 3600}}
 
 
@@ -38,12 +38,12 @@ def drain() -> None:
     Broadcasts are expanded one batch at a time, between emails, so a confirmation never waits behind thousands of
     them.
     """
-    turn_ends = time.monotonic() + TURN_SECONDS
+    ends_at = time.monotonic() + DRAIN_SECONDS
     with MailSender() as sender:
         while True:
-            server_is_available = send_due_emails(sender, until=turn_ends)
+            server_is_available = send_due_emails(sender, until=ends_at)
             has_expanded = _expand_broadcast()
-            if time.monotonic() > turn_ends and server_is_available:
+            if time.monotonic() > ends_at and server_is_available:
                 outbox.wake_worker()
                 return
             if not server_is_available or not has_expanded:

@@ -150,7 +150,7 @@ def get_user(user_id: UUID) -> User:
 @blp.if_match()
 @blp.problems(UserNotFound, LastOrganizer)
 @blp.arguments(UserChangeSchema, example={"role": Role.ORGANIZER.value})
-@blp.limited("NOTICE_LIMIT", by=_account_gaining_rights, counts=successes)
+@blp.limited("NOTIFICATION_LIMIT", by=_account_gaining_rights, counts=successes)
 @blp.response(200, UserSchema, example=UserSchema.example(role=Role.ORGANIZER.value, version=2))
 def change_user(changes: dict[str, Any], user_id: UUID) -> User:
     """Change the name, role or access of an account.

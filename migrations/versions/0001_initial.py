@@ -44,7 +44,7 @@ EVENT_DEFINITION = (
 
 
 def upgrade() -> None:
-    # A trusted extension since PostgreSQL 13: the database's owner may create it.
+    # The database owner may create it, because it is a trusted extension (since PostgreSQL 13).
     op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
     op.create_table(
         "users",
@@ -307,11 +307,11 @@ def upgrade() -> None:
         sa.CheckConstraint("is_only_row", name=op.f("ck_event_catalog_one_row")),
         sa.PrimaryKeyConstraint("is_only_row", name=op.f("pk_event_catalog")),
     )
-    # Raises the version once per transaction. Deferred, so that the row is locked only while the transaction commits:
-    # organizers do not wait for each other's transactions, and nothing that is locked later can complete a deadlock. A
-    # migration that updates events and alters the table must execute SET CONSTRAINTS ALL IMMEDIATE in between.
+    # Increments the version once per transaction. The trigger is deferred, so the row is locked only during the commit:
+    # organizers do not wait for each other's transactions, and no later lock can cause a deadlock. A migration that
+    # updates events and then alters the table must execute SET CONSTRAINTS ALL IMMEDIATE in between.
     op.execute("""
-        CREATE FUNCTION raise_event_catalog_version() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE FUNCTION increment_event_catalog_version() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             INSERT INTO event_catalog DEFAULT VALUES
             ON CONFLICT (is_only_row) DO UPDATE SET version = event_catalog.version + 1
@@ -322,11 +322,11 @@ def upgrade() -> None:
     op.execute(f"""
         CREATE CONSTRAINT TRIGGER event_catalog_changed
         AFTER INSERT OR DELETE OR UPDATE OF {", ".join(EVENT_DEFINITION)} ON events
-        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION raise_event_catalog_version()
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION increment_event_catalog_version()
     """)
     op.execute("""
         CREATE TRIGGER event_catalog_emptied AFTER TRUNCATE ON events
-        FOR EACH STATEMENT EXECUTE FUNCTION raise_event_catalog_version()
+        FOR EACH STATEMENT EXECUTE FUNCTION increment_event_catalog_version()
     """)
 
 
@@ -343,4 +343,4 @@ def downgrade() -> None:
         "users",
     ):
         op.drop_table(table)
-    op.execute("DROP FUNCTION raise_event_catalog_version")
+    op.execute("DROP FUNCTION increment_event_catalog_version")

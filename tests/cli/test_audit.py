@@ -27,7 +27,7 @@ def _execute(database: sa.Engine, statement: str) -> None:
         connection.execute(sa.text(statement))
 
 
-def _mails(database: sa.Engine, booking: Any) -> list[str]:
+def _emails(database: sa.Engine, booking: Any) -> list[str]:
     query = sa.text("SELECT kind FROM outbox_emails WHERE booking_id = :id ORDER BY id")
     with database.connect() as connection:
         return list(connection.scalars(query, {"id": booking["id"]}))
@@ -50,7 +50,7 @@ def test_violations_are_listed_and_summarized_with_status_1(app: Flask, database
     assert done.output.splitlines() == [
         f"tickets_booked: event {booking['event_id']}: tickets_booked is 5, but its confirmed bookings have 2 tickets",
         f"version: booking {booking['id']} has the invalid version 0",
-        "2 violations: tickets_booked 1, version 1",
+        "Violations: 2 (tickets_booked 1, version 1)",
     ]
 
 
@@ -61,7 +61,7 @@ def test_quoted_data_cannot_break_lines_or_control_the_terminal(app: Flask, data
     done = app.test_cli_runner().invoke(args=["audit"], color=True)  # as a terminal gets it
 
     assert done.output.replace("\n", "").isprintable()
-    assert [line.split(" ")[0] for line in done.output.splitlines()] == ["time_zone:", "1"]
+    assert [line.split(" ")[0] for line in done.output.splitlines()] == ["time_zone:", "Violations:"]
 
 
 @pytest.mark.usefixtures("booking")
@@ -115,11 +115,11 @@ def test_repair_does_not_change_an_oversold_event(app: Flask, database: sa.Engin
         f"repair: event {booking['event_id']}: not repaired, because 12 of 10 tickets are booked",
         f"tickets_booked: event {booking['event_id']}: tickets_booked is 2, but its confirmed bookings have 12 tickets",
         f"oversold: event {booking['event_id']}: capacity is 10, but its confirmed bookings have 12 tickets",
-        "2 violations: tickets_booked 1, oversold 1",
+        "Violations: 2 (tickets_booked 1, oversold 1)",
     ]
 
 
-def test_missing_email_is_written_once_and_only_with_remail(
+def test_missing_email_is_written_once_and_only_with_repair_emails(
     app: Flask, client: FlaskClient, database: sa.Engine, booking: Any
 ) -> None:
     user = make_user(client)
@@ -128,8 +128,8 @@ def test_missing_email_is_written_once_and_only_with_remail(
     _execute(database, "DELETE FROM outbox_emails")
 
     assert _audit(app, "--repair").exit_code == 1
-    assert _mails(database, booking) == []
-    done = _audit(app, "--remail")
+    assert _emails(database, booking) == []
+    done = _audit(app, "--repair-emails")
 
     assert done.exit_code == 0
     assert done.output.splitlines() == [
@@ -137,25 +137,25 @@ def test_missing_email_is_written_once_and_only_with_remail(
         f"repair: booking {cancelled['id']}: booking_cancelled email written",
         "No violations.",
     ]
-    assert _audit(app, "--remail").output == "No violations.\n"
-    assert (_mails(database, booking), _mails(database, cancelled)) == (["booking_confirmed"], ["booking_cancelled"])
+    assert _audit(app, "--repair-emails").output == "No violations.\n"
+    assert (_emails(database, booking), _emails(database, cancelled)) == (["booking_confirmed"], ["booking_cancelled"])
 
 
-def test_remail_skips_past_events(app: Flask, database: sa.Engine, booking: Any) -> None:
+def test_repair_emails_skips_past_events(app: Flask, database: sa.Engine, booking: Any) -> None:
     _execute(database, "DELETE FROM outbox_emails")
     _execute(database, "UPDATE events SET starts_at = now() - interval '2 hours', ends_at = now()")
 
-    done = _audit(app, "--remail")
+    done = _audit(app, "--repair-emails")
 
     assert done.exit_code == 1
     assert done.output.startswith(f"repair: booking {booking['id']}: no email written, because its event has ended\n")
 
 
-def test_remail_skips_deleted_events(app: Flask, database: sa.Engine, booking: Any) -> None:
+def test_repair_emails_skips_deleted_events(app: Flask, database: sa.Engine, booking: Any) -> None:
     _execute(database, "DELETE FROM outbox_emails")
     _execute(database, "ALTER TABLE events DISABLE TRIGGER ALL; DELETE FROM events")
     try:
-        done = _audit(app, "--remail")
+        done = _audit(app, "--repair-emails")
     finally:
         _execute(database, "ALTER TABLE events ENABLE TRIGGER ALL")
 
@@ -165,12 +165,12 @@ def test_remail_skips_deleted_events(app: Flask, database: sa.Engine, booking: A
     )
 
 
-def test_mail_days_limits_the_age_of_expected_emails(app: Flask, database: sa.Engine, booking: Any) -> None:
+def test_email_days_limits_the_age_of_expected_emails(app: Flask, database: sa.Engine, booking: Any) -> None:
     _execute(database, "DELETE FROM outbox_emails")
     _execute(database, "UPDATE bookings SET created_at = now() - interval '20 days'")
 
     assert _audit(app).exit_code == 1
-    assert _audit(app, "--mail-days", "10").exit_code == 0
+    assert _audit(app, "--email-days", "10").exit_code == 0
 
 
 def test_unreadable_database_exits_with_status_2(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,7 @@ def test_a_broadcast_that_another_worker_is_expanding_is_skipped(
 def test_single_emails_are_sent_before_those_of_a_broadcast(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "TURN_SECONDS", 0)  # one email per turn
+    monkeypatch.setattr(tasks, "DRAIN_SECONDS", 0)  # one email per task
     event, user = make_event(client, organizer), make_user(client)
     book(client, user, event)
     _change(client, organizer, event, location="Philharmonie")

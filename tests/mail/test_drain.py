@@ -111,7 +111,7 @@ def test_a_temporary_refusal_defers_the_email(
     assert row_of(database, email).status is EmailStatus.SENT
 
 
-def test_an_email_that_cannot_be_composed_waits_and_says_why(
+def test_an_email_that_cannot_be_composed_stays_pending_with_the_reason(
     database: sa.Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     email = add_due_email(timezone="Nowhere/At_All")
@@ -142,12 +142,12 @@ def test_an_email_fails_after_the_last_attempt(
     assert [record.levelname for record in caplog.records if "Gave up" in record.message] == ["ERROR"]
 
 
-def test_a_sent_email_is_recorded_once_postgresql_is_back(
+def test_a_sent_email_is_recorded_after_a_postgresql_outage(
     application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     email = add_due_email()
     # leases end immediately
-    monkeypatch.setattr(claims, "RECORDING", -smtp.time_limit())
+    monkeypatch.setattr(claims, "RECORDING_TIME", -smtp.time_limit())
     server = OutageBeforeReply(database)
     with smtp_server(server) as port:
         drain_to(port, application, monkeypatch)
@@ -156,9 +156,9 @@ def test_a_sent_email_is_recorded_once_postgresql_is_back(
     assert row_of(database, email).status is EmailStatus.SENT
 
 
-def test_a_long_queue_is_sent_in_turns(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_tasks_in_turn_send_a_long_queue(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     emails = [add_due_email() for _ in range(2)]
-    monkeypatch.setattr(tasks, "TURN_SECONDS", 0)
+    monkeypatch.setattr(tasks, "DRAIN_SECONDS", 0)
 
     tasks.drain()
     assert [row_of(database, email).status for email in emails] == [EmailStatus.SENT, EmailStatus.PENDING]

@@ -122,7 +122,7 @@ def test_the_command_line_retries_failed_emails(app: Flask, database: sa.Engine,
 
     done = app.test_cli_runner().invoke(args=["mail", "retry", *options])
 
-    assert done.output.startswith(f"{due - 1} emails are due now")
+    assert done.output.startswith(f"Emails due now: {due - 1}.")
     with app.app_context():
         tasks.drain()
         assert outbox_state().emails[EmailStatus.SENT] == 1 + due
