@@ -1,6 +1,6 @@
-"""`bootstrap.py GROUP MODULE [ARGUMENT ...]`: install the locked dependencies, then exec `python -m MODULE`.
+"""`bootstrap.py GROUP MODULE [ARGUMENT ...]`: installs the locked dependencies and executes `python -m MODULE`.
 
-Needs only Python >= 3.11 and either uv or pip. The process keeps its PID, and its child processes end with it.
+Needs only Python >= 3.11 and either uv or pip. The process keeps its PID, and child processes end with it.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ def install(group: str) -> Path:
     """Install the locked dependencies into `.venv` and return its interpreter."""
     if not (ROOT / ".venv").exists():
         print("Installing the locked dependencies ...", flush=True)
-    # --inexact: scripts/run and scripts/test may use the same .venv at once with different groups.
+    # --inexact, because scripts/run and scripts/test share .venv but need different groups
     run(
         find_uv(), "sync", "--quiet", "--locked", "--inexact", "--no-default-groups", "--group", group,
         "--project", ROOT, "--python", sys.executable,
@@ -61,7 +61,7 @@ def find_uv() -> Path:
 def require_pip() -> None:
     pip = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False)
     if pip.returncode != 0:
-        sys.exit("scripts: needs uv, or pip to install uv (Debian: apt-get install python3-pip).")
+        sys.exit("scripts: uv or pip is required. Install one of them (Debian: apt-get install python3-pip).")
 
 
 def run(*command: str | Path) -> None:

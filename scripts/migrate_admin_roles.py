@@ -1,8 +1,8 @@
-"""`migrate_admin_roles.py [--to ROLE] [--only EMAIL ...] [--dry-run]`: convert the roles of an older `users` table.
+"""`migrate_admin_roles.py [--to ROLE] [--only EMAIL ...] [--dry-run]`: converts the roles of an older `users` table.
 
-The older schema has the roles `ADMIN` and `USER`, as the PostgreSQL enum `userrole` or as text; this service has
-`organizer` and `user`, as text. The script locks the table for one transaction, so stop the older service first.
-An unrecognized table is left unchanged, and the error says what was found.
+The older schema has the roles `ADMIN` and `USER`, as the PostgreSQL enum `userrole` or as text. This service has
+`organizer` and `user`, as text. The script locks the table for one transaction, so stop the older service first. If it
+does not recognize the table, it changes nothing and reports what it found.
 """
 
 import argparse
@@ -38,11 +38,11 @@ LITERAL = re.compile(r"'((?:[^']|'')*)'::[^']+")
 
 
 class Refusal(Exception):
-    """Nothing was changed. The message is one line for the operator."""
+    """The migration is refused and nothing was changed. The message is one line for the operator."""
 
 
 class Account(NamedTuple):
-    """A row of `users` as text. A missing email address is "", a missing role is `NO_ROLE`."""
+    """A row of `users` as text. NULL becomes "" for an email address and `NO_ROLE` for a role."""
 
     id: str
     email: str
@@ -55,7 +55,7 @@ class Account(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RoleColumn:
-    """The column `users.role`. `labels` are the enum's, or empty for text."""
+    """The column `users.role`. `labels` are those of the enum; empty for text."""
 
     type: str
     type_schema: str
@@ -91,7 +91,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def run(url: str | None, *, to: str, only: Sequence[str] | None, dry_run: bool) -> list[str]:
-    """Migrate in one transaction and return lines that report the changes. Raises `Refusal`."""
+    """Migrate in one transaction and return lines that describe the changes. Raises `Refusal`."""
     connection = connect(url_from_environment() if url is None else url)
     try:
         with connection.cursor() as cursor:
@@ -123,7 +123,7 @@ def connect(text: str) -> extensions.connection:
         url = make_url(text)
     except (ArgumentError, ValueError):
         url = None
-    # A second @ belongs to the password and should be %40. Otherwise part of it would be printed as the host name.
+    # Reject a second @, which must be %40 in a password; otherwise part of the password would appear as the host name.
     if url is None or url.drivername not in POSTGRES_SCHEMES or not url.database or text.count("@") > 1:
         raise Refusal("The database URL must look like postgresql://user:password@host:5432/name.")
     url = url.set(drivername="postgresql+psycopg2")
@@ -134,7 +134,7 @@ def connect(text: str) -> extensions.connection:
         raise Refusal(f"Cannot connect to the database: {one_line(str(error))}") from error
     except (psycopg2.Error, ValueError):
         raise Refusal("The database URL has an invalid option or value.") from None
-    connection.set_session(isolation_level="READ COMMITTED")  # statements after the lock see current rows
+    connection.set_session(isolation_level="READ COMMITTED")  # so that statements after the lock see current rows
     return connection
 
 
@@ -142,9 +142,9 @@ def explain(error: psycopg2.Error) -> str:
     if isinstance(error, errors.LockNotAvailable):
         return f"The table users is still in use after {LOCK_TIMEOUT}. Stop the older service and try again."
     if error.pgcode is None:
-        return "The connection was lost. Run the script again; it changes only what still needs it."
+        return "The connection was lost. Run the script again; it converts only the remaining roles."
     message = error.diag.message_primary or ""
-    if isinstance(error, errors.FeatureNotSupported):  # the detail names the view; in other errors it may contain a row
+    if isinstance(error, errors.FeatureNotSupported):  # names the view; the detail of other errors may contain a row
         message += f" ({error.diag.message_detail})"
     return f"The database reported an error, and nothing was changed: {one_line(message)}"
 
@@ -154,7 +154,7 @@ def one_line(text: str) -> str:
 
 
 def migrate(cursor: extensions.cursor, *, to: str, only: Sequence[str] | None) -> list[str]:
-    """Make all changes without committing and return lines that report them. Raises `Refusal` or `psycopg2.Error`."""
+    """Make all changes without committing and return lines that describe them. Raises `Refusal` or `psycopg2.Error`."""
     lock_users(cursor)
     column = read_role_column(cursor)
     accounts = read_accounts(cursor)
@@ -219,7 +219,7 @@ def read_role_column(cursor: extensions.cursor) -> RoleColumn:
 
 
 def literal(expression: str | None) -> str | None:
-    """The role in a column default. Raises `Refusal` for anything but a string constant."""
+    """Return the role in a column default. Raises `Refusal` for anything but a string constant."""
     if expression is None or expression.startswith("NULL::"):
         return None
     match = LITERAL.fullmatch(expression)
@@ -242,9 +242,9 @@ def require_known(roles: Iterable[str]) -> None:
 
 
 def choose_admins(accounts: Sequence[Account], *, only: Sequence[str] | None, to: str) -> set[Account]:
-    """The admins listed in `only`, or all. Raises `Refusal` for an address that belongs to no admin.
+    """Return the admins listed in `only`, or all of them. Raises `Refusal` for an address that is not an admin's.
 
-    Accounts that already have the new role are accepted, so the same command can run twice.
+    Accounts that already have the new role are accepted, so the same command can be repeated.
     """
     admins = {account for account in accounts if account.is_admin}
     if only is None:
@@ -258,14 +258,14 @@ def choose_admins(accounts: Sequence[Account], *, only: Sequence[str] | None, to
 
 
 def new_role(role: str, of_admins: str | None) -> str:
-    """The new name of a role. Admins keep theirs if `of_admins` is None."""
+    """Return the new name of a role. Admins keep theirs if `of_admins` is None."""
     if role.lower() == ADMIN:
         return of_admins or role
     return role.lower()
 
 
 def alter_column(cursor: extensions.cursor, column: RoleColumn, default: str | None) -> list[str]:
-    """Convert the column to text wide enough for the new roles, rename its default, and drop an unused enum."""
+    """Convert the column to text wide enough for the new roles, convert its default, and drop an unused enum."""
     clauses, lines = [], []
     if column.needs_conversion:
         clauses = ["ALTER role DROP DEFAULT", f"ALTER role TYPE {NEW_TYPE} USING role::text"]

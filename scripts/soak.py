@@ -1,9 +1,9 @@
-"""Run mixed load with random faults for some minutes, then check that the service kept its promises.
+"""Runs mixed load with random faults for some minutes, then checks the guarantees of the service.
 
     scripts/soak [--minutes 15] [--seed N] [--clients 6]
 
 Uses the cluster, load generator and invariants of tests/faults. The seed determines the order of the faults and the
-actions of each client; the timing also depends on the machine. Exits with 1 if an invariant is broken.
+actions of each client; the timing also depends on the machine. Exits with status 1 if an invariant is broken.
 """
 
 import argparse
@@ -40,7 +40,7 @@ SETTINGS = {**FIXED_SETTINGS, "MAIL_TIMEOUT": "3"}
 
 
 class Faults:
-    """Injects faults, and records how often and how long the service took to recover."""
+    """Injects faults, and records how often each was injected and how long the service took to recover."""
 
     def __init__(self, cluster: Cluster, rng: random.Random) -> None:
         self.cluster = cluster
@@ -61,7 +61,7 @@ class Faults:
         }
 
     def inject_one(self) -> str:
-        """Inject the next fault and wait until the service reports that it is healthy."""
+        """Inject the next fault and wait until the service is healthy again."""
         if not self._next:
             # Every fault occurs once before any is repeated.
             self._next = self.rng.sample(sorted(self._all), len(self._all))
@@ -160,7 +160,7 @@ def _report(cluster: Cluster, shared: SharedState, faults: Faults) -> int:
         for name, seconds in faults.recoveries.items()
         if seconds > RECOVERY_SECONDS
     ]
-    found += [f"{unsent} unsent emails, and none was sent for {DELIVERY_SECONDS} s"] if unsent else []
+    found += [f"{unsent} emails are unsent, and none was sent within {DELIVERY_SECONDS} s"] if unsent else []
     found += cluster.server.log_lines("unhandled exception")
     print("\nfaults, and the longest recovery")
     for name, count in sorted(faults.counts.items()):
@@ -178,7 +178,7 @@ def _report(cluster: Cluster, shared: SharedState, faults: Faults) -> int:
 
 
 def _deliver(cluster: Cluster) -> int:
-    """Wait until all emails are sent, or none was sent for DELIVERY_SECONDS. Returns the number of unsent emails."""
+    """Wait until all emails are sent or none was sent for `DELIVERY_SECONDS`. Returns the number of unsent emails."""
     fewest, since = sys.maxsize, time.monotonic()
     while True:
         with sa.orm.Session(cluster.database) as session:

@@ -128,17 +128,18 @@ class LocalStack:
         self.settings["REDIS_URL"] = f"redis://:{password}@127.0.0.1:{port}/0"
         return server
 
-    def start_smtp_sink(self) -> None:
-        """Start an SMTP server that stores emails as files in `mailbox/new`. Sets `MAIL_SERVER` and `MAIL_PORT`."""
+    def start_smtp_sink(self, *, discard: bool = False) -> Child:
+        """Start an SMTP server that stores emails in `mailbox/new` or discards them. Sets `MAIL_SERVER` and others."""
         port = free_port()
         address = f"127.0.0.1:{port}"
-        handler = ["-c", "aiosmtpd.handlers.Mailbox", str(self.mailbox)]
-        server = self._start("SMTP sink", [sys.executable, "-m", "aiosmtpd", "-n", "-l", address, *handler])
+        handler = ["aiosmtpd.handlers.Sink"] if discard else ["aiosmtpd.handlers.Mailbox", str(self.mailbox)]
+        server = self._start("SMTP sink", [sys.executable, "-m", "aiosmtpd", "-n", "-l", address, "-c", *handler])
         server.wait_until_ready(lambda: smtplib.SMTP("127.0.0.1", port, timeout=5).quit())
         self.settings |= {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port)}
         # it supports neither TLS nor AUTH
         self.settings |= dict.fromkeys(("MAIL_USE_TLS", "MAIL_USE_SSL"), "false")
         self.settings |= dict.fromkeys(("MAIL_USERNAME", "MAIL_PASSWORD"), "")
+        return server
 
     def log_of(self, name: str) -> Path:
         """Return the log file of a child process."""

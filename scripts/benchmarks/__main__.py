@@ -1,14 +1,14 @@
-"""Measures the service next to PostgreSQL doing the same work and next to a bare Flask route on the same gunicorn.
+"""Compares the service with PostgreSQL doing the same work, and with a bare Flask route on the same gunicorn.
 
     scripts/benchmark [--rounds 3] [--seconds 10] [--only NAME ...] [--large] [--requests N] [--output FILE]
 
-Each kind of request alternates with its counterpart, A B A B. The ratio of the medians counts, because the machine may
-be busy. PostgreSQL keeps its durability settings, and the worker sends the bookings' emails at the same time. After
-each round, no event may be oversold and each booking must have its email. `on sale` measures readers
-and buyers alone and together. `--large` also measures with 1,000,000 bookings and 100,000 events. `--requests` also
-measures how long processes take to start and how much memory they use over that many requests.
+Runs of the service alternate with runs of its counterpart, because the machine may be busy; compare the ratios of their
+medians. PostgreSQL keeps its durability settings, and the worker sends the bookings' emails at the same time. After
+each round, no event may be oversold and each booking must have its email. `on sale` measures readers and buyers alone
+and together. `--large` also measures with 1,000,000 bookings and 100,000 events. `--requests` also measures how long
+processes take to start and how much memory they use over that many requests.
 
-The tables are written to FILE in Markdown. The exit status is 1 when a check failed, and 2 without wrk.
+Writes Markdown tables to FILE. Exits with status 1 if a check failed, and with 2 if wrk is not installed.
 """
 
 import argparse
@@ -21,10 +21,10 @@ from typing import Any
 from scripts.benchmarks.loads import READING, Load, loads
 from scripts.benchmarks.measure import Figures, body_size, missing_wrk, run_pgbench, run_wrk
 from scripts.benchmarks.on_sale import Sale, measure_sale, sale_table
-from scripts.benchmarks.processes import memory_over, replacement_seconds, resident_mebibytes
+from scripts.benchmarks.processes import replacement_seconds, resident_mebibytes, sample_memory
 from scripts.benchmarks.report import table
-from scripts.benchmarks.site import Site, grow, running_site, settle
-from scripts.benchmarks.verify import mistakes
+from scripts.benchmarks.service import Service, fill_tables, mark_emails_sent, running_service
+from scripts.benchmarks.verify import violations
 
 SMALL = {"events": 1_000, "bookings": 1_000}
 LARGE = {"events": 100_000, "bookings": 1_000_000}
@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=10, help="duration of each run (default: 10)")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="loads whose names begin with one of these")
-    parser.add_argument("--large", action="store_true", help="also measure with full tables")
+    parser.add_argument("--large", action="store_true", help="also measure with large tables")
     parser.add_argument("--requests", type=int, default=0, help="also measure memory over this many requests")
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help=f"default: {OUTPUT}")
     options = parser.parse_args()
@@ -44,28 +44,28 @@ def main() -> int:
         print(missing, file=sys.stderr)
         return 2
     tables = [f"{os.cpu_count()} cores, {options.rounds} rounds of {options.seconds} s."]
-    with tempfile.TemporaryDirectory(prefix="benchmark-") as directory, running_site(Path(directory)) as site:
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as directory, running_service(Path(directory)) as service:
         found: list[str] = []
         results = {}
         for name, size in {"small": SMALL, **({"large": LARGE} if options.large else {})}.items():
             tables.append(f"With {size['events']:,} events and {size['bookings']:,} bookings:")
             print(f"\nfilling the tables: {size['events']} events, {size['bookings']} bookings", flush=True)
-            settle(site)
-            grow(site, **size)
-            results[name] = _measure(site, options, Path(directory), found, events=size["events"])
+            mark_emails_sent(service)
+            fill_tables(service, **size)
+            results[name] = _measure(service, options, Path(directory), found, events=size["events"])
             if results[name]:
-                tables.append(table(results[name], beside=results["small"] if name == "large" else None))
+                tables.append(table(results[name], small=results["small"] if name == "large" else None))
         if _is_wanted("on sale", options):
-            tables.append(_measure_sales(site, options, Path(directory), found))
-        settle(site)
+            tables.append(_measure_sales(service, options, Path(directory), found))
+        mark_emails_sent(service)
         if options.requests:
-            tables.append(_measure_processes(site, Path(directory), requests=options.requests))
-        found += mistakes(site)
+            tables.append(_measure_processes(service, Path(directory), requests=options.requests))
+        found += violations(service)
     report = "\n\n".join(tables)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(f"{report}\n")
     print(f"\n{report}\n")
-    print("\n".join(["FAILED", *found]) if found else "No event was oversold, and each booking has its email.")
+    print("\n".join(["VIOLATIONS", *found]) if found else "No event was oversold, and each booking has its email.")
     return 1 if found else 0
 
 
@@ -73,68 +73,68 @@ def _is_wanted(name: str, options: argparse.Namespace) -> bool:
     return not options.only or name.startswith(tuple(options.only))
 
 
-def _measure_sales(site: Site, options: argparse.Namespace, directory: Path, found: list[str]) -> str:
+def _measure_sales(service: Service, options: argparse.Namespace, directory: Path, found: list[str]) -> str:
     sales: dict[str, list[Sale]] = {load.name: [] for load in READING}
     for number in range(1, options.rounds + 1):
         for load in READING:
-            sale = measure_sale(site, load, directory, seconds=options.seconds)
+            sale = measure_sale(service, load, directory, seconds=options.seconds)
             sales[load.name].append(sale)
             print(f"on sale, {load.name}, round {number}: shares {sale.shares:.2f}", flush=True)
-            found += mistakes(site)
+            found += violations(service)
             found += [f"on sale, {load.name}: {sale.errors} errors"] if sale.errors else []
     return sale_table(sales)
 
 
 def _measure(
-    site: Site, options: argparse.Namespace, directory: Path, found: list[str], *, events: int
+    service: Service, options: argparse.Namespace, directory: Path, found: list[str], *, events: int
 ) -> list[dict[str, Any]]:
     results = []
     for load in loads(events=events, deepest_page=events // 50):
         if not _is_wanted(load.name, options):
             continue
-        bare_size = None if load.pgbench else body_size(site, load, directory)
+        bare_size = None if load.pgbench else body_size(service, load, directory)
         ours, theirs = [], []
         for number in range(1, options.rounds + 1):
-            ours.append(run_wrk(site, load, directory, seconds=options.seconds))
-            theirs.append(_compared(site, load, directory, options.seconds, bare_size))
-            print(f"{load.name}, round {number}: {ours[-1].rate:.0f}/s beside {theirs[-1].rate:.0f}/s", flush=True)
-            found += mistakes(site)
-        crowd = run_wrk(site, load, directory, seconds=max(1, options.seconds // 2), connections=64)
-        found += mistakes(site)
+            ours.append(run_wrk(service, load, directory, seconds=options.seconds))
+            theirs.append(_run_counterpart(service, load, directory, options.seconds, bare_size))
+            print(f"{load.name}, round {number}: {ours[-1].rate:.0f}/s vs. {theirs[-1].rate:.0f}/s", flush=True)
+            found += violations(service)
+        with_64 = run_wrk(service, load, directory, seconds=max(1, options.seconds // 2), connections=64)
+        found += violations(service)
         our, their = Figures.median(ours), Figures.median(theirs)
         results.append(
             {
                 "name": load.name,
-                "beside": "PostgreSQL" if load.pgbench else "bare route",
+                "compared_with": "PostgreSQL" if load.pgbench else "bare route",
                 "goal": load.goal,
                 "ratio": round(our.rate / their.rate, 3),
                 "ours": our.as_dict(),
                 "theirs": their.as_dict(),
-                "at_64": crowd.as_dict(),
+                "with_64": with_64.as_dict(),
             }
         )
-        found += [f"{load.name}: {count} errors" for count in (our.errors, crowd.errors) if count]
+        found += [f"{load.name}: {count} errors" for count in (our.errors, with_64.errors) if count]
     return results
 
 
-def _measure_processes(site: Site, directory: Path, *, requests: int) -> str:
-    """Start, replacement and memory of gunicorn's processes."""
-    replaced = replacement_seconds(site)
+def _measure_processes(service: Service, directory: Path, *, requests: int) -> str:
+    """Measure startup time, replacement time and memory of gunicorn's processes."""
+    replaced = replacement_seconds(service)
     lines = [
-        f"gunicorn is ready after {site.start_seconds:.1f} s. It replaces a dead process in {replaced * 1000:.0f} ms.",
-        "\n| requests | MiB of each process alone |\n|---|---|",
+        f"gunicorn starts within {service.start_seconds:.1f} s and replaces a process within {replaced * 1000:.0f} ms.",
+        "\n| requests | private MiB of each process |\n|---|---|",
     ]
-    for sent, sizes in memory_over(site, loads(events=1, deepest_page=1), directory, requests=requests):
+    for sent, sizes in sample_memory(service, loads(events=1, deepest_page=1), directory, requests=requests):
         lines.append(f"| {sent} | {', '.join(map(str, sizes))} |")
         print(lines[-1], flush=True)
-    lines.append(f"\nResident, including shared memory: {', '.join(map(str, resident_mebibytes(site)))} MiB.")
+    lines.append(f"\nIncluding shared memory: {', '.join(map(str, resident_mebibytes(service)))} MiB.")
     return "\n".join(lines)
 
 
-def _compared(site: Site, load: Load, directory: Path, seconds: int, bare_size: int | None) -> Figures:
+def _run_counterpart(service: Service, load: Load, directory: Path, seconds: int, bare_size: int | None) -> Figures:
     if bare_size is None:
-        return run_pgbench(site, load, directory, seconds=seconds)
-    return run_wrk(site, load, directory, seconds=seconds, bare_size=bare_size)
+        return run_pgbench(service, load, directory, seconds=seconds)
+    return run_wrk(service, load, directory, seconds=seconds, bare_size=bare_size)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A Flask route that does nothing, for comparison: `/50` returns a body of 50 bytes for any method."""
+"""The bare Flask route for comparison: `/50` returns a body of 50 bytes."""
 
 import flask
 

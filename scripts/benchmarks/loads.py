@@ -1,18 +1,18 @@
-"""The loads: requests for wrk, each with its counterpart for comparison."""
+"""The kinds of requests that wrk sends, each with its counterpart for comparison."""
 
 from dataclasses import dataclass
 
-from scripts.benchmarks.site import HOT_EVENT, PASSWORD, SOLD_OUT_EVENT, USERS, event_id
+from scripts.benchmarks.service import HOT_EVENT, PASSWORD, SOLD_OUT_EVENT, USERS, event_id
 
 BOOKINGS, EVENTS = "/api/v1/bookings/", "/api/v1/events/"
 
 
 @dataclass(frozen=True)
 class Load:
-    """One kind of request. `request` is the body of wrk's Lua function, where `user` is a token and `n` a counter.
+    """One kind of request.
 
-    With `pgbench` the load is compared with PostgreSQL doing the same work, otherwise with the bare route, which gets
-    the same requests. `goal` is the ratio to reach.
+    `request` is the body of wrk's Lua function, in which `user` is a token and `n` a counter. `pgbench` is a script
+    that does the same work in PostgreSQL; without one, the counterpart is the bare route. `goal` is the ratio to reach.
     """
 
     name: str
@@ -23,7 +23,7 @@ class Load:
 
 
 def loads(*, events: int, deepest_page: int) -> list[Load]:
-    """All loads, for tables with this many events."""
+    """Return all loads for tables with this many events."""
     any_event = event_id(0).hex[:20]
     any_event = f"{any_event[:8]}-{any_event[8:12]}-{any_event[12:16]}-{any_event[16:20]}-"
     return [
@@ -33,7 +33,7 @@ def loads(*, events: int, deepest_page: int) -> list[Load]:
         Load("own bookings", _get(BOOKINGS, with_token=True), goal=0.2),
         Load("login", _LOGIN),
         Load("refusal, sold out", _booking(f'"{SOLD_OUT_EVENT}"'), goal=0.22, is_refused=True),
-        # last, because the worker sends the emails of bookings for a while
+        # last, because the worker is busy with the emails for a while
         Load(
             "spread booking",
             _booking(f'"{any_event}" .. string.format("%012x", math.random(1, {events}))'),
@@ -69,7 +69,7 @@ _LOGIN = f"""
 
 
 def lua(load: Load, tokens: str, bare_size: int | None) -> str:
-    """The script for wrk; `tokens` is a file with one token per line. `bare_size` selects the bare route."""
+    """Return the script for wrk. `tokens` is a file with one token per line; `bare_size` selects the bare route."""
     at = "return path" if bare_size is None else f'return "/{bare_size}"'
     return f"""
 local tokens, headers, n = {{}}, {{["Content-Type"] = "application/json"}}, 0
@@ -82,7 +82,7 @@ request = function()
     local user = tokens[n % #tokens + 1]
     {load.request}
 end
-{_WRONG_IF_NOT_409 if load.is_refused and bare_size is None else _WRONG_IF_ERROR}
+{_COUNT_OTHER_THAN_409 if load.is_refused and bare_size is None else _COUNT_ERRORS}
 done = function(summary, latency, requests)
     local errors = summary.errors
     io.write(string.format("RESULT %d %d %f %f %d %d\\n", summary.requests, summary.duration, latency:percentile(50),
@@ -91,8 +91,8 @@ end
 """
 
 
-# Where a refusal is expected, any other response is an error. Each thread of wrk has separate variables.
-_WRONG_IF_NOT_409 = """
+# If a refusal is expected, any other response is an error. Each thread of wrk has separate variables.
+_COUNT_OTHER_THAN_409 = """
 local threads = {}
 wrong = 0
 setup = function(thread) threads[#threads + 1] = thread end
@@ -103,11 +103,11 @@ local function others()
     return sum
 end
 """
-_WRONG_IF_ERROR = "local function others(summary) return summary.errors.status end"
+_COUNT_ERRORS = "local function others(summary) return summary.errors.status end"
 
 
 def _pgbench(event: str, *, events: int = 1) -> str:
-    """Reads, locks and writes the same rows as a booking with an Idempotency-Key, with one statement for each."""
+    """Return a script that reads, locks and writes the same rows as a booking with an Idempotency-Key."""
     event = f"({event})::uuid"
     user = "('00000000-0000-7000-a000-' || lpad(to_hex(:user::bigint), 12, '0'))::uuid"
     booking = "('00000000-0000-7000-9000-' || lpad(to_hex(:key::bigint), 12, '0'))::uuid"
@@ -128,7 +128,7 @@ INSERT INTO outbox_emails (id, kind, recipient, payload, booking_id, user_id, me
 INSERT INTO idempotency_keys (user_id, key, request_hash, response)
     VALUES ({user}, :key::bigint::text, decode(repeat('00', 32), 'hex'), '{_RESPONSE}');
 COMMIT;
-"""  # noqa: S608 - for pgbench, without outside values
+"""  # noqa: S608 - contains only constants
 
 
 _PAYLOAD = (

@@ -1,7 +1,7 @@
-"""Measures twelve readers and four buyers of the hot event together, compared with each side alone.
+"""Measures twelve readers and four buyers of the hot event, together and each side alone.
 
-If every request cost the same as alone, the two shares would add up to 1. They add up to less when bookings make reads
-more expensive, or reads bookings, and to more when the sides leave time unused alone.
+A side's share is its rate together divided by its rate alone. The shares add up to 1 if requests cost the same in both
+cases, to less if reads and bookings make each other more expensive, and to more if a side alone leaves CPU time unused.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from statistics import median
 
 from scripts.benchmarks.loads import BUYING, Load
 from scripts.benchmarks.measure import Figures, run_wrk
-from scripts.benchmarks.site import Site
+from scripts.benchmarks.service import Service
 
 READERS, BUYERS = 12, 4
 GOAL = 0.8
@@ -30,7 +30,7 @@ class Sale:
 
     @property
     def shares(self) -> float:
-        """The readers' share of their solo rate plus the buyers' share of theirs."""
+        """The readers' share plus the buyers' share."""
         return self.readers.rate / self.readers_alone.rate + self.buyers.rate / self.buyers_alone.rate
 
     @property
@@ -38,16 +38,16 @@ class Sale:
         return sum(side["errors"] for side in asdict(self).values())
 
 
-def measure_sale(site: Site, reading: Load, directory: Path, *, seconds: int) -> Sale:
-    """One round with this kind of read."""
+def measure_sale(service: Service, reading: Load, directory: Path, *, seconds: int) -> Sale:
+    """Measure one round with this kind of read."""
     for side in ("readers", "buyers"):
         (directory / side).mkdir(exist_ok=True)
 
     def read() -> Figures:
-        return run_wrk(site, reading, directory / "readers", seconds=seconds, connections=READERS)
+        return run_wrk(service, reading, directory / "readers", seconds=seconds, connections=READERS)
 
     def buy() -> Figures:
-        return run_wrk(site, BUYING, directory / "buyers", seconds=seconds, connections=BUYERS)
+        return run_wrk(service, BUYING, directory / "buyers", seconds=seconds, connections=BUYERS)
 
     readers_alone, buyers_alone = read(), buy()
     with ThreadPoolExecutor(2) as pool:
@@ -56,7 +56,7 @@ def measure_sale(site: Site, reading: Load, directory: Path, *, seconds: int) ->
 
 
 def sale_table(rounds: dict[str, list[Sale]]) -> str:
-    """A Markdown table with the medians of each kind of read."""
+    """Return a Markdown table with the medians of each kind of read."""
     lines = [f"| on sale | {_COLUMNS} |", "|---" * (_COLUMNS.count("|") + 2) + "|"]
     for name, sales in rounds.items():
         cells = [

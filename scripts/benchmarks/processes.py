@@ -9,43 +9,45 @@ from pathlib import Path
 
 from scripts.benchmarks.loads import Load
 from scripts.benchmarks.measure import children, run_wrk
-from scripts.benchmarks.site import Site
+from scripts.benchmarks.service import Service
 
-# Duration of each load before the next one takes over.
+# Duration of each load.
 _SECONDS = 3
 _SAMPLE_EVERY = 20_000
 
 
-def replacement_seconds(site: Site) -> float:
-    """Kill a process and return the seconds until gunicorn has forked another one."""
-    before = set(children(site.server.pid))
+def replacement_seconds(service: Service) -> float:
+    """Kill a process and return the seconds until gunicorn has forked a new one."""
+    before = set(children(service.server.pid))
     os.kill(min(before), signal.SIGKILL)
     killed_at = time.monotonic()
-    while not set(children(site.server.pid)) - before:
+    while not set(children(service.server.pid)) - before:
         time.sleep(0.001)
     return time.monotonic() - killed_at
 
 
-def memory_over(site: Site, loads: list[Load], directory: Path, *, requests: int) -> Iterator[tuple[int, list[int]]]:
-    """Send all kinds of requests in turn, and yield the private MiB of each process about every 20,000 requests."""
+def sample_memory(
+    service: Service, loads: list[Load], directory: Path, *, requests: int
+) -> Iterator[tuple[int, list[int]]]:
+    """Send all loads in turn. Yield the private MiB of each process about every 20,000 requests."""
     sent, next_sample = 0, 0
     while sent < requests:
         for load in loads:
             if sent >= next_sample:
-                yield sent, private_mebibytes(site)
+                yield sent, private_mebibytes(service)
                 next_sample += _SAMPLE_EVERY
-            sent += round(run_wrk(site, load, directory, seconds=_SECONDS).rate * _SECONDS)
-    yield sent, private_mebibytes(site)
+            sent += round(run_wrk(service, load, directory, seconds=_SECONDS).rate * _SECONDS)
+    yield sent, private_mebibytes(service)
 
 
-def private_mebibytes(site: Site) -> list[int]:
-    """The unique set size of each process: memory that it shares with no other."""
-    return [_mebibytes(pid, "Private_Clean", "Private_Dirty") for pid in children(site.server.pid)]
+def private_mebibytes(service: Service) -> list[int]:
+    """Return the memory that each process does not share with others (unique set size)."""
+    return [_mebibytes(pid, "Private_Clean", "Private_Dirty") for pid in children(service.server.pid)]
 
 
-def resident_mebibytes(site: Site) -> list[int]:
-    """The resident set size of each process, including shared memory."""
-    return [_mebibytes(pid, "Rss") for pid in children(site.server.pid)]
+def resident_mebibytes(service: Service) -> list[int]:
+    """Return the memory of each process, including shared memory (resident set size)."""
+    return [_mebibytes(pid, "Rss") for pid in children(service.server.pid)]
 
 
 def _mebibytes(pid: int, *entries: str) -> int:

@@ -1,13 +1,13 @@
-"""The results as a Markdown table."""
+"""Formats the results."""
 
 from typing import Any
 
 _COLUMNS = "req/s | p50 ms | p99 ms | errors | app CPU ms | PostgreSQL CPU ms | compared with | req/s | p50 ms | ratio"
 
 
-def table(results: list[dict[str, Any]], *, beside: list[dict[str, Any]] | None = None) -> str:
-    """A Markdown table; the last column compares the rates with those of `beside`, the results with small tables."""
-    lines = [f"| | {_COLUMNS} | goal | errors at 64 |" + (" of small |" if beside else "")]
+def table(results: list[dict[str, Any]], *, small: list[dict[str, Any]] | None = None) -> str:
+    """Return a Markdown table. With `small`, the last column compares the rates with those for small tables."""
+    lines = [f"| | {_COLUMNS} | goal | errors with 64 connections |" + (" relative to small tables |" if small else "")]
     lines.append("|---" * (lines[0].count("|") - 1) + "|")
     for number, result in enumerate(results):
         ours, theirs = result["ours"], result["theirs"]
@@ -19,13 +19,13 @@ def table(results: list[dict[str, Any]], *, beside: list[dict[str, Any]] | None 
             str(ours["errors"]),
             f"{ours['app_cpu']:.2f}",
             f"{ours['postgres_cpu']:.2f}",
-            result["beside"],
+            result["compared_with"],
             f"{theirs['rate']:.0f}",
             f"{theirs['p50']:.1f}",
             f"**{result['ratio']:.2f}**",
             f"{result['goal']:.2f}" if result["goal"] else "",
-            str(result["at_64"]["errors"]),
-            *([f"{ours['rate'] / beside[number]['ours']['rate']:.2f}"] if beside else []),
+            str(result["with_64"]["errors"]),
+            *([f"{ours['rate'] / small[number]['ours']['rate']:.2f}"] if small else []),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

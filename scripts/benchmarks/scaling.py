@@ -2,8 +2,8 @@
 
     .venv/bin/python -m scripts.benchmarks.scaling [--rounds 3] [--seconds 5]
 
-The setups take turns on one machine. The figures show what each one costs and how much work it takes from the primary,
-not what additional machines would bring. Needs wrk and PgBouncer (Debian's package pgbouncer).
+The setups alternate on one machine. The figures show what each one costs and how much work it takes from the primary,
+not what additional machines would gain. Needs wrk and PgBouncer (Debian package pgbouncer).
 """
 
 import argparse
@@ -20,8 +20,8 @@ import httpx
 from bookings_api.local_stack.processes import Child, free_port
 from scripts.benchmarks.loads import loads
 from scripts.benchmarks.measure import Figures, run_wrk
-from scripts.benchmarks.site import Site, grow, running_site, settle
-from scripts.benchmarks.verify import mistakes
+from scripts.benchmarks.service import Service, fill_tables, mark_emails_sent, running_service
+from scripts.benchmarks.verify import violations
 from tests.scaling.pgbouncer import running_pgbouncer
 from tests.scaling.replica import Replica
 
@@ -30,7 +30,7 @@ EVENTS = BOOKINGS = 10_000
 SERVER_CONNECTIONS = 10
 LOADS = ("own bookings", "refusal", "spread booking")
 
-_COLUMNS = "req/s | of direct | p50 ms | p99 ms | errors | API CPU ms | primary CPU ms"
+_COLUMNS = "req/s | relative to direct | p50 ms | p99 ms | errors | API CPU ms | primary CPU ms"
 
 
 def main() -> int:
@@ -40,17 +40,19 @@ def main() -> int:
     options = parser.parse_args()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
-        site = stack.enter_context(running_site(directory))
-        settle(site)
-        grow(site, events=EVENTS, bookings=BOOKINGS)
-        pgbouncer_url = stack.enter_context(running_pgbouncer(directory, site.database_url, servers=SERVER_CONNECTIONS))
-        replica = stack.enter_context(Replica(directory, site.database_url))
+        service = stack.enter_context(running_service(directory))
+        mark_emails_sent(service)
+        fill_tables(service, events=EVENTS, bookings=BOOKINGS)
+        pgbouncer_url = stack.enter_context(
+            running_pgbouncer(directory, service.database_url, servers=SERVER_CONNECTIONS)
+        )
+        replica = stack.enter_context(Replica(directory, service.database_url))
         setups = {
-            "direct": site,
+            "direct": service,
             "PgBouncer": stack.enter_context(
-                _another(site, directory, DATABASE_URL=pgbouncer_url, DATABASE_POOL_MODE="transaction")
+                _another_gunicorn(service, directory, DATABASE_URL=pgbouncer_url, DATABASE_POOL_MODE="transaction")
             ),
-            "replica": stack.enter_context(_another(site, directory, DATABASE_READ_URL=replica.url)),
+            "replica": stack.enter_context(_another_gunicorn(service, directory, DATABASE_READ_URL=replica.url)),
         }
         print(f"| request | setup | {_COLUMNS} |\n{'|---' * (_COLUMNS.count('|') + 3)}|")
         for load in loads(events=EVENTS, deepest_page=1):
@@ -63,20 +65,20 @@ def main() -> int:
             direct = Figures.median(runs["direct"])
             for name, figures in runs.items():
                 print(_line(load.name, name, Figures.median(figures), direct), flush=True)
-        found = mistakes(site)
-    print("\n".join(["WRONG", *found]) if found else "No event was oversold, and each booking has its email.")
+        found = violations(service)
+    print("\n".join(["VIOLATIONS", *found]) if found else "No event was oversold, and each booking has its email.")
     return 1 if found else 0
 
 
 @contextmanager
-def _another(site: Site, directory: Path, **settings: str) -> Iterator[Site]:
-    """Run another gunicorn on the same data, with `settings` for its database connections."""
+def _another_gunicorn(service: Service, directory: Path, **settings: str) -> Iterator[Service]:
+    """Run another gunicorn with the same data and different settings for its database connections."""
     url = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "gunicorn", f"--bind={url[7:]}", "wsgi:app"]
     server = Child("gunicorn", command, environment={**os.environ, **settings}, log=directory / f"{url[17:]}.log")
     try:
         server.wait_until_ready(lambda: httpx.get(f"{url}/health/ready").raise_for_status())
-        yield replace(site, url=url, server=server)
+        yield replace(service, url=url, server=server)
     finally:
         server.stop()
 

@@ -1,11 +1,11 @@
-"""Checks the promises of the service after each round."""
+"""Checks the guarantees of the service after each round."""
 
 from datetime import timedelta
 
 import sqlalchemy as sa
 
 from bookings_api import audit
-from scripts.benchmarks.site import Site
+from scripts.benchmarks.service import Service
 
 # The other rules do not hold for the rows that the benchmark itself inserted.
 RULES = ("schema", "tickets_booked", "oversold", "ck_events_not_oversold", "confirmation_email_missing")
@@ -16,9 +16,9 @@ _CONFIRMED_TWICE = sa.text("""
 """)
 
 
-def mistakes(site: Site) -> list[str]:
-    """Return one line per broken promise. Bookings inserted by the benchmark are older than the retention of emails."""
-    url = sa.make_url(site.database_url).set(drivername="postgresql+psycopg2")
+def violations(service: Service) -> list[str]:
+    """Return one line per broken guarantee. Inserted bookings are too old to need emails."""
+    url = sa.make_url(service.database_url).set(drivername="postgresql+psycopg2")
     with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
         broken = [
             str(violation) for violation in audit.violations(connection, emails_since=EMAIL_RETENTION, only=RULES)

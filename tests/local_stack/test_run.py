@@ -174,4 +174,4 @@ def test_outdated_python_is_reported(tmp_path: Path) -> None:
 def test_missing_pip_is_reported(tmp_path: Path) -> None:
     venv.create(tmp_path / "without-pip", with_pip=False)
 
-    assert "needs uv, or pip to install uv" in _refusal_with(tmp_path, tmp_path / "without-pip" / "bin")
+    assert "uv or pip is required" in _refusal_with(tmp_path, tmp_path / "without-pip" / "bin")

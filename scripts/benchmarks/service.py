@@ -1,11 +1,10 @@
-"""Runs the service as in production on separate servers, next to the bare route, with tables of any size.
+"""Runs the service as in production, next to the bare route, with tables of any size.
 
-PostgreSQL has its default durability (fsync, synchronous_commit), gunicorn the settings for this machine, and the
-Celery worker includes beat. The SMTP server discards each email.
+PostgreSQL has its default durability (fsync, synchronous_commit), gunicorn uses all cores, and the Celery worker
+includes beat. The SMTP server discards each email.
 """
 
 import os
-import smtplib
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -29,14 +28,13 @@ from bookings_api.models import Login
 from config import LIMITS, Config
 
 USERS = 100
-# Emails can wait, clients cannot. On separate machines, the worker and the mail server would take no CPU time from the
-# API.
-MAIL_NICENESS = 19
+# Priority of the worker and the mail server, which in production would not take CPU time from the API.
+NICENESS = 19
 PASSWORD = "a password for the benchmark"  # noqa: S105 - for accounts that exist only during the benchmark
 HOT_EVENT = UUID("00000000-0000-7000-8000-0000000f0001")
 SOLD_OUT_EVENT = UUID("00000000-0000-7000-8000-0000000f0002")
 
-# Every limit is counted but never reached.
+# Rate limits are counted but never reached.
 SETTINGS = {
     "PUBLIC_URL": "http://localhost",
     "ENV_FILE": os.devnull,
@@ -45,8 +43,8 @@ SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Site:
-    """The addresses of the running servers, and the processes whose CPU time is measured."""
+class Service:
+    """The running service: its addresses, and the processes whose CPU time is measured."""
 
     url: str
     bare_url: str
@@ -66,26 +64,20 @@ class Site:
 
 
 def event_id(number: int) -> UUID:
-    """The ID of one of the events that share the bookings, numbered from 1."""
+    """Return the ID of one of the events that share the bookings, numbered from 1."""
     return UUID(f"00000000-0000-7000-8000-{number:012x}")
 
 
 @contextmanager
-def running_site(directory: Path) -> Iterator[Site]:
-    """Start all servers and processes. Stop them at the end of the block."""
+def running_service(directory: Path) -> Iterator[Service]:
+    """Run all servers and processes for the duration of the block."""
     with LocalStack(directory) as stack:
         postgres = stack.start_postgres()
         stack.start_valkey()
-        port = free_port()
-        children = [
-            Child(
-                "SMTP sink",
-                [sys.executable, "-m", "aiosmtpd", "-n", "-c", "aiosmtpd.handlers.Sink", "-l", f"127.0.0.1:{port}"],
-            )
-        ]
-        children[0].wait_until_ready(lambda: smtplib.SMTP("127.0.0.1", port).quit())
-        os.environ |= stack.defaults | stack.settings | SETTINGS | {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port)}
+        smtp_sink = stack.start_smtp_sink(discard=True)
+        os.environ |= stack.defaults | stack.settings | SETTINGS
         tokens = _prepare()
+        children: list[Child] = []
 
         def start(name: str, *command: str) -> Child:
             log = directory / f"{name}.log"
@@ -101,40 +93,42 @@ def running_site(directory: Path) -> Iterator[Site]:
             bare = start("bare", "gunicorn", f"--bind={bare_url[7:]}", "scripts.benchmarks.bare:app")
             bare.wait_until_ready(lambda: httpx.get(f"{bare_url}/1"))
             worker = start("worker", "celery", "--quiet", "--app=wsgi.celery", "worker", "--beat")
-            for child in (worker, children[0]):
-                _give_way(child)
-            yield Site(url, bare_url, stack.settings["DATABASE_URL"], postgres, server, worker, tokens, start_seconds)
+            for child in (worker, smtp_sink):
+                _lower_priority(child)
+            yield Service(
+                url, bare_url, stack.settings["DATABASE_URL"], postgres, server, worker, tokens, start_seconds
+            )
         finally:
             for child in reversed(children):
                 child.stop()
 
 
-def _give_way(child: Child) -> None:
-    os.setpriority(os.PRIO_PROCESS, child.pid, MAIL_NICENESS)  # before it has children
+def _lower_priority(child: Child) -> None:
+    os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)  # before it has children
     group = Path(f"/proc/{child.pid}/autogroup")
-    if group.exists():  # niceness only compares processes within a session; see autogroups in sched(7)
-        group.write_text(str(MAIL_NICENESS))
+    if group.exists():  # niceness only matters within a session, see sched(7)
+        group.write_text(str(NICENESS))
 
 
-def settle(site: Site) -> None:
-    """Mark all waiting emails as sent, so the next measurement does not include the worker's backlog."""
-    with site.cursor() as cursor:
+def mark_emails_sent(service: Service) -> None:
+    """Mark all pending emails as sent, so that the next measurement does not include the worker's backlog."""
+    with service.cursor() as cursor:
         cursor.execute("UPDATE outbox_emails SET status = 'sent', sent_at = now() WHERE status = 'pending'")
 
 
-def grow(site: Site, *, events: int, bookings: int) -> None:
-    """Fill the tables with old events and bookings, whose emails have been deleted."""
-    with site.cursor() as cursor:
-        cursor.execute(_GROW_EVENTS, {"events": events})
-        cursor.execute(_GROW_BOOKINGS, {"bookings": bookings, "events": events, "users": USERS})
+def fill_tables(service: Service, *, events: int, bookings: int) -> None:
+    """Fill the tables with events and old bookings, whose emails have been deleted."""
+    with service.cursor() as cursor:
+        cursor.execute(_INSERT_EVENTS, {"events": events})
+        cursor.execute(_INSERT_BOOKINGS, {"bookings": bookings, "events": events, "users": USERS})
         cursor.execute(_COUNT_TICKETS)
-        cursor.execute(_KEYS)
+        cursor.execute(_INSERT_KEYS)
         cursor.execute("VACUUM ANALYZE")
         cursor.execute("CHECKPOINT")
 
 
 def _prepare() -> list[str]:
-    """Migrate, create logged-in accounts, and return their access tokens."""
+    """Migrate the database, create accounts with logins, and return their access tokens."""
     app = create_app(Config.from_environment(Path(os.devnull)))
     app.config["JWT_ACCESS_TOKEN_EXPIRES"] *= 100  # longer than the benchmark
     with app.app_context():
@@ -170,8 +164,8 @@ FROM (VALUES (%(hot)s::uuid, 1000000, 0), (%(sold_out)s::uuid, 1, 1)) AS fixed (
 INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email, created_at)
 SELECT uuidv7(), 'SOLDOUT', %(sold_out)s::uuid, id, 1, name, email, now() - interval '300 days'
 FROM users WHERE role = 'organizer';
-"""  # noqa: S608 - no outside values
-_GROW_EVENTS = f"""
+"""  # noqa: S608 - contains only constants
+_INSERT_EVENTS = f"""
 {_EVENT} SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, organizer, 'Concert ' || n,
        repeat('Quartets by Haydn, Schubert and Bartók. ', 5), 'Konzerthaus Berlin', 'Europe/Berlin',
        now() + n * interval '1 minute' + interval '10 days', now() + n * interval '1 minute' + interval '11 days',
@@ -179,7 +173,7 @@ _GROW_EVENTS = f"""
 FROM generate_series(1, %(events)s) AS n, (SELECT id AS organizer FROM users WHERE role = 'organizer') AS organizers
 ON CONFLICT DO NOTHING
 """  # noqa: S608 - as above
-_GROW_BOOKINGS = """
+_INSERT_BOOKINGS = """
 INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email, created_at)
 SELECT uuidv7(- interval '300 days' + n * interval '1 second'), upper(lpad(to_hex(n), 10, '0')),
        ('00000000-0000-7000-8000-' || lpad(to_hex(1 + n %% %(events)s), 12, '0'))::uuid,
@@ -187,8 +181,8 @@ SELECT uuidv7(- interval '300 days' + n * interval '1 second'), upper(lpad(to_he
 FROM generate_series((SELECT count(*) FROM bookings WHERE guest_name = 'Grace Hopper') + 1, %(bookings)s) AS n,
      (SELECT array_agg(id) AS ids FROM users) AS accounts
 """
-# The keys of the last day. Without them, PostgreSQL would plan for an empty table and keep that plan for a while.
-_KEYS = """
+# Keys of the last day. Otherwise PostgreSQL would plan for an empty table and keep that plan for a while.
+_INSERT_KEYS = """
 INSERT INTO idempotency_keys (user_id, key, request_hash, response)
 SELECT user_id, id::text, decode(repeat('00', 32), 'hex'), '{}' FROM bookings ORDER BY id DESC LIMIT 10000
 ON CONFLICT DO NOTHING
