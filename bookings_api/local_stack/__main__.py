@@ -16,10 +16,8 @@ from dotenv import load_dotenv
 
 from bookings_api.celery_app import broker_settings
 from bookings_api.cli.demo import ACCOUNTS
-from bookings_api.local_stack.processes import ROOT, Child, StackError, free_port
+from bookings_api.local_stack.processes import ROOT, STOP_SIGNALS, Child, StackError, free_port
 from bookings_api.local_stack.servers import LocalStack
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 CELERY = ["-m", "celery", "--quiet", "--app=wsgi.celery", "worker"]
 CELERY_OPTIONS = ["--beat", "--concurrency=2", "--without-gossip", "--without-mingle"]

@@ -13,6 +13,7 @@ from typing import IO
 import click
 
 ROOT = Path(__file__).resolve().parents[2]
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 NOBODY = 65534
 
 _PR_SET_PDEATHSIG = 1
@@ -66,8 +67,11 @@ class Child:
             _check(_libc.prctl(_PR_SET_PDEATHSIG, stop_signal, 0, 0, 0))
             if os.getppid() != parent:
                 os._exit(1)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
         output: IO[bytes] | None = log.open("ab") if log else None
+        # Python discards an exception that a signal handler raises during a fork.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             self._process = subprocess.Popen(
                 [str(part) for part in command],
@@ -81,6 +85,7 @@ class Child:
                 preexec_fn=before_exec,
             )
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             if output:
                 output.close()
         if configuration is not None and self._process.stdin:
