@@ -1,4 +1,4 @@
-"""The callers and requests for the permission table: every caller, and a valid request for every operation."""
+"""Every caller of the permission table, and a valid request for every operation."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -125,7 +125,7 @@ def _invitation_token(scene: Scene) -> str:
 
 
 def _token_for(scene: Scene, address: str) -> str:
-    """The token of the latest email to `address`. Other tests check that it is delivered."""
+    """Return the token of the latest email to `address`. Other tests check the delivery."""
     payload = (
         sa.select(OutboxEmail.payload).where(OutboxEmail.recipient == address).order_by(OutboxEmail.id.desc()).limit(1)
     )

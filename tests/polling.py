@@ -1,4 +1,4 @@
-"""Waiting for other processes and threads, and running code in background threads."""
+"""Waits for conditions, and repeats code in background threads."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-# Generous, for busy machines: a passing test needs a fraction of it.
+# Generous, for busy machines: a passing test needs only a fraction of it.
 PATIENCE_SECONDS = 60
 
 
@@ -19,8 +19,8 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = PATIENCE_SECON
 
 
 @contextmanager
-def meanwhile(*steps: Callable[[], object]) -> Iterator[None]:
-    """Repeat each step in its own thread for the duration of the block. Raises what a step raised."""
+def repeated_in_background(*steps: Callable[[], object]) -> Iterator[None]:
+    """Repeat each step in a thread for the duration of the block. Raises the exception of a failed step."""
     finished = threading.Event()
 
     def run(step: Callable[[], object]) -> None:

@@ -1,4 +1,4 @@
-"""Reads the metrics of a running gunicorn as Prometheus does."""
+"""Reads the metrics of a running gunicorn like Prometheus."""
 
 import os
 import signal

@@ -22,7 +22,7 @@ QUEUE = "celery"
 class Service:
     """A running service and its log directory.
 
-    Its worker takes tasks only during tests that use it, because all tests of a process share one queue.
+    Its worker only takes tasks during tests that use it, because all tests of a process share one queue.
     """
 
     url: str

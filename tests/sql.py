@@ -15,6 +15,6 @@ def execute(database: sa.Engine, *statements: str) -> None:
 
 
 def waiting_sessions(database: sa.Engine) -> int:
-    """Count sessions that wait for a lock, in a new transaction: one transaction sees `pg_stat_activity` only once."""
+    """Count sessions that wait for a lock, in a new transaction, because `pg_stat_activity` is fixed within one."""
     with database.connect() as connection:
         return int(connection.scalar(WAITING_SESSIONS))

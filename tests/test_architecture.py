@@ -1,4 +1,4 @@
-"""Dependencies point one way, each layer knows only what it should, and files stay short."""
+"""Dependencies point one way, layers import only what they may, and files are short."""
 
 import ast
 import re
@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "errors": set(),
 }  # fmt: skip
 
-# Libraries and modules that a layer must not know
+# Libraries and modules that a layer must not import
 MUST_NOT_IMPORT = {
     "routes": {
         "sqlalchemy", "celery", "flask_mail", "bookings_api.database.transactions", "bookings_api.database.prepared",
@@ -140,7 +140,7 @@ def test_only_transactions_commit(path: Path) -> None:
 
 
 def test_only_a_few_modules_change_the_count_of_booked_tickets() -> None:
-    """One way in and one way out; cancelling an event and repairing its count set it as a whole."""
+    """`take` and `release` add and subtract; cancelling an event and the audit's repair set the count."""
     writes = re.compile(r"\.tickets_booked\s*[-+]?=(?!=)|tickets_booked=Event\.")
     found = {str(path.relative_to(PACKAGE)) for path in MODULES if writes.search(path.read_text())}
 

@@ -1,4 +1,4 @@
-"""Audits and repairs run safely while the service is busy."""
+"""Audits and repairs work while the service is busy."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from bookings_api.audit.repair import recount_tickets
 from bookings_api.database.engine import snapshot
 from tests.concurrency.harness import tickets_of
 from tests.factories import EVENT, Account, make_event, make_organizer, make_user
-from tests.polling import meanwhile
+from tests.polling import repeated_in_background
 from tests.service import Service
 
 DAYS = timedelta(days=90)
@@ -36,7 +36,7 @@ def http(service: Service) -> Iterator[httpx.Client]:
 def _busy(clients: int, step: Callable[[random.Random], None]) -> Iterator[None]:
     """Let several clients repeat a step in the background."""
     rngs = [random.Random(number) for number in range(clients)]  # noqa: S311 - not for security
-    with meanwhile(*(partial(step, rng) for rng in rngs)):
+    with repeated_in_background(*(partial(step, rng) for rng in rngs)):
         yield
 
 

@@ -1,4 +1,4 @@
-"""The audit finds every kind of violation; each test plants one in a transaction that is rolled back."""
+"""The audit finds every kind of violation. Each test causes one in a transaction that is rolled back."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -73,8 +73,8 @@ _WEAKENED = """
 
 
 @pytest.fixture
-def sound_data(app: Flask, client: FlaskClient, database: sa.Engine) -> Iterator[sa.Connection]:
-    """Connection to sound data, rolled back afterwards.
+def valid_data(app: Flask, client: FlaskClient, database: sa.Engine) -> Iterator[sa.Connection]:
+    """Yield a connection to valid data, rolled back afterwards.
 
     A moved event with two bookings: one confirmed, one changed and then cancelled. All emails are sent.
     """
@@ -98,18 +98,18 @@ def _found(connection: sa.Connection, since: timedelta = DAYS) -> set[str]:
     return {violation.rule for violation in violations(connection, emails_since=since)}
 
 
-def test_sound_data_has_no_violations(sound_data: sa.Connection) -> None:
-    assert [str(violation) for violation in violations(sound_data, emails_since=DAYS)] == []
+def test_valid_data_has_no_violations(valid_data: sa.Connection) -> None:
+    assert [str(violation) for violation in violations(valid_data, emails_since=DAYS)] == []
 
 
 @pytest.mark.parametrize("rule", PLANTED)
-def test_each_violation_is_found_by_its_rule(sound_data: sa.Connection, rule: str) -> None:
-    sound_data.execute(sa.text(PLANTED[rule]))
+def test_each_violation_is_found_by_its_rule(valid_data: sa.Connection, rule: str) -> None:
+    valid_data.execute(sa.text(PLANTED[rule]))
 
-    assert rule in _found(sound_data)
+    assert rule in _found(valid_data)
 
 
-def test_these_tests_break_every_rule_across_rows() -> None:
+def test_every_rule_across_rows_is_broken_by_these_tests() -> None:
     assert RULES.keys() <= PLANTED.keys()
 
 
@@ -119,10 +119,10 @@ def test_the_audit_checks_every_constraint() -> None:
     assert constraints <= {name for name, _ in rules()}
 
 
-def test_a_violation_names_the_row(sound_data: sa.Connection) -> None:
-    event_id = sound_data.scalar(sa.text("UPDATE events SET tickets_booked = 7 RETURNING id"))
+def test_a_violation_names_the_row(valid_data: sa.Connection) -> None:
+    event_id = valid_data.scalar(sa.text("UPDATE events SET tickets_booked = 7 RETURNING id"))
 
-    (found,) = violations(sound_data, emails_since=DAYS)
+    (found,) = violations(valid_data, emails_since=DAYS)
 
     assert str(found) == (
         f"tickets_booked: event {event_id}: tickets_booked is 7, but its confirmed bookings have 2 tickets"
@@ -146,10 +146,10 @@ def test_a_violation_names_the_row(sound_data: sa.Connection) -> None:
         (_WEAKENED, "constraint ck_events_capacity_in_range of events is not validated"),
     ],
 )
-def test_a_missing_or_disabled_schema_object_is_found(sound_data: sa.Connection, change: str, sentence: str) -> None:
-    sound_data.execute(sa.text(change))
+def test_a_missing_or_disabled_schema_object_is_found(valid_data: sa.Connection, change: str, sentence: str) -> None:
+    valid_data.execute(sa.text(change))
 
-    (found,) = violations(sound_data, emails_since=DAYS)
+    (found,) = violations(valid_data, emails_since=DAYS)
 
     assert found.rule == "schema"
     assert sentence in found.message
@@ -159,19 +159,19 @@ def test_a_missing_or_disabled_schema_object_is_found(sound_data: sa.Connection,
     "change",
     ["DROP TABLE alembic_version", "DROP TABLE outbox_emails", "ALTER TABLE bookings DROP ticket_count"],
 )
-def test_a_missing_table_or_column_skips_the_row_rules(sound_data: sa.Connection, change: str) -> None:
-    sound_data.execute(sa.text(f"{change}; UPDATE events SET tickets_booked = 7"))
+def test_a_missing_table_or_column_skips_the_row_rules(valid_data: sa.Connection, change: str) -> None:
+    valid_data.execute(sa.text(f"{change}; UPDATE events SET tickets_booked = 7"))
 
-    assert _found(sound_data) == {"schema"}
+    assert _found(valid_data) == {"schema"}
 
 
-def test_emails_are_expected_only_within_their_retention_period(sound_data: sa.Connection) -> None:
-    sound_data.execute(sa.text("DELETE FROM outbox_emails"))
-    sound_data.execute(sa.text("UPDATE bookings SET created_at = now() - interval '30 days'"))
-    sound_data.execute(sa.text("UPDATE bookings SET cancelled_at = created_at WHERE cancelled_at IS NOT NULL"))
-    sound_data.execute(sa.text("UPDATE event_broadcasts SET created_at = now() - interval '30 days'"))
+def test_emails_are_expected_only_within_their_retention_period(valid_data: sa.Connection) -> None:
+    valid_data.execute(sa.text("DELETE FROM outbox_emails"))
+    valid_data.execute(sa.text("UPDATE bookings SET created_at = now() - interval '30 days'"))
+    valid_data.execute(sa.text("UPDATE bookings SET cancelled_at = created_at WHERE cancelled_at IS NOT NULL"))
+    valid_data.execute(sa.text("UPDATE event_broadcasts SET created_at = now() - interval '30 days'"))
 
-    assert _found(sound_data, timedelta(days=31)) == {
+    assert _found(valid_data, timedelta(days=31)) == {
         "confirmation_email_missing", "change_email_count", "cancellation_email_missing", "broadcast",
     }  # fmt: skip
-    assert _found(sound_data, timedelta(days=30)) == set()
+    assert _found(valid_data, timedelta(days=30)) == set()

@@ -101,10 +101,10 @@ def test_every_failed_login_hashes_a_password_at_the_same_cost(
 
 
 @pytest.mark.usefixtures("app")
-def test_the_first_login_of_a_process_makes_no_hash_for_an_unknown_address(
+def test_the_first_login_of_a_process_creates_no_hash_for_an_unknown_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("ARGON2_TIME_COST", "3")  # a cost that this process has not used yet
+    monkeypatch.setenv("ARGON2_TIME_COST", "3")  # a cost that this process has not used before
     client = create_app(Config.from_environment(NO_ENV_FILE)).test_client()
     hashed: list[str] = []
     monkeypatch.setattr(PasswordHasher, "hash", lambda hasher, password: hashed.append(password))

@@ -46,7 +46,7 @@ def test_reusing_a_refresh_token_ends_the_login(client: FlaskClient) -> None:
     assert not _is_logged_in(client, user)
 
 
-def test_reusing_a_refresh_token_leaves_other_logins_alone(client: FlaskClient) -> None:
+def test_reusing_a_refresh_token_does_not_affect_other_logins(client: FlaskClient) -> None:
     user = make_user(client)
     other = log_in(client, user)
     _refresh(client, user.refresh_token)

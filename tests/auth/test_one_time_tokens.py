@@ -21,7 +21,7 @@ LatestToken = Callable[[str], str]
 
 @pytest.fixture
 def latest_token(app: Flask, mailbox: Mailbox) -> LatestToken:
-    """Send all pending email and return the token in the only new message to an address."""
+    """Send all pending emails and return the token in the only new message to an address."""
 
     def read(address: str) -> str:
         known = {message["Message-ID"] for message in mailbox.to(address)}

@@ -21,7 +21,7 @@ def _be_deactivated(client: FlaskClient, user: Account) -> None:
     assert client.delete(f"{API}/users/{user.id}", headers=organizer.headers).status_code == 204
 
 
-def _set_another_password_elsewhere(client: FlaskClient, user: Account) -> None:
+def _change_password_in_another_login(client: FlaskClient, user: Account) -> None:
     passwords = {"current_password": PASSWORD, "new_password": "another horse battery"}
     other = log_in(client, user)
     assert client.post(f"{API}/users/me/password", headers=other.headers, json=passwords).status_code == 204
@@ -36,7 +36,7 @@ REFUSED: list[dict[str, Any]] = [
     {},
 ]
 
-ENDS = [_log_out, _be_deactivated, _set_another_password_elsewhere]
+ENDS = [_log_out, _be_deactivated, _change_password_in_another_login]
 
 
 def _stored(database: sa.Engine) -> tuple[int, int]:
@@ -47,7 +47,7 @@ def _stored(database: sa.Engine) -> tuple[int, int]:
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "a-key"}], ids=["without a key", "with a key"])
-def test_a_login_that_has_ended_books_nothing_from_the_next_request_on(
+def test_an_ended_login_cannot_book(
     client: FlaskClient, database: sa.Engine, end: Callable[[FlaskClient, Account], None], key: dict[str, str]
 ) -> None:
     event, user = make_event(client), make_user(client)
@@ -62,7 +62,7 @@ def test_a_login_that_has_ended_books_nothing_from_the_next_request_on(
 
 
 @pytest.mark.parametrize("body", [{}, {"event_id": "none"}, {"unknown": 1}])
-def test_a_client_whose_login_has_ended_learns_nothing_else(client: FlaskClient, body: dict[str, Any]) -> None:
+def test_an_ended_login_is_reported_before_any_other_error(client: FlaskClient, body: dict[str, Any]) -> None:
     user = make_user(client)
     assert book(client, user, make_event(client)).status_code == 201
     _log_out(client, user)

@@ -60,7 +60,7 @@ def test_tickets_are_not_bookable_beyond_a_limit(changes: dict[str, Any], error:
         require_bookable(_event(**changes), 3, in_all=3, now=NOW)
 
 
-def test_of_several_reasons_the_same_one_is_always_reported() -> None:
+def test_one_of_several_reasons_always_takes_precedence() -> None:
     everything = {"tickets_booked": 10, "max_tickets_per_booking": 1, "booking_closes_at": NOW, "starts_at": NOW}
 
     for left, error in [(4, "started"), (3, "closed"), (2, "at most 1"), (1, "No tickets")]:

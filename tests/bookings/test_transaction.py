@@ -1,4 +1,4 @@
-"""The booking transaction: what it locks, and that it leaves nothing behind."""
+"""The booking transaction: what it locks, and that it always ends."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ _TERMINATE = sa.text(
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_open(app: Flask) -> Iterator[None]:
+def no_open_transactions(app: Flask) -> Iterator[None]:
     """After each test, no pooled connection is inside a transaction."""
     yield
     with app.app_context(), ExitStack() as stack:
@@ -45,7 +45,7 @@ def nothing_left_open(app: Flask) -> Iterator[None]:
 
 
 def _is_free(database: sa.Engine, event: dict[str, Any]) -> bool:
-    """Whether nothing holds the lock of the event."""
+    """Return whether the event is unlocked."""
     with database.connect() as connection:
         lock = sa.select(Event.id).where(Event.id == UUID(event["id"])).with_for_update(skip_locked=True)
         return connection.scalar(lock) is not None
@@ -169,7 +169,7 @@ def test_a_process_stalled_while_it_changes_a_booking_does_not_keep_the_event_lo
 
 
 @pytest.mark.usefixtures("context")
-def test_no_use_case_has_two_transactions(client: FlaskClient) -> None:
+def test_a_use_case_cannot_have_two_transactions(client: FlaskClient) -> None:
     make_user(client)
 
     with pytest.raises(RuntimeError, match="one use case, one commit"), transaction(), row_locked():

@@ -29,7 +29,7 @@ def _length(turns: Turns) -> int:
     return len(turns._lines.get(EVENT, ()))  # noqa: SLF001 - the line is not public
 
 
-def test_turns_come_in_order_of_arrival_and_no_newcomer_overtakes() -> None:
+def test_turns_are_in_order_of_arrival_and_no_newcomer_overtakes() -> None:
     turns, order = Turns(), list[int]()
 
     def take_turn(number: int) -> None:

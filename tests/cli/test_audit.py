@@ -1,4 +1,4 @@
-"""`flask audit` as an operator uses it."""
+"""The `flask audit` command."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ def test_violations_are_listed_and_summarized_with_status_1(app: Flask, database
 def test_quoted_data_cannot_break_lines_or_control_the_terminal(app: Flask, database: sa.Engine) -> None:
     _execute(database, r"UPDATE events SET timezone = E'\x1b[2J\nNo violations.'")
 
-    done = app.test_cli_runner().invoke(args=["audit"], color=True)  # as a terminal gets it
+    done = app.test_cli_runner().invoke(args=["audit"], color=True)  # as in a terminal
 
     assert done.output.replace("\n", "").isprintable()
     assert [line.split(" ")[0] for line in done.output.splitlines()] == ["time_zone:", "Violations:"]

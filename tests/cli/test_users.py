@@ -1,4 +1,4 @@
-"""`flask users` as an operator uses it."""
+"""The `flask users` commands."""
 
 import json
 
@@ -69,7 +69,7 @@ def test_names_cannot_break_lines_or_control_the_terminal(app: Flask, client: Fl
     with database.begin() as connection:
         connection.execute(sa.text(r"UPDATE users SET name = E'\x1b[2JAda\nroot@example.com  organizer\u009b31m'"))
 
-    shown = app.test_cli_runner().invoke(args=["users", "list"], color=True).output  # as a terminal gets it
+    shown = app.test_cli_runner().invoke(args=["users", "list"], color=True).output  # as in a terminal
 
     assert shown.replace("\n", "").isprintable()
     assert [line.split()[0] for line in shown.splitlines()] == ["EMAIL", user.email]

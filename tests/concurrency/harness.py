@@ -20,7 +20,7 @@ Attempt = Callable[[int], str]
 
 
 def race(attempt: Attempt, *, clients: int) -> Mapping[str, int]:
-    """Start all clients at the same moment; return how often each outcome occurred."""
+    """Start all clients at the same time. Returns how often each outcome occurred."""
     start = Barrier(clients)
 
     def run(number: int) -> str:
@@ -32,7 +32,7 @@ def race(attempt: Attempt, *, clients: int) -> Mapping[str, int]:
 
 
 def outcome_of(response: Any) -> str:
-    """Status and problem code of a response: `201` or `409 sold-out`. Fails for server errors."""
+    """Return the status and problem code of a response: `201` or `409 sold-out`. Fails for server errors."""
     assert response.status_code < 500, response.text
     return str(response.status_code) if response.status_code < 400 else f"{response.status_code} {_code_of(response)}"
 
@@ -63,7 +63,7 @@ def tickets_of(database: sa.Engine, event: Mapping[str, Any]) -> Tickets:
 
 
 def oversold_tickets(database: sa.Engine, event: Mapping[str, Any]) -> int:
-    """By how many tickets the event's confirmed bookings exceed its capacity."""
+    """Return how many tickets the confirmed bookings have beyond the event's capacity."""
     held = sa.select(sa.func.coalesce(sa.func.sum(Booking.ticket_count), 0)).where(
         Booking.event_id == UUID(event["id"]), Booking.status == BookingStatus.CONFIRMED
     )
@@ -72,13 +72,13 @@ def oversold_tickets(database: sa.Engine, event: Mapping[str, Any]) -> int:
 
 
 def counter_of(database: sa.Engine, event: Mapping[str, Any]) -> int:
-    """The event's counter of booked tickets."""
+    """Return the event's counter of booked tickets."""
     with database.connect() as connection:
         return connection.scalars(sa.select(Event.tickets_booked).where(Event.id == UUID(event["id"]))).one()
 
 
 def count_of(database: sa.Engine, model: type[Base]) -> int:
-    """The number of rows in a table."""
+    """Return the number of rows in a table."""
     with database.connect() as connection:
         return connection.scalars(sa.select(sa.func.count()).select_from(model)).one()
 
@@ -95,7 +95,7 @@ class Call:
 
 
 def collide(http: httpx.Client, *calls: Call) -> Mapping[str, int]:
-    """Send all calls at the same moment. Return how often each outcome occurred, such as `book 409 sold-out`."""
+    """Send all calls at the same time. Returns how often each outcome occurred, such as `book 409 sold-out`."""
 
     def attempt(number: int) -> str:
         call = calls[number]

@@ -1,4 +1,4 @@
-"""Simultaneous operations on one account, at the real server."""
+"""Simultaneous operations on one account, sent to the running service."""
 
 from collections.abc import Mapping
 
@@ -50,8 +50,8 @@ def test_many_requests_for_a_password_reset_leave_one_token(
     assert count_of(database, OneTimeToken) == 1
 
 
-def _reset_against_logins(http: httpx.Client, email: str, token: str) -> tuple[Mapping[str, int], list[str]]:
-    """One reset and five logins with the old password at once; returns the outcomes and the tokens issued."""
+def _reset_and_log_in_at_once(http: httpx.Client, email: str, token: str) -> tuple[Mapping[str, int], list[str]]:
+    """Send one reset and five logins with the old password at once. Returns the outcomes and the issued tokens."""
     logins: list[str] = []
 
     def act(number: int) -> str:
@@ -74,7 +74,7 @@ def test_a_login_with_the_old_password_does_not_survive_a_simultaneous_reset(
             user = make_user(client)
             http.post("/auth/password-reset", json={"email": user.email})
 
-            outcomes, logins = _reset_against_logins(http, user.email, _token(app, database))
+            outcomes, logins = _reset_and_log_in_at_once(http, user.email, _token(app, database))
 
             assert outcomes["reset 204"] == 1
             assert outcomes["login 200"] + outcomes["login 401"] == 5
@@ -82,8 +82,10 @@ def test_a_login_with_the_old_password_does_not_survive_a_simultaneous_reset(
                 assert http.get("/users/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401
 
 
-def _accept_against_invite(http: httpx.Client, headers: dict[str, str], email: str, token: str) -> Mapping[str, int]:
-    """Accept an invitation and, at the same moment, send it again with another role."""
+def _accept_and_invite_at_once(
+    http: httpx.Client, headers: dict[str, str], email: str, token: str
+) -> Mapping[str, int]:
+    """Accept an invitation and, at the same time, send it again with another role."""
 
     def act(number: int) -> str:
         if number == 0:
@@ -94,7 +96,7 @@ def _accept_against_invite(http: httpx.Client, headers: dict[str, str], email: s
     return race(act, clients=2)
 
 
-def test_an_invitation_accepted_and_sent_again_at_once_ends_as_one_of_both(
+def test_an_invitation_is_either_accepted_or_sent_again_but_not_both(
     app: Flask, client: FlaskClient, database: sa.Engine, service: Service
 ) -> None:
     headers = dict(make_organizer(client).headers)
@@ -103,7 +105,7 @@ def test_an_invitation_accepted_and_sent_again_at_once_ends_as_one_of_both(
             address = new_email()
             http.post("/users/", headers=headers, json={"email": address, "role": "organizer"})
 
-            outcomes = _accept_against_invite(http, headers, address, _token(app, database))
+            outcomes = _accept_and_invite_at_once(http, headers, address, _token(app, database))
 
             users = http.get("/users/", headers=headers, params={"q": address}).json()
             accepted = outcomes == {"accept 200": 1, "invite 409": 1}

@@ -1,6 +1,6 @@
-"""Conflicting operations on one event, sent to the real server at the same time.
+"""Conflicting operations on one event, sent to the running service at the same time.
 
-In any order, no ticket is sold twice and no ticket is lost.
+Whatever their order, no ticket is sold twice and none is lost.
 """
 
 import time
@@ -25,7 +25,7 @@ ROUNDS = 8
 
 @dataclass(frozen=True)
 class People:
-    """An organizer, a user who holds tickets, and buyers who want one."""
+    """An organizer, a user who holds tickets, and buyers who want one each."""
 
     organizer: Account
     holder: Account
@@ -124,7 +124,7 @@ def test_cancelling_an_event_cancels_every_booking_and_notifies_every_guest(
     _wait_for_emails(database, EmailKind.EVENT_CANCELLED, sold)
 
 
-def test_deleting_an_event_ends_changes_of_its_bookings(
+def test_deleting_an_event_prevents_further_changes_of_its_bookings(
     client: FlaskClient, database: sa.Engine, http: httpx.Client, people: People
 ) -> None:
     for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""Resent confirmations that collide with other requests to the real server."""
+"""Resent confirmations that collide with other requests to the running service."""
 
 from collections.abc import Mapping
 from typing import Any

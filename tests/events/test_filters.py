@@ -19,7 +19,7 @@ from tests.factories import API, Account, book, make_event, make_organizer, make
 
 @pytest.fixture
 def organizer(client: FlaskClient) -> Account:
-    """The organizer of three events, of whom `b` has two tickets left."""
+    """The organizer of three events, of which `b` has two tickets left."""
     organizer = make_organizer(client)
     for title, month, location in (("b", 3, "Berlin"), ("c", 2, "50% off_Street"), ("a", 1, "Basel")):
         times = {"starts_at": f"2099-0{month}-01T10:00:00Z", "ends_at": f"2099-0{month}-01T12:00:00Z"}

@@ -18,7 +18,7 @@ from tests.factories import EVENT, PASSWORD, new_email
 from tests.faults.cluster import Cluster
 from tests.faults.invariants import History, violations
 from tests.faults.smtp_server import EmailHeaders
-from tests.polling import PATIENCE_SECONDS, meanwhile, wait_until
+from tests.polling import PATIENCE_SECONDS, repeated_in_background, wait_until
 
 RETRY_SECONDS = 0.1
 # How soon after the end of a fault the service must work normally again.
@@ -72,7 +72,7 @@ class Scenario:
     @contextmanager
     def clients(self, count: int = 4) -> Iterator[None]:
         """Run clients that book continuously and retry each booking until it is confirmed."""
-        with meanwhile(*[self.book_until_confirmed] * count):
+        with repeated_in_background(*[self.book_until_confirmed] * count):
             yield
 
     def wait_for_recovery(self, *, url: str | None = None) -> None:

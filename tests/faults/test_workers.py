@@ -49,7 +49,7 @@ def test_a_killed_pool_child_is_replaced_and_its_email_is_sent_after_the_lease(
 
 
 @killed_before_and_after_data
-def test_a_new_worker_sends_what_a_killed_worker_left(when: str, cluster: Cluster, scenario: Scenario) -> None:
+def test_a_new_worker_sends_what_a_killed_worker_left_unsent(when: str, cluster: Cluster, scenario: Scenario) -> None:
     with scenario.fault(f"worker killed {when}"):
         with cluster.smtp.responding(**KILLED_WHILE[when]):
             scenario.book(20)

@@ -54,7 +54,7 @@ def add_bookings(
 
 @contextmanager
 def without_bookings_table(database: sa.Engine) -> Iterator[None]:
-    """Rename the table for a while, so that reading bookings fails."""
+    """Rename the table temporarily, so that reading bookings fails."""
     execute(database, "ALTER TABLE bookings RENAME TO bookings_away")
     try:
         yield

@@ -11,7 +11,7 @@ from config import LIMITS
 
 @pytest.fixture
 def delivered_limits(application: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The default limits, counted in Redis throughout: counting in memory would give the same numbers."""
+    """The default limits. Checks that they were counted in Redis, because counts in memory would look the same."""
     for name, limit in LIMITS.items():
         monkeypatch.setitem(application.config, name, limit)
     yield

@@ -69,7 +69,7 @@ def test_many_concurrent_downloads_do_not_delay_other_requests(server: str, atte
     with ThreadPoolExecutor(READERS) as readers:
         downloads = [readers.submit(read) for _ in range(READERS)]
         try:
-            # each needs the only process and the only connection before the service's timeouts
+            # each needs the only connection within the service's timeouts
             responses = [httpx.get(f"{server}{API}/users/me", headers=attendee_list.owner.headers) for _ in range(5)]
         finally:
             stop.set()

@@ -1,4 +1,4 @@
-"""Emails composed as a worker does it, but without a database."""
+"""Composes emails like a worker, but without a database."""
 
 import email
 import email.policy
@@ -39,7 +39,7 @@ ACCOUNT_PAYLOAD: dict[str, Any] = {
 
 
 def row(kind: EmailKind = EmailKind.BOOKING_CONFIRMED, **payload: Any) -> OutboxEmail:
-    """An outbox row whose payload is `PAYLOAD` with changes; None removes a value. `recipient` is a column."""
+    """Return an outbox row whose payload is `PAYLOAD` with changes; None removes a value. `recipient` is a column."""
     recipient = payload.pop("recipient", "grace@example.com")
     merged = {name: value for name, value in (PAYLOAD | ACCOUNT_PAYLOAD | payload).items() if value is not None}
     return OutboxEmail(
@@ -53,12 +53,12 @@ def row(kind: EmailKind = EmailKind.BOOKING_CONFIRMED, **payload: Any) -> Outbox
 
 
 def composed(email: OutboxEmail) -> bytes:
-    """The bytes that are sent."""
+    """Return the bytes to send."""
     return compose(email, render(email.kind, email.payload)).as_bytes()
 
 
 def received(raw: bytes) -> EmailMessage:
-    """The message as a mail program parses it."""
+    """Return the message as a mail program parses it."""
     message = email.message_from_bytes(raw, policy=email.policy.default)
     assert isinstance(message, EmailMessage)
     return message

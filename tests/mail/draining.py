@@ -1,4 +1,4 @@
-"""Outbox rows, and sending them from this process to any server."""
+"""Writes outbox rows and sends them from this process to any server."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ from tests.mail.composing import PAYLOAD
 
 
 def add_due_email(kind: EmailKind = EmailKind.BOOKING_CONFIRMED, **payload: Any) -> OutboxEmail:
-    """Write an email that is due. Needs an application context."""
+    """Write a due email. Needs an application context."""
     with transaction():
         return outbox.add_email(kind=kind, recipient=new_email(), payload={**PAYLOAD, **payload})
 
 
 def row_of(database: sa.Engine, email: OutboxEmail) -> Any:
-    """The committed row."""
+    """Return the committed row."""
     with database.connect() as connection:
         return connection.execute(sa.select(OutboxEmail).where(OutboxEmail.id == email.id)).one()
 

@@ -1,4 +1,4 @@
-"""Emails to all guests of an event: one row with the change, expanded into exactly one email per guest."""
+"""Emails to all guests of an event: one row per change, expanded into exactly one email per booking."""
 
 from typing import Any
 
@@ -82,7 +82,7 @@ def test_each_change_is_emailed(app: Flask, client: FlaskClient, organizer: Acco
 
 
 @pytest.mark.parametrize(("method", "action"), [("POST", "/cancel"), ("DELETE", "")])
-def test_a_cancellation_goes_to_guests_who_lost_a_booking_through_it(
+def test_a_cancellation_is_sent_to_the_guests_of_the_bookings_it_cancels(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine, method: str, action: str
 ) -> None:
     event = make_event(client, organizer)

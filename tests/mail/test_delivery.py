@@ -40,7 +40,7 @@ def test_a_booking_is_confirmed_by_email(
     _wait_until_sent(database, seconds=5)
 
 
-def test_the_workers_log_lines_carry_the_id_of_the_request_that_caused_the_email(
+def test_the_workers_log_lines_have_the_id_of_the_request_that_caused_the_email(
     client: FlaskClient, service: Service, mailbox: Mailbox
 ) -> None:
     user, event = make_user(client), make_event(client)

@@ -129,7 +129,7 @@ def test_an_email_fails_after_the_last_attempt(
 ) -> None:
     email = add_due_email()
     with database.begin() as connection:
-        last = {"attempts": application.config["MAIL_MAX_ATTEMPTS"], "last_error": "The mail server was away."}
+        last = {"attempts": application.config["MAIL_MAX_ATTEMPTS"], "last_error": "The mail server was unreachable."}
         connection.execute(sa.update(OutboxEmail).values(**last))
 
     tasks.drain()
@@ -137,7 +137,7 @@ def test_an_email_fails_after_the_last_attempt(
     row = row_of(database, email)
     assert (row.status, row.last_error) == (
         EmailStatus.FAILED,
-        "Gave up after 60 attempts. The mail server was away.",
+        "Gave up after 60 attempts. The mail server was unreachable.",
     )
     assert [record.levelname for record in caplog.records if "Gave up" in record.message] == ["ERROR"]
 

@@ -1,4 +1,4 @@
-"""The wording of emails, compared with snapshots."""
+"""The text of emails, compared with snapshots."""
 
 from pathlib import Path
 from typing import Any

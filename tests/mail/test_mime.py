@@ -1,4 +1,4 @@
-"""The bytes of an email, as sent and as parsed by a mail program."""
+"""The MIME message of an email, as sent and as parsed by a mail program."""
 
 import re
 from email.message import EmailMessage
@@ -145,7 +145,7 @@ def test_an_email_has_a_date_and_is_marked_as_automatic() -> None:
 
 @pytest.mark.parametrize("name", ["Grace Hopper", "Füße 漢"])
 @pytest.mark.parametrize("kind", list(EmailKind), ids=str)
-def test_the_bytes_mean_the_same_as_those_of_the_email_package(kind: EmailKind, name: str) -> None:
+def test_the_message_is_equivalent_to_the_one_flask_mail_would_send(kind: EmailKind, name: str) -> None:
     email = row(kind, guest_name=name, name=name)
     message = compose(email, render(kind, email.payload))
     message.date = 0
@@ -157,7 +157,7 @@ def test_the_bytes_mean_the_same_as_those_of_the_email_package(kind: EmailKind, 
 
 
 def _headers(message: EmailMessage) -> set[tuple[str, str]]:
-    """All headers except the boundary, and the sender, whose name Flask-Mail is not given."""
+    """Return all headers except those that differ on purpose: the boundary and the encoded sender."""
     return {(name, str(value)) for name, value in message.items() if name not in {"Content-Type", "From"}}
 
 

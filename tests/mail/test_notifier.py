@@ -27,7 +27,7 @@ def test_many_emails_at_once_need_few_messages(app: Flask, queue: redis.Redis) -
 
     wait_until(lambda: queue.llen("celery") > 0, seconds=5)
     time.sleep(3 * PAUSE_SECONDS)
-    assert queue.llen("celery") <= 3  # at most two of ours and a sweep of beat's
+    assert queue.llen("celery") <= 3  # at most two from the notifier and one from beat
 
 
 def test_each_later_email_publishes_another_message(app: Flask, queue: redis.Redis) -> None:

@@ -1,4 +1,4 @@
-"""Outbox rows: written with their cause, claimed once, and closed with an outcome."""
+"""Outbox rows: written with their cause, claimed by one worker, and completed with an outcome."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -112,7 +112,7 @@ def test_new_emails_come_first_and_then_those_due_longest() -> None:
     assert [email.id if email else None for email in claimed] == expected
 
 
-def test_an_email_of_an_unknown_kind_is_left_to_a_newer_release(database: sa.Engine) -> None:
+def test_an_email_of_an_unknown_kind_waits_for_a_worker_of_a_newer_release(database: sa.Engine) -> None:
     newer, known = _put(next_attempt_at=_ago(minutes=1)), _put()
     check = "CHECK (kind IN ('booking_confirmed', 'ticket_transferred')) NOT VALID"
     with database.begin() as connection:
@@ -210,7 +210,7 @@ def test_retrying_deferred_emails_makes_them_due_immediately() -> None:
 
 
 def _key_of(moment: datetime) -> UUID:
-    """The smallest UUIDv7 of a moment."""
+    """Return the smallest UUIDv7 of that time."""
     return UUID(int=int(moment.timestamp() * 1000) << 80 | 7 << 76 | 2 << 62)
 
 
@@ -253,7 +253,7 @@ def test_the_time_of_sending_is_recorded(database: sa.Engine) -> None:
     ],
     ids=["sent", "dropped", "failed", "deferred"],
 )
-def test_the_next_email_about_a_booking_follows_an_earlier_one_unless_that_waits(
+def test_an_email_about_a_booking_waits_only_while_an_earlier_one_is_unsent(
     client: FlaskClient, outcome: Outcome, *, is_next: bool
 ) -> None:
     booking = UUID(book(client, make_user(client), make_event(client)).json["id"])

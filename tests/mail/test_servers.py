@@ -1,4 +1,4 @@
-"""SMTP servers that are unreachable, silent, picky or slow."""
+"""SMTP servers that are unreachable, silent, slow or refuse emails."""
 
 import socket
 import time
@@ -121,7 +121,7 @@ def test_a_server_that_disconnects_during_one_email_gets_the_others(
 
 
 @pytest.mark.parametrize("replies", [{"mail": "421 shutting down"}, {"rcpt": "421 shutting down"}])
-def test_a_server_that_is_shutting_down_is_left_alone_until_the_next_sweep(
+def test_a_server_that_is_shutting_down_is_not_contacted_until_the_next_sweep(
     replies: dict[str, Any], application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emails = [add_due_email() for _ in range(3)]

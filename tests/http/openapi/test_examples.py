@@ -1,4 +1,4 @@
-"""The running service responds to every example request with the documented response."""
+"""The running service returns the documented response to every example request."""
 
 import csv
 import io

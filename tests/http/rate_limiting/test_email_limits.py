@@ -1,4 +1,4 @@
-"""How many emails others can have sent to an address under the default limits."""
+"""The default limits on emails that other accounts cause to one address."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -75,7 +75,7 @@ def test_many_accounts_together_cannot_flood_a_mailbox(client: FlaskClient) -> N
     assert book(client, victim, event).status_code == 201
 
 
-def test_changes_that_overtake_a_change_of_the_guest_cannot_flood_a_mailbox(
+def test_changes_that_race_with_a_change_of_the_guest_cannot_flood_a_mailbox(
     app: Flask, client: FlaskClient, database: sa.Engine, user: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "GUEST_MAIL_LIMIT", "1 per hour")

@@ -28,7 +28,7 @@ Resend = Callable[[str], tuple[int, float]]
 
 @pytest.fixture
 def resend(client: FlaskClient) -> Resend:
-    """Ask the server at a URL to resend a confirmation; return the status and the seconds it took."""
+    """Request a confirmation again from the server at a URL. Returns the status and the seconds it took."""
     user = make_user(client)
     booking = book(client, user, make_event(client)).json
 
@@ -43,12 +43,12 @@ def resend(client: FlaskClient) -> Resend:
 
 @contextmanager
 def _server(settings: Mapping[str, str], redis_url: str, directory: Path) -> Iterator[str]:
-    """A single process, so that all requests meet the same memory."""
+    """A single process, so that all requests use the same counts in memory."""
     with running_server({**settings, "REDIS_URL": redis_url, "WEB_CONCURRENCY": "1"}, directory) as url:
         yield url
 
 
-def test_without_redis_each_process_counts_for_itself(resend: Resend, settings: dict[str, str], tmp_path: Path) -> None:
+def test_without_redis_each_process_counts_separately(resend: Resend, settings: dict[str, str], tmp_path: Path) -> None:
     with _server(settings, f"redis://127.0.0.1:{free_port()}/0", tmp_path) as url:
         responses = [resend(url) for _ in range(5)]
 
@@ -103,7 +103,7 @@ def test_passwords_cannot_be_guessed_while_redis_is_unavailable(settings: dict[s
     assert max(seconds for _, seconds in hung + refused) < PATIENCE_SECONDS
 
 
-def test_counting_in_memory_costs_about_the_same_however_many_clients_there_are() -> None:
+def test_counting_in_memory_does_not_slow_down_with_the_number_of_clients() -> None:
     storage, limit, clients = RateLimitStorage(f"redis://127.0.0.1:{free_port()}/0"), parse("3 per hour"), 10_000
 
     def seconds(numbers: range) -> float:

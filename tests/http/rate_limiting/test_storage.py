@@ -51,7 +51,7 @@ def test_processes_share_their_counts(url: str, client: str) -> None:
     assert [storage.is_local for storage in (one, other)] == [False, False]
 
 
-def test_a_window_ends_on_time_whatever_is_counted_meanwhile(url: str, client: str) -> None:
+def test_counting_does_not_extend_a_window(url: str, client: str) -> None:
     storage, limit = RateLimitStorage(url), "3 per 2 seconds"
 
     first = _hit(storage, client, limit)
@@ -62,7 +62,7 @@ def test_a_window_ends_on_time_whatever_is_counted_meanwhile(url: str, client: s
     assert first.seconds_left in {1, 2}
 
 
-def test_a_request_that_outlasts_its_window_gives_nothing_back_to_the_next_one(url: str, client: str) -> None:
+def test_a_request_that_outlasts_its_window_does_not_reduce_the_next_count(url: str, client: str) -> None:
     storage, limit = RateLimitStorage(url), "3 per second"
     window = _hit(storage, client, limit)
 
@@ -74,7 +74,7 @@ def test_a_request_that_outlasts_its_window_gives_nothing_back_to_the_next_one(u
     assert _hit(storage, client, limit).count == 2
 
 
-def test_a_count_kept_in_memory_is_not_given_back_to_redis(url: str, client: str) -> None:
+def test_a_count_in_memory_is_not_subtracted_from_redis(url: str, client: str) -> None:
     in_redis, in_memory = RateLimitStorage(url), RateLimitStorage("redis://127.0.0.1:1/0")
     window = _hit(in_memory, client)
 
@@ -130,11 +130,9 @@ def test_a_full_or_read_only_redis_is_logged_as_a_warning(
     assert [record.levelname for record in caplog.records if record.name == module.__name__] == ["WARNING"]
 
 
-def test_redis_is_used_again_however_often_it_was_unavailable_or_refused(
-    client: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_redis_is_used_again_after_many_failures(client: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
-    attempts = 1100  # more than the pool may hold connections
+    attempts = 1100  # more than the maximum size of the pool
     with LocalStack(tmp_path) as stack:
         valkey = stack.start_valkey()
         storage = RateLimitStorage(stack.settings["REDIS_URL"])
@@ -167,7 +165,7 @@ def test_a_request_that_waits_long_for_slow_replies_is_counted_in_memory(url: st
 
 @contextmanager
 def _slow_proxy(url: str, *, seconds: float) -> Iterator[str]:
-    """A proxy in front of Redis that delays each reply; yields its URL."""
+    """Run a proxy in front of Redis that delays each reply. Yields its URL."""
     redis_at = urlsplit(url)
 
     class Handler(socketserver.BaseRequestHandler):

@@ -1,4 +1,4 @@
-"""Which changes cached responses show immediately, and which within a second."""
+"""Which changes appear in cached responses immediately, and which within a second."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ def _addresses(event: dict[str, Any]) -> list[str]:
 
 
 def _seen(client: FlaskClient, address: str) -> tuple[str, int]:
-    """Title and available tickets of the event in the second of two responses, which may be cached."""
+    """Return the event's title and available tickets from the second of two responses, which may be cached."""
     response = [client.get(address).json for _ in range(2)][-1]
     event = response[0] if isinstance(response, list) else response
     return event["title"], event["tickets_available"]
@@ -91,7 +91,9 @@ def test_a_booking_neither_counts_as_a_change_nor_waits_for_one(client: FlaskCli
     event, user = make_event(client), make_user(client)
     version = _version(database)
     with database.begin() as elsewhere:
-        elsewhere.execute(sa.text("UPDATE event_catalog SET version = version"))  # as a transaction that commits
+        elsewhere.execute(
+            sa.text("UPDATE event_catalog SET version = version")
+        )  # locked as by a transaction that commits
 
         assert book(client, user, event).status_code == 201
 
@@ -116,7 +118,7 @@ def test_a_transaction_counts_once_and_blocks_no_other_commit(database: sa.Engin
     assert _version(database) == version + 2
 
 
-def test_every_column_but_the_ticket_count_and_its_time_defines_an_event(database: sa.Engine) -> None:
+def test_changing_any_column_except_ticket_count_and_update_time_counts(database: sa.Engine) -> None:
     with database.connect() as connection:
         columns = connection.scalars(
             sa.text(
@@ -128,7 +130,7 @@ def test_every_column_but_the_ticket_count_and_its_time_defines_an_event(databas
 
 
 def _is_reused(client: FlaskClient, address: str, database: sa.Engine) -> bool:
-    """Whether a list is the same after a change that is not counted."""
+    """Return whether a list is unchanged after a change that bypasses the trigger."""
     first = client.get(address)
     with database.begin() as elsewhere:
         for statement in (
@@ -213,7 +215,7 @@ def test_an_event_the_client_already_has_returns_304(client: FlaskClient) -> Non
     assert client.get(address, headers={"If-None-Match": tag}).status_code == 200
 
 
-def test_an_event_leaves_the_list_when_it_starts_without_a_commit(client: FlaskClient) -> None:
+def test_an_event_that_starts_disappears_from_the_list_without_a_commit(client: FlaskClient) -> None:
     starts = utcnow() + timedelta(seconds=1)
     make_event(client, starts_at=starts.isoformat())
     assert client.get(LISTS[0]).json != []
