@@ -59,17 +59,12 @@ def sale_table(rounds: dict[str, list[Sale]]) -> str:
     """Return a Markdown table with the medians of each kind of read."""
     lines = [f"| on sale | {_COLUMNS} |", "|---" * (_COLUMNS.count("|") + 2) + "|"]
     for name, sales in rounds.items():
-        cells = [
-            name,
-            f"{median(sale.readers_alone.rate for sale in sales):.0f}",
-            f"{median(sale.readers.rate for sale in sales):.0f}",
-            f"{median(sale.readers.p99 for sale in sales):.1f}",
-            f"{median(sale.buyers_alone.rate for sale in sales):.0f}",
-            f"{median(sale.buyers.rate for sale in sales):.0f}",
-            f"{median(sale.buyers.p99 for sale in sales):.1f}",
-            f"**{median(sale.shares for sale in sales):.2f}**",
-            f"{GOAL:.2f}",
-            str(sum(sale.errors for sale in sales)),
-        ]
+        cells = [name]
+        for side in ("readers", "buyers"):
+            alone = Figures.median([getattr(sale, f"{side}_alone") for sale in sales])
+            together = Figures.median([getattr(sale, side) for sale in sales])
+            cells += f"{alone.rate:.0f}", f"{together.rate:.0f}", f"{together.p99:.1f}"
+        shares = median(sale.shares for sale in sales)
+        cells += f"**{shares:.2f}**", f"{GOAL:.2f}", str(sum(sale.errors for sale in sales))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
