@@ -92,7 +92,7 @@ _KNOWN_HEADERS = DOCUMENT["components"]["headers"].keys() - RATE_LIMIT.keys()
 class DocumentedClient(FlaskClient):
     """A test client that fails for undocumented responses.
 
-    It checks the status code, the code of a problem, and that a success has no header documented only elsewhere.
+    It checks status codes, problem codes, and the headers of successful responses.
     """
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:

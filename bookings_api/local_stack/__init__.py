@@ -1,6 +1,6 @@
 """PostgreSQL, Valkey and an SMTP sink, run from wheels as child processes for scripts/run and the tests.
 
-    processes    child processes that never outlive their parent
+    processes    child processes that end with their parent
     servers      `LocalStack`, which starts and stops the three servers
     __main__     `python -m bookings_api.local_stack`, which scripts/run calls
 

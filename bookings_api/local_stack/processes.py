@@ -1,4 +1,4 @@
-"""Child processes that never outlive this one: they are stopped on exit, or by the kernel if this one is killed."""
+"""Child processes that end with this process. If it is killed, the kernel stops them."""
 
 import ctypes
 import os
@@ -33,7 +33,7 @@ class StackError(click.ClickException):
 
 
 class Child:
-    """A child process in a separate session, so that Ctrl-C reaches only its parent, which stops it in order."""
+    """A child process in a separate session. Ctrl-C reaches only the parent, which stops its children in order."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """The outbox: each email is a row, written in the transaction that causes it.
 
-So an email is sent if and only if that transaction commits. Rows are deleted only long after they were sent.
+An email is therefore sent if and only if that transaction commits. Sent emails are kept for `MAIL_RETENTION_DAYS`.
 """
 
 from datetime import timedelta

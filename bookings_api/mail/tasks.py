@@ -36,7 +36,7 @@ def drain() -> None:
     """Send due emails and expand broadcasts until nothing is left.
 
     Broadcasts are expanded one batch at a time, between emails, so a confirmation never waits behind thousands of
-    them.
+    other emails.
     """
     ends_at = time.monotonic() + DRAIN_SECONDS
     with MailSender() as sender:

@@ -90,7 +90,7 @@ def book(user: AuthenticatedClient, event: Event) -> Booking:
 
 
 def cancel(organizer: AuthenticatedClient, user: AuthenticatedClient, booking: Booking) -> None:
-    """Return one ticket, then cancel. The organizer can list the booking, the user cannot."""
+    """Return one ticket, then cancel. The organizer can list the booking; the user cannot."""
     changed = unwrap(change_booking.sync(booking.id, client=user, body=BookingChange(ticket_count=1)))
     assert (changed.ticket_count, changed.status) == (1, BookingStatus.CONFIRMED)
     cancelled = unwrap(cancel_booking.sync(booking.id, client=user))

@@ -63,7 +63,7 @@ def tickets_of(database: sa.Engine, event: Mapping[str, Any]) -> Tickets:
 
 
 def oversold_tickets(database: sa.Engine, event: Mapping[str, Any]) -> int:
-    """Return how many tickets the confirmed bookings have beyond the event's capacity."""
+    """Return by how many tickets the confirmed bookings exceed the event's capacity."""
     held = sa.select(sa.func.coalesce(sa.func.sum(Booking.ticket_count), 0)).where(
         Booking.event_id == UUID(event["id"]), Booking.status == BookingStatus.CONFIRMED
     )

@@ -1,4 +1,4 @@
-"""Filters and orders of the lists of events, and the indexes that serve them."""
+"""Filtering and sorting the lists of events, and the indexes that serve this."""
 
 import re
 from datetime import datetime

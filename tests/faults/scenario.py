@@ -108,7 +108,7 @@ class Scenario:
         return response
 
     def violations(self) -> list[str]:
-        """Broken invariants, see `invariants.violations`. Tests themselves check for duplicate emails."""
+        """Return broken invariants (see `invariants.violations`) except duplicate emails, which tests check themselves."""
         return violations(self.cluster.database, self.cluster.smtp, self.history, {UUID(self.event_id)})
 
     def wait_for_delivery(self, *, seconds: float = PATIENCE_SECONDS) -> None:

@@ -1,4 +1,4 @@
-"""Celery workers and beats that are killed while sending, missing, or running twice."""
+"""Celery workers and beat: killed while sending, missing, or running twice."""
 
 import os
 import signal

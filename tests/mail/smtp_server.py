@@ -17,7 +17,7 @@ class ScriptedServer:
     """Replies to each SMTP command as configured; records accepted messages and counts connections."""
 
     def __init__(self, **behaviour: Any) -> None:
-        """Behave as configured by the arguments, which are those of `behave`."""
+        """Takes the arguments of `behave`."""
         self.accepted: list[bytes] = []
         self.connections = 0
         self.behave(**behaviour)

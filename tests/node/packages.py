@@ -44,7 +44,7 @@ def create_once(directory: Path, create: Callable[[Path], None]) -> Path:
 
 
 def run(*command: str, cwd: Path, timeout: float = 300) -> str:
-    """Run a command with our Node.js and the package commands first on PATH, and return stdout and stderr.
+    """Run a command with the installed Node.js and packages first on PATH. Returns stdout and stderr.
 
     Raises AssertionError with the output if the command fails.
     """

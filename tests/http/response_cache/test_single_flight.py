@@ -10,7 +10,7 @@ from tests.polling import wait_until
 
 
 class _Slow:
-    """Numbers its calls. Each call waits for one of the `permits`."""
+    """Returns the number of each call, after waiting for one of the `permits`."""
 
     def __init__(self) -> None:
         self.calls = 0
