@@ -108,7 +108,7 @@ class Scenario:
         return response
 
     def violations(self) -> list[str]:
-        """Return broken invariants (see `invariants.violations`) except duplicate emails, which tests check themselves."""
+        """Return broken invariants (see `invariants.violations`), without counting duplicate emails."""
         return violations(self.cluster.database, self.cluster.smtp, self.history, {UUID(self.event_id)})
 
     def wait_for_delivery(self, *, seconds: float = PATIENCE_SECONDS) -> None:
