@@ -40,7 +40,10 @@ class Channel(redis.Channel):
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
-        """Yield a client, for example to acknowledge a task. Raises an error that makes Celery reconnect."""
+        """Yield a client, for example to acknowledge a task.
+
+        If the connection is lost, raise an error that makes Celery reconnect.
+        """
         if not self.do_restore:
             raise RedisConnectionError("the channel has lost its connection")
         with super().conn_or_acquire(client) as acquired:

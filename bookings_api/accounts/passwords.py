@@ -53,7 +53,7 @@ def needs_rehash(password_hash: str) -> bool:
 
 
 def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
-    """Under gevent, run CPU-bound work in a thread, because it would block all other requests of the process."""
+    """Under gevent, run CPU-bound work in a thread, so that it does not block the process's other requests."""
     if not monkey.is_module_patched("threading"):
         return work(*arguments)
     result: T = _thread_pool().apply(work, arguments)

@@ -44,7 +44,7 @@ def recount_tickets(event_id: UUID) -> str | None:
 
 
 def write_missing_email(rule: str, booking_id: UUID) -> str | None:
-    """Write the email whose absence violates `rule`. Returns a report, or None if the email exists by now."""
+    """Write the email whose absence violates `rule`. Returns a report, or None if no email is missing any more."""
     kind = REPAIR_EMAILS[rule]
     with transaction() as tx:
         event_id = db.session.scalars(sa.select(Booking.event_id).where(Booking.id == booking_id)).one()

@@ -77,7 +77,7 @@ class TokenSchema(ResponseSchema):
         required=True, metadata={"description": "Always `bearer`.", "enum": ["bearer"], "example": "bearer"}
     )
     expires_in = ma.fields.Integer(
-        required=True, metadata={"description": "Number of seconds until the access token expires.", "example": 900}
+        required=True, metadata={"description": "The number of seconds until the access token expires.", "example": 900}
     )
 
 

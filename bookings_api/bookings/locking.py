@@ -1,6 +1,6 @@
 """Locks an event, reads the facts that decide about an order, and takes or releases tickets.
 
-Only `take` and `release` change an event's `tickets_booked`, apart from cancelling the event.
+Only `take` and `release` change an event's `tickets_booked`, apart from cancelling the event and `audit --repair`.
 """
 
 from uuid import UUID
@@ -15,12 +15,12 @@ from bookings_api.models.user import is_logged_in
 
 
 def take(event: Event, count: int) -> Call:
-    """Take tickets from a locked event, once the rules have allowed it."""
+    """The statement that takes tickets from a locked event, once the rules have allowed it."""
     return _COUNT_TICKETS.with_values(event_id=event.id, count=count, now=utcnow())
 
 
 def release(event: Event, count: int) -> Call:
-    """Give tickets back to a locked event."""
+    """The statement that gives tickets back to a locked event."""
     return take(event, -count)
 
 

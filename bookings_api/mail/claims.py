@@ -120,9 +120,10 @@ _DROP = Prepared("drop_email", sa.delete(OutboxEmail).where(_is_current_claim).r
 
 
 def claim_next() -> OutboxEmail | None:
-    """Claim the email that has been due longest, or return None. New emails come before those that failed once.
+    """Claim the next due email, or return None.
 
-    Skips an email that another worker is claiming.
+    First attempts come before retries; among each, the longest due comes first. Skips an email that another worker is
+    claiming.
     """
     return _CLAIM_NEXT.one_or_none(OutboxEmail, lease=lease())
 

@@ -26,7 +26,7 @@ _QUOTED_PRINTABLE.body_encoding = QP
 class _PreencodedHeaders(policy.Compat32):
     """Serializes encoded headers unchanged.
 
-    Flask-Mail uses `policy.SMTP`, which parses them again. This takes longer than everything else about an email, and
+    Flask-Mail uses `policy.SMTP`, which parses them again. That takes longer than all other work on an email, and
     before Python 3.13 it loses spaces between the encoded words of a long subject.
     """
 

@@ -1,7 +1,8 @@
 """SMTP through Flask-Mail, many emails over one connection.
 
-No server can block a worker. Each step may take `MAIL_TIMEOUT` seconds, and an email `time_limit()` in total. The reply
-to a message may take six times as long, because the server has the email by then (RFC 5321, section 4.5.3.2.6).
+No server can block a worker indefinitely. Each step is limited to `MAIL_TIMEOUT` seconds, and each email to
+`time_limit()`. The worker waits six times as long for the reply to the message, because giving up then could send the
+email twice (RFC 5321, section 4.5.3.2.6).
 """
 
 import signal

@@ -87,7 +87,7 @@ class RecordFormatter(OrjsonFormatter):
 
 
 def logging_config(log_format: str, level: str) -> dict[str, Any]:
-    """Return the `logging.config` dictionary of all processes. `log_format` is `json` or `text`."""
+    """Return the `logging.config` dictionary for all processes. `log_format` is `json` or `text`."""
     text = {"format": "%(asctime)s %(levelname)-7s %(message)s", "datefmt": "%H:%M:%S"}
     return {
         "version": 1,

@@ -61,7 +61,7 @@ _database_failures = Counter(
 
 
 def init_metrics(app: flask.Flask, collectors: Iterable[Collector]) -> None:
-    """Add `GET /metrics` for clients with the `METRICS_TOKEN`. `collectors` read further metrics at each request."""
+    """Add `GET /metrics` for clients with the `METRICS_TOKEN`. `collectors` supply more metrics on each request."""
     token: str | None = app.config["METRICS_TOKEN"]
     if not token:
         return
@@ -110,7 +110,7 @@ def count_database_failure(error: Exception) -> None:
 
 
 def create_initial_series() -> None:
-    """Create the series that alerts use, because `rate()` sees no increase in a series that starts at 1."""
+    """Create the series that alerts use with the value 0: `rate()` sees no increase in a series that starts at 1."""
     for error in ("OperationalError", "TimeoutError"):
         _database_failures.labels(error)
     _bookings.labels("confirmed")

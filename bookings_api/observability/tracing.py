@@ -81,7 +81,7 @@ def _start(**_: object) -> None:
 
 
 def _stop(**_: object) -> None:
-    """Flush the spans, because processes of Celery's pool skip Python's exit handlers."""
+    """Flush the spans, because Celery's pool processes skip Python's exit handlers."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
         provider.shutdown()

@@ -139,7 +139,7 @@ def invite_user(invitation: dict[str, Any]) -> tuple[User, HTTPStatus, dict[str,
 def get_user(user_id: UUID) -> User:
     """Get an account.
 
-    Also returns deactivated accounts and accounts with a pending invitation.
+    The account may be deactivated or have a pending invitation.
     """
     return queries.get_user(user_id)
 

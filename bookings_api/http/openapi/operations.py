@@ -76,7 +76,7 @@ class _Converter(OpenAPIConverter):
 
 
 class DocumentPlugin(MarshmallowPlugin):
-    """apispec's marshmallow plugin with the converter above."""
+    """apispec's marshmallow plugin with `_Converter`."""
 
     Converter = _Converter
 

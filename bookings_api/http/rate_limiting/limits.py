@@ -48,7 +48,7 @@ def init_limits(app: flask.Flask) -> None:
 
 
 def by_account(*parameters: str) -> Key:
-    """Count per account and per value of these path parameters. Belongs below `login_required`."""
+    """Count per account and per value of these path parameters. Place the limit below `login_required`."""
 
     def key(*args: Any, **kwargs: Any) -> str:
         return "/".join([current_user_id(), *(str(kwargs[name]) for name in parameters)])
@@ -67,7 +67,7 @@ def by_client(*args: Any, **kwargs: Any) -> str:
 
 
 def by_email(field: str) -> Key:
-    """Count per email address in `field` of the body, with or without an account. Belongs below `arguments`."""
+    """Count per email address in `field` of the body, with or without an account. Place the limit below `arguments`."""
     return lambda body, *args, **kwargs: of_email(body[field])
 
 

@@ -1,4 +1,7 @@
-"""Counts that all processes share in Redis. While Redis is unavailable, each process counts in its own memory."""
+"""Request counts, shared by all processes in Redis.
+
+While Redis is unavailable, each process counts in its own memory.
+"""
 
 import logging
 import math
@@ -62,7 +65,7 @@ class RateLimitStorage:
 
     @cached_property
     def _memory(self) -> MemoryStorage:
-        """Made on first use: it starts a thread, which would not survive gunicorn's fork."""
+        """Created on first use, because it starts a thread, which would not survive gunicorn's fork."""
         return MemoryStorage()
 
     def hit(self, items: Sequence[RateLimitItem], *identifiers: str) -> list[Window]:
