@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bookings_api.database.prepared import Call, Prepared, insert_into
+from bookings_api.database.prepared import BoundStatement, Prepared, insert_into
 from bookings_api.errors import IdempotencyKeyReused
 from bookings_api.models import Booking, IdempotencyKey, User
 
@@ -29,7 +29,7 @@ class IdempotentRequest:
             raise IdempotencyKeyReused
         return stored
 
-    def record(self, booking: Booking) -> Call:
+    def record(self, booking: Booking) -> BoundStatement:
         """Store the response, in the transaction that writes the booking."""
         return _STORE.with_values(
             user_id=booking.user_id, key=self.key, request_hash=self.hash(), response=self.response_to(booking)

@@ -8,18 +8,18 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from bookings_api.bookings.rules import Facts
-from bookings_api.database.prepared import Call, Prepared, insert_into, read_row
+from bookings_api.database.prepared import BoundStatement, Prepared, insert_into, read_row
 from bookings_api.database.transactions import RowLockedTransaction
 from bookings_api.models import Booking, Event, IdempotencyKey, Login, OutboxEmail, User, utcnow
 from bookings_api.models.user import is_logged_in
 
 
-def take(event: Event, count: int) -> Call:
+def take(event: Event, count: int) -> BoundStatement:
     """The statement that takes tickets from a locked event, once the rules have allowed it."""
     return _COUNT_TICKETS.with_values(event_id=event.id, count=count, now=utcnow())
 
 
-def release(event: Event, count: int) -> Call:
+def release(event: Event, count: int) -> BoundStatement:
     """The statement that gives tickets back to a locked event."""
     return take(event, -count)
 

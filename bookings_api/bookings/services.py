@@ -156,7 +156,7 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
         "cancelled_at": None,
         "reminded_at": None,
     }
-    booking = Booking.of_row(**columns)
+    booking = Booking.from_row(**columns)
     email = outbox.email_columns(**_email(EmailKind.BOOKING_CONFIRMED, booking, event))
     writes = [take(event, order.ticket_count), INSERT_BOOKING.with_values(**columns), INSERT_EMAIL.with_values(**email)]
     if request:

@@ -11,12 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from sqlalchemy.exc import TimeoutError as NoTurn
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bookings_api.database.timeouts import LOCK_SECONDS
 
 REFUSAL_SECONDS = 1.0
 MAX_REFUSALS = 1024
+
+
+class TurnTimeout(PoolTimeoutError):
+    """Other requests for the event took too long. Answered like a busy connection pool: 503, try again."""
 
 
 class Turns:
@@ -29,7 +33,7 @@ class Turns:
 
     @contextmanager
     def turn(self, event_id: UUID, *, seconds: float | None = None) -> Iterator[None]:
-        """Wait in line, then run the block. Raises `NoTurn` after `seconds`, by default `LOCK_SECONDS`."""
+        """Wait in line, then run the block. Raises `TurnTimeout` after `seconds`, by default `LOCK_SECONDS`."""
         seconds = LOCK_SECONDS if seconds is None else seconds
         mine = threading.Lock()
         mine.acquire()
@@ -40,7 +44,7 @@ class Turns:
                 mine.release()
         try:
             if not mine.acquire(timeout=seconds):
-                raise NoTurn(f"no turn to book within {seconds} s")
+                raise TurnTimeout(f"no turn to book within {seconds} s")
             yield
         finally:
             with self._guard:

@@ -39,7 +39,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: sa.DateTime(timezone=True), UUID: sa.Uuid()}
 
     @classmethod
-    def of_row(cls, **columns: Any) -> Self:
+    def from_row(cls, **columns: Any) -> Self:
         """Create an object as if it had been loaded, but outside any session, so changes are not tracked."""
         row = cls.__mapper__.class_manager.new_instance()
         row.__dict__.update(columns)

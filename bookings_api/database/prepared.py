@@ -30,9 +30,9 @@ _PREPARED = "bookings_api.database.prepared"
 
 # Running this many statements of a process at a time finishes sooner than running more, because PostgreSQL's processes
 # compete for the same cores. Statements do not wait long for a slow one, such as one that waits for a lock.
-AT_ONCE = 2
-GIVE_WAY_SECONDS = 0.05
-_slots = threading.Semaphore(AT_ONCE)
+MAX_CONCURRENT = 2
+SLOT_WAIT_SECONDS = 0.05
+_slots = threading.Semaphore(MAX_CONCURRENT)
 
 
 class Prepared:
@@ -54,7 +54,7 @@ class Prepared:
         self.name, self.stays_on_server = name, stays_on_server
         compiled: Any = statement.compile(dialect=_DIALECT)
         self._constants = {key: value for key, value in compiled.params.items() if value is not None}
-        parameters = [(key, _writer(compiled, key)) for key in compiled.positiontup or ()]
+        parameters = [(key, _converter(compiled, key)) for key in compiled.positiontup or ()]
         marks = f" ({', '.join(['%s'] * len(parameters))})" if parameters else ""
         self.prepare = f"PREPARE {name} AS {compiled.string}"
         self._execute = f"{settings}EXECUTE {name}{marks}", parameters
@@ -79,10 +79,10 @@ class Prepared:
         rows = self(**values)
         return read_row(model, rows[0]) if rows else None
 
-    def with_values(self, **values: Any) -> "Call":
-        return Call(self, self._constants | values)
+    def with_values(self, **values: Any) -> "BoundStatement":
+        return BoundStatement(self, self._constants | values)
 
-    def write(self, values: dict[str, Any], *, is_plain: bool) -> tuple[str, list[Any]]:
+    def render(self, values: dict[str, Any], *, is_plain: bool) -> tuple[str, list[Any]]:
         """The SQL that runs the statement, and the parameters for psycopg2."""
         text, parameters = self._plain if is_plain else self._execute
         return text, [
@@ -90,7 +90,7 @@ class Prepared:
         ]
 
 
-class Call(NamedTuple):
+class BoundStatement(NamedTuple):
     """A prepared statement and the values of its parameters."""
 
     statement: Prepared
@@ -107,15 +107,17 @@ def insert_into(model: type[Base], *columns: str) -> Prepared:
     return Prepared(f"insert_into_{table.name}", sa.insert(target).values(values))
 
 
-def run(call: Call) -> list[tuple[Any, ...]]:
+def run(bound: BoundStatement) -> list[tuple[Any, ...]]:
     """Run one statement in the session's transaction, or as a transaction by itself."""
     if db.session.registry.has() and db.session().in_transaction():
-        return send(db.session.connection(), call)
-    with few_at_once(), db.engine.connect() as connection:
-        return send(connection, call)
+        return send(db.session.connection(), bound)
+    with statement_slot(), db.engine.connect() as connection:
+        return send(connection, bound)
 
 
-def send(connection: sa.Connection, *calls: Call, begin: str = "", end: str = "") -> list[tuple[Any, ...]]:
+def send(
+    connection: sa.Connection, *statements: BoundStatement, begin: str = "", end: str = ""
+) -> list[tuple[Any, ...]]:
     """Send statements, between the SQL `begin` and `end`, in one message; return the rows of the last one.
 
     Raises SQLAlchemy's errors.
@@ -125,12 +127,12 @@ def send(connection: sa.Connection, *calls: Call, begin: str = "", end: str = ""
         cursor: Any = connection.connection.cursor()
         is_sessionless = isinstance(cursor, SessionlessCursor)
         if not is_sessionless:
-            _prepare(cursor, connection, [call.statement for call in calls if call.statement.stays_on_server])
+            _prepare(cursor, connection, [bound.statement for bound in statements if bound.statement.stays_on_server])
         texts: list[str] = []
         parameters: list[Any] = []
-        for call in calls:
-            is_plain = is_sessionless or not call.statement.stays_on_server
-            sql, values = call.statement.write(call.values, is_plain=is_plain)
+        for bound in statements:
+            is_plain = is_sessionless or not bound.statement.stays_on_server
+            sql, values = bound.statement.render(bound.values, is_plain=is_plain)
             texts.append(sql)
             parameters += values
         text = "; ".join(part for part in (begin, *texts, end) if part)
@@ -144,9 +146,9 @@ def send(connection: sa.Connection, *calls: Call, begin: str = "", end: str = ""
 
 
 @contextmanager
-def few_at_once() -> Iterator[None]:
+def statement_slot() -> Iterator[None]:
     """Hold one of the few slots for statements of this process; go ahead without one after a short wait."""
-    has_slot = _slots.acquire(timeout=GIVE_WAY_SECONDS)
+    has_slot = _slots.acquire(timeout=SLOT_WAIT_SECONDS)
     try:
         yield
     finally:
@@ -160,7 +162,7 @@ def read_row(model: type[Model], row: Sequence[Any]) -> Model:
     values = dict(zip(keys, row, strict=True))
     for key, enum in enums:
         values[key] = enum(values[key])
-    return model.of_row(**values)
+    return model.from_row(**values)
 
 
 def _prepare(cursor: Any, connection: sa.Connection, statements: Sequence[Prepared]) -> None:
@@ -186,7 +188,7 @@ _TEXT: dict[type[sa.types.TypeEngine[Any]], Callable[[Any], str]] = {
 }
 
 
-def _writer(compiled: Any, key: str) -> Callable[[Any], Any] | None:
+def _converter(compiled: Any, key: str) -> Callable[[Any], Any] | None:
     """The function that turns values of a parameter into what psycopg2 takes; None if they stay as they are."""
     by_type = _TEXT.get(type(compiled.binds[key].type))
     return compiled._bind_processors.get(key) or by_type  # noqa: SLF001 - what SQLAlchemy does for each type

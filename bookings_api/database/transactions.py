@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from bookings_api.database.engine import begin
-from bookings_api.database.prepared import Call, few_at_once, send
+from bookings_api.database.prepared import BoundStatement, send, statement_slot
 from bookings_api.extensions import db
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class RowLockedTransaction(Transaction):
         super().__init__()
         self._connection = connection
 
-    def lock_and_read(self, lock: Call, facts: Call) -> list[tuple[Any, ...]]:
+    def lock_and_read(self, lock: BoundStatement, facts: BoundStatement) -> list[tuple[Any, ...]]:
         """Begin, wait for the lock, and return the facts.
 
         The lock is a statement by itself: a statement that waits for a lock sees other tables as they were before the
@@ -62,7 +62,7 @@ class RowLockedTransaction(Transaction):
         """
         return send(self._connection, lock, facts, begin="BEGIN")
 
-    def write_and_commit(self, *writes: Call) -> None:
+    def write_and_commit(self, *writes: BoundStatement) -> None:
         """Write everything and commit. If the connection is lost during this, the outcome is unknown."""
         send(self._connection, *writes, end="COMMIT")
 
@@ -111,7 +111,7 @@ def row_locked() -> Iterator[RowLockedTransaction]:
     `transaction()`.
     """
     _require_no_transaction()
-    with few_at_once(), db.engine.connect() as connection:
+    with statement_slot(), db.engine.connect() as connection:
         tx = RowLockedTransaction(connection)
         try:
             yield tx

@@ -10,10 +10,9 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy.exc import TimeoutError as NoTurn
 
 from bookings_api.bookings import turns as module
-from bookings_api.bookings.turns import MAX_REFUSALS, RecentRefusals, Turns
+from bookings_api.bookings.turns import MAX_REFUSALS, RecentRefusals, Turns, TurnTimeout
 from bookings_api.models import Event
 from tests.factories import API, book, make_event, make_user
 from tests.polling import wait_until
@@ -75,7 +74,7 @@ def test_waiting_for_a_turn_is_bounded_and_giving_up_delays_no_other_waiter() ->
     turns, served = Turns(), threading.Event()
 
     def give_up() -> None:
-        with pytest.raises(NoTurn), turns.turn(EVENT, seconds=0.2):
+        with pytest.raises(TurnTimeout), turns.turn(EVENT, seconds=0.2):
             pass
 
     def wait() -> None:

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from bookings_api.database.prepared import AT_ONCE, Prepared
+from bookings_api.database.prepared import MAX_CONCURRENT, Prepared
 from bookings_api.extensions import db
 from bookings_api.models import Event
 from tests.polling import wait_until
@@ -44,10 +44,10 @@ def test_slow_statements_do_not_delay_others(app: Flask) -> None:
             sleep(seconds=seconds)
         finished.append(name)
 
-    with ThreadPoolExecutor(AT_ONCE + 1) as pool:
-        for _ in range(AT_ONCE):
+    with ThreadPoolExecutor(MAX_CONCURRENT + 1) as pool:
+        for _ in range(MAX_CONCURRENT):
             pool.submit(run, "long", 2)
-        wait_until(lambda: db.session.scalar(_SLEEPING) == AT_ONCE, seconds=10)
+        wait_until(lambda: db.session.scalar(_SLEEPING) == MAX_CONCURRENT, seconds=10)
         pool.submit(run, "short", 0)
 
     assert finished[0] == "short"
