@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-LIKE_ESCAPE = "\\"
+# Limits the number of statements and the work of each.
+MAX_WORDS = 5
+_WORDS = [f"word_{number}" for number in range(MAX_WORDS)]
 
 
 class Listing(NamedTuple):
@@ -52,10 +54,25 @@ class ListQuery:
         return self._rows.where(*conditions).order_by(*self._orders[order])
 
 
-def like_pattern(text: str | None) -> str | None:
-    """Return a LIKE pattern for values that contain the text literally, including % and _, or None without text."""
-    if text is None:
-        return None
-    for special in (LIKE_ESCAPE, "%", "_"):
-        text = text.replace(special, LIKE_ESCAPE + special)
-    return f"%{text}%"
+def folded(text: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """The text in lower case and without accents."""
+    return sa.func.fold_text(text, type_=sa.Text)
+
+
+def words_in(text: sa.ColumnElement[str]) -> dict[str, sa.ColumnElement[bool]]:
+    """Filters for the words of `search`, each of which must occur in the folded `text`.
+
+    One condition per word, because PostgreSQL uses no index for LIKE ALL.
+    """
+    return {name: text.contains(_literally(folded(sa.bindparam(name, type_=sa.Text)))) for name in _WORDS}
+
+
+def search(q: str | None) -> dict[str, str]:
+    """The words of `q` by the names of their filters: the longest ones, if there are too many."""
+    words = sorted(dict.fromkeys((q or "").split()), key=len, reverse=True)
+    return dict(zip(_WORDS, words, strict=False))
+
+
+def _literally(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """Escape the special characters of LIKE patterns. Some appear only when a text is folded, such as % for \uff05."""
+    return sa.func.regexp_replace(text, r"([\\%_])", r"\\\1", "g", type_=sa.Text)

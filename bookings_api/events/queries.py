@@ -5,28 +5,30 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from bookings_api.database.listing import LIKE_ESCAPE, Listing, ListQuery, like_pattern
+from bookings_api.database.listing import Listing, ListQuery, search, words_in
 from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.database.transactions import require_transaction
 from bookings_api.errors import EventNotFound, PermissionDenied
 from bookings_api.events.permissions import may_see, owns
 from bookings_api.extensions import db
 from bookings_api.models import Event, EventSort, EventStatus, User, utcnow
-from bookings_api.models.event import SEARCH_TEXT
+from bookings_api.models.event import SEARCHED, TITLE_ORDER
+
+_TITLE = sa.literal_column(TITLE_ORDER, sa.Text)
 
 # Each order has an index, and ends with the ID so that it is total.
 _ORDERS = {
     EventSort.STARTS_AT: (Event.starts_at, Event.id),
     EventSort.STARTS_AT_DESC: (Event.starts_at.desc(), Event.id.desc()),
-    EventSort.TITLE: (Event.title, Event.id),
-    EventSort.TITLE_DESC: (Event.title.desc(), Event.id.desc()),
+    EventSort.TITLE: (_TITLE, Event.id),
+    EventSort.TITLE_DESC: (_TITLE.desc(), Event.id.desc()),
     EventSort.CREATED_AT: (Event.created_at, Event.id),
     EventSort.CREATED_AT_DESC: (Event.created_at.desc(), Event.id.desc()),
 }
 
 # `starts_after` is inclusive and `starts_before` exclusive, so that adjacent periods share no event.
 _FILTERS: dict[str, sa.ColumnElement[bool]] = {
-    "q": sa.literal_column(f"({SEARCH_TEXT})", sa.Text).ilike(sa.bindparam("q"), escape=LIKE_ESCAPE),
+    **words_in(sa.literal_column(SEARCHED, sa.Text)),
     "starts_after": Event.starts_at >= sa.bindparam("starts_after"),
     "starts_before": Event.starts_at < sa.bindparam("starts_before"),
     "organizer_id": Event.organizer_id == sa.bindparam("organizer_id"),
@@ -46,14 +48,14 @@ _EVENT = Prepared("event", sa.select(Event).where(Event.id == sa.bindparam("even
 
 def upcoming_events(*, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any) -> Listing:
     """List published events that have not started, with the filters of `EventQuerySchema`."""
-    return _UPCOMING_EVENTS(sort, now=utcnow(), q=like_pattern(q), **filters)
+    return _UPCOMING_EVENTS(sort, now=utcnow(), **search(q), **filters)
 
 
 def all_events(
     *, viewer: User | None, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any
 ) -> Listing:
     """List all events, including past and cancelled ones and drafts of `viewer`, with the same filters."""
-    return _VISIBLE_EVENTS(sort, viewer_id=viewer.id if viewer else None, q=like_pattern(q), **filters)
+    return _VISIBLE_EVENTS(sort, viewer_id=viewer.id if viewer else None, **search(q), **filters)
 
 
 def get_event(event_id: UUID, *, viewer: User | None) -> Event:

@@ -148,7 +148,12 @@ class EventQuerySchema(PageQuerySchema):
 
     q = Text(
         max_length=100,
-        metadata={"description": "Return only events whose title, location or description contains this text."},
+        metadata={
+            "description": (
+                "Return only events whose title, location and description contain all of these words, in any order"
+                " and ignoring case and accents. Of more than 5 words, only the longest 5 count."
+            )
+        },
     )
     starts_after = Instant(
         metadata={
@@ -165,5 +170,10 @@ class EventQuerySchema(PageQuerySchema):
     sort = Choice(
         *EventSort,
         load_default=EventSort.STARTS_AT,
-        metadata={"description": "The field to sort by. A leading minus means descending order."},
+        metadata={
+            "description": (
+                "The field to sort by. A leading minus sorts in descending order. Titles are sorted ignoring case and"
+                " accents."
+            )
+        },
     )

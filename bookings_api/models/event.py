@@ -14,8 +14,10 @@ MAX_CAPACITY = 1_000_000
 MAX_TICKETS_PER_BOOKING = 1_000
 DEFAULT_TICKETS_PER_BOOKING = 10
 
-# The text that `q` searches. The index contains the same expression.
-SEARCH_TEXT = "title || ' ' || location || ' ' || description"
+# What lists are sorted and searched by; the indexes are on the same expressions. A function's result has the collation
+# of its argument.
+TITLE_ORDER = 'fold_text(title COLLATE "C")'
+SEARCHED = "fold_text(title || ' ' || location || ' ' || description)"
 
 
 class EventStatus(StrEnum):
@@ -57,10 +59,10 @@ class Event(Identified, Timestamped, Base):
         sa.Index("ix_events_listed", "starts_at", "id", postgresql_where=sa.text("deleted_at IS NULL")),
         sa.Index("ix_events_organizer_id_starts_at", "organizer_id", "starts_at", "id"),
         sa.Index("ix_events_created_at", "created_at", "id", postgresql_where=sa.text("deleted_at IS NULL")),
-        sa.Index("ix_events_title", "title", "id", postgresql_where=sa.text("deleted_at IS NULL")),
+        sa.Index("ix_events_title", sa.text(TITLE_ORDER), "id", postgresql_where=sa.text("deleted_at IS NULL")),
         sa.Index(
             "ix_events_search",
-            sa.text(f"({SEARCH_TEXT}) gin_trgm_ops"),
+            sa.text(f"{SEARCHED} gin_trgm_ops"),
             postgresql_using="gin",
             postgresql_where=sa.text("deleted_at IS NULL"),
         ),

@@ -11,7 +11,15 @@ from bookings_api.models import Role
 class UserQuerySchema(PageQuerySchema):
     """Filters for the list of accounts."""
 
-    q = Text(max_length=100, metadata={"description": "Return only accounts whose name or email contains this text."})
+    q = Text(
+        max_length=100,
+        metadata={
+            "description": (
+                "Return only accounts whose name and email contain all of these words, in any order and ignoring case"
+                " and accents. Of more than 5 words, only the longest 5 count."
+            )
+        },
+    )
     role = Choice(*Role, metadata={"description": "Return only accounts with this role."})
     is_active = QueryBoolean(
         metadata={"description": "Return only active accounts (`true`) or only deactivated ones (`false`)."}

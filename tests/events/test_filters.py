@@ -84,6 +84,56 @@ def test_a_bad_filter_is_named(client: FlaskClient, query: str) -> None:
     ]
 
 
+def test_titles_are_sorted_regardless_of_case_and_accents(client: FlaskClient) -> None:
+    in_order = ["Äpfel", "apple tasting", "ÄRZTE", "Élan", "Zebra night"]
+    organizer = make_organizer(client)
+    for title in ["Zebra night", "apple tasting", "ÄRZTE", "Äpfel", "Élan"]:
+        make_event(client, organizer, title=title)
+
+    def titles(sort: str) -> list[str]:
+        return [event["title"] for event in client.get(f"{API}/events/?sort={sort}").json]
+
+    assert titles("title") == in_order
+    assert titles("-title") == in_order[::-1]
+
+
+@pytest.mark.parametrize(
+    ("q", "finds"),
+    [
+        ("arzte", True),
+        ("ARZTE", True),
+        ("Ärzte", True),
+        ("A\u0308rzte", True),
+        ("strassenfest", True),
+        ("Straßenfest", True),
+        ("łodz", True),
+        ("tee straßen łódź", True),
+        ("fest  arz", True),
+        ("arzte kino", False),
+        ("six five four three two one", True),
+        ("three four five seven eight zero", True),  # only the longest five count
+        ("three four five seven eight eleven", False),
+        ("100%", True),
+        ("1\uff05", False),
+        ("a_z", False),
+        ("\u2216", False),
+    ],
+)
+def test_a_search_finds_all_words_in_any_order_regardless_of_case_and_accents(
+    client: FlaskClient, q: str, *, finds: bool
+) -> None:
+    make_event(
+        client,
+        title="ÄRZTE: Straßenfest",
+        location="Łódź",
+        description="Tee 100% one two three four five six seven eight",
+    )
+
+    found = client.get(f"{API}/events/", query_string={"q": q})
+
+    assert found.text.count("Straßenfest") == finds
+
+
 EVENTS = 100_000
 
 
@@ -132,6 +182,7 @@ def test_indexes_serve_every_filter_and_order_of_100_000_events(plans: Any, clie
         "upcoming": plans(upcoming_events()),
         "some left": plans(upcoming_events(min_available=50)),
         "words": plans(upcoming_events(q="c4ca4238a0")),
+        "common words": plans(upcoming_events(q="an c4ca4238a0 late", sort=EventSort.TITLE)),
         "span": plans(all_events(viewer=None, starts_after=starts_at, starts_before=ends_at)),
         "organizer": plans(all_events(viewer=None, organizer_id=UUID("00000000-0000-7000-8000-000000000042"))),
         **{sort.value: plans(all_events(viewer=None, sort=sort)) for sort in EventSort},
@@ -140,7 +191,7 @@ def test_indexes_serve_every_filter_and_order_of_100_000_events(plans: Any, clie
     for name, plan in used.items():
         assert "Seq Scan" not in plan, f"{name}:\n{plan}"
     indexes = {name: set(re.findall(r"ix_events_\w+", plan)) for name, plan in used.items()}
-    assert indexes["words"] == {"ix_events_search"}
+    assert indexes["words"] == indexes["common words"] == {"ix_events_search"}
     assert indexes["organizer"] == {"ix_events_organizer_id_starts_at"}
     assert indexes["upcoming"] == indexes["some left"] == indexes["span"] == {"ix_events_listed"}
     assert indexes["starts_at"] == indexes["-starts_at"] == {"ix_events_listed"}

@@ -1,0 +1,43 @@
+"""Search and sort events regardless of case and accents."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+_NOT_DELETED = sa.text("deleted_at IS NULL")
+_SEARCHED = "title || ' ' || location || ' ' || description"
+
+
+def upgrade() -> None:
+    # Trusted like pg_trgm.
+    op.execute("CREATE EXTENSION IF NOT EXISTS unaccent")
+    # Indexes need an immutable function; unaccent() is only stable, because its dictionary can be replaced. A RETURN
+    # body is parsed now, so it works with any search_path, for example during a restore.
+    op.execute("""
+        CREATE FUNCTION fold_text(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        RETURN lower(unaccent('unaccent', $1) COLLATE "default")
+    """)
+    # Sorted bytewise, unlike with an ICU collation, folded text has the same order on every server, even without ICU.
+    _replace_indexes('fold_text(title COLLATE "C")', f"fold_text({_SEARCHED}) gin_trgm_ops")
+
+
+def downgrade() -> None:
+    _replace_indexes("title", f"({_SEARCHED}) gin_trgm_ops")
+    op.execute("DROP FUNCTION fold_text")
+
+
+def _replace_indexes(title: str, searched: str) -> None:
+    op.drop_index("ix_events_title", "events")
+    op.drop_index("ix_events_search", "events")
+    op.create_index("ix_events_title", "events", [sa.literal_column(title), "id"], postgresql_where=_NOT_DELETED)
+    op.create_index(
+        "ix_events_search",
+        "events",
+        [sa.literal_column(searched)],
+        postgresql_using="gin",
+        postgresql_where=_NOT_DELETED,
+    )
