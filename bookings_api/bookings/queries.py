@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
 from bookings_api.bookings.permissions import may_see
-from bookings_api.database.listing import Listing, ListQuery
+from bookings_api.database.listing import Listing, ListQuery, Order
 from bookings_api.errors import BookingNotFound, PermissionDenied
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
@@ -17,20 +17,22 @@ _WITH_STATUS = Booking.status == sa.bindparam("status")
 
 # UUIDv7 keys grow with time: the newest row has the largest one.
 _BOOKINGS_OF_USER = ListQuery(
-    sa.select(Booking).where(Booking.user_id == sa.bindparam("user_id")).order_by(Booking.id.desc()),
+    sa.select(Booking).where(Booking.user_id == sa.bindparam("user_id")),
     filters={
         "status": _WITH_STATUS,
         "event_id": _OF_EVENT,
         "starts_after": Booking.event.has(Event.starts_at > sa.bindparam("starts_after")),
         "started_by": Booking.event.has(Event.starts_at <= sa.bindparam("started_by")),
     },
+    orders=[Order(Booking.id, is_descending=True)],
 )
 _BOOKINGS_FOR_EVENT = ListQuery(
-    sa.select(Booking).where(_OF_EVENT).order_by(Booking.id), filters={"status": _WITH_STATUS}
+    sa.select(Booking).where(_OF_EVENT), filters={"status": _WITH_STATUS}, orders=[Order(Booking.id)]
 )
 _EMAILS_OF_BOOKING = ListQuery(
-    sa.select(OutboxEmail).where(OutboxEmail.booking_id == sa.bindparam("booking_id")).order_by(OutboxEmail.id.desc()),
+    sa.select(OutboxEmail).where(OutboxEmail.booking_id == sa.bindparam("booking_id")),
     filters={},
+    orders=[Order(OutboxEmail.id, is_descending=True)],
 )
 
 

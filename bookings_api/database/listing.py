@@ -15,11 +15,32 @@ MAX_WORDS = 5
 _WORDS = [f"word_{number}" for number in range(MAX_WORDS)]
 
 
+class Order:
+    """A total order: by keys that together are unique, all ascending or all descending.
+
+    `name` distinguishes the orders of a list.
+    """
+
+    def __init__(self, *keys: Any, name: str = "", is_descending: bool = False) -> None:
+        self.name, self.keys, self._is_descending = name, keys, is_descending
+        self.parameters = [sa.bindparam(f"after_{number}", type_=key.type) for number, key in enumerate(keys)]
+
+    def clauses(self) -> list[sa.ColumnElement[Any]]:
+        """Return the ORDER BY clauses."""
+        return [key.desc() if self._is_descending else key for key in self.keys]
+
+    def is_after(self) -> sa.ColumnElement[bool]:
+        """Whether a row follows the position given by the parameters."""
+        row, position = sa.tuple_(*self.keys), sa.tuple_(*self.parameters)
+        return row < position if self._is_descending else row > position
+
+
 class Listing(NamedTuple):
-    """A list. `statement` selects all its rows in a total order; `values` are the values of its parameters."""
+    """A list. `statement` selects all its rows in `order`; `values` are the values of its parameters."""
 
     statement: sa.Select[Any]
     values: dict[str, Any]
+    order: Order
     is_filtered: bool
 
     def with_values(self) -> sa.Select[Any]:
@@ -30,8 +51,7 @@ class Listing(NamedTuple):
 class ListQuery:
     """Builds the statements of a list.
 
-    `rows` selects one model, in a total order unless `orders` are given. `filters` maps the names of parameters to
-    conditions.
+    `rows` selects one model. `filters` maps the names of parameters to conditions. A single order needs no name.
     """
 
     def __init__(
@@ -39,28 +59,30 @@ class ListQuery:
         rows: sa.Select[Any],
         *,
         filters: Mapping[str, sa.ColumnElement[bool]],
-        orders: Mapping[Any, Sequence[Any]] | None = None,
+        orders: Sequence[Order],
     ) -> None:
-        self._rows, self._filters, self._orders = rows, filters, orders or {None: ()}
+        self._rows, self._filters = rows, filters
+        self._orders = {order.name: order for order in orders}
         self._statement = cache(self._build)
 
-    def __call__(self, order: Any = None, **values: Any) -> Listing:
+    def __call__(self, sort: str = "", /, **values: Any) -> Listing:
         """Return the list with these values. Filters whose value is missing or None do not apply."""
         names = frozenset(name for name in self._filters if values.get(name) is not None)
-        return Listing(self._statement(order, names), values, is_filtered=bool(names))
+        order = self._orders[sort]
+        return Listing(self._statement(order, names), values, order, is_filtered=bool(names))
 
-    def _build(self, order: Any, names: frozenset[str]) -> sa.Select[Any]:
+    def _build(self, order: Order, names: frozenset[str]) -> sa.Select[Any]:
         conditions = [condition for name, condition in self._filters.items() if name in names]
-        return self._rows.where(*conditions).order_by(*self._orders[order])
+        return self._rows.where(*conditions).order_by(*order.clauses())
 
 
 def folded(text: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
-    """The text in lower case and without accents."""
+    """Return the text in lower case and without accents."""
     return sa.func.fold_text(text, type_=sa.Text)
 
 
 def words_in(text: sa.ColumnElement[str]) -> dict[str, sa.ColumnElement[bool]]:
-    """Filters for the words of `search`, each of which must occur in the folded `text`.
+    """Return filters for the words of `search`, each of which must occur in the folded `text`.
 
     One condition per word, because PostgreSQL uses no index for LIKE ALL.
     """
@@ -68,7 +90,7 @@ def words_in(text: sa.ColumnElement[str]) -> dict[str, sa.ColumnElement[bool]]:
 
 
 def search(q: str | None) -> dict[str, str]:
-    """The words of `q` by the names of their filters: the longest ones, if there are too many."""
+    """Return the words of `q` by the names of their filters: the longest ones, if there are too many."""
     words = sorted(dict.fromkeys((q or "").split()), key=len, reverse=True)
     return dict(zip(_WORDS, words, strict=False))
 

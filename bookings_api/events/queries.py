@@ -5,7 +5,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from bookings_api.database.listing import Listing, ListQuery, search, words_in
+from bookings_api.database.listing import Listing, ListQuery, Order, search, words_in
 from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.database.transactions import require_transaction
 from bookings_api.errors import EventNotFound, PermissionDenied
@@ -17,14 +17,14 @@ from bookings_api.models.event import SEARCHED, TITLE_ORDER
 _TITLE = sa.literal_column(TITLE_ORDER, sa.Text)
 
 # Each order has an index, and ends with the ID so that it is total.
-_ORDERS = {
-    EventSort.STARTS_AT: (Event.starts_at, Event.id),
-    EventSort.STARTS_AT_DESC: (Event.starts_at.desc(), Event.id.desc()),
-    EventSort.TITLE: (_TITLE, Event.id),
-    EventSort.TITLE_DESC: (_TITLE.desc(), Event.id.desc()),
-    EventSort.CREATED_AT: (Event.created_at, Event.id),
-    EventSort.CREATED_AT_DESC: (Event.created_at.desc(), Event.id.desc()),
-}
+_ORDERS = [
+    Order(Event.starts_at, Event.id, name=EventSort.STARTS_AT),
+    Order(Event.starts_at, Event.id, name=EventSort.STARTS_AT_DESC, is_descending=True),
+    Order(_TITLE, Event.id, name=EventSort.TITLE),
+    Order(_TITLE, Event.id, name=EventSort.TITLE_DESC, is_descending=True),
+    Order(Event.created_at, Event.id, name=EventSort.CREATED_AT),
+    Order(Event.created_at, Event.id, name=EventSort.CREATED_AT_DESC, is_descending=True),
+]
 
 # `starts_after` is inclusive and `starts_before` exclusive, so that adjacent periods share no event.
 _FILTERS: dict[str, sa.ColumnElement[bool]] = {

@@ -172,7 +172,7 @@ class EventQuerySchema(PageQuerySchema):
         load_default=EventSort.STARTS_AT,
         metadata={
             "description": (
-                "The field to sort by. A leading minus sorts in descending order. Titles are sorted ignoring case and"
+                "The field to sort by. A leading minus means descending order. Titles are sorted ignoring case and"
                 " accents."
             )
         },

@@ -19,6 +19,7 @@ from bookings_api.errors import DomainError, PermissionDenied, StaleVersion, Una
 from bookings_api.http import csv
 from bookings_api.http.authentication import allow_anonymous, forget_user, require_token, require_user
 from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_not_modified
+from bookings_api.http.cursors import fetch_after
 from bookings_api.http.files import CALENDAR_FILE
 from bookings_api.http.json import JSON, json_response
 from bookings_api.http.openapi.operations import PROBLEMS, document_operation
@@ -229,14 +230,18 @@ class Blueprint(flask_smorest.Blueprint):
             @wraps(view)
             def page_of_view(**kwargs: Any) -> flask.Response:
                 filters = self.ARGUMENTS_PARSER.parse(parsed, flask.request, location="query")
-                page = PaginationParameters(filters.pop("page"), filters.pop("page_size"))
+                page = PaginationParameters(filters.pop("page", 1), filters.pop("page_size"))
+                after = filters.pop("after", None)
                 listing, varying = view(**kwargs, **filters), {"Vary": "Accept"} if csv_file else {}
                 if csv_file and csv.is_preferred():
                     response = csv.csv_file(listing.with_values(), items, csv_file, **kwargs)
                     response.headers.update(varying)
                     return response
-                rows = fetch_page(listing, items, page)
-                return json_response(rows, ok, page_headers(page) | varying)
+                if after is None:
+                    rows, headers = fetch_page(listing, items, page), page_headers(page)
+                else:
+                    rows, headers = fetch_after(listing, items, after, page.page_size)
+                return json_response(rows, ok, headers | varying)
 
             documented = _documented_by(document, page_of_view)
             documented._apidoc["pagination"] = {  # noqa: SLF001 - as above

@@ -35,7 +35,7 @@ from werkzeug.exceptions import HTTPVersionNotSupported
 from bookings_api.extensions import db
 from bookings_api.http.files import FILE_NAME, file_name
 from bookings_api.http.json import JSON
-from bookings_api.http.schemas import BaseSchema, PageQuerySchema
+from bookings_api.http.schemas import DEFAULT_PAGE_SIZE, BaseSchema
 from bookings_api.observability.logging import bound_request_id, current_request_id
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,9 @@ BATCH = 500
 
 CSV_FILE = {"content_type": CSV, "schema": {"type": "string"}, "headers": FILE_NAME}
 ALSO_CSV = "JSON, or CSV if `Accept` prefers it"
+
+# Values that may be sent, because Swagger UI always sends the default of `page_size`.
+_WHOLE_LIST = {"page": "1", "page_size": str(DEFAULT_PAGE_SIZE), "after": None}
 
 _BYTE_ORDER_MARK = "\ufeff"
 _WIDE_OPERATORS = r"\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
@@ -78,10 +81,9 @@ def csv_file(query: sa.Select[Any], schema: BaseSchema, file: CsvFile, **path: A
     """Return a response with all rows of `query`, one column per member of `schema`.
 
     Raises the database errors of the first batch, SQLAlchemy's `TimeoutError` if that batch has to wait too long, and
-    `HTTPException` for HTTP/1.0 or a requested page. The default page is accepted, because Swagger UI always sends it.
+    `HTTPException` for HTTP/1.0 or a requested page.
     """
-    defaults = {name: str(field.load_default) for name, field in PageQuerySchema().fields.items()}
-    pages = [name for name, value in defaults.items() if flask.request.args.get(name, value) != value]
+    pages = [name for name, value in _WHOLE_LIST.items() if flask.request.args.get(name, value) != value]
     if pages:
         abort(422, messages={"query": {name: ["Not supported for CSV."] for name in pages}})
     if flask.request.environ["SERVER_PROTOCOL"] == "HTTP/1.0":

@@ -22,7 +22,7 @@ MAX_LINK_LENGTH = 2048
 # X-Pagination contains JSON, which OpenAPI describes with `content` rather than `schema`.
 PAGINATION = {
     "X-Pagination": {
-        "description": "The position of this page in the list.",
+        "description": "The position of this page in the list. Not sent with `after`.",
         "content": {
             JSON: {
                 "schema": PaginationMetadataSchema,
@@ -34,6 +34,7 @@ PAGINATION = {
         "description": (
             "Relative links to the `first`, `prev`, `next` and `last` pages (RFC 8288) with the same filters. Pages"
             " that do not exist have no link. The header is omitted if the links would be very long."
+            " With `after`, the only link is `next`, until the end of the list."
         ),
         "schema": {"type": "string"},
         "example": '</api/v1/events/?q=trio&page=2&page_size=20>; rel="next"',
@@ -56,17 +57,21 @@ def fetch_page(listing: Listing, schema: ResponseSchema, page: PaginationParamet
 @cache
 def _page_statement(listed: sa.Select[Any], schema: ResponseSchema, *, stays_on_server: bool) -> Prepared:
     """Select the members of `schema`, followed by the length of the whole list."""
-    model = listed.column_descriptions[0]["entity"]
-    members = [getattr(model, attribute) for attribute in schema.members.values()]
-    # as text, which is faster than creating UUID objects and formatting them for JSON
-    columns = [sa.cast(member, sa.Text) if isinstance(member.type, sa.Uuid) else member for member in members]
     total = listed.with_only_columns(sa.func.count(), maintain_column_froms=True).order_by(None).correlate(None)
     page = (
-        listed.with_only_columns(*columns, total.scalar_subquery())
+        listed.with_only_columns(*selected_members(listed, schema), total.scalar_subquery())
         .limit(sa.bindparam("page_size", type_=sa.Integer))
         .offset(sa.bindparam("first_item", type_=sa.Integer))
     )
     return Prepared(f"page_{next(_numbers)}", page, stays_on_server=stays_on_server)
+
+
+def selected_members(listed: sa.Select[Any], schema: ResponseSchema) -> list[sa.ColumnElement[Any]]:
+    """Return the columns of the members of `schema`."""
+    model = listed.column_descriptions[0]["entity"]
+    members = [getattr(model, attribute) for attribute in schema.members.values()]
+    # as text, which is faster than creating UUID objects and formatting them for JSON
+    return [sa.cast(member, sa.Text) if isinstance(member.type, sa.Uuid) else member for member in members]
 
 
 def page_headers(page: PaginationParameters) -> dict[str, str]:
@@ -88,13 +93,15 @@ def page_headers(page: PaginationParameters) -> dict[str, str]:
     if number < last:
         pages |= {"next": number + 1, "last": last}
         position["next_page"] = number + 1
-    links = ", ".join(f'<{_url_of(n, page)}>; rel="{rel}"' for rel, n in pages.items() if n <= MAX_PAGE)
+    links = ", ".join(
+        f'<{address(page=n, page_size=page.page_size)}>; rel="{rel}"' for rel, n in pages.items() if n <= MAX_PAGE
+    )
     headers = {"X-Pagination": json.dumps(position)}
     return headers | ({"Link": links} if 0 < len(links) <= MAX_LINK_LENGTH else {})
 
 
-def _url_of(number: int, page: PaginationParameters) -> str:
-    """Return the URL of a page. It is percent-encoded (RFC 3986), so a query cannot end the link or the header."""
+def address(**changes: Any) -> str:
+    """Return the list's URL with other parameters, percent-encoded (RFC 3986), so they cannot end the header."""
     request = flask.request
-    query = {**request.args, "page": str(number), "page_size": str(page.page_size)}
+    query = {**request.args, **changes}
     return f"{quote(request.root_path + request.path)}?{urlencode(query, quote_via=quote, safe='')}"

@@ -9,6 +9,7 @@ from bookings_api.http.fields import QueryInteger
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
 MAX_PAGE = 10_000
+MAX_CURSOR = 2_000
 
 
 class BaseSchema(ma.Schema):
@@ -51,8 +52,9 @@ class ResponseSchema(BaseSchema):
 class PageQuerySchema(BaseSchema):
     """Pagination parameters. Base of the query schemas of all lists."""
 
+    # without a documented default, which Swagger UI would always send
     page = QueryInteger(
-        minimum=1, maximum=MAX_PAGE, load_default=1, metadata={"description": "The page number, starting at 1."}
+        minimum=1, maximum=MAX_PAGE, metadata={"description": "The page number, starting at 1, the default."}
     )
     page_size = QueryInteger(
         minimum=1,
@@ -60,3 +62,17 @@ class PageQuerySchema(BaseSchema):
         load_default=DEFAULT_PAGE_SIZE,
         metadata={"description": "The number of items per page."},
     )
+    after = ma.fields.String(
+        validate=ma.validate.Length(max=MAX_CURSOR),
+        metadata={
+            "description": (
+                "Reads the whole list without missing or repeating items while others come and go. Start with an empty"
+                " value, then follow the `next` links. Not together with `page`."
+            )
+        },
+    )
+
+    @ma.validates_schema
+    def _validate_position(self, data: dict[str, Any], **_: Any) -> None:
+        if "page" in data and "after" in data:
+            raise ma.ValidationError("Cannot be combined with after.", "page")

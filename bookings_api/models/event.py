@@ -15,8 +15,8 @@ MAX_TICKETS_PER_BOOKING = 1_000
 DEFAULT_TICKETS_PER_BOOKING = 10
 
 # What lists are sorted and searched by; the indexes are on the same expressions. A function's result has the collation
-# of its argument.
-TITLE_ORDER = 'fold_text(title COLLATE "C")'
+# of its argument. The beginning of a title is enough, and its size limits that of cursors.
+TITLE_ORDER = 'left(fold_text(title COLLATE "C"), 100)'
 SEARCHED = "fold_text(title || ' ' || location || ' ' || description)"
 
 

@@ -22,7 +22,7 @@ def upgrade() -> None:
         RETURN lower(unaccent('unaccent', $1) COLLATE "default")
     """)
     # Sorted bytewise, unlike with an ICU collation, folded text has the same order on every server, even without ICU.
-    _replace_indexes('fold_text(title COLLATE "C")', f"fold_text({_SEARCHED}) gin_trgm_ops")
+    _replace_indexes('left(fold_text(title COLLATE "C"), 100)', f"fold_text({_SEARCHED}) gin_trgm_ops")
 
 
 def downgrade() -> None:

@@ -166,9 +166,13 @@ def plans(app: Flask, client: FlaskClient, database: sa.Engine) -> Any:
     with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("ANALYZE events"))
 
-    def explain(listing: Listing) -> str:
+    def explain(listing: Listing, *position: Any) -> str:
+        statement = listing.with_values()
+        if position:
+            parameters = [parameter.key for parameter in listing.order.parameters]
+            statement = statement.where(listing.order.is_after()).params(dict(zip(parameters, position, strict=True)))
         with app.app_context():
-            compiled = listing.with_values().limit(20).compile(db.engine, compile_kwargs={"literal_binds": True})
+            compiled = statement.limit(20).compile(db.engine, compile_kwargs={"literal_binds": True})
         with database.connect() as connection:
             return "\n".join(connection.exec_driver_sql(f"EXPLAIN {compiled}".replace("%", "%%")).scalars())
 
@@ -197,3 +201,15 @@ def test_indexes_serve_every_filter_and_order_of_100_000_events(plans: Any, clie
     assert indexes["starts_at"] == indexes["-starts_at"] == {"ix_events_listed"}
     assert indexes["title"] == indexes["-title"] == {"ix_events_title"}
     assert indexes["created_at"] == indexes["-created_at"] == {"ix_events_created_at"}
+
+
+def test_indexes_find_the_position_of_a_cursor_among_100_000_events(plans: Any, client: FlaskClient) -> None:
+    event = client.get(f"{API}/events/all?page_size=1").json[0]
+    moment, event_id = datetime.fromisoformat(event["starts_at"]), UUID(event["id"])
+    for sort in EventSort:
+        key = "m" if sort in {EventSort.TITLE, EventSort.TITLE_DESC} else moment
+
+        plan = plans(all_events(viewer=None, sort=sort), key, event_id)
+
+        assert re.search(r"Index Scan .*\n +Index Cond: \(ROW\(", plan), f"{sort.value}:\n{plan}"
+        assert "Sort" not in plan, f"{sort.value}:\n{plan}"

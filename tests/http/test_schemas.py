@@ -13,7 +13,7 @@ from flask_smorest.pagination import PaginationMixin, PaginationParameters
 from bookings_api.accounts.schemas import UserSchema
 from bookings_api.auth.schemas import TokenSchema
 from bookings_api.bookings.schemas import BookingSchema, EmailSchema
-from bookings_api.database.listing import Listing
+from bookings_api.database.listing import Listing, Order
 from bookings_api.events.schemas import EventSchema
 from bookings_api.extensions import db
 from bookings_api.http.json import json_body
@@ -36,7 +36,8 @@ def test_rows_and_pages_are_serialized_exactly_as_by_marshmallow(
     client.delete(f"/api/v1/bookings/{booking['id']}", headers=user.headers)
     items, selected = schema(many=True), sa.select(model).order_by(model.id)
     rows = db.session.scalars(selected).all()
-    page = fetch_page(Listing(selected, {}, is_filtered=False), items, PaginationParameters(1, 100))
+    listing = Listing(selected, {}, Order(model.id), is_filtered=False)
+    page = fetch_page(listing, items, PaginationParameters(1, 100))
 
     expected = json.loads(json.dumps(ma.Schema.dump(items, rows)))
 

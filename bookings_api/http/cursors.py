@@ -1,0 +1,87 @@
+"""Reads lists from a position on. Unlike page numbers, positions do not move when rows before them come and go.
+
+A cursor contains the values by which the list is sorted, of the last item that was read. It stays valid when that item
+is deleted.
+"""
+
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask_smorest import abort
+
+from bookings_api.database.listing import Listing, Order
+from bookings_api.database.prepared import Prepared
+from bookings_api.database.replica import read_listing
+from bookings_api.http.pagination import address, selected_members
+from bookings_api.http.schemas import ResponseSchema
+
+# Cannot occur in PostgreSQL's text.
+_SEPARATOR = "\0"
+
+_numbers = count(1)
+
+
+def fetch_after(
+    listing: Listing, schema: ResponseSchema, cursor: str, page_size: int
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return the items after the cursor (the first ones if it is empty), and a `Link` to the next ones if any.
+
+    Aborts with 422 for a cursor of another list or order.
+    """
+    try:
+        position = _decode(cursor, listing.order) if cursor else {}
+    except ValueError:
+        abort(422, messages={"query": {"after": ["Must be a cursor from a Link of this list with the same sort."]}})
+    statement = _statement(
+        listing.statement, schema, listing.order, is_first=not cursor, stays_on_server=not listing.is_filtered
+    )
+    rows = read_listing(statement, **listing.values, **position, limit=page_size + 1)
+    items = [dict(zip(schema.members, row, strict=False)) for row in rows[:page_size]]
+    if len(rows) <= page_size:
+        return items, {}
+    following = _encode(rows[page_size - 1][len(schema.members) :], listing.order)
+    return items, {"Link": f'<{address(after=following, page_size=page_size)}>; rel="next"'}
+
+
+@cache
+def _statement(
+    listed: sa.Select[Any], schema: ResponseSchema, order: Order, *, is_first: bool, stays_on_server: bool
+) -> Prepared:
+    """Select the members of `schema`, followed by the keys of the order."""
+    items = listed.with_only_columns(*selected_members(listed, schema), *order.keys)
+    if not is_first:
+        items = items.where(order.is_after())
+    items = items.limit(sa.bindparam("limit", type_=sa.Integer))
+    return Prepared(f"items_{next(_numbers)}", items, stays_on_server=stays_on_server)
+
+
+def _encode(values: Sequence[Any], order: Order) -> str:
+    texts = [value.isoformat() if isinstance(value, datetime) else str(value) for value in values]
+    return urlsafe_b64encode(_SEPARATOR.join([order.name, *texts]).encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str, order: Order) -> dict[str, Any]:
+    """Return the parameters of `Order.is_after`. Raises `ValueError`."""
+    text = b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    name, *values = text.split(_SEPARATOR)
+    if name != order.name:
+        raise ValueError("the cursor is for another order")
+    parameters = zip(order.parameters, values, strict=True)
+    return {parameter.key: _read(value, parameter.type) for parameter, value in parameters}
+
+
+def _read(text: str, kind: sa.types.TypeEngine[Any]) -> Any:
+    if isinstance(kind, sa.Uuid):
+        return UUID(text)
+    if isinstance(kind, sa.DateTime):
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ValueError("the time has no UTC offset")
+        return moment
+    return text
