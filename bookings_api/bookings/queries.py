@@ -1,19 +1,29 @@
 """Finds bookings, and locks one."""
 
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
 from bookings_api.bookings.permissions import may_see
-from bookings_api.database.listing import Listing, ListQuery, Order
+from bookings_api.database.listing import Listing, ListQuery, Order, folded, search, words_in
 from bookings_api.errors import BookingNotFound, PermissionDenied
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
-from bookings_api.models import Booking, BookingStatus, Event, OutboxEmail, User, utcnow
+from bookings_api.models import Booking, BookingStatus, EmailStatus, Event, OutboxEmail, User, utcnow
 
 _OF_EVENT = Booking.event_id == sa.bindparam("event_id")
 _WITH_STATUS = Booking.status == sa.bindparam("status")
+
+# An email that is being sent counts as pending.
+_latest_email_status = (
+    sa.select(sa.case((OutboxEmail.status == EmailStatus.SENDING, EmailStatus.PENDING), else_=OutboxEmail.status))
+    .where(OutboxEmail.booking_id == Booking.id, OutboxEmail.recipient == Booking.guest_email)
+    .order_by(OutboxEmail.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
 
 # UUIDv7 keys grow with time: the newest row has the largest one.
 _BOOKINGS_OF_USER = ListQuery(
@@ -27,7 +37,14 @@ _BOOKINGS_OF_USER = ListQuery(
     orders=[Order(Booking.id, is_descending=True)],
 )
 _BOOKINGS_FOR_EVENT = ListQuery(
-    sa.select(Booking).where(_OF_EVENT), filters={"status": _WITH_STATUS}, orders=[Order(Booking.id)]
+    sa.select(Booking).where(_OF_EVENT),
+    filters={
+        "status": _WITH_STATUS,
+        **words_in(folded(sa.func.concat_ws(" ", Booking.guest_name, Booking.guest_email, Booking.reference))),
+        "reference": Booking.reference == sa.func.upper(sa.bindparam("reference", type_=sa.String)),
+        "email_status": _latest_email_status == sa.bindparam("email_status"),
+    },
+    orders=[Order(Booking.id)],
 )
 _EMAILS_OF_BOOKING = ListQuery(
     sa.select(OutboxEmail).where(OutboxEmail.booking_id == sa.bindparam("booking_id")),
@@ -44,9 +61,9 @@ def bookings_of(
     return _BOOKINGS_OF_USER(user_id=user.id, status=status, event_id=event_id, **start)
 
 
-def bookings_for(event: Event, *, status: BookingStatus | None = None) -> Listing:
-    """The bookings of an event, oldest first."""
-    return _BOOKINGS_FOR_EVENT(event_id=event.id, status=status)
+def bookings_for(event: Event, *, q: str | None = None, **filters: Any) -> Listing:
+    """The bookings of an event, oldest first, with the filters of `AttendeeQuerySchema`."""
+    return _BOOKINGS_FOR_EVENT(event_id=event.id, **search(q), **filters)
 
 
 def emails_of(booking: Booking) -> Listing:

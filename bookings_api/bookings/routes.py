@@ -251,7 +251,8 @@ def resend_confirmation(booking_id: UUID) -> OutboxEmail:
 def list_attendees(event_id: UUID, **filters: Any) -> Listing:
     """List the bookings for your event.
 
-    Returns the oldest first. Includes cancelled bookings unless you filter by `status`.
+    Returns the oldest first. Includes cancelled bookings unless you filter by `status`. Search by `q` or `reference` to
+    find a guest, and with `email_status` to find those who have not received their emails.
 
     With `Accept: text/csv`, returns the whole list as a spreadsheet file (RFC 4180: UTF-8 with a byte order mark, a
     header row, every field quoted). Omit `page` and `page_size`, because the file has no pages. It is streamed and may

@@ -2,7 +2,7 @@
 
 import marshmallow as ma
 
-from bookings_api.http.fields import Choice, EmailAddress, Identifier, Integer, Name, QueryBoolean
+from bookings_api.http.fields import Choice, EmailAddress, Identifier, Integer, Name, QueryBoolean, Text
 from bookings_api.http.openapi.examples import (
     BOOKED_AT,
     BOOKING_ID,
@@ -15,7 +15,10 @@ from bookings_api.http.openapi.examples import (
 )
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 from bookings_api.models import BookingStatus, EmailKind, EmailStatus
+from bookings_api.models.booking import REFERENCE_LENGTH
 from bookings_api.models.event import MAX_TICKETS_PER_BOOKING
+
+_STATUS = "Return only bookings with this status."
 
 
 class BookingSchema(ResponseSchema):
@@ -138,12 +141,37 @@ class EmailSchema(ResponseSchema):
 class AttendeeQuerySchema(PageQuerySchema):
     """Filters for the bookings of an event."""
 
-    status = Choice(*BookingStatus, metadata={"description": "Return only bookings with this status."})
+    status = Choice(*BookingStatus, metadata={"description": _STATUS})
+    q = Text(
+        max_length=100,
+        metadata={
+            "description": (
+                "Return only bookings whose guest name, guest email and reference contain all of these words, in any"
+                " order and ignoring case and accents. Of more than 5 words, only the longest 5 count."
+            )
+        },
+    )
+    reference = Text(
+        max_length=REFERENCE_LENGTH,
+        metadata={"description": "Return only the booking with this reference.", "example": REFERENCE},
+    )
+    email_status = Choice(
+        EmailStatus.PENDING,
+        EmailStatus.SENT,
+        EmailStatus.FAILED,
+        metadata={
+            "description": (
+                "Return only bookings whose latest email to the guest has this status. `failed` finds guests who could"
+                " not be reached."
+            )
+        },
+    )
 
 
-class BookingQuerySchema(AttendeeQuerySchema):
+class BookingQuerySchema(PageQuerySchema):
     """Filters for your bookings."""
 
+    status = Choice(*BookingStatus, metadata={"description": _STATUS})
     event_id = Identifier(metadata={"description": "Return only bookings for this event."})
     upcoming = QueryBoolean(
         metadata={
