@@ -15,7 +15,13 @@ from bookings_api.errors import (
     EventStarted,
 )
 from bookings_api.events import queries, services
-from bookings_api.events.schemas import EventChangeSchema, EventCreateSchema, EventQuerySchema, EventSchema
+from bookings_api.events.schemas import (
+    EventChangeSchema,
+    EventCreateSchema,
+    EventQuerySchema,
+    EventSchema,
+    ListedEventSchema,
+)
 from bookings_api.http.authentication import current_user, viewer
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
@@ -44,7 +50,7 @@ def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
 @blp.doc(operationId="listUpcomingEvents")
 @blp.public()
 @cached_page
-@blp.listing(EventQuerySchema, EventSchema)
+@blp.listing(EventQuerySchema, ListedEventSchema)
 def list_upcoming_events(**filters: Any) -> Listing:
     """List upcoming events.
 
@@ -61,7 +67,7 @@ def list_upcoming_events(**filters: Any) -> Listing:
 @blp.doc(operationId="listAllEvents")
 @blp.login_optional()
 @cached_page
-@blp.listing(EventQuerySchema, EventSchema)
+@blp.listing(EventQuerySchema, ListedEventSchema)
 def list_all_events(**filters: Any) -> Listing:
     """List all events.
 

@@ -6,7 +6,7 @@ from bookings_api.http.fields import Choice, Identifier, Instant, Integer, Query
 from bookings_api.http.openapi.examples import BOOKED_AT, EVENT_ID, OLIVIA_ID, PUBLISHED_AT
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 from bookings_api.models import EventSort, EventStatus
-from bookings_api.models.event import DEFAULT_TICKETS_PER_BOOKING, MAX_CAPACITY, MAX_TICKETS_PER_BOOKING
+from bookings_api.models.event import DEFAULT_TICKETS_PER_BOOKING, MAX_CAPACITY, MAX_TICKETS_PER_BOOKING, SUMMARY_LENGTH
 
 _TITLE, _PLACE, _ZONE = "Schubert by Candlelight", "Kammermusiksaal", "Europe/Berlin"
 _DESCRIPTION = "Two late string quartets; doors open at 19:00."
@@ -74,6 +74,22 @@ class EventSchema(ResponseSchema):
     updated_at = ma.fields.AwareDateTime(
         required=True,
         metadata={"description": "When the event or its ticket counts last changed.", "example": BOOKED_AT},
+    )
+
+
+class ListedEventSchema(EventSchema):
+    """An event in a list, where long descriptions are shortened."""
+
+    description = ma.fields.String(
+        attribute="summary",
+        required=True,
+        metadata={
+            "description": (
+                f"The description as plain text. If it is longer than {SUMMARY_LENGTH} characters, its beginning and an"
+                " ellipsis. Get the single event for the whole text."
+            ),
+            "example": _DESCRIPTION,
+        },
     )
 
 

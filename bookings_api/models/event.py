@@ -6,13 +6,14 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.hybrid import hybrid_property
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 MAX_CAPACITY = 1_000_000
 MAX_TICKETS_PER_BOOKING = 1_000
 DEFAULT_TICKETS_PER_BOOKING = 10
+SUMMARY_LENGTH = 200
 
 # What lists are sorted and searched by; the indexes are on the same expressions. A function's result has the collation
 # of its argument. The beginning of a title is enough, and its size limits that of cursors.
@@ -71,6 +72,16 @@ class Event(Identified, Timestamped, Base):
     organizer_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"))
     title: Mapped[str] = mapped_column(sa.String(200))
     description: Mapped[str] = mapped_column(sa.Text, default="", server_default="")
+    # The beginning of the description for lists, cut between words unless a word is very long.
+    summary: Mapped[str] = column_property(
+        sa.case(
+            (sa.func.length(description) <= SUMMARY_LENGTH, description),
+            else_=sa.func.regexp_replace(
+                sa.func.left(description, SUMMARY_LENGTH), r"(\s+\S{0,30}|\S)$", "…", type_=sa.Text
+            ),
+        ),
+        deferred=True,
+    )
     location: Mapped[str] = mapped_column(sa.String(200))
     timezone: Mapped[str] = mapped_column(sa.String(64))
     starts_at: Mapped[datetime]

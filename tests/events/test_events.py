@@ -213,3 +213,40 @@ def test_an_unknown_event_is_not_found(client: FlaskClient, event_id: str) -> No
 
     assert response.status_code == 404
     assert response.content_type == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("description", "listed"),
+    [
+        ("", ""),
+        ("word " * 39 + "four!", "word " * 39 + "four!"),
+        ("word " * 39 + "five!!", "word " * 38 + "word…"),
+        ("word " * 100, "word " * 39 + "word…"),
+        ("First.\n\n" + "word " * 100, "First.\n\n" + "word " * 37 + "word…"),
+        ("漢" * 201, "漢" * 199 + "…"),
+        ("a " + "漢" * 201, "a " + "漢" * 197 + "…"),
+    ],
+)
+def test_lists_shorten_long_descriptions_between_words(client: FlaskClient, description: str, listed: str) -> None:
+    event = make_event(client, description=description)
+
+    for path in ("", "all"):
+        assert [item["description"] for item in client.get(f"{API}/events/{path}").json] == [listed]
+    assert client.get(f"{API}/events/{event['id']}").json["description"] == description.strip()
+
+
+def test_a_page_of_the_longest_events_is_small(client: FlaskClient, database: sa.Engine) -> None:
+    make_event(client, title="漢" * 200, location="漢" * 200, description="漢字 " * 3333)
+    with database.begin() as connection:
+        columns = "organizer_id, title, description, location, timezone, starts_at, ends_at, capacity, status, version"
+        connection.execute(
+            sa.text(
+                f"INSERT INTO events (id, {columns}) SELECT gen_random_uuid(), {columns} FROM events,"
+                " generate_series(1, 99)"
+            )
+        )
+
+    page = client.get(f"{API}/events/?page_size=100")
+
+    assert len(page.json or []) == 100
+    assert len(page.data) < 300_000

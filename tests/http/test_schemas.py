@@ -14,7 +14,7 @@ from bookings_api.accounts.schemas import UserSchema
 from bookings_api.auth.schemas import TokenSchema
 from bookings_api.bookings.schemas import BookingSchema, EmailSchema
 from bookings_api.database.listing import Listing, Order
-from bookings_api.events.schemas import EventSchema
+from bookings_api.events.schemas import EventSchema, ListedEventSchema
 from bookings_api.extensions import db
 from bookings_api.http.json import json_body
 from bookings_api.http.pagination import fetch_page, page_headers
@@ -23,7 +23,10 @@ from bookings_api.http.schemas import ResponseSchema
 from bookings_api.models import Booking, Event, OutboxEmail, User
 from tests.factories import book, make_event, make_user
 
-ROWS = [(EventSchema, Event), (BookingSchema, Booking), (EmailSchema, OutboxEmail), (UserSchema, User)]
+ROWS = [
+    (EventSchema, Event), (ListedEventSchema, Event), (BookingSchema, Booking), (EmailSchema, OutboxEmail),
+    (UserSchema, User),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("schema", "model"), ROWS)
