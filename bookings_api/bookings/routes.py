@@ -257,7 +257,8 @@ def list_attendees(event_id: UUID, **filters: Any) -> Listing:
     With `Accept: text/csv`, returns the whole list as a spreadsheet file (RFC 4180: UTF-8 with a byte order mark, a
     header row, every field quoted). Omit `page` and `page_size`, because the file has no pages. It is streamed and may
     or may not include changes made during the download. If the transfer is interrupted, rows are missing. Text that a
-    spreadsheet would evaluate as a formula (starting with =, +, - or @) is prefixed with an apostrophe.
+    spreadsheet would evaluate as a formula (starting with =, +, - or @) or convert into a number or date (0012345, 1/2)
+    is prefixed with an apostrophe. `separator=semicolon` suits spreadsheets whose decimal sign is the comma.
     """
     return queries.bookings_for(get_own_event(event_id, owner=current_user), **filters)
 

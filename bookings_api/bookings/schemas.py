@@ -2,6 +2,7 @@
 
 import marshmallow as ma
 
+from bookings_api.http.csv import CsvQuerySchema
 from bookings_api.http.fields import Choice, EmailAddress, Identifier, Integer, Name, QueryBoolean, Text
 from bookings_api.http.openapi.examples import (
     BOOKED_AT,
@@ -138,7 +139,7 @@ class EmailSchema(ResponseSchema):
     )
 
 
-class AttendeeQuerySchema(PageQuerySchema):
+class AttendeeQuerySchema(CsvQuerySchema):
     """Filters for the bookings of an event."""
 
     status = Choice(*BookingStatus, metadata={"description": _STATUS})

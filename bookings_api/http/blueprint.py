@@ -231,10 +231,10 @@ class Blueprint(flask_smorest.Blueprint):
             def page_of_view(**kwargs: Any) -> flask.Response:
                 filters = self.ARGUMENTS_PARSER.parse(parsed, flask.request, location="query")
                 page = PaginationParameters(filters.pop("page", 1), filters.pop("page_size"))
-                after = filters.pop("after", None)
+                after, separator = filters.pop("after", None), filters.pop("separator", None)
                 listing, varying = view(**kwargs, **filters), {"Vary": "Accept"} if csv_file else {}
                 if csv_file and csv.is_preferred():
-                    response = csv.csv_file(listing.with_values(), items, csv_file, **kwargs)
+                    response = csv.csv_file(listing.with_values(), items, csv_file, separator, **kwargs)
                     response.headers.update(varying)
                     return response
                 if after is None:

@@ -6,10 +6,11 @@ exists throughout the download appears exactly once; a row added or deleted mean
 database fails halfway, the response ends without its last chunk, which clients treat as an error (RFC 9112, section 8).
 HTTP/1.0 has no chunks, so it is rejected.
 
-To prevent formula injection (OWASP, "CSV Injection"), an apostrophe is inserted before anything that a spreadsheet
-would evaluate: at the start of a field and after any character that Excel may use as a separator, even if quotation
-marks or invisible characters come first. Every field is quoted, and the file starts with a byte order mark, without
-which Excel misreads UTF-8.
+To prevent formula injection (OWASP, "CSV Injection"), an apostrophe is inserted before anything a spreadsheet would
+evaluate, at the start of a field and after any character that Excel may use as a separator, even if quotation marks or
+invisible characters come first. Text that looks like a number, date or time also gets an apostrophe, because
+spreadsheets convert it even if it is quoted: 0012345 to 12345, and 1/2 to a date. Every field is quoted, and the file
+starts with a byte order mark, without which Excel misreads UTF-8.
 """
 
 import csv
@@ -22,6 +23,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import flask
@@ -33,9 +35,10 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import HTTPVersionNotSupported
 
 from bookings_api.extensions import db
+from bookings_api.http.fields import Choice
 from bookings_api.http.files import FILE_NAME, file_name
 from bookings_api.http.json import JSON
-from bookings_api.http.schemas import DEFAULT_PAGE_SIZE, BaseSchema
+from bookings_api.http.schemas import DEFAULT_PAGE_SIZE, BaseSchema, PageQuerySchema
 from bookings_api.observability.logging import bound_request_id, current_request_id
 
 logger = logging.getLogger(__name__)
@@ -53,11 +56,33 @@ _BYTE_ORDER_MARK = "\ufeff"
 _WIDE_OPERATORS = r"\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
 _INVISIBLE = r"\s\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 _FORMULA = re.compile(rf"(^|[,;\t\r\n])(?=[\"{_INVISIBLE}]*[=+\-@{_WIDE_OPERATORS}]|[\t\r\n])")
+_NUMBER = re.compile(r"(?!')[\W\d]*\d[\W\d]*(e[\W\d]*)?", re.IGNORECASE)
 
 # Held while a batch is built, so that downloads delay other requests of the process by at most one batch. Other
 # downloads wait without holding a database connection.
 batch_lock = threading.Lock()
 LOCK_TIMEOUT_SECONDS = 15
+
+
+class Separator(StrEnum):
+    """Names of the characters between fields. Spreadsheets expect a semicolon where the comma is the decimal sign."""
+
+    COMMA = "comma"
+    SEMICOLON = "semicolon"
+    TAB = "tab"
+
+
+_CHARACTERS = {Separator.COMMA: ",", Separator.SEMICOLON: ";", Separator.TAB: "\t"}
+
+
+class CsvQuerySchema(PageQuerySchema):
+    """Parameters of a list that is also served as a CSV file."""
+
+    separator = Choice(
+        *Separator,
+        load_default=Separator.COMMA,
+        metadata={"description": "The separator of fields in the CSV file. JSON ignores it."},
+    )
 
 
 @dataclass(frozen=True)
@@ -77,7 +102,9 @@ def is_preferred() -> bool:
     return MIMEAccept(accepted).best_match([JSON, CSV]) == CSV
 
 
-def csv_file(query: sa.Select[Any], schema: BaseSchema, file: CsvFile, **path: Any) -> flask.Response:
+def csv_file(
+    query: sa.Select[Any], schema: BaseSchema, file: CsvFile, separator: Separator, **path: Any
+) -> flask.Response:
     """Return a response with all rows of `query`, one column per member of `schema`.
 
     Raises the database errors of the first batch, SQLAlchemy's `TimeoutError` if that batch has to wait too long, and
@@ -88,9 +115,9 @@ def csv_file(query: sa.Select[Any], schema: BaseSchema, file: CsvFile, **path: A
         abort(422, messages={"query": {name: ["Not supported for CSV."] for name in pages}})
     if flask.request.environ["SERVER_PROTOCOL"] == "HTTP/1.0":
         raise HTTPVersionNotSupported("CSV downloads require HTTP/1.1 so that a truncated file can be detected.")
-    batches = _batches(db.engine, query, schema, file.key)
+    batches = _batches(db.engine, query, schema, file.key, _CHARACTERS[separator])
     return flask.Response(
-        _with_header(schema, next(batches), batches, current_request_id()),
+        _logged(next(batches), batches, current_request_id()),
         content_type=f"{CSV}; charset=utf-8; header=present",
         headers=file_name(file.name.format_map(path)),
     )
@@ -103,19 +130,25 @@ def example(schema: BaseSchema) -> str:
 
 
 def _batches(
-    engine: sa.Engine, query: sa.Select[Any], schema: BaseSchema, key: InstrumentedAttribute[Any]
+    engine: sa.Engine, query: sa.Select[Any], schema: BaseSchema, key: InstrumentedAttribute[Any], separator: str
 ) -> Iterator[bytes]:
-    """Yield the rows as CSV lines, in the order of `key`. Holds no connection and no lock while a batch is sent."""
+    """Yield a header row and the rows as CSV lines, in the order of `key`.
+
+    Holds no connection and no lock while a batch is sent.
+    """
+    names = [field.data_key or name for name, field in schema.dump_fields.items()]
+    header = _BYTE_ORDER_MARK + _lines([names], separator)
     batch_query = query.limit(BATCH)
     while True:
         with _locked():
             with engine.connect() as connection:
                 rows = connection.execute(batch_query).all()
-            lines = _lines(row.values() for row in schema.dump(rows, many=True)).encode()
-        time.sleep(0)  # lets greenlets run that wait for the lock or a connection
+            lines = (header + _lines((row.values() for row in schema.dump(rows, many=True)), separator)).encode()
+        time.sleep(0)  # lets greenlets that wait for the lock or the connection run first
         yield lines
         if len(rows) < BATCH:
             return
+        header = ""
         batch_query = query.where(key > getattr(rows[-1], key.key)).limit(BATCH)
 
 
@@ -129,10 +162,8 @@ def _locked() -> Iterator[None]:
         batch_lock.release()
 
 
-def _with_header(schema: BaseSchema, first: bytes, rest: Iterator[bytes], request_id: str | None) -> Iterator[bytes]:
-    names = [field.data_key or name for name, field in schema.dump_fields.items()]
+def _logged(first: bytes, rest: Iterator[bytes], request_id: str | None) -> Iterator[bytes]:
     try:
-        yield (_BYTE_ORDER_MARK + _lines([names])).encode()
         yield first
         yield from rest
     except SQLAlchemyError as error:
@@ -141,9 +172,9 @@ def _with_header(schema: BaseSchema, first: bytes, rest: Iterator[bytes], reques
         raise
 
 
-def _lines(rows: Iterable[Iterable[Any]]) -> str:
+def _lines(rows: Iterable[Iterable[Any]], separator: str = ",") -> str:
     text = io.StringIO()
-    csv.writer(text, quoting=csv.QUOTE_ALL).writerows(map(_field, row) for row in rows)
+    csv.writer(text, delimiter=separator, quoting=csv.QUOTE_ALL).writerows(map(_field, row) for row in rows)
     return text.getvalue()
 
 
@@ -151,4 +182,7 @@ def _field(value: Any) -> str:
     """Format a value as in JSON (times in RFC 3339), except that null becomes an empty field."""
     if value is None:
         return ""
-    return value.isoformat() if isinstance(value, datetime) else _FORMULA.sub(r"\1'", str(value))
+    if isinstance(value, datetime):
+        return value.isoformat()
+    text = _FORMULA.sub(r"\1'", str(value))
+    return f"'{text}" if isinstance(value, str) and _NUMBER.fullmatch(text) else text

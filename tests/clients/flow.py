@@ -68,7 +68,7 @@ def create_and_list_event(organizer: AuthenticatedClient) -> Event:
     )
     created = unwrap(create_event.sync(client=organizer, body=wanted))
     listed = unwrap(list_upcoming_events.sync(client=organizer, q="candlelight", organizer_id=created.organizer_id))
-    assert listed == [created]
+    assert [event.to_dict() for event in listed] == [created.to_dict()]
     assert (created.starts_at, created.tickets_available) == (start, 3)
     return created
 

@@ -164,7 +164,22 @@ FORMULAS = [
 ]  # fmt: skip
 
 
-HARMLESS = ["Anne-Marie O'Neil", "x = y", "1+1", "a;b", "Grace; Ada", "漢字 - é", "'=1", "a, b-c", "x@example.com"]
+HARMLESS = [
+    "Anne-Marie O'Neil",
+    "x = y",
+    "a;b",
+    "Grace; Ada",
+    "漢字 - é",
+    "'=1",
+    "a, b-c",
+    "x@example.com",
+    "Guest 2",
+    "R2-D2",
+    "7 of 9",
+]
+
+# Text that a spreadsheet converts, even if it is quoted.
+NUMBERS = ["0012345", "1/2", "1-2", "12:30", "1.5", "1,5", "50%", "3e5", "3E-5", "$ 5", "(5)", "\uff11\uff12", "\u0663"]
 
 
 def _cells(file: str, delimiter: str, *, is_quoted: bool) -> list[str]:
@@ -195,6 +210,32 @@ def test_harmless_text_is_unchanged(client: FlaskClient, database: sa.Engine, at
         add_bookings(database, attendee_list, 1, guest_name=text)
 
     assert sorted(row["guest_name"] for row in _rows(_file(client, attendee_list))) == sorted(HARMLESS)
+
+
+def test_text_that_looks_like_a_number_or_date_stays_text(
+    client: FlaskClient, database: sa.Engine, attendee_list: AttendeeList
+) -> None:
+    for text in NUMBERS:
+        add_bookings(database, attendee_list, 1, guest_name=text)
+
+    rows = _rows(_file(client, attendee_list))
+
+    assert sorted(row["guest_name"] for row in rows) == sorted(f"'{text}" for text in NUMBERS)
+    assert {row["ticket_count"] for row in rows} == {"1"}
+
+
+@pytest.mark.parametrize(("name", "character"), [("comma", ","), ("semicolon", ";"), ("tab", "\t")])
+def test_the_separator_can_be_chosen(
+    client: FlaskClient, database: sa.Engine, attendee_list: AttendeeList, name: str, character: str
+) -> None:
+    add_bookings(database, attendee_list, BATCH + 1, guest_name="Hopper; Grace, Dr.")
+
+    file = _file(client, attendee_list, f"?separator={name}").data.decode("utf-8-sig")
+
+    rows = list(csv.DictReader(io.StringIO(file, newline=""), delimiter=character, strict=True))
+    assert [row["guest_name"] for row in rows] == ["Hopper; Grace, Dr."] * (BATCH + 1)
+    assert _file(client, attendee_list, "?separator=;").status_code == 422
+    assert client.get(f"{attendee_list.url}?separator={name}", headers=attendee_list.owner.headers).status_code == 200
 
 
 def _peak_bytes(client: FlaskClient, attendee_list: AttendeeList) -> tuple[int, int]:
