@@ -6,9 +6,9 @@ exists throughout the download appears exactly once; a row added or deleted mean
 database fails halfway, the response ends without its last chunk, which clients treat as an error (RFC 9112, section 8).
 HTTP/1.0 has no chunks, so it is rejected.
 
-To prevent formula injection (OWASP, "CSV Injection"), an apostrophe is inserted before anything a spreadsheet would
-evaluate, at the start of a field and after any character that Excel may use as a separator, even if quotation marks or
-invisible characters come first. Text that looks like a number, date or time also gets an apostrophe, because
+To prevent formula injection (OWASP, "CSV Injection"), an apostrophe is inserted before anything that a spreadsheet
+would evaluate: at the start of a field and after any character that Excel may use as a separator, even if quotation
+marks or invisible characters come first. Text that looks like a number, date or time also gets an apostrophe, because
 spreadsheets convert it even if it is quoted: 0012345 to 12345, and 1/2 to a date. Every field is quoted, and the file
 starts with a byte order mark, without which Excel misreads UTF-8.
 """
@@ -144,7 +144,7 @@ def _batches(
             with engine.connect() as connection:
                 rows = connection.execute(batch_query).all()
             lines = (header + _lines((row.values() for row in schema.dump(rows, many=True)), separator)).encode()
-        time.sleep(0)  # lets greenlets that wait for the lock or the connection run first
+        time.sleep(0)  # lets greenlets run that wait for the lock or a connection
         yield lines
         if len(rows) < BATCH:
             return

@@ -9,7 +9,6 @@ from bookings_api.http.fields import QueryInteger
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
 MAX_PAGE = 10_000
-MAX_CURSOR = 2_000
 
 
 class BaseSchema(ma.Schema):
@@ -63,7 +62,7 @@ class PageQuerySchema(BaseSchema):
         metadata={"description": "The number of items per page."},
     )
     after = ma.fields.String(
-        validate=ma.validate.Length(max=MAX_CURSOR),
+        validate=ma.validate.Regexp("^[A-Za-z0-9_-]*$", error="Must be a cursor from a `next` link."),
         metadata={
             "description": (
                 "Reads the whole list without missing or repeating items while others come and go. Start with an empty"
