@@ -9,7 +9,7 @@ from flask import current_app
 from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
-from bookings_api.models import IdempotencyKey, Login, OneTimeToken, utcnow
+from bookings_api.models import IdempotencyKey, Login, OneTimeToken
 
 KEEP_IDEMPOTENCY_KEYS = timedelta(hours=24)
 EMAILS_PER_TRANSACTION = 5000
@@ -22,7 +22,7 @@ BEAT_SCHEDULE = {
 @shared_task(name="cleanup.delete_expired")
 def delete_expired() -> None:
     """Delete expired logins and one-time tokens, old idempotency keys, and old sent emails."""
-    now = utcnow()
+    now = sa.func.now()
     with transaction():
         for statement in (
             sa.delete(Login).where(Login.expires_at < now),

@@ -1,6 +1,6 @@
 """Begins, refreshes and revokes logins. A revoked login is rejected from the next request on."""
 
-from datetime import datetime
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from bookings_api.database.prepared import Prepared
 from bookings_api.database.transactions import require_transaction
 from bookings_api.extensions import db
-from bookings_api.models import Login, User, utcnow
+from bookings_api.models import Login, User
 from bookings_api.models.user import is_logged_in
 
 _USER_OF_LOGIN = Prepared(
@@ -19,10 +19,10 @@ _USER_OF_LOGIN = Prepared(
 )
 
 
-def begin_login(user_id: UUID, *, expires_at: datetime) -> Login:
-    """Create a login of the account. Its first refresh token is valid until `expires_at`."""
+def begin_login(user_id: UUID, *, lifetime: timedelta) -> Login:
+    """Create a login of the account. Its first refresh token is valid for `lifetime`."""
     require_transaction()
-    login = Login(user_id=user_id, expires_at=expires_at)
+    login = Login(user_id=user_id, expires_at=sa.func.now() + lifetime)
     db.session.add(login)
     db.session.flush()
     return login
@@ -33,7 +33,7 @@ def user_of_login(login_id: UUID) -> User | None:
     return _USER_OF_LOGIN.one_or_none(User, login_id=login_id)
 
 
-def rotate_refresh_token(login_id: UUID, jti: UUID, *, expires_at: datetime) -> Login | None:
+def rotate_refresh_token(login_id: UUID, jti: UUID, *, lifetime: timedelta) -> Login | None:
     """Replace the refresh token `jti` with a new one. Returns None if it was already used or the login has ended.
 
     This is a single statement, so of two requests with the same token only one succeeds.
@@ -42,7 +42,7 @@ def rotate_refresh_token(login_id: UUID, jti: UUID, *, expires_at: datetime) -> 
     statement = (
         sa.update(Login)
         .where(Login.id == login_id, Login.refresh_jti == jti, Login.revoked_at.is_(None))
-        .values(refresh_jti=uuid4(), expires_at=expires_at)
+        .values(refresh_jti=uuid4(), expires_at=sa.func.now() + lifetime)
         .returning(Login)
     )
     return db.session.scalars(statement, execution_options={"populate_existing": True}).one_or_none()
@@ -58,4 +58,4 @@ def revoke_logins_of(user: User, *, except_for: UUID | None = None) -> None:
 
 def _revoke(*criteria: sa.ColumnElement[bool]) -> None:
     require_transaction()
-    db.session.execute(sa.update(Login).where(Login.revoked_at.is_(None), *criteria).values(revoked_at=utcnow()))
+    db.session.execute(sa.update(Login).where(Login.revoked_at.is_(None), *criteria).values(revoked_at=sa.func.now()))

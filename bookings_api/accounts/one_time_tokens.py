@@ -17,7 +17,7 @@ from uuid_utils.compat import uuid7
 from bookings_api.accounts.locks import lock_account
 from bookings_api.database.transactions import require_transaction
 from bookings_api.extensions import db
-from bookings_api.models import OneTimeToken, TokenPurpose, User, utcnow
+from bookings_api.models import OneTimeToken, TokenPurpose, User
 
 LIFETIMES = {TokenPurpose.INVITATION: timedelta(days=7), TokenPurpose.PASSWORD_RESET: timedelta(hours=1)}
 
@@ -32,7 +32,7 @@ def issue_token(user: User, purpose: TokenPurpose) -> UUID:
             user_id=user.id,
             purpose=purpose,
             token_hash=_hash(token_of(token_id)),
-            expires_at=utcnow() + LIFETIMES[purpose],
+            expires_at=sa.func.now() + LIFETIMES[purpose],
         )
     )
     return token_id
@@ -53,7 +53,7 @@ def lock_token_owner(token: str, purpose: TokenPurpose) -> User | None:
     valid = sa.select(OneTimeToken.user_id).where(
         OneTimeToken.token_hash == _hash(token),
         OneTimeToken.purpose == purpose,
-        OneTimeToken.expires_at > utcnow(),
+        OneTimeToken.expires_at > sa.func.now(),
     )
     user_id = db.session.scalars(valid).one_or_none()
     user = lock_account(user_id) if user_id else None

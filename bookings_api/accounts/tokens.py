@@ -1,7 +1,7 @@
 """Access and refresh tokens: JWT (RFC 7519), HS256 only, with exp, iat, jti, sid, type, iss and aud.
 
 A token names a login (`sid`). For every request, `accounts.logins` checks in the database that the login is not revoked
-and its account is active.
+and its account is active. Tokens expire by the clock of the machine that checks them.
 """
 
 import time

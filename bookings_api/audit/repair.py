@@ -13,7 +13,7 @@ from bookings_api.errors import EventNotFound
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
-from bookings_api.models import Booking, BookingStatus, EmailKind, OutboxEmail, utcnow
+from bookings_api.models import Booking, BookingStatus, EmailKind, OutboxEmail
 from bookings_api.models.payloads import booking_payload, event_payload
 
 # The email that repairs a violation of each rule.
@@ -27,7 +27,7 @@ def recount_tickets(event_id: UUID) -> str | None:
     """Recalculate an event's ticket counter. Returns a report, or None if the counter was correct."""
     with transaction():
         try:
-            event = lock_event(event_id, include_deleted=True)
+            event, _ = lock_event(event_id, include_deleted=True)
         except EventNotFound:
             return None
         booked = sa.select(sa.func.coalesce(sa.func.sum(Booking.ticket_count), 0)).where(
@@ -49,7 +49,7 @@ def write_missing_email(rule: str, booking_id: UUID) -> str | None:
     with transaction() as tx:
         event_id = db.session.scalars(sa.select(Booking.event_id).where(Booking.id == booking_id)).one()
         try:
-            event = lock_event(event_id, include_deleted=True)
+            event, now = lock_event(event_id, include_deleted=True)
         except EventNotFound:
             return f"booking {booking_id}: no email written, because its event does not exist"
         locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update()
@@ -58,7 +58,7 @@ def write_missing_email(rule: str, booking_id: UUID) -> str | None:
         of_kind = sa.select(OutboxEmail.id).where(OutboxEmail.booking_id == booking_id, OutboxEmail.kind == kind)
         if is_cancelled != (kind is EmailKind.BOOKING_CANCELLED) or db.session.scalars(of_kind.limit(1)).one_or_none():
             return None
-        if event.ends_at <= utcnow():
+        if event.ends_at <= now:
             return f"booking {booking_id}: no email written, because its event has ended"
         outbox.queue_email(
             tx,

@@ -15,7 +15,7 @@ from bookings_api.database.transactions import end_reading, transaction
 from bookings_api.errors import EmailTaken, InvalidCredentials, InvalidToken, Unauthenticated
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
-from bookings_api.models import EmailKind, Login, Role, TokenPurpose, User, utcnow
+from bookings_api.models import EmailKind, Login, Role, TokenPurpose, User
 
 
 def sign_up(*, email: str, password: str, name: str | None = None, role: Role = Role.USER) -> User:
@@ -51,7 +51,7 @@ def log_in(*, email: str, password: str, lifetime: timedelta) -> Login:
         account = lock_verified_account(user_id, password_hash, password)
         if new_hash:
             account.password_hash = new_hash
-        return begin_login(user_id, expires_at=utcnow() + lifetime)
+        return begin_login(user_id, lifetime=lifetime)
 
 
 def refresh(*, login_id: UUID, jti: UUID, lifetime: timedelta) -> Login:
@@ -61,7 +61,7 @@ def refresh(*, login_id: UUID, jti: UUID, lifetime: timedelta) -> Login:
     (RFC 9700, section 4.14.2).
     """
     with transaction():
-        login = rotate_refresh_token(login_id, jti, expires_at=utcnow() + lifetime)
+        login = rotate_refresh_token(login_id, jti, lifetime=lifetime)
         if login is None:
             revoke_login(login_id)
     if login is None:

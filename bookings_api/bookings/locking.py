@@ -3,6 +3,7 @@
 Only `take` and `release` change an event's `tickets_booked`, apart from cancelling the event and `audit --repair`.
 """
 
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -10,13 +11,13 @@ import sqlalchemy as sa
 from bookings_api.bookings.rules import Facts
 from bookings_api.database.prepared import BoundStatement, Prepared, insert_into, read_row
 from bookings_api.database.transactions import RowLockedTransaction
-from bookings_api.models import Booking, Event, IdempotencyKey, Login, OutboxEmail, User, utcnow
+from bookings_api.models import Booking, Event, IdempotencyKey, Login, OutboxEmail, User
 from bookings_api.models.user import is_logged_in
 
 
 def take(event: Event, count: int) -> BoundStatement:
     """The statement that takes tickets from a locked event, once the rules have allowed it."""
-    return _COUNT_TICKETS.with_values(event_id=event.id, count=count, now=utcnow())
+    return _COUNT_TICKETS.with_values(event_id=event.id, count=count)
 
 
 def release(event: Event, count: int) -> BoundStatement:
@@ -35,13 +36,14 @@ def peek_at_facts(event_id: UUID, *, login_id: UUID, key: str | None) -> Facts:
     return _facts(_FACTS(event_id=event_id, login_id=login_id, key=key))
 
 
-def _facts(rows: list[tuple[object, ...]]) -> Facts:
-    [row] = rows
+def _facts(rows: list[tuple[Any, ...]]) -> Facts:
+    [(now, *row)] = rows
     user, stored, event = row[:_USER_ENDS], row[_USER_ENDS:_KEY_ENDS], row[_KEY_ENDS:]
     return Facts(
         read_row(User, user) if user[0] else None,
         IdempotencyKey(request_hash=stored[0], response=stored[1]) if stored[0] else None,
         read_row(Event, event) if event[0] else None,
+        now,
     )
 
 
@@ -60,7 +62,7 @@ _COUNT_TICKETS = Prepared(
     .where(Event.id == _event_id)
     .values(
         tickets_booked=Event.tickets_booked + sa.bindparam("count", type_=sa.Integer),
-        updated_at=sa.bindparam("now", type_=sa.DateTime(timezone=True)),
+        updated_at=sa.func.clock_timestamp(),
     ),
 )
 
@@ -72,7 +74,7 @@ _login_id, _key = sa.bindparam("login_id", type_=sa.Uuid()), sa.bindparam("key",
 # Always one row, whichever of user, key and event exist.
 _FACTS = Prepared(
     "facts_of_order",
-    sa.select(*_users.c, _keys.c.request_hash, _keys.c.response, *_events.c).select_from(
+    sa.select(sa.func.clock_timestamp(), *_users.c, _keys.c.request_hash, _keys.c.response, *_events.c).select_from(
         sa.select(sa.literal_column("1"))
         .subquery("one")
         .outerjoin(

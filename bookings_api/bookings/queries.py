@@ -1,5 +1,6 @@
 """Finds bookings, and locks one."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from bookings_api.database.listing import Listing, ListQuery, Order, folded, sea
 from bookings_api.errors import BookingNotFound, PermissionDenied
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
-from bookings_api.models import Booking, BookingStatus, EmailStatus, Event, OutboxEmail, User, utcnow
+from bookings_api.models import Booking, BookingStatus, EmailStatus, Event, OutboxEmail, User
 
 _OF_EVENT = Booking.event_id == sa.bindparam("event_id")
 _WITH_STATUS = Booking.status == sa.bindparam("status")
@@ -31,8 +32,7 @@ _BOOKINGS_OF_USER = ListQuery(
     filters={
         "status": _WITH_STATUS,
         "event_id": _OF_EVENT,
-        "starts_after": Booking.event.has(Event.starts_at > sa.bindparam("starts_after")),
-        "started_by": Booking.event.has(Event.starts_at <= sa.bindparam("started_by")),
+        "upcoming": Booking.event.has((Event.starts_at > sa.func.now()) == sa.bindparam("upcoming", type_=sa.Boolean)),
     },
     orders=[Order(Booking.id, is_descending=True)],
 )
@@ -57,8 +57,7 @@ def bookings_of(
     user: User, *, status: BookingStatus | None = None, event_id: UUID | None = None, upcoming: bool | None = None
 ) -> Listing:
     """The bookings that `user` made, newest first; `upcoming` ones are for events that have not started."""
-    start = {} if upcoming is None else {"starts_after" if upcoming else "started_by": utcnow()}
-    return _BOOKINGS_OF_USER(user_id=user.id, status=status, event_id=event_id, **start)
+    return _BOOKINGS_OF_USER(user_id=user.id, status=status, event_id=event_id, upcoming=upcoming)
 
 
 def bookings_for(event: Event, *, q: str | None = None, **filters: Any) -> Listing:
@@ -91,8 +90,11 @@ def get_own_booking(booking_id: UUID, *, owner: User) -> Booking:
     return booking
 
 
-def lock_booking(booking_id: UUID, *, event_id: UUID) -> tuple[Booking, Event]:
-    """Lock and reread a booking and its event. The event comes first, as everywhere, to prevent deadlocks."""
-    event = lock_event(event_id, include_deleted=True)
+def lock_booking(booking_id: UUID, *, event_id: UUID) -> tuple[Booking, Event, datetime]:
+    """Lock and reread a booking and its event. Also returns the time when the event was locked.
+
+    The event comes first, as everywhere, to prevent deadlocks.
+    """
+    event, now = lock_event(event_id, include_deleted=True)
     locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update()
-    return db.session.scalars(locked.execution_options(populate_existing=True)).one(), event
+    return db.session.scalars(locked.execution_options(populate_existing=True)).one(), event, now

@@ -26,22 +26,27 @@ class Order:
 
 @dataclass(frozen=True)
 class Facts:
-    """What an order is decided on. Without a user, the login has ended or the account is inactive."""
+    """What an order is decided on. Without a user, the login has ended or the account is inactive.
+
+    `now` is the database's time, after the event was locked.
+    """
 
     user: User | None
     stored: IdempotencyKey | None
     event: Event | None
+    now: datetime
 
 
 @dataclass(frozen=True)
 class Plan:
-    """An order that can be booked: by this user, for this event."""
+    """An order that can be booked: by this user, for this event, now."""
 
     user: User
     event: Event
+    now: datetime
 
 
-def decide(facts: Facts, order: Order, request: IdempotentRequest | None, *, now: datetime) -> Plan | IdempotencyKey:
+def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Plan | IdempotencyKey:
     """Decide what to do with an order: book it, or return the stored response to the same request.
 
     Raises the reason for a refusal: `LoginEnded`, `IdempotencyKeyReused`, `EventNotFound`, `EventNotOpen`,
@@ -53,8 +58,8 @@ def decide(facts: Facts, order: Order, request: IdempotentRequest | None, *, now
         return request.replay(facts.stored)
     if facts.event is None or not may_see(facts.user, facts.event):
         raise EventNotFound
-    require_bookable(facts.event, order.ticket_count, in_all=order.ticket_count, now=now)
-    return Plan(facts.user, facts.event)
+    require_bookable(facts.event, order.ticket_count, in_all=order.ticket_count, now=facts.now)
+    return Plan(facts.user, facts.event, facts.now)
 
 
 def require_bookable(event: Event, count: int, *, in_all: int, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -41,7 +42,7 @@ from bookings_api.errors import (
     SoldOut,
 )
 from bookings_api.mail import outbox
-from bookings_api.models import Booking, BookingStatus, EmailKind, Event, IdempotencyKey, OutboxEmail, User, utcnow
+from bookings_api.models import Booking, BookingStatus, EmailKind, Event, IdempotencyKey, OutboxEmail, User
 from bookings_api.models.booking import new_reference
 from bookings_api.models.payloads import booking_payload, event_payload
 
@@ -56,12 +57,12 @@ def book_tickets(*, order: Order, login_id: UUID, request: IdempotentRequest | N
     try:
         if order.event_id in recent_refusals:
             facts = peek_at_facts(order.event_id, login_id=login_id, key=key)
-            plan = decide(facts, order, request, now=utcnow())
+            plan = decide(facts, order, request)
             if isinstance(plan, IdempotencyKey):
                 return plan
         with turns.turn(order.event_id), row_locked() as tx:
             facts = lock_and_read_facts(tx, order.event_id, login_id=login_id, key=key)
-            plan = decide(facts, order, request, now=utcnow())
+            plan = decide(facts, order, request)
             return plan if isinstance(plan, IdempotencyKey) else _book(tx, plan, order, request)
     except (EventNotFound, EventNotOpen, SoldOut):
         recent_refusals.note(order.event_id)
@@ -75,11 +76,10 @@ def change_booking(
 
     Raises `BookingNotFound`, `PermissionDenied`, `BookingCancelled`, `EventNotOpen`, `TooManyTickets`, `SoldOut`.
     """
-    with _locked(get_own_booking(booking_id, owner=user)) as (tx, booking, event):
+    with _locked(get_own_booking(booking_id, owner=user)) as (tx, booking, event, now):
         precondition(booking)
         if booking.status is BookingStatus.CANCELLED:
             raise BookingCancelled
-        now = utcnow()
         require_not_started(event, now=now)
         booked = booking.ticket_count
         if not apply_changes(booking, changes):
@@ -99,11 +99,10 @@ def cancel_booking(*, user: User, booking_id: UUID, precondition: Precondition =
 
     Raises `BookingNotFound`, `PermissionDenied`, and `EventNotOpen` once the event has started.
     """
-    with _locked(get_own_booking(booking_id, owner=user)) as (tx, booking, event):
+    with _locked(get_own_booking(booking_id, owner=user)) as (tx, booking, event, now):
         if booking.status is BookingStatus.CANCELLED:
             return booking
         precondition(booking)
-        now = utcnow()
         require_not_started(event, now=now)
         run(release(event, booking.ticket_count))
         booking.status = BookingStatus.CANCELLED
@@ -119,17 +118,17 @@ def resend_confirmation(*, user: User, booking_id: UUID, precondition: Precondit
     Takes the locks of a cancellation, so no confirmation follows one. Raises `BookingNotFound`, `BookingCancelled`,
     `EventStarted`.
     """
-    with _locked(get_booking(booking_id, viewer=user)) as (tx, booking, event):
+    with _locked(get_booking(booking_id, viewer=user)) as (tx, booking, event, now):
         precondition(booking)
         if booking.status is BookingStatus.CANCELLED:
             raise BookingCancelled
-        if event.ends_at <= utcnow():
+        if event.ends_at <= now:
             raise EventStarted("The event has ended.")
         return outbox.queue_email(tx, **_email(EmailKind.BOOKING_CONFIRMED, booking, event))
 
 
 @contextmanager
-def _locked(booking: Booking) -> Iterator[tuple[Transaction, Booking, Event]]:
+def _locked(booking: Booking) -> Iterator[tuple[Transaction, Booking, Event, datetime]]:
     """Lock a booking and its event in turn, without a connection while waiting for the turn."""
     booking_id, event_id = booking.id, booking.event_id
     end_reading()
@@ -139,7 +138,7 @@ def _locked(booking: Booking) -> Iterator[tuple[Transaction, Booking, Event]]:
 
 def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: IdempotentRequest | None) -> Booking:
     """Write the booking, its confirmation email and the response to the request, and commit."""
-    user, event, now = plan.user, plan.event, utcnow()
+    user, event, now = plan.user, plan.event, plan.now
     columns = {
         "id": uuid7(),
         "reference": new_reference(),

@@ -11,6 +11,9 @@ from uuid_utils.compat import uuid7
 
 from bookings_api.extensions import db
 
+# unlike now(), not the time when the transaction began, which may be before it waited for a lock
+_now = sa.func.clock_timestamp()
+
 
 def utcnow() -> datetime:
     """Return the current time in UTC, with time zone."""
@@ -36,6 +39,8 @@ class Base(DeclarativeBase):
     """Declarative base with the metadata that Flask-Migrate reads."""
 
     metadata = db.metadata
+    # reads what the database computes, such as `updated_at`, with the statement that writes it
+    __mapper_args__ = {"eager_defaults": True}
     type_annotation_map = {datetime: sa.DateTime(timezone=True), UUID: sa.Uuid()}
 
     @classmethod
@@ -53,9 +58,9 @@ class Identified:
 
 
 class Timestamped:
-    """Times of creation and of the last change."""
+    """Times of creation and of the last change, by the database's clock."""
 
-    created_at: Mapped[datetime] = mapped_column(default=utcnow, server_default=sa.func.now(), sort_order=90)
+    created_at: Mapped[datetime] = mapped_column(default=_now, server_default=sa.func.now(), sort_order=90)
     updated_at: Mapped[datetime] = mapped_column(
-        default=utcnow, server_default=sa.func.now(), onupdate=utcnow, sort_order=91
+        default=_now, server_default=sa.func.now(), onupdate=_now, sort_order=91
     )

@@ -1,9 +1,11 @@
 """Reads events, and locks one."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from bookings_api.database.listing import Listing, ListQuery, Order, search, words_in
 from bookings_api.database.prepared import Prepared, read_row
@@ -11,7 +13,7 @@ from bookings_api.database.transactions import require_transaction
 from bookings_api.errors import EventNotFound, PermissionDenied
 from bookings_api.events.permissions import may_see, owns
 from bookings_api.extensions import db
-from bookings_api.models import Event, EventSort, EventStatus, User, utcnow
+from bookings_api.models import Event, EventSort, EventStatus, User
 from bookings_api.models.event import SEARCHED, TITLE_ORDER
 
 _TITLE = sa.literal_column(TITLE_ORDER, sa.Text)
@@ -37,7 +39,7 @@ _FILTERS: dict[str, sa.ColumnElement[bool]] = {
 
 
 _EVENTS = sa.select(Event).where(Event.deleted_at.is_(None))
-_IS_UPCOMING = sa.and_(Event.status == EventStatus.PUBLISHED, Event.starts_at > sa.bindparam("now"))
+_IS_UPCOMING = sa.and_(Event.status == EventStatus.PUBLISHED, Event.starts_at > sa.func.now())
 _IS_VISIBLE = sa.or_(Event.status != EventStatus.DRAFT, Event.organizer_id == sa.bindparam("viewer_id"))
 
 _UPCOMING_EVENTS = ListQuery(_EVENTS.where(_IS_UPCOMING), filters=_FILTERS, orders=_ORDERS)
@@ -48,7 +50,7 @@ _EVENT = Prepared("event", sa.select(Event).where(Event.id == sa.bindparam("even
 
 def upcoming_events(*, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any) -> Listing:
     """List published events that have not started, with the filters of `EventQuerySchema`."""
-    return _UPCOMING_EVENTS(sort, now=utcnow(), **search(q), **filters)
+    return _UPCOMING_EVENTS(sort, **search(q), **filters)
 
 
 def all_events(
@@ -90,15 +92,17 @@ def has_guests(event_id: UUID) -> bool:
     return bool(db.session.scalar(sa.select(Event.tickets_booked).where(Event.id == event_id)))
 
 
-def lock_event(event_id: UUID, *, include_deleted: bool = False) -> Event:
-    """Lock an event until the transaction ends, and return its current state.
+def lock_event(event_id: UUID, *, include_deleted: bool = False) -> tuple[Event, datetime]:
+    """Lock an event until the transaction ends, and return its current state and the time when it was locked.
 
     Raises `EventNotFound`, and `RuntimeError` outside a transaction.
     """
     require_transaction()
-    locked = sa.select(Event).where(Event.id == event_id).with_for_update()
+    # PostgreSQL reads its clock after waiting for the lock, because the lock is in a subquery
+    event = aliased(Event, sa.select(Event).where(Event.id == event_id).with_for_update().subquery())
+    locked = sa.select(event, sa.func.clock_timestamp())
     # populate_existing refreshes an object that the session read before the lock was acquired
-    event = db.session.scalars(locked, execution_options={"populate_existing": True}).one_or_none()
-    if event is None or (event.deleted_at is not None and not include_deleted):
+    row = db.session.execute(locked, execution_options={"populate_existing": True}).one_or_none()
+    if row is None or (row[0].deleted_at is not None and not include_deleted):
         raise EventNotFound
-    return event
+    return row[0], row[1]

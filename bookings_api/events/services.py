@@ -1,11 +1,13 @@
 """Use cases of organizers: create, change, publish, cancel and delete events."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from bookings_api.database.changes import apply_changes
+from bookings_api.database.clock import database_time
 from bookings_api.database.transactions import (
     Precondition,
     Transaction,
@@ -25,7 +27,7 @@ from bookings_api.events.permissions import owns
 from bookings_api.events.queries import lock_event, require_visible
 from bookings_api.extensions import db
 from bookings_api.mail import broadcasts
-from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus, User, utcnow
+from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus, User
 
 # These fields cannot change once the event has started.
 _TIMES = {"starts_at", "ends_at", "timezone", "booking_opens_at", "booking_closes_at"}
@@ -36,8 +38,8 @@ NOTIFIED = {"starts_at", "ends_at", "timezone", "location"}
 def create_event(*, organizer: User, **fields: Any) -> Event:
     """Create an event from the fields of `EventCreateSchema`. Raises `InvalidFields` for inconsistent times."""
     event = Event(organizer_id=organizer.id, **fields)
-    _require_consistent_times(event)
     with transaction():
+        _require_consistent_times(event, now=database_time())
         db.session.add(event)
     return event
 
@@ -51,19 +53,19 @@ def change_event(
     `InvalidFields` and `CapacityBelowBooked`.
     """
     with transaction() as tx:
-        event = _lock_own_event(actor, event_id)
+        event, now = _lock_own_event(actor, event_id)
         precondition(event)
         if event.status is EventStatus.CANCELLED:
             raise EventCancelled
-        had_started = _has_started(event)
+        had_started = _has_started(event, now=now)
         changed = apply_changes(event, changes)
         if changed & _TIMES and had_started:
             raise EventStarted("The event has started. Its times can no longer be changed.")
         if event.capacity < event.tickets_booked:
             raise CapacityBelowBooked(event.tickets_booked)
         if changed & _TIMES:
-            _require_consistent_times(event)
-        if changed & NOTIFIED and event.tickets_booked and not _has_started(event):
+            _require_consistent_times(event, now=now)
+        if changed & NOTIFIED and event.tickets_booked and not _has_started(event, now=now):
             broadcasts.queue_broadcast(tx, event, EmailKind.EVENT_CHANGED)
     return event
 
@@ -74,13 +76,13 @@ def publish_event(*, actor: User, event_id: UUID, precondition: Precondition = n
     Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventStarted`.
     """
     with transaction():
-        event = _lock_own_event(actor, event_id)
+        event, now = _lock_own_event(actor, event_id)
         if event.status is EventStatus.PUBLISHED:
             return event
         precondition(event)
         if event.status is EventStatus.CANCELLED:
             raise EventCancelled
-        if event.starts_at <= utcnow():
+        if event.starts_at <= now:
             raise EventStarted("The event starts in the past. Change its times before you publish it.")
         event.status = EventStatus.PUBLISHED
         event.version += 1
@@ -94,13 +96,13 @@ def cancel_event(*, actor: User, event_id: UUID, precondition: Precondition = no
     `EventNotPublished` and `EventStarted`.
     """
     with transaction() as tx:
-        event = _lock_own_event(actor, event_id)
+        event, now = _lock_own_event(actor, event_id)
         if event.status is EventStatus.CANCELLED:
             return event
         precondition(event)
         if event.status is EventStatus.DRAFT:
             raise EventNotPublished
-        _cancel(tx, event)
+        _cancel(tx, event, now=now)
     return event
 
 
@@ -110,14 +112,14 @@ def delete_event(*, actor: User, event_id: UUID, precondition: Precondition = no
     Raises `EventNotFound`, `PermissionDenied` and `EventStarted`.
     """
     with transaction() as tx:
-        event = _lock_own_event(actor, event_id)
+        event, now = _lock_own_event(actor, event_id)
         precondition(event)
         if event.status is EventStatus.PUBLISHED:
-            _cancel(tx, event)
-        event.deleted_at = utcnow()
+            _cancel(tx, event, now=now)
+        event.deleted_at = now
 
 
-def _cancel_bookings_of(event: Event) -> None:
+def _cancel_bookings_of(event: Event, *, now: datetime) -> None:
     """Cancel all bookings of a locked event in one statement. The caller must notify the guests.
 
     The event's version marks the bookings that were cancelled with it.
@@ -128,7 +130,7 @@ def _cancel_bookings_of(event: Event) -> None:
         .where(Booking.event_id == event.id, Booking.status == BookingStatus.CONFIRMED)
         .values(
             status=BookingStatus.CANCELLED,
-            cancelled_at=utcnow(),
+            cancelled_at=now,
             event_version=event.version,
             version=Booking.version + 1,
         ),
@@ -137,32 +139,33 @@ def _cancel_bookings_of(event: Event) -> None:
     event.tickets_booked = 0
 
 
-def _has_started(event: Event) -> bool:
+def _has_started(event: Event, *, now: datetime) -> bool:
     """Whether the event has started. A draft never starts, whatever its times."""
-    return event.status is EventStatus.PUBLISHED and event.starts_at <= utcnow()
+    return event.status is EventStatus.PUBLISHED and event.starts_at <= now
 
 
-def _cancel(tx: Transaction, event: Event) -> None:
-    if _has_started(event):
+def _cancel(tx: Transaction, event: Event, *, now: datetime) -> None:
+    if _has_started(event, now=now):
         raise EventStarted("The event has started and cannot be cancelled.")
     event.status = EventStatus.CANCELLED
     event.version += 1
     if event.tickets_booked:
-        _cancel_bookings_of(event)
+        _cancel_bookings_of(event, now=now)
         broadcasts.queue_broadcast(tx, event, EmailKind.EVENT_CANCELLED)
 
 
-def _lock_own_event(actor: User, event_id: UUID) -> Event:
-    """Return the locked event if the actor owns it. Raises `EventNotFound`, `PermissionDenied`."""
-    event = require_visible(lock_event(event_id), viewer=actor)
+def _lock_own_event(actor: User, event_id: UUID) -> tuple[Event, datetime]:
+    """Return the locked event and the time if the actor owns it. Raises `EventNotFound`, `PermissionDenied`."""
+    event, now = lock_event(event_id)
+    require_visible(event, viewer=actor)
     if not owns(actor, event):
         raise PermissionDenied("Only the organizer of this event may do that.")
-    return event
+    return event, now
 
 
-def _require_consistent_times(event: Event) -> None:
+def _require_consistent_times(event: Event, *, now: datetime) -> None:
     problems = {}
-    if event.starts_at <= utcnow():
+    if event.starts_at <= now:
         problems["starts_at"] = "Must be in the future."
     if event.ends_at <= event.starts_at:
         problems["ends_at"] = "Must be later than starts_at."

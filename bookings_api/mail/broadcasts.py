@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from bookings_api.database.transactions import Transaction, require_transaction
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
-from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventBroadcast, utcnow
+from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventBroadcast
 from bookings_api.models.payloads import booking_payload, event_payload
 from bookings_api.observability.logging import current_request_id
 
@@ -57,11 +57,11 @@ def write_next_batch() -> bool:
         return False
     if broadcast.kind is EmailKind.EVENT_CHANGED and _is_superseded(broadcast):
         # the later broadcast describes the event's current state, and these emails could arrive after its own
-        broadcast.finished_at = utcnow()
+        broadcast.finished_at = sa.func.now()
         return True
     bookings = db.session.scalars(_next_bookings(broadcast)).all()
     if len(bookings) < BATCH:
-        broadcast.finished_at = utcnow()
+        broadcast.finished_at = sa.func.now()
     if bookings:
         broadcast.last_booking_id = bookings[-1].id
     for booking in bookings:

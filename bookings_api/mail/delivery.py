@@ -8,9 +8,10 @@ from flask import current_app
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from bookings_api.database.clock import database_time
 from bookings_api.mail import account_links, claims, messages, mime, smtp
 from bookings_api.mail.claims import Outcome
-from bookings_api.models import EmailKind, EmailStatus, OutboxEmail, utcnow
+from bookings_api.models import EmailKind, EmailStatus, OutboxEmail
 from bookings_api.observability.logging import bound_request_id
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def _require_deliverable(email: OutboxEmail) -> None:
     if email.attempts > limit:
         raise Undeliverable(f"Gave up after {limit} attempts. {email.last_error or ''}".rstrip())
     # all other emails are still useful when they arrive late
-    if email.kind is EmailKind.EVENT_REMINDER and datetime.fromisoformat(email.payload["starts_at"]) <= utcnow():
+    if email.kind is EmailKind.EVENT_REMINDER and datetime.fromisoformat(email.payload["starts_at"]) <= database_time():
         raise Undeliverable("The event started before the reminder could be sent.")
 
 

@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from flask import current_app
 from uuid_utils.compat import uuid7
 
+from bookings_api.database.clock import database_time
 from bookings_api.database.transactions import Transaction, require_transaction
 from bookings_api.extensions import db
-from bookings_api.models import EmailKind, EmailStatus, OutboxEmail, utcnow
+from bookings_api.models import EmailKind, EmailStatus, OutboxEmail
 from bookings_api.observability.logging import current_request_id
 
 
@@ -89,7 +90,7 @@ def retry_deferred() -> int:
 def delete_sent(*, kept_for: timedelta, limit: int) -> int:
     """Delete up to `limit` emails that were sent longer ago than `kept_for`, oldest first, and return how many."""
     require_transaction()
-    until = utcnow() - kept_for
+    until = database_time() - kept_for
     # IDs are UUIDv7 and begin with the time of creation, which precedes sending, so the primary key finds old rows
     first_id_after = UUID(int=int(until.timestamp() * 1000) << 80)
     old = (

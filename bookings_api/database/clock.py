@@ -1,0 +1,18 @@
+"""The database's clock. It decides everything that is compared with stored times, because machines' clocks differ.
+
+SQL uses `now()`, or `clock_timestamp()` after waiting for a lock. Access tokens use the clock of the machine.
+"""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from bookings_api.database.prepared import Prepared
+
+_NOW = Prepared("database_time", sa.select(sa.func.clock_timestamp()))
+
+
+def database_time() -> datetime:
+    """The current time of the database."""
+    [(now,)] = _NOW()
+    return now  # type: ignore[no-any-return] # psycopg2's rows are untyped
