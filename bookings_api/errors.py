@@ -15,8 +15,9 @@
     ├── EmailTaken
     ├── LastOrganizer            no active organizer would remain
     ├── StaleVersion             the resource has changed since the client read it
-    ├── EventNotOpen             draft, cancelled, started, or outside the booking window
-    ├── EventStarted             too late for this change, because the event has started
+    ├── EventNotOpen             draft, cancelled, ended, or outside the booking window
+    ├── EventStarted             too late for a new start
+    ├── EventEnded               too late for this change, because the event has ended
     ├── EventNotPublished        the event is a draft
     ├── EventCancelled
     ├── BookingCancelled
@@ -111,6 +112,10 @@ class StaleVersion(DomainError):
 
 
 class EventStarted(DomainError):
+    message = "The event has started. Its start can no longer be changed."
+
+
+class EventEnded(DomainError):
     """It is too late for this change. The message says why."""
 
 

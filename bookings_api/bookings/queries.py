@@ -32,7 +32,7 @@ _BOOKINGS_OF_USER = ListQuery(
     filters={
         "status": _WITH_STATUS,
         "event_id": _OF_EVENT,
-        "upcoming": Booking.event.has((Event.starts_at > sa.func.now()) == sa.bindparam("upcoming", type_=sa.Boolean)),
+        "upcoming": Booking.event.has((Event.ends_at > sa.func.now()) == sa.bindparam("upcoming", type_=sa.Boolean)),
     },
     orders=[Order(Booking.id, is_descending=True)],
 )
@@ -56,7 +56,7 @@ _EMAILS_OF_BOOKING = ListQuery(
 def bookings_of(
     user: User, *, status: BookingStatus | None = None, event_id: UUID | None = None, upcoming: bool | None = None
 ) -> Listing:
-    """The bookings that `user` made, newest first; `upcoming` ones are for events that have not started."""
+    """The bookings that `user` made, newest first; `upcoming` ones are for events that have not ended."""
     return _BOOKINGS_OF_USER(user_id=user.id, status=status, event_id=event_id, upcoming=upcoming)
 
 

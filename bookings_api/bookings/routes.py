@@ -24,9 +24,9 @@ from bookings_api.database.listing import Listing
 from bookings_api.errors import (
     BookingCancelled,
     BookingNotFound,
+    EventEnded,
     EventNotFound,
     EventNotOpen,
-    EventStarted,
     IdempotencyKeyReused,
     PermissionDenied,
     SoldOut,
@@ -178,7 +178,8 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     """Change the ticket count or the guest of your booking.
 
     Omitted fields keep their values. The guest is notified by email. Additional tickets are booked only if all of them
-    are available. Released tickets are available again immediately.
+    are available. Released tickets are available again immediately. A booking cannot change once the event has started
+    and booking has closed.
     """
     return services.change_booking(
         user=current_user, booking_id=booking_id, changes=changes, precondition=_precondition()
@@ -201,7 +202,7 @@ def cancel_booking(booking_id: UUID) -> Booking:
     """Cancel your booking.
 
     Releases the tickets immediately and notifies the guest by email. Cancelling again changes nothing and returns the
-    same response. A booking cannot be cancelled once the event has started.
+    same response. A booking cannot be cancelled once the event has started and booking has closed.
     """
     return services.cancel_booking(user=current_user, booking_id=booking_id, precondition=if_match())
 
@@ -226,7 +227,7 @@ def list_booking_emails(booking_id: UUID) -> Listing:
 @blp.limited("MAIL_RESEND_LIMIT", by=by_account("booking_id"), counts=successes)
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
-@blp.problems(BookingNotFound, BookingCancelled, EventStarted, StaleVersion)
+@blp.problems(BookingNotFound, BookingCancelled, EventEnded, StaleVersion)
 @blp.response(
     202,
     EmailSchema,

@@ -71,18 +71,27 @@ def require_bookable(event: Event, count: int, *, in_all: int, now: datetime) ->
         raise EventNotOpen("The event is not published yet.")
     if event.status is EventStatus.CANCELLED:
         raise EventNotOpen("The event is cancelled.")
-    require_not_started(event, now=now)
     if event.booking_opens_at and now < event.booking_opens_at:
         raise EventNotOpen(f"Booking opens at {event.booking_opens_at:%Y-%m-%dT%H:%M:%SZ}.")
-    if event.booking_closes_at and now >= event.booking_closes_at:
-        raise EventNotOpen("Booking for this event has closed.")
+    if now >= _closes_at(event):
+        raise _closed(event)
     if in_all > event.max_tickets_per_booking:
         raise TooManyTickets(event.max_tickets_per_booking)
     if count > event.tickets_available:
         raise SoldOut(event.tickets_available)
 
 
-def require_not_started(event: Event, *, now: datetime) -> None:
-    """Raise `EventNotOpen` once the event has started."""
-    if event.starts_at <= now:
-        raise EventNotOpen("The event has already started.")
+def require_changeable(event: Event, *, now: datetime) -> None:
+    """Raise `EventNotOpen` once the event has started and booking has closed."""
+    if now >= max(event.starts_at, _closes_at(event)):
+        raise _closed(event)
+
+
+def _closes_at(event: Event) -> datetime:
+    return event.booking_closes_at or event.starts_at
+
+
+def _closed(event: Event) -> EventNotOpen:
+    return EventNotOpen(
+        "Booking for this event has closed." if event.booking_closes_at else "The event has already started."
+    )

@@ -175,7 +175,5 @@ class BookingQuerySchema(PageQuerySchema):
     status = Choice(*BookingStatus, metadata={"description": _STATUS})
     event_id = Identifier(metadata={"description": "Return only bookings for this event."})
     upcoming = QueryBoolean(
-        metadata={
-            "description": "Return only bookings for events that have not started (`true`) or that have (`false`)."
-        }
+        metadata={"description": "Return only bookings for events that have not ended (`true`) or that have (`false`)."}
     )

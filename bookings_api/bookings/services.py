@@ -20,7 +20,7 @@ from bookings_api.bookings.locking import (
     take,
 )
 from bookings_api.bookings.queries import get_booking, get_own_booking, lock_booking
-from bookings_api.bookings.rules import Order, Plan, decide, require_bookable, require_not_started
+from bookings_api.bookings.rules import Order, Plan, decide, require_bookable, require_changeable
 from bookings_api.bookings.turns import recent_refusals, turns
 from bookings_api.database.changes import apply_changes
 from bookings_api.database.prepared import run
@@ -35,9 +35,9 @@ from bookings_api.database.transactions import (
 )
 from bookings_api.errors import (
     BookingCancelled,
+    EventEnded,
     EventNotFound,
     EventNotOpen,
-    EventStarted,
     IdempotencyKeyReused,
     SoldOut,
 )
@@ -80,7 +80,7 @@ def change_booking(
         precondition(booking)
         if booking.status is BookingStatus.CANCELLED:
             raise BookingCancelled
-        require_not_started(event, now=now)
+        require_changeable(event, now=now)
         booked = booking.ticket_count
         if not apply_changes(booking, changes):
             return booking
@@ -97,13 +97,14 @@ def change_booking(
 def cancel_booking(*, user: User, booking_id: UUID, precondition: Precondition = no_precondition) -> Booking:
     """Cancel the user's own booking, release its tickets and email the guest. Cancelling again changes nothing.
 
-    Raises `BookingNotFound`, `PermissionDenied`, and `EventNotOpen` once the event has started.
+    Raises `BookingNotFound`, `PermissionDenied`, and `EventNotOpen` once the event has started and booking
+    has closed.
     """
     with _locked(get_own_booking(booking_id, owner=user)) as (tx, booking, event, now):
         if booking.status is BookingStatus.CANCELLED:
             return booking
         precondition(booking)
-        require_not_started(event, now=now)
+        require_changeable(event, now=now)
         run(release(event, booking.ticket_count))
         booking.status = BookingStatus.CANCELLED
         booking.cancelled_at = now
@@ -116,14 +117,14 @@ def resend_confirmation(*, user: User, booking_id: UUID, precondition: Precondit
     """Send the confirmation to the current guest again, with the current details; returns the pending email.
 
     Takes the locks of a cancellation, so no confirmation follows one. Raises `BookingNotFound`, `BookingCancelled`,
-    `EventStarted`.
+    `EventEnded`.
     """
     with _locked(get_booking(booking_id, viewer=user)) as (tx, booking, event, now):
         precondition(booking)
         if booking.status is BookingStatus.CANCELLED:
             raise BookingCancelled
         if event.ends_at <= now:
-            raise EventStarted("The event has ended.")
+            raise EventEnded("The event has ended.")
         return outbox.queue_email(tx, **_email(EmailKind.BOOKING_CONFIRMED, booking, event))
 
 

@@ -39,7 +39,7 @@ _FILTERS: dict[str, sa.ColumnElement[bool]] = {
 
 
 _EVENTS = sa.select(Event).where(Event.deleted_at.is_(None))
-_IS_UPCOMING = sa.and_(Event.status == EventStatus.PUBLISHED, Event.starts_at > sa.func.now())
+_IS_UPCOMING = sa.and_(Event.status == EventStatus.PUBLISHED, Event.ends_at > sa.func.now())
 _IS_VISIBLE = sa.or_(Event.status != EventStatus.DRAFT, Event.organizer_id == sa.bindparam("viewer_id"))
 
 _UPCOMING_EVENTS = ListQuery(_EVENTS.where(_IS_UPCOMING), filters=_FILTERS, orders=_ORDERS)
@@ -49,7 +49,7 @@ _EVENT = Prepared("event", sa.select(Event).where(Event.id == sa.bindparam("even
 
 
 def upcoming_events(*, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any) -> Listing:
-    """List published events that have not started, with the filters of `EventQuerySchema`."""
+    """List published events that have not ended, with the filters of `EventQuerySchema`."""
     return _UPCOMING_EVENTS(sort, **search(q), **filters)
 
 

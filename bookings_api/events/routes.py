@@ -10,6 +10,7 @@ from bookings_api.database.listing import Listing
 from bookings_api.errors import (
     CapacityBelowBooked,
     EventCancelled,
+    EventEnded,
     EventNotFound,
     EventNotPublished,
     EventStarted,
@@ -54,8 +55,8 @@ def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
 def list_upcoming_events(**filters: Any) -> Listing:
     """List upcoming events.
 
-    Returns the published events that have not started and match all filters, sorted by start time unless `sort` is
-    given.
+    Returns the published events that have not ended and match all filters, sorted by start time unless `sort` is given.
+    Running events are included, because their organizers may still sell tickets.
 
     New and changed events are listed immediately. `tickets_booked`, `tickets_available` and the filter `min_available`
     can be up to one second old. For exact numbers, get the single event.
@@ -132,7 +133,7 @@ def get_event_calendar(event_id: UUID) -> flask.Response:
 @blp.doc(operationId="changeEvent")
 @blp.login_required(organizer=True)
 @blp.if_match()
-@blp.problems(EventNotFound, EventCancelled, EventStarted, CapacityBelowBooked)
+@blp.problems(EventNotFound, EventCancelled, EventStarted, EventEnded, CapacityBelowBooked)
 @blp.arguments(EventChangeSchema)
 @blp.limited("NOTIFICATION_LIMIT", by=_notice, counts=successes)
 @blp.response(
@@ -146,7 +147,8 @@ def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
     """Change one of your events.
 
     Omitted fields keep their values. Guests are notified by email when the time or place changes. The capacity cannot
-    be lower than the number of booked tickets. Once an event has started, its times cannot change.
+    be lower than the number of booked tickets. Once an event has started, its start cannot change. Once it has
+    ended, none of its times can.
     """
     return services.change_event(actor=current_user, event_id=event_id, changes=changes, precondition=if_match())
 
@@ -155,13 +157,13 @@ def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
 @blp.doc(operationId="deleteEvent")
 @blp.login_required(organizer=True)
 @blp.if_match()
-@blp.problems(EventNotFound, EventStarted)
+@blp.problems(EventNotFound, EventEnded)
 @blp.response(204)
 def delete_event(event_id: UUID) -> None:
     """Cancel one of your events and hide it.
 
     Cancels all its bookings and notifies the guests by email. Guests can still see their bookings. A draft is only
-    hidden. An event that has started cannot be deleted.
+    hidden. An event that has ended cannot be deleted.
     """
     services.delete_event(actor=current_user, event_id=event_id, precondition=if_match())
 
@@ -170,7 +172,7 @@ def delete_event(event_id: UUID) -> None:
 @blp.doc(operationId="publishEvent")
 @blp.login_required(organizer=True)
 @blp.if_match()
-@blp.problems(EventNotFound, EventCancelled, EventStarted)
+@blp.problems(EventNotFound, EventCancelled, EventEnded)
 @blp.response(200, EventSchema, example=EventSchema.example(**_UNBOOKED, version=2, updated_at=CHANGED_AT))
 def publish_event(event_id: UUID) -> Event:
     """Publish one of your drafts.
@@ -184,7 +186,7 @@ def publish_event(event_id: UUID) -> Event:
 @blp.doc(operationId="cancelEvent")
 @blp.login_required(organizer=True)
 @blp.if_match()
-@blp.problems(EventNotFound, EventNotPublished, EventStarted)
+@blp.problems(EventNotFound, EventNotPublished, EventEnded)
 @blp.response(
     200,
     EventSchema,
@@ -194,6 +196,7 @@ def cancel_event(event_id: UUID) -> Event:
     """Cancel one of your events.
 
     Cancels all its bookings and notifies the guests by email. The event stays visible. Cancelling cannot be undone, and
-    cancelling again changes nothing. A draft cannot be cancelled; delete it instead.
+    cancelling again changes nothing. A draft cannot be cancelled; delete it instead. A running event can be cancelled
+    until it ends.
     """
     return services.cancel_event(actor=current_user, event_id=event_id, precondition=if_match())

@@ -13,11 +13,11 @@ _DESCRIPTION = "Two late string quartets; doors open at 19:00."
 _ORGANIZER = "The account that manages the event."
 _ZONE_TEXT = "The IANA time zone used in emails and calendars."
 _STARTS = "When the event starts. Must be in the future."
-_ENDS = "When the event ends. Must be later than `starts_at`."
+_ENDS = "When the event ends. Must be later than `starts_at` and in the future."
 _CAPACITY = "The total number of tickets."
 _LIMIT = "The maximum number of tickets per booking."
 _OPENS = "When booking opens. `null` means immediately."
-_CLOSES = "When booking closes. `null` means when the event starts."
+_CLOSES = "When booking closes, at the latest when the event ends. `null` means when the event starts."
 
 
 class EventSchema(ResponseSchema):
@@ -143,7 +143,7 @@ class EventChangeSchema(BaseSchema):
     )
     location = Text(max_length=200, metadata={"description": "Where the event takes place.", "example": "Philharmonie"})
     timezone = TimeZone(metadata={"description": _ZONE_TEXT})
-    starts_at = Instant(metadata={"description": _STARTS})
+    starts_at = Instant(metadata={"description": f"{_STARTS} Cannot change once the event has started."})
     ends_at = Instant(metadata={"description": _ENDS})
     capacity = Integer(
         minimum=1,

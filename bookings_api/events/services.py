@@ -1,5 +1,6 @@
 """Use cases of organizers: create, change, publish, cancel and delete events."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from bookings_api.database.transactions import (
 from bookings_api.errors import (
     CapacityBelowBooked,
     EventCancelled,
+    EventEnded,
     EventNotPublished,
     EventStarted,
     InvalidFields,
@@ -29,7 +31,7 @@ from bookings_api.extensions import db
 from bookings_api.mail import broadcasts
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus, User
 
-# These fields cannot change once the event has started.
+# These fields cannot change once the event has ended.
 _TIMES = {"starts_at", "ends_at", "timezone", "booking_opens_at", "booking_closes_at"}
 # Guests are notified when these fields change.
 NOTIFIED = {"starts_at", "ends_at", "timezone", "location"}
@@ -39,7 +41,7 @@ def create_event(*, organizer: User, **fields: Any) -> Event:
     """Create an event from the fields of `EventCreateSchema`. Raises `InvalidFields` for inconsistent times."""
     event = Event(organizer_id=organizer.id, **fields)
     with transaction():
-        _require_consistent_times(event, now=database_time())
+        _require_consistent_times(event, fields.keys(), now=database_time())
         db.session.add(event)
     return event
 
@@ -47,25 +49,28 @@ def create_event(*, organizer: User, **fields: Any) -> Event:
 def change_event(
     *, actor: User, event_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Event:
-    """Change fields of an event, and notify its guests of a new time or place.
+    """Change fields of an event, and notify its guests of a new time or place until it ends.
 
-    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventStarted` for new times after the start,
-    `InvalidFields` and `CapacityBelowBooked`.
+    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventStarted` for a new start after the start,
+    `EventEnded` for new times after the end, `InvalidFields` and `CapacityBelowBooked`.
     """
     with transaction() as tx:
         event, now = _lock_own_event(actor, event_id)
         precondition(event)
         if event.status is EventStatus.CANCELLED:
             raise EventCancelled
-        had_started = _has_started(event, now=now)
+        had_started = _has_passed(event, event.starts_at, now=now)
+        had_ended = _has_passed(event, event.ends_at, now=now)
         changed = apply_changes(event, changes)
-        if changed & _TIMES and had_started:
-            raise EventStarted("The event has started. Its times can no longer be changed.")
+        if changed & _TIMES and had_ended:
+            raise EventEnded("The event has ended. Its times can no longer be changed.")
+        if "starts_at" in changed and had_started:
+            raise EventStarted
         if event.capacity < event.tickets_booked:
             raise CapacityBelowBooked(event.tickets_booked)
         if changed & _TIMES:
-            _require_consistent_times(event, now=now)
-        if changed & NOTIFIED and event.tickets_booked and not _has_started(event, now=now):
+            _require_consistent_times(event, changed, now=now)
+        if changed & NOTIFIED and event.tickets_booked and not had_ended:
             broadcasts.queue_broadcast(tx, event, EmailKind.EVENT_CHANGED)
     return event
 
@@ -73,7 +78,7 @@ def change_event(
 def publish_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> Event:
     """Publish a draft. Publishing again changes nothing, whatever the precondition.
 
-    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventStarted`.
+    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventEnded`.
     """
     with transaction():
         event, now = _lock_own_event(actor, event_id)
@@ -82,8 +87,8 @@ def publish_event(*, actor: User, event_id: UUID, precondition: Precondition = n
         precondition(event)
         if event.status is EventStatus.CANCELLED:
             raise EventCancelled
-        if event.starts_at <= now:
-            raise EventStarted("The event starts in the past. Change its times before you publish it.")
+        if event.ends_at <= now:
+            raise EventEnded("The event ends in the past. Change its times before you publish it.")
         event.status = EventStatus.PUBLISHED
         event.version += 1
     return event
@@ -93,7 +98,7 @@ def cancel_event(*, actor: User, event_id: UUID, precondition: Precondition = no
     """Cancel an event with all its bookings, and notify the guests.
 
     Cancelling again changes nothing, whatever the precondition. Raises `EventNotFound`, `PermissionDenied`,
-    `EventNotPublished` and `EventStarted`.
+    `EventNotPublished` and `EventEnded`.
     """
     with transaction() as tx:
         event, now = _lock_own_event(actor, event_id)
@@ -109,7 +114,7 @@ def cancel_event(*, actor: User, event_id: UUID, precondition: Precondition = no
 def delete_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> None:
     """Hide an event, and cancel it like `cancel_event` if it is published. Users can still read their bookings.
 
-    Raises `EventNotFound`, `PermissionDenied` and `EventStarted`.
+    Raises `EventNotFound`, `PermissionDenied` and `EventEnded`.
     """
     with transaction() as tx:
         event, now = _lock_own_event(actor, event_id)
@@ -139,14 +144,14 @@ def _cancel_bookings_of(event: Event, *, now: datetime) -> None:
     event.tickets_booked = 0
 
 
-def _has_started(event: Event, *, now: datetime) -> bool:
-    """Whether the event has started. A draft never starts, whatever its times."""
-    return event.status is EventStatus.PUBLISHED and event.starts_at <= now
+def _has_passed(event: Event, time: datetime, *, now: datetime) -> bool:
+    """Whether this time of a published event has passed. A draft never starts or ends, whatever its times."""
+    return event.status is EventStatus.PUBLISHED and time <= now
 
 
 def _cancel(tx: Transaction, event: Event, *, now: datetime) -> None:
-    if _has_started(event, now=now):
-        raise EventStarted("The event has started and cannot be cancelled.")
+    if _has_passed(event, event.ends_at, now=now):
+        raise EventEnded("The event has ended and cannot be cancelled.")
     event.status = EventStatus.CANCELLED
     event.version += 1
     if event.tickets_booked:
@@ -163,17 +168,19 @@ def _lock_own_event(actor: User, event_id: UUID) -> tuple[Event, datetime]:
     return event, now
 
 
-def _require_consistent_times(event: Event, *, now: datetime) -> None:
+def _require_consistent_times(event: Event, changed: Collection[str], *, now: datetime) -> None:
     problems = {}
-    if event.starts_at <= now:
+    if "starts_at" in changed and event.starts_at <= now:
         problems["starts_at"] = "Must be in the future."
     if event.ends_at <= event.starts_at:
         problems["ends_at"] = "Must be later than starts_at."
+    elif event.ends_at <= now:
+        problems["ends_at"] = "Must be in the future."
     opens, closes = event.booking_opens_at, event.booking_closes_at
-    if opens and opens >= event.starts_at:
-        problems["booking_opens_at"] = "Must be earlier than starts_at."
-    if closes and closes > event.starts_at:
-        problems["booking_closes_at"] = "Must not be later than starts_at."
+    if opens and closes is None and opens >= event.starts_at:
+        problems["booking_opens_at"] = "Must be earlier than starts_at, or set booking_closes_at."
+    if closes and closes > event.ends_at:
+        problems["booking_closes_at"] = "Must not be later than ends_at."
     elif opens and closes and closes <= opens:
         problems["booking_closes_at"] = "Must be later than booking_opens_at."
     if problems:

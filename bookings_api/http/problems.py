@@ -66,6 +66,7 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
     errors.LastOrganizer: Problem(HTTPStatus.CONFLICT, "last-organizer", "Last active organizer"),
     errors.StaleVersion: Problem(HTTPStatus.PRECONDITION_FAILED, "stale-version", "Resource has changed"),
     errors.EventStarted: Problem(HTTPStatus.CONFLICT, "event-started", "Event has started"),
+    errors.EventEnded: Problem(HTTPStatus.CONFLICT, "event-ended", "Event has ended"),
     errors.EventNotPublished: Problem(HTTPStatus.CONFLICT, "event-not-published", "Event is a draft"),
     errors.EventCancelled: Problem(HTTPStatus.CONFLICT, "event-cancelled", "Event is cancelled"),
     errors.BookingCancelled: Problem(HTTPStatus.CONFLICT, "booking-cancelled", "Booking is cancelled"),

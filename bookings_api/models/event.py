@@ -57,7 +57,9 @@ class Event(Identified, Timestamped, Base):
         ),
         sa.CheckConstraint("ends_at > starts_at", name="ends_after_start"),
         sa.CheckConstraint("booking_closes_at > booking_opens_at", name="booking_window_in_order"),
-        sa.Index("ix_events_listed", "starts_at", "id", postgresql_where=sa.text("deleted_at IS NULL")),
+        # with ends_at, PostgreSQL skips past events without reading their rows
+        sa.Index("ix_events_listed", "starts_at", "id", "ends_at", postgresql_where=sa.text("deleted_at IS NULL")),
+        sa.Index("ix_events_ends_at", "ends_at", postgresql_where=sa.text("deleted_at IS NULL")),
         sa.Index("ix_events_organizer_id_starts_at", "organizer_id", "starts_at", "id"),
         sa.Index("ix_events_created_at", "created_at", "id", postgresql_where=sa.text("deleted_at IS NULL")),
         sa.Index("ix_events_title", sa.text(TITLE_ORDER), "id", postgresql_where=sa.text("deleted_at IS NULL")),

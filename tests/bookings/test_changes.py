@@ -160,7 +160,7 @@ def test_fields_set_by_the_server_are_refused(
 def test_the_list_is_filtered_by_status_event_and_time(
     client: FlaskClient, user: Account, event: dict[str, Any], booking: dict[str, Any], database: sa.Engine
 ) -> None:
-    _set(database, starts_at=datetime.now(UTC) - timedelta(minutes=1))
+    _set(database, starts_at=datetime.now(UTC) - timedelta(hours=1), ends_at=datetime.now(UTC) - timedelta(minutes=1))
     other = make_event(client)
     second, third = (book(client, user, other).json for _ in range(2))
     _cancel(client, user, third)

@@ -204,7 +204,7 @@ def test_a_booking_is_not_confirmed_again_once_its_event_has_ended(
     with database.begin() as connection:
         connection.execute(sa.update(Event).values(ends_at=utcnow() - timedelta(seconds=1)))
     response = _resend(client, user, booking)
-    assert (response.status_code, response.json["code"]) == (409, "event-started")
+    assert (response.status_code, response.json["code"]) == (409, "event-ended")
 
 
 def test_a_confirmation_can_be_sent_again_three_times_an_hour(

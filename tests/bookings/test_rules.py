@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from bookings_api.bookings.rules import require_bookable
+from bookings_api.bookings.rules import require_bookable, require_changeable
 from bookings_api.errors import DomainError, EventNotOpen, SoldOut, TooManyTickets
 from bookings_api.models import Event, EventStatus
 from tests.factories import API, book, make_event, make_user
@@ -33,10 +33,11 @@ def _event(**changes: Any) -> Event:
         {},
         {"booking_opens_at": NOW},
         {"booking_closes_at": NOW + INSTANT},
+        {"starts_at": NOW - INSTANT, "booking_closes_at": NOW + INSTANT},
         {"tickets_booked": 7},
         {"max_tickets_per_booking": 3},
     ],
-    ids=["plain", "opens now", "closes in an instant", "just enough left", "just allowed"],
+    ids=["plain", "opens now", "closes in an instant", "started", "just enough left", "just allowed"],
 )
 def test_tickets_are_bookable_up_to_every_limit(changes: dict[str, Any]) -> None:
     require_bookable(_event(**changes), 3, in_all=3, now=NOW)
@@ -48,12 +49,22 @@ def test_tickets_are_bookable_up_to_every_limit(changes: dict[str, Any]) -> None
         ({"status": EventStatus.DRAFT}, EventNotOpen),
         ({"status": EventStatus.CANCELLED}, EventNotOpen),
         ({"starts_at": NOW}, EventNotOpen),
+        ({"starts_at": NOW - INSTANT, "booking_closes_at": NOW}, EventNotOpen),
         ({"booking_opens_at": NOW + INSTANT}, EventNotOpen),
         ({"booking_closes_at": NOW}, EventNotOpen),
         ({"max_tickets_per_booking": 2}, TooManyTickets),
         ({"tickets_booked": 8}, SoldOut),
     ],
-    ids=["draft", "cancelled", "started", "opens in an instant", "closed", "too many", "too few left"],
+    ids=[
+        "draft",
+        "cancelled",
+        "started",
+        "closed after the start",
+        "opens in an instant",
+        "closed",
+        "too many",
+        "too few left",
+    ],
 )
 def test_tickets_are_not_bookable_beyond_a_limit(changes: dict[str, Any], error: type[DomainError]) -> None:
     with pytest.raises(error):
@@ -61,11 +72,30 @@ def test_tickets_are_not_bookable_beyond_a_limit(changes: dict[str, Any], error:
 
 
 def test_one_of_several_reasons_always_takes_precedence() -> None:
-    everything = {"tickets_booked": 10, "max_tickets_per_booking": 1, "booking_closes_at": NOW, "starts_at": NOW}
+    everything = {"tickets_booked": 10, "max_tickets_per_booking": 1, "booking_closes_at": NOW}
 
-    for left, error in [(4, "started"), (3, "closed"), (2, "at most 1"), (1, "No tickets")]:
+    for left, error in [(3, "closed"), (2, "at most 1"), (1, "No tickets")]:
         with pytest.raises(DomainError, match=error):
             require_bookable(_event(**dict(list(everything.items())[:left])), 3, in_all=3, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"starts_at": NOW + INSTANT},
+        {"starts_at": NOW + INSTANT, "booking_closes_at": NOW - INSTANT},
+        {"starts_at": NOW, "booking_closes_at": NOW + INSTANT},
+    ],
+    ids=["not started", "closed but not started", "started but open"],
+)
+def test_a_booking_is_changeable_until_the_event_has_started_and_booking_has_closed(changes: dict[str, Any]) -> None:
+    require_changeable(_event(**changes), now=NOW)
+
+
+@pytest.mark.parametrize("changes", [{}, {"booking_closes_at": NOW}], ids=["started", "started and closed"])
+def test_a_booking_is_not_changeable_afterwards(changes: dict[str, Any]) -> None:
+    with pytest.raises(EventNotOpen):
+        require_changeable(_event(starts_at=NOW, **changes), now=NOW)
 
 
 def test_only_additional_tickets_must_be_available() -> None:

@@ -120,7 +120,8 @@ def test_the_list_shows_upcoming_published_events_in_order_of_start(client: Flas
     make_event(client, organizer, title="sooner", starts_at="2099-02-01T10:00:00Z")
     make_event(client, organizer, title="draft", status="draft")
     changes: dict[str, dict[str, Any]] = {
-        "started": {"starts_at": datetime.now(UTC) - timedelta(minutes=1)},
+        "running": {"starts_at": datetime.now(UTC) - timedelta(days=1)},
+        "ended": {"starts_at": datetime.now(UTC) - timedelta(days=2), "ends_at": datetime.now(UTC)},
         "cancelled": {"status": "cancelled"},
         "deleted": {"deleted_at": datetime.now(UTC)},
     }
@@ -129,8 +130,8 @@ def test_the_list_shows_upcoming_published_events_in_order_of_start(client: Flas
         with database.begin() as connection:
             connection.execute(sa.update(Event).where(Event.title == title).values(change))
 
-    assert _titles(client, "") == ["sooner", "later"]
-    assert _titles(client, "all") == ["started", "sooner", "later", "cancelled"]
+    assert _titles(client, "") == ["running", "sooner", "later"]
+    assert _titles(client, "all") == ["ended", "running", "sooner", "later", "cancelled"]
 
 
 def test_the_full_list_includes_only_the_callers_own_drafts(client: FlaskClient) -> None:

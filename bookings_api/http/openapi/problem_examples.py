@@ -30,7 +30,7 @@ _RAISED = (
     *(error() for error in DOMAIN_PROBLEMS if hasattr(error, "message")),
     errors.Unauthenticated("The access token has expired."),
     errors.PermissionDenied("Only organizers may do that."),
-    errors.EventStarted("The event has started and cannot be cancelled."),
+    errors.EventEnded("The event has ended and cannot be cancelled."),
     errors.CapacityBelowBooked(tickets_booked=2),
     errors.EventNotOpen("Booking for this event has closed."),
     errors.SoldOut(tickets_available=1),

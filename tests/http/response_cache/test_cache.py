@@ -215,13 +215,13 @@ def test_an_event_the_client_already_has_returns_304(client: FlaskClient) -> Non
     assert client.get(address, headers={"If-None-Match": tag}).status_code == 200
 
 
-def test_an_event_that_starts_disappears_from_the_list_without_a_commit(client: FlaskClient) -> None:
-    starts = utcnow() + timedelta(seconds=1)
-    make_event(client, starts_at=starts.isoformat())
+def test_an_event_that_ends_disappears_from_the_list_without_a_commit(client: FlaskClient) -> None:
+    ends = utcnow() + timedelta(seconds=1.5)
+    make_event(client, starts_at=(ends - timedelta(seconds=0.5)).isoformat(), ends_at=ends.isoformat())
     assert client.get(LISTS[0]).json != []
 
-    wait_until(lambda: client.get(LISTS[0]).json == [], seconds=1 + PAGE_SECONDS + 1)
-    assert time.time() > starts.timestamp()
+    wait_until(lambda: client.get(LISTS[0]).json == [], seconds=1.5 + PAGE_SECONDS + 1)
+    assert time.time() > ends.timestamp()
 
 
 def test_the_number_of_cached_responses_is_bounded(app: Flask, client: FlaskClient) -> None:
