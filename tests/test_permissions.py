@@ -47,8 +47,8 @@ createBooking           401         201    201          201         201     401
 listBookings            401         200    200          200         200     401
 getBooking              401         200    404          404         200     401
 getBookingCalendar      401         200    404          404         200     401
-changeBooking           401         200    404          404         403     401
-cancelBooking           401         200    404          404         403     401
+changeBooking           401         200    404          404         200     401
+cancelBooking           401         200    404          404         200     401
 listBookingEmails       401         200    404          404         200     401
 resendConfirmation      401         202    404          404         202     401
 """

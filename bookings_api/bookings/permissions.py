@@ -1,8 +1,13 @@
-"""Who may see which booking."""
+"""Who may see and change which booking."""
 
-from bookings_api.models import Booking, User
+from bookings_api.models import Booking, Event, User
 
 
-def may_see(viewer: User, booking: Booking) -> bool:
-    """Whether `viewer` made the booking or, as an organizer, owns its event."""
-    return booking.user_id == viewer.id or (viewer.is_organizer and booking.event.organizer_id == viewer.id)
+def may_manage(user: User, booking: Booking) -> bool:
+    """Whether `user` may see, change and cancel the booking: its buyer and the event's organizer may."""
+    return booking.user_id == user.id or organizes(user, booking.event)
+
+
+def organizes(user: User, event: Event) -> bool:
+    """Whether `user` is the event's organizer, who may change its bookings until it ends."""
+    return user.is_organizer and event.organizer_id == user.id

@@ -7,9 +7,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
-from bookings_api.bookings.permissions import may_see
+from bookings_api.bookings.permissions import may_manage
 from bookings_api.database.listing import Listing, ListQuery, Order, folded, search, words_in
-from bookings_api.errors import BookingNotFound, PermissionDenied
+from bookings_api.errors import BookingNotFound
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
 from bookings_api.models import Booking, BookingStatus, EmailStatus, Event, OutboxEmail, User
@@ -71,22 +71,11 @@ def emails_of(booking: Booking) -> Listing:
 
 
 def get_booking(booking_id: UUID, *, viewer: User) -> Booking:
-    """The booking with its event, if `viewer` may see it. Raises `BookingNotFound`."""
+    """The booking with its event, if `viewer` may manage it. Raises `BookingNotFound`."""
     query = sa.select(Booking).where(Booking.id == booking_id).options(joinedload(Booking.event))
     booking = db.session.scalars(query).one_or_none()
-    if booking is None or not may_see(viewer, booking):
+    if booking is None or not may_manage(viewer, booking):
         raise BookingNotFound
-    return booking
-
-
-def get_own_booking(booking_id: UUID, *, owner: User) -> Booking:
-    """The owner's booking.
-
-    Raises `BookingNotFound`, and `PermissionDenied` for the event's organizer, who may only see the booking.
-    """
-    booking = get_booking(booking_id, viewer=owner)
-    if booking.user_id != owner.id:
-        raise PermissionDenied("Only the account that made a booking can change it.")
     return booking
 
 

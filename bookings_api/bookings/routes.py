@@ -28,7 +28,6 @@ from bookings_api.errors import (
     EventNotFound,
     EventNotOpen,
     IdempotencyKeyReused,
-    PermissionDenied,
     SoldOut,
     StaleVersion,
     TooManyTickets,
@@ -170,16 +169,18 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 @blp.login_required()
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.if_match()
-@blp.problems(BookingNotFound, PermissionDenied, BookingCancelled, EventNotOpen, SoldOut, TooManyTickets)
+@blp.problems(BookingNotFound, BookingCancelled, EventNotOpen, SoldOut, TooManyTickets)
 @blp.arguments(BookingChangeSchema)
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
 @blp.response(200, BookingSchema, example=BookingSchema.example(ticket_count=1, version=2, updated_at=CHANGED_AT))
 def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
-    """Change the ticket count or the guest of your booking.
+    """Change the ticket count or the guest of a booking.
 
     Omitted fields keep their values. The guest is notified by email. Additional tickets are booked only if all of them
-    are available. Released tickets are available again immediately. A booking cannot change once the event has started
-    and booking has closed.
+    are available. Released tickets are available again immediately.
+
+    You can change your own booking until the event has started and booking has closed. For events you organize, you can
+    change any booking until the event ends, within the event's capacity and limit per booking.
     """
     return services.change_booking(
         user=current_user, booking_id=booking_id, changes=changes, precondition=_precondition()
@@ -190,7 +191,7 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
 @blp.doc(operationId="cancelBooking")
 @blp.login_required()
 @blp.if_match()
-@blp.problems(BookingNotFound, PermissionDenied, EventNotOpen)
+@blp.problems(BookingNotFound, EventNotOpen)
 @blp.response(
     200,
     BookingSchema,
@@ -199,10 +200,13 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     ),
 )
 def cancel_booking(booking_id: UUID) -> Booking:
-    """Cancel your booking.
+    """Cancel a booking.
 
     Releases the tickets immediately and notifies the guest by email. Cancelling again changes nothing and returns the
-    same response. A booking cannot be cancelled once the event has started and booking has closed.
+    same response.
+
+    You can cancel your own booking until the event has started and booking has closed. For events you organize, you can
+    cancel any booking until the event ends.
     """
     return services.cancel_booking(user=current_user, booking_id=booking_id, precondition=if_match())
 

@@ -58,15 +58,13 @@ def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Pla
         return request.replay(facts.stored)
     if facts.event is None or not may_see(facts.user, facts.event):
         raise EventNotFound
-    require_bookable(facts.event, order.ticket_count, in_all=order.ticket_count, now=facts.now)
+    require_open(facts.event, now=facts.now)
+    require_available(facts.event, order.ticket_count, in_all=order.ticket_count)
     return Plan(facts.user, facts.event, facts.now)
 
 
-def require_bookable(event: Event, count: int, *, in_all: int, now: datetime) -> None:
-    """Raise the reason why a booking cannot take `count` more tickets and then have `in_all`.
-
-    That is `EventNotOpen`, `TooManyTickets` or `SoldOut`.
-    """
+def require_open(event: Event, *, now: datetime) -> None:
+    """Raise `EventNotOpen` unless the event is published and booking is open."""
     if event.status is EventStatus.DRAFT:
         raise EventNotOpen("The event is not published yet.")
     if event.status is EventStatus.CANCELLED:
@@ -75,15 +73,22 @@ def require_bookable(event: Event, count: int, *, in_all: int, now: datetime) ->
         raise EventNotOpen(f"Booking opens at {event.booking_opens_at:%Y-%m-%dT%H:%M:%SZ}.")
     if now >= _closes_at(event):
         raise _closed(event)
+
+
+def require_available(event: Event, count: int, *, in_all: int) -> None:
+    """Raise `TooManyTickets` or `SoldOut` if a booking cannot take `count` more tickets and then have `in_all`."""
     if in_all > event.max_tickets_per_booking:
         raise TooManyTickets(event.max_tickets_per_booking)
     if count > event.tickets_available:
         raise SoldOut(event.tickets_available)
 
 
-def require_changeable(event: Event, *, now: datetime) -> None:
-    """Raise `EventNotOpen` once the event has started and booking has closed."""
-    if now >= max(event.starts_at, _closes_at(event)):
+def require_changeable(event: Event, *, by_organizer: bool, now: datetime) -> None:
+    """Raise `EventNotOpen` once the event has started and booking has closed; for its organizer, once it has ended."""
+    if by_organizer:
+        if now >= event.ends_at:
+            raise EventNotOpen("The event has ended.")
+    elif now >= max(event.starts_at, _closes_at(event)):
         raise _closed(event)
 
 

@@ -7,13 +7,18 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from bookings_api.bookings.rules import require_bookable, require_changeable
+from bookings_api.bookings.rules import require_available, require_changeable, require_open
 from bookings_api.errors import DomainError, EventNotOpen, SoldOut, TooManyTickets
 from bookings_api.models import Event, EventStatus
 from tests.factories import API, book, make_event, make_user
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
+
+
+def _require_bookable(event: Event, count: int, *, in_all: int) -> None:
+    require_open(event, now=NOW)
+    require_available(event, count, in_all=in_all)
 
 
 def _event(**changes: Any) -> Event:
@@ -40,7 +45,7 @@ def _event(**changes: Any) -> Event:
     ids=["plain", "opens now", "closes in an instant", "started", "just enough left", "just allowed"],
 )
 def test_tickets_are_bookable_up_to_every_limit(changes: dict[str, Any]) -> None:
-    require_bookable(_event(**changes), 3, in_all=3, now=NOW)
+    _require_bookable(_event(**changes), 3, in_all=3)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +73,7 @@ def test_tickets_are_bookable_up_to_every_limit(changes: dict[str, Any]) -> None
 )
 def test_tickets_are_not_bookable_beyond_a_limit(changes: dict[str, Any], error: type[DomainError]) -> None:
     with pytest.raises(error):
-        require_bookable(_event(**changes), 3, in_all=3, now=NOW)
+        _require_bookable(_event(**changes), 3, in_all=3)
 
 
 def test_one_of_several_reasons_always_takes_precedence() -> None:
@@ -76,7 +81,7 @@ def test_one_of_several_reasons_always_takes_precedence() -> None:
 
     for left, error in [(3, "closed"), (2, "at most 1"), (1, "No tickets")]:
         with pytest.raises(DomainError, match=error):
-            require_bookable(_event(**dict(list(everything.items())[:left])), 3, in_all=3, now=NOW)
+            _require_bookable(_event(**dict(list(everything.items())[:left])), 3, in_all=3)
 
 
 @pytest.mark.parametrize(
@@ -89,17 +94,17 @@ def test_one_of_several_reasons_always_takes_precedence() -> None:
     ids=["not started", "closed but not started", "started but open"],
 )
 def test_a_booking_is_changeable_until_the_event_has_started_and_booking_has_closed(changes: dict[str, Any]) -> None:
-    require_changeable(_event(**changes), now=NOW)
+    require_changeable(_event(**changes), by_organizer=False, now=NOW)
 
 
 @pytest.mark.parametrize("changes", [{}, {"booking_closes_at": NOW}], ids=["started", "started and closed"])
 def test_a_booking_is_not_changeable_afterwards(changes: dict[str, Any]) -> None:
     with pytest.raises(EventNotOpen):
-        require_changeable(_event(starts_at=NOW, **changes), now=NOW)
+        require_changeable(_event(starts_at=NOW, **changes), by_organizer=False, now=NOW)
 
 
 def test_only_additional_tickets_must_be_available() -> None:
-    require_bookable(_event(tickets_booked=9), 1, in_all=4, now=NOW)
+    _require_bookable(_event(tickets_booked=9), 1, in_all=4)
 
 
 @pytest.mark.parametrize(
