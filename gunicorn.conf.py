@@ -22,7 +22,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from bookings_api.database.engine import forget_connections
 from bookings_api.extensions import db
-from bookings_api.http.server import write_problem
+from bookings_api.http.server import check_request, close_gracefully, write_problem
 from bookings_api.observability import metrics
 from bookings_api.observability.health import warn_about_connection_limit
 from bookings_api.observability.logging import logging_config
@@ -95,5 +95,7 @@ def on_exit(server: Any) -> None:
     shutil.rmtree(server.metrics_directory, ignore_errors=True)
 
 
+pre_request = check_request
 # Errors that gunicorn sends itself are problems (RFC 9457) like all others.
 util.write_error = write_problem
+util.close = close_gracefully

@@ -1,10 +1,14 @@
-"""Adapts gunicorn: its errors become problems (RFC 9457) and are counted, and it writes no access log."""
+"""Adapts gunicorn: errors are problems (RFC 9457) and counted, requests are checked, and there is no access log."""
 
 import json
+import re
 import socket
+from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from gunicorn import glogging, util
+from gunicorn.http.errors import InvalidHeader, InvalidHTTPVersion
 
 from bookings_api.http.headers import API_POLICY, NO_STORE, SECURITY_HEADERS
 from bookings_api.http.problems import PROBLEM_CONTENT_TYPE, problem_body, problem_for_status
@@ -17,6 +21,22 @@ _HEADERS = {
     "Connection": "close",
     "Content-Type": PROBLEM_CONTENT_TYPE,
 }
+
+# RFC 9110, section 7.2. An empty host is not valid in an http URL.
+_HOST = re.compile(r"[\w.~!$&'()*+,;=%:\[\]-]+", re.ASCII)
+
+# Replaces `gunicorn.util.close`, which resets the connection if a request body is unread, so that the client may lose
+# the response (RFC 9112, section 9.6). This function first reads and discards the body.
+close_gracefully = partial(util.close_graceful, timeout=5.0, max_drain=64 * 1024 * 1024)
+
+
+def check_request(worker: Any, request: Any) -> None:
+    """Refuse requests that gunicorn accepts but RFC 9112 does not (gunicorn's `pre_request` hook)."""
+    if request.version not in {(1, 0), (1, 1)}:
+        raise InvalidHTTPVersion(request.version)
+    hosts = [value for name, value in request.headers if name == "HOST"]
+    if (request.version == (1, 1) and not hosts) or not all(_HOST.fullmatch(host) for host in hosts):
+        raise InvalidHeader("HOST", req=request)  # section 3.2
 
 
 def write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:

@@ -1,6 +1,7 @@
 """Malformed HTTP sent to the running service: every response is a problem, never a 500."""
 
 import socket
+from http.client import HTTPConnection
 
 import pytest
 
@@ -41,6 +42,29 @@ def test_an_oversized_body_returns_413(service: Service, request_: bytes) -> Non
     assert problem_of(_send(service, request_)) == (413, "content-too-large")
 
 
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+@pytest.mark.parametrize(
+    ("path", "padding", "expected"),
+    [
+        ("/auth/signup", 0, (413, "content-too-large")),
+        ("/nowhere", 0, (404, "not-found")),
+        ("/auth/signup", 10_000, (431, "request-header-fields-too-large")),
+    ],
+    ids=["413", "404", "431"],
+)
+def test_a_client_that_first_sends_its_whole_body_receives_the_refusal(
+    service: Service, path: str, padding: int, expected: tuple[int, str], connection: str
+) -> None:
+    headers = {"Content-Type": "application/json", "Connection": connection, "X-Padding": "x" * padding}
+    client = HTTPConnection(service.url.removeprefix("http://"), timeout=15)
+    try:
+        client.request("POST", f"{API}{path}", b" " * 8_000_000, headers)
+        response = client.getresponse()
+        assert problem_of(RawResponse(response.status, response.headers, response.read())) == expected
+    finally:
+        client.close()
+
+
 @pytest.mark.parametrize("size", [262_143, 262_144])
 def test_a_body_of_the_maximum_size_is_accepted(service: Service, size: int) -> None:
     body = b"{}".ljust(size)
@@ -75,6 +99,12 @@ def test_a_body_that_does_not_match_its_framing_returns_400(service: Service, re
     [
         (b"NONSENSE\r\n\r\n", (400, "bad-request")),
         (b"GET / HTTP/9.9\r\n\r\n", (400, "bad-request")),
+        (b"GET / HTTP/1.9\r\nHost: localhost\r\n\r\n", (400, "bad-request")),
+        (b"GET / HTTP/1.1\r\n\r\n", (400, "bad-request")),
+        (b"GET http://localhost/ HTTP/1.1\r\n\r\n", (400, "bad-request")),
+        (GET + b"Host: localhost\r\n\r\n", (400, "bad-request")),
+        (b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", (400, "bad-request")),
+        (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", (400, "bad-request")),
         (b"GET <script> HTTP/1.1\r\nHost: a\r\n\r\n", (400, "bad-request")),
         (GET + b"no colon\r\n\r\n", (400, "bad-request")),
         (GET + b"a b: c\r\n\r\n", (400, "bad-request")),
@@ -94,6 +124,13 @@ def test_a_body_that_does_not_match_its_framing_returns_400(service: Service, re
 )
 def test_invalid_http_returns_a_problem(service: Service, request_: bytes, expected: tuple[int, str]) -> None:
     assert problem_of(_send(service, request_)) == expected
+
+
+def test_http_1_0_needs_no_host(service: Service) -> None:
+    response = _send(service, f"GET {API}/events/ HTTP/1.0\r\n\r\n".encode())
+
+    assert response is not None
+    assert response.status == 200
 
 
 def test_a_server_error_does_not_quote_the_request(service: Service) -> None:
