@@ -35,10 +35,11 @@ class StrictParser(webargs.flaskparser.FlaskParser):
             return webargs.core.missing
         if not webargs.flaskparser.is_json_request(req):
             raise UnsupportedMediaType("Send the body as application/json.")
-        if req.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
+        if req.mimetype_params.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
             raise UnsupportedMediaType("Send JSON as UTF-8.")  # RFC 8259, section 8.1
         try:
-            return json.loads(body.decode(), object_pairs_hook=_unique_names, parse_constant=_reject_constant)
+            text = body.decode("utf-8-sig")  # RFC 8259, section 8.1, allows ignoring a byte order mark
+            return json.loads(text, object_pairs_hook=_unique_names, parse_constant=_reject_constant)
         except json.JSONDecodeError as error:
             raise BadRequest(f"The body is not valid JSON: {error.msg} at character {error.pos}.") from None
         except UnicodeDecodeError:

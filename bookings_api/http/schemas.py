@@ -51,6 +51,10 @@ class ResponseSchema(BaseSchema):
 class PageQuerySchema(BaseSchema):
     """Pagination parameters. Base of the query schemas of all lists."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.error_messages["unknown"] = f"Unknown parameter. Known parameters: {', '.join(self.fields)}."
+
     # without a documented default, which Swagger UI would always send
     page = QueryInteger(
         minimum=1, maximum=MAX_PAGE, metadata={"description": "The page number, starting at 1, the default."}

@@ -42,7 +42,6 @@ def _is_problem(response: Any, status: int, code: str) -> bool:
         b'{"a": [[{"b": {"c": 1, "c": 1}}]]}',
         b'{"email": "a", "\\u0065mail": "b"}',
         b'{"a": 1, "a": NaN}',
-        b'\xef\xbb\xbf{"a": 1}',
         '{"a": 1}'.encode("utf-16"),
         b'{"a": 1}{"b": 2}',
         b"{'a': 1}",
@@ -57,9 +56,24 @@ def test_invalid_or_ambiguous_json_returns_400(client: FlaskClient, body: bytes)
     assert _is_problem(client.post(SIGNUP, data=body, content_type="application/json"), 400, "bad-request")
 
 
+def test_a_byte_order_mark_is_ignored(client: FlaskClient) -> None:
+    body = b'\xef\xbb\xbf{"email": "a"}'
+
+    assert _is_problem(client.post(SIGNUP, data=body, content_type="application/json"), 422, "invalid-input")
+
+
 @pytest.mark.parametrize("body", [b"[]", b"5", b'"text"', b"null", b"true"])
 def test_a_body_that_is_not_an_object_returns_422(client: FlaskClient, body: bytes) -> None:
     assert _is_problem(client.post(SIGNUP, data=body, content_type="application/json"), 422, "invalid-input")
+
+
+def test_an_unknown_query_parameter_returns_the_known_ones(client: FlaskClient) -> None:
+    response = client.get(f"{API}/events/?pages=2")
+
+    assert _is_problem(response, 422, "invalid-input")
+    (error,) = response.json["errors"]
+    assert (error["in"], error["field"]) == ("query", "pages")
+    assert error["detail"].startswith("Unknown parameter. Known parameters: page, page_size, ")
 
 
 def test_a_missing_body_returns_the_required_fields(client: FlaskClient) -> None:
