@@ -1,4 +1,4 @@
-"""Responses never reveal whether an address has an account."""
+"""Logins and password resets never reveal whether an address has an account."""
 
 from collections.abc import Callable
 from typing import Any

@@ -107,6 +107,12 @@ def test_a_flood_of_sign_ups_is_stopped_without_affecting_other_addresses(client
     assert _sign_up(client, "203.0.113.9").status_code == 201
 
 
+def test_finding_accounts_by_signing_up_is_limited(client: FlaskClient, user: Account) -> None:
+    responses = [_sign_up(client, "203.0.113.8", user.email) for _ in range(61)]
+
+    assert [response.status_code for response in responses] == [409] * 60 + [429]
+
+
 def test_addresses_of_one_ipv6_network_count_together(client: FlaskClient) -> None:
     responses = [_sign_up(client, f"2001:db8::{number:x}").status_code for number in range(61)]
 
