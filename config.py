@@ -44,6 +44,7 @@ _TOKEN = Regexp(
 # encoded word (RFC 2047), which mail programs would decode.
 _ATOM, _LABEL = r"[\w!#$%&'*+/=?^`{|}~-]+", r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"(?!.*=\?)(?=.{{1,254}}$){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+_DOMAIN = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*", re.ASCII)
 
 
 class ConfigError(Exception):
@@ -99,6 +100,11 @@ def _validate_origins(values: list[str]) -> None:
             )
 
 
+def _validate_domains(values: list[str]) -> None:
+    if not all(_DOMAIN.fullmatch(value) and value.islower() for value in values):
+        raise ma.ValidationError("Must be a list of domains in lower case, such as corp.local,localhost.")
+
+
 def _require_packages(is_on: bool) -> None:  # noqa: FBT001 - environs passes it by position
     if is_on and find_spec("opentelemetry") is None:
         raise ma.ValidationError("Needs the telemetry extra: uv sync --locked --no-default-groups --extra telemetry.")
@@ -151,6 +157,7 @@ class Config:
     REFRESH_TOKEN_DAYS: int = _setting(14, validate=Range(1, 365))
     ARGON2_MEMORY_KIB: int = _setting(19456, validate=Range(8, 4_194_304))
     ARGON2_TIME_COST: int = _setting(2, validate=Range(1, 100))
+    EMAIL_INTRANET_DOMAINS: Sequence[str] = _setting((), validate=_validate_domains)
     ORGANIZER_SIGNUP: str = _setting("open", validate=OneOf(["open", "invite_only"]))
 
     MAIL_SERVER: str = _setting(validate=Length(min=1))

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from bookings_api.accounts.queries import with_email
 from bookings_api.database.transactions import require_transaction
 from bookings_api.extensions import db
 from bookings_api.models import Role, User
@@ -16,8 +17,8 @@ def lock_account(user_id: UUID) -> User | None:
 
 
 def lock_account_by_email(email: str) -> User | None:
-    """Like `lock_account`, for the account with this email, ignoring case."""
-    return db.session.scalars(_locked(sa.func.lower(User.email) == email.lower())).one_or_none()
+    """Like `lock_account`, for the account with this email; see `user_by_email`."""
+    return db.session.scalars(with_email(_locked(), email)).one_or_none()
 
 
 def lock_active_organizers() -> Sequence[User]:

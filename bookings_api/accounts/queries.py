@@ -2,10 +2,18 @@
 
 import sqlalchemy as sa
 
+from bookings_api.email_addresses import spellings
 from bookings_api.extensions import db
 from bookings_api.models import User
 
 
 def user_by_email(email: str) -> User | None:
-    """Return the account with this email, ignoring case."""
-    return db.session.scalars(sa.select(User).where(sa.func.lower(User.email) == email.lower())).one_or_none()
+    """Return the account with this email, ignoring case and the form of the domain."""
+    return db.session.scalars(with_email(sa.select(User), email)).one_or_none()
+
+
+def with_email(accounts: sa.Select[User], email: str) -> sa.Select[User]:
+    """Select the account with this email. If two accounts differ only in the form of the domain, the typed one wins."""
+    as_typed, *others = map(sa.func.lower, spellings(email))
+    stored = sa.func.lower(User.email)
+    return accounts.where(stored.in_([as_typed, *others])).order_by((stored == as_typed).desc()).limit(1)

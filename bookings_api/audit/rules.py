@@ -1,16 +1,22 @@
 """Invariants across rows and tables, which only the transactions that write the rows can enforce."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from typing import Any
 from zoneinfo import available_timezones
 
 import sqlalchemy as sa
+from email_validator import SPECIAL_USE_DOMAIN_NAMES
 
 from bookings_api.models.booking import REFERENCE_ALPHABET, REFERENCE_LENGTH
 
 # The clocks of the machines that create bookings and delete emails may differ.
 _CLOCK_SKEW = timedelta(hours=1)
+
+# What `email_addresses.checked_address` accepts, as regular expressions of PostgreSQL
+_ATOM, _LABEL = r"[A-Za-z0-9_!#$%&'*+/=?^`{|}~-]+", r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ADDRESS = rf"^(?!.*=\?){_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})*$"
+_NOT_PUBLIC = rf"^[^.]*$|(^|\.)({'|'.join(SPECIAL_USE_DOMAIN_NAMES)})$"
 
 # Queries that return the ID of each row that violates the rule and a message.
 RULES = {
@@ -196,6 +202,11 @@ _NOTES = {
         SELECT count(*) FROM outbox_emails WHERE status = 'sending' AND next_attempt_at < now()""",
     "unfinished event broadcasts: {count}": """
         SELECT count(*) FROM event_broadcasts WHERE finished_at IS NULL""",
+    # they can log in, but email may not reach them
+    "accounts with an email that new accounts cannot have: {count}; the first are {ids}": """
+        SELECT count(*), array_to_string((array_agg(id::text ORDER BY id))[1:10], ', ') AS ids
+        FROM users, split_part(lower(email), '@', 2) AS domain
+        WHERE email !~ :address OR domain ~ :not_public AND domain <> ALL (:intranet_domains)""",
 }
 
 
@@ -208,9 +219,10 @@ def parameters(emails_since: timedelta) -> dict[str, Any]:
     }
 
 
-def notes(connection: sa.Connection) -> Iterator[str]:
+def notes(connection: sa.Connection, *, intranet_domains: Collection[str]) -> Iterator[str]:
     """Yield a line for each condition that is not a violation but worth investigating."""
+    values = {"address": _ADDRESS, "not_public": _NOT_PUBLIC, "intranet_domains": list(intranet_domains)}
     for message, query in _NOTES.items():
-        count = connection.scalar(sa.text(query))
-        if count:
-            yield message.format(count=count)
+        row = connection.execute(sa.text(query), values).mappings().one()
+        if row["count"]:
+            yield message.format(**row)

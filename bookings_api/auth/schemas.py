@@ -4,7 +4,7 @@ import marshmallow as ma
 
 from bookings_api.accounts.passwords import MAX_LENGTH
 from bookings_api.accounts.schemas import new_password
-from bookings_api.http.fields import Boolean, EmailAddress, Name, Password, Text
+from bookings_api.http.fields import AccountEmail, Boolean, EmailAddress, Name, Password, Text
 from bookings_api.http.openapi.examples import (
     ACCESS_TOKEN,
     EMAILED_TOKEN,
@@ -40,7 +40,7 @@ class SignupSchema(BaseSchema):
 class LoginSchema(BaseSchema):
     """Your email and password."""
 
-    email = EmailAddress(required=True, metadata={"description": "Your email.", "example": URI_EMAIL})
+    email = AccountEmail(required=True, metadata={"description": "Your email.", "example": URI_EMAIL})
     password = Password(max_length=MAX_LENGTH, required=True, metadata={"description": "Your password."})
 
 
@@ -55,7 +55,7 @@ class PasswordGrantSchema(BaseSchema):
         validate=[ma.validate.Equal("password")],
         metadata={"description": "Must be `password`, the only supported grant type.", "example": "password"},
     )
-    username = EmailAddress(required=True, metadata={"description": "Your email.", "example": URI_EMAIL})
+    username = AccountEmail(required=True, metadata={"description": "Your email.", "example": URI_EMAIL})
     password = Password(max_length=MAX_LENGTH, required=True, metadata={"description": "Your password."})
 
 
@@ -84,7 +84,7 @@ class TokenSchema(ResponseSchema):
 class PasswordResetSchema(BaseSchema):
     """The account whose password to reset."""
 
-    email = EmailAddress(required=True, metadata={"description": "The email of the account.", "example": URI_EMAIL})
+    email = AccountEmail(required=True, metadata={"description": "The email of the account.", "example": URI_EMAIL})
 
 
 class PasswordResetConfirmSchema(BaseSchema):

@@ -84,7 +84,7 @@ def _report(check: Check) -> int:
         for violation in check(connection):
             click.echo(one_line(str(violation)))  # it may quote unvalidated data
             counts[violation.rule] += 1
-        for note in notes(connection):
+        for note in notes(connection, intranet_domains=current_app.config["EMAIL_INTRANET_DOMAINS"]):
             click.echo(f"note: {note}")
     if not counts:
         click.echo("No violations.")

@@ -49,7 +49,7 @@ def attempt(sender: smtp.MailSender, email: OutboxEmail) -> Outcome:
             return claims.DROPPED
         payload = email.payload | account_links.links_for(email.kind, email.payload)
         sender.send(mime.compose(email, messages.render(email.kind, payload)))
-    except (Undeliverable, smtp.PermanentFailure) as error:
+    except (Undeliverable, mime.UnusableAddress, smtp.PermanentFailure) as error:
         logger.error("email %s failed: %s", email.id, error, extra=log_fields)  # noqa: TRY400 - no traceback needed
         return Outcome(EmailStatus.FAILED, str(error))
     except smtp.TransientFailure as error:

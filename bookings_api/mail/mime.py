@@ -13,6 +13,7 @@ from flask_mail import Message
 
 from bookings_api.calendar.icalendar import mailbox
 from bookings_api.calendar.itip import invitation
+from bookings_api.email_addresses import encoded_address
 from bookings_api.mail.messages import RenderedEmail
 from bookings_api.models import OutboxEmail
 
@@ -53,15 +54,20 @@ class EncodedMessage(Message):
         return message.as_bytes()
 
 
+class UnusableAddress(Exception):
+    """The recipient is not exactly one address, or its local part is not ASCII, which needs SMTPUTF8 (RFC 6531)."""
+
+
 def compose(email: OutboxEmail, rendered: RenderedEmail) -> Message:
-    """Build the message for `email`. Raises `ValueError` if the recipient is not exactly one plain address."""
-    if not _is_one_address(email.recipient):
-        raise ValueError("the recipient is not a plain email address")
+    """The message to send for `email`. Raises `UnusableAddress`."""
+    recipient = encoded_address(email.recipient)
+    if not _is_one_address(recipient):
+        raise UnusableAddress("The recipient is not an address that email can be sent to.")
     mail_from = current_app.config["MAIL_FROM"]
     calendar = invitation(email, mail_from=mail_from)
     message = EncodedMessage(
         subject=_subject(rendered.subject),
-        recipients=[("", email.recipient)],
+        recipients=[("", recipient)],
         body=rendered.text,
         html=rendered.html,
         sender=mailbox(mail_from)[1],

@@ -16,6 +16,7 @@ from limits import parse_many
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.local import LocalProxy
 
+from bookings_api.email_addresses import encoded_address
 from bookings_api.http.authentication import current_user_id
 from bookings_api.http.idempotency import REPLAYED_HEADER
 from bookings_api.http.rate_limiting.storage import RateLimitStorage, Window
@@ -72,8 +73,8 @@ def by_email(field: str) -> Key:
 
 
 def of_email(address: str) -> str:
-    """Key of an email address, in upper or lower case."""
-    return keyed_hash(address.lower())
+    """Key of an email address, whatever its case and the form of its domain."""
+    return keyed_hash(encoded_address(address).lower())
 
 
 def of_mailbox(address: str) -> str:
