@@ -19,8 +19,7 @@ from bookings_api.cli.demo import ACCOUNTS
 from bookings_api.local_stack.processes import ROOT, STOP_SIGNALS, Child, StackError, free_port
 from bookings_api.local_stack.servers import LocalStack
 
-CELERY = ["-m", "celery", "--quiet", "--app=wsgi.celery", "worker"]
-CELERY_OPTIONS = ["--beat", "--concurrency=2", "--without-gossip", "--without-mingle"]
+CELERY = ["celery", "--quiet", "--app=wsgi.celery"]
 
 
 @click.command()
@@ -62,14 +61,19 @@ def _service(port: int, directory: Path, *, demo: bool) -> Iterator[list[Child]]
             if demo:
                 click.echo("Creating demo data ...")
                 _run_flask("demo", stack, environment)
-            click.echo("Starting the Celery worker and gunicorn ...")
-            # Neither process needs root, and Celery would warn about it.
-            command = [sys.executable, *CELERY, *CELERY_OPTIONS]
-            worker = Child("Celery worker", command, environment=environment, unprivileged=True)
-            cleanup.callback(worker.stop)
-            command = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", "wsgi:app"]
-            server = Child("gunicorn", command, environment=environment, unprivileged=True)
-            cleanup.callback(server.stop)
+            click.echo("Starting Celery and gunicorn ...")
+            commands = {
+                "Celery worker": [*CELERY, "worker", "--concurrency=2", "--without-gossip", "--without-mingle"],
+                "Celery beat": [*CELERY, "beat", "--pidfile="],
+                "gunicorn": ["gunicorn", f"--bind=127.0.0.1:{port}", "wsgi:app"],
+            }
+            children = []
+            for name, command in commands.items():
+                # None of them needs root, and Celery would warn about it.
+                child = Child(name, [sys.executable, "-m", *command], environment=environment, unprivileged=True)
+                cleanup.callback(child.stop)
+                children.append(child)
+            worker, _, server = children
             worker.wait_until_ready(lambda: _require_worker(environment["REDIS_URL"]))
             ready = f"http://127.0.0.1:{port}/health/ready"
             server.wait_until_ready(lambda: urllib.request.urlopen(ready, timeout=5))
@@ -79,7 +83,7 @@ def _service(port: int, directory: Path, *, demo: bool) -> Iterator[list[Child]]
             embedded = "MAIL_SERVER" in stack.settings
             emails = f"{stack.mailbox}/new" if embedded else f"sent through {environment['MAIL_SERVER']}"
             click.echo(f"  Swagger UI  {url}/docs\n  Emails      {emails}\n  Stop with   Ctrl-C\n")
-            yield [*stack.children, worker, server]
+            yield [*stack.children, *children]
         finally:
             for number in STOP_SIGNALS:  # stopping the processes must not be interrupted
                 signal.signal(number, signal.SIG_IGN)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -99,12 +100,15 @@ class Child:
     @property
     def exit_status(self) -> int | None:
         """The exit status: None while the process runs, negative if a signal ended it."""
-        return self._process.poll()
+        if self._process.returncode is None and self._process.poll() is not None:
+            self._kill_session()  # what a killed process leaves behind
+        return self._process.returncode
 
     def wait(self) -> None:
         """Wait until the process ends; stop it if interrupted. Raises `StackError` if it failed."""
         try:
-            self._process.wait()
+            while self.exit_status is None:
+                time.sleep(0.02)
         finally:
             self.stop()
         if self.exit_status != 0:
@@ -133,11 +137,15 @@ class Child:
         """Stop the process cleanly. After `seconds`, kill it and its children."""
         if self.exit_status is None:
             self._process.send_signal(self._stop_signal)
-            try:
-                self._process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.pid, signal.SIGKILL)
-                self._process.wait()
+        deadline = time.monotonic() + seconds
+        while self.exit_status is None:
+            if time.monotonic() > deadline:
+                self._kill_session()
+            time.sleep(0.02)
+
+    def _kill_session(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def log_lines(self, text: str) -> list[str]:
         """Return the lines of the log so far that contain `text`."""

@@ -49,17 +49,24 @@ class Run:
                 return
         pytest.fail(f"the run ended during startup:\n{self.output}")
 
-    def end(self, number: signal.Signals) -> int:
-        """Send a signal, wait until all its processes have ended, and return the exit status."""
+    def end(self, number: signal.Signals, *, child: str = "") -> int:
+        """Send a signal, wait until all its processes have ended, and return the exit status.
+
+        The signal goes to the run, or to its child with `child` in the command line.
+        """
         family = descendants(self._process.pid)
         assert len(family) > 8  # PostgreSQL and gunicorn alone are more
-        self._process.send_signal(number)
+        os.kill(self._child(child) if child else self._process.pid, number)
         self.output += self._process.communicate(timeout=SECONDS_TO_STOP)[0]
         deadline = time.monotonic() + SECONDS_TO_STOP
         while left := [pid for pid in family if parent_of(pid) is not None]:
             assert time.monotonic() < deadline, f"left behind: {[_command_line(pid) for pid in left]}"
             time.sleep(0.1)
         return self._process.returncode
+
+    def _child(self, name: str) -> int:
+        (child,) = [pid for pid in children(self._process.pid) if name in _command_line(pid)]
+        return child
 
     @property
     def is_running(self) -> bool:
@@ -77,11 +84,15 @@ def running(directory: Path, *options: str, **settings: str) -> Iterator[Run]:
             run.end(signal.SIGTERM)
 
 
+def children(pid: int) -> set[int]:
+    processes = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+    return {child for child in processes if parent_of(child) == pid}
+
+
 def descendants(pid: int) -> set[int]:
     """Return the process's children and their descendants."""
-    processes = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
-    children = {child for child in processes if parent_of(child) == pid}
-    return children.union(*(descendants(child) for child in children))
+    found = children(pid)
+    return found.union(*(descendants(child) for child in found))
 
 
 def parent_of(pid: int) -> int | None:

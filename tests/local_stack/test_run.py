@@ -60,6 +60,15 @@ def test_killed_run_leaves_no_process_and_can_be_restarted(tmp_path: Path) -> No
         assert second.end(signal.SIGTERM) == 0
 
 
+@pytest.mark.parametrize(
+    "child", ["wsgi.celery worker", "wsgi.celery beat", "gunicorn", "bin/postgres", "valkey-server", "aiosmtpd"]
+)
+def test_a_killed_child_ends_the_run_and_leaves_no_process(tmp_path: Path, child: str) -> None:
+    with running(tmp_path) as run:
+        assert run.end(signal.SIGKILL, child=child) == 1
+        assert "ended with status -9." in run.output
+
+
 def test_two_runs_work_in_parallel_and_in_a_long_path(tmp_path: Path) -> None:
     long = tmp_path
     while len(str(long)) < 200:
@@ -75,7 +84,7 @@ def test_two_runs_work_in_parallel_and_in_a_long_path(tmp_path: Path) -> None:
         ("Creating the database cluster", signal.SIGTERM),
         ("Starting PostgreSQL", signal.SIGINT),
         ("Migrating", signal.SIGKILL),
-        ("Starting the Celery worker", signal.SIGTERM),
+        ("Starting Celery", signal.SIGTERM),
     ],
 )
 def test_run_interrupted_during_startup_leaves_no_process(tmp_path: Path, stage: str, number: signal.Signals) -> None:
