@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from email.utils import getaddresses
 from functools import partial
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ from sqlalchemy.exc import ArgumentError
 ENV_FILE = Path(os.environ.get("ENV_FILE") or Path(__file__).with_name(".env"))
 MIN_SECRET_BYTES = 32
 MAX_LIMIT_SECONDS = 366 * 24 * 3600
-POSTGRES_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg2")
+SUBMISSION_PORT, SUBMISSIONS_PORT = 587, 465  # with STARTTLS and with TLS from the first byte (RFC 8314)
 # user and password, Sentinels, service name and database number
 _SENTINEL_URL = re.compile(
     r"redis\+sentinel://([^:@/]*:[^@/]*@)?[^@/,:]+:\d{1,5}(,[^@/,:]+:\d{1,5})*/[^/]+(/\d{1,5})?/?"
@@ -60,8 +61,8 @@ def _parse_postgres_url(value: str) -> URL:
         url = make_url(value)
     except (ArgumentError, ValueError):
         raise ma.ValidationError("Must be a URL, such as postgresql://user:password@host:5432/bookings.") from None
-    if url.drivername not in POSTGRES_SCHEMES:
-        raise ma.ValidationError(f"Must begin with one of {', '.join(f'{scheme}://' for scheme in POSTGRES_SCHEMES)}.")
+    if url.get_backend_name() not in {"postgres", "postgresql"}:
+        raise ma.ValidationError("Must begin with postgresql:// or postgres://.")
     if not url.database:
         raise ma.ValidationError("Must name a database, as in postgresql://user:password@host:5432/bookings.")
     return url
@@ -165,8 +166,9 @@ class Config:
     MAIL_USERNAME: str | None = _setting(None, validate=_ASCII)
     MAIL_PASSWORD: str | None = _setting(None, validate=_ASCII)
     MAIL_FROM: str = _setting(validate=_validate_sender)
-    MAIL_USE_TLS: bool = _setting(False)
-    MAIL_USE_SSL: bool = _setting(False)
+    # by default, depends on MAIL_PORT
+    MAIL_USE_TLS: bool = _setting(None)
+    MAIL_USE_SSL: bool = _setting(None)
     MAIL_SUPPRESS_SEND: bool = _setting(False)
     MAIL_TIMEOUT: int = _setting(10, validate=Range(1, 120))
     # RFC 5321, section 4.5.4.1: give up after four to five days
@@ -188,7 +190,7 @@ class Config:
     INVITATION_LIMIT: str = _limit("100 per hour")
     MAIL_RESEND_LIMIT: str = _limit("3 per hour")
 
-    PUBLIC_URL: str = _setting(validate=_WEB_URL)
+    PUBLIC_URL: str = _setting("http://localhost:8000", validate=_WEB_URL)
     INVITATION_URL: str = _setting(None, validate=_WEB_URL)
     PASSWORD_RESET_URL: str = _setting(None, validate=_WEB_URL)
     CORS_ORIGINS: Sequence[str] = _setting((), validate=_validate_origins)
@@ -218,8 +220,17 @@ class Config:
             env.seal()
         except EnvValidationError as error:
             problems.update(error.error_messages)  # type: ignore[arg-type] # seal() passes a mapping
-        if values["MAIL_USE_TLS"] and values["MAIL_USE_SSL"]:
+        starttls, tls = values["MAIL_USE_TLS"], values["MAIL_USE_SSL"]
+        if starttls is None and tls is None:
+            starttls, tls = values["MAIL_PORT"] == SUBMISSION_PORT, values["MAIL_PORT"] == SUBMISSIONS_PORT
+        values |= {"MAIL_USE_TLS": bool(starttls), "MAIL_USE_SSL": bool(tls)}
+        if starttls and tls:
             problems["MAIL_USE_SSL"] = ["MAIL_USE_TLS and MAIL_USE_SSL exclude each other. Unset one of them."]
+        logs_in = values["MAIL_USERNAME"] and values["MAIL_PASSWORD"]
+        if logs_in and not (starttls or tls) and not _is_this_machine(values["MAIL_SERVER"] or "localhost"):
+            problems["MAIL_PASSWORD"] = [
+                "Would be sent unencrypted to another machine. Set MAIL_USE_TLS=true for STARTTLS or MAIL_USE_SSL=true."
+            ]
         if problems:
             raise ConfigError(problems)
         # By default, links in emails lead to Swagger UI.
@@ -239,5 +250,15 @@ LIMITS = {
 
 
 def _with_psycopg2(value: str) -> str:
-    """Name the driver, because SQLAlchemy 2.1 uses psycopg 3 for a plain `postgresql://`."""
-    return _parse_postgres_url(value).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+    """Replace the driver, such as asyncpg. SQLAlchemy 2.1 uses psycopg 3 for a plain `postgresql://`."""
+    url = _parse_postgres_url(value).set(drivername="postgresql+psycopg2")
+    if "ssl" in url.query:  # asyncpg's name of sslmode
+        url = url.difference_update_query(["ssl"]).update_query_dict({"sslmode": url.query["ssl"]})
+    return url.render_as_string(hide_password=False)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -23,7 +23,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 ENV_FILE = Path(os.environ.get("ENV_FILE") or Path(__file__).resolve().parents[1] / ".env")
-POSTGRES_SCHEMES = {"postgres", "postgresql", "postgresql+psycopg2"}
+DATABASES = {"postgres", "postgresql"}
 CONNECT_SECONDS = 10
 LOCK_TIMEOUT = "3s"
 
@@ -124,7 +124,7 @@ def connect(text: str) -> extensions.connection:
     except (ArgumentError, ValueError):
         url = None
     # Reject a second @, which must be %40 in a password; otherwise part of the password would appear as the host name.
-    if url is None or url.drivername not in POSTGRES_SCHEMES or not url.database or text.count("@") > 1:
+    if url is None or url.get_backend_name() not in DATABASES or not url.database or text.count("@") > 1:
         raise Refusal("The database URL must look like postgresql://user:password@host:5432/name.")
     url = url.set(drivername="postgresql+psycopg2")
     _, options = url.get_dialect()().create_connect_args(url)

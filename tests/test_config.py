@@ -32,7 +32,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2", "postgresql+asyncpg"])
 def test_common_database_url_schemes_are_accepted(environment: pytest.MonkeyPatch, scheme: str) -> None:
     environment.setenv("DATABASE_URL", f"{scheme}://user:p%40ss@db.example.com:5432/bookings?sslmode=require")
 
@@ -47,6 +47,87 @@ def test_optional_settings_have_defaults(environment: pytest.MonkeyPatch) -> Non
 
     assert (config.MAIL_PORT, config.MAIL_SUPPRESS_SEND, config.LOG_FORMAT) == (25, False, "json")
     assert config.INVITATION_URL == "https://tickets.example.com/docs#/auth/acceptInvitation"
+
+
+def test_only_a_short_key_prevents_using_the_env_file_of_the_original_system(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in GOOD:
+        environment.delenv(name)
+    file = tmp_path / ".env"
+    original = """
+        DATABASE_URL=postgresql+asyncpg://bookings:password@db.example.com:5432/bookings?ssl=require
+        REDIS_URL=redis://localhost:6379/0
+        SECRET_KEY=change-me
+        MAIL_SERVER=smtp.example.com
+        MAIL_PORT=587
+        MAIL_USERNAME=tickets
+        MAIL_PASSWORD=password
+        MAIL_FROM=tickets@example.com
+        """
+    file.write_text("\n".join(line.strip() for line in original.splitlines()))
+
+    with pytest.raises(ConfigError) as caught:
+        Config.from_environment(file)
+    _, *problems = str(caught.value).splitlines()
+    assert [problem.split(":")[0].strip() for problem in problems] == ["SECRET_KEY"]
+
+    environment.setenv("SECRET_KEY", "x" * 32)
+    config = Config.from_environment(file)
+    expected = "postgresql+psycopg2://bookings:password@db.example.com:5432/bookings?sslmode=require"
+    assert expected == config.DATABASE_URL
+    assert (config.MAIL_USE_TLS, config.MAIL_USE_SSL) == (True, False)
+    assert config.PUBLIC_URL == "http://localhost:8000"
+
+
+@pytest.mark.parametrize(
+    ("given", "encryption"),
+    [
+        ({}, (False, False)),
+        ({"MAIL_PORT": "587"}, (True, False)),
+        ({"MAIL_PORT": "465"}, (False, True)),
+        ({"MAIL_PORT": "587", "MAIL_USE_TLS": "false"}, (False, False)),
+        ({"MAIL_PORT": "587", "MAIL_USE_SSL": "true"}, (False, True)),
+        ({"MAIL_PORT": "465", "MAIL_USE_TLS": "true"}, (True, False)),
+        ({"MAIL_PORT": "2525", "MAIL_USE_TLS": "true"}, (True, False)),
+    ],
+)
+def test_the_mail_port_decides_about_encryption_unless_set_otherwise(
+    environment: pytest.MonkeyPatch, given: dict[str, str], encryption: tuple[bool, bool]
+) -> None:
+    for name, value in given.items():
+        environment.setenv(name, value)
+
+    config = Config.from_environment(NO_ENV_FILE)
+
+    assert encryption == (config.MAIL_USE_TLS, config.MAIL_USE_SSL)
+
+
+@pytest.mark.parametrize(
+    ("server", "given", "is_accepted"),
+    [
+        ("smtp.example.com", {}, False),
+        ("127.0.0.1.example.com", {}, False),
+        ("10.0.0.1", {"MAIL_PORT": "587", "MAIL_USE_TLS": "false"}, False),
+        ("smtp.example.com", {"MAIL_PORT": "587"}, True),
+        ("smtp.example.com", {"MAIL_USE_SSL": "true"}, True),
+        ("smtp.example.com", {"MAIL_PASSWORD": ""}, True),
+        ("localhost", {}, True),
+        ("127.0.0.1", {}, True),
+        ("::1", {}, True),
+    ],
+)
+def test_a_password_is_not_sent_unencrypted_to_another_machine(
+    environment: pytest.MonkeyPatch, server: str, given: dict[str, str], *, is_accepted: bool
+) -> None:
+    for name, value in {"MAIL_SERVER": server, "MAIL_USERNAME": "tickets", "MAIL_PASSWORD": "secret", **given}.items():
+        environment.setenv(name, value)
+
+    if is_accepted:
+        assert server == Config.from_environment(NO_ENV_FILE).MAIL_SERVER
+    else:
+        with pytest.raises(ConfigError, match="MAIL_PASSWORD: Would be sent unencrypted to another machine"):
+            Config.from_environment(NO_ENV_FILE)
 
 
 def test_all_errors_are_reported_together(environment: pytest.MonkeyPatch) -> None:

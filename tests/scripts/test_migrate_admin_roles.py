@@ -179,7 +179,7 @@ def test_a_current_database_is_left_unchanged(client: FlaskClient, settings: dic
     assert database.dump() == before
 
 
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2", "postgresql+asyncpg"])
 def test_a_url_on_the_command_line_overrides_the_environment(with_text: OlderDatabase, scheme: str) -> None:
     elsewhere = OlderDatabase(with_text.settings)
     elsewhere.settings["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/nothing"
