@@ -131,7 +131,7 @@ def _validate_sender(value: str) -> None:
 
 def usable_cores() -> int:
     """Return the number of CPU cores this process may run on, which can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _setting(default: Any = ..., *, validate: Callable[[Any], object] | None = None) -> Any:

@@ -3,18 +3,19 @@
 Needs only Python >= 3.11 and either uv or pip. The process keeps its PID, and child processes end with it.
 """
 
-import ctypes
 import os
+import runpy
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN_UV = ROOT / ".local" / "uv"
-PR_SET_PDEATHSIG = 1
+SYSTEM_CALLS = runpy.run_path(str(ROOT / "bookings_api" / "local_stack" / "system_calls.py"))
 
 
 def main() -> None:
@@ -65,19 +66,22 @@ def require_pip() -> None:
 
 
 def run(*command: str | Path) -> None:
-    """Run a command and wait for it. The kernel terminates it if this process is killed."""
-    with subprocess.Popen([str(part) for part in command], preexec_fn=end_with_parent) as process:
+    """Run a command and wait for it. It ends with this process, even if this process is killed."""
+    end_with_parent = SYSTEM_CALLS["end_with_parent"](signal.SIGTERM)
+    with subprocess.Popen(
+        [str(part) for part in command], preexec_fn=end_with_parent, start_new_session=True
+    ) as process:
         try:
             status = process.wait()
         except KeyboardInterrupt:
             process.terminate()
+            process.wait()
             sys.exit(130)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     if status != 0:
         sys.exit(f"scripts: {Path(command[0]).name} failed with status {status}.")
-
-
-def end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 if __name__ == "__main__":

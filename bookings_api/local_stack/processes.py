@@ -1,6 +1,5 @@
-"""Child processes that end with this process. If it is killed, the kernel stops them."""
+"""Child processes that end with this process, even if it is killed."""
 
-import ctypes
 import os
 import signal
 import socket
@@ -13,17 +12,10 @@ from typing import IO
 
 import click
 
+from bookings_api.local_stack import system_calls
+
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-NOBODY = 65534
-
-_PR_SET_PDEATHSIG = 1
-_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP = 28, 1 << 2
-_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
-_CAPABILITY_VERSION_3 = 0x20080522
-_CAP_DAC_OVERRIDE = 1
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 # How much of its log to show when a child fails; enough for every possible error in the configuration.
 LOG_TAIL_LINES = 30
@@ -51,23 +43,22 @@ class Child:
     ) -> None:
         """Start `command` in `directory`.
 
-        `stop_signal` requests a clean shutdown; the kernel also sends it when this process dies. `log` is the file for
+        `stop_signal` requests a clean shutdown; the child also gets it when this process dies. `log` is the file for
         the output, which is otherwise shared with this process. `configuration` is written to standard input.
         `keep_open` are descriptors to inherit. `unprivileged` switches from root to nobody.
         """
         self.name = name
         self.log = log
         self._stop_signal = stop_signal
-        parent = os.getpid()
         drop_root = unprivileged and os.geteuid() == 0
+        if drop_root and not system_calls.IS_LINUX:
+            raise StackError("On this system, start the service as a user other than root.")
+        end_with_parent = system_calls.end_with_parent(stop_signal)
 
         def before_exec() -> None:
             if drop_root:
-                _become_nobody()
-            # after changing the user, which clears it
-            _check(_libc.prctl(_PR_SET_PDEATHSIG, stop_signal, 0, 0, 0))
-            if os.getppid() != parent:
-                os._exit(1)
+                system_calls.become_nobody()
+            end_with_parent()  # after changing the user, which clears the kernel's signal
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
         output: IO[bytes] | None = log.open("ab") if log else None
@@ -166,27 +157,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _become_nobody() -> None:
-    """Switch to uid 65534, because PostgreSQL refuses to run as root, but keep root's access to files.
-
-    This way, the checkout and the data directory may be inside a home directory of mode 0700, without changing file
-    modes. An ambient capability survives exec. Without the set-user-ID fix-up, access(2), which initdb uses, respects
-    it as well. See capabilities(7).
-    """
-    os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
-    _check(_libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0))
-    os.setresuid(NOBODY, NOBODY, NOBODY)
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    mask = 1 << _CAP_DAC_OVERRIDE
-    # effective, permitted, inheritable; each a low and a high word
-    _check(_libc.capset(header, (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)))
-    _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0))
-
-
-def _check(result: int) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))

@@ -6,8 +6,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -15,8 +17,9 @@ import pytest
 
 from bookings_api.local_stack.processes import ROOT
 from tests.factories import EVENT, PASSWORD, new_email
-from tests.local_stack.running import descendants, parent_of, running, start
+from tests.local_stack.running import PORTABLE_RUN, RUN, descendants, parent_of, running, start
 from tests.mailbox import Mailbox
+from tests.polling import wait_until
 
 pytestmark = pytest.mark.long
 
@@ -52,11 +55,12 @@ def test_startup_output_is_clean(tmp_path: Path) -> None:
     assert "warning" not in run.output.lower()
 
 
-def test_killed_run_leaves_no_process_and_can_be_restarted(tmp_path: Path) -> None:
-    with running(tmp_path) as first:
+@pytest.mark.parametrize("command", [RUN, PORTABLE_RUN], ids=["Linux", "other systems"])
+def test_killed_run_leaves_no_process_and_can_be_restarted(tmp_path: Path, command: Sequence[str]) -> None:
+    with running(tmp_path, command=command) as first:
         assert first.end(signal.SIGKILL) == -signal.SIGKILL
 
-    with running(tmp_path) as second:
+    with running(tmp_path, command=command) as second:
         assert second.end(signal.SIGTERM) == 0
 
 
@@ -161,11 +165,31 @@ def test_unusable_data_directory_is_reported(tmp_path: Path) -> None:
     assert "cannot be used" in _refusal("--data-dir", str(tmp_path / "file" / "below"), "--port", "0")
 
 
+def _fresh_checkout(directory: Path) -> Path:
+    """Copy what runs before anything is installed."""
+    for part in ("scripts", "bookings_api/local_stack"):
+        shutil.copytree(ROOT / part, directory / "checkout" / part)
+    return directory / "checkout"
+
+
+def test_run_killed_while_installing_leaves_no_process(tmp_path: Path) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text("#!/bin/sh\nexec sleep 60\n")
+    uv.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.defpath}", "HOME": str(tmp_path)}
+    with subprocess.Popen([_fresh_checkout(tmp_path) / "scripts" / "run"], env=environment) as process:
+        wait_until(lambda: bool(descendants(process.pid)), seconds=10)
+        family = descendants(process.pid)
+        process.kill()
+
+    wait_until(lambda: all(parent_of(pid) is None for pid in family), seconds=10)
+
+
 def _refusal_with(directory: Path, path: Path) -> str:
     """Return the error of `scripts/run` in a fresh checkout in `directory`, with `path` first in PATH."""
-    scripts = shutil.copytree(ROOT / "scripts", directory / "checkout" / "scripts")
     environment = {"PATH": f"{path}:{os.defpath}", "HOME": str(directory)}
-    done = subprocess.run([str(scripts / "run")], env=environment, capture_output=True, text=True, check=False)
+    command = _fresh_checkout(directory) / "scripts" / "run"
+    done = subprocess.run([str(command)], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.count("\n") == 1

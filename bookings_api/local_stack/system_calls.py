@@ -1,0 +1,102 @@
+"""System calls that only Linux has, with substitutes for other systems.
+
+Uses only the standard library, because scripts/bootstrap.py loads this file before anything is installed.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache, partial
+from pathlib import Path
+
+IS_LINUX = sys.platform == "linux"
+# Whether the kernel sends a signal to the children of a process that dies
+HAS_DEATH_SIGNAL = IS_LINUX
+NOBODY = 65534
+SECONDS_TO_STOP = 30
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP = 28, 1 << 2
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
+_CAPABILITY_VERSION_3 = 0x20080522
+_CAP_DAC_OVERRIDE = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def end_with_parent(stop_signal: int) -> Callable[[], None]:
+    """Return a `preexec_fn` that has the child get `stop_signal` when this process dies, even if it is killed.
+
+    The child must start a new session, and what is left of the session must be killed when the child ends.
+    """
+    if HAS_DEATH_SIGNAL:
+        return partial(_request_death_signal, os.getpid(), stop_signal)
+    return partial(_fork_watcher, *_pipe(), stop_signal)
+
+
+def _request_death_signal(parent: int, stop_signal: int) -> None:
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, stop_signal, 0, 0, 0))
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+@cache
+def _pipe() -> tuple[int, int]:
+    """Return a pipe whose writing end only this process keeps open, so that it closes when this process dies."""
+    return os.pipe()
+
+
+def _fork_watcher(reading: int, writing: int, stop_signal: int) -> None:
+    """Fork a process that stops this one when the writing end closes.
+
+    It is a grandchild, so that the program executed next does not find a child that it has not started.
+    """
+    watched = os.getpid()
+    between = os.fork()
+    if between:
+        os.waitpid(between, 0)
+        return
+    try:
+        if not os.fork():
+            for descriptor in [int(entry.name) for entry in Path("/dev/fd").iterdir()]:
+                if descriptor != reading:
+                    with suppress(OSError):
+                        os.close(descriptor)
+            os.read(reading, 1)
+            with suppress(ProcessLookupError):
+                os.kill(watched, stop_signal)
+                deadline = time.monotonic() + SECONDS_TO_STOP
+                while time.monotonic() < deadline:
+                    time.sleep(0.1)
+                    os.kill(watched, 0)
+            os.killpg(watched, signal.SIGKILL)
+    finally:
+        os._exit(0)
+
+
+def become_nobody() -> None:
+    """Switch to uid 65534, because PostgreSQL refuses to run as root, but keep root's access to files.
+
+    This way, the checkout and the data directory may be inside a home directory of mode 0700, without changing file
+    modes. An ambient capability survives exec. Without the set-user-ID fix-up, access(2), which initdb uses, respects
+    it as well. See capabilities(7).
+    """
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    _check(_libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0))
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    mask = 1 << _CAP_DAC_OVERRIDE
+    # effective, permitted, inheritable; each a low and a high word
+    _check(_libc.capset(header, (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)))
+    _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0))
+
+
+def _check(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
