@@ -1,7 +1,5 @@
 """Invitations and cancellations (iTIP, RFC 5546) as parts of emails (iMIP, RFC 6047)."""
 
-from flask_mail import Attachment
-
 from bookings_api.calendar.icalendar import booking_calendar
 from bookings_api.models import EmailKind, OutboxEmail
 
@@ -16,11 +14,10 @@ _METHODS = {
     EmailKind.BOOKING_CANCELLED: CANCEL,
     EmailKind.EVENT_CANCELLED: CANCEL,
 }
-_FILE_NAMES = {REQUEST: "invite.ics", CANCEL: "cancelled.ics"}
 
 
-def invitation(email: OutboxEmail, *, mail_from: str) -> Attachment | None:
-    """Return the calendar part of an email, or None if emails of its kind have none."""
+def invitation(email: OutboxEmail, *, mail_from: str) -> tuple[str, bytes] | None:
+    """Return the method and the calendar of an email, or None if emails of its kind have none."""
     method = _METHODS.get(email.kind)
     if method is None or email.booking_id is None:
         return None
@@ -33,4 +30,4 @@ def invitation(email: OutboxEmail, *, mail_from: str) -> Attachment | None:
         is_cancelled=method == CANCEL,
     )
     calendar.add("method", method)
-    return Attachment(_FILE_NAMES[method], f"text/calendar; method={method}; charset=utf-8", calendar.to_ical())
+    return method, calendar.to_ical()

@@ -12,13 +12,14 @@ from flask import current_app
 from flask_mail import Message
 
 from bookings_api.calendar.icalendar import mailbox
-from bookings_api.calendar.itip import invitation
+from bookings_api.calendar.itip import CANCEL, REQUEST, invitation
 from bookings_api.email_addresses import encoded_address
 from bookings_api.mail.messages import RenderedEmail
 from bookings_api.models import OutboxEmail
 
 MAX_LINE = 998  # octets (RFC 5322, section 2.1.1)
 MAX_ENCODED_LINE = 76  # RFC 2047, section 2
+_FILE_NAMES = {REQUEST: "invite.ics", CANCEL: "cancelled.ics"}
 
 _QUOTED_PRINTABLE = Charset("utf-8")
 _QUOTED_PRINTABLE.body_encoding = QP
@@ -64,20 +65,29 @@ def compose(email: OutboxEmail, rendered: RenderedEmail) -> Message:
     if not _is_one_address(recipient):
         raise UnusableAddress("The recipient is not an address that email can be sent to.")
     mail_from = current_app.config["MAIL_FROM"]
-    calendar = invitation(email, mail_from=mail_from)
     message = EncodedMessage(
         subject=_subject(rendered.subject),
         recipients=[("", recipient)],
         body=rendered.text,
         html=rendered.html,
         sender=mailbox(mail_from)[1],
-        attachments=[calendar] if calendar else [],
         extra_headers={"Auto-Submitted": "auto-generated"},  # RFC 3834: prevents automatic replies
     )
     # not in the constructor, which would format the pair without quotes and misread the result
     message.sender = mailbox(mail_from)
     message.msgId = email.message_id
+    if calendar := invitation(email, mail_from=mail_from):
+        _add_calendar(message, *calendar)
     return message
+
+
+def _add_calendar(message: Message, method: str, calendar: bytes) -> None:
+    """Add a calendar twice: as a body, which calendar apps act on, and as a file for all others.
+
+    Outlook processes only a body that is the last child of `multipart/alternative` ([MS-STANOICAL], 2.2.174).
+    """
+    message.alts[f"calendar; method={method}"] = calendar.decode()
+    message.attach(_FILE_NAMES[method], "application/ics", calendar)
 
 
 def _subject(text: str) -> str:

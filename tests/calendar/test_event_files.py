@@ -101,8 +101,8 @@ def test_a_downloaded_booking_equals_the_emailed_entry(
     response = _booking_file(client, booking, user)
 
     emails = mailbox.wait_for(user.email, count=1 + is_cancelled)
-    parts = [part for email in emails for part in email.iter_attachments()]
-    entries = [icalendar.Calendar.from_ical(str(part.get_content())).events[0] for part in parts]
+    files = [file.get_content() for email in emails for file in email.iter_attachments()]
+    entries = [icalendar.Calendar.from_ical(file).events[0] for file in files]
     mailed = max(entries, key=lambda entry: entry.sequence)
     assert _properties(_entry(response)) == _properties(mailed)
     assert _entry(response)["STATUS"] == ("CANCELLED" if is_cancelled else "CONFIRMED")

@@ -1,0 +1,96 @@
+"""Sequences of emails, imported by a calendar app as they arrive."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bookings_api.mail import tasks
+from tests.calendar.client import Calendar, Invitation
+from tests.factories import API, Account, book, make_event, make_organizer, make_user
+from tests.mailbox import Mailbox
+
+
+class Guest:
+    """Someone who imports every invitation they receive."""
+
+    def __init__(self, app: Flask, mailbox: Mailbox, address: str) -> None:
+        self.address = address
+        self._app, self._mailbox = app, mailbox
+        self._calendar = Calendar()
+        self._received: set[str] = set()
+
+    def receive(self) -> list[Invitation]:
+        """Have all due emails sent, and import the new ones."""
+        with self._app.app_context():
+            tasks.drain()
+        new = [email for email in self._mailbox.to(self.address) if email["Message-ID"] not in self._received]
+        self._received |= {email["Message-ID"] for email in new}
+        return self._calendar.receive(new)
+
+    @property
+    def entry(self) -> Invitation:
+        """The only entry of their calendar."""
+        (entry,) = self._calendar.entries.values()
+        return entry
+
+
+@pytest.fixture
+def organizer(client: FlaskClient) -> Account:
+    return make_organizer(client)
+
+
+@pytest.fixture
+def user(client: FlaskClient) -> Account:
+    return make_user(client)
+
+
+@pytest.fixture
+def guest(app: Flask, mailbox: Mailbox, user: Account) -> Guest:
+    return Guest(app, mailbox, user.email)
+
+
+def _change(client: FlaskClient, account: Account, path: str, **changes: Any) -> None:
+    assert client.patch(f"{API}/{path}", headers=account.headers, json=changes).status_code == 200
+
+
+def _methods(invitations: list[Invitation]) -> list[str]:
+    return [invitation.method for invitation in invitations]
+
+
+def test_an_entry_appears_changes_and_is_cancelled_with_its_booking(
+    client: FlaskClient, organizer: Account, user: Account, guest: Guest
+) -> None:
+    event = make_event(client, organizer)
+    booking = book(client, user, event).json
+
+    assert _methods(guest.receive()) == ["REQUEST"]
+    added = guest.entry
+    assert (added.uid, added.sequence, added.status) == (f"{booking['id']}@example.com", 0, "CONFIRMED")
+    assert (added.attendee, added.title) == (f"mailto:{user.email}", event["title"])
+
+    _change(client, user, f"bookings/{booking['id']}", ticket_count=2)
+    assert _methods(guest.receive()) == ["REQUEST"]
+    assert (guest.entry.sequence, guest.entry.status) == (1, "CONFIRMED")
+
+    client.delete(f"{API}/bookings/{booking['id']}", headers=user.headers)
+    assert _methods(guest.receive()) == ["CANCEL"]
+    assert (guest.entry.sequence, guest.entry.status) == (2, "CANCELLED")
+
+
+def test_an_entry_follows_its_event_until_it_is_cancelled(
+    client: FlaskClient, organizer: Account, user: Account, guest: Guest
+) -> None:
+    event = make_event(client, organizer)
+    book(client, user, event)
+    guest.receive()
+
+    _change(client, organizer, f"events/{event['id']}", location="Philharmonie")
+    assert _methods(guest.receive()) == ["REQUEST"]
+    assert (guest.entry.sequence, guest.entry.location) == (1, "Philharmonie")
+
+    client.post(f"{API}/events/{event['id']}/cancel", headers=organizer.headers)
+    assert _methods(guest.receive()) == ["CANCEL"]
+    assert guest.entry.status == "CANCELLED"
+    assert guest.entry.sequence > 1
