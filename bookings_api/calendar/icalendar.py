@@ -38,7 +38,7 @@ class Text(icalendar.vText):
 
 @cache
 def mailbox(mail_from: str) -> tuple[str, str]:
-    """Split `MAIL_FROM`, which guests see as the organizer, into name (possibly empty) and address."""
+    """Split `MAIL_FROM`, the organizer of events without a contact, into name (possibly empty) and address."""
     return parseaddr(one_line(mail_from))
 
 
@@ -87,7 +87,7 @@ def booking_calendar(
     entry = _entry(payload, f"{booking_id}@{_domain(mail_from)}", sequence, stamped_at)
     entry.add("description", Text("\n".join(f"{label}: {value}" for label, value in description.items())))
     entry.add("status", CANCELLED if is_cancelled else CONFIRMED)
-    entry.add("organizer", _person(*mailbox(mail_from)))
+    entry.add("organizer", _organizer(payload, mail_from))
     guest = _person(payload["guest_name"], attendee)
     guest.params |= {"ROLE": "REQ-PARTICIPANT", "PARTSTAT": "ACCEPTED", "RSVP": "FALSE"}
     entry.add("attendee", guest)
@@ -112,6 +112,15 @@ def _calendar(entry: icalendar.Event) -> icalendar.Calendar:
     calendar.add("prodid", PRODID)
     calendar.add_component(entry)
     return calendar
+
+
+def _organizer(payload: dict[str, Any], mail_from: str) -> icalendar.vCalAddress:
+    """Return the event's contact, on whose behalf the service sends invitations (RFC 5545, section 3.2.18)."""
+    name, address = mailbox(mail_from)
+    organizer = _person(payload["contact_name"] or name, payload["contact_email"] or address)
+    if payload["contact_email"]:
+        organizer.params["SENT-BY"] = str(_person("", address))
+    return organizer
 
 
 def _person(name: str, address: str) -> icalendar.vCalAddress:

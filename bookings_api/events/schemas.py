@@ -2,8 +2,18 @@
 
 import marshmallow as ma
 
-from bookings_api.http.fields import Choice, Identifier, Instant, Integer, QueryInteger, Text, TimeZone
-from bookings_api.http.openapi.examples import BOOKED_AT, EVENT_ID, OLIVIA_ID, PUBLISHED_AT
+from bookings_api.http.fields import (
+    Choice,
+    EmailAddress,
+    Identifier,
+    Instant,
+    Integer,
+    Name,
+    QueryInteger,
+    Text,
+    TimeZone,
+)
+from bookings_api.http.openapi.examples import BOOKED_AT, CONCERTS_EMAIL, EVENT_ID, OLIVIA_ID, PUBLISHED_AT
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 from bookings_api.models import EventSort, EventStatus
 from bookings_api.models.event import DEFAULT_TICKETS_PER_BOOKING, MAX_CAPACITY, MAX_TICKETS_PER_BOOKING, SUMMARY_LENGTH
@@ -12,6 +22,8 @@ _TITLE, _PLACE, _ZONE = "Schubert by Candlelight", "Kammermusiksaal", "Europe/Be
 _DESCRIPTION = "Two late string quartets; doors open at 19:00."
 _ORGANIZER = "The account that manages the event."
 _ZONE_TEXT = "The IANA time zone used in emails and calendars."
+_CONTACT_NAME = "The name of the contact for guests, shown in emails and calendars. `null` means none."
+_CONTACT_EMAIL = "The email of the contact, to which guests can reply. `null` means none."
 _STARTS = "When the event starts. Must be in the future."
 _ENDS = "When the event ends. Must be later than `starts_at` and in the future."
 _CAPACITY = "The total number of tickets."
@@ -33,6 +45,12 @@ class EventSchema(ResponseSchema):
         required=True, metadata={"description": "Where the event takes place.", "example": _PLACE}
     )
     timezone = ma.fields.String(required=True, metadata={"description": _ZONE_TEXT, "example": _ZONE})
+    contact_name = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": _CONTACT_NAME, "example": "Olivia"}
+    )
+    contact_email = ma.fields.Email(
+        required=True, allow_none=True, metadata={"description": _CONTACT_EMAIL, "example": CONCERTS_EMAIL}
+    )
     starts_at = ma.fields.AwareDateTime(
         required=True, metadata={"description": "When the event starts.", "example": "2099-06-19T17:30:00+00:00"}
     )
@@ -108,6 +126,12 @@ class EventCreateSchema(BaseSchema):
         max_length=200, required=True, metadata={"description": "Where the event takes place.", "example": _PLACE}
     )
     timezone = TimeZone(required=True, metadata={"description": _ZONE_TEXT, "example": _ZONE})
+    contact_name = Name(
+        allow_none=True, metadata={"description": f"{_CONTACT_NAME} Defaults to your name.", "example": "Olivia"}
+    )
+    contact_email = EmailAddress(
+        load_default=None, allow_none=True, metadata={"description": _CONTACT_EMAIL, "example": CONCERTS_EMAIL}
+    )
     starts_at = Instant(required=True, metadata={"description": _STARTS, "example": "2099-06-19T19:30:00+02:00"})
     ends_at = Instant(required=True, metadata={"description": _ENDS, "example": "2099-06-19T22:00:00+02:00"})
     capacity = Integer(
@@ -143,6 +167,8 @@ class EventChangeSchema(BaseSchema):
     )
     location = Text(max_length=200, metadata={"description": "Where the event takes place.", "example": "Philharmonie"})
     timezone = TimeZone(metadata={"description": _ZONE_TEXT})
+    contact_name = Name(allow_none=True, metadata={"description": _CONTACT_NAME})
+    contact_email = EmailAddress(allow_none=True, metadata={"description": _CONTACT_EMAIL})
     starts_at = Instant(metadata={"description": f"{_STARTS} Cannot change once the event has started."})
     ends_at = Instant(metadata={"description": _ENDS})
     capacity = Integer(

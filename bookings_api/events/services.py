@@ -38,8 +38,11 @@ NOTIFIED = {"starts_at", "ends_at", "timezone", "location"}
 
 
 def create_event(*, organizer: User, **fields: Any) -> Event:
-    """Create an event from the fields of `EventCreateSchema`. Raises `InvalidFields` for inconsistent times."""
-    event = Event(organizer_id=organizer.id, **fields)
+    """Create an event from the fields of `EventCreateSchema`. The organizer is the contact unless one is given.
+
+    Raises `InvalidFields` for inconsistent times.
+    """
+    event = Event(**{"organizer_id": organizer.id, "contact_name": organizer.name, **fields})
     with transaction():
         _require_consistent_times(event, fields.keys(), now=database_time())
         db.session.add(event)

@@ -45,4 +45,10 @@ def _local_time(iso: str, timezone: str) -> str:
     return f"{local:%A}, {local.day} {local:%B %Y, %H:%M} ({timezone}, UTC{offset[:3]}:{offset[3:5]})"
 
 
+def _person(name: str | None, email: str | None) -> str:
+    """Format as `Olivia (olivia@example.com)`, or only what is known."""
+    return f"{name} ({email})" if name and email else name or email or ""
+
+
 _templates.filters["local_time"] = _local_time
+_templates.filters["person"] = _person

@@ -21,6 +21,9 @@ MAX_LINE = 998  # octets (RFC 5322, section 2.1.1)
 MAX_ENCODED_LINE = 76  # RFC 2047, section 2
 _FILE_NAMES = {REQUEST: "invite.ics", CANCEL: "cancelled.ics"}
 
+# RFC 3834, and Exchange's own header ([MS-OXCMAIL], 2.2.3.2.14)
+_NO_AUTOMATIC_REPLIES = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
+
 _QUOTED_PRINTABLE = Charset("utf-8")
 _QUOTED_PRINTABLE.body_encoding = QP
 
@@ -71,7 +74,8 @@ def compose(email: OutboxEmail, rendered: RenderedEmail) -> Message:
         body=rendered.text,
         html=rendered.html,
         sender=mailbox(mail_from)[1],
-        extra_headers={"Auto-Submitted": "auto-generated"},  # RFC 3834: prevents automatic replies
+        reply_to=email.payload.get("contact_email"),
+        extra_headers=_NO_AUTOMATIC_REPLIES,
     )
     # not in the constructor, which would format the pair without quotes and misread the result
     message.sender = mailbox(mail_from)

@@ -11,6 +11,8 @@ def event_payload(event: Event) -> dict[str, Any]:
         "event_title": event.title,
         "location": event.location,
         "timezone": event.timezone,
+        "contact_name": event.contact_name,
+        "contact_email": event.contact_email,
         "starts_at": event.starts_at.isoformat(),
         "ends_at": event.ends_at.isoformat(),
         "event_version": event.version,

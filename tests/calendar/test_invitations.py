@@ -116,7 +116,7 @@ def test_the_entry_describes_the_booking() -> None:
         'ATTENDEE;CN="Grace Hopper";PARTSTAT=ACCEPTED;ROLE=REQ-PARTICIPANT;RSVP=FALSE:mailto:grace@example.com',
         "DESCRIPTION:Reference: K7M3PTW9XA\\nTickets: 2\\nGuest: Grace Hopper",
         "LOCATION:Konzerthaus Berlin",
-        'ORGANIZER;CN="Event Booking":mailto:tickets@example.com',
+        'ORGANIZER;CN="Olivia Organizer";SENT-BY="mailto:tickets@example.com":mailto:concerts@example.com',
         "STATUS:CONFIRMED",
         "END:VEVENT",
         "END:VCALENDAR",
@@ -142,7 +142,7 @@ def test_each_change_of_booking_or_event_increases_the_sequence(changed: str) ->
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
 def test_no_text_breaks_the_calendar_or_injects_content(text: str) -> None:
     harmless = _raw(received(composed(row())))
-    raw = _raw(received(composed(row(event_title=text, location=text, guest_name=text))))
+    raw = _raw(received(composed(row(event_title=text, location=text, guest_name=text, contact_name=text))))
 
     entry = _entry(raw)
     shown = " ".join("".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in text).split())
@@ -153,6 +153,7 @@ def test_no_text_breaks_the_calendar_or_injects_content(text: str) -> None:
     assert str(entry["DESCRIPTION"]) == f"Reference: K7M3PTW9XA\nTickets: 2\nGuest: {shown}"
     assert str(entry["ATTENDEE"]) == "mailto:grace@example.com"
     assert entry["ATTENDEE"].params.get("CN", "") == shown
+    assert str(entry["ORGANIZER"]) == "mailto:concerts@example.com"
 
 
 def test_a_text_is_escaped_once() -> None:
@@ -161,20 +162,25 @@ def test_a_text_is_escaped_once() -> None:
     assert b"\r\nSUMMARY:AC\\\\NC\\, live\\; at \\\\n\\, \\\\\\, and \\\\\\;\r\n" in raw
 
 
-def test_special_characters_in_the_organizers_name_are_preserved(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(app.config, "MAIL_FROM", '"Füße: \\"Tickets\\", Inc." <t@mail.example.com>')
+@pytest.mark.parametrize("contact_name", ['Füße: "Tickets", Inc.', None])
+def test_without_the_contacts_address_the_service_is_the_organizer(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, contact_name: str | None
+) -> None:
+    monkeypatch.setitem(app.config, "MAIL_FROM", '"Häuser: \\"Tickets\\"; Ltd." <t@mail.example.com>')
 
-    entry = _entry(_raw(received(composed(row()))))
+    entry = _entry(_raw(received(composed(row(contact_name=contact_name, contact_email=None)))))
 
     assert str(entry["ORGANIZER"]) == "mailto:t@mail.example.com"
-    assert entry["ORGANIZER"].params["CN"] == 'Füße: "Tickets", Inc.'
+    assert entry["ORGANIZER"].params == {"CN": contact_name or 'Häuser: "Tickets"; Ltd.'}
     assert str(entry["UID"]) == f"{BOOKING_ID}@mail.example.com"
 
 
 def test_a_service_without_a_name_is_shown_by_its_address(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.config, "MAIL_FROM", "t@example.com")
 
-    assert b"\r\nORGANIZER:mailto:t@example.com\r\n" in _raw(received(composed(row())))
+    raw = _raw(received(composed(row(contact_name=None, contact_email=None))))
+
+    assert b"\r\nORGANIZER:mailto:t@example.com\r\n" in raw
 
 
 def test_an_address_is_a_valid_uri() -> None:

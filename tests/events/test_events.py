@@ -33,6 +33,23 @@ def test_a_created_event_has_a_location_and_all_tickets_available(client: FlaskC
     assert client.get(response.headers["Location"]).json == event
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({}, ("Olivia Organizer", None)),
+        ({"contact_name": None}, (None, None)),
+        ({"contact_name": "Box office", "contact_email": "office@Example.com"}, ("Box office", "office@example.com")),
+    ],
+    ids=["default", "none", "other"],
+)
+def test_the_contact_of_an_event_is_its_organizer_unless_given(
+    client: FlaskClient, given: dict[str, Any], shown: tuple[str | None, str | None]
+) -> None:
+    event = make_event(client, make_organizer(client), **given)
+
+    assert (event["contact_name"], event["contact_email"]) == shown
+
+
 def test_a_time_with_an_offset_is_stored_as_the_same_instant(client: FlaskClient) -> None:
     event = make_event(client, starts_at="2099-06-19T19:30:00+02:00")
 

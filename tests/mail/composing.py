@@ -21,6 +21,8 @@ PAYLOAD: dict[str, Any] = {
     "event_title": "An Evening of Chamber Music",
     "location": "Konzerthaus Berlin",
     "timezone": "Europe/Berlin",
+    "contact_name": "Olivia Organizer",
+    "contact_email": "concerts@example.com",
     "starts_at": "2099-06-19T17:30:00+00:00",
     "ends_at": "2099-06-19T20:00:00+00:00",
     "event_version": 1,
@@ -39,13 +41,12 @@ ACCOUNT_PAYLOAD: dict[str, Any] = {
 
 
 def row(kind: EmailKind = EmailKind.BOOKING_CONFIRMED, **payload: Any) -> OutboxEmail:
-    """Return an outbox row whose payload is `PAYLOAD` with changes; None removes a value. `recipient` is a column."""
+    """Return an outbox row whose payload is `PAYLOAD` with changes. `recipient` is a column."""
     recipient = payload.pop("recipient", "grace@example.com")
-    merged = {name: value for name, value in (PAYLOAD | ACCOUNT_PAYLOAD | payload).items() if value is not None}
     return OutboxEmail(
         kind=kind,
         recipient=recipient,
-        payload=merged,
+        payload=PAYLOAD | ACCOUNT_PAYLOAD | payload,
         booking_id=BOOKING_ID,
         created_at=datetime(2099, 1, 2, 3, 4, 5, tzinfo=UTC),
         message_id="<1@example.com>",

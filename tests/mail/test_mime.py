@@ -2,6 +2,7 @@
 
 import re
 from email.message import EmailMessage
+from html import unescape
 from typing import Any
 
 import pytest
@@ -26,7 +27,9 @@ pytestmark = pytest.mark.usefixtures("context")
 @pytest.mark.parametrize("character", [EMOJI, "漢", "ü", "x", " x", "=", "."])
 def test_every_line_is_ascii_and_short(kind: EmailKind, character: str) -> None:
     title, name = (character * 200)[:200].strip(), (character * 254)[:254].strip()
-    email = row(kind, event_title=title, location=title, guest_name=name, name=name, invited_by=name)
+    email = row(
+        kind, event_title=title, location=title, guest_name=name, name=name, invited_by=name, contact_name=name[:100]
+    )
 
     raw = composed(email)
 
@@ -73,7 +76,7 @@ def test_a_plain_subject_is_not_encoded() -> None:
 def test_a_line_end_in_a_title_injects_no_header(line_end: str) -> None:
     injected = f"Concert{line_end}Bcc: eve@example.com{line_end}{line_end}<b>"
 
-    message = received(composed(row(event_title=injected, guest_name=injected)))
+    message = received(composed(row(event_title=injected, guest_name=injected, contact_name=injected)))
 
     assert message["Subject"] == "Your booking K7M3PTW9XA is confirmed: Concert Bcc: eve@example.com <b>"
     assert message.keys() == received(composed(row())).keys()
@@ -138,9 +141,28 @@ def test_an_email_has_a_date_and_is_marked_as_automatic() -> None:
 
     read = received(message.as_bytes())
 
-    assert read["Auto-Submitted"] == "auto-generated"
+    assert (read["Auto-Submitted"], read["X-Auto-Response-Suppress"]) == ("auto-generated", "All")
     assert read["Date"].datetime is not None
     assert read["Message-ID"] == "<1@example.com>"
+
+
+@pytest.mark.parametrize("name", ["Olivia Organizer", 'Füße: "Tickets", Inc.', "漢" * 100, None])
+def test_a_reply_goes_to_the_contact(name: str | None) -> None:
+    message = received(composed(row(contact_name=name)))
+
+    assert message["Reply-To"] == "concerts@example.com"
+    for kind in ("plain", "html"):
+        shown = f"{name} (concerts@example.com)" if name else "concerts@example.com"
+        assert shown in unescape(part(message, kind))
+
+
+@pytest.mark.parametrize("name", ["Olivia Organizer", None])
+def test_without_the_contacts_address_there_is_no_reply_to(name: str | None) -> None:
+    message = received(composed(row(contact_name=name, contact_email=None)))
+
+    assert "Reply-To" not in message
+    for kind in ("plain", "html"):
+        assert ("Olivia Organizer" in part(message, kind)) == ("Contact" in part(message, kind)) == bool(name)
 
 
 @pytest.mark.parametrize("name", ["Grace Hopper", "Füße 漢"])

@@ -14,6 +14,7 @@ REFERENCE = "K7M3PTW9XA"
 URI_EMAIL = "uri@example.com"
 GRACE_EMAIL = "grace@example.com"
 COLLEAGUE_EMAIL = "colleague@example.com"
+CONCERTS_EMAIL = "concerts@example.com"
 
 COLLEAGUE = {
     "id": "019df210-43c8-7f6b-b5e2-90a1c7d83e4f",
@@ -58,7 +59,7 @@ _OF_BOOKING = f"""\
 ATTENDEE;CN="Grace";PARTSTAT=ACCEPTED;ROLE=REQ-PARTICIPANT;RSVP=FALSE:mail
  to:{GRACE_EMAIL}
 DESCRIPTION:Reference: {REFERENCE}\\nTickets: 2\\nGuest: Grace
-ORGANIZER;CN="Event Booking":mailto:tickets@example.com"""
+ORGANIZER;CN="Olivia";SENT-BY="mailto:tickets@example.com":mailto:{CONCERTS_EMAIL}"""
 
 
 def _calendar(**parts: str) -> str:

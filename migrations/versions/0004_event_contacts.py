@@ -1,0 +1,53 @@
+"""The contact of an event, whom guests can ask."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+CONTACT = ("contact_name", "contact_email")
+
+# The columns whose changes redefine an event; see 0001.
+EVENT_DEFINITION = (
+    "id",
+    "organizer_id",
+    "title",
+    "description",
+    "location",
+    "timezone",
+    "starts_at",
+    "ends_at",
+    "capacity",
+    "max_tickets_per_booking",
+    "status",
+    "booking_opens_at",
+    "booking_closes_at",
+    "version",
+    "deleted_at",
+    "created_at",
+)
+
+
+def upgrade() -> None:
+    op.add_column("events", sa.Column("contact_name", sa.String(length=100), nullable=True))
+    op.add_column("events", sa.Column("contact_email", sa.String(length=254), nullable=True))
+    op.execute("UPDATE events SET contact_name = users.name FROM users WHERE users.id = organizer_id")
+    _create_trigger(*EVENT_DEFINITION, *CONTACT)
+
+
+def downgrade() -> None:
+    _create_trigger(*EVENT_DEFINITION)
+    for column in CONTACT:
+        op.drop_column("events", column)
+
+
+def _create_trigger(*columns: str) -> None:
+    op.execute("DROP TRIGGER event_catalog_changed ON events")
+    op.execute(f"""
+        CREATE CONSTRAINT TRIGGER event_catalog_changed
+        AFTER INSERT OR DELETE OR UPDATE OF {", ".join(columns)} ON events
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION increment_event_catalog_version()
+    """)
