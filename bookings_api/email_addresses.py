@@ -5,6 +5,8 @@ from collections.abc import Collection
 
 from email_validator import EmailNotValidError, validate_email
 
+from bookings_api.text import has_link
+
 # The local part of an intranet address is checked as if it belonged to this domain.
 _PUBLIC_DOMAIN = "example.com"
 
@@ -25,6 +27,8 @@ def checked_address(text: str, *, intranet_domains: Collection[str]) -> str:
     )
     if "=?" in checked.local_part:  # RFC 2047: mail programs might decode it into another address
         raise ValueError("Must not contain =? before the @ sign.")
+    if has_link(checked.local_part):
+        raise ValueError("Must not contain www. before the @ sign.")
     return f"{checked.local_part}@{domain.lower() if is_intranet else checked.ascii_domain}"
 
 

@@ -1,11 +1,22 @@
-"""Makes text safe for log lines, headers and calendars."""
+"""Makes text safe for log lines, headers and calendars, and finds links in it."""
 
-from unicodedata import category
+from unicodedata import category, normalize
 
 # Control characters, lone surrogates, and line and paragraph separators
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# Soft hyphens and other format characters, variation selectors and combining marks
+_INVISIBLE = frozenset({"Cf", "Mn"})
 
 
 def one_line(text: str) -> str:
     """Replace whitespace, control characters and line breaks of any kind with single spaces."""
     return " ".join("".join(" " if category(c) in _UNPRINTABLE else c for c in text).split())
+
+
+def has_link(text: str) -> bool:
+    """Whether mail programs would show a link in plain text, even if it is written with fullwidth or invisible letters.
+
+    Browsers read an ideographic full stop as a dot (UTS 46).
+    """
+    plain = "".join(c for c in normalize("NFKC", text) if category(c) not in _INVISIBLE).replace("\u3002", ".").lower()
+    return "://" in plain or "www." in plain

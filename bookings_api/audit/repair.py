@@ -7,6 +7,7 @@ under the lock whether the violation exists.
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.orm import joinedload
 
 from bookings_api.database.transactions import transaction
 from bookings_api.errors import EventNotFound
@@ -14,7 +15,7 @@ from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, OutboxEmail
-from bookings_api.models.payloads import booking_payload, event_payload
+from bookings_api.models.payloads import event_payload, guest_payload
 
 # The email that repairs a violation of each rule.
 REPAIR_EMAILS = {
@@ -52,7 +53,8 @@ def write_missing_email(rule: str, booking_id: UUID) -> str | None:
             event, now = lock_event(event_id, include_deleted=True)
         except EventNotFound:
             return f"booking {booking_id}: no email written, because its event does not exist"
-        locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update()
+        locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update(of=Booking)
+        locked = locked.options(joinedload(Booking.user))
         booking = db.session.scalars(locked, execution_options={"populate_existing": True}).one()
         is_cancelled = booking.status is BookingStatus.CANCELLED
         of_kind = sa.select(OutboxEmail.id).where(OutboxEmail.booking_id == booking_id, OutboxEmail.kind == kind)
@@ -64,7 +66,7 @@ def write_missing_email(rule: str, booking_id: UUID) -> str | None:
             tx,
             kind=kind,
             recipient=booking.guest_email,
-            payload=event_payload(event) | booking_payload(booking),
+            payload=event_payload(event) | guest_payload(booking, booking.user),
             booking_id=booking_id,
             user_id=booking.user_id,
         )

@@ -80,10 +80,11 @@ def get_booking(booking_id: UUID, *, viewer: User) -> Booking:
 
 
 def lock_booking(booking_id: UUID, *, event_id: UUID) -> tuple[Booking, Event, datetime]:
-    """Lock and reread a booking and its event. Also returns the time when the event was locked.
+    """Lock and reread a booking and its event, and read its user. Also returns the time when the event was locked.
 
     The event comes first, as everywhere, to prevent deadlocks.
     """
     event, now = lock_event(event_id, include_deleted=True)
-    locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update()
+    locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update(of=Booking)
+    locked = locked.options(joinedload(Booking.user))
     return db.session.scalars(locked.execution_options(populate_existing=True)).one(), event, now

@@ -45,7 +45,7 @@ from bookings_api.errors import (
 from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, IdempotencyKey, OutboxEmail, User
 from bookings_api.models.booking import new_reference
-from bookings_api.models.payloads import booking_payload, event_payload
+from bookings_api.models.payloads import event_payload, guest_payload
 
 
 def book_tickets(*, order: Order, login_id: UUID, request: IdempotentRequest | None = None) -> Booking | IdempotencyKey:
@@ -95,7 +95,7 @@ def change_booking(
             run(take(event, more))
         elif more < 0:
             run(release(event, -more))
-        outbox.queue_email(tx, **_email(EmailKind.BOOKING_CHANGED, booking, event))
+        outbox.queue_email(tx, **_email(EmailKind.BOOKING_CHANGED, booking, event, booking.user))
     return booking
 
 
@@ -113,7 +113,7 @@ def cancel_booking(*, user: User, booking_id: UUID, precondition: Precondition =
         booking.status = BookingStatus.CANCELLED
         booking.cancelled_at = now
         booking.version += 1
-        outbox.queue_email(tx, **_email(EmailKind.BOOKING_CANCELLED, booking, event))
+        outbox.queue_email(tx, **_email(EmailKind.BOOKING_CANCELLED, booking, event, booking.user))
     return booking
 
 
@@ -129,7 +129,7 @@ def resend_confirmation(*, user: User, booking_id: UUID, precondition: Precondit
             raise BookingCancelled
         if event.ends_at <= now:
             raise EventEnded("The event has ended.")
-        return outbox.queue_email(tx, **_email(EmailKind.BOOKING_CONFIRMED, booking, event))
+        return outbox.queue_email(tx, **_email(EmailKind.BOOKING_CONFIRMED, booking, event, booking.user))
 
 
 @contextmanager
@@ -161,7 +161,7 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
         "reminded_at": None,
     }
     booking = Booking.from_row(**columns)
-    email = outbox.email_columns(**_email(EmailKind.BOOKING_CONFIRMED, booking, event))
+    email = outbox.email_columns(**_email(EmailKind.BOOKING_CONFIRMED, booking, event, user))
     writes = [take(event, order.ticket_count), INSERT_BOOKING.with_values(**columns), INSERT_EMAIL.with_values(**email)]
     if request:
         writes.append(request.record(booking))
@@ -176,11 +176,11 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
     return booking
 
 
-def _email(kind: EmailKind, booking: Booking, event: Event) -> outbox.NewEmail:
+def _email(kind: EmailKind, booking: Booking, event: Event, buyer: User) -> outbox.NewEmail:
     return {
         "kind": kind,
         "recipient": booking.guest_email,
-        "payload": event_payload(event) | booking_payload(booking),
+        "payload": event_payload(event) | guest_payload(booking, buyer),
         "booking_id": booking.id,
         "user_id": booking.user_id,
     }

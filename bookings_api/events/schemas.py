@@ -5,6 +5,7 @@ import marshmallow as ma
 from bookings_api.http.fields import (
     Choice,
     EmailAddress,
+    EmailedText,
     Identifier,
     Instant,
     Integer,
@@ -21,6 +22,8 @@ from bookings_api.models.event import DEFAULT_TICKETS_PER_BOOKING, MAX_CAPACITY,
 _TITLE, _PLACE, _ZONE = "Schubert by Candlelight", "Kammermusiksaal", "Europe/Berlin"
 _DESCRIPTION = "Two late string quartets; doors open at 19:00."
 _ORGANIZER = "The account that manages the event."
+_TITLE_TEXT = "The title of the event. Cannot contain links; use the description."
+_PLACE_TEXT = "Where the event takes place. Cannot contain links; use the description."
 _ZONE_TEXT = "The IANA time zone used in emails and calendars."
 _CONTACT_NAME = "The name of the contact for guests, shown in emails and calendars. `null` means none."
 _CONTACT_EMAIL = "The email of the contact, to which guests can reply. `null` means none."
@@ -114,7 +117,7 @@ class ListedEventSchema(EventSchema):
 class EventCreateSchema(BaseSchema):
     """A new event, published immediately unless `status` is `draft`."""
 
-    title = Text(max_length=200, required=True, metadata={"description": "The title of the event.", "example": _TITLE})
+    title = EmailedText(max_length=200, required=True, metadata={"description": _TITLE_TEXT, "example": _TITLE})
     description = Text(
         max_length=10_000,
         min_length=0,
@@ -122,9 +125,7 @@ class EventCreateSchema(BaseSchema):
         load_default="",
         metadata={"description": "The description of the event, in plain text.", "example": _DESCRIPTION},
     )
-    location = Text(
-        max_length=200, required=True, metadata={"description": "Where the event takes place.", "example": _PLACE}
-    )
+    location = EmailedText(max_length=200, required=True, metadata={"description": _PLACE_TEXT, "example": _PLACE})
     timezone = TimeZone(required=True, metadata={"description": _ZONE_TEXT, "example": _ZONE})
     contact_name = Name(
         allow_none=True, metadata={"description": f"{_CONTACT_NAME} Defaults to your name.", "example": "Olivia"}
@@ -158,14 +159,14 @@ class EventCreateSchema(BaseSchema):
 class EventChangeSchema(BaseSchema):
     """The fields to change. Omitted fields keep their values."""
 
-    title = Text(max_length=200, metadata={"description": "The title of the event."})
+    title = EmailedText(max_length=200, metadata={"description": _TITLE_TEXT})
     description = Text(
         max_length=10_000,
         min_length=0,
         multiline=True,
         metadata={"description": "The description of the event, in plain text."},
     )
-    location = Text(max_length=200, metadata={"description": "Where the event takes place.", "example": "Philharmonie"})
+    location = EmailedText(max_length=200, metadata={"description": _PLACE_TEXT, "example": "Philharmonie"})
     timezone = TimeZone(metadata={"description": _ZONE_TEXT})
     contact_name = Name(allow_none=True, metadata={"description": _CONTACT_NAME})
     contact_email = EmailAddress(allow_none=True, metadata={"description": _CONTACT_EMAIL})

@@ -14,6 +14,7 @@ import marshmallow as ma
 
 from bookings_api.email_addresses import checked_address
 from bookings_api.http.openapi.examples import PASSWORD
+from bookings_api.text import has_link
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -95,22 +96,23 @@ class Text(ma.fields.String):
         return text.strip()
 
 
-class Name(Text):
-    """A person's name. It must not contain links, because anyone can have it emailed to a stranger.
-
-    Titles and descriptions are plain `Text`, because organizers may mention their website.
-    """
+class EmailedText(Text):
+    """Text without links, because anyone can have it emailed to a stranger."""
 
     default_error_messages = {"link": "Must not contain a link. Remove :// or www."}
 
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if len(text) <= self.max_length and has_link(text):  # the validator rejects longer text
+            raise self.make_error("link")
+        return text
+
+
+class Name(EmailedText):
+    """A person's name."""
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=100, **kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        name = super()._deserialize(value, attr, data, **kwargs)
-        if "://" in name or "www." in name.lower():
-            raise self.make_error("link")
-        return name
 
 
 class Identifier(ma.fields.UUID):

@@ -8,12 +8,13 @@ email is unique per broadcast and booking.
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import joinedload
 
 from bookings_api.database.transactions import Transaction, require_transaction
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventBroadcast
-from bookings_api.models.payloads import booking_payload, event_payload
+from bookings_api.models.payloads import event_payload, guest_payload
 from bookings_api.observability.logging import current_request_id
 
 BATCH = 500
@@ -68,7 +69,7 @@ def write_next_batch() -> bool:
         outbox.add_email(
             kind=broadcast.kind,
             recipient=booking.guest_email,
-            payload=broadcast.payload | booking_payload(booking),
+            payload=broadcast.payload | guest_payload(booking, booking.user),
             booking_id=booking.id,
             user_id=booking.user_id,
             broadcast_id=broadcast.id,
@@ -89,7 +90,7 @@ def _next_bookings(broadcast: EventBroadcast) -> sa.Select[Any]:
         affected = (Booking.status == BookingStatus.CANCELLED) & (Booking.event_version == broadcast.event_version)
     else:
         affected = (Booking.status == BookingStatus.CONFIRMED) & (Booking.event_version < broadcast.event_version)
-    query = sa.select(Booking).where(Booking.event_id == broadcast.event_id, affected)
+    query = sa.select(Booking).options(joinedload(Booking.user)).where(Booking.event_id == broadcast.event_id, affected)
     if broadcast.last_booking_id is not None:
         query = query.where(Booking.id > broadcast.last_booking_id)
     return query.order_by(Booking.id).limit(BATCH)

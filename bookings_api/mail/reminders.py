@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 from flask import current_app
-from sqlalchemy.orm import contains_eager
+from sqlalchemy.orm import contains_eager, joinedload
 
 from bookings_api.database.transactions import require_transaction
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus
-from bookings_api.models.payloads import booking_payload, event_payload
+from bookings_api.models.payloads import event_payload, guest_payload
 
 BATCH = 500
 
@@ -26,7 +26,7 @@ def write_next_batch() -> int:
     due = (
         sa.select(Booking)
         .join(Booking.event)
-        .options(contains_eager(Booking.event))
+        .options(contains_eager(Booking.event), joinedload(Booking.user))
         .where(
             Event.status == EventStatus.PUBLISHED,
             Event.deleted_at.is_(None),
@@ -43,7 +43,7 @@ def write_next_batch() -> int:
         outbox.add_email(
             kind=EmailKind.EVENT_REMINDER,
             recipient=booking.guest_email,
-            payload=event_payload(booking.event) | booking_payload(booking),
+            payload=event_payload(booking.event) | guest_payload(booking, booking.user),
             booking_id=booking.id,
             user_id=booking.user_id,
         )

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bookings_api.database.base import Base, Identified, Timestamped, choice
 from bookings_api.models.event import MAX_TICKETS_PER_BOOKING, Event
+from bookings_api.models.user import User
 
 # Without characters that look or sound alike: 0 O, 1 I L, 2 Z, 5 S, 8 B, U.
 REFERENCE_ALPHABET = "34679ACDEFGHJKMNPQRTVWXY"
@@ -64,3 +65,4 @@ class Booking(Identified, Timestamped, Base):
     reminded_at: Mapped[datetime | None]
 
     event: Mapped[Event] = relationship(lazy="raise")
+    user: Mapped[User] = relationship(lazy="raise", innerjoin=True)

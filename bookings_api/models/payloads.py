@@ -4,6 +4,7 @@ from typing import Any
 
 from bookings_api.models.booking import Booking
 from bookings_api.models.event import Event
+from bookings_api.models.user import User
 
 
 def event_payload(event: Event) -> dict[str, Any]:
@@ -25,4 +26,14 @@ def booking_payload(booking: Booking) -> dict[str, Any]:
         "guest_name": booking.guest_name,
         "ticket_count": booking.ticket_count,
         "booking_version": booking.version,
+    }
+
+
+def guest_payload(booking: Booking, buyer: User) -> dict[str, Any]:
+    """Return what emails to the guest show of a booking: also who made it, if that is someone else."""
+    is_other = buyer.email.lower() != booking.guest_email.lower()
+    return {
+        **booking_payload(booking),
+        "buyer_name": buyer.name if is_other else None,
+        "buyer_email": buyer.email if is_other else None,
     }

@@ -83,6 +83,13 @@ def test_an_address_that_smtp_cannot_deliver_to_is_refused(client: FlaskClient, 
     assert _wrong(client.post(SIGNUP, json={"email": address, "password": PASSWORD})) == ["email"]
 
 
+def test_an_address_that_would_be_shown_as_a_link_is_refused(client: FlaskClient) -> None:
+    """Emails to guests show the address of the account that booked."""
+    signup = {"email": "www.evil.example/login@example.com", "password": PASSWORD}
+
+    assert _wrong(client.post(SIGNUP, json=signup)) == ["email"]
+
+
 def test_a_local_part_can_have_64_characters(client: FlaskClient) -> None:
     """RFC 5321, section 4.5.3.1.1."""
     address = f"{'a' * 64}@example.com"
@@ -102,11 +109,21 @@ def test_a_homograph_domain_is_stored_as_punycode(client: FlaskClient) -> None:
     [
         "https://evil.example/login", "HTTP://EVIL.EXAMPLE", "Ada https://evil.example", "ftp://evil.example",
         "www.evil.example", "Ada WWW.EVIL.EXAMPLE", "://", "Ada\nLovelace", "Ada\u2028Lovelace",
+        "\uff57\uff57\uff57\uff0eevil.example", "https\uff1a\uff0f\uff0fevil.example", "www\u3002evil.example",
+        "w\u00adw\u200bw\u2060.evil.example",
+        "http:\ufe0f/\u034f/evil.example", "\U0001d430\U0001d430\U0001d430.evil.example",
     ],
     ids=ascii,
 )  # fmt: skip
-def test_name_with_a_link_or_line_break_is_rejected(client: FlaskClient, name: str) -> None:
+def test_text_that_is_emailed_to_strangers_contains_no_link_or_line_break(client: FlaskClient, name: str) -> None:
     user = make_user(client)
+    organizer = make_organizer(client)
+    event = make_event(client, organizer)
+
+    for field in ("title", "location", "contact_name"):
+        created = client.post(f"{API}/events/", headers=organizer.headers, json={**EVENT, field: name})
+        changed = client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json={field: name})
+        assert (_wrong(created), _wrong(changed)) == ([field], [field])
 
     assert _wrong(book(client, user, make_event(client), guest_name=name)) == ["guest_name"]
     assert _wrong(client.patch(f"{API}/users/me", headers=user.headers, json={"name": name})) == ["name"]

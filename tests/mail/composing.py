@@ -18,6 +18,8 @@ PAYLOAD: dict[str, Any] = {
     "guest_name": "Grace Hopper",
     "ticket_count": 2,
     "booking_version": 1,
+    "buyer_name": "Uri Levin",
+    "buyer_email": "uri@example.com",
     "event_title": "An Evening of Chamber Music",
     "location": "Konzerthaus Berlin",
     "timezone": "Europe/Berlin",

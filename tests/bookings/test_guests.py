@@ -1,0 +1,69 @@
+"""Emails to guests who are not the account that booked."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bookings_api.mail import tasks
+from bookings_api.models import Event, utcnow
+from tests.factories import API, Account, book, make_account, make_event, make_organizer, new_email
+from tests.mailbox import Mailbox, part
+
+
+@pytest.fixture
+def organizer(client: FlaskClient) -> Account:
+    return make_organizer(client)
+
+
+def _remind(app: Flask, database: sa.Engine) -> None:
+    with database.begin() as connection:
+        connection.execute(sa.update(Event).values(starts_at=utcnow() + timedelta(hours=1)))
+    with app.app_context():
+        tasks.remind()
+
+
+@pytest.mark.parametrize("name", ["Ada Lovelace", None])
+def test_every_email_to_another_address_says_who_booked(
+    app: Flask, client: FlaskClient, database: sa.Engine, mailbox: Mailbox, organizer: Account, name: str | None
+) -> None:
+    buyer, guest = make_account(client, name=name), new_email()
+    event = make_event(client, organizer)
+    booking = book(client, buyer, event, guest_name="Grace Hopper", guest_email=guest).json
+    path = f"{API}/bookings/{booking['id']}"
+    client.patch(path, headers=buyer.headers, json={"ticket_count": 2})
+    assert client.post(f"{path}/emails", headers=organizer.headers).status_code == 202
+    client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json={"location": "Philharmonie"})
+    with app.app_context():
+        tasks.drain()
+    _remind(app, database)
+    with app.app_context():
+        tasks.drain()
+    client.delete(path, headers=buyer.headers)
+    with app.app_context():
+        tasks.drain()
+
+    emails = mailbox.to(guest)
+
+    assert len(emails) == 6
+    who = f"Ada Lovelace ({buyer.email})" if name else buyer.email
+    for email in emails:
+        for kind in ("plain", "html"):
+            assert f"{who} made this booking for you." in part(email, kind)
+
+
+@pytest.mark.parametrize("order", [{}, {"guest_name": "Grace Hopper"}])
+def test_an_email_to_the_accounts_own_address_does_not_say_who_booked(
+    app: Flask, client: FlaskClient, mailbox: Mailbox, organizer: Account, order: dict[str, Any]
+) -> None:
+    buyer = make_account(client)
+    book(client, buyer, make_event(client, organizer), guest_email=buyer.email.upper(), **order)
+    with app.app_context():
+        tasks.drain()
+
+    (email,) = mailbox.to(buyer.email.upper().replace("EXAMPLE.COM", "example.com"))
+
+    assert "made this booking" not in part(email, "plain")
