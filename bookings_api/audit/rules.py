@@ -102,13 +102,14 @@ RULES = {
             AND (last_booking_id IS NULL OR last_booking_id < bookings.id)
         )
         """,
-    # each change increments the version, and so does the cancellation
+    # each change increments the version, and so does the cancellation; a new guest gets a confirmation instead
     "change_email_count": """
         SELECT bookings.id::text, format('booking %s was changed %s times, but has %s change emails',
                                          bookings.id, changes, count(emails.id))
         FROM bookings
         CROSS JOIN LATERAL (VALUES (greatest(version - 1 - (status = 'cancelled')::integer, 0))) AS counted (changes)
-        LEFT JOIN outbox_emails AS emails ON booking_id = bookings.id AND kind = 'booking_changed'
+        LEFT JOIN outbox_emails AS emails ON booking_id = bookings.id
+            AND kind IN ('booking_changed', 'booking_reassigned')
         WHERE bookings.created_at > now() - :emails_since
         GROUP BY bookings.id, changes HAVING count(emails.id) <> changes
         """,

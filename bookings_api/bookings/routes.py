@@ -176,7 +176,8 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     """Change the ticket count or the guest of a booking.
 
-    Omitted fields keep their values. The guest is notified by email. Additional tickets are booked only if all of them
+    Omitted fields keep their values. The guest is notified by email. A new guest gets a confirmation, and the former
+    guest learns that they are no longer booked. Additional tickets are booked only if all of them
     are available. Released tickets are available again immediately.
 
     You can change your own booking until the event has started and booking has closed. For events you organize, you can

@@ -73,7 +73,7 @@ def book_tickets(*, order: Order, login_id: UUID, request: IdempotentRequest | N
 def change_booking(
     *, user: User, booking_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Booking:
-    """Change the ticket count or the guest of a booking, and email the guest.
+    """Change the ticket count or the guest of a booking, and email the guest and a former guest.
 
     The event's organizer can do so until the event ends, whenever booking closes. Raises `BookingNotFound`,
     `BookingCancelled`, `EventNotOpen`, `TooManyTickets`, `SoldOut`.
@@ -85,6 +85,7 @@ def change_booking(
         by_organizer = organizes(user, event)
         require_changeable(event, by_organizer=by_organizer, now=now)
         booked = booking.ticket_count
+        former = _email(EmailKind.BOOKING_REASSIGNED, booking, event, booking.user)
         if not apply_changes(booking, changes):
             return booking
         more = booking.ticket_count - booked
@@ -95,7 +96,13 @@ def change_booking(
             run(take(event, more))
         elif more < 0:
             run(release(event, -more))
-        outbox.queue_email(tx, **_email(EmailKind.BOOKING_CHANGED, booking, event, booking.user))
+        kind = EmailKind.BOOKING_CHANGED
+        if former["recipient"].lower() != booking.guest_email.lower():
+            # a later version of the calendar entry, which it cancels
+            former["payload"]["booking_version"] = booking.version
+            outbox.queue_email(tx, **former)
+            kind = EmailKind.BOOKING_CONFIRMED
+        outbox.queue_email(tx, **_email(kind, booking, event, booking.user))
     return booking
 
 

@@ -77,7 +77,7 @@ def test_a_refused_change_changes_nothing(
     assert _left(client, event) == 1
 
 
-def test_a_new_guest_gets_the_email(
+def test_a_new_guest_gets_a_confirmation_and_the_former_guest_a_cancellation(
     client: FlaskClient, user: Account, booking: dict[str, Any], database: sa.Engine
 ) -> None:
     guest_email = new_email()
@@ -85,7 +85,20 @@ def test_a_new_guest_gets_the_email(
     changed = _change(client, user, booking, guest_name="Grace Hopper", guest_email=guest_email)
 
     assert (changed.json["guest_name"], changed.json["guest_email"]) == ("Grace Hopper", guest_email)
-    assert (_kinds(database, user.email), _kinds(database, guest_email)) == (["booking_confirmed"], ["booking_changed"])
+    assert _kinds(database, user.email) == ["booking_confirmed", "booking_reassigned"]
+    assert _kinds(database, guest_email) == ["booking_confirmed"]
+
+
+def test_an_address_in_another_case_is_the_same_guest(
+    client: FlaskClient, user: Account, booking: dict[str, Any], database: sa.Engine
+) -> None:
+    local_part, _, domain = user.email.partition("@")
+
+    changed = _change(client, user, booking, guest_email=f"{local_part.upper()}@{domain}")
+
+    assert (changed.status_code, changed.json["version"]) == (200, 2)
+    assert _kinds(database, user.email) == ["booking_confirmed"]
+    assert _kinds(database, changed.json["guest_email"]) == ["booking_changed"]
 
 
 def test_a_change_to_the_same_values_changes_nothing_and_sends_no_email(

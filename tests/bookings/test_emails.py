@@ -165,12 +165,10 @@ def test_a_repeated_confirmation_has_the_current_guest_and_details(
         assert (response.json["kind"], response.json["recipient"]) == ("booking_confirmed", guest)
         assert (response.json["status"], response.json["attempts"], response.json["sent_at"]) == ("pending", 0, None)
         assert response.json["next_attempt_at"]
-    (first,) = mailbox.wait_for(user.email)
     received = mailbox.wait_for(guest, count=3)
-    assert len({email["Message-ID"] for email in (first, *received)}) == 4
-    again = [email for email in received if email["Subject"] == first["Subject"]]
-    assert len(again) == 2
-    for email in again:
+    assert len({email["Message-ID"] for email in received}) == 3
+    assert len({email["Subject"] for email in received}) == 1
+    for email in received:
         assert "Grace Hopper" in part(email, "plain")
         assert "Tickets:    1" in part(email, "plain")
     service.pause_worker()

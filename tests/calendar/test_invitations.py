@@ -13,7 +13,7 @@ from tests.calendar.client import calendar_body
 from tests.mail.composing import BOOKING_ID, composed, received, row
 
 REQUESTS = (EmailKind.BOOKING_CONFIRMED, EmailKind.BOOKING_CHANGED, EmailKind.EVENT_CHANGED)
-CANCELLATIONS = (EmailKind.BOOKING_CANCELLED, EmailKind.EVENT_CANCELLED)
+CANCELLATIONS = (EmailKind.BOOKING_CANCELLED, EmailKind.BOOKING_REASSIGNED, EmailKind.EVENT_CANCELLED)
 WITHOUT = tuple(kind for kind in EmailKind if kind not in REQUESTS + CANCELLATIONS)
 
 # Characters that could end a value, a line, a quoted string or an escape, in the format or in an app.

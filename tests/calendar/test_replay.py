@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from bookings_api.mail import tasks
 from tests.calendar.client import Calendar, Invitation
-from tests.factories import API, Account, book, make_event, make_organizer, make_user
+from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
 from tests.mailbox import Mailbox
 
 
@@ -94,3 +94,32 @@ def test_an_entry_follows_its_event_until_it_is_cancelled(
     assert _methods(guest.receive()) == ["CANCEL"]
     assert guest.entry.status == "CANCELLED"
     assert guest.entry.sequence > 1
+
+
+def test_a_former_guest_loses_the_entry_and_the_new_one_gets_it(
+    app: Flask, client: FlaskClient, mailbox: Mailbox, organizer: Account, user: Account
+) -> None:
+    former, new = (Guest(app, mailbox, new_email()) for _ in range(2))
+    event = make_event(client, organizer)
+    booking = book(client, user, event, guest_name="Grace Hopper", guest_email=former.address).json
+    assert _methods(former.receive()) == ["REQUEST"]
+    added = former.entry
+
+    path = f"bookings/{booking['id']}"
+    _change(client, user, path, guest_name="Alan Turing", guest_email=new.address, ticket_count=3)
+
+    assert (_methods(former.receive()), _methods(new.receive())) == (["CANCEL"], ["REQUEST"])
+    for entry, status, guest in ((former.entry, "CANCELLED", former), (new.entry, "CONFIRMED", new)):
+        assert (entry.uid, entry.status, entry.attendee) == (added.uid, status, f"mailto:{guest.address}")
+        assert entry.sequence > added.sequence
+    (email,) = [email for email in mailbox.to(former.address) if "no longer" in email["Subject"]]
+    assert email["Subject"] == "You are no longer booked: An Evening of Chamber Music"
+    assert not any(detail in email.as_string() for detail in ("Turing", new.address, "Tickets: 3"))
+
+    _change(client, user, path, guest_email=former.address)
+    assert (_methods(former.receive()), _methods(new.receive())) == (["REQUEST"], ["CANCEL"])
+    assert (former.entry.status, new.entry.status) == ("CONFIRMED", "CANCELLED")
+
+    client.delete(f"{API}/{path}", headers=user.headers)
+    assert (_methods(former.receive()), _methods(new.receive())) == (["CANCEL"], [])
+    assert former.entry.status == "CANCELLED"

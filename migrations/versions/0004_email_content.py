@@ -1,4 +1,4 @@
-"""The contact of an event, whom guests can ask."""
+"""The contact of an event, and emails to former guests of a booking."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -30,15 +30,31 @@ EVENT_DEFINITION = (
     "created_at",
 )
 
+EMAIL_KINDS = (
+    "booking_confirmed",
+    "booking_changed",
+    "booking_cancelled",
+    "event_changed",
+    "event_cancelled",
+    "event_reminder",
+    "invitation",
+    "password_reset",
+    "role_changed",
+    "access_changed",
+)
+
 
 def upgrade() -> None:
     op.add_column("events", sa.Column("contact_name", sa.String(length=100), nullable=True))
     op.add_column("events", sa.Column("contact_email", sa.String(length=254), nullable=True))
     op.execute("UPDATE events SET contact_name = users.name FROM users WHERE users.id = organizer_id")
     _create_trigger(*EVENT_DEFINITION, *CONTACT)
+    _allow_kinds(*EMAIL_KINDS, "booking_reassigned")
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM outbox_emails WHERE kind = 'booking_reassigned'")
+    _allow_kinds(*EMAIL_KINDS)
     _create_trigger(*EVENT_DEFINITION)
     for column in CONTACT:
         op.drop_column("events", column)
@@ -51,3 +67,10 @@ def _create_trigger(*columns: str) -> None:
         AFTER INSERT OR DELETE OR UPDATE OF {", ".join(columns)} ON events
         DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION increment_event_catalog_version()
     """)
+
+
+def _allow_kinds(*kinds: str) -> None:
+    for table in ("outbox_emails", "event_broadcasts"):
+        name = op.f(f"ck_{table}_kind")
+        op.drop_constraint(name, table)
+        op.create_check_constraint(name, table, sa.column("kind", sa.String).in_(kinds))
