@@ -146,9 +146,9 @@ def get_event_calendar(event_id: UUID) -> flask.Response:
 def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
     """Change one of your events.
 
-    Omitted fields keep their values. Guests are notified by email when the time or place changes. The capacity cannot
-    be lower than the number of booked tickets. Once an event has started, its start cannot change. Once it has
-    ended, none of its times can.
+    Omitted fields keep their values. Guests get an email that updates their calendars when the title, time, place or
+    contact changes before the event ends. The capacity cannot be lower than the number of booked tickets. Once an event
+    has started, its start cannot change. Once it has ended, none of its times can.
     """
     return services.change_event(actor=current_user, event_id=event_id, changes=changes, precondition=if_match())
 

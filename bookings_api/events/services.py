@@ -33,8 +33,8 @@ from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventS
 
 # These fields cannot change once the event has ended.
 _TIMES = {"starts_at", "ends_at", "timezone", "booking_opens_at", "booking_closes_at"}
-# Guests are notified when these fields change.
-NOTIFIED = {"starts_at", "ends_at", "timezone", "location"}
+# Emails and calendars show these fields. Guests are notified when they change.
+NOTIFIED = {"title", "location", "timezone", "starts_at", "ends_at", "contact_name", "contact_email"}
 
 
 def create_event(*, organizer: User, **fields: Any) -> Event:
@@ -52,7 +52,7 @@ def create_event(*, organizer: User, **fields: Any) -> Event:
 def change_event(
     *, actor: User, event_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Event:
-    """Change fields of an event, and notify its guests of a new time or place until it ends.
+    """Change fields of an event. Until it ends, notify its guests if their calendars show one of these fields.
 
     Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventStarted` for a new start after the start,
     `EventEnded` for new times after the end, `InvalidFields` and `CapacityBelowBooked`.

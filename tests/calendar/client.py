@@ -20,9 +20,11 @@ class Invitation:
     status: str
     attendee: str
     organizer: str
+    organizer_name: str
     title: str
     location: str
     starts_at: datetime
+    ends_at: datetime
 
 
 class Calendar:
@@ -74,9 +76,11 @@ def _with_icalendar(raw: bytes) -> Invitation:
         status=str(event["STATUS"]),
         attendee=str(event["ATTENDEE"]),
         organizer=str(event["ORGANIZER"]),
+        organizer_name=str(event["ORGANIZER"].params["CN"]),
         title=str(event["SUMMARY"]),
         location=str(event["LOCATION"]),
         starts_at=event["DTSTART"].dt,
+        ends_at=event["DTEND"].dt,
     )
 
 
@@ -90,7 +94,9 @@ def _with_vobject(raw: bytes) -> Invitation:
         status=event.status.value,
         attendee=event.attendee.value,
         organizer=event.organizer.value,
+        organizer_name=event.organizer.cn_param,
         title=event.summary.value,
         location=event.location.value,
         starts_at=event.dtstart.value,
+        ends_at=event.dtend.value,
     )

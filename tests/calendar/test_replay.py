@@ -1,5 +1,6 @@
 """Sequences of emails, imported by a calendar app as they arrive."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -94,6 +95,51 @@ def test_an_entry_follows_its_event_until_it_is_cancelled(
     assert _methods(guest.receive()) == ["CANCEL"]
     assert guest.entry.status == "CANCELLED"
     assert guest.entry.sequence > 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"title": "Another Evening"}, ("title", "Another Evening")),
+        ({"location": "Philharmonie"}, ("location", "Philharmonie")),
+        ({"starts_at": "2099-06-19T20:00:00+02:00"}, ("starts_at", datetime(2099, 6, 19, 18, tzinfo=UTC))),
+        ({"ends_at": "2099-06-19T23:00:00+02:00"}, ("ends_at", datetime(2099, 6, 19, 21, tzinfo=UTC))),
+        ({"contact_name": "Box office"}, ("organizer_name", "Box office")),
+        ({"contact_email": "concerts@example.com"}, ("organizer", "mailto:concerts@example.com")),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_every_change_that_calendars_show_updates_them(
+    client: FlaskClient,
+    organizer: Account,
+    user: Account,
+    guest: Guest,
+    changes: dict[str, str],
+    shown: tuple[str, Any],
+) -> None:
+    event = make_event(client, organizer)
+    book(client, user, event)
+    guest.receive()
+    uid = guest.entry.uid
+
+    _change(client, organizer, f"events/{event['id']}", **changes)
+
+    assert _methods(guest.receive()) == ["REQUEST"]
+    name, value = shown
+    assert getattr(guest.entry, name) == value
+    assert (guest.entry.uid, guest.entry.sequence, guest.entry.status) == (uid, 1, "CONFIRMED")
+
+
+def test_a_change_that_calendars_do_not_show_sends_no_email(
+    client: FlaskClient, organizer: Account, user: Account, guest: Guest
+) -> None:
+    event = make_event(client, organizer)
+    book(client, user, event)
+    guest.receive()
+
+    _change(client, organizer, f"events/{event['id']}", description="Three quartets", capacity=20)
+
+    assert guest.receive() == []
 
 
 def test_a_former_guest_loses_the_entry_and_the_new_one_gets_it(

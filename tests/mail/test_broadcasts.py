@@ -157,9 +157,9 @@ def test_the_running_service_emails_guests_about_a_change(
     book(client, user, event, guest_name="Grace Hopper")
     _change(client, organizer, event, location="Philharmonie", starts_at="2099-06-19T20:30:00+02:00")
 
-    (email,) = [email for email in mailbox.wait_for(user.email, count=2) if "New time" in email["Subject"]]
+    (email,) = [email for email in mailbox.wait_for(user.email, count=2) if "Changed" in email["Subject"]]
 
-    assert email["Subject"] == "New time or place: An Evening of Chamber Music"
+    assert email["Subject"] == "Changed: An Evening of Chamber Music"
     for kind in ("plain", "html"):
         assert "Philharmonie" in part(email, kind)
         assert "Friday, 19 June 2099, 20:30 (Europe/Berlin, UTC+02:00)" in part(email, kind)
