@@ -114,9 +114,9 @@ RULES = {
         GROUP BY bookings.id, changes HAVING count(emails.id) <> changes
         """,
     "duplicate_cancellation_email": """
-        SELECT booking_id::text, format('booking %s has %s cancellation emails', booking_id, count(*))
+        SELECT booking_id::text, format('booking %s has %s cancellation emails to one address', booking_id, count(*))
         FROM outbox_emails WHERE kind IN ('booking_cancelled', 'event_cancelled') AND booking_id IS NOT NULL
-        GROUP BY booking_id HAVING count(*) > 1
+        GROUP BY booking_id, recipient HAVING count(*) > 1
         """,
     "cancellation_email_for_confirmed": """
         SELECT bookings.id::text, format('booking %s is confirmed, but has the cancellation email %s',

@@ -18,9 +18,12 @@ _METHODS = {
 
 
 def invitation(email: OutboxEmail, *, mail_from: str) -> tuple[str, bytes] | None:
-    """Return the method and the calendar of an email, or None if emails of its kind have none."""
+    """Return the method and the calendar of an email, or None if it has none.
+
+    Only guests get invitations, because only they attend.
+    """
     method = _METHODS.get(email.kind)
-    if method is None or email.booking_id is None:
+    if method is None or email.booking_id is None or email.payload["reference"] is None:
         return None
     calendar = booking_calendar(
         email.payload,

@@ -62,7 +62,7 @@ class OutboxEmail(Identified, Timestamped, Base):
         ),
         sa.Index("ix_outbox_emails_failed", "id", postgresql_where=sa.text("status = 'failed'")),
         sa.Index("ix_outbox_emails_booking_id", "booking_id"),
-        sa.UniqueConstraint("broadcast_id", "booking_id"),
+        sa.UniqueConstraint("broadcast_id", "booking_id", "recipient"),
     )
 
     kind: Mapped[EmailKind] = mapped_column(choice(EmailKind, "kind"))

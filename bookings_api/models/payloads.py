@@ -37,3 +37,14 @@ def guest_payload(booking: Booking, buyer: User) -> dict[str, Any]:
         "buyer_name": buyer.name if is_other else None,
         "buyer_email": buyer.email if is_other else None,
     }
+
+
+def buyer_payload(buyer: User) -> dict[str, Any]:
+    """Return what an email about an event says to an account that booked it for others, in place of a booking."""
+    return {
+        "reference": None,
+        "ticket_count": None,
+        "guest_name": buyer.name or buyer.email,
+        "buyer_name": None,
+        "buyer_email": None,
+    }

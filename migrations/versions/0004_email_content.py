@@ -1,4 +1,4 @@
-"""The contact of an event, and emails to former guests of a booking."""
+"""The contact of an event, emails to former guests of a booking, and notices of an event to those who booked it."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -50,10 +50,23 @@ def upgrade() -> None:
     op.execute("UPDATE events SET contact_name = users.name FROM users WHERE users.id = organizer_id")
     _create_trigger(*EVENT_DEFINITION, *CONTACT)
     _allow_kinds(*EMAIL_KINDS, "booking_reassigned")
+    op.drop_constraint(op.f("uq_outbox_emails_broadcast_id_booking_id"), "outbox_emails")
+    op.create_unique_constraint(
+        op.f("uq_outbox_emails_broadcast_id_booking_id_recipient"),
+        "outbox_emails",
+        ["broadcast_id", "booking_id", "recipient"],
+    )
 
 
 def downgrade() -> None:
-    op.execute("DELETE FROM outbox_emails WHERE kind = 'booking_reassigned'")
+    op.execute(
+        "DELETE FROM outbox_emails WHERE kind = 'booking_reassigned'"
+        " OR broadcast_id IS NOT NULL AND payload->>'reference' IS NULL"
+    )
+    op.drop_constraint(op.f("uq_outbox_emails_broadcast_id_booking_id_recipient"), "outbox_emails")
+    op.create_unique_constraint(
+        op.f("uq_outbox_emails_broadcast_id_booking_id"), "outbox_emails", ["broadcast_id", "booking_id"]
+    )
     _allow_kinds(*EMAIL_KINDS)
     _create_trigger(*EVENT_DEFINITION)
     for column in CONTACT:

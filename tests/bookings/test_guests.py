@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from bookings_api.mail import tasks
+from bookings_api.mail import broadcasts, tasks
 from bookings_api.models import Event, utcnow
+from tests.calendar.client import calendar_body
 from tests.factories import API, Account, book, make_account, make_event, make_organizer, new_email
 from tests.mailbox import Mailbox, part
 
@@ -67,3 +68,59 @@ def test_an_email_to_the_accounts_own_address_does_not_say_who_booked(
     (email,) = mailbox.to(buyer.email.upper().replace("EXAMPLE.COM", "example.com"))
 
     assert "made this booking" not in part(email, "plain")
+
+
+def _end_or_move(client: FlaskClient, organizer: Account, event: dict[str, Any], *, is_cancelled: bool) -> None:
+    url = f"{API}/events/{event['id']}"
+    if is_cancelled:
+        assert client.post(f"{url}/cancel", headers=organizer.headers).status_code == 200
+    else:
+        change = client.patch(url, headers=organizer.headers, json={"location": "Philharmonie"})
+        assert change.status_code == 200
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False], ids=["cancelled", "changed"])
+def test_an_account_that_booked_for_others_is_notified_once(
+    app: Flask,
+    client: FlaskClient,
+    mailbox: Mailbox,
+    organizer: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_cancelled: bool,
+) -> None:
+    monkeypatch.setattr(broadcasts, "BATCH", 2)
+    buyer, event, guests = make_account(client), make_event(client, organizer), [new_email() for _ in range(5)]
+    for guest in guests:
+        book(client, buyer, event, guest_email=guest, guest_name="Grace Hopper")
+    _end_or_move(client, organizer, event, is_cancelled=is_cancelled)
+    with app.app_context():
+        tasks.drain()
+
+    (email,) = mailbox.to(buyer.email)
+
+    assert email["Subject"] == ("Cancelled" if is_cancelled else "Changed") + ": An Evening of Chamber Music"
+    assert email["Reply-To"] is None
+    assert calendar_body(email) is None
+    for kind in ("plain", "html"):
+        assert "Hello Ada Lovelace," in part(email, kind)
+        assert "an event you booked for others" in part(email, kind)
+        assert "Reference" not in part(email, kind)
+        assert "Hopper" not in part(email, kind)
+    assert {len(mailbox.to(guest)) for guest in guests} == {2}
+
+
+def test_a_guest_who_also_booked_for_others_gets_only_their_own_email(
+    app: Flask, client: FlaskClient, mailbox: Mailbox, organizer: Account
+) -> None:
+    buyer, event = make_account(client), make_event(client, organizer)
+    book(client, buyer, event, guest_email=new_email())
+    book(client, buyer, event)
+    _end_or_move(client, organizer, event, is_cancelled=True)
+    with app.app_context():
+        tasks.drain()
+
+    emails = mailbox.to(buyer.email)
+
+    assert sorted(email["Subject"].split(":")[0].split()[0] for email in emails) == ["Cancelled", "Your"]
+    assert all(calendar_body(email) for email in emails)
