@@ -100,7 +100,8 @@ def test_a_bounced_address_is_corrected_and_the_guest_notified(
     assert changed.status_code == 200, changed.text
     assert (changed.json["guest_name"], changed.json["guest_email"]) == ("Grace Hopper", address)
     assert changed.json["user_id"] == user.id
-    assert _emails(database, address) == ["booking_changed"]
+    assert _emails(database, address) == ["booking_confirmed"]
+    assert _emails(database, user.email)[-1:] == ["booking_reassigned"]
     assert client.get(f"{API}/bookings/{booking['id']}", headers=user.headers).json == changed.json
 
 
