@@ -21,7 +21,7 @@ BEAT_SCHEDULE = {
 
 @shared_task(name="cleanup.delete_expired")
 def delete_expired() -> None:
-    """Delete expired logins and one-time tokens, old idempotency keys, and old sent emails."""
+    """Delete expired logins and one-time tokens, old idempotency keys, and old emails."""
     now = sa.func.now()
     with transaction():
         for statement in (
@@ -34,5 +34,5 @@ def delete_expired() -> None:
     is_done = False
     while not is_done:  # in batches, so that no transaction holds locks for long
         with transaction():
-            deleted = outbox.delete_sent(kept_for=kept_for, limit=EMAILS_PER_TRANSACTION)
+            deleted = outbox.delete_old(kept_for=kept_for, limit=EMAILS_PER_TRANSACTION)
         is_done = deleted < EMAILS_PER_TRANSACTION

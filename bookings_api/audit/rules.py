@@ -128,7 +128,8 @@ RULES = {
         SELECT bookings.id::text, format('booking %s: reminded_at is %s, but it has %s reminders', bookings.id,
                                          CASE WHEN reminded_at IS NULL THEN 'not set' ELSE 'set' END,
                                          count(emails.id))
-        FROM bookings LEFT JOIN outbox_emails AS emails ON booking_id = bookings.id AND kind = 'event_reminder'
+        FROM bookings LEFT JOIN outbox_emails AS emails
+        ON booking_id = bookings.id AND kind = 'event_reminder' AND emails.status <> 'dropped'
         WHERE emails.id IS NOT NULL OR reminded_at > now() - :emails_since
         GROUP BY bookings.id HAVING count(emails.id) <> (reminded_at IS NOT NULL)::integer
         """,

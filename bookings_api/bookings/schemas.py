@@ -107,7 +107,14 @@ class EmailSchema(ResponseSchema):
         required=True, metadata={"description": "The address the email is sent to.", "example": GRACE_EMAIL}
     )
     status = ma.fields.Enum(
-        EmailStatus, by_value=ma.fields.String, required=True, metadata={"example": EmailStatus.SENT.value}
+        EmailStatus,
+        by_value=ma.fields.String,
+        required=True,
+        metadata={
+            "description": "`dropped` emails were outdated before they could be sent, for example because the booking "
+            "was cancelled.",
+            "example": EmailStatus.SENT.value,
+        },
     )
     attempts = ma.fields.Integer(
         required=True, metadata={"description": "The number of attempts to send the email.", "example": 1}
@@ -125,7 +132,7 @@ class EmailSchema(ResponseSchema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "When the next attempt is due. `null` once the email is sent or has failed.",
+            "description": "When the next attempt is due. `null` if there is none.",
             "example": None,
         },
     )
@@ -133,7 +140,7 @@ class EmailSchema(ResponseSchema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "Why the last attempt failed. `null` if no attempt has failed or the email is sent.",
+            "description": "Why the last attempt failed or why the email was dropped, otherwise `null`.",
             "example": None,
         },
     )

@@ -9,10 +9,11 @@
     worker         tasks.drain                       runs until no email is due
                    delivery.send_due_emails          for each email:
                      claims.claim_next                 claim the row, with a lease
+                     outdated.reason_to_drop           drop the email if it is no longer true
                      messages.render                   fill in the templates
                      mime.compose                      build the MIME message, with calendar.itip's invitation
                      smtp.MailSender.send              send it to the mail server
-                     claims.record                     record the outcome: sent, failed, or pending again
+                     claims.record                     record the outcome: sent, failed, dropped or pending
 
 An email to all guests of an event starts as one row (`broadcasts`). Beat also starts the tasks that write `reminders`
 and report overdue emails (`status`).

@@ -70,6 +70,7 @@ def write_next_batch() -> bool:
         broadcast.finished_at = sa.func.now()
     if bookings:
         broadcast.last_booking_id = bookings[-1].id
+    outbox.recheck_waiting([booking.id for booking in bookings])
     for booking in bookings:
         _add_email(broadcast, booking, booking.guest_email, guest_payload(booking, booking.user))
         if booking.user_id not in notified:

@@ -34,7 +34,7 @@ _KNOWN_KINDS: list[sa.ColumnElement[Any]] = [sa.literal_column(f"'{kind}'") for 
 class Outcome:
     """The outcome of an attempt to send an email.
 
-    `status` is `sent`, `failed`, `pending` for another attempt after a pause, or None to delete the row.
+    `status` is `sent`, `failed`, `dropped`, `pending` for another attempt after a pause, or None to delete the row.
     """
 
     status: EmailStatus | None
@@ -43,7 +43,7 @@ class Outcome:
 
 
 SENT = Outcome(EmailStatus.SENT)
-DROPPED = Outcome(None)
+DELETED = Outcome(None)
 
 
 def lease() -> timedelta:
@@ -116,7 +116,7 @@ _RECORD = Prepared(
     )
     .returning(OutboxEmail.id),
 )
-_DROP = Prepared("drop_email", sa.delete(OutboxEmail).where(_is_current_claim).returning(OutboxEmail.id))
+_DELETE = Prepared("delete_email", sa.delete(OutboxEmail).where(_is_current_claim).returning(OutboxEmail.id))
 
 
 def claim_next() -> OutboxEmail | None:
@@ -135,7 +135,7 @@ def record(email: OutboxEmail, outcome: Outcome) -> bool:
     """
     claim = {"email_id": email.id, "lease_ends_at": email.next_attempt_at}
     if outcome.status is None:
-        return bool(_DROP(**claim))
+        return bool(_DELETE(**claim))
     # a server's reply can be of any length and contain NUL, which PostgreSQL cannot store
     error = outcome.error and outcome.error.replace("\0", "")[:MAX_ERROR]
     pause = backoff(email.attempts) if outcome.status is EmailStatus.PENDING else None

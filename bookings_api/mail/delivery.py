@@ -9,8 +9,10 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bookings_api.database.clock import database_time
-from bookings_api.mail import account_links, claims, messages, mime, smtp
+from bookings_api.database.transactions import transaction
+from bookings_api.mail import account_links, claims, messages, mime, reminders, smtp
 from bookings_api.mail.claims import Outcome
+from bookings_api.mail.outdated import reason_to_drop
 from bookings_api.models import EmailKind, EmailStatus, OutboxEmail
 from bookings_api.observability.logging import bound_request_id
 
@@ -45,8 +47,11 @@ def attempt(sender: smtp.MailSender, email: OutboxEmail) -> Outcome:
     try:
         _require_deliverable(email)
         if account_links.needs_account(email) and not account_links.resolve_account(email):
-            logger.info("email %s dropped: no account with this address can log in", email.id, extra=log_fields)
-            return claims.DROPPED
+            logger.info("email %s deleted: no account with this address can log in", email.id, extra=log_fields)
+            return claims.DELETED
+        if reason := reason_to_drop(email):
+            logger.info("email %s dropped: %s", email.id, reason, extra=log_fields)
+            return Outcome(EmailStatus.DROPPED, reason)
         payload = email.payload | account_links.links_for(email.kind, email.payload)
         sender.send(mime.compose(email, messages.render(email.kind, payload)))
     except (Undeliverable, mime.UnusableAddress, smtp.PermanentFailure) as error:
@@ -80,10 +85,19 @@ def _record(email: OutboxEmail, outcome: Outcome) -> None:
     """
     while True:
         try:
-            if not claims.record(email, outcome):
+            if not (_drop(email, outcome) if outcome.status is EmailStatus.DROPPED else claims.record(email, outcome)):
                 logger.warning("email %s: the attempt outlived its lease", email.id, extra={"email_id": str(email.id)})
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
             logger.warning("recording the outcome of an email waits for PostgreSQL: %s", type(error).__name__)
             time.sleep(DATABASE_RETRY_SECONDS)
         else:
             return
+
+
+def _drop(email: OutboxEmail, outcome: Outcome) -> bool:
+    """Record that an email is outdated. A dropped reminder is written again when it is due."""
+    with transaction():
+        is_recorded = claims.record(email, outcome)
+        if is_recorded and email.kind is EmailKind.EVENT_REMINDER:
+            reminders.forget(email)
+    return is_recorded

@@ -1,8 +1,10 @@
 """The outbox: each email is a row, written in the transaction that causes it.
 
-An email is therefore sent if and only if that transaction commits. Sent emails are kept for `MAIL_RETENTION_DAYS`.
+An email is therefore sent if and only if that transaction commits. Sent and dropped emails are kept
+for `MAIL_RETENTION_DAYS`.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from email.utils import parseaddr
 from functools import cache
@@ -19,6 +21,8 @@ from bookings_api.extensions import db
 from bookings_api.models import EmailKind, EmailStatus, OutboxEmail
 from bookings_api.observability.logging import current_request_id
 
+_IS_DEFERRED = (OutboxEmail.status == EmailStatus.PENDING) & (OutboxEmail.next_attempt_at > sa.func.now())
+
 
 class NewEmail(TypedDict):
     """Arguments that describe a new email; `request_id` defaults to the current request's."""
@@ -34,6 +38,8 @@ class NewEmail(TypedDict):
 
 def queue_email(tx: Transaction, **email: Unpack[NewEmail]) -> OutboxEmail:
     """Write an email in the open transaction. A worker sends it after the commit."""
+    if booking_id := email.get("booking_id"):
+        recheck_waiting([booking_id])
     row = add_email(**email)
     tx.after_commit(wake_worker)
     return row
@@ -67,6 +73,14 @@ def email_columns(**email: Unpack[NewEmail]) -> dict[str, Any]:
     }
 
 
+def recheck_waiting(booking_ids: Sequence[UUID]) -> None:
+    """Make all waiting emails about these bookings due.
+
+    A new email may make them outdated, and it waits until they are sent or dropped.
+    """
+    _make_due((OutboxEmail.booking_id.in_(booking_ids)) & _IS_DEFERRED)
+
+
 @cache
 def _domain_of(sender: str) -> str:
     return parseaddr(sender)[1].rpartition("@")[2]
@@ -84,18 +98,25 @@ def retry_failed() -> int:
 
 def retry_deferred() -> int:
     """Make emails due that are waiting for their next attempt, for example after an outage, and return how many."""
-    return _make_due((OutboxEmail.status == EmailStatus.PENDING) & (OutboxEmail.next_attempt_at > sa.func.now()))
+    return _make_due(_IS_DEFERRED)
 
 
-def delete_sent(*, kept_for: timedelta, limit: int) -> int:
-    """Delete up to `limit` emails that were sent longer ago than `kept_for`, oldest first, and return how many."""
+def delete_old(*, kept_for: timedelta, limit: int) -> int:
+    """Delete up to `limit` emails that were sent or dropped longer ago than `kept_for`, oldest first.
+
+    Returns how many.
+    """
     require_transaction()
     until = database_time() - kept_for
     # IDs are UUIDv7 and begin with the time of creation, which precedes sending, so the primary key finds old rows
     first_id_after = UUID(int=int(until.timestamp() * 1000) << 80)
     old = (
         sa.select(OutboxEmail.id)
-        .where(OutboxEmail.id < first_id_after, OutboxEmail.status == EmailStatus.SENT, OutboxEmail.sent_at < until)
+        .where(
+            OutboxEmail.id < first_id_after,
+            OutboxEmail.status.in_([EmailStatus.SENT, EmailStatus.DROPPED]),
+            sa.func.coalesce(OutboxEmail.sent_at, OutboxEmail.updated_at) < until,
+        )
         .order_by(OutboxEmail.id)
         .limit(limit)
         .with_for_update(skip_locked=True)

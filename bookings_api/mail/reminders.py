@@ -12,7 +12,7 @@ from sqlalchemy.orm import contains_eager, joinedload
 from bookings_api.database.transactions import require_transaction
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
-from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus
+from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus, OutboxEmail
 from bookings_api.models.payloads import event_payload, guest_payload
 
 BATCH = 500
@@ -52,3 +52,12 @@ def write_next_batch() -> int:
         execution_options={"synchronize_session": False},
     )
     return len(bookings)
+
+
+def forget(reminder: OutboxEmail) -> None:
+    """Have the reminder of a booking written again, with the current details, if it is still due."""
+    require_transaction()
+    db.session.execute(
+        sa.update(Booking).where(Booking.id == reminder.booking_id).values(reminded_at=None),
+        execution_options={"synchronize_session": False},
+    )

@@ -21,7 +21,7 @@ OVERDUE = timedelta(minutes=5)
 class OutboxState:
     """Counts and waiting times.
 
-    `oldest_unsent` is the age of the oldest email that is neither sent nor failed; `oldest_due` is the longest time
+    `oldest_unsent` is the age of the oldest email that is pending or being sent; `oldest_due` is the longest time
     that an email has waited for a worker. Both include unfinished broadcasts and are zero if nothing is waiting.
     """
 
@@ -33,7 +33,8 @@ class OutboxState:
 
 def outbox_state() -> OutboxState:
     """Read the state of the outbox. There may be millions of sent emails, so they are counted by subtraction."""
-    counts = {status: _count(OutboxEmail.status == status) for status in (*UNSENT, EmailStatus.FAILED)}
+    statuses = [status for status in EmailStatus if status is not EmailStatus.SENT]
+    counts: dict[EmailStatus, int] = {status: _count(OutboxEmail.status == status) for status in statuses}
     counts[EmailStatus.SENT] = _count(sa.true()) - sum(counts.values())
     unfinished = sa.select(sa.func.count()).select_from(EventBroadcast).where(EventBroadcast.finished_at.is_(None))
     return OutboxState(

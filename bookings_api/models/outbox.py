@@ -30,12 +30,16 @@ class EmailKind(StrEnum):
 
 
 class EmailStatus(StrEnum):
-    """A `pending` email waits for its next attempt. A `sending` email is being sent. `sent` and `failed` are final."""
+    """A `pending` email waits for its next attempt. A `sending` email is being sent. The other statuses are final.
+
+    A `dropped` email was outdated before it could be sent.
+    """
 
     PENDING = "pending"
     SENDING = "sending"
     SENT = "sent"
     FAILED = "failed"
+    DROPPED = "dropped"
 
 
 UNSENT = (EmailStatus.PENDING, EmailStatus.SENDING)
@@ -60,7 +64,7 @@ class OutboxEmail(Identified, Timestamped, Base):
             "next_attempt_at",
             postgresql_where=sa.text("status IN ('pending', 'sending')"),
         ),
-        sa.Index("ix_outbox_emails_failed", "id", postgresql_where=sa.text("status = 'failed'")),
+        sa.Index("ix_outbox_emails_not_sent", "id", postgresql_where=sa.text("status IN ('failed', 'dropped')")),
         sa.Index("ix_outbox_emails_booking_id", "booking_id"),
         sa.UniqueConstraint("broadcast_id", "booking_id", "recipient"),
     )
@@ -83,7 +87,7 @@ class OutboxEmail(Identified, Timestamped, Base):
 
     @hybrid_property
     def due_at(self) -> datetime | None:
-        """When the next attempt is due, or None if the email is sent or has failed."""
+        """When the next attempt is due, or None if there is none."""
         return self.next_attempt_at if self.status in UNSENT else None
 
     @due_at.inplace.expression

@@ -6,12 +6,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from flask.testing import FlaskClient
 
 from bookings_api.mail import claims, delivery, smtp, tasks
 from bookings_api.models import EmailKind, EmailStatus, OutboxEmail
-from tests.factories import API, book, make_event, make_user
-from tests.mail.composing import received
 from tests.mail.draining import add_due_email, drain_to, let_time_pass, row_of
 from tests.mail.smtp_server import ScriptedServer, smtp_server
 from tests.mailbox import Mailbox, part
@@ -165,26 +162,6 @@ def test_several_tasks_in_turn_send_a_long_queue(database: sa.Engine, monkeypatc
 
     tasks.drain()
     assert row_of(database, emails[1]).status is EmailStatus.SENT
-
-
-def test_a_later_email_about_a_booking_waits_for_the_earlier_one(
-    app: Flask, client: FlaskClient, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server, user = ScriptedServer(data="451 come back later"), make_user(client)
-    with smtp_server(server) as port:
-        booking = book(client, user, make_event(client)).json
-        drain_to(port, app, monkeypatch)
-        client.delete(f"{API}/bookings/{booking['id']}", headers=user.headers)
-        server.behave()
-        drain_to(port, app, monkeypatch)
-        assert server.accepted == []
-
-        let_time_pass(database)
-        drain_to(port, app, monkeypatch)
-
-    subjects = [str(received(content)["Subject"]) for content in server.accepted]
-    assert "is confirmed" in subjects[0]
-    assert "is cancelled" in subjects[1]
 
 
 def test_a_reminder_is_not_sent_after_the_event_has_started(database: sa.Engine, mailbox: Mailbox) -> None:

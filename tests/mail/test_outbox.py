@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
 from bookings_api.mail import claims, outbox
-from bookings_api.mail.claims import DROPPED, SENT, Outcome
+from bookings_api.mail.claims import DELETED, SENT, Outcome
 from bookings_api.models import EmailKind, EmailStatus, OutboxEmail, utcnow
 from tests.factories import book, make_event, make_user, new_email
 from tests.mail.composing import PAYLOAD
@@ -167,7 +167,7 @@ def test_the_backoff_doubles_from_30_seconds_to_2_hours_with_jitter(attempts: in
 
 
 @pytest.mark.parametrize(
-    "outcome", [SENT, DROPPED, Outcome(EmailStatus.FAILED, "x"), Outcome(EmailStatus.PENDING, "x")], ids=str
+    "outcome", [SENT, DELETED, Outcome(EmailStatus.FAILED, "x"), Outcome(EmailStatus.PENDING, "x")], ids=str
 )
 def test_an_attempt_that_outlived_its_lease_does_not_overwrite_the_next_one(outcome: Outcome) -> None:
     _put()
@@ -225,10 +225,10 @@ def test_only_emails_sent_long_ago_are_deleted_oldest_first(database: sa.Engine)
 
     assert oldest.id in left()
     with transaction():
-        assert outbox.delete_sent(kept_for=timedelta(days=7), limit=1) == 1
+        assert outbox.delete_old(kept_for=timedelta(days=7), limit=1) == 1
     assert left() == {old.id, *(email.id for email in kept)}
     with transaction():
-        assert outbox.delete_sent(kept_for=timedelta(days=7), limit=10) == 1
+        assert outbox.delete_old(kept_for=timedelta(days=7), limit=10) == 1
     assert left() == {email.id for email in kept}
 
 
@@ -247,11 +247,11 @@ def test_the_time_of_sending_is_recorded(database: sa.Engine) -> None:
     ("outcome", "is_next"),
     [
         (SENT, True),
-        (DROPPED, True),
+        (DELETED, True),
         (Outcome(EmailStatus.FAILED, "x"), True),
         (Outcome(EmailStatus.PENDING, "x"), False),
     ],
-    ids=["sent", "dropped", "failed", "deferred"],
+    ids=["sent", "deleted", "failed", "deferred"],
 )
 def test_an_email_about_a_booking_waits_only_while_an_earlier_one_is_unsent(
     client: FlaskClient, outcome: Outcome, *, is_next: bool

@@ -1,0 +1,106 @@
+"""Decides whether a waiting email is still true. A worker drops an outdated email instead of sending it.
+
+Cancellations are always sent. All other emails are compared with the current data. Nothing is lost: whoever changed
+that data wrote a later email, which says what the outdated one would.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+
+from bookings_api.database.prepared import Prepared
+from bookings_api.models import (
+    Booking,
+    BookingStatus,
+    EmailKind,
+    Event,
+    EventBroadcast,
+    OneTimeToken,
+    OutboxEmail,
+    User,
+)
+
+_DESCRIBE_BOOKING = (EmailKind.BOOKING_CONFIRMED, EmailKind.BOOKING_CHANGED)
+_ABOUT_BOOKING = (*_DESCRIBE_BOOKING, EmailKind.EVENT_CHANGED, EmailKind.EVENT_REMINDER)
+_WITH_TOKEN = (EmailKind.INVITATION, EmailKind.PASSWORD_RESET)
+# The field of the account that each kind announces.
+_ANNOUNCES = {EmailKind.ROLE_CHANGED: "role", EmailKind.ACCESS_CHANGED: "is_active"}
+
+_later = aliased(OutboxEmail)
+_email_id = sa.bindparam("email_id", type_=sa.Uuid())
+_recipient = sa.bindparam("recipient", type_=sa.String())
+_described_later = sa.exists().where(
+    _later.booking_id == Booking.id,
+    _later.recipient == _recipient,
+    _later.id > _email_id,
+    _later.kind.in_([sa.literal_column(f"'{kind}'") for kind in _DESCRIBE_BOOKING]),
+)
+_announced_later = sa.exists().where(
+    EventBroadcast.event_id == Event.id,
+    EventBroadcast.event_version > sa.bindparam("event_version", type_=sa.Integer()),
+)
+_BOOKING = Prepared(
+    "booking_of_email",
+    sa.select(
+        Booking.status,
+        Booking.version,
+        sa.func.lower(_recipient) == sa.func.lower(Booking.guest_email),
+        _described_later,
+        _announced_later,
+        Event.starts_at,
+        Event.ends_at,
+        Event.timezone,
+        Event.location,
+    )
+    .select_from(Booking)
+    .join(Event, Event.id == Booking.event_id)
+    .where(Booking.id == sa.bindparam("booking_id", type_=sa.Uuid())),
+)
+_TOKEN = Prepared(
+    "token_of_email",
+    sa.select(OneTimeToken.id).where(
+        OneTimeToken.id == sa.bindparam("token_id", type_=sa.Uuid()), OneTimeToken.expires_at > sa.func.now()
+    ),
+)
+_ACCOUNT = Prepared(
+    "account_of_email",
+    sa.select(User.role, User.is_active).where(User.id == sa.bindparam("user_id", type_=sa.Uuid())),
+)
+
+
+def reason_to_drop(email: OutboxEmail) -> str | None:
+    """Return why an email is outdated, or None if it is still true."""
+    if email.booking_id and email.kind in _ABOUT_BOOKING:
+        return _changed_booking(email, email.booking_id)
+    if email.kind in _WITH_TOKEN and not _TOKEN(token_id=UUID(email.payload["token_id"])):
+        return "The token was used, replaced or revoked, or it has expired."
+    if email.user_id and (field := _ANNOUNCES.get(email.kind)):
+        [(role, is_active)] = _ACCOUNT(user_id=email.user_id)
+        if email.payload[field] != {"role": role, "is_active": is_active}[field]:
+            return "The account has changed since."
+    return None
+
+
+def _changed_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
+    payload = email.payload
+    [(status, version, is_recipient, is_described_later, is_announced_later, *event)] = _BOOKING(
+        booking_id=booking_id,
+        email_id=email.id,
+        recipient=email.recipient,
+        event_version=payload["event_version"],
+    )
+    if status == BookingStatus.CANCELLED:
+        return "The booking was cancelled."
+    if not is_recipient:
+        return "The booking is for another guest now."
+    if email.kind in _DESCRIBE_BOOKING and is_described_later:
+        return "A later email describes the booking."
+    if email.kind is EmailKind.EVENT_CHANGED and is_announced_later:
+        return "A later email describes the event."
+    if email.kind is EmailKind.EVENT_REMINDER:
+        times = [datetime.fromisoformat(payload[name]) for name in ("starts_at", "ends_at")]
+        if version != payload["booking_version"] or event != [*times, payload["timezone"], payload["location"]]:
+            return "The booking or the event has changed since."
+    return None
