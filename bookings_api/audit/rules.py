@@ -125,13 +125,24 @@ RULES = {
         WHERE bookings.status = 'confirmed' AND kind IN ('booking_cancelled', 'event_cancelled')
         """,
     "reminder": """
-        SELECT bookings.id::text, format('booking %s: reminded_at is %s, but it has %s reminders', bookings.id,
-                                         CASE WHEN reminded_at IS NULL THEN 'not set' ELSE 'set' END,
-                                         count(emails.id))
-        FROM bookings LEFT JOIN outbox_emails AS emails
-        ON booking_id = bookings.id AND kind = 'event_reminder' AND emails.status <> 'dropped'
-        WHERE emails.id IS NOT NULL OR reminded_at > now() - :emails_since
-        GROUP BY bookings.id HAVING count(emails.id) <> (reminded_at IS NOT NULL)::integer
+        SELECT bookings.id::text, format('booking %s: reminded_for is %s, but its latest reminder is for %s',
+                                         bookings.id, reminded_for, coalesce(latest.starts_at::text, '(none)'))
+        FROM bookings LEFT JOIN LATERAL (
+            SELECT (payload->>'starts_at')::timestamptz AS starts_at FROM outbox_emails
+            WHERE booking_id = bookings.id AND kind = 'event_reminder' AND status <> 'dropped'
+            ORDER BY id DESC LIMIT 1
+        ) AS latest ON true
+        WHERE reminded_for <> latest.starts_at
+        OR reminded_for IS NOT NULL AND latest.starts_at IS NULL AND created_at > now() - :emails_since
+        """,
+    "duplicate_reminder": """
+        SELECT booking_id::text, format('booking %s has two reminders of the event at %s', booking_id, starts_at)
+        FROM (
+            SELECT booking_id, starts_at, lag(starts_at) OVER (PARTITION BY booking_id ORDER BY id) AS previous
+            FROM outbox_emails CROSS JOIN LATERAL (VALUES ((payload->>'starts_at')::timestamptz)) AS event (starts_at)
+            WHERE kind = 'event_reminder' AND status <> 'dropped'
+        ) AS reminders
+        WHERE starts_at = previous
         """,
     # a later broadcast replaces an unfinished one
     "broadcast": """

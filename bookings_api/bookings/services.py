@@ -165,7 +165,7 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
         "created_at": now,
         "updated_at": now,
         "cancelled_at": None,
-        "reminded_at": None,
+        "reminded_for": None,
     }
     booking = Booking.from_row(**columns)
     email = outbox.email_columns(**_email(EmailKind.BOOKING_CONFIRMED, booking, event, user))

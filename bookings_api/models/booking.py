@@ -41,9 +41,10 @@ class Booking(Identified, Timestamped, Base):
         sa.Index("ix_bookings_user_id_id", "user_id", "id"),
         sa.Index("ix_bookings_event_id_id", "event_id", "id"),
         sa.Index(
-            "ix_bookings_not_reminded",
+            "ix_bookings_event_id_reminded_for",
             "event_id",
-            postgresql_where=sa.text("status = 'confirmed' AND reminded_at IS NULL"),
+            "reminded_for",
+            postgresql_where=sa.text("status = 'confirmed'"),
         ),
     )
 
@@ -61,8 +62,8 @@ class Booking(Identified, Timestamped, Base):
     # the event's version when the booking was made, or when the event was cancelled
     event_version: Mapped[int] = mapped_column(server_default="1")
     cancelled_at: Mapped[datetime | None]
-    # when the reminder was written; each booking gets one
-    reminded_at: Mapped[datetime | None]
+    # the start of the event in the latest reminder; the guest gets another one if the event moves
+    reminded_for: Mapped[datetime | None]
 
     event: Mapped[Event] = relationship(lazy="raise")
     user: Mapped[User] = relationship(lazy="raise", innerjoin=True)

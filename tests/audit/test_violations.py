@@ -34,7 +34,11 @@ PLANTED = {
     "change_email_count": "DELETE FROM outbox_emails WHERE kind = 'booking_changed'",
     "duplicate_cancellation_email": "UPDATE outbox_emails SET kind = 'booking_cancelled'",
     "cancellation_email_for_confirmed": "UPDATE bookings SET status = 'confirmed', cancelled_at = NULL",
-    "reminder": "UPDATE bookings SET reminded_at = now()",
+    "reminder": "UPDATE bookings SET reminded_for = now()",
+    "duplicate_reminder": """
+        INSERT INTO outbox_emails (id, kind, recipient, payload, booking_id, message_id)
+        SELECT gen_random_uuid(), 'event_reminder', guest_email, '{"starts_at": "2099-06-19T17:30:00Z"}', id, n
+        FROM (SELECT * FROM bookings LIMIT 1) AS booking, (VALUES ('first'), ('second')) AS emails (n)""",
     "broadcast": "DELETE FROM outbox_emails WHERE kind = 'event_changed'",
     "email_reference_missing": "UPDATE outbox_emails SET booking_id = NULL",
     "email_reference_mismatch": "UPDATE outbox_emails SET user_id = (SELECT id FROM users WHERE role = 'organizer')",

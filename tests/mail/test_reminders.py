@@ -1,4 +1,4 @@
-"""Reminders: one per confirmed booking before its event, however often or late the task runs."""
+"""Reminders: one per confirmed booking and start time, however often or late the task runs."""
 
 from datetime import timedelta
 from typing import Any
@@ -49,6 +49,22 @@ def test_a_guest_is_reminded_once_per_booking_however_often_the_task_runs(
         _remind(app)
 
     assert _reminded(database) == [user.email] * 2  # one per booking
+
+
+def test_guests_are_reminded_again_after_the_event_has_moved(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
+) -> None:
+    user, event = make_user(client), _event_in(client, organizer, minutes=20)
+    book(client, user, event)
+    _remind(app)
+    new_start = (utcnow() + timedelta(minutes=61)).isoformat()
+    url, headers = f"{API}/events/{event['id']}", organizer.headers
+    assert client.patch(url, headers=headers, json={"starts_at": new_start}).status_code == 200
+
+    for _ in range(2):
+        _remind(app)
+
+    assert _reminded(database) == [user.email] * 2
 
 
 def test_a_late_reminder_is_still_sent_before_the_start(

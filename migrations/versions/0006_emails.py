@@ -1,4 +1,4 @@
-"""Emails that are dropped because they are outdated."""
+"""Dropped emails, and reminders for each start time."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,9 +21,32 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("status IN ('failed', 'dropped')"),
     )
+    op.add_column("bookings", sa.Column("reminded_for", sa.DateTime(timezone=True), nullable=True))
+    op.execute(
+        "UPDATE bookings SET reminded_for = starts_at FROM events"
+        " WHERE events.id = event_id AND reminded_at IS NOT NULL"
+    )
+    op.drop_column("bookings", "reminded_at")  # with its index
+    op.create_index(
+        "ix_bookings_event_id_reminded_for",
+        "bookings",
+        ["event_id", "reminded_for"],
+        unique=False,
+        postgresql_where=sa.text("status = 'confirmed'"),
+    )
 
 
 def downgrade() -> None:
+    op.add_column("bookings", sa.Column("reminded_at", sa.DateTime(timezone=True), nullable=True))
+    op.execute("UPDATE bookings SET reminded_at = now() WHERE reminded_for IS NOT NULL")
+    op.drop_column("bookings", "reminded_for")
+    op.create_index(
+        "ix_bookings_not_reminded",
+        "bookings",
+        ["event_id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'confirmed' AND reminded_at IS NULL"),
+    )
     op.execute("DELETE FROM outbox_emails WHERE status = 'dropped'")
     op.drop_index("ix_outbox_emails_not_sent", "outbox_emails")
     op.create_index(
