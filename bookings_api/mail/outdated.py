@@ -49,6 +49,7 @@ _BOOKING = Prepared(
         sa.func.lower(_recipient) == sa.func.lower(Booking.guest_email),
         _described_later,
         _announced_later,
+        Event.ends_at <= sa.func.now(),
         Event.starts_at,
         Event.ends_at,
         Event.timezone,
@@ -84,23 +85,21 @@ def reason_to_drop(email: OutboxEmail) -> str | None:
 
 
 def _changed_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
-    payload = email.payload
-    [(status, version, is_recipient, is_described_later, is_announced_later, *event)] = _BOOKING(
+    kind, payload = email.kind, email.payload
+    [(status, version, is_recipient, is_described_later, is_announced_later, has_ended, *event)] = _BOOKING(
         booking_id=booking_id,
         email_id=email.id,
         recipient=email.recipient,
         event_version=payload["event_version"],
     )
-    if status == BookingStatus.CANCELLED:
-        return "The booking was cancelled."
-    if not is_recipient:
-        return "The booking is for another guest now."
-    if email.kind in _DESCRIBE_BOOKING and is_described_later:
-        return "A later email describes the booking."
-    if email.kind is EmailKind.EVENT_CHANGED and is_announced_later:
-        return "A later email describes the event."
-    if email.kind is EmailKind.EVENT_REMINDER:
-        times = [datetime.fromisoformat(payload[name]) for name in ("starts_at", "ends_at")]
-        if version != payload["booking_version"] or event != [*times, payload["timezone"], payload["location"]]:
-            return "The booking or the event has changed since."
-    return None
+    times = [datetime.fromisoformat(payload[name]) for name in ("starts_at", "ends_at")]
+    is_changed = version != payload["booking_version"] or event != [*times, payload["timezone"], payload["location"]]
+    reasons = {
+        "The booking was cancelled.": status == BookingStatus.CANCELLED,
+        "The booking is for another guest now.": not is_recipient,
+        "A later email describes the booking.": kind in _DESCRIBE_BOOKING and is_described_later,
+        "The event has ended.": kind is EmailKind.EVENT_CHANGED and has_ended,
+        "A later email describes the event.": kind is EmailKind.EVENT_CHANGED and is_announced_later,
+        "The booking or the event has changed since.": kind is EmailKind.EVENT_REMINDER and is_changed,
+    }
+    return next((reason for reason, applies in reasons.items() if applies), None)

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.mail import tasks
-from bookings_api.models import OneTimeToken, OutboxEmail, utcnow
+from bookings_api.models import Event, OneTimeToken, OutboxEmail, utcnow
 from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
 from tests.mail.composing import received
 from tests.mail.draining import drain_to, let_time_pass
@@ -189,6 +189,23 @@ def test_only_the_latest_of_two_announced_changes_is_sent(
         ("event_changed", "dropped"),
         ("event_changed", "sent"),
     ]
+
+
+def test_a_change_is_not_announced_after_the_event_has_ended(
+    client: FlaskClient, organizer: Account, user: Account, delivery: Delivery, database: sa.Engine
+) -> None:
+    event = make_event(client, organizer)
+    booking = book(client, user, event).json
+    _patch_event(client, organizer, event, location="Philharmonie")
+    delivery.run()
+    with database.begin() as connection:
+        past = sa.func.now() - timedelta(hours=1)
+        connection.execute(sa.update(Event).values(starts_at=past, ends_at=sa.func.now()))
+    let_time_pass(database)
+
+    delivery.recover()
+
+    assert _emails(client, user, booking) == [("booking_confirmed", "sent"), ("event_changed", "dropped")]
 
 
 def test_a_confirmation_that_is_still_true_is_sent_before_later_emails(
