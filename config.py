@@ -175,6 +175,7 @@ class Config:
     MAIL_MAX_ATTEMPTS: int = _setting(60, validate=Range(1, 10_000))
     MAIL_RETENTION_DAYS: int = _setting(90, validate=Range(1, 36_500))
     REMINDER_HOURS: int = _setting(24, validate=Range(0, 8760))
+    NOTICE_DELAY_SECONDS: int = _setting(180, validate=Range(0, 3600))
 
     # High enough for an office that shares one address, low enough to stop password guessing and floods of email.
     SIGNUP_LIMIT: str = _limit("60 per minute")

@@ -46,6 +46,7 @@ FIXED_SETTINGS = {
     "METRICS_TOKEN": "a-token-for-metrics",
     "WEB_CONCURRENCY": "2",
     "ENV_FILE": os.devnull,
+    "NOTICE_DELAY_SECONDS": "0",
     # All test accounts share one client address, so limits are off. tests/http/rate_limiting sets its own.
     **dict.fromkeys(["SIGNUP_LIMIT", "LOGIN_LIMIT", "LOGIN_ACCOUNT_LIMIT", "BOOKING_LIMIT"], "1000000 per minute"),
     **dict.fromkeys(["PASSWORD_LIMIT", "PASSWORD_RESET_LIMIT", "INVITATION_LIMIT"], "1000000 per minute"),

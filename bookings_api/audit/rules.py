@@ -172,7 +172,7 @@ RULES = {
         FROM outbox_emails AS emails JOIN bookings ON bookings.id = booking_id
         LEFT JOIN event_broadcasts AS broadcast ON broadcast.id = broadcast_id
         WHERE emails.user_id <> bookings.user_id OR broadcast.event_id <> bookings.event_id
-        OR broadcast.kind <> emails.kind
+        OR broadcast.kind <> emails.kind OR emails.event_id <> bookings.event_id
         """,
     # lets mail servers recognize duplicates
     "message_id": """

@@ -9,6 +9,7 @@
     worker         tasks.drain                       runs until no email is due
                    delivery.send_due_emails          for each email:
                      claims.claim_next                 claim the row, with a lease
+                     claims.claim_joined               and those that become one message with it
                      outdated.reason_to_drop           drop the email if it is no longer true
                      messages.render                   fill in the templates
                      mime.compose                      build the MIME message, with calendar.itip's invitation

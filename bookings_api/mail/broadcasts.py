@@ -2,22 +2,25 @@
 
 Cancelling an event with 50,000 bookings inserts one row, so neither the request nor the event's lock waits for 50,000
 emails. No guest is missed or emailed twice: a batch of emails and the broadcast's progress are one transaction, and an
-email is unique per broadcast, booking and recipient.
+email is unique per broadcast, booking and recipient. All emails to one address are in the same batch, because they are
+sent as one message.
 
 An account that booked only for other addresses is notified as well, once, with its first booking.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from flask import current_app
 from sqlalchemy.orm import joinedload
 
 from bookings_api.database.transactions import Transaction, require_transaction
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
-from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventBroadcast, User
+from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventBroadcast, OutboxEmail, User
 from bookings_api.models.payloads import buyer_payload, event_payload, guest_payload
 from bookings_api.observability.logging import current_request_id
 
@@ -27,10 +30,16 @@ BATCH = 500
 def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
     """Write a broadcast about the current version of `event`. A worker expands it after the commit.
 
+    A change waits `NOTICE_DELAY_SECONDS`, during which a later one replaces it.
+
     A cancellation goes to the bookings cancelled with that version of the event. Any other kind goes to the confirmed
     bookings that were made under an earlier version. Versions are reliable because they are assigned under the event's
     lock; times are not, because the clocks of two machines may differ.
     """
+    delay = timedelta(seconds=current_app.config["NOTICE_DELAY_SECONDS"] if kind is EmailKind.EVENT_CHANGED else 0)
+    replaced = sa.select(sa.func.min(EventBroadcast.due_at)).where(
+        EventBroadcast.event_id == event.id, EventBroadcast.finished_at.is_(None)
+    )
     db.session.add(
         EventBroadcast(
             kind=kind,
@@ -38,13 +47,15 @@ def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
             payload=event_payload(event),
             request_id=current_request_id(),
             event_version=event.version,
+            # not later than the one it replaces, or frequent changes would delay the email forever
+            due_at=sa.func.least(sa.func.now() + delay, replaced.scalar_subquery()),
         )
     )
     tx.after_commit(outbox.wake_worker)
 
 
 def write_next_batch() -> bool:
-    """Write the next emails of the oldest unfinished broadcast. Returns False if there is nothing to do.
+    """Write the next emails of the oldest broadcast that is due. Returns False if there is nothing to do.
 
     Skips a broadcast that another worker is expanding.
     """
@@ -52,7 +63,11 @@ def write_next_batch() -> bool:
     unfinished = (
         sa.select(EventBroadcast)
         # workers of an older release cannot render kinds added by a newer one
-        .where(EventBroadcast.finished_at.is_(None), EventBroadcast.kind.in_(EmailKind))
+        .where(
+            EventBroadcast.finished_at.is_(None),
+            EventBroadcast.due_at <= sa.func.now(),
+            EventBroadcast.kind.in_(EmailKind),
+        )
         .order_by(EventBroadcast.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -64,12 +79,17 @@ def write_next_batch() -> bool:
         # the later broadcast describes the event's current state, and these emails could arrive after its own
         broadcast.finished_at = sa.func.now()
         return True
-    bookings = db.session.scalars(_next_bookings(broadcast)).all()
-    notified = _notified_otherwise(broadcast, bookings)
-    if len(bookings) < BATCH:
+    address = sa.func.lower(Booking.guest_email)
+    page = db.session.execute(_next_bookings(broadcast, Booking.id, address).order_by(Booking.id).limit(BATCH)).all()
+    if len(page) < BATCH:
         broadcast.finished_at = sa.func.now()
-    if bookings:
-        broadcast.last_booking_id = bookings[-1].id
+    of_page = _next_bookings(broadcast, Booking).where(address.in_([address for _, address in page]))
+    # begins with the page; a guest with more bookings gets more than one message
+    of_page = of_page.options(joinedload(Booking.user)).order_by(Booking.id).limit(2 * BATCH)
+    bookings = db.session.scalars(of_page).all()
+    notified = _notified_otherwise(broadcast, bookings)
+    if page:
+        broadcast.last_booking_id, _ = page[-1]
     outbox.recheck_waiting([booking.id for booking in bookings])
     for booking in bookings:
         _add_email(broadcast, booking, booking.guest_email, guest_payload(booking, booking.user))
@@ -87,6 +107,7 @@ def _add_email(broadcast: EventBroadcast, booking: Booking, recipient: str, payl
         booking_id=booking.id,
         user_id=booking.user_id,
         broadcast_id=broadcast.id,
+        event_id=broadcast.event_id,
         request_id=broadcast.request_id,
     )
 
@@ -98,11 +119,13 @@ def _is_superseded(broadcast: EventBroadcast) -> bool:
     return db.session.scalars(later.limit(1)).one_or_none() is not None
 
 
-def _next_bookings(broadcast: EventBroadcast) -> sa.Select[Any]:
-    query = sa.select(Booking).where(_is_affected(broadcast)).options(joinedload(Booking.user))
-    if broadcast.last_booking_id is not None:
-        query = query.where(Booking.id > broadcast.last_booking_id)
-    return query.order_by(Booking.id).limit(BATCH)
+def _next_bookings(broadcast: EventBroadcast, *columns: Any) -> sa.Select[Any]:
+    query = sa.select(*columns).where(_is_affected(broadcast), ~_has_email(broadcast))
+    return query if broadcast.last_booking_id is None else query.where(Booking.id > broadcast.last_booking_id)
+
+
+def _has_email(broadcast: EventBroadcast) -> sa.ColumnElement[bool]:
+    return sa.exists().where(OutboxEmail.broadcast_id == broadcast.id, OutboxEmail.booking_id == Booking.id)
 
 
 def _is_affected(broadcast: EventBroadcast) -> sa.ColumnElement[bool]:
@@ -114,13 +137,13 @@ def _is_affected(broadcast: EventBroadcast) -> sa.ColumnElement[bool]:
 
 
 def _notified_otherwise(broadcast: EventBroadcast, bookings: Sequence[Booking]) -> set[UUID]:
-    """Return the buyers of `bookings` who are guests themselves, or whose bookings began in an earlier batch."""
+    """Return the buyers of `bookings` who are guests themselves, or had a booking in an earlier batch."""
     is_guest = sa.func.lower(Booking.guest_email) == sa.func.lower(User.email)
-    is_earlier = Booking.id <= broadcast.last_booking_id if broadcast.last_booking_id else sa.false()
+    buyers = {booking.user_id for booking in bookings}
     query = (
         sa.select(Booking.user_id)
         .join(Booking.user)
-        .where(_is_affected(broadcast), Booking.user_id.in_({b.user_id for b in bookings}), is_guest | is_earlier)
+        .where(_is_affected(broadcast), Booking.user_id.in_(buyers), is_guest | _has_email(broadcast))
         .distinct()
     )
     return set(db.session.scalars(query))

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
-from bookings_api.database.prepared import Prepared
+from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.mail import smtp
 from bookings_api.models import UNSENT, EmailKind, EmailStatus, OutboxEmail
 
@@ -51,24 +51,32 @@ def lease() -> timedelta:
     return smtp.time_limit() + RECORDING_TIME
 
 
+_earlier = aliased(OutboxEmail)
+_is_earlier = sa.and_(_earlier.id < OutboxEmail.id, _earlier.status.in_(_UNSENT))
+_waits_for_another = sa.exists().where(
+    _earlier.booking_id == OutboxEmail.booking_id, _earlier.recipient == OutboxEmail.recipient, _is_earlier
+)
+_joins_another = sa.exists().where(
+    _earlier.event_id == OutboxEmail.event_id,
+    _earlier.kind == OutboxEmail.kind,
+    sa.func.lower(_earlier.recipient) == sa.func.lower(OutboxEmail.recipient),
+    _is_earlier,
+)
+
+
 def is_due() -> sa.ColumnElement[bool]:
     """Return the condition for emails that may be sent now.
 
     An email waits for earlier unsent emails about the same booking to the same recipient, so a confirmation never
-    arrives after the cancellation. Kinds added by a newer release wait for its workers.
+    arrives after the cancellation. Of the emails that become one message, only the first is due (see `claim_joined`).
+    Kinds added by a newer release wait for its workers.
     """
-    earlier = aliased(OutboxEmail)
-    waits_for = sa.select(earlier.id).where(
-        earlier.booking_id == OutboxEmail.booking_id,
-        earlier.recipient == OutboxEmail.recipient,
-        earlier.id < OutboxEmail.id,
-        earlier.status.in_(_UNSENT),
-    )
     return sa.and_(
         OutboxEmail.status.in_(_UNSENT),
         OutboxEmail.next_attempt_at <= sa.func.now(),
         OutboxEmail.kind.in_(_KNOWN_KINDS),
-        ~waits_for.exists(),
+        ~_waits_for_another,
+        ~_joins_another,
     )
 
 
@@ -80,21 +88,41 @@ _next_due = (
     .with_for_update(skip_locked=True)
     .scalar_subquery()
 )
-_CLAIM_NEXT = Prepared(
-    "claim_next_email",
+_claim = (
     sa.update(OutboxEmail)
-    .where(OutboxEmail.id == _next_due)
     .values(
         status=EmailStatus.SENDING,
         attempts=OutboxEmail.attempts + 1,
         next_attempt_at=sa.func.now() + sa.bindparam("lease", type_=sa.Interval()),
         updated_at=sa.func.now(),
     )
-    .returning(*sa.inspect(OutboxEmail).local_table.c),
+    .returning(*sa.inspect(OutboxEmail).local_table.c)
+)
+_CLAIM_NEXT = Prepared(
+    "claim_next_email",
+    _claim.where(OutboxEmail.id == _next_due),
     # While the statistics miss thousands of new emails, PostgreSQL would sort all of them for each claim. Reading the
     # first one from the index is ten times as fast.
     settings="SET LOCAL enable_sort = off; ",
 )
+
+_joined = (
+    sa.select(OutboxEmail.id)
+    .where(
+        OutboxEmail.event_id == sa.bindparam("event_id", type_=sa.Uuid()),
+        OutboxEmail.kind == sa.bindparam("kind", type_=sa.String()),
+        sa.func.lower(OutboxEmail.recipient) == sa.func.lower(sa.bindparam("recipient", type_=sa.String())),
+        OutboxEmail.id > sa.bindparam("email_id", type_=sa.Uuid()),
+        OutboxEmail.status.in_(_UNSENT),
+        sa.or_(
+            OutboxEmail.status == sa.literal_column(f"'{EmailStatus.PENDING}'"),
+            OutboxEmail.next_attempt_at <= sa.func.now(),
+        ),
+        ~_waits_for_another,
+    )
+    .with_for_update(skip_locked=True)
+)
+_CLAIM_JOINED = Prepared("claim_joined_emails", _claim.where(OutboxEmail.id.in_(_joined)))
 
 _is_current_claim = sa.and_(
     OutboxEmail.id == sa.bindparam("email_id", type_=sa.Uuid()),
@@ -126,6 +154,20 @@ def claim_next() -> OutboxEmail | None:
     claiming.
     """
     return _CLAIM_NEXT.one_or_none(OutboxEmail, lease=lease())
+
+
+def claim_joined(email: OutboxEmail) -> list[OutboxEmail]:
+    """Claim the emails that become one message with this claimed email, oldest first.
+
+    They are of the same kind, about the same event and to the same recipient: for each booking of a guest, a notice or
+    a reminder.
+    """
+    if email.event_id is None:
+        return []
+    rows = _CLAIM_JOINED(
+        event_id=email.event_id, kind=email.kind, recipient=email.recipient, email_id=email.id, lease=lease()
+    )
+    return sorted((read_row(OutboxEmail, row) for row in rows), key=lambda joined: joined.id)
 
 
 def record(email: OutboxEmail, outcome: Outcome) -> bool:

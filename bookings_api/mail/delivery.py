@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from datetime import datetime
 
 from flask import current_app
@@ -28,32 +29,38 @@ class Undeliverable(Exception):
 def send_due_emails(sender: smtp.MailSender, *, until: float) -> bool:
     """Send emails until none is due or `time.monotonic()` reaches `until`. Returns False if the server is unavailable.
 
-    Each outcome is recorded before the next claim, so a worker that is killed has at most one unrecorded email.
+    Each outcome is recorded before the next claim, so a worker that is killed has at most one unrecorded message.
     """
     while (email := claims.claim_next()) is not None:
         with bound_request_id(email.request_id):
-            outcome = attempt(sender, email)
-            _record(email, outcome)
-        if outcome.server_is_unavailable:
-            return False
+            emails = _drop_outdated([email, *claims.claim_joined(email)])
+            if emails and not _send(sender, emails):
+                return False
         if time.monotonic() > until:
             break
     return True
 
 
-def attempt(sender: smtp.MailSender, email: OutboxEmail) -> Outcome:
-    """Send a claimed email. Never raises, whatever the email contains and however the server behaves."""
+def _send(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> bool:
+    """Send claimed emails as one message and record the outcome. Returns False if the server is unavailable."""
+    outcome = attempt(sender, emails)
+    for email in emails:
+        _record(email, outcome)
+    return not outcome.server_is_unavailable
+
+
+def attempt(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> Outcome:
+    """Send claimed emails as one message. Never raises, whatever they contain and however the server behaves."""
+    email, *joined = emails
     log_fields = {"email_id": str(email.id), "kind": email.kind.value, "attempt": email.attempts}
     try:
         _require_deliverable(email)
         if account_links.needs_account(email) and not account_links.resolve_account(email):
             logger.info("email %s deleted: no account with this address can log in", email.id, extra=log_fields)
             return claims.DELETED
-        if reason := reason_to_drop(email):
-            logger.info("email %s dropped: %s", email.id, reason, extra=log_fields)
-            return Outcome(EmailStatus.DROPPED, reason)
         payload = email.payload | account_links.links_for(email.kind, email.payload)
-        sender.send(mime.compose(email, messages.render(email.kind, payload)))
+        rendered = messages.render(email.kind, payload, joined=[each.payload for each in joined])
+        sender.send(mime.compose(email, rendered, joined=joined))
     except (Undeliverable, mime.UnusableAddress, smtp.PermanentFailure) as error:
         logger.error("email %s failed: %s", email.id, error, extra=log_fields)  # noqa: TRY400 - no traceback needed
         return Outcome(EmailStatus.FAILED, str(error))
@@ -65,8 +72,19 @@ def attempt(sender: smtp.MailSender, email: OutboxEmail) -> Outcome:
     except Exception:  # a bug: the email waits for a release that fixes it
         logger.exception("email %s could not be composed", email.id, extra=log_fields)
         return Outcome(EmailStatus.PENDING, "The email could not be composed. See the log for the error.")
-    logger.info("email %s sent", email.id, extra=log_fields)
+    for each in emails:
+        logger.info("email %s sent", each.id, extra=log_fields | {"email_id": str(each.id)})
     return claims.SENT
+
+
+def _drop_outdated(emails: Sequence[OutboxEmail]) -> list[OutboxEmail]:
+    """Record which claimed emails are outdated, and return the others."""
+    reasons = [(email, reason_to_drop(email)) for email in emails]
+    for email, reason in reasons:
+        if reason:
+            logger.info("email %s dropped: %s", email.id, reason, extra={"email_id": str(email.id)})
+            _record(email, Outcome(EmailStatus.DROPPED, reason))
+    return [email for email, reason in reasons if not reason]
 
 
 def _require_deliverable(email: OutboxEmail) -> None:

@@ -1,5 +1,6 @@
 """Renders an email: turns its payload into subject, text and HTML. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,8 +31,12 @@ class RenderedEmail:
     html: str
 
 
-def render(kind: EmailKind, payload: dict[str, Any]) -> RenderedEmail:
-    """Fill the templates of `kind`. Raises `jinja2.UndefinedError` if the payload lacks a value."""
+def render(kind: EmailKind, payload: dict[str, Any], joined: Sequence[dict[str, Any]] = ()) -> RenderedEmail:
+    """Fill the templates of `kind`. Raises `jinja2.UndefinedError` if the payload lacks a value.
+
+    `joined` are the payloads of other bookings for the same event.
+    """
+    payload = payload | {"bookings": [payload, *joined]}
     text = _templates.get_template(f"{kind}.txt").make_module(payload)
     subject = one_line(str(vars(text)["subject"]))
     html = _templates.get_template(f"{kind}.html").render(payload, subject=subject)

@@ -1,5 +1,6 @@
 """Builds the MIME message of an email: ASCII only, with short lines, and safe from header injection."""
 
+from collections.abc import Sequence
 from email import policy
 from email.charset import QP, Charset
 from email.header import Header
@@ -19,7 +20,7 @@ from bookings_api.models import OutboxEmail
 
 MAX_LINE = 998  # octets (RFC 5322, section 2.1.1)
 MAX_ENCODED_LINE = 76  # RFC 2047, section 2
-_FILE_NAMES = {REQUEST: "invite.ics", CANCEL: "cancelled.ics"}
+_FILE_NAMES = {REQUEST: "invite", CANCEL: "cancelled"}
 
 # RFC 3834, and Exchange's own header ([MS-OXCMAIL], 2.2.3.2.14)
 _NO_AUTOMATIC_REPLIES = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
@@ -62,8 +63,8 @@ class UnusableAddress(Exception):
     """The recipient is not exactly one address, or its local part is not ASCII, which needs SMTPUTF8 (RFC 6531)."""
 
 
-def compose(email: OutboxEmail, rendered: RenderedEmail) -> Message:
-    """The message to send for `email`. Raises `UnusableAddress`."""
+def compose(email: OutboxEmail, rendered: RenderedEmail, joined: Sequence[OutboxEmail] = ()) -> Message:
+    """The message to send for `email` and the emails that are `joined` with it. Raises `UnusableAddress`."""
     recipient = encoded_address(email.recipient)
     if not _is_one_address(recipient):
         raise UnusableAddress("The recipient is not an address that email can be sent to.")
@@ -82,6 +83,10 @@ def compose(email: OutboxEmail, rendered: RenderedEmail) -> Message:
     message.msgId = email.message_id
     if calendar := invitation(email, mail_from=mail_from):
         _add_calendar(message, *calendar)
+    for number, each in enumerate(joined, start=2):
+        # one file per booking: all entries of a REQUEST or CANCEL have the same UID (RFC 5546, section 3.2)
+        if calendar := invitation(each, mail_from=mail_from):
+            _attach_calendar(message, *calendar, number=number)
     return message
 
 
@@ -91,7 +96,12 @@ def _add_calendar(message: Message, method: str, calendar: bytes) -> None:
     Outlook processes only a body that is the last child of `multipart/alternative` ([MS-STANOICAL], 2.2.174).
     """
     message.alts[f"calendar; method={method}"] = calendar.decode()
-    message.attach(_FILE_NAMES[method], "application/ics", calendar)
+    _attach_calendar(message, method, calendar)
+
+
+def _attach_calendar(message: Message, method: str, calendar: bytes, *, number: int | None = None) -> None:
+    name = _FILE_NAMES[method] + (f"-{number}" if number else "")
+    message.attach(f"{name}.ics", "application/ics", calendar)
 
 
 def _subject(text: str) -> str:

@@ -33,6 +33,7 @@ class NewEmail(TypedDict):
     booking_id: NotRequired[UUID | None]
     user_id: NotRequired[UUID | None]
     broadcast_id: NotRequired[UUID | None]
+    event_id: NotRequired[UUID | None]
     request_id: NotRequired[str | None]
 
 
@@ -66,6 +67,7 @@ def email_columns(**email: Unpack[NewEmail]) -> dict[str, Any]:
         "booking_id": None,
         "user_id": None,
         "broadcast_id": None,
+        "event_id": None,
         **email,
         "id": email_id,
         "request_id": email.get("request_id") or current_request_id(),

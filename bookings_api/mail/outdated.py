@@ -24,6 +24,7 @@ from bookings_api.models import (
 
 _DESCRIBE_BOOKING = (EmailKind.BOOKING_CONFIRMED, EmailKind.BOOKING_CHANGED)
 _ABOUT_BOOKING = (*_DESCRIBE_BOOKING, EmailKind.EVENT_CHANGED, EmailKind.EVENT_REMINDER)
+_DETAILS = ("timezone", "location", "event_title")
 _WITH_TOKEN = (EmailKind.INVITATION, EmailKind.PASSWORD_RESET)
 # The field of the account that each kind announces.
 _ANNOUNCES = {EmailKind.ROLE_CHANGED: "role", EmailKind.ACCESS_CHANGED: "is_active"}
@@ -54,6 +55,7 @@ _BOOKING = Prepared(
         Event.ends_at,
         Event.timezone,
         Event.location,
+        Event.title,
     )
     .select_from(Booking)
     .join(Event, Event.id == Booking.event_id)
@@ -75,7 +77,9 @@ def reason_to_drop(email: OutboxEmail) -> str | None:
     """Return why an email is outdated, or None if it is still true."""
     if email.booking_id and email.kind in _ABOUT_BOOKING:
         return _changed_booking(email, email.booking_id)
-    if email.kind in _WITH_TOKEN and not _TOKEN(token_id=UUID(email.payload["token_id"])):
+    # a password reset has no token before its account is looked up
+    token_id = email.payload.get("token_id") if email.kind in _WITH_TOKEN else None
+    if token_id and not _TOKEN(token_id=UUID(token_id)):
         return "The token was used, replaced or revoked, or it has expired."
     if email.user_id and (field := _ANNOUNCES.get(email.kind)):
         [(role, is_active)] = _ACCOUNT(user_id=email.user_id)
@@ -92,11 +96,12 @@ def _changed_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
         recipient=email.recipient,
         event_version=payload["event_version"],
     )
+    is_guest = payload["reference"] is not None  # otherwise the account that booked for others
     times = [datetime.fromisoformat(payload[name]) for name in ("starts_at", "ends_at")]
-    is_changed = version != payload["booking_version"] or event != [*times, payload["timezone"], payload["location"]]
+    is_changed = [version, *event] != [payload.get("booking_version"), *times, *(payload[name] for name in _DETAILS)]
     reasons = {
-        "The booking was cancelled.": status == BookingStatus.CANCELLED,
-        "The booking is for another guest now.": not is_recipient,
+        "The booking was cancelled.": is_guest and status == BookingStatus.CANCELLED,
+        "The booking is for another guest now.": is_guest and not is_recipient,
         "A later email describes the booking.": kind in _DESCRIBE_BOOKING and is_described_later,
         "The event has ended.": kind is EmailKind.EVENT_CHANGED and has_ended,
         "A later email describes the event.": kind is EmailKind.EVENT_CHANGED and is_announced_later,

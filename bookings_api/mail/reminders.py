@@ -41,6 +41,8 @@ def write_next_batch() -> int:
                 Booking.reminded_for > Event.starts_at,
             ),
         )
+        # a guest's bookings for an event become one message if they are in the same batch
+        .order_by(Booking.event_id, sa.func.lower(Booking.guest_email), Booking.id)
         .limit(BATCH)
         .with_for_update(of=Booking, skip_locked=True)
     )
@@ -54,6 +56,7 @@ def write_next_batch() -> int:
             payload=event_payload(booking.event) | guest_payload(booking, booking.user),
             booking_id=booking.id,
             user_id=booking.user_id,
+            event_id=booking.event_id,
         )
     return len(bookings)
 

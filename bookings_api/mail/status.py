@@ -58,9 +58,9 @@ def _count(condition: sa.ColumnElement[bool]) -> int:
 
 
 def _age_of_oldest(since: InstrumentedAttribute[datetime], condition: sa.ColumnElement[bool]) -> timedelta:
-    """Return the time since the earliest `since` of matching emails or the creation of an unfinished broadcast."""
+    """Return the time since the earliest `since` of matching emails or since an unfinished broadcast was due."""
     emails = sa.select(sa.func.min(since).label("since")).where(condition)
-    broadcasts = sa.select(sa.func.min(EventBroadcast.created_at)).where(EventBroadcast.finished_at.is_(None))
+    broadcasts = sa.select(sa.func.min(EventBroadcast.due_at)).where(EventBroadcast.finished_at.is_(None))
     earliest = emails.union_all(broadcasts).subquery().c.since
     age = db.session.scalars(sa.select(sa.type_coerce(sa.func.now() - sa.func.min(earliest), sa.Interval))).one()
     return max(age or timedelta(0), timedelta(0))

@@ -50,7 +50,8 @@ class OutboxEmail(Identified, Timestamped, Base):
 
     `payload` is the data for the templates, as of the commit. `next_attempt_at`, by the database's clock, is when a
     worker may claim the email: immediately if it is new, after a pause if an attempt failed, and at the end of the
-    lease if it is already claimed.
+    lease if it is already claimed. Emails of one kind about the same event (`event_id`) are sent to a recipient as one
+    message.
     """
 
     __tablename__ = "outbox_emails"
@@ -66,6 +67,13 @@ class OutboxEmail(Identified, Timestamped, Base):
         ),
         sa.Index("ix_outbox_emails_not_sent", "id", postgresql_where=sa.text("status IN ('failed', 'dropped')")),
         sa.Index("ix_outbox_emails_booking_id", "booking_id"),
+        sa.Index(
+            "ix_outbox_emails_event_id",
+            "event_id",
+            "kind",
+            sa.text("lower(recipient)"),
+            postgresql_where=sa.text("event_id IS NOT NULL AND status IN ('pending', 'sending')"),
+        ),
         sa.UniqueConstraint("broadcast_id", "booking_id", "recipient"),
     )
 
@@ -75,6 +83,7 @@ class OutboxEmail(Identified, Timestamped, Base):
     booking_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("bookings.id"))
     user_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("users.id"))
     broadcast_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("event_broadcasts.id"))
+    event_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("events.id"))
     request_id: Mapped[str | None] = mapped_column(sa.String(64))
     status: Mapped[EmailStatus] = mapped_column(
         choice(EmailStatus, "status"), default=EmailStatus.PENDING, server_default=EmailStatus.PENDING
@@ -100,7 +109,8 @@ class EventBroadcast(Identified, Timestamped, Base):
     """Emails to all guests of an event, as one row, so that cancelling a large event is a small transaction.
 
     `mail.broadcasts` turns it into one email per booking. `payload` describes the event. `event_version` is the version
-    that caused the broadcast, and selects the bookings. `last_booking_id` marks the progress.
+    that caused the broadcast, and selects the bookings. `due_at` is when a worker may begin. `last_booking_id` marks
+    the progress.
     """
 
     __tablename__ = "event_broadcasts"
@@ -114,5 +124,6 @@ class EventBroadcast(Identified, Timestamped, Base):
     payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
     request_id: Mapped[str | None] = mapped_column(sa.String(64))
     event_version: Mapped[int]
+    due_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
     last_booking_id: Mapped[UUID | None]
     finished_at: Mapped[datetime | None]

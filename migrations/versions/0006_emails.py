@@ -1,4 +1,4 @@
-"""Dropped emails, and reminders for each start time."""
+"""Dropped emails, reminders for each start time, and one message per guest and event."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -35,8 +35,24 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'confirmed'"),
     )
 
+    op.add_column(
+        "event_broadcasts",
+        sa.Column("due_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+    )
+    op.add_column("outbox_emails", sa.Column("event_id", sa.Uuid(), nullable=True))
+    op.create_foreign_key(op.f("fk_outbox_emails_event_id_events"), "outbox_emails", "events", ["event_id"], ["id"])
+    op.create_index(
+        "ix_outbox_emails_event_id",
+        "outbox_emails",
+        ["event_id", "kind", sa.literal_column("lower(recipient)")],
+        unique=False,
+        postgresql_where=sa.text("event_id IS NOT NULL AND status IN ('pending', 'sending')"),
+    )
+
 
 def downgrade() -> None:
+    op.drop_column("outbox_emails", "event_id")  # with its index
+    op.drop_column("event_broadcasts", "due_at")
     op.add_column("bookings", sa.Column("reminded_at", sa.DateTime(timezone=True), nullable=True))
     op.execute("UPDATE bookings SET reminded_at = now() WHERE reminded_for IS NOT NULL")
     op.drop_column("bookings", "reminded_for")

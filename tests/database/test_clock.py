@@ -129,7 +129,7 @@ def test_a_reminder_is_sent_before_the_event_starts(
 
     with database.connect() as connection:
         assert set(connection.scalars(sa.select(OutboxEmail.status))) == {EmailStatus.SENT}
-        assert connection.scalars(sa.select(Booking.reminded_at)).one()
+        assert connection.scalars(sa.select(Booking.reminded_for)).one()
 
 
 def test_emailed_tokens_and_logins_expire_by_the_databases_clock(

@@ -91,7 +91,7 @@ def test_a_deferred_reminder_of_a_moved_event_is_dropped_and_does_not_hold_back_
         ("event_reminder", "dropped"),
         ("event_changed", "sent"),
     ]
-    assert [subject for _, subject in delivery.received()][1:] == ["New time or place"]
+    assert [subject for _, subject in delivery.received()][1:] == ["Changed"]
 
 
 def test_only_the_cancellation_is_sent_once_an_event_is_cancelled(
@@ -222,7 +222,7 @@ def test_a_confirmation_that_is_still_true_is_sent_before_later_emails(
     delivery.recover()
 
     confirmed = f"Your booking {booking['reference']} is confirmed"
-    assert delivery.received() == [(user.email, confirmed), (user.email, "New time or place")]
+    assert delivery.received() == [(user.email, confirmed), (user.email, "Changed")]
 
 
 @pytest.mark.parametrize("end", [sa.delete(OneTimeToken), sa.update(OneTimeToken).values(expires_at=sa.func.now())])

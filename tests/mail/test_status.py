@@ -73,7 +73,7 @@ def test_an_unfinished_broadcast_counts_as_waiting(app: Flask, client: FlaskClie
         tasks.drain()
     client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json={"location": "Philharmonie"})
     with database.begin() as connection:
-        connection.execute(sa.update(EventBroadcast).values(created_at=_ago(minutes=7)))
+        connection.execute(sa.update(EventBroadcast).values(due_at=_ago(minutes=7)))
 
     with app.app_context():
         state = outbox_state()
