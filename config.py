@@ -187,6 +187,7 @@ class Config:
     EVENT_LIMIT: str = _limit("1000 per hour")
     BOOKING_LIMIT: str = _limit("60 per minute; 120 per hour")
     GUEST_MAIL_LIMIT: str = _limit("20 per hour")
+    MAILBOX_LIMIT: str = _limit("100 per hour")
     NOTIFICATION_LIMIT: str = _limit("10 per hour")
     INVITATION_LIMIT: str = _limit("100 per hour")
     MAIL_RESEND_LIMIT: str = _limit("3 per hour")

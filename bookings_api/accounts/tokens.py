@@ -17,6 +17,7 @@ from jwt import ExpiredSignatureError, PyJWTError, decode
 from bookings_api.accounts.logins import user_of_login
 from bookings_api.errors import LoginEnded, Unauthenticated
 from bookings_api.extensions import jwt
+from bookings_api.http.rate_limiting.limits import shared_mailbox
 from bookings_api.models import Login, User
 
 ISSUER = "event-booking-api"
@@ -49,6 +50,9 @@ def refresh_lifetime() -> timedelta:
 def issue_tokens(login: Login) -> dict[str, Any]:
     """Return the token response for a login: an access token with its lifetime, and the only valid refresh token."""
     owner, claims = str(login.user_id), {"sid": str(login.id)}
+    user = user_of_login(login.id)
+    if user and (mailbox := shared_mailbox(user.email)):
+        claims["mailbox"] = mailbox
     return {
         "access_token": create_access_token(owner, additional_claims=claims),
         "refresh_token": create_refresh_token(owner, additional_claims=claims | {"jti": str(login.refresh_jti)}),
@@ -59,20 +63,21 @@ def issue_tokens(login: Login) -> dict[str, Any]:
 
 def authenticate(token: str) -> tuple[User, UUID]:
     """Return the active account that an access token was issued to, and the login's ID. Raises `Unauthenticated`."""
-    _, login_id = verify_access_token(token)
+    _, login_id, _ = verify_access_token(token)
     user = user_of_login(login_id)
     if user is None:
         raise LoginEnded
     return user, login_id
 
 
-def verify_access_token(token: str) -> tuple[UUID, UUID]:
-    """Return the IDs of account and login in an access token, without checking whether the login has ended.
+def verify_access_token(token: str) -> tuple[UUID, UUID, str | None]:
+    """Return the account's ID, the login's ID and the account's `shared_mailbox` from an access token.
 
-    The service must check that, in the statement that reads everything else. Raises `Unauthenticated`.
+    Does not check whether the login has ended. The service must check that, in the statement that reads everything
+    else. Raises `Unauthenticated`.
     """
     claims = _claims(token, "access")
-    return UUID(claims["sub"]), UUID(claims["sid"])
+    return UUID(claims["sub"]), UUID(claims["sid"]), claims.get("mailbox")
 
 
 def read_refresh_token(token: str) -> tuple[UUID, UUID]:

@@ -27,7 +27,7 @@ from bookings_api.errors import (
 from bookings_api.http.authentication import bearer_token, current_login_id
 from bookings_api.http.blueprint import Blueprint
 from bookings_api.http.openapi.examples import COLLEAGUE
-from bookings_api.http.rate_limiting.limits import by_client, by_email, failures
+from bookings_api.http.rate_limiting.limits import by_client, by_email, failures, of_mailbox
 from bookings_api.models import Login, Role, User
 
 # The body of the token response, and its headers.
@@ -37,6 +37,16 @@ Tokens = tuple[dict[str, Any], dict[str, str]]
 # accounts. Over the limit, even the correct password is rejected; otherwise guessing could continue. An attacker can
 # therefore lock an account out of new logins for up to 15 minutes. Existing logins and password resets keep working.
 blp = Blueprint("auth", __name__, url_prefix="/auth", description="Sign up, log in, and reset passwords")
+
+
+def _mailbox(account: dict[str, str]) -> str:
+    """Count the resets that all clients request for a mailbox."""
+    return f"reset/{of_mailbox(account['email'])}"
+
+
+def _requester_and_mailbox(account: dict[str, str]) -> str:
+    """Count resets per client, so that a stranger cannot use up the owner's share."""
+    return f"{by_client()}/{_mailbox(account)}"
 
 
 @blp.route("/signup", methods=["POST"])
@@ -131,7 +141,8 @@ def logout() -> None:
 @blp.public()
 @blp.limited("PASSWORD_LIMIT", by=by_client)
 @blp.arguments(PasswordResetSchema)
-@blp.limited("PASSWORD_RESET_LIMIT", by=by_email("email"))
+@blp.limited("PASSWORD_RESET_LIMIT", by=_requester_and_mailbox)
+@blp.limited("MAILBOX_LIMIT", by=_mailbox)
 @blp.response(202)
 def request_password_reset(account: dict[str, str]) -> None:
     """Request a password reset.

@@ -43,7 +43,7 @@ from bookings_api.http.idempotency import REPLAYED, REPLAYED_HEADER, Idempotency
 from bookings_api.http.json import json_response
 from bookings_api.http.openapi.examples import BOOKING_CALENDAR, CHANGED_AT
 from bookings_api.http.problems import problem_code
-from bookings_api.http.rate_limiting.limits import by_account, of_mailbox, successes
+from bookings_api.http.rate_limiting.limits import by_account, by_sender, of_mailbox, successes
 from bookings_api.http.schemas import PageQuerySchema
 from bookings_api.models import Booking, BookingStatus, EmailStatus, OutboxEmail
 from bookings_api.observability import metrics
@@ -56,12 +56,12 @@ blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Book 
 def _guest(
     body: dict[str, Any] | None = None, header: dict[str, str] | None = None, *, booking_id: UUID | None = None
 ) -> str | None:
-    """Count emails per guest mailbox if an account has them sent to another address.
+    """Count emails per sender and guest mailbox if an account has them sent to another address.
 
-    Even many accounts together cannot flood a stranger, and a stranger whose limit is used up can still book for
-    themselves. Emails to the account's own, unverified address are bounded by the limit on bookings. A replayed
-    response sends no email and is not counted.
+    Emails to the account's own, unverified address are bounded by the limit on bookings. A replayed response sends no
+    email and is not counted.
     """
+    flask.g.guest_mailbox = None
     address: str | None = (body or {}).get("guest_email")
     if address is None:
         if booking_id is None:
@@ -73,7 +73,14 @@ def _guest(
         return None
     if header and "key" in header and is_stored(current_user, header["key"]):
         return None
-    return of_mailbox(address)
+    flask.g.guest_mailbox = of_mailbox(address)
+    return f"{by_sender()}/{flask.g.guest_mailbox}"
+
+
+def _guest_mailbox(*args: Any, **kwargs: Any) -> str | None:
+    """Count emails from all senders to the mailbox that `_guest` found, so many accounts together cannot flood it."""
+    mailbox: str | None = flask.g.guest_mailbox
+    return mailbox
 
 
 def _precondition() -> Callable[[Booking], None]:
@@ -91,11 +98,12 @@ def _precondition() -> Callable[[Booking], None]:
 @blp.route("/", methods=["POST"])
 @blp.doc(operationId="createBooking")
 @blp.token_required()
-@blp.limited("BOOKING_LIMIT", by=by_account())
+@blp.limited("BOOKING_LIMIT", by=by_sender)
 @blp.problems(EventNotFound, EventNotOpen, SoldOut, TooManyTickets, IdempotencyKeyReused)
 @blp.arguments(BookingCreateSchema)
 @blp.arguments(IdempotencyKeySchema, location="headers")
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
+@blp.limited("MAILBOX_LIMIT", by=_guest_mailbox, counts=successes)
 @blp.response(201, BookingSchema, headers=LOCATION | REPLAYED)
 def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
     """Book tickets for an event.
@@ -167,11 +175,12 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 @blp.route("/<uuid:booking_id>", methods=["PATCH"])
 @blp.doc(operationId="changeBooking")
 @blp.login_required()
-@blp.limited("BOOKING_LIMIT", by=by_account())
+@blp.limited("BOOKING_LIMIT", by=by_sender)
 @blp.if_match()
 @blp.problems(BookingNotFound, BookingCancelled, EventNotOpen, SoldOut, TooManyTickets)
 @blp.arguments(BookingChangeSchema)
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
+@blp.limited("MAILBOX_LIMIT", by=_guest_mailbox, counts=successes)
 @blp.response(200, BookingSchema, example=BookingSchema.example(ticket_count=1, version=2, updated_at=CHANGED_AT))
 def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     """Change the ticket count or the guest of a booking.
@@ -230,8 +239,9 @@ def list_booking_emails(booking_id: UUID) -> Listing:
 @blp.doc(operationId="resendConfirmation")
 @blp.login_required()
 @blp.limited("MAIL_RESEND_LIMIT", by=by_account("booking_id"), counts=successes)
-@blp.limited("BOOKING_LIMIT", by=by_account())
+@blp.limited("BOOKING_LIMIT", by=by_sender)
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
+@blp.limited("MAILBOX_LIMIT", by=_guest_mailbox, counts=successes)
 @blp.problems(BookingNotFound, BookingCancelled, EventEnded, StaleVersion)
 @blp.response(
     202,

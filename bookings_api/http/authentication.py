@@ -21,7 +21,9 @@ current_user: User = LocalProxy(lambda: flask.g.current_user)  # type: ignore[as
 
 
 def init_authentication(
-    app: flask.Flask, authenticate: Callable[[str], tuple[User, UUID]], verify: Callable[[str], tuple[UUID, UUID]]
+    app: flask.Flask,
+    authenticate: Callable[[str], tuple[User, UUID]],
+    verify: Callable[[str], tuple[UUID, UUID, str | None]],
 ) -> None:
     """Bind `accounts.tokens.authenticate` and `accounts.tokens.verify_access_token`."""
     app.extensions[_AUTHENTICATE] = authenticate
@@ -73,16 +75,16 @@ def allow_anonymous() -> None:
 def require_token() -> None:
     """Raise `Unauthenticated` without a valid access token. The service checks later whether its login has ended."""
     forget_user()
-    user_id, flask.g.current_login_id = _read_token(_VERIFY)
+    user_id, flask.g.current_login_id, flask.g.shared_mailbox = _read_token(_VERIFY)
     flask.g.user_id = str(user_id)
 
 
 def forget_user() -> None:
     """Clear the result of an earlier check, so that neither views nor log lines use it."""
-    for name in ("current_user", "current_login_id", "user_id"):
+    for name in ("current_user", "current_login_id", "user_id", "shared_mailbox"):
         flask.g.pop(name, None)
 
 
-def _read_token(function: str) -> tuple[Any, UUID]:
-    read: Callable[[str], tuple[Any, UUID]] = flask.current_app.extensions[function]
+def _read_token(function: str) -> Any:
+    read: Callable[[str], Any] = flask.current_app.extensions[function]
     return read(bearer_token())

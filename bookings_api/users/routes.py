@@ -13,7 +13,14 @@ from bookings_api.http.authentication import current_login_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import ETAG, if_match
 from bookings_api.http.openapi.examples import COLLEAGUE
-from bookings_api.http.rate_limiting.limits import by_account, failures, of_email, of_mailbox, successes
+from bookings_api.http.rate_limiting.limits import (
+    by_account,
+    by_sender,
+    failures,
+    of_email,
+    of_mailbox,
+    successes,
+)
 from bookings_api.models import Role, User
 from bookings_api.users import queries, services
 from bookings_api.users.schemas import (
@@ -43,9 +50,14 @@ def _account_gaining_rights(changes: dict[str, Any], *, user_id: UUID) -> str | 
     return str(user_id) if grants else None
 
 
-def _invited_mailbox(invitation: dict[str, Any]) -> str:
-    """Share the limit with bookings for guests: both send email to people who did not request it."""
-    return of_mailbox(invitation["email"])
+def _mailbox(invitation: dict[str, Any]) -> str:
+    """Count the invitations that all organizers send to a mailbox."""
+    return f"invitation/{of_mailbox(invitation['email'])}"
+
+
+def _inviter_and_mailbox(invitation: dict[str, Any]) -> str:
+    """Count invitations per organizer and mailbox, apart from bookings for guests."""
+    return f"{by_sender()}/{_mailbox(invitation)}"
 
 
 @blp.route("/me", methods=["GET"])
@@ -109,7 +121,8 @@ def list_users(**filters: Any) -> Listing:
 @blp.limited("INVITATION_LIMIT", by=by_account(), counts=successes)
 @blp.problems(EmailTaken)
 @blp.arguments(InvitationSchema)
-@blp.limited("GUEST_MAIL_LIMIT", by=_invited_mailbox, counts=successes)
+@blp.limited("GUEST_MAIL_LIMIT", by=_inviter_and_mailbox, counts=successes)
+@blp.limited("MAILBOX_LIMIT", by=_mailbox, counts=successes)
 @blp.alt_response(
     200,
     schema=UserSchema,

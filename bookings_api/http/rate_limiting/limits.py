@@ -17,7 +17,7 @@ from werkzeug.exceptions import TooManyRequests
 from werkzeug.local import LocalProxy
 
 from bookings_api.email_addresses import encoded_address
-from bookings_api.http.authentication import current_user_id
+from bookings_api.http.authentication import current_user_id, viewer
 from bookings_api.http.idempotency import REPLAYED_HEADER
 from bookings_api.http.rate_limiting.storage import RateLimitStorage, Window
 
@@ -57,6 +57,17 @@ def by_account(*parameters: str) -> Key:
     return key
 
 
+def by_sender(*args: Any, **kwargs: Any) -> str:
+    """Count per account, except that all accounts with a suffix after `+` in their address count per mailbox.
+
+    They can belong to one person, who signs up with somebody else's address to flood it. An address without a suffix
+    has only one account, so it keeps its share whatever those accounts do.
+    """
+    user = viewer()
+    mailbox = shared_mailbox(user.email) if user else flask.g.shared_mailbox
+    return mailbox or current_user_id()
+
+
 def by_client(*args: Any, **kwargs: Any) -> str:
     """Count per IPv4 address or IPv6 /64: a client may use every address of its network (RFC 6177, section 2)."""
     text = flask.request.remote_addr or ""
@@ -81,6 +92,11 @@ def of_mailbox(address: str) -> str:
     """Key of a mailbox: addresses that differ only after a `+` usually share one (RFC 5233)."""
     local, _, domain = address.rpartition("@")
     return of_email(f"{local.partition('+')[0]}@{domain}")
+
+
+def shared_mailbox(address: str) -> str | None:
+    """Key of the mailbox of an address with a suffix after `+`, None for other addresses."""
+    return of_mailbox(address) if "+" in address else None
 
 
 def keyed_hash(address: str) -> str:
