@@ -20,6 +20,11 @@ def organizer(client: FlaskClient) -> Account:
     return make_organizer(client)
 
 
+def _send(app: Flask) -> None:
+    with app.app_context():
+        tasks.drain()
+
+
 def _remind(app: Flask, database: sa.Engine) -> None:
     with database.begin() as connection:
         connection.execute(sa.update(Event).values(starts_at=utcnow() + timedelta(hours=1)))
@@ -35,17 +40,16 @@ def test_every_email_to_another_address_says_who_booked(
     event = make_event(client, organizer)
     booking = book(client, buyer, event, guest_name="Grace Hopper", guest_email=guest).json
     path = f"{API}/bookings/{booking['id']}"
+    _send(app)
     client.patch(path, headers=buyer.headers, json={"ticket_count": 2})
+    _send(app)
     assert client.post(f"{path}/emails", headers=organizer.headers).status_code == 202
     client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json={"location": "Philharmonie"})
-    with app.app_context():
-        tasks.drain()
+    _send(app)
     _remind(app, database)
-    with app.app_context():
-        tasks.drain()
+    _send(app)
     client.delete(path, headers=buyer.headers)
-    with app.app_context():
-        tasks.drain()
+    _send(app)
 
     emails = mailbox.to(guest)
 
@@ -62,8 +66,7 @@ def test_an_email_to_the_accounts_own_address_does_not_say_who_booked(
 ) -> None:
     buyer = make_account(client)
     book(client, buyer, make_event(client, organizer), guest_email=buyer.email.upper(), **order)
-    with app.app_context():
-        tasks.drain()
+    _send(app)
 
     (email,) = mailbox.to(buyer.email.upper().replace("EXAMPLE.COM", "example.com"))
 
@@ -93,9 +96,9 @@ def test_an_account_that_booked_for_others_is_notified_once(
     buyer, event, guests = make_account(client), make_event(client, organizer), [new_email() for _ in range(5)]
     for guest in guests:
         book(client, buyer, event, guest_email=guest, guest_name="Grace Hopper")
+    _send(app)
     _end_or_move(client, organizer, event, is_cancelled=is_cancelled)
-    with app.app_context():
-        tasks.drain()
+    _send(app)
 
     (email,) = mailbox.to(buyer.email)
 
@@ -116,9 +119,9 @@ def test_a_guest_who_also_booked_for_others_gets_only_their_own_email(
     buyer, event = make_account(client), make_event(client, organizer)
     book(client, buyer, event, guest_email=new_email())
     book(client, buyer, event)
+    _send(app)
     _end_or_move(client, organizer, event, is_cancelled=True)
-    with app.app_context():
-        tasks.drain()
+    _send(app)
 
     emails = mailbox.to(buyer.email)
 
