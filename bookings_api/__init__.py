@@ -5,6 +5,7 @@
     celery_app       Celery, bound to the application
     redis_client     clients for any form of REDIS_URL
     cleanup          deletes expired rows, every hour
+    idempotency      stored responses to requests with an Idempotency-Key
     email_addresses  new addresses, and the spellings of stored ones
     text             text without control characters and line breaks
 

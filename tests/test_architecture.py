@@ -24,11 +24,12 @@ FEATURES: dict[str, set[str]] = {"auth": set(), "users": set(), "events": set(),
 MAY_IMPORT = {
     "routes": {
         "routes", "schemas", "services", "queries", "http", "accounts", "calendar", "models", "errors", "database",
-        "observability",
+        "observability", "idempotency",
     },
     "schemas": {"schemas", "http", "accounts", "models"},
     "services": {
         "services", "permissions", "queries", "accounts", "mail", "models", "errors", "database", "extensions",
+        "idempotency",
     },
     "queries": {"queries", "permissions", "models", "errors", "database", "extensions"},
     "permissions": {"permissions", "models"},

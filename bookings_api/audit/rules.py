@@ -76,11 +76,16 @@ RULES = {
         ) AS rows
         """,
     "idempotency_key": """
-        SELECT NULL, format('idempotency key %L of user %s refers to booking %s, which the user does not have',
+        SELECT NULL, format('idempotency key %L of user %s refers to %s, which the user did not create',
                             key, keys.user_id, coalesce(response->>'id', '(none)'))
-        FROM idempotency_keys AS keys
-        LEFT JOIN bookings ON bookings.id::text = response->>'id' AND bookings.user_id = keys.user_id
-        WHERE bookings.id IS NULL
+        FROM idempotency_keys AS keys LEFT JOIN (
+            SELECT id, user_id FROM bookings
+            UNION ALL SELECT id, organizer_id FROM events
+            -- accounts and emails do not say who invited or resent them
+            UNION ALL SELECT id, NULL FROM users
+            UNION ALL SELECT id, NULL FROM outbox_emails
+        ) AS created ON created.id::text = response->>'id' AND coalesce(created.user_id, keys.user_id) = keys.user_id
+        WHERE created.id IS NULL
         """,
     "confirmation_email_missing": """
         SELECT id::text, format('booking %s is confirmed, but the confirmation email is missing', id)

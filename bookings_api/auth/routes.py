@@ -1,6 +1,8 @@
 """`/auth`: signup, login, logout, password resets and invitations."""
 
+from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 import flask
 
@@ -26,8 +28,10 @@ from bookings_api.errors import (
 )
 from bookings_api.http.authentication import bearer_token, current_login_id
 from bookings_api.http.blueprint import Blueprint
+from bookings_api.http.idempotency import REPLAYED
 from bookings_api.http.openapi.examples import COLLEAGUE
 from bookings_api.http.rate_limiting.limits import by_client, by_email, failures, of_mailbox
+from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import Login, Role, User
 
 # The body of the token response, and its headers.
@@ -49,14 +53,20 @@ def _requester_and_mailbox(account: dict[str, str]) -> str:
     return f"{by_client()}/{_mailbox(account)}"
 
 
+def _signed_up(account: dict[str, Any]) -> UUID | None:
+    """Find the account that an earlier request has created. Only its password gives access to the stored response."""
+    return services.account_with(email=account["email"], password=account["password"])
+
+
 @blp.route("/signup", methods=["POST"])
 @blp.doc(operationId="signup")
 @blp.public()
 @blp.limited("SIGNUP_LIMIT", by=by_client)
 @blp.problems(EmailTaken, PermissionDenied)
 @blp.arguments(SignupSchema)
-@blp.response(201, UserSchema)
-def signup(account: dict[str, Any]) -> User:
+@blp.idempotent(UserSchema, replay=lambda user: (HTTPStatus.CREATED, {}), user_id=_signed_up)
+@blp.response(201, UserSchema, headers=REPLAYED)
+def signup(account: dict[str, Any], request: IdempotentRequest | None) -> User:
     """Create an account.
 
     You can log in immediately. Signing up as an organizer works only if the operator allows it; otherwise, organizers
@@ -66,7 +76,7 @@ def signup(account: dict[str, Any]) -> User:
     role = Role.ORGANIZER if account.pop("is_organizer") else Role.USER
     if role is Role.ORGANIZER and flask.current_app.config["ORGANIZER_SIGNUP"] != "open":
         raise PermissionDenied("You cannot sign up as an organizer. Ask an existing organizer to invite you.")
-    return services.sign_up(**account, role=role)
+    return services.sign_up(**account, role=role, request=request)
 
 
 @blp.route("/login", methods=["POST"])

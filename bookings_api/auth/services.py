@@ -14,11 +14,19 @@ from bookings_api.accounts.passwords import hash_password, needs_rehash, verify_
 from bookings_api.database.transactions import end_reading, transaction
 from bookings_api.errors import EmailTaken, InvalidCredentials, InvalidToken, Unauthenticated
 from bookings_api.extensions import db
+from bookings_api.idempotency import IdempotentRequest, store_response
 from bookings_api.mail import outbox
 from bookings_api.models import EmailKind, Login, Role, TokenPurpose, User
 
 
-def sign_up(*, email: str, password: str, name: str | None = None, role: Role = Role.USER) -> User:
+def sign_up(
+    *,
+    email: str,
+    password: str,
+    name: str | None = None,
+    role: Role = Role.USER,
+    request: IdempotentRequest | None = None,
+) -> User:
     """Create an account. Raises `EmailTaken` if one with this email exists, ignoring case."""
     taken = queries.user_by_email(email) is not None
     end_reading()
@@ -28,12 +36,22 @@ def sign_up(*, email: str, password: str, name: str | None = None, role: Role = 
     try:
         with transaction():
             db.session.add(user)
+            db.session.flush()
+            store_response(request, user.id, user)
     except IntegrityError as error:
         # The unique index decides. The check above only avoids a needless hash.
         if isinstance(error.orig, UniqueViolation):
             raise EmailTaken from error
         raise
     return user
+
+
+def account_with(*, email: str, password: str) -> UUID | None:
+    """Return the ID of the account with this email and password."""
+    found = queries.user_by_email(email)
+    user_id, password_hash = (found.id, found.password_hash) if found else (None, None)
+    end_reading()
+    return user_id if verify_password(password_hash, password) else None
 
 
 def log_in(*, email: str, password: str, lifetime: timedelta) -> Login:

@@ -9,7 +9,6 @@ from uuid import UUID
 import flask
 
 from bookings_api.bookings import queries, services
-from bookings_api.bookings.idempotency import IdempotentRequest, is_stored
 from bookings_api.bookings.rules import Order
 from bookings_api.bookings.schemas import (
     AttendeeQuerySchema,
@@ -45,6 +44,7 @@ from bookings_api.http.openapi.examples import BOOKING_CALENDAR, CHANGED_AT
 from bookings_api.http.problems import problem_code
 from bookings_api.http.rate_limiting.limits import by_account, by_sender, of_mailbox, successes
 from bookings_api.http.schemas import PageQuerySchema
+from bookings_api.idempotency import IdempotentRequest, find_response
 from bookings_api.models import Booking, BookingStatus, EmailStatus, OutboxEmail
 from bookings_api.observability import metrics
 
@@ -54,7 +54,11 @@ blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Book 
 
 
 def _guest(
-    body: dict[str, Any] | None = None, header: dict[str, str] | None = None, *, booking_id: UUID | None = None
+    body: dict[str, Any] | None = None,
+    header: dict[str, str] | None = None,
+    *,
+    booking_id: UUID | None = None,
+    **_: Any,
 ) -> str | None:
     """Count emails per sender and guest mailbox if an account has them sent to another address.
 
@@ -71,7 +75,7 @@ def _guest(
         require_user()
     if address.lower() == current_user.email.lower():
         return None
-    if header and "key" in header and is_stored(current_user, header["key"]):
+    if header and "key" in header and find_response(current_user.id, header["key"]):
         return None
     flask.g.guest_mailbox = of_mailbox(address)
     return f"{by_sender()}/{flask.g.guest_mailbox}"
@@ -238,25 +242,29 @@ def list_booking_emails(booking_id: UUID) -> Listing:
 @blp.route("/<uuid:booking_id>/emails", methods=["POST"])
 @blp.doc(operationId="resendConfirmation")
 @blp.login_required()
-@blp.limited("MAIL_RESEND_LIMIT", by=by_account("booking_id"), counts=successes)
 @blp.limited("BOOKING_LIMIT", by=by_sender)
+@blp.problems(BookingNotFound, BookingCancelled, EventEnded, StaleVersion)
+@blp.idempotent(EmailSchema, replay=lambda email: (HTTPStatus.ACCEPTED, {}))
+@blp.limited("MAIL_RESEND_LIMIT", by=by_account("booking_id"), counts=successes)
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
 @blp.limited("MAILBOX_LIMIT", by=_guest_mailbox, counts=successes)
-@blp.problems(BookingNotFound, BookingCancelled, EventEnded, StaleVersion)
 @blp.response(
     202,
     EmailSchema,
+    headers=REPLAYED,
     example=EmailSchema.example(
         status=EmailStatus.PENDING.value, attempts=0, created_at=CHANGED_AT, sent_at=None, next_attempt_at=CHANGED_AT
     ),
 )
-def resend_confirmation(booking_id: UUID) -> OutboxEmail:
+def resend_confirmation(booking_id: UUID, request: IdempotentRequest | None) -> OutboxEmail:
     """Send the confirmation of a booking again.
 
     The email contains the current details and goes to the current guest. The response describes the email, which is
     sent shortly afterwards.
     """
-    return services.resend_confirmation(user=current_user, booking_id=booking_id, precondition=_precondition())
+    return services.resend_confirmation(
+        user=current_user, booking_id=booking_id, precondition=_precondition(), request=request
+    )
 
 
 @events.route("/<uuid:event_id>/bookings", methods=["GET"])

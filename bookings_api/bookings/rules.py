@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from bookings_api.bookings.idempotency import IdempotentRequest
 from bookings_api.errors import EventNotFound, EventNotOpen, LoginEnded, SoldOut, TooManyTickets
 from bookings_api.events.permissions import may_see
+from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import Event, EventStatus, IdempotencyKey, User
 
 

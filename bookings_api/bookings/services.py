@@ -6,11 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
-from bookings_api.bookings.idempotency import IdempotentRequest
 from bookings_api.bookings.locking import (
     INSERT_BOOKING,
     INSERT_EMAIL,
@@ -42,6 +40,7 @@ from bookings_api.errors import (
     IdempotencyKeyReused,
     SoldOut,
 )
+from bookings_api.idempotency import IdempotentRequest, is_key_taken, store_response
 from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, IdempotencyKey, OutboxEmail, User
 from bookings_api.models.booking import new_reference
@@ -124,19 +123,28 @@ def cancel_booking(*, user: User, booking_id: UUID, precondition: Precondition =
     return booking
 
 
-def resend_confirmation(*, user: User, booking_id: UUID, precondition: Precondition = no_precondition) -> OutboxEmail:
+def resend_confirmation(
+    *,
+    user: User,
+    booking_id: UUID,
+    precondition: Precondition = no_precondition,
+    request: IdempotentRequest | None = None,
+) -> OutboxEmail:
     """Send the confirmation to the current guest again, with the current details; returns the pending email.
 
     Takes the locks of a cancellation, so no confirmation follows one. Raises `BookingNotFound`, `BookingCancelled`,
-    `EventEnded`.
+    `EventEnded`, `IdempotencyKeyReused`.
     """
+    user_id = user.id
     with _locked(get_booking(booking_id, viewer=user)) as (tx, booking, event, now):
         precondition(booking)
         if booking.status is BookingStatus.CANCELLED:
             raise BookingCancelled
         if event.ends_at <= now:
             raise EventEnded("The event has ended.")
-        return outbox.queue_email(tx, **_email(EmailKind.BOOKING_CONFIRMED, booking, event, booking.user))
+        email = outbox.queue_email(tx, **_email(EmailKind.BOOKING_CONFIRMED, booking, event, booking.user))
+        store_response(request, user_id, email)
+    return email
 
 
 @contextmanager
@@ -171,13 +179,13 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
     email = outbox.email_columns(**_email(EmailKind.BOOKING_CONFIRMED, booking, event, user))
     writes = [take(event, order.ticket_count), INSERT_BOOKING.with_values(**columns), INSERT_EMAIL.with_values(**email)]
     if request:
-        writes.append(request.record(booking))
+        writes.append(request.record(user.id, booking))
     tx.after_commit(outbox.wake_worker)
     try:
         tx.write_and_commit(*writes)
     except IntegrityError as error:
         # The same request would have waited for this event's lock, so the key now belongs to a request for another.
-        if isinstance(error.orig, UniqueViolation) and error.orig.diag.constraint_name == "pk_idempotency_keys":
+        if is_key_taken(error):
             raise IdempotencyKeyReused from None
         raise
     return booking

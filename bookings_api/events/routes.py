@@ -1,5 +1,6 @@
 """`/events`: browse events and manage them."""
 
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -27,9 +28,11 @@ from bookings_api.http.authentication import current_user, viewer
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.http.files import calendar_file
+from bookings_api.http.idempotency import REPLAYED
 from bookings_api.http.openapi.examples import CHANGED_AT, EVENT_CALENDAR, PUBLISHED_AT
 from bookings_api.http.rate_limiting.limits import by_account, successes
 from bookings_api.http.response_cache.cache import cached_page, cached_resource
+from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import Event, EventStatus
 
 blp = Blueprint("events", __name__, url_prefix="/events", description="Browse and manage events")
@@ -86,15 +89,21 @@ def list_all_events(**filters: Any) -> Listing:
 @blp.login_required(organizer=True)
 @blp.limited("EVENT_LIMIT", by=by_account())
 @blp.arguments(EventCreateSchema)
-@blp.response(201, EventSchema, headers=LOCATION, example=EventSchema.example(**_UNBOOKED, updated_at=PUBLISHED_AT))
-def create_event(event: dict[str, Any]) -> tuple[Event, dict[str, str]]:
+@blp.idempotent(EventSchema, replay=lambda event: (HTTPStatus.CREATED, _location(event["id"])))
+@blp.response(
+    201,
+    EventSchema,
+    headers=LOCATION | REPLAYED,
+    example=EventSchema.example(**_UNBOOKED, updated_at=PUBLISHED_AT),
+)
+def create_event(event: dict[str, Any], request: IdempotentRequest | None) -> tuple[Event, dict[str, str]]:
     """Create an event.
 
     You become the organizer of the event. It is published immediately unless `status` is `draft`. Until you publish a
     draft, only you can see it. Booking opens immediately unless `booking_opens_at` is set.
     """
-    created = services.create_event(organizer=current_user, **event)
-    return created, {"Location": flask.url_for("events.get_event", event_id=created.id)}
+    created = services.create_event(organizer=current_user, request=request, **event)
+    return created, _location(created.id)
 
 
 @blp.route("/<uuid:event_id>", methods=["GET"])
@@ -201,3 +210,7 @@ def cancel_event(event_id: UUID) -> Event:
     until it ends.
     """
     return services.cancel_event(actor=current_user, event_id=event_id, precondition=if_match())
+
+
+def _location(event_id: UUID | str) -> dict[str, str]:
+    return {"Location": flask.url_for("events.get_event", event_id=event_id)}

@@ -28,6 +28,7 @@ from bookings_api.errors import (
 from bookings_api.events.permissions import owns
 from bookings_api.events.queries import lock_event, require_visible
 from bookings_api.extensions import db
+from bookings_api.idempotency import IdempotentRequest, store_response
 from bookings_api.mail import broadcasts
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus, User
 
@@ -37,15 +38,16 @@ _TIMES = {"starts_at", "ends_at", "timezone", "booking_opens_at", "booking_close
 NOTIFIED = {"title", "location", "timezone", "starts_at", "ends_at", "contact_name", "contact_email"}
 
 
-def create_event(*, organizer: User, **fields: Any) -> Event:
+def create_event(*, organizer: User, request: IdempotentRequest | None = None, **fields: Any) -> Event:
     """Create an event from the fields of `EventCreateSchema`. The organizer is the contact unless one is given.
 
-    Raises `InvalidFields` for inconsistent times.
+    Raises `InvalidFields` for inconsistent times, and `IdempotencyKeyReused`.
     """
     event = Event(**{"organizer_id": organizer.id, "contact_name": organizer.name, **fields})
     with transaction():
         _require_consistent_times(event, fields.keys(), now=database_time())
         db.session.add(event)
+        store_response(request, event.organizer_id, event)
     return event
 
 

@@ -6,6 +6,7 @@ from copy import deepcopy
 from functools import partial, wraps
 from http import HTTPStatus
 from typing import Any, TypeVar
+from uuid import UUID
 
 import flask
 import flask_smorest
@@ -15,12 +16,13 @@ from flask_smorest.utils import unpack_tuple_response
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import quote_etag
 
-from bookings_api.errors import DomainError, PermissionDenied, StaleVersion, Unauthenticated
+from bookings_api.errors import DomainError, IdempotencyKeyReused, PermissionDenied, StaleVersion, Unauthenticated
 from bookings_api.http import csv
-from bookings_api.http.authentication import allow_anonymous, forget_user, require_token, require_user
+from bookings_api.http.authentication import allow_anonymous, current_user_id, forget_user, require_token, require_user
 from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_not_modified
 from bookings_api.http.cursors import fetch_after
 from bookings_api.http.files import CALENDAR_FILE
+from bookings_api.http.idempotency import IdempotencyKeySchema, with_replays
 from bookings_api.http.json import JSON, json_response
 from bookings_api.http.openapi.operations import PROBLEMS, document_operation
 from bookings_api.http.pagination import PAGINATION, fetch_page, page_headers
@@ -68,7 +70,7 @@ class Blueprint(flask_smorest.Blueprint):
     """flask-smorest's blueprint with our parser, login, problems and lists.
 
     Decorators, from the top: `doc`, `login_required`, `limited`, `if_match` or `if_none_match`, `problems`,
-    `arguments` or `listing`, `response`; `limited` below `arguments` if its key depends on the body.
+    `arguments` or `listing`, `idempotent`, `response`; `limited` below `arguments` if its key depends on the body.
     """
 
     ARGUMENTS_PARSER = StrictParser()
@@ -206,6 +208,24 @@ class Blueprint(flask_smorest.Blueprint):
     def problems(self, *raised: type[DomainError]) -> Callable[[View], View]:
         """Document the domain errors that an operation can raise."""
         return _with_problems(*(DOMAIN_PROBLEMS[error] for error in raised))
+
+    def idempotent(
+        self,
+        schema: type[ResponseSchema],
+        *,
+        replay: Callable[[dict[str, Any]], tuple[HTTPStatus, dict[str, str]]],
+        user_id: Callable[..., UUID | None] = lambda *_: UUID(current_user_id()),
+    ) -> Callable[[View], View]:
+        """Accept an `Idempotency-Key`, and replay the stored response to an earlier request with the same key.
+
+        Place it below `arguments`, and above the limits that replays do not count against. The view passes `request` to
+        its service, which stores the response. `replay` returns the status and headers of a stored body. `user_id`
+        returns from the body whose key it is; the default is the caller.
+        """
+        keyed = self.arguments(IdempotencyKeySchema, location="headers")
+        dump = schema().dump
+        refused = self.problems(IdempotencyKeyReused)
+        return lambda view: keyed(refused(with_replays(view, response_to=dump, replay=replay, user_id=user_id)))
 
     def calendar(self, *, example: str) -> Callable[[View], View]:
         """Document a view that returns `http.files.calendar_file(...)`."""

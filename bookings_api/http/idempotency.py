@@ -2,10 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, TypeVar
+from uuid import UUID
 
+import flask
 import marshmallow as ma
+
+from bookings_api.errors import DomainError
+from bookings_api.http.json import json_response
+from bookings_api.idempotency import IdempotentRequest, find_response
+
+View = TypeVar("View", bound=Callable[..., Any])
 
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
@@ -36,3 +46,45 @@ class IdempotencyKeySchema(ma.Schema):
 def request_hash(arguments: Mapping[str, Any]) -> bytes:
     """Return the SHA-256 hash of a request's arguments. Whitespace and key order in the JSON do not affect it."""
     return hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode()).digest()
+
+
+def with_replays(
+    view: View,
+    *,
+    response_to: Callable[[Any], dict[str, Any]],
+    replay: Callable[[dict[str, Any]], tuple[HTTPStatus, dict[str, str]]],
+    user_id: Callable[..., UUID | None],
+) -> View:
+    """Pass an `IdempotentRequest`, or None without a key, to `view` as `request`; replay a stored response instead."""
+
+    @wraps(view)
+    def replaying(*args: Any, **kwargs: Any) -> Any:
+        *bodies, header = args
+        if "key" not in header:
+            return view(*bodies, **kwargs, request=None)
+        # A fast hash would make passwords guessable. `user_id` verifies the password instead.
+        fields = [{name: value for name, value in body.items() if name != "password"} for body in bodies]
+        hashed = request_hash({"path": flask.request.path, "body": fields})
+        request = IdempotentRequest(header["key"], lambda: hashed, response_to)
+
+        def stored() -> flask.Response | None:
+            whose = user_id(*bodies)
+            found = find_response(whose, request.key) if whose else None
+            if found is None:
+                return None
+            body = request.replay(found).response
+            status, headers = replay(body)
+            return json_response(body, status, headers | {REPLAYED_HEADER: "true"})
+
+        response = stored()
+        if response is not None:
+            return response
+        try:
+            return view(*bodies, **kwargs, request=request)
+        except DomainError:  # perhaps because the same request, sent at the same time, has succeeded
+            response = stored()
+            if response is None:
+                raise
+            return response
+
+    return replaying  # type: ignore[return-value] # wraps() keeps the signature

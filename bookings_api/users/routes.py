@@ -12,6 +12,7 @@ from bookings_api.errors import EmailTaken, InvalidCredentials, LastOrganizer, U
 from bookings_api.http.authentication import current_login_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import ETAG, if_match
+from bookings_api.http.idempotency import REPLAYED
 from bookings_api.http.openapi.examples import COLLEAGUE
 from bookings_api.http.rate_limiting.limits import (
     by_account,
@@ -21,6 +22,7 @@ from bookings_api.http.rate_limiting.limits import (
     of_mailbox,
     successes,
 )
+from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import Role, User
 from bookings_api.users import queries, services
 from bookings_api.users.schemas import (
@@ -50,14 +52,21 @@ def _account_gaining_rights(changes: dict[str, Any], *, user_id: UUID) -> str | 
     return str(user_id) if grants else None
 
 
-def _mailbox(invitation: dict[str, Any]) -> str:
+def _mailbox(invitation: dict[str, Any], **_: Any) -> str:
     """Count the invitations that all organizers send to a mailbox."""
     return f"invitation/{of_mailbox(invitation['email'])}"
 
 
-def _inviter_and_mailbox(invitation: dict[str, Any]) -> str:
+def _inviter_and_mailbox(invitation: dict[str, Any], **_: Any) -> str:
     """Count invitations per organizer and mailbox, apart from bookings for guests."""
     return f"{by_sender()}/{_mailbox(invitation)}"
+
+
+def _status_and_location(user_id: UUID | str, version: int) -> tuple[HTTPStatus, dict[str, str]]:
+    """The status and headers for an invited account: each further invitation increases its version."""
+    if version > 1:
+        return HTTPStatus.OK, {}
+    return HTTPStatus.CREATED, {"Location": flask.url_for("users.get_user", user_id=user_id)}
 
 
 @blp.route("/me", methods=["GET"])
@@ -118,29 +127,31 @@ def list_users(**filters: Any) -> Listing:
 @blp.route("/", methods=["POST"])
 @blp.doc(operationId="inviteUser")
 @blp.login_required(organizer=True)
-@blp.limited("INVITATION_LIMIT", by=by_account(), counts=successes)
 @blp.problems(EmailTaken)
 @blp.arguments(InvitationSchema)
+@blp.idempotent(UserSchema, replay=lambda user: _status_and_location(user["id"], user["version"]))
+@blp.limited("INVITATION_LIMIT", by=by_account(), counts=successes)
 @blp.limited("GUEST_MAIL_LIMIT", by=_inviter_and_mailbox, counts=successes)
 @blp.limited("MAILBOX_LIMIT", by=_mailbox, counts=successes)
 @blp.alt_response(
     200,
     schema=UserSchema,
-    headers=ETAG,
+    headers=ETAG | REPLAYED,
     example=UserSchema.example(**COLLEAGUE, is_invited=True, version=2),
     description="Invited again; the earlier invitation is no longer valid",
     success=True,
 )
-@blp.response(201, UserSchema, headers=LOCATION, example=UserSchema.example(**COLLEAGUE, is_invited=True))
-def invite_user(invitation: dict[str, Any]) -> tuple[User, HTTPStatus, dict[str, str]]:
+@blp.response(201, UserSchema, headers=LOCATION | REPLAYED, example=UserSchema.example(**COLLEAGUE, is_invited=True))
+def invite_user(
+    invitation: dict[str, Any], request: IdempotentRequest | None
+) -> tuple[User, HTTPStatus, dict[str, str]]:
     """Invite a user or an organizer by email.
 
     The email contains a token that works once and expires after seven days. You can invite the same person again until
     they accept: the response is then 200, the earlier token stops working, and role and name change only if given.
     """
-    user, is_new = services.invite_user(actor=current_user, **invitation)
-    location = {"Location": flask.url_for("users.get_user", user_id=user.id)}
-    return (user, HTTPStatus.CREATED, location) if is_new else (user, HTTPStatus.OK, {})
+    user = services.invite_user(actor=current_user, request=request, **invitation)
+    return user, *_status_and_location(user.id, user.version)
 
 
 @blp.route("/<uuid:user_id>", methods=["GET"])

@@ -16,6 +16,7 @@ from bookings_api.database.changes import apply_changes
 from bookings_api.database.transactions import Precondition, Transaction, end_reading, no_precondition, transaction
 from bookings_api.errors import EmailTaken, InvalidCredentials, LastOrganizer, UserNotFound, WrongPassword
 from bookings_api.extensions import db
+from bookings_api.idempotency import IdempotentRequest, store_response
 from bookings_api.mail import outbox
 from bookings_api.models import EmailKind, Role, TokenPurpose, User
 
@@ -25,33 +26,41 @@ audit_logger = logging.getLogger("bookings_api.audit")
 _NOTIFIED = {"role": EmailKind.ROLE_CHANGED, "is_active": EmailKind.ACCESS_CHANGED}
 
 
-def invite_user(*, actor: User, email: str, role: Role | None = None, name: str | None = None) -> tuple[User, bool]:
+def invite_user(
+    *,
+    actor: User,
+    email: str,
+    role: Role | None = None,
+    name: str | None = None,
+    request: IdempotentRequest | None = None,
+) -> User:
     """Create an account without a password and email an invitation to it. The default role is `USER`.
 
     Inviting again before the invitation is accepted revokes the earlier one; role and name change only if given.
-    Returns the account and whether it is new. Raises `EmailTaken` if the address belongs to an account in use.
+    A new account has version 1. Raises `EmailTaken` if the address belongs to an account in use, and
+    `IdempotencyKeyReused`.
     """
     try:
         with transaction() as tx:
             user = lock_account_by_email(email)
-            is_new = user is None
             if user is None:
-                user = User(email=email, role=Role.USER)
+                user = User(email=email, role=Role.USER, version=0)
                 db.session.add(user)
             elif not user.is_invited or not user.is_active:
                 raise EmailTaken
             user.role = role or user.role
             user.name = name or user.name
-            user.version = 1 if is_new else user.version + 1
+            user.version += 1
             db.session.flush()
             payload = {"token_id": str(issue_token(user, TokenPurpose.INVITATION)), "invited_by": actor.name}
             _mail(tx, EmailKind.INVITATION, user, **payload)
+            store_response(request, actor.id, user)
     except IntegrityError as error:
         if isinstance(error.orig, UniqueViolation):  # a concurrent request created it
             raise EmailTaken from error
         raise
     _log_change(actor, user, {"invited_as": user.role.value})
-    return user, is_new
+    return user
 
 
 def change_user(

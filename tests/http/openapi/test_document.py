@@ -51,6 +51,21 @@ def test_operations_document_their_business_and_input_errors() -> None:
     assert OPERATIONS["token"].codes(400) == ["bad-request", "invalid-credentials"]
 
 
+def test_every_post_that_creates_something_accepts_an_idempotency_key() -> None:
+    creating = {
+        name: operation
+        for name, operation in OPERATIONS.items()
+        if operation.method == "post"
+        and any("content" in operation.responses.get(status, {}) for status in ("201", "202"))
+    }
+    assert creating.keys() == {"signup", "inviteUser", "createEvent", "createBooking", "resendConfirmation"}
+    for operation in creating.values():
+        assert "Idempotency-Key" in {parameter.get("name") for parameter in operation.doc["parameters"]}
+        assert "idempotency-key-reused" in operation.codes(422)
+        for status in operation.responses.keys() & {"200", "201", "202"}:
+            assert "Idempotency-Replayed" in operation.responses[status]["headers"]
+
+
 def test_rate_limited_operations_document_429_and_their_headers() -> None:
     limited = {name for name, operation in OPERATIONS.items() if operation.codes(429) == ["too-many-requests"]}
     assert limited == {
@@ -60,7 +75,9 @@ def test_rate_limited_operations_document_429_and_their_headers() -> None:
     }  # fmt: skip
     window_stats = {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
     assert OPERATIONS["resendConfirmation"].responses["429"]["headers"].keys() == window_stats | {"Retry-After"}
-    assert OPERATIONS["resendConfirmation"].responses["202"]["headers"].keys() == window_stats
+    assert OPERATIONS["resendConfirmation"].responses["202"]["headers"].keys() == window_stats | {
+        "Idempotency-Replayed"
+    }
 
 
 def test_the_document_states_the_limits_of_fields() -> None:

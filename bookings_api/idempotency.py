@@ -1,0 +1,78 @@
+"""Idempotent requests (draft-ietf-httpapi-idempotency-key-header).
+
+The response is stored in the transaction of the request's effect. The same request gets it again, and a different
+request with the same key is refused.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from psycopg2.errors import UniqueViolation
+from sqlalchemy.exc import IntegrityError
+
+from bookings_api.database.prepared import BoundStatement, Prepared, insert_into, run
+from bookings_api.database.transactions import require_transaction
+from bookings_api.errors import IdempotencyKeyReused
+from bookings_api.extensions import db
+from bookings_api.models import IdempotencyKey
+
+
+@dataclass(frozen=True)
+class IdempotentRequest:
+    """A request with an `Idempotency-Key`. Its hash and response are computed when they are needed."""
+
+    key: str
+    hash: Callable[[], bytes]
+    response_to: Callable[[Any], dict[str, Any]]
+
+    def replay(self, stored: IdempotencyKey) -> IdempotencyKey:
+        """The stored response. Raises `IdempotencyKeyReused` if it belongs to a different request."""
+        if bytes(stored.request_hash) != self.hash():
+            raise IdempotencyKeyReused
+        return stored
+
+    def record(self, user_id: UUID, created: Any) -> BoundStatement:
+        """Store the response, in the transaction that writes what was created."""
+        response = self.response_to(created)
+        return _STORE.with_values(user_id=user_id, key=self.key, request_hash=self.hash(), response=response)
+
+
+def find_response(user_id: UUID, key: str) -> IdempotencyKey | None:
+    """Return the stored response to the user's request with this key."""
+    return _STORED.one_or_none(IdempotencyKey, user_id=user_id, key=key)
+
+
+def store_response(request: IdempotentRequest | None, user_id: UUID, created: Any) -> None:
+    """Store the response in the open transaction, as its last statement, unless the request has no key.
+
+    Waits for a concurrent request with the same key. If that one succeeds, raises `IdempotencyKeyReused`, and this
+    transaction has no effect.
+    """
+    require_transaction()
+    if request is None:
+        return
+    db.session.flush()
+    try:
+        run(request.record(user_id, created))
+    except IntegrityError as error:
+        if is_key_taken(error):
+            raise IdempotencyKeyReused from error
+        raise
+
+
+def is_key_taken(error: IntegrityError) -> bool:
+    """Whether a concurrent request has stored a response with the same key."""
+    return isinstance(error.orig, UniqueViolation) and error.orig.diag.constraint_name == "pk_idempotency_keys"
+
+
+_STORE = insert_into(IdempotencyKey, "user_id", "key", "request_hash", "response")
+_STORED = Prepared(
+    "idempotency_key",
+    sa.select(IdempotencyKey.__table__).where(
+        IdempotencyKey.user_id == sa.bindparam("user_id", type_=sa.Uuid()),
+        IdempotencyKey.key == sa.bindparam("key", type_=sa.Text()),
+    ),
+)
