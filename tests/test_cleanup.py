@@ -9,8 +9,9 @@ from flask.testing import FlaskClient
 
 from bookings_api.cleanup import delete_expired
 from bookings_api.mail.tasks import drain
-from bookings_api.models import IdempotencyKey, Login, OneTimeToken, utcnow
+from bookings_api.models import IdempotencyKey, Login, OneTimeToken
 from tests.factories import API, make_event, make_user
+from tests.times import utcnow
 
 
 def test_expired_logins_tokens_and_keys_are_deleted(app: Flask, client: FlaskClient, database: sa.Engine) -> None:

@@ -1,6 +1,6 @@
 """Base classes of all models: UUIDv7 keys and timestamps with time zone."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self, cast
 from uuid import UUID
@@ -13,11 +13,6 @@ from bookings_api.extensions import db
 
 # unlike now(), not the time when the transaction began, which may be before it waited for a lock
 _now = sa.func.clock_timestamp()
-
-
-def utcnow() -> datetime:
-    """Return the current time in UTC, with time zone."""
-    return datetime.now(UTC)
 
 
 def choice(enum: type[StrEnum], name: str) -> sa.Enum:

@@ -1,6 +1,6 @@
 """Tables and constraints. Models do not send email, build URLs or commit."""
 
-from bookings_api.database.base import Base, utcnow
+from bookings_api.database.base import Base
 from bookings_api.models.booking import Booking, BookingStatus
 from bookings_api.models.event import Event, EventCatalog, EventSort, EventStatus
 from bookings_api.models.idempotency_key import IdempotencyKey
@@ -26,5 +26,4 @@ __all__ = [
     "Role",
     "TokenPurpose",
     "User",
-    "utcnow",
 ]

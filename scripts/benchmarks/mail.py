@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -26,7 +27,7 @@ from bookings_api.extensions import db
 from bookings_api.local_stack.processes import ROOT, Child
 from bookings_api.local_stack.servers import LocalStack
 from bookings_api.mail import messages, mime, outbox
-from bookings_api.models import UNSENT, Booking, EmailKind, Event, OutboxEmail, utcnow
+from bookings_api.models import UNSENT, Booking, EmailKind, Event, OutboxEmail
 from bookings_api.models.payloads import booking_payload, event_payload
 from config import Config
 
@@ -67,7 +68,7 @@ def _print_row(name: str, worker: float, loop: float) -> None:
 
 def _fill(count: int) -> bytes:
     """Write `count` due emails and return the bytes of one of them."""
-    now = utcnow()
+    now = datetime.now(UTC)
     event = Event(
         title="An Evening of Chamber Music", location="Konzerthaus Berlin", timezone="Europe/Berlin",
         starts_at=now, ends_at=now, version=1,

@@ -13,10 +13,11 @@ from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
 from bookings_api.mail import claims, tasks
 from bookings_api.mail.claims import Outcome
-from bookings_api.models import EmailStatus, Event, OutboxEmail, utcnow
+from bookings_api.models import EmailStatus, Event, OutboxEmail
 from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
 from tests.mailbox import Mailbox, part
 from tests.service import Service
+from tests.times import utcnow
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.mail import broadcasts, tasks
-from bookings_api.models import Event, utcnow
+from bookings_api.models import Event
 from tests.calendar.client import calendar_body
 from tests.factories import API, Account, book, make_account, make_event, make_organizer, new_email
 from tests.mailbox import Mailbox, part
+from tests.times import utcnow
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.mail import broadcasts, tasks
-from bookings_api.models import EventBroadcast, utcnow
+from bookings_api.models import EventBroadcast
 from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
 from tests.mail.composing import received
 from tests.mail.draining import drain_to, let_time_pass
 from tests.mail.smtp_server import ScriptedServer, smtp_server
 from tests.mailbox import Mailbox, part
+from tests.times import utcnow
 
 pytestmark = pytest.mark.usefixtures("context")
 

@@ -12,9 +12,10 @@ from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
 from bookings_api.mail import claims, outbox
 from bookings_api.mail.claims import DELETED, SENT, Outcome
-from bookings_api.models import EmailKind, EmailStatus, OutboxEmail, utcnow
+from bookings_api.models import EmailKind, EmailStatus, OutboxEmail
 from tests.factories import book, make_event, make_user, new_email
 from tests.mail.composing import PAYLOAD
+from tests.times import utcnow
 
 pytestmark = pytest.mark.usefixtures("context")
 

@@ -10,11 +10,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.mail import tasks
-from bookings_api.models import Event, OneTimeToken, OutboxEmail, utcnow
+from bookings_api.models import Event, OneTimeToken, OutboxEmail
 from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
 from tests.mail.composing import received
 from tests.mail.draining import drain_to, let_time_pass
 from tests.mail.smtp_server import ScriptedServer, smtp_server
+from tests.times import utcnow
 
 
 class Delivery:

@@ -10,10 +10,11 @@ from flask.testing import FlaskClient
 
 from bookings_api.database.transactions import transaction
 from bookings_api.mail import reminders, tasks
-from bookings_api.models import Event, OutboxEmail, utcnow
+from bookings_api.models import Event, OutboxEmail
 from tests.factories import API, Account, book, make_event, make_organizer, make_user
 from tests.mailbox import Mailbox, part
 from tests.service import Service
+from tests.times import utcnow
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ from bookings_api.database.transactions import transaction
 from bookings_api.mail import notifier, outbox, tasks
 from bookings_api.mail.notifier import WorkerNotifier
 from bookings_api.mail.status import outbox_state
-from bookings_api.models import EmailKind, EmailStatus, EventBroadcast, OutboxEmail, utcnow
+from bookings_api.models import EmailKind, EmailStatus, EventBroadcast, OutboxEmail
 from tests.factories import API, book, make_event, make_organizer, make_user, new_email
 from tests.mail.composing import PAYLOAD
 from tests.polling import wait_until
+from tests.times import utcnow
 
 METRICS = {"Authorization": "Bearer a-token-for-metrics"}
 

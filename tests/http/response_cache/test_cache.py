@@ -12,9 +12,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.http.response_cache.cache import MAX_RESPONSES, PAGE_SECONDS, ResponseCache
-from bookings_api.models import Event, utcnow
+from bookings_api.models import Event
 from tests.factories import API, EVENT, book, make_event, make_organizer, make_user
 from tests.polling import wait_until
+from tests.times import utcnow
 
 LISTS = (f"{API}/events/", f"{API}/events/all?page_size=5")
 
