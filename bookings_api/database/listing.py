@@ -13,6 +13,8 @@ import sqlalchemy as sa
 # Limits the number of statements and the work of each.
 MAX_WORDS = 5
 _WORDS = [f"word_{number}" for number in range(MAX_WORDS)]
+# Surrounds the words of copied names and addresses, such as `Hopper, Grace <grace@example.com>;`
+_PUNCTUATION = ",;<>"
 
 
 class Order:
@@ -91,7 +93,8 @@ def words_in(text: sa.ColumnElement[str]) -> dict[str, sa.ColumnElement[bool]]:
 
 def search(q: str | None) -> dict[str, str]:
     """Return the words of `q` by the names of their filters: the longest ones, if there are too many."""
-    words = sorted(dict.fromkeys((q or "").split()), key=len, reverse=True)
+    stripped = (word.strip(_PUNCTUATION) or word for word in (q or "").split())
+    words = sorted(dict.fromkeys(stripped), key=len, reverse=True)
     return dict(zip(_WORDS, words, strict=False))
 
 
