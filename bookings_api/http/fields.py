@@ -183,7 +183,10 @@ class Choice(ma.fields.String):
 class Instant(ma.fields.AwareDateTime):
     """An RFC 3339 timestamp in the years 2000 to 2199, converted to UTC."""
 
-    default_error_messages = {"range": "Must be between the years 2000 and 2199 (UTC)."}
+    default_error_messages = {
+        "invalid": "Must be an RFC 3339 timestamp such as 2099-06-19T19:30:00+02:00. In a URL, write + as %2B.",
+        "range": "Must be between the years 2000 and 2199 (UTC).",
+    }
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(format="iso", **kwargs)

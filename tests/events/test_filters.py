@@ -84,6 +84,13 @@ def test_a_bad_filter_is_named(client: FlaskClient, query: str) -> None:
     ]
 
 
+def test_a_plus_sign_that_was_not_encoded_is_explained(client: FlaskClient) -> None:
+    response = client.get(f"{API}/events/?starts_after=2099-01-15T00:00:00+02:00")
+
+    assert response.status_code == 422
+    assert "%2B" in response.json["errors"][0]["detail"]
+
+
 def test_titles_are_sorted_regardless_of_case_and_accents(client: FlaskClient) -> None:
     in_order = ["Äpfel", "apple tasting", "ÄRZTE", "Élan", "Zebra night"]
     organizer = make_organizer(client)
