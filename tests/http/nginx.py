@@ -25,6 +25,9 @@ error_log stderr warn;
 events { worker_connections 1024; }
 http {
     access_log off;
+    # compresses the responses of sites that don't say otherwise, as on many servers
+    gzip on;
+    gzip_types application/json;
     client_body_temp_path body;
     proxy_temp_path proxy;
     fastcgi_temp_path fastcgi;

@@ -129,6 +129,17 @@ def test_a_read_is_retried_if_gunicorn_closes_the_connection(tmp_path: Path) -> 
             assert response.result().status_code == 200
 
 
+def test_nginx_keeps_etags_usable_in_if_match(tmp_path: Path) -> None:
+    body = b'{"title": "Schubert by Candlelight"}'
+    head = f'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nETag: "1"\r\nContent-Length: {len(body)}\r\n\r\n'
+    with _idle_connection(tmp_path) as (url, _, connection), ThreadPoolExecutor(1) as pool:
+        response = pool.submit(httpx.get, url, headers={"Accept-Encoding": "gzip"})
+        assert connection.recv(65_536).startswith(b"GET")
+        connection.sendall(head.encode() + body)
+
+        assert response.result().headers["ETag"] == '"1"'
+
+
 def test_a_booking_is_not_retried_if_gunicorn_closes_the_connection(tmp_path: Path) -> None:
     with _idle_connection(tmp_path) as (url, listener, connection), ThreadPoolExecutor(1) as pool:
         response = pool.submit(httpx.post, url, json={})
