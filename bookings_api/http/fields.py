@@ -249,7 +249,9 @@ class AccountEmail(Text):
         self.metadata = {**self.metadata, "pattern": "@"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        address = super()._deserialize(value, attr, data, **kwargs)
+        # stripped first, because text must not contain the tabs and line breaks that are often copied with an address
+        stripped = value.strip() if isinstance(value, str) else value
+        address = super()._deserialize(stripped, attr, data, **kwargs)
         if "@" not in address:
             raise self.make_error("address")
         return address

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from bookings_api.models import Login
-from tests.factories import API, PASSWORD, Account, log_in, make_organizer, make_user
+from tests.factories import API, PASSWORD, Account, log_in, make_organizer, make_user, new_email
 
 OTHER_PASSWORD = "another horse battery"
 
@@ -142,3 +142,10 @@ def test_the_database_stores_no_token(client: FlaskClient, database: sa.Engine) 
 
     assert user.token not in rows
     assert user.refresh_token not in rows
+
+
+def test_whitespace_copied_with_an_email_is_ignored(client: FlaskClient) -> None:
+    credentials = {"email": f"\t {new_email()}\r\n", "password": PASSWORD}
+
+    assert client.post(f"{API}/auth/signup", json=credentials).status_code == 201
+    assert client.post(f"{API}/auth/login", json=credentials).status_code == 200
