@@ -166,7 +166,7 @@ class Config:
     MAIL_USERNAME: str | None = _setting(None, validate=_ASCII)
     MAIL_PASSWORD: str | None = _setting(None, validate=_ASCII)
     MAIL_FROM: str = _setting(validate=_validate_sender)
-    # by default, depends on MAIL_PORT
+    # The defaults depend on MAIL_PORT.
     MAIL_USE_TLS: bool = _setting(None)
     MAIL_USE_SSL: bool = _setting(None)
     MAIL_SUPPRESS_SEND: bool = _setting(False)
@@ -231,7 +231,7 @@ class Config:
         logs_in = values["MAIL_USERNAME"] and values["MAIL_PASSWORD"]
         if logs_in and not (starttls or tls) and not _is_this_machine(values["MAIL_SERVER"] or "localhost"):
             problems["MAIL_PASSWORD"] = [
-                "Would be sent unencrypted to another machine. Set MAIL_USE_TLS=true for STARTTLS or MAIL_USE_SSL=true."
+                "Would be sent unencrypted to another machine. Set MAIL_USE_TLS=true (STARTTLS) or MAIL_USE_SSL=true."
             ]
         if problems:
             raise ConfigError(problems)
@@ -254,7 +254,7 @@ LIMITS = {
 def _with_psycopg2(value: str) -> str:
     """Replace the driver, such as asyncpg. SQLAlchemy 2.1 uses psycopg 3 for a plain `postgresql://`."""
     url = _parse_postgres_url(value).set(drivername="postgresql+psycopg2")
-    if "ssl" in url.query:  # asyncpg's name of sslmode
+    if "ssl" in url.query:  # asyncpg's name for sslmode
         url = url.difference_update_query(["ssl"]).update_query_dict({"sslmode": url.query["ssl"]})
     return url.render_as_string(hide_password=False)
 

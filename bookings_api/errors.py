@@ -16,8 +16,8 @@
     ├── LastOrganizer            no active organizer would remain
     ├── StaleVersion             the resource has changed since the client read it
     ├── EventNotOpen             draft, cancelled, ended, or outside the booking window
-    ├── EventStarted             too late for a new start
-    ├── EventEnded               too late for this change, because the event has ended
+    ├── EventStarted             the start can no longer be changed
+    ├── EventEnded               the event has ended, so this change is no longer possible
     ├── EventNotPublished        the event is a draft
     ├── EventCancelled
     ├── BookingCancelled
@@ -116,7 +116,7 @@ class EventStarted(DomainError):
 
 
 class EventEnded(DomainError):
-    """It is too late for this change. The message says why."""
+    """The event has ended, so this change is no longer possible."""
 
 
 class EventNotPublished(DomainError):

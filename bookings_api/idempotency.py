@@ -1,7 +1,7 @@
 """Idempotent requests (draft-ietf-httpapi-idempotency-key-header).
 
-The response is stored in the transaction of the request's effect. The same request gets it again, and a different
-request with the same key is refused.
+One transaction writes the effect of a request and stores its response. Repeating the request returns the stored
+response; a different request with the same key is refused.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class IdempotentRequest:
         return stored
 
     def record(self, user_id: UUID, created: Any) -> BoundStatement:
-        """Store the response, in the transaction that writes what was created."""
+        """The statement that stores the response, for the transaction that writes what was created."""
         response = self.response_to(created)
         return _STORE.with_values(user_id=user_id, key=self.key, request_hash=self.hash(), response=response)
 

@@ -14,7 +14,7 @@ def one_line(text: str) -> str:
 
 
 def has_link(text: str) -> bool:
-    """Whether mail programs would show a link in plain text, even if it is written with fullwidth or invisible letters.
+    """Whether mail programs would show a link in plain text, even if written in fullwidth or with invisible characters.
 
     Browsers read an ideographic full stop as a dot (UTS 46).
     """

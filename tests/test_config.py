@@ -92,7 +92,7 @@ def test_only_a_short_key_prevents_using_the_env_file_of_the_original_system(
         ({"MAIL_PORT": "2525", "MAIL_USE_TLS": "true"}, (True, False)),
     ],
 )
-def test_the_mail_port_decides_about_encryption_unless_set_otherwise(
+def test_the_mail_port_determines_the_default_encryption(
     environment: pytest.MonkeyPatch, given: dict[str, str], encryption: tuple[bool, bool]
 ) -> None:
     for name, value in given.items():

@@ -8,12 +8,12 @@ from bookings_api.models import User
 
 
 def user_by_email(email: str) -> User | None:
-    """Return the account with this email, ignoring case and the form of the domain."""
+    """Return the account with this email, ignoring case and whether its domain is IDNA-encoded."""
     return db.session.scalars(with_email(sa.select(User), email)).one_or_none()
 
 
 def with_email(accounts: sa.Select[User], email: str) -> sa.Select[User]:
-    """Select the account with this email. If two accounts differ only in the form of the domain, the typed one wins."""
+    """Select the account with this email, ignoring whether its domain is IDNA-encoded. An exact match comes first."""
     as_typed, *others = map(sa.func.lower, spellings(email))
     stored = sa.func.lower(User.email)
     return accounts.where(stored.in_([as_typed, *others])).order_by((stored == as_typed).desc()).limit(1)

@@ -81,7 +81,7 @@ RULES = {
         FROM idempotency_keys AS keys LEFT JOIN (
             SELECT id, user_id FROM bookings
             UNION ALL SELECT id, organizer_id FROM events
-            -- accounts and emails do not say who invited or resent them
+            -- users and outbox_emails do not store who invited or resent them
             UNION ALL SELECT id, NULL FROM users
             UNION ALL SELECT id, NULL FROM outbox_emails
         ) AS created ON created.id::text = response->>'id' AND coalesce(created.user_id, keys.user_id) = keys.user_id
@@ -220,7 +220,7 @@ _NOTES = {
         SELECT count(*) FROM outbox_emails WHERE status = 'sending' AND next_attempt_at < now()""",
     "unfinished event broadcasts: {count}": """
         SELECT count(*) FROM event_broadcasts WHERE finished_at IS NULL""",
-    # they can log in, but email may not reach them
+    # these accounts can log in, but email may not reach them
     "accounts with an email that new accounts cannot have: {count}; the first are {ids}": """
         SELECT count(*), array_to_string((array_agg(id::text ORDER BY id))[1:10], ', ') AS ids
         FROM users, split_part(lower(email), '@', 2) AS domain

@@ -54,7 +54,7 @@ def _requester_and_mailbox(account: dict[str, str]) -> str:
 
 
 def _signed_up(account: dict[str, Any]) -> UUID | None:
-    """Find the account that an earlier request has created. Only its password gives access to the stored response."""
+    """Find the account that an earlier request created. The stored response requires its password."""
     return services.account_with(email=account["email"], password=account["password"])
 
 

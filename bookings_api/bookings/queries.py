@@ -82,7 +82,7 @@ def get_booking(booking_id: UUID, *, viewer: User) -> Booking:
 def lock_booking(booking_id: UUID, *, event_id: UUID) -> tuple[Booking, Event, datetime]:
     """Lock and reread a booking and its event, and read its user. Also returns the time when the event was locked.
 
-    The event comes first, as everywhere, to prevent deadlocks.
+    The event is locked first, as in every transaction, to prevent deadlocks.
     """
     event, now = lock_event(event_id, include_deleted=True)
     locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update(of=Booking)

@@ -60,7 +60,7 @@ def _guest(
     booking_id: UUID | None = None,
     **_: Any,
 ) -> str | None:
-    """Count emails per sender and guest mailbox if an account has them sent to another address.
+    """Count the emails that an account sends to another address, per sender and mailbox.
 
     Emails to the account's own, unverified address are bounded by the limit on bookings. A replayed response sends no
     email and is not counted.
@@ -275,14 +275,14 @@ def resend_confirmation(booking_id: UUID, request: IdempotentRequest | None) -> 
 def list_attendees(event_id: UUID, **filters: Any) -> Listing:
     """List the bookings for your event.
 
-    Returns the oldest first. Includes cancelled bookings unless you filter by `status`. Search by `q` or `reference` to
-    find a guest, and with `email_status` to find those who have not received their emails.
+    Returns the oldest first. Includes cancelled bookings unless you filter by `status`. Use `q` or `reference` to
+    find a guest, and `email_status=failed` to find guests whose latest email could not be delivered.
 
     With `Accept: text/csv`, returns the whole list as a spreadsheet file (RFC 4180: UTF-8 with a byte order mark, a
     header row, every field quoted). Omit `page` and `page_size`, because the file has no pages. It is streamed and may
     or may not include changes made during the download. If the transfer is interrupted, rows are missing. Text that a
     spreadsheet would evaluate as a formula (starting with =, +, - or @) or convert into a number or date (0012345, 1/2)
-    is prefixed with an apostrophe. `separator=semicolon` suits spreadsheets whose decimal sign is the comma.
+    is prefixed with an apostrophe. Use `separator=semicolon` for spreadsheets with a decimal comma.
     """
     return queries.bookings_for(get_own_event(event_id, owner=current_user), **filters)
 

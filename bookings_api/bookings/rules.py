@@ -26,9 +26,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Facts:
-    """What an order is decided on. Without a user, the login has ended or the account is inactive.
+    """The data that decides whether an order can be booked.
 
-    `now` is the database's time, after the event was locked.
+    `user` is None if the login has ended or the account is inactive. `now` is the database's time, read
+    after the event was locked.
     """
 
     user: User | None
@@ -39,7 +40,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Plan:
-    """An order that can be booked: by this user, for this event, now."""
+    """An order that can be booked by `user`, for `event`, at the time `now`."""
 
     user: User
     event: Event
@@ -76,7 +77,7 @@ def require_open(event: Event, *, now: datetime) -> None:
 
 
 def require_available(event: Event, count: int, *, in_all: int) -> None:
-    """Raise `TooManyTickets` or `SoldOut` if a booking cannot take `count` more tickets and then have `in_all`."""
+    """Raise `TooManyTickets` or `SoldOut` unless a booking can have `count` more tickets, `in_all` in total."""
     if in_all > event.max_tickets_per_booking:
         raise TooManyTickets(event.max_tickets_per_booking)
     if count > event.tickets_available:

@@ -132,7 +132,7 @@ class EmailSchema(ResponseSchema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "When the next attempt is due. `null` if there is none.",
+            "description": "When the next attempt is due. `null` if no attempt is planned.",
             "example": None,
         },
     )
@@ -154,8 +154,8 @@ class AttendeeQuerySchema(CsvQuerySchema):
         max_length=100,
         metadata={
             "description": (
-                "Return only bookings whose guest name, guest email and reference contain all of these words, in any"
-                " order and ignoring case and accents. Of more than 5 words, only the longest 5 count."
+                "Return only bookings that contain all of these words in the guest name, guest email or reference, in"
+                " any order and ignoring case and accents. Only the 5 longest words count."
             )
         },
     )
@@ -182,5 +182,5 @@ class BookingQuerySchema(PageQuerySchema):
     status = Choice(*BookingStatus, metadata={"description": _STATUS})
     event_id = Identifier(metadata={"description": "Return only bookings for this event."})
     upcoming = QueryBoolean(
-        metadata={"description": "Return only bookings for events that have not ended (`true`) or that have (`false`)."}
+        metadata={"description": "Return only bookings for events that have not ended (`true`) or have (`false`)."}
     )

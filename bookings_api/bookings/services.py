@@ -74,7 +74,7 @@ def change_booking(
 ) -> Booking:
     """Change the ticket count or the guest of a booking, and email the guest and a former guest.
 
-    The event's organizer can do so until the event ends, whenever booking closes. Raises `BookingNotFound`,
+    The event's organizer can do so until the event ends, even after booking has closed. Raises `BookingNotFound`,
     `BookingCancelled`, `EventNotOpen`, `TooManyTickets`, `SoldOut`.
     """
     with _locked(get_booking(booking_id, viewer=user)) as (tx, booking, event, now):
@@ -97,7 +97,7 @@ def change_booking(
             run(release(event, -more))
         kind = EmailKind.BOOKING_CHANGED
         if former["recipient"].lower() != booking.guest_email.lower():
-            # a later version of the calendar entry, which it cancels
+            # the cancellation must be newer than the calendar entry it cancels
             former["payload"]["booking_version"] = booking.version
             outbox.queue_email(tx, **former)
             kind = EmailKind.BOOKING_CONFIRMED
@@ -184,7 +184,7 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
     try:
         tx.write_and_commit(*writes)
     except IntegrityError as error:
-        # The same request would have waited for this event's lock, so the key now belongs to a request for another.
+        # The same request would have waited for this event's lock, so the key belongs to a request for another event.
         if is_key_taken(error):
             raise IdempotencyKeyReused from None
         raise

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from bookings_api.extensions import db
 
-# unlike now(), not the time when the transaction began, which may be before it waited for a lock
+# now() would be the time when the transaction began, possibly before it waited for a lock
 _now = sa.func.clock_timestamp()
 
 
@@ -34,7 +34,7 @@ class Base(DeclarativeBase):
     """Declarative base with the metadata that Flask-Migrate reads."""
 
     metadata = db.metadata
-    # reads what the database computes, such as `updated_at`, with the statement that writes it
+    # the statement that writes a row also returns what the database computes, such as `updated_at`
     __mapper_args__ = {"eager_defaults": True}
     type_annotation_map = {datetime: sa.DateTime(timezone=True), UUID: sa.Uuid()}
 

@@ -1,4 +1,4 @@
-"""The database's clock. It decides everything that is compared with stored times, because machines' clocks differ.
+"""The database's clock. Stored times are compared only with this clock, because the clocks of machines differ.
 
 SQL uses `now()`, or `clock_timestamp()` after waiting for a lock. Access tokens use the clock of the machine.
 """

@@ -18,7 +18,7 @@ _PUNCTUATION = ",;<>"
 
 
 class Order:
-    """A total order: by keys that together are unique, all ascending or all descending.
+    """A total order: its keys are unique together, and all ascending or all descending.
 
     `name` distinguishes the orders of a list.
     """
@@ -92,7 +92,7 @@ def words_in(text: sa.ColumnElement[str]) -> dict[str, sa.ColumnElement[bool]]:
 
 
 def search(q: str | None) -> dict[str, str]:
-    """Return the words of `q` by the names of their filters: the longest ones, if there are too many."""
+    """Return the words of `q` by the names of their filters, at most the `MAX_WORDS` longest."""
     stripped = (word.strip(_PUNCTUATION) or word for word in (q or "").split())
     words = sorted(dict.fromkeys(stripped), key=len, reverse=True)
     return dict(zip(_WORDS, words, strict=False))

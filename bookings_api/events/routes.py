@@ -156,9 +156,9 @@ def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
     """Change one of your events.
 
     Omitted fields keep their values. Guests get an email that updates their calendars when the title, time, place or
-    contact changes before the event ends. Changes within a few minutes are one email. The capacity cannot be lower than
-    the number of booked tickets. Once an event has started, its start cannot change. Once it has ended, none of its
-    times can.
+    contact changes before the event ends. Changes within a few minutes are combined into one email. The capacity
+    cannot be lower than the number of booked tickets. Once an event has started, its start cannot change. Once it has
+    ended, none of its times can change.
     """
     return services.change_event(actor=current_user, event_id=event_id, changes=changes, precondition=if_match())
 

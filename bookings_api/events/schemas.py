@@ -22,8 +22,8 @@ from bookings_api.models.event import DEFAULT_TICKETS_PER_BOOKING, MAX_CAPACITY,
 _TITLE, _PLACE, _ZONE = "Schubert by Candlelight", "Kammermusiksaal", "Europe/Berlin"
 _DESCRIPTION = "Two late string quartets; doors open at 19:00."
 _ORGANIZER = "The account that manages the event."
-_TITLE_TEXT = "The title of the event. Cannot contain links; use the description."
-_PLACE_TEXT = "Where the event takes place. Cannot contain links; use the description."
+_TITLE_TEXT = "The title of the event. Cannot contain links; put them in the description."
+_PLACE_TEXT = "Where the event takes place. Cannot contain links; put them in the description."
 _ZONE_TEXT = "The IANA time zone used in emails and calendars."
 _CONTACT_NAME = "The name of the contact for guests, shown in emails and calendars. `null` means none."
 _CONTACT_EMAIL = "The email of the contact, to which guests can reply. `null` means none."
@@ -32,7 +32,7 @@ _ENDS = "When the event ends. Must be later than `starts_at` and in the future."
 _CAPACITY = "The total number of tickets."
 _LIMIT = "The maximum number of tickets per booking."
 _OPENS = "When booking opens. `null` means immediately."
-_CLOSES = "When booking closes, at the latest when the event ends. `null` means when the event starts."
+_CLOSES = "When booking closes. Must not be later than `ends_at`. `null` means when the event starts."
 
 
 class EventSchema(ResponseSchema):
@@ -106,8 +106,8 @@ class ListedEventSchema(EventSchema):
         required=True,
         metadata={
             "description": (
-                f"The description as plain text. If it is longer than {SUMMARY_LENGTH} characters, its beginning and an"
-                " ellipsis. Get the single event for the whole text."
+                f"The description as plain text, shortened to {SUMMARY_LENGTH} characters with an ellipsis if it is"
+                " longer. Get the single event for the whole text."
             ),
             "example": _DESCRIPTION,
         },
@@ -193,8 +193,8 @@ class EventQuerySchema(PageQuerySchema):
         max_length=100,
         metadata={
             "description": (
-                "Return only events whose title, location and description contain all of these words, in any order"
-                " and ignoring case and accents. Of more than 5 words, only the longest 5 count."
+                "Return only events that contain all of these words in the title, location or description, in any order"
+                " and ignoring case and accents. Only the 5 longest words count."
             )
         },
     )

@@ -54,10 +54,10 @@ def create_event(*, organizer: User, request: IdempotentRequest | None = None, *
 def change_event(
     *, actor: User, event_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Event:
-    """Change fields of an event. Until it ends, notify its guests if their calendars show one of these fields.
+    """Change fields of an event. Until it ends, its guests are notified of changes to the `NOTIFIED` fields.
 
-    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventStarted` for a new start after the start,
-    `EventEnded` for new times after the end, `InvalidFields` and `CapacityBelowBooked`.
+    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventStarted` for a new start of a started event,
+    `EventEnded` for new times of an ended event, `InvalidFields` and `CapacityBelowBooked`.
     """
     with transaction() as tx:
         event, now = _lock_own_event(actor, event_id)
@@ -183,7 +183,7 @@ def _require_consistent_times(event: Event, changed: Collection[str], *, now: da
         problems["ends_at"] = "Must be in the future."
     opens, closes = event.booking_opens_at, event.booking_closes_at
     if opens and closes is None and opens >= event.starts_at:
-        problems["booking_opens_at"] = "Must be earlier than starts_at, or set booking_closes_at."
+        problems["booking_opens_at"] = "Must be earlier than starts_at unless booking_closes_at is set."
     if closes and closes > event.ends_at:
         problems["booking_closes_at"] = "Must not be later than ends_at."
     elif opens and closes and closes <= opens:

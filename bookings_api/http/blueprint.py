@@ -220,7 +220,7 @@ class Blueprint(flask_smorest.Blueprint):
 
         Place it below `arguments`, and above the limits that replays do not count against. The view passes `request` to
         its service, which stores the response. `replay` returns the status and headers of a stored body. `user_id`
-        returns from the body whose key it is; the default is the caller.
+        returns the account that the key belongs to, given the body; the default is the caller.
         """
         keyed = self.arguments(IdempotencyKeySchema, location="headers")
         dump = schema().dump

@@ -49,7 +49,7 @@ BATCH = 500
 CSV_FILE = {"content_type": CSV, "schema": {"type": "string"}, "headers": FILE_NAME}
 ALSO_CSV = "JSON, or CSV if `Accept` prefers it"
 
-# Values that may be sent, because Swagger UI always sends the default of `page_size`.
+# A request for a CSV file may contain these values, because Swagger UI always sends the default of `page_size`.
 _WHOLE_LIST = {"page": "1", "page_size": str(DEFAULT_PAGE_SIZE), "after": None}
 
 _BYTE_ORDER_MARK = "\ufeff"

@@ -1,7 +1,6 @@
-"""Reads lists from a position on. Unlike page numbers, positions do not move when rows before them come and go.
+"""Reads the part of a list that follows a cursor. Unlike page numbers, cursors do not shift when rows come and go.
 
-A cursor contains the values by which the list is sorted, of the last item that was read. It stays valid when that item
-is deleted.
+A cursor contains the sort values of the last item that was read. It stays valid when that item is deleted.
 """
 
 from base64 import b64decode, urlsafe_b64encode
@@ -37,7 +36,7 @@ def fetch_after(
     try:
         position = _decode(cursor, listing.order) if cursor else {}
     except ValueError:
-        abort(422, messages={"query": {"after": ["Must be a cursor from a Link of this list with the same sort."]}})
+        abort(422, messages={"query": {"after": ["Must be a `next` cursor of this list with the same sort."]}})
     statement = _statement(
         listing.statement, schema, listing.order, is_first=not cursor, stays_on_server=not listing.is_filtered
     )

@@ -55,14 +55,14 @@ def with_replays(
     replay: Callable[[dict[str, Any]], tuple[HTTPStatus, dict[str, str]]],
     user_id: Callable[..., UUID | None],
 ) -> View:
-    """Pass an `IdempotentRequest`, or None without a key, to `view` as `request`; replay a stored response instead."""
+    """Replay a stored response, or call `view` with an `IdempotentRequest` as `request`, None without a key."""
 
     @wraps(view)
     def replaying(*args: Any, **kwargs: Any) -> Any:
         *bodies, header = args
         if "key" not in header:
             return view(*bodies, **kwargs, request=None)
-        # A fast hash would make passwords guessable. `user_id` verifies the password instead.
+        # Excludes passwords, which this fast hash would make guessable. `user_id` verifies them instead.
         fields = [{name: value for name, value in body.items() if name != "password"} for body in bodies]
         hashed = request_hash({"path": flask.request.path, "body": fields})
         request = IdempotentRequest(header["key"], lambda: hashed, response_to)
@@ -81,7 +81,7 @@ def with_replays(
             return response
         try:
             return view(*bodies, **kwargs, request=request)
-        except DomainError:  # perhaps because the same request, sent at the same time, has succeeded
+        except DomainError:  # perhaps because a concurrent copy of this request succeeded
             response = stored()
             if response is None:
                 raise

@@ -34,7 +34,7 @@ PAGINATION = {
         "description": (
             "Relative links to the `first`, `prev`, `next` and `last` pages (RFC 8288) with the same filters. Pages"
             " that do not exist have no link. The header is omitted if the links would be very long."
-            " With `after`, the only link is `next`, until the end of the list."
+            " With `after`, the only link is `next`, omitted at the end of the list."
         ),
         "schema": {"type": "string"},
         "example": '</api/v1/events/?q=trio&page=2&page_size=20>; rel="next"',
@@ -101,7 +101,7 @@ def page_headers(page: PaginationParameters) -> dict[str, str]:
 
 
 def address(**changes: Any) -> str:
-    """Return the list's URL with other parameters, percent-encoded (RFC 3986), so they cannot end the header."""
+    """Return the list's URL with changed parameters, percent-encoded (RFC 3986) so that they cannot end the header."""
     request = flask.request
     query = {**request.args, **changes}
     return f"{quote(request.root_path + request.path)}?{urlencode(query, quote_via=quote, safe='')}"

@@ -57,7 +57,7 @@ class PageQuerySchema(BaseSchema):
 
     # without a documented default, which Swagger UI would always send
     page = QueryInteger(
-        minimum=1, maximum=MAX_PAGE, metadata={"description": "The page number, starting at 1, the default."}
+        minimum=1, maximum=MAX_PAGE, metadata={"description": "The page number, starting at 1 (the default)."}
     )
     page_size = QueryInteger(
         minimum=1,
@@ -69,8 +69,8 @@ class PageQuerySchema(BaseSchema):
         validate=ma.validate.Regexp("^[A-Za-z0-9_-]*$", error="Must be a cursor from a `next` link."),
         metadata={
             "description": (
-                "Reads the whole list without missing or repeating items while others come and go. Start with an empty"
-                " value, then follow the `next` links. Not together with `page`."
+                "A cursor, which reads the whole list without missing or repeating items while others come and go."
+                " Start with an empty value, then follow the `next` links. Cannot be combined with `page`."
             )
         },
     )

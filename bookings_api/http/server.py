@@ -1,4 +1,4 @@
-"""Adapts gunicorn: errors are problems (RFC 9457) and counted, requests are checked, and there is no access log."""
+"""Adapts gunicorn: reports errors as problems (RFC 9457), counts them, checks requests and writes no access log."""
 
 import json
 import re

@@ -58,7 +58,7 @@ class Child:
         def before_exec() -> None:
             if drop_root:
                 system_calls.become_nobody()
-            end_with_parent()  # after changing the user, which clears the kernel's signal
+            end_with_parent()  # after changing the user, which clears the death signal
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
         output: IO[bytes] | None = log.open("ab") if log else None
@@ -92,7 +92,7 @@ class Child:
     def exit_status(self) -> int | None:
         """The exit status: None while the process runs, negative if a signal ended it."""
         if self._process.returncode is None and self._process.poll() is not None:
-            self._kill_session()  # what a killed process leaves behind
+            self._kill_session()  # processes that a killed child leaves behind
         return self._process.returncode
 
     def wait(self) -> None:

@@ -29,9 +29,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def end_with_parent(stop_signal: int) -> Callable[[], None]:
-    """Return a `preexec_fn` that has the child get `stop_signal` when this process dies, even if it is killed.
+    """Return a `preexec_fn`. When this process dies, even if it is killed, the child gets `stop_signal`.
 
-    The child must start a new session, and what is left of the session must be killed when the child ends.
+    The child must start a new session. When it ends, the caller must kill the other processes of the session.
     """
     if HAS_DEATH_SIGNAL:
         return partial(_request_death_signal, os.getpid(), stop_signal)
@@ -53,7 +53,7 @@ def _pipe() -> tuple[int, int]:
 def _fork_watcher(reading: int, writing: int, stop_signal: int) -> None:
     """Fork a process that stops this one when the writing end closes.
 
-    It is a grandchild, so that the program executed next does not find a child that it has not started.
+    It is a grandchild, so that the program executed next has no unexpected child.
     """
     watched = os.getpid()
     between = os.fork()

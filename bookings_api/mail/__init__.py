@@ -9,8 +9,8 @@
     worker         tasks.drain                       runs until no email is due
                    delivery.send_due_emails          for each email:
                      claims.claim_next                 claim the row, with a lease
-                     claims.claim_joined               and those that become one message with it
-                     outdated.reason_to_drop           drop the email if it is no longer true
+                     claims.claim_joined               claim those sent as one message with it
+                     outdated.reason_to_drop           drop the email if it is outdated
                      messages.render                   fill in the templates
                      mime.compose                      build the MIME message, with calendar.itip's invitation
                      smtp.MailSender.send              send it to the mail server

@@ -47,7 +47,7 @@ def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
             payload=event_payload(event),
             request_id=current_request_id(),
             event_version=event.version,
-            # not later than the one it replaces, or frequent changes would delay the email forever
+            # not later than the one it replaces; otherwise frequent changes would delay the email forever
             due_at=sa.func.least(sa.func.now() + delay, replaced.scalar_subquery()),
         )
     )
@@ -84,7 +84,7 @@ def write_next_batch() -> bool:
     if len(page) < BATCH:
         broadcast.finished_at = sa.func.now()
     of_page = _next_bookings(broadcast, Booking).where(address.in_([address for _, address in page]))
-    # begins with the page; a guest with more bookings gets more than one message
+    # begins with the page; a guest with too many bookings for the limit gets more than one message
     of_page = of_page.options(joinedload(Booking.user)).order_by(Booking.id).limit(2 * BATCH)
     bookings = db.session.scalars(of_page).all()
     notified = _notified_otherwise(broadcast, bookings)

@@ -159,8 +159,7 @@ def claim_next() -> OutboxEmail | None:
 def claim_joined(email: OutboxEmail) -> list[OutboxEmail]:
     """Claim the emails that become one message with this claimed email, oldest first.
 
-    They are of the same kind, about the same event and to the same recipient: for each booking of a guest, a notice or
-    a reminder.
+    They have the same kind, event and recipient: one notice or reminder for each of a guest's bookings.
     """
     if email.event_id is None:
         return []

@@ -29,7 +29,7 @@ class Undeliverable(Exception):
 def send_due_emails(sender: smtp.MailSender, *, until: float) -> bool:
     """Send emails until none is due or `time.monotonic()` reaches `until`. Returns False if the server is unavailable.
 
-    Each outcome is recorded before the next claim, so a worker that is killed has at most one unrecorded message.
+    Each outcome is recorded before the next claim, so a killed worker leaves at most one message unrecorded.
     """
     while (email := claims.claim_next()) is not None:
         with bound_request_id(email.request_id):

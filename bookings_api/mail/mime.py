@@ -84,14 +84,14 @@ def compose(email: OutboxEmail, rendered: RenderedEmail, joined: Sequence[Outbox
     if calendar := invitation(email, mail_from=mail_from):
         _add_calendar(message, *calendar)
     for number, each in enumerate(joined, start=2):
-        # one file per booking: all entries of a REQUEST or CANCEL have the same UID (RFC 5546, section 3.2)
+        # one file per booking: all entries of a REQUEST or CANCEL must have the same UID (RFC 5546, section 3.2)
         if calendar := invitation(each, mail_from=mail_from):
             _attach_calendar(message, *calendar, number=number)
     return message
 
 
 def _add_calendar(message: Message, method: str, calendar: bytes) -> None:
-    """Add a calendar twice: as a body, which calendar apps act on, and as a file for all others.
+    """Add a calendar twice: as a body for programs that process invitations, and as a file for all others.
 
     Outlook processes only a body that is the last child of `multipart/alternative` ([MS-STANOICAL], 2.2.174).
     """

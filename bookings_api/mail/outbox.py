@@ -1,7 +1,7 @@
 """The outbox: each email is a row, written in the transaction that causes it.
 
-An email is therefore sent if and only if that transaction commits. Sent and dropped emails are kept
-for `MAIL_RETENTION_DAYS`.
+An email is therefore sent if and only if that transaction commits. Sent and dropped emails are kept for
+`MAIL_RETENTION_DAYS`.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""Decides whether a waiting email is still true. A worker drops an outdated email instead of sending it.
+"""Decides whether a waiting email is outdated. A worker drops an outdated email instead of sending it.
 
-Cancellations are always sent. All other emails are compared with the current data. Nothing is lost: whoever changed
-that data wrote a later email, which says what the outdated one would.
+Cancellations are always sent. All other emails are compared with the current data. No information is
+lost: the change that made an email outdated also wrote a later one with the current data.
 """
 
 from datetime import datetime
@@ -74,17 +74,17 @@ _ACCOUNT = Prepared(
 
 
 def reason_to_drop(email: OutboxEmail) -> str | None:
-    """Return why an email is outdated, or None if it is still true."""
+    """Return why an email is outdated, or None if it is not."""
     if email.booking_id and email.kind in _ABOUT_BOOKING:
         return _changed_booking(email, email.booking_id)
     # a password reset has no token before its account is looked up
     token_id = email.payload.get("token_id") if email.kind in _WITH_TOKEN else None
     if token_id and not _TOKEN(token_id=UUID(token_id)):
-        return "The token was used, replaced or revoked, or it has expired."
+        return "The token was used, replaced or revoked, or has expired."
     if email.user_id and (field := _ANNOUNCES.get(email.kind)):
         [(role, is_active)] = _ACCOUNT(user_id=email.user_id)
         if email.payload[field] != {"role": role, "is_active": is_active}[field]:
-            return "The account has changed since."
+            return "The account has changed."
     return None
 
 
@@ -101,10 +101,10 @@ def _changed_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
     is_changed = [version, *event] != [payload.get("booking_version"), *times, *(payload[name] for name in _DETAILS)]
     reasons = {
         "The booking was cancelled.": is_guest and status == BookingStatus.CANCELLED,
-        "The booking is for another guest now.": is_guest and not is_recipient,
+        "The booking now has another guest.": is_guest and not is_recipient,
         "A later email describes the booking.": kind in _DESCRIBE_BOOKING and is_described_later,
         "The event has ended.": kind is EmailKind.EVENT_CHANGED and has_ended,
         "A later email describes the event.": kind is EmailKind.EVENT_CHANGED and is_announced_later,
-        "The booking or the event has changed since.": kind is EmailKind.EVENT_REMINDER and is_changed,
+        "The booking or the event has changed.": kind is EmailKind.EVENT_REMINDER and is_changed,
     }
     return next((reason for reason, applies in reasons.items() if applies), None)

@@ -34,7 +34,7 @@ def write_next_batch() -> int:
             Event.starts_at > now,
             Event.starts_at <= now + lead_time,
             Booking.status == BookingStatus.CONFIRMED,
-            # instead of IS DISTINCT FROM, which uses no index
+            # instead of IS DISTINCT FROM, which cannot use an index
             sa.or_(
                 Booking.reminded_for.is_(None),
                 Booking.reminded_for < Event.starts_at,
@@ -62,7 +62,7 @@ def write_next_batch() -> int:
 
 
 def forget(reminder: OutboxEmail) -> None:
-    """Have the reminder of a booking written again, with the current details, if it is still due."""
+    """Let a later batch write the reminder again, with the current details, if it is still due."""
     require_transaction()
     db.session.execute(
         sa.update(Booking)

@@ -15,8 +15,8 @@ MAX_TICKETS_PER_BOOKING = 1_000
 DEFAULT_TICKETS_PER_BOOKING = 10
 SUMMARY_LENGTH = 200
 
-# What lists are sorted and searched by; the indexes are on the same expressions. A function's result has the collation
-# of its argument. The beginning of a title is enough, and its size limits that of cursors.
+# Lists are sorted and searched by these expressions, which have indexes. A function's result has the collation of its
+# argument. The beginning of a title is enough to sort by, and keeps cursors short.
 TITLE_ORDER = 'left(fold_text(title COLLATE "C"), 100)'
 SEARCHED = "fold_text(title || ' ' || location || ' ' || description)"
 
@@ -86,7 +86,7 @@ class Event(Identified, Timestamped, Base):
     )
     location: Mapped[str] = mapped_column(sa.String(200))
     timezone: Mapped[str] = mapped_column(sa.String(64))
-    # whom guests can ask
+    # for questions from guests
     contact_name: Mapped[str | None] = mapped_column(sa.String(100))
     contact_email: Mapped[str | None] = mapped_column(sa.String(254))
     starts_at: Mapped[datetime]

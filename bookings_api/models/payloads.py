@@ -30,7 +30,7 @@ def booking_payload(booking: Booking) -> dict[str, Any]:
 
 
 def guest_payload(booking: Booking, buyer: User) -> dict[str, Any]:
-    """Return what emails to the guest show of a booking: also who made it, if that is someone else."""
+    """Return what emails to the guest show: the booking, and its buyer if that is someone else."""
     is_other = buyer.email.lower() != booking.guest_email.lower()
     return {
         **booking_payload(booking),
@@ -40,7 +40,7 @@ def guest_payload(booking: Booking, buyer: User) -> dict[str, Any]:
 
 
 def buyer_payload(buyer: User) -> dict[str, Any]:
-    """Return what an email about an event says to an account that booked it for others, in place of a booking."""
+    """Return what replaces the booking in emails about an event to an account that booked only for others."""
     return {
         "reference": None,
         "ticket_count": None,

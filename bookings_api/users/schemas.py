@@ -15,8 +15,8 @@ class UserQuerySchema(PageQuerySchema):
         max_length=100,
         metadata={
             "description": (
-                "Return only accounts whose name and email contain all of these words, in any order and ignoring case"
-                " and accents. Of more than 5 words, only the longest 5 count."
+                "Return only accounts that contain all of these words in the name or email, in any order and ignoring"
+                " case and accents. Only the 5 longest words count."
             )
         },
     )

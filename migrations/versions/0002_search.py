@@ -13,15 +13,15 @@ _SEARCHED = "title || ' ' || location || ' ' || description"
 
 
 def upgrade() -> None:
-    # Trusted like pg_trgm.
+    # Like pg_trgm, it is trusted: the database's owner may create it.
     op.execute("CREATE EXTENSION IF NOT EXISTS unaccent")
     # Indexes need an immutable function; unaccent() is only stable, because its dictionary can be replaced. A RETURN
-    # body is parsed now, so it works with any search_path, for example during a restore.
+    # body is parsed on creation, so it works with any search_path, for example during a restore.
     op.execute("""
         CREATE FUNCTION fold_text(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
         RETURN lower(unaccent('unaccent', $1) COLLATE "default")
     """)
-    # Sorted bytewise, unlike with an ICU collation, folded text has the same order on every server, even without ICU.
+    # Folded text is sorted by its bytes, so that every server has the same order, with or without ICU.
     _replace_indexes('left(fold_text(title COLLATE "C"), 100)', f"fold_text({_SEARCHED}) gin_trgm_ops")
 
 

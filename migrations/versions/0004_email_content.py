@@ -1,4 +1,4 @@
-"""The contact of an event, emails to former guests of a booking, and notices of an event to those who booked it."""
+"""Add contacts of events, emails to former guests, and notices to accounts that booked for others."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Dropped emails, reminders for each start time, and one message per guest and event."""
+"""Drop outdated emails, remind once per start time, and send one message per guest and event."""
 
 import sqlalchemy as sa
 from alembic import op

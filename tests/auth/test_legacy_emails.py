@@ -1,4 +1,4 @@
-"""Accounts of an older system, whose emails a new account could not have."""
+"""Accounts of the original system, with emails that a new account cannot have."""
 
 from collections.abc import Callable
 
@@ -87,9 +87,7 @@ def test_a_domain_matches_in_both_forms(
     assert client.post(f"{API}/auth/signup", json={"email": typed, "password": PASSWORD}).json["code"] == "email-taken"
 
 
-def test_of_two_accounts_whose_domains_differ_only_in_form_the_typed_one_logs_in(
-    client: FlaskClient, store: Callable[[str], Account]
-) -> None:
+def test_an_exactly_matching_domain_takes_precedence(client: FlaskClient, store: Callable[[str], Account]) -> None:
     accounts = {email: store(email) for email in (ENCODED, DECODED)}
 
     for email, account in accounts.items():
@@ -107,7 +105,7 @@ def test_both_forms_of_a_domain_share_one_limit_of_wrong_passwords(
 
 
 @pytest.mark.parametrize("email", ["nobody", "", "a\x00@example.com", "a@" + "b" * 255, 5, None])
-def test_text_that_is_no_email_is_refused_at_login(client: FlaskClient, email: object) -> None:
+def test_text_that_is_not_an_email_is_refused_at_login(client: FlaskClient, email: object) -> None:
     response = client.post(f"{API}/auth/login", json={"email": email, "password": PASSWORD})
 
     assert response.status_code == 422

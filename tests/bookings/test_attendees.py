@@ -96,7 +96,7 @@ def test_guests_are_found_by_the_status_of_their_latest_email(
 
 
 @pytest.mark.parametrize("query", ["q=", "reference=", "reference=34679ACDEFG", "email_status=lost"])
-def test_a_bad_filter_is_named(client: FlaskClient, query: str) -> None:
+def test_an_invalid_filter_is_named(client: FlaskClient, query: str) -> None:
     owner: Account = make_organizer(client)
     event = make_event(client, owner)
 

@@ -23,7 +23,7 @@ class Guest:
         self._received: set[str] = set()
 
     def receive(self) -> list[Invitation]:
-        """Have all due emails sent, and import the new ones."""
+        """Send all due emails, and import the new ones."""
         with self._app.app_context():
             tasks.drain()
         new = [email for email in self._mailbox.to(self.address) if email["Message-ID"] not in self._received]

@@ -33,7 +33,7 @@ def wrong_clock(request: pytest.FixtureRequest) -> time_machine.travel:
 
 @pytest.fixture
 def scene(client: FlaskClient) -> tuple[Account, Account, dict[str, Any]]:
-    """A user, an organizer, and an event of today: it starts in one hour and ends in two."""
+    """A user, an organizer, and an event that starts in one hour and ends in two."""
     organizer = make_organizer(client)
     now = datetime.now(UTC)
     times = {"starts_at": now + timedelta(hours=1), "ends_at": now + timedelta(hours=2)}
@@ -82,7 +82,7 @@ def test_cleanup_deletes_what_the_database_considers_old(
     assert [_count(database, model) for model in (Login, IdempotencyKey)] == [0, 0]
 
 
-def test_an_event_of_today_is_listed_booked_changed_and_cancelled(
+def test_an_event_that_starts_soon_is_listed_booked_changed_and_cancelled(
     client: FlaskClient, scene: Any, wrong_clock: time_machine.travel
 ) -> None:
     user, organizer, event = scene
@@ -104,7 +104,7 @@ def test_an_event_of_today_is_listed_booked_changed_and_cancelled(
         assert client.post(f"{API}/events/{event['id']}/cancel", headers=organizer.headers).status_code == 200
 
 
-def test_an_event_that_has_started_is_refused(
+def test_booking_an_event_that_has_started_is_refused(
     client: FlaskClient, database: sa.Engine, scene: Any, wrong_clock: time_machine.travel
 ) -> None:
     user, _, event = scene
@@ -154,7 +154,7 @@ def test_emailed_tokens_and_logins_expire_by_the_databases_clock(
         assert client.post(f"{API}/auth/password-reset/confirm", json=reset).status_code == 204
 
 
-def test_all_stored_times_are_the_databases(
+def test_all_stored_times_come_from_the_databases_clock(
     app: Flask, client: FlaskClient, database: sa.Engine, wrong_clock: time_machine.travel
 ) -> None:
     with app.app_context(), wrong_clock:

@@ -1,4 +1,4 @@
-"""Events that have started and not ended: still listed and, if the organizer wants, booked, shortened and cancelled."""
+"""Running events are still listed, and their organizers can sell tickets, change the end and cancel."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -122,7 +122,7 @@ def test_a_running_event_gets_a_new_end_and_guests_are_notified(
     assert _broadcasts(database) == ["event_changed"]
 
 
-def test_a_running_event_cannot_end_in_the_past_or_start_anew(
+def test_a_running_event_cannot_end_in_the_past_or_start_again(
     client: FlaskClient, organizer: Account, make_running: MakeRunning
 ) -> None:
     event = make_running()

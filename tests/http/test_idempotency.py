@@ -23,7 +23,7 @@ from tests.service import Service
 
 @dataclass(frozen=True)
 class Creation:
-    """A request that creates a row of `model`, and changes that make its body another or an invalid one."""
+    """A request that creates a row of `model`, and changes that make its body different or invalid."""
 
     path: str
     model: Any

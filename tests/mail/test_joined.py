@@ -153,7 +153,7 @@ def test_a_cancelled_booking_is_not_listed(
     assert ("event_changed", "dropped") in _statuses(client, user, bookings[0])
 
 
-def test_changes_within_a_few_minutes_are_one_notice(
+def test_changes_within_a_few_minutes_become_one_notice(
     client: FlaskClient, organizer: Account, user: Account, database: sa.Engine, mailbox: Mailbox, app: Flask,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip

@@ -209,7 +209,7 @@ def test_a_change_is_not_announced_after_the_event_has_ended(
     assert _emails(client, user, booking) == [("booking_confirmed", "sent"), ("event_changed", "dropped")]
 
 
-def test_a_confirmation_that_is_still_true_is_sent_before_later_emails(
+def test_a_confirmation_that_is_not_outdated_is_sent_before_later_emails(
     client: FlaskClient, organizer: Account, user: Account, delivery: Delivery, database: sa.Engine
 ) -> None:
     event = make_event(client, organizer)

@@ -58,10 +58,10 @@ def by_account(*parameters: str) -> Key:
 
 
 def by_sender(*args: Any, **kwargs: Any) -> str:
-    """Count per account, except that all accounts with a suffix after `+` in their address count per mailbox.
+    """Count per account, but count accounts with a `+` suffix in their address together, per mailbox.
 
-    They can belong to one person, who signs up with somebody else's address to flood it. An address without a suffix
-    has only one account, so it keeps its share whatever those accounts do.
+    One person can sign up with many suffixes of someone else's address to flood it. The account without a suffix counts
+    separately, so the others cannot use up its share.
     """
     user = viewer()
     mailbox = shared_mailbox(user.email) if user else flask.g.shared_mailbox
@@ -84,7 +84,7 @@ def by_email(field: str) -> Key:
 
 
 def of_email(address: str) -> str:
-    """Key of an email address, whatever its case and the form of its domain."""
+    """Key of an email address, ignoring case and whether its domain is IDNA-encoded."""
     return keyed_hash(encoded_address(address).lower())
 
 

@@ -3,8 +3,8 @@
 A page of a list is reused for at most `PAGE_SECONDS`, and only while `EventCatalog.version` stays the same. Lists
 therefore show new and changed events immediately, but their ticket counts may be up to `PAGE_SECONDS` old. The version
 is read before the page, so the page contains every change that the version counts, even if a replica serves it (see
-`database.replica`). The time limit is also for changes that the version does not show: events end, and a failover may
-reuse a version.
+`database.replica`). The time limit also covers what the version does not show: events end, and a failover may reuse a
+version.
 
 A single event is always exact: each request reads it or shares a concurrent read. Only the headers are reused.
 
