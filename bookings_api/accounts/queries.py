@@ -13,7 +13,11 @@ def user_by_email(email: str) -> User | None:
 
 
 def with_email(accounts: sa.Select[User], email: str) -> sa.Select[User]:
-    """Select the account with this email, ignoring whether its domain is IDNA-encoded. An exact match comes first."""
-    as_typed, *others = map(sa.func.lower, spellings(email))
+    """Select the account with this email, ignoring whether its domain is IDNA-encoded. An exact match comes first.
+
+    Python makes the email lowercase, as it does for the keys of rate limits. PostgreSQL also turns the Turkish capital
+    I with a dot into a plain i, so each such spelling would have its own limit.
+    """
+    as_typed, *others = (spelling.lower() for spelling in spellings(email))
     stored = sa.func.lower(User.email)
     return accounts.where(stored.in_([as_typed, *others])).order_by((stored == as_typed).desc()).limit(1)

@@ -54,8 +54,16 @@ def _requester_and_mailbox(account: dict[str, str]) -> str:
 
 
 def _signed_up(account: dict[str, Any]) -> UUID | None:
-    """Find the account that an earlier request created. The stored response requires its password."""
-    return services.account_with(email=account["email"], password=account["password"])
+    """Find the account that an earlier request may have created."""
+    return services.find_account(account["email"])
+
+
+def _knows_password(account: dict[str, Any]) -> bool:
+    """Whether a repeated sign-up has the account's password.
+
+    Checked only if everything else matches; otherwise anyone who guesses a key could guess the password as well.
+    """
+    return services.is_password(email=account["email"], password=account["password"])
 
 
 @blp.route("/signup", methods=["POST"])
@@ -64,7 +72,9 @@ def _signed_up(account: dict[str, Any]) -> UUID | None:
 @blp.limited("SIGNUP_LIMIT", by=by_client)
 @blp.problems(EmailTaken, PermissionDenied)
 @blp.arguments(SignupSchema)
-@blp.idempotent(UserSchema, replay=lambda user: (HTTPStatus.CREATED, {}), user_id=_signed_up)
+@blp.idempotent(
+    UserSchema, replay=lambda user: (HTTPStatus.CREATED, {}), user_id=_signed_up, may_replay=_knows_password
+)
 @blp.response(201, UserSchema, headers=REPLAYED)
 def signup(account: dict[str, Any], request: IdempotentRequest | None) -> User:
     """Create an account.

@@ -46,12 +46,17 @@ def sign_up(
     return user
 
 
-def account_with(*, email: str, password: str) -> UUID | None:
-    """Return the ID of the account with this email and password."""
+def find_account(email: str) -> UUID | None:
+    """Return the ID of the account with this email."""
     found = queries.user_by_email(email)
-    user_id, password_hash = (found.id, found.password_hash) if found else (None, None)
+    return found.id if found else None
+
+
+def is_password(*, email: str, password: str) -> bool:
+    """Whether this is the password of the active account with this email."""
+    found = queries.user_by_email(email)
     end_reading()
-    return user_id if verify_password(password_hash, password) else None
+    return verify_password(found.password_hash if found and found.is_active else None, password)
 
 
 def log_in(*, email: str, password: str, lifetime: timedelta) -> Login:

@@ -215,17 +215,20 @@ class Blueprint(flask_smorest.Blueprint):
         *,
         replay: Callable[[dict[str, Any]], tuple[HTTPStatus, dict[str, str]]],
         user_id: Callable[..., UUID | None] = lambda *_: UUID(current_user_id()),
+        may_replay: Callable[..., bool] = lambda *_: True,
     ) -> Callable[[View], View]:
         """Accept an `Idempotency-Key`, and replay the stored response to an earlier request with the same key.
 
         Place it below `arguments`, and above the limits that replays do not count against. The view passes `request` to
         its service, which stores the response. `replay` returns the status and headers of a stored body. `user_id`
-        returns the account that the key belongs to, given the body; the default is the caller.
+        returns the account that the key belongs to, given the body; the default is the caller. `may_replay` decides
+        from the body of a repeated request whether its client may see the stored response.
         """
         keyed = self.arguments(IdempotencyKeySchema, location="headers")
         dump = schema().dump
         refused = self.problems(IdempotencyKeyReused)
-        return lambda view: keyed(refused(with_replays(view, response_to=dump, replay=replay, user_id=user_id)))
+        replaying = partial(with_replays, response_to=dump, replay=replay, user_id=user_id, may_replay=may_replay)
+        return lambda view: keyed(refused(replaying(view)))
 
     def calendar(self, *, example: str) -> Callable[[View], View]:
         """Document a view that returns `http.files.calendar_file(...)`."""

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import flask
 import marshmallow as ma
+from werkzeug.exceptions import TooManyRequests
 
 from bookings_api.errors import DomainError
 from bookings_api.http.json import json_response
@@ -54,6 +55,7 @@ def with_replays(
     response_to: Callable[[Any], dict[str, Any]],
     replay: Callable[[dict[str, Any]], tuple[HTTPStatus, dict[str, str]]],
     user_id: Callable[..., UUID | None],
+    may_replay: Callable[..., bool],
 ) -> View:
     """Replay a stored response, or call `view` with an `IdempotentRequest` as `request`, None without a key."""
 
@@ -62,7 +64,7 @@ def with_replays(
         *bodies, header = args
         if "key" not in header:
             return view(*bodies, **kwargs, request=None)
-        # Excludes passwords, which this fast hash would make guessable. `user_id` verifies them instead.
+        # Excludes passwords, which this fast hash would make guessable. `may_replay` verifies them instead.
         fields = [{name: value for name, value in body.items() if name != "password"} for body in bodies]
         hashed = request_hash({"path": flask.request.path, "body": fields})
         request = IdempotentRequest(header["key"], lambda: hashed, response_to)
@@ -73,6 +75,8 @@ def with_replays(
             if found is None:
                 return None
             body = request.replay(found).response
+            if not may_replay(*bodies):
+                return None
             status, headers = replay(body)
             return json_response(body, status, headers | {REPLAYED_HEADER: "true"})
 
@@ -81,7 +85,7 @@ def with_replays(
             return response
         try:
             return view(*bodies, **kwargs, request=request)
-        except DomainError:  # perhaps because a concurrent copy of this request succeeded
+        except (DomainError, TooManyRequests):  # perhaps because a concurrent copy of this request succeeded
             response = stored()
             if response is None:
                 raise

@@ -104,6 +104,14 @@ def test_both_forms_of_a_domain_share_one_limit_of_wrong_passwords(
     assert [_log_in(client, email, "wrong") for email in [ENCODED, DECODED] * 6] == [401] * 10 + [429] * 2
 
 
+def test_a_turkish_capital_i_does_not_spell_the_same_email(
+    client: FlaskClient, store: Callable[[str], Account]
+) -> None:
+    store("victim@example.org")
+
+    assert _log_in(client, "v\u0130ctim@example.org") == 401
+
+
 @pytest.mark.parametrize("email", ["nobody", "", "a\x00@example.com", "a@" + "b" * 255, 5, None])
 def test_text_that_is_not_an_email_is_refused_at_login(client: FlaskClient, email: object) -> None:
     response = client.post(f"{API}/auth/login", json={"email": email, "password": PASSWORD})

@@ -156,6 +156,23 @@ def test_a_stored_signup_is_returned_only_for_the_password_of_the_account(
     assert PASSWORD not in stored
 
 
+def test_a_known_key_does_not_allow_guessing_a_password(client: FlaskClient) -> None:
+    user, event = make_user(client), make_event(client)
+    order = {"event_id": event["id"]}
+    client.post(f"{API}/bookings/", headers={**user.headers, "Idempotency-Key": "a-key"}, json=order)
+
+    codes = {
+        client.post(
+            f"{API}/auth/signup",
+            headers={"Idempotency-Key": "a-key"},
+            json={"email": user.email, "password": password, "name": "Ada"},
+        ).json["code"]
+        for password in (PASSWORD, "a guess of a stranger")
+    }
+
+    assert codes == {"idempotency-key-reused"}
+
+
 def test_replays_do_not_count_against_limits_on_emails(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
