@@ -5,7 +5,7 @@ A cursor contains the sort values of the last item that was read. It stays valid
 
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
 from typing import Any
@@ -80,7 +80,7 @@ def _read(text: str, kind: sa.types.TypeEngine[Any]) -> Any:
         return UUID(text)
     if isinstance(kind, sa.DateTime):
         moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            raise ValueError("the time has no UTC offset")
+        if moment.utcoffset() != timedelta(0):  # PostgreSQL refuses offsets that Python accepts
+            raise ValueError("the time is not in UTC")
         return moment
     return text

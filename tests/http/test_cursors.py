@@ -122,6 +122,7 @@ def _encoded(text: str) -> str:
         _encoded("starts_at"), _encoded("starts_at\0yesterday\0" + "0" * 32),
         _encoded("starts_at\0002099-01-01T00:00:00\0" + "0" * 32), _encoded("starts_at\0002099-01-01T00:00:00Z\0x"),
         _encoded("starts_at\0002099-01-01T00:00:00Z\0" + "0" * 32 + "\0x"),
+        _encoded("starts_at\0002099-01-01T00:00:00+16:00\0" + "0" * 32),
     ],
 )  # fmt: skip
 def test_an_invalid_cursor_is_named(client: FlaskClient, cursor: str) -> None:
