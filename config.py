@@ -223,8 +223,10 @@ class Config:
         except EnvValidationError as error:
             problems.update(error.error_messages)  # type: ignore[arg-type] # seal() passes a mapping
         starttls, tls = values["MAIL_USE_TLS"], values["MAIL_USE_SSL"]
-        if starttls is None and tls is None:
-            starttls, tls = values["MAIL_PORT"] == SUBMISSION_PORT, values["MAIL_PORT"] == SUBMISSIONS_PORT
+        if starttls is None:
+            starttls = values["MAIL_PORT"] == SUBMISSION_PORT and not tls
+        if tls is None:
+            tls = values["MAIL_PORT"] == SUBMISSIONS_PORT and not starttls
         values |= {"MAIL_USE_TLS": bool(starttls), "MAIL_USE_SSL": bool(tls)}
         if starttls and tls:
             problems["MAIL_USE_SSL"] = ["MAIL_USE_TLS and MAIL_USE_SSL exclude each other. Unset one of them."]

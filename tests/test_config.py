@@ -88,6 +88,7 @@ def test_only_a_short_key_prevents_using_the_env_file_of_the_original_system(
         ({"MAIL_PORT": "465"}, (False, True)),
         ({"MAIL_PORT": "587", "MAIL_USE_TLS": "false"}, (False, False)),
         ({"MAIL_PORT": "587", "MAIL_USE_SSL": "true"}, (False, True)),
+        ({"MAIL_PORT": "587", "MAIL_USE_SSL": "false"}, (True, False)),
         ({"MAIL_PORT": "465", "MAIL_USE_TLS": "true"}, (True, False)),
         ({"MAIL_PORT": "2525", "MAIL_USE_TLS": "true"}, (True, False)),
     ],
@@ -240,7 +241,7 @@ def test_malformed_rate_limit_is_rejected(environment: pytest.MonkeyPatch, limit
     with pytest.raises(ConfigError) as caught:
         Config.from_environment(NO_ENV_FILE)
 
-    assert str(caught.value).count(": Must be a rate limit") == len(LIMITS) == 12
+    assert str(caught.value).count(": Must be a rate limit") == len(LIMITS) == 13
 
 
 def test_default_limits_suit_a_shared_address_but_slow_password_guessing(
