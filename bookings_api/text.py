@@ -6,6 +6,8 @@ from unicodedata import category, normalize
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # Soft hyphens and other format characters, variation selectors and combining marks
 _INVISIBLE = frozenset({"Cf", "Mn"})
+# Letters without a shape (Default_Ignorable_Code_Point in Unicode)
+_HANGUL_FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
 
 
 def one_line(text: str) -> str:
@@ -18,5 +20,6 @@ def has_link(text: str) -> bool:
 
     Browsers read an ideographic full stop as a dot (UTS 46).
     """
-    plain = "".join(c for c in normalize("NFKC", text) if category(c) not in _INVISIBLE).replace("\u3002", ".").lower()
+    plain = "".join(c for c in normalize("NFKC", text) if category(c) not in _INVISIBLE and c not in _HANGUL_FILLERS)
+    plain = plain.replace("\u3002", ".").lower()
     return "://" in plain or "www." in plain

@@ -64,7 +64,7 @@ def test_every_command_of_the_tour_works(service: Service, mailbox: Mailbox, set
     first, second = re.findall(r"^[3-9A-Y]{10}$", done.stdout, re.MULTILINE)
     assert first == second
     subjects = {str(email["Subject"]).split(":")[0].split(" ")[0] for email in mailbox.to(f"uri@{DOMAIN}")}
-    assert subjects == {"Your", "New", "Cancelled"}
+    assert subjects == {"Your", "Changed", "Cancelled"}
     assert len(mailbox.to(f"uri@{DOMAIN}")) == 6
     assert len(mailbox.to(f"colleague@{DOMAIN}")) == 1
     assert "\nSubject: Cancelled: Schubert by Candlelight" in done.stdout

@@ -9,6 +9,7 @@ from uuid import UUID
 import flask
 
 from bookings_api.bookings import queries, services
+from bookings_api.bookings.permissions import organizes
 from bookings_api.bookings.rules import Order
 from bookings_api.bookings.schemas import (
     AttendeeQuerySchema,
@@ -65,24 +66,30 @@ def _guest(
     Emails to the account's own, unverified address are bounded by the limit on bookings. A replayed response sends no
     email and is not counted.
     """
-    flask.g.guest_mailbox = None
+    flask.g.guest_mailbox, is_organizer = None, False
     address: str | None = (body or {}).get("guest_email")
     if address is None:
         if booking_id is None:
             return None
-        address = flask.g.counted_guest_email = queries.get_booking(booking_id, viewer=current_user).guest_email
+        booking = queries.get_booking(booking_id, viewer=current_user)
+        address = flask.g.counted_guest_email = booking.guest_email
+        is_organizer = organizes(current_user, booking.event)
     if viewer() is None:  # `token_required` does not load the account, which only this limit needs
         require_user()
     if address.lower() == current_user.email.lower():
         return None
     if header and "key" in header and find_response(current_user.id, header["key"]):
         return None
-    flask.g.guest_mailbox = of_mailbox(address)
-    return f"{by_sender()}/{flask.g.guest_mailbox}"
+    mailbox = of_mailbox(address)
+    flask.g.guest_mailbox = None if is_organizer else mailbox
+    return f"{by_sender()}/{mailbox}"
 
 
 def _guest_mailbox(*args: Any, **kwargs: Any) -> str | None:
-    """Count emails from all senders to the mailbox that `_guest` found, so many accounts together cannot flood it."""
+    """Count emails from all senders to the mailbox that `_guest` found, so many accounts together cannot flood it.
+
+    The event's organizer is exempt, so strangers cannot keep them from changing a guest's booking.
+    """
     mailbox: str | None = flask.g.guest_mailbox
     return mailbox
 

@@ -95,13 +95,13 @@ def change_booking(
             run(take(event, more))
         elif more < 0:
             run(release(event, -more))
-        kind = EmailKind.BOOKING_CHANGED
+        kind, sender = EmailKind.BOOKING_CHANGED, booking.user
         if former["recipient"].lower() != booking.guest_email.lower():
             # the cancellation must be newer than the calendar entry it cancels
             former["payload"]["booking_version"] = booking.version
             outbox.queue_email(tx, **former)
-            kind = EmailKind.BOOKING_CONFIRMED
-        outbox.queue_email(tx, **_email(kind, booking, event, booking.user))
+            kind, sender = EmailKind.BOOKING_CONFIRMED, user
+        outbox.queue_email(tx, **_email(kind, booking, event, sender))
     return booking
 
 

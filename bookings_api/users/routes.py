@@ -44,12 +44,12 @@ def _caller_email(*_: Any) -> str:
 
 
 def _account_gaining_rights(changes: dict[str, Any], *, user_id: UUID) -> str | None:
-    """Count granted rights per affected account, so that several organizers together cannot flood a user with email.
+    """Count granted rights per affected mailbox, so that several organizers together cannot flood a user with email.
 
     Revoking rights is not limited; otherwise an exhausted limit would protect an account from being deactivated.
     """
     grants = changes.get("role") is Role.ORGANIZER or changes.get("is_active", False)
-    return str(user_id) if grants else None
+    return of_mailbox(queries.get_user(user_id).email) if grants else None
 
 
 def _mailbox(invitation: dict[str, Any], **_: Any) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.models import Event, OutboxEmail
@@ -102,7 +103,21 @@ def test_a_bounced_address_is_corrected_and_the_guest_notified(
     assert changed.json["user_id"] == user.id
     assert _emails(database, address) == ["booking_confirmed"]
     assert _emails(database, user.email)[-1:] == ["booking_reassigned"]
+    with database.connect() as connection:  # names the organizer, who chose this guest
+        [payload] = connection.scalars(sa.select(OutboxEmail.payload).where(OutboxEmail.recipient == address))
+    assert payload["buyer_email"] == organizer.email
     assert client.get(f"{API}/bookings/{booking['id']}", headers=user.headers).json == changed.json
+
+
+def test_strangers_cannot_use_up_the_limit_of_an_organizer(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, organizer: Account, event: dict[str, Any]
+) -> None:
+    monkeypatch.setitem(app.config, "MAILBOX_LIMIT", "1 per hour")
+    guest = new_email()
+    booking = book(client, make_user(client), event, guest_email=guest).json
+    assert book(client, make_user(client), event, guest_email=guest).status_code == 429
+
+    assert _change(client, organizer, booking, guest_name="Grace Hopper").status_code == 200
 
 
 def test_the_organizer_can_change_bookings_until_the_event_ends_whenever_booking_closes(
