@@ -52,9 +52,16 @@ def lease() -> timedelta:
 
 
 _earlier = aliased(OutboxEmail)
-_is_earlier = sa.and_(_earlier.id < OutboxEmail.id, _earlier.status.in_(_UNSENT))
+# IDs contain the time of the machine that wrote the email. The same order in both conditions prevents emails that wait
+# for each other.
+_is_earlier = sa.and_(
+    sa.tuple_(_earlier.created_at, _earlier.id) < sa.tuple_(OutboxEmail.created_at, OutboxEmail.id),
+    _earlier.status.in_(_UNSENT),
+)
 _waits_for_another = sa.exists().where(
-    _earlier.booking_id == OutboxEmail.booking_id, _earlier.recipient == OutboxEmail.recipient, _is_earlier
+    _earlier.booking_id == OutboxEmail.booking_id,
+    sa.func.lower(_earlier.recipient) == sa.func.lower(OutboxEmail.recipient),
+    _is_earlier,
 )
 _joins_another = sa.exists().where(
     _earlier.event_id == OutboxEmail.event_id,
@@ -112,7 +119,7 @@ _joined = (
         OutboxEmail.event_id == sa.bindparam("event_id", type_=sa.Uuid()),
         OutboxEmail.kind == sa.bindparam("kind", type_=sa.String()),
         sa.func.lower(OutboxEmail.recipient) == sa.func.lower(sa.bindparam("recipient", type_=sa.String())),
-        OutboxEmail.id > sa.bindparam("email_id", type_=sa.Uuid()),
+        OutboxEmail.id != sa.bindparam("email_id", type_=sa.Uuid()),
         OutboxEmail.status.in_(_UNSENT),
         sa.or_(
             OutboxEmail.status == sa.literal_column(f"'{EmailStatus.PENDING}'"),
@@ -166,7 +173,7 @@ def claim_joined(email: OutboxEmail) -> list[OutboxEmail]:
     rows = _CLAIM_JOINED(
         event_id=email.event_id, kind=email.kind, recipient=email.recipient, email_id=email.id, lease=lease()
     )
-    return sorted((read_row(OutboxEmail, row) for row in rows), key=lambda joined: joined.id)
+    return sorted((read_row(OutboxEmail, row) for row in rows), key=lambda joined: (joined.created_at, joined.id))
 
 
 def record(email: OutboxEmail, outcome: Outcome) -> bool:

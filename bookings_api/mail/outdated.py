@@ -12,9 +12,11 @@ from sqlalchemy.orm import aliased
 
 from bookings_api.database.prepared import Prepared
 from bookings_api.models import (
+    UNSENT,
     Booking,
     BookingStatus,
     EmailKind,
+    EmailStatus,
     Event,
     EventBroadcast,
     OneTimeToken,
@@ -24,6 +26,7 @@ from bookings_api.models import (
 
 _DESCRIBE_BOOKING = (EmailKind.BOOKING_CONFIRMED, EmailKind.BOOKING_CHANGED)
 _ABOUT_BOOKING = (*_DESCRIBE_BOOKING, EmailKind.EVENT_CHANGED, EmailKind.EVENT_REMINDER)
+_VERSIONS = ("booking_version", "event_version")
 _DETAILS = ("timezone", "location", "event_title")
 _WITH_TOKEN = (EmailKind.INVITATION, EmailKind.PASSWORD_RESET)
 # The field of the account that each kind announces.
@@ -32,11 +35,14 @@ _ANNOUNCES = {EmailKind.ROLE_CHANGED: "role", EmailKind.ACCESS_CHANGED: "is_acti
 _later = aliased(OutboxEmail)
 _email_id = sa.bindparam("email_id", type_=sa.Uuid())
 _recipient = sa.bindparam("recipient", type_=sa.String())
+# Versions show what is newer. IDs do not, because they contain the time of the machine that wrote the email.
 _described_later = sa.exists().where(
     _later.booking_id == Booking.id,
-    _later.recipient == _recipient,
-    _later.id > _email_id,
+    sa.func.lower(_later.recipient) == sa.func.lower(_recipient),
+    sa.tuple_(*(_later.payload[name].astext.cast(sa.Integer) for name in _VERSIONS), _later.id)
+    > sa.tuple_(*(sa.bindparam(name, type_=sa.Integer()) for name in _VERSIONS), _email_id),
     _later.kind.in_([sa.literal_column(f"'{kind}'") for kind in _DESCRIBE_BOOKING]),
+    _later.status.in_([sa.literal_column(f"'{status}'") for status in (*UNSENT, EmailStatus.SENT)]),
 )
 _announced_later = sa.exists().where(
     EventBroadcast.event_id == Event.id,
@@ -94,7 +100,7 @@ def _changed_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
         booking_id=booking_id,
         email_id=email.id,
         recipient=email.recipient,
-        event_version=payload["event_version"],
+        **{name: payload.get(name) for name in _VERSIONS},
     )
     is_guest = payload["reference"] is not None  # otherwise the account that booked for others
     times = [datetime.fromisoformat(payload[name]) for name in ("starts_at", "ends_at")]

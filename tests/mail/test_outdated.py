@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -159,6 +160,49 @@ def test_only_the_latest_description_of_a_booking_is_sent(
     delivery.recover()
 
     assert [status for _, status in _emails(client, user, booking)] == ["dropped", "dropped", "sent"]
+
+
+def test_a_machine_whose_clock_is_ahead_does_not_hide_later_descriptions(
+    client: FlaskClient, user: Account, delivery: Delivery, database: sa.Engine
+) -> None:
+    booking = book(client, user, make_event(client)).json
+    delivery.run()
+    with database.begin() as connection:
+        connection.execute(sa.update(OutboxEmail).values(id=UUID("0fffffff-ffff-7fff-bfff-ffffffffffff")))
+    client.patch(f"{API}/bookings/{booking['id']}", headers=user.headers, json={"ticket_count": 2})
+
+    delivery.recover()
+
+    statuses = sa.select(OutboxEmail.kind, OutboxEmail.status).order_by(OutboxEmail.created_at)
+    with database.connect() as connection:
+        rows = connection.execute(statuses).all()
+    assert rows == [("booking_confirmed", "dropped"), ("booking_changed", "sent")]
+
+
+def test_a_description_that_failed_does_not_replace_an_earlier_one(
+    client: FlaskClient, user: Account, delivery: Delivery, database: sa.Engine
+) -> None:
+    booking = book(client, user, make_event(client)).json
+    delivery.run()
+    client.patch(f"{API}/bookings/{booking['id']}", headers=user.headers, json={"ticket_count": 2})
+    with database.begin() as connection:
+        changed = sa.update(OutboxEmail).where(OutboxEmail.kind == "booking_changed")
+        connection.execute(changed.values(status="failed"))
+
+    delivery.recover()
+
+    assert _emails(client, user, booking) == [("booking_confirmed", "sent"), ("booking_changed", "failed")]
+
+
+def test_the_case_of_an_address_does_not_matter(client: FlaskClient, user: Account, delivery: Delivery) -> None:
+    guest = new_email()
+    booking = book(client, user, make_event(client), guest_email=guest).json
+    delivery.run()
+    client.patch(f"{API}/bookings/{booking['id']}", headers=user.headers, json={"guest_email": guest.upper()})
+
+    delivery.recover()
+
+    assert _emails(client, user, booking) == [("booking_confirmed", "dropped"), ("booking_changed", "sent")]
 
 
 def test_a_former_guest_gets_no_outdated_confirmation(client: FlaskClient, user: Account, delivery: Delivery) -> None:
