@@ -5,7 +5,7 @@ emails. No guest is missed or emailed twice: a batch of emails and the broadcast
 email is unique per broadcast, booking and recipient. All emails to one address are in the same batch, because they are
 sent as one message.
 
-An account that booked only for other addresses is notified as well, once, with its first booking.
+An account that booked for others is notified as well, once, with its first booking, unless it is a guest itself.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from flask import current_app
 from sqlalchemy.orm import joinedload
 
+from bookings_api.database.clock import database_time
 from bookings_api.database.transactions import Transaction, require_transaction
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
@@ -30,13 +31,15 @@ BATCH = 500
 def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
     """Write a broadcast about the current version of `event`. A worker expands it after the commit.
 
-    A change waits `NOTICE_DELAY_SECONDS`, during which a later one replaces it.
+    A change waits `NOTICE_DELAY_SECONDS`, during which a later one replaces it, unless the event ends earlier.
 
     A cancellation goes to the bookings cancelled with that version of the event. Any other kind goes to the confirmed
     bookings that were made under an earlier version. Versions are reliable because they are assigned under the event's
     lock; times are not, because the clocks of two machines may differ.
     """
-    delay = timedelta(seconds=current_app.config["NOTICE_DELAY_SECONDS"] if kind is EmailKind.EVENT_CHANGED else 0)
+    delay = timedelta(seconds=current_app.config["NOTICE_DELAY_SECONDS"])
+    if kind is not EmailKind.EVENT_CHANGED or event.ends_at <= database_time() + delay:
+        delay = timedelta(0)
     replaced = sa.select(sa.func.min(EventBroadcast.due_at)).where(
         EventBroadcast.event_id == event.id, EventBroadcast.finished_at.is_(None)
     )
@@ -138,12 +141,8 @@ def _is_affected(broadcast: EventBroadcast) -> sa.ColumnElement[bool]:
 
 def _notified_otherwise(broadcast: EventBroadcast, bookings: Sequence[Booking]) -> set[UUID]:
     """Return the buyers of `bookings` who are guests themselves, or had a booking in an earlier batch."""
-    is_guest = sa.func.lower(Booking.guest_email) == sa.func.lower(User.email)
+    guests = sa.select(sa.func.lower(Booking.guest_email)).where(_is_affected(broadcast))
+    had_booking = sa.exists().where(Booking.user_id == User.id, _is_affected(broadcast), _has_email(broadcast))
     buyers = {booking.user_id for booking in bookings}
-    query = (
-        sa.select(Booking.user_id)
-        .join(Booking.user)
-        .where(_is_affected(broadcast), Booking.user_id.in_(buyers), is_guest | _has_email(broadcast))
-        .distinct()
-    )
+    query = sa.select(User.id).where(User.id.in_(buyers), sa.func.lower(User.email).in_(guests) | had_booking)
     return set(db.session.scalars(query))

@@ -56,7 +56,6 @@ _BOOKING = Prepared(
         sa.func.lower(_recipient) == sa.func.lower(Booking.guest_email),
         _described_later,
         _announced_later,
-        Event.ends_at <= sa.func.now(),
         Event.starts_at,
         Event.ends_at,
         Event.timezone,
@@ -96,7 +95,7 @@ def reason_to_drop(email: OutboxEmail) -> str | None:
 
 def _changed_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
     kind, payload = email.kind, email.payload
-    [(status, version, is_recipient, is_described_later, is_announced_later, has_ended, *event)] = _BOOKING(
+    [(status, version, is_recipient, is_described_later, is_announced_later, *event)] = _BOOKING(
         booking_id=booking_id,
         email_id=email.id,
         recipient=email.recipient,
@@ -109,7 +108,6 @@ def _changed_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
         "The booking was cancelled.": is_guest and status == BookingStatus.CANCELLED,
         "The booking now has another guest.": is_guest and not is_recipient,
         "A later email describes the booking.": kind in _DESCRIBE_BOOKING and is_described_later,
-        "The event has ended.": kind is EmailKind.EVENT_CHANGED and has_ended,
         "A later email describes the event.": kind is EmailKind.EVENT_CHANGED and is_announced_later,
         "The booking or the event has changed.": kind is EmailKind.EVENT_REMINDER and is_changed,
     }

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.mail import broadcasts, tasks
-from bookings_api.models import EventBroadcast
+from bookings_api.models import Event, EventBroadcast
 from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
 from tests.mail.composing import received
 from tests.mail.draining import drain_to, let_time_pass
@@ -115,6 +115,23 @@ def test_bookings_in_different_batches_get_one_notice(
     assert moved == sorted([guest, other])
 
 
+def test_a_guest_who_also_booked_for_others_gets_only_the_notice_for_guests(
+    client: FlaskClient, organizer: Account, user: Account, mailbox: Mailbox
+) -> None:
+    event, friend = make_event(client, organizer), make_user(client)
+    book(client, user, event, guest_email=new_email())
+    own = book(client, friend, event, guest_email=user.email).json
+    tasks.drain()
+    _move(client, organizer, event, "Philharmonie")
+
+    tasks.drain()
+
+    (notice,) = _notices(mailbox, user.email, "Changed")
+    assert own["reference"] in part(notice, "plain")
+    assert "booked for others" not in part(notice, "plain")
+    assert len(list(notice.iter_attachments())) == 1
+
+
 def test_a_guest_with_several_bookings_gets_one_reminder(
     client: FlaskClient, organizer: Account, user: Account, mailbox: Mailbox
 ) -> None:
@@ -170,6 +187,23 @@ def test_changes_within_a_few_minutes_become_one_notice(
 
     (notice,) = _notices(mailbox, guest, "Changed")
     assert "Hall 9" in part(notice, "plain")
+
+
+def test_the_notice_of_an_end_within_the_delay_is_not_delayed(
+    client: FlaskClient, organizer: Account, user: Account, database: sa.Engine, mailbox: Mailbox, app: Flask,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setitem(app.config, "NOTICE_DELAY_SECONDS", 180)
+    event, guest = make_event(client, organizer), new_email()
+    _book_for(client, user, event, guest, count=1)
+    with database.begin() as connection:
+        connection.execute(sa.update(Event).values(starts_at=sa.func.now() - timedelta(hours=1)))
+    changes = {"ends_at": (utcnow() + timedelta(minutes=1)).isoformat()}
+    client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json=changes)
+
+    tasks.drain()
+
+    assert len(_notices(mailbox, guest, "Changed")) == 1
 
 
 def test_a_further_change_does_not_delay_the_notice(
