@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from flask import current_app
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -20,10 +21,7 @@ from bookings_api.observability.logging import bound_request_id
 logger = logging.getLogger(__name__)
 
 DATABASE_RETRY_SECONDS = 1
-
-
-class Undeliverable(Exception):
-    """The email must not be sent any more. The message says why."""
+NOT_COMPOSED = Outcome(EmailStatus.PENDING, "The email could not be composed. See the log for the error.")
 
 
 def send_due_emails(sender: smtp.MailSender, *, until: float) -> bool:
@@ -33,7 +31,7 @@ def send_due_emails(sender: smtp.MailSender, *, until: float) -> bool:
     """
     while (email := claims.claim_next()) is not None:
         with bound_request_id(email.request_id):
-            emails = _drop_outdated([email, *claims.claim_joined(email)])
+            emails = [each for each in (email, *claims.claim_joined(email)) if _is_deliverable(each)]
             if emails and not _send(sender, emails):
                 return False
         if time.monotonic() > until:
@@ -52,18 +50,16 @@ def _send(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> bool:
 def attempt(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> Outcome:
     """Send claimed emails as one message. Never raises, whatever they contain and however the server behaves."""
     email, *joined = emails
-    log_fields = {"email_id": str(email.id), "kind": email.kind.value, "attempt": email.attempts}
+    log_fields = _log_fields(email)
     try:
-        _require_deliverable(email)
         if account_links.needs_account(email) and not account_links.resolve_account(email):
             logger.info("email %s deleted: no account with this address can log in", email.id, extra=log_fields)
             return claims.DELETED
         payload = email.payload | account_links.links_for(email.kind, email.payload)
         rendered = messages.render(email.kind, payload, joined=[each.payload for each in joined])
         sender.send(mime.compose(email, rendered, joined=joined))
-    except (Undeliverable, mime.UnusableAddress, smtp.PermanentFailure) as error:
-        logger.error("email %s failed: %s", email.id, error, extra=log_fields)  # noqa: TRY400 - no traceback needed
-        return Outcome(EmailStatus.FAILED, str(error))
+    except (mime.UnusableAddress, smtp.PermanentFailure) as error:
+        return _failure(email, str(error))
     except smtp.TransientFailure as error:
         is_unavailable = isinstance(error, smtp.ServerUnavailable)
         level = logging.ERROR if is_unavailable else logging.WARNING
@@ -71,29 +67,49 @@ def attempt(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> Outcome:
         return Outcome(EmailStatus.PENDING, str(error), server_is_unavailable=is_unavailable)
     except Exception:  # a bug: the email waits for a release that fixes it
         logger.exception("email %s could not be composed", email.id, extra=log_fields)
-        return Outcome(EmailStatus.PENDING, "The email could not be composed. See the log for the error.")
+        return NOT_COMPOSED
     for each in emails:
         logger.info("email %s sent", each.id, extra=log_fields | {"email_id": str(each.id)})
     return claims.SENT
 
 
-def _drop_outdated(emails: Sequence[OutboxEmail]) -> list[OutboxEmail]:
-    """Record which claimed emails are outdated, and return the others."""
-    reasons = [(email, reason_to_drop(email)) for email in emails]
-    for email, reason in reasons:
-        if reason:
-            logger.info("email %s dropped: %s", email.id, reason, extra={"email_id": str(email.id)})
-            _record(email, Outcome(EmailStatus.DROPPED, reason))
-    return [email for email, reason in reasons if not reason]
+def _is_deliverable(email: OutboxEmail) -> bool:
+    """Return whether to send a claimed email. Otherwise records why not."""
+    outcome = _check(email)
+    if outcome:
+        _record(email, outcome)
+    return outcome is None
 
 
-def _require_deliverable(email: OutboxEmail) -> None:
+def _check(email: OutboxEmail) -> Outcome | None:
+    """Return the outcome of a claimed email that cannot be sent, or None. Never raises, whatever the email contains."""
     limit = current_app.config["MAIL_MAX_ATTEMPTS"]
     if email.attempts > limit:
-        raise Undeliverable(f"Gave up after {limit} attempts. {email.last_error or ''}".rstrip())
-    # all other emails are still useful when they arrive late
-    if email.kind is EmailKind.EVENT_REMINDER and datetime.fromisoformat(email.payload["starts_at"]) <= database_time():
-        raise Undeliverable("The event started before the reminder could be sent.")
+        return _failure(email, f"Gave up after {limit} attempts. {email.last_error or ''}".rstrip())
+    try:
+        if reason := reason_to_drop(email):
+            logger.info("email %s dropped: %s", email.id, reason, extra=_log_fields(email))
+            return Outcome(EmailStatus.DROPPED, reason)
+        # all other emails are still useful when they arrive late
+        if email.kind is EmailKind.EVENT_REMINDER and _has_started(email):
+            return _failure(email, "The event started before the reminder could be sent.")
+    except Exception:  # the same kind of bug
+        logger.exception("email %s could not be checked", email.id, extra=_log_fields(email))
+        return NOT_COMPOSED
+    return None
+
+
+def _has_started(email: OutboxEmail) -> bool:
+    return datetime.fromisoformat(email.payload["starts_at"]) <= database_time()
+
+
+def _failure(email: OutboxEmail, reason: str) -> Outcome:
+    logger.error("email %s failed: %s", email.id, reason, extra=_log_fields(email))
+    return Outcome(EmailStatus.FAILED, reason)
+
+
+def _log_fields(email: OutboxEmail) -> dict[str, Any]:
+    return {"email_id": str(email.id), "kind": email.kind.value, "attempt": email.attempts}
 
 
 def _record(email: OutboxEmail, outcome: Outcome) -> None:

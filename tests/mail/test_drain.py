@@ -121,6 +121,20 @@ def test_an_email_that_cannot_be_composed_stays_pending_with_the_reason(
     assert "could not be composed" in caplog.text
 
 
+def test_an_email_that_cannot_be_checked_waits_and_holds_back_no_others(
+    database: sa.Engine, mailbox: Mailbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, other = add_due_email(EmailKind.INVITATION, token_id="not a UUID"), add_due_email()
+
+    tasks.drain()
+
+    mailbox.wait_for(other.recipient)
+    row = row_of(database, broken)
+    assert (row.status, row.attempts) == (EmailStatus.PENDING, 1)
+    assert row.last_error == "The email could not be composed. See the log for the error."
+    assert "could not be checked" in caplog.text
+
+
 def test_an_email_fails_after_the_last_attempt(
     application: Flask, database: sa.Engine, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import icalendar
 import pytest
@@ -10,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.mail import broadcasts, tasks
-from bookings_api.models import Event, EventBroadcast
+from bookings_api.models import Event, EventBroadcast, OutboxEmail
 from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
 from tests.mail.composing import received
 from tests.mail.draining import drain_to, let_time_pass
@@ -168,6 +169,28 @@ def test_a_cancelled_booking_is_not_listed(
     listed = [booking["reference"] in part(notice, "plain") for booking in bookings]
     assert listed == [False, True, True]
     assert ("event_changed", "dropped") in _statuses(client, user, bookings[0])
+
+
+def test_a_new_notice_does_not_fail_with_one_after_its_last_attempt(
+    client: FlaskClient, organizer: Account, user: Account, database: sa.Engine, app: Flask,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    event, guest = make_event(client, organizer), new_email()
+    old, new = _book_for(client, user, event, guest, count=2)
+    _move(client, organizer, event, "Philharmonie")
+    server = ScriptedServer(data="451 come back later")
+    with smtp_server(server) as port:
+        drain_to(port, app, monkeypatch)
+        with database.begin() as connection:
+            is_old = OutboxEmail.booking_id == UUID(old["id"])
+            exhausted = sa.update(OutboxEmail).where(OutboxEmail.kind == "event_changed", is_old)
+            connection.execute(exhausted.values(attempts=app.config["MAIL_MAX_ATTEMPTS"]))
+        let_time_pass(database)
+        server.behave()
+        drain_to(port, app, monkeypatch)
+
+    assert _statuses(client, user, old)[-1] == ("event_changed", "failed")
+    assert _statuses(client, user, new)[-1] == ("event_changed", "sent")
 
 
 def test_changes_within_a_few_minutes_become_one_notice(
