@@ -11,6 +11,7 @@
                      claims.claim_next                 claim the row, with a lease
                      claims.claim_joined               claim those sent as one message with it
                      outdated.reason_to_drop           drop the email if it is outdated
+                     outdated.show_current_event       update the event in a confirmation
                      messages.render                   fill in the templates
                      mime.compose                      build the MIME message, with calendar.itip's invitation
                      smtp.MailSender.send              send it to the mail server

@@ -1,4 +1,4 @@
-"""Decides whether a waiting email is outdated. A worker drops an outdated email instead of sending it.
+"""Decides whether a waiting email is outdated. A worker drops an outdated email or updates it.
 
 Cancellations are always sent. All other emails are compared with the current data. No information is
 lost: the change that made an email outdated also wrote a later one with the current data.
@@ -23,6 +23,7 @@ from bookings_api.models import (
     OutboxEmail,
     User,
 )
+from bookings_api.models.payloads import event_payload
 
 _DESCRIBE_BOOKING = (EmailKind.BOOKING_CONFIRMED, EmailKind.BOOKING_CHANGED)
 _ABOUT_BOOKING = (*_DESCRIBE_BOOKING, EmailKind.EVENT_CHANGED, EmailKind.EVENT_REMINDER)
@@ -66,6 +67,12 @@ _BOOKING = Prepared(
     .join(Event, Event.id == Booking.event_id)
     .where(Booking.id == sa.bindparam("booking_id", type_=sa.Uuid())),
 )
+_EVENT = Prepared(
+    "event_of_email",
+    sa.select(*sa.inspect(Event).local_table.c)
+    .join(Booking, Booking.event_id == Event.id)
+    .where(Booking.id == sa.bindparam("booking_id", type_=sa.Uuid())),
+)
 _TOKEN = Prepared(
     "token_of_email",
     sa.select(OneTimeToken.id).where(
@@ -91,6 +98,16 @@ def reason_to_drop(email: OutboxEmail) -> str | None:
         if email.payload[field] != {"role": role, "is_active": is_active}[field]:
             return "The account has changed."
     return None
+
+
+def show_current_event(email: OutboxEmail) -> None:
+    """Replace the event's details in a claimed email that describes a booking: they may have changed while it waited.
+
+    The notice of that change may come much later, because it also waits.
+    """
+    if email.booking_id and email.kind in _DESCRIBE_BOOKING:
+        event = _EVENT.one_or_none(Event, booking_id=email.booking_id)
+        email.payload |= event_payload(event) if event else {}
 
 
 def _changed_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
