@@ -17,11 +17,15 @@ from bookings_api.models import Booking, BookingStatus, EmailStatus, Event, Outb
 _OF_EVENT = Booking.event_id == sa.bindparam("event_id")
 _WITH_STATUS = Booking.status == sa.bindparam("status")
 
-# An email that is being sent counts as pending.
+# An email that is being sent counts as pending. A dropped email says nothing about whether the guest can be reached.
 _latest_email_status = (
     sa.select(sa.case((OutboxEmail.status == EmailStatus.SENDING, EmailStatus.PENDING), else_=OutboxEmail.status))
-    .where(OutboxEmail.booking_id == Booking.id, OutboxEmail.recipient == Booking.guest_email)
-    .order_by(OutboxEmail.id.desc())
+    .where(
+        OutboxEmail.booking_id == Booking.id,
+        sa.func.lower(OutboxEmail.recipient) == sa.func.lower(Booking.guest_email),
+        OutboxEmail.status != EmailStatus.DROPPED,
+    )
+    .order_by(OutboxEmail.created_at.desc(), OutboxEmail.id.desc())
     .limit(1)
     .scalar_subquery()
 )

@@ -1,7 +1,8 @@
 """Decides whether a waiting email is outdated. A worker drops an outdated email or updates it.
 
-Cancellations are always sent. All other emails are compared with the current data. No information is
-lost: the change that made an email outdated also wrote a later one with the current data.
+Cancellations are always sent, except to a former guest who received no email about the booking. All other emails are
+compared with the current data. No information is lost: the change that made an email outdated also wrote a later one
+with the current data.
 """
 
 from datetime import datetime
@@ -73,6 +74,14 @@ _EVENT = Prepared(
     .join(Booking, Booking.event_id == Event.id)
     .where(Booking.id == sa.bindparam("booking_id", type_=sa.Uuid())),
 )
+_OTHERS = Prepared(
+    "other_emails_about_booking",
+    sa.select(OutboxEmail.kind, OutboxEmail.status).where(
+        OutboxEmail.booking_id == sa.bindparam("booking_id", type_=sa.Uuid()),
+        sa.func.lower(OutboxEmail.recipient) == sa.func.lower(_recipient),
+        OutboxEmail.id != _email_id,
+    ),
+)
 _TOKEN = Prepared(
     "token_of_email",
     sa.select(OneTimeToken.id).where(
@@ -89,6 +98,8 @@ def reason_to_drop(email: OutboxEmail) -> str | None:
     """Return why an email is outdated, or None if it is not."""
     if email.booking_id and email.kind in _ABOUT_BOOKING:
         return _changed_booking(email, email.booking_id)
+    if email.booking_id and email.kind is EmailKind.BOOKING_REASSIGNED:
+        return _unknown_booking(email, email.booking_id)
     # a password reset has no token before its account is looked up
     token_id = email.payload.get("token_id") if email.kind in _WITH_TOKEN else None
     if token_id and not _TOKEN(token_id=UUID(token_id)):
@@ -98,6 +109,14 @@ def reason_to_drop(email: OutboxEmail) -> str | None:
         if email.payload[field] != {"role": role, "is_active": is_active}[field]:
             return "The account has changed."
     return None
+
+
+def _unknown_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
+    others = _OTHERS(booking_id=booking_id, recipient=email.recipient, email_id=email.id)
+    was_reached = any(status == EmailStatus.SENT for _, status in others)
+    # without one, it was sent, and deleted after the retention period
+    has_confirmation = any(kind == EmailKind.BOOKING_CONFIRMED for kind, _ in others)
+    return "No email about the booking reached this address." if has_confirmation and not was_reached else None
 
 
 def show_current_event(email: OutboxEmail) -> None:

@@ -87,6 +87,10 @@ def test_guests_are_found_by_the_status_of_their_latest_email(
     deliver(attendees.ada, "sending")
     assert found() == {"pending": ["Grace", "Ada"], "sent": [], "failed": ["Zoë"]}
 
+    client.patch(f"{API}/bookings/{attendees.zoe['id']}", json={"ticket_count": 2}, headers=attendees.buyer.headers)
+    deliver(attendees.zoe, "dropped")
+    assert found() == {"pending": ["Grace", "Ada"], "sent": [], "failed": ["Zoë"]}
+
     correction = {"guest_email": "zoe.mueller@example.com"}
     client.patch(f"{API}/bookings/{attendees.zoe['id']}", json=correction, headers=attendees.buyer.headers)
     assert found() == {"pending": ["Grace", "Zoë", "Ada"], "sent": [], "failed": []}

@@ -114,3 +114,27 @@ def test_a_deferred_confirmation_shows_the_current_event(
     (invitation,) = [icalendar.Calendar.from_ical(each.get_content()) for each in confirmation.iter_attachments()]
     (entry,) = invitation.events
     assert (entry["LOCATION"], entry["SEQUENCE"]) == ("Philharmonie", 1)
+
+
+def test_a_mistyped_address_gets_no_email_once_it_is_corrected(
+    client: FlaskClient, user: Account, delivery: Delivery
+) -> None:
+    mistyped, correct = new_email(), new_email()
+    booking = book(client, user, make_event(client), guest_email=mistyped).json
+    delivery.run()
+    client.patch(f"{API}/bookings/{booking['id']}", headers=user.headers, json={"guest_email": correct})
+
+    delivery.recover()
+
+    assert [recipient for recipient, _ in delivery.received()] == [correct]
+
+
+def test_a_former_guest_who_was_confirmed_is_notified(client: FlaskClient, user: Account, delivery: Delivery) -> None:
+    former, current = new_email(), new_email()
+    booking = book(client, user, make_event(client), guest_email=former).json
+    delivery.recover()
+    client.patch(f"{API}/bookings/{booking['id']}", headers=user.headers, json={"guest_email": current})
+
+    delivery.run()
+
+    assert (former, "You are no longer booked") in delivery.received()
