@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
-from bookings_api.bookings.permissions import may_manage
+from bookings_api.bookings.permissions import may_manage, organizes
 from bookings_api.database.listing import Listing, ListQuery, Order, folded, search, words_in
 from bookings_api.errors import BookingNotFound
 from bookings_api.events.queries import lock_event
@@ -81,6 +81,12 @@ def get_booking(booking_id: UUID, *, viewer: User) -> Booking:
     if booking is None or not may_manage(viewer, booking):
         raise BookingNotFound
     return booking
+
+
+def guest_of(booking_id: UUID, *, viewer: User) -> tuple[str, bool]:
+    """Return the guest's email, and whether `viewer` is the event's organizer. Raises `BookingNotFound`."""
+    booking = get_booking(booking_id, viewer=viewer)
+    return booking.guest_email, organizes(viewer, booking.event)
 
 
 def lock_booking(booking_id: UUID, *, event_id: UUID) -> tuple[Booking, Event, datetime]:

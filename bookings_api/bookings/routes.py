@@ -9,7 +9,6 @@ from uuid import UUID
 import flask
 
 from bookings_api.bookings import queries, services
-from bookings_api.bookings.permissions import organizes
 from bookings_api.bookings.rules import Order
 from bookings_api.bookings.schemas import (
     AttendeeQuerySchema,
@@ -71,9 +70,8 @@ def _guest(
     if address is None:
         if booking_id is None:
             return None
-        booking = queries.get_booking(booking_id, viewer=current_user)
-        address = flask.g.counted_guest_email = booking.guest_email
-        is_organizer = organizes(current_user, booking.event)
+        address, is_organizer = queries.guest_of(booking_id, viewer=current_user)
+        flask.g.counted_guest_email = address
     if viewer() is None:  # `token_required` does not load the account, which only this limit needs
         require_user()
     if address.lower() == current_user.email.lower():
