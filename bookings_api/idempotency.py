@@ -35,7 +35,7 @@ class IdempotentRequest:
         return stored
 
     def record(self, user_id: UUID, created: Any) -> BoundStatement:
-        """The statement that stores the response, for the transaction that writes what was created."""
+        """Return the statement that stores the response, for the transaction that creates the resource."""
         response = self.response_to(created)
         return _STORE.with_values(user_id=user_id, key=self.key, request_hash=self.hash(), response=response)
 

@@ -1,4 +1,4 @@
-"""Locks an event, reads the facts that decide about an order, and takes or releases tickets.
+"""Locks an event, reads the facts that determine whether an order can be booked, and takes or releases tickets.
 
 Only `take` and `release` change an event's `tickets_booked`, apart from cancelling the event and `audit --repair`.
 """

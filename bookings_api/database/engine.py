@@ -143,6 +143,6 @@ def _ping_idle_connection(
 
 
 def _discard_unusable_connections(context: sa.engine.ExceptionContext) -> None:
-    """Replace connections after a failover to a read-only server, or a migration that outdates prepared statements."""
+    """Replace connections after a failover to a read-only server or a migration that breaks prepared statements."""
     if getattr(context.original_exception, "pgcode", None) in {READ_ONLY, *_STALE}:
         context.is_disconnect = True

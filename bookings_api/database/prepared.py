@@ -189,6 +189,6 @@ _TEXT: dict[type[sa.types.TypeEngine[Any]], Callable[[Any], str]] = {
 
 
 def _converter(compiled: Any, key: str) -> Callable[[Any], Any] | None:
-    """The function that turns values of a parameter into what psycopg2 takes; None if they stay as they are."""
+    """Return the function that converts a parameter's values for psycopg2, or None if no conversion is needed."""
     by_type = _TEXT.get(type(compiled.binds[key].type))
     return compiled._bind_processors.get(key) or by_type  # noqa: SLF001 - what SQLAlchemy does for each type

@@ -85,7 +85,7 @@ class RowLockedTransaction(Transaction):
 def transaction() -> Iterator[Transaction]:
     """Commit on exit; on any exception, roll back and re-raise it.
 
-    Raises `RuntimeError` when nested: an inner commit would end the outer use case halfway.
+    Raises `RuntimeError` when nested: an inner commit would make half of the outer use case permanent.
     """
     _require_no_transaction()
     session = db.session()

@@ -56,7 +56,7 @@ def upcoming_events(*, sort: EventSort = EventSort.STARTS_AT, q: str | None = No
 def all_events(
     *, viewer: User | None, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any
 ) -> Listing:
-    """List all events, including past and cancelled ones and drafts of `viewer`, with the same filters."""
+    """List all events, including past and cancelled events and `viewer`'s own drafts. Takes the same filters."""
     return _VISIBLE_EVENTS(sort, viewer_id=viewer.id if viewer else None, **search(q), **filters)
 
 

@@ -132,7 +132,7 @@ def delete_event(*, actor: User, event_id: UUID, precondition: Precondition = no
 def _cancel_bookings_of(event: Event, *, now: datetime) -> None:
     """Cancel all bookings of a locked event in one statement. The caller must notify the guests.
 
-    The event's version marks the bookings that were cancelled with it.
+    Each booking stores the event's version, which shows later that both were cancelled together.
     """
     require_transaction()
     db.session.execute(

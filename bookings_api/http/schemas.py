@@ -69,7 +69,7 @@ class PageQuerySchema(BaseSchema):
         validate=ma.validate.Regexp("^[A-Za-z0-9_-]*$", error="Must be a cursor from a `next` link."),
         metadata={
             "description": (
-                "A cursor, which reads the whole list without missing or repeating items while others come and go."
+                "A cursor for reading the whole list without skipping or repeating items, even while it changes."
                 " Start with an empty value, then follow the `next` links. Cannot be combined with `page`."
             )
         },

@@ -57,4 +57,4 @@ class Log(glogging.Logger):  # type: ignore[misc]
     """gunicorn's logger without an access log, because the application writes one."""
 
     def access(self, *_: object) -> None:
-        """Do nothing. gunicorn would format the line even if nothing logged it."""
+        """Do nothing. gunicorn's own method formats a line for each request even if it is discarded."""

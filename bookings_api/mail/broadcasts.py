@@ -5,7 +5,7 @@ emails. No guest is missed or emailed twice: a batch of emails and the broadcast
 email is unique per broadcast, booking and recipient. All emails to one address are in the same batch, because they are
 sent as one message.
 
-An account that booked for others is notified as well, once, with its first booking, unless it is a guest itself.
+An account that booked for other people also receives one email, about its first booking, unless it is itself a guest.
 """
 
 from collections.abc import Sequence

@@ -76,7 +76,7 @@ def is_due() -> sa.ColumnElement[bool]:
 
     An email waits for earlier unsent emails about the same booking to the same recipient, so a confirmation never
     arrives after the cancellation. Of the emails that become one message, only the first is due (see `claim_joined`).
-    Kinds added by a newer release wait for its workers.
+    Emails of kinds that a newer release introduced wait until its workers run.
     """
     return sa.and_(
         OutboxEmail.status.in_(_UNSENT),
