@@ -65,7 +65,7 @@ def test_every_command_of_the_tour_works(service: Service, mailbox: Mailbox, set
     assert first == second
     subjects = {str(email["Subject"]).split(":")[0].split(" ")[0] for email in mailbox.to(f"uri@{DOMAIN}")}
     assert subjects == {"Your", "Changed", "Cancelled"}
-    assert len(mailbox.to(f"uri@{DOMAIN}")) == 6
+    assert len(mailbox.to(f"uri@{DOMAIN}")) in {5, 6}  # a change can make the email before it outdated
     assert len(mailbox.to(f"colleague@{DOMAIN}")) == 1
     assert "\nSubject: Cancelled: Schubert by Candlelight" in done.stdout
 

@@ -186,6 +186,7 @@ def plans(app: Flask, client: FlaskClient, database: sa.Engine) -> Any:
     return explain
 
 
+@pytest.mark.long
 def test_indexes_serve_every_filter_and_order_of_100_000_events(plans: Any, client: FlaskClient) -> None:
     event = client.get(f"{API}/events/all?page_size=1").json[0]
     starts_at, ends_at = (datetime.fromisoformat(event[name]) for name in ("starts_at", "ends_at"))
@@ -210,6 +211,7 @@ def test_indexes_serve_every_filter_and_order_of_100_000_events(plans: Any, clie
     assert indexes["created_at"] == indexes["-created_at"] == {"ix_events_created_at"}
 
 
+@pytest.mark.long
 def test_indexes_find_the_position_of_a_cursor_among_100_000_events(plans: Any, client: FlaskClient) -> None:
     event = client.get(f"{API}/events/all?page_size=1").json[0]
     moment, event_id = datetime.fromisoformat(event["starts_at"]), UUID(event["id"])

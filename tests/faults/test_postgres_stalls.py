@@ -4,6 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 
 from bookings_api.database.timeouts import CONNECT_SECONDS, LOCK_SECONDS, POOL_SECONDS
 from tests.faults.cluster import Cluster, hung
@@ -49,6 +50,7 @@ def test_requests_fail_within_a_time_limit_while_postgresql_hangs_and_succeed_af
     scenario.wait_for_delivery()
 
 
+@pytest.mark.long
 def test_requests_queued_while_postgresql_hangs_wait_concurrently(cluster: Cluster, scenario: Scenario) -> None:
     longest = 2 * CONNECT_SECONDS + CONNECT_SECONDS  # the first requests, as above, then one probe
     with scenario.fault("PostgreSQL hung, forty requests"), cluster.second_server() as (url, _):
@@ -107,6 +109,7 @@ def test_bookings_refused_because_of_a_lock_are_not_made_after_its_release(
     scenario.wait_for_delivery()
 
 
+@pytest.mark.long
 def test_requests_are_refused_while_the_connection_pool_is_exhausted(cluster: Cluster, scenario: Scenario) -> None:
     with scenario.fault("pool exhausted"), cluster.second_server(DATABASE_POOL_SIZE="1") as (url, _):
         with ThreadPoolExecutor(1) as pool:
