@@ -14,7 +14,7 @@ from bookings_api.database.clock import database_time
 from bookings_api.database.transactions import transaction
 from bookings_api.mail import account_links, claims, messages, mime, reminders, smtp
 from bookings_api.mail.claims import Outcome
-from bookings_api.mail.outdated import reason_to_drop, show_current_event
+from bookings_api.mail.outdated import bring_up_to_date
 from bookings_api.models import EmailKind, EmailStatus, OutboxEmail
 from bookings_api.observability.logging import bound_request_id
 
@@ -55,7 +55,6 @@ def attempt(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> Outcome:
         if account_links.needs_account(email) and not account_links.resolve_account(email):
             logger.info("email %s deleted: no account with this address can log in", email.id, extra=log_fields)
             return claims.DELETED
-        show_current_event(email)
         payload = email.payload | account_links.links_for(email.kind, email.payload)
         rendered = messages.render(email.kind, payload, joined=[each.payload for each in joined])
         sender.send(mime.compose(email, rendered, joined=joined))
@@ -88,7 +87,7 @@ def _check(email: OutboxEmail) -> Outcome | None:
     if email.attempts > limit:
         return _failure(email, f"Gave up after {limit} attempts. {email.last_error or ''}".rstrip())
     try:
-        if reason := reason_to_drop(email):
+        if reason := bring_up_to_date(email):
             logger.info("email %s dropped: %s", email.id, reason, extra=_log_fields(email))
             return Outcome(EmailStatus.DROPPED, reason)
         # all other emails are still useful when they arrive late

@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
-from bookings_api.database.prepared import Prepared
+from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.models import (
     UNSENT,
     Booking,
@@ -30,6 +30,7 @@ _DESCRIBE_BOOKING = (EmailKind.BOOKING_CONFIRMED, EmailKind.BOOKING_CHANGED)
 _ABOUT_BOOKING = (*_DESCRIBE_BOOKING, EmailKind.EVENT_CHANGED, EmailKind.EVENT_REMINDER)
 _VERSIONS = ("booking_version", "event_version")
 _DETAILS = ("timezone", "location", "event_title")
+_EVENT_COLUMNS = sa.inspect(Event).local_table.c
 _WITH_TOKEN = (EmailKind.INVITATION, EmailKind.PASSWORD_RESET)
 # The field of the account that each kind announces.
 _ANNOUNCES = {EmailKind.ROLE_CHANGED: "role", EmailKind.ACCESS_CHANGED: "is_active"}
@@ -58,20 +59,10 @@ _BOOKING = Prepared(
         sa.func.lower(_recipient) == sa.func.lower(Booking.guest_email),
         _described_later,
         _announced_later,
-        Event.starts_at,
-        Event.ends_at,
-        Event.timezone,
-        Event.location,
-        Event.title,
+        *_EVENT_COLUMNS,
     )
     .select_from(Booking)
     .join(Event, Event.id == Booking.event_id)
-    .where(Booking.id == sa.bindparam("booking_id", type_=sa.Uuid())),
-)
-_EVENT = Prepared(
-    "event_of_email",
-    sa.select(*sa.inspect(Event).local_table.c)
-    .join(Booking, Booking.event_id == Event.id)
     .where(Booking.id == sa.bindparam("booking_id", type_=sa.Uuid())),
 )
 _OTHERS = Prepared(
@@ -94,8 +85,11 @@ _ACCOUNT = Prepared(
 )
 
 
-def reason_to_drop(email: OutboxEmail) -> str | None:
-    """Return why an email is outdated, or None if it is not."""
+def bring_up_to_date(email: OutboxEmail) -> str | None:
+    """Compare a claimed email with the current data. Returns why it is outdated, or None if it can be sent.
+
+    Replaces the event's details in an email that describes a booking. The notice of their change may come much later.
+    """
     if email.booking_id and email.kind in _ABOUT_BOOKING:
         return _changed_booking(email, email.booking_id)
     if email.booking_id and email.kind is EmailKind.BOOKING_REASSIGNED:
@@ -119,19 +113,9 @@ def _unknown_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
     return "No email about the booking reached this address." if has_confirmation and not was_reached else None
 
 
-def show_current_event(email: OutboxEmail) -> None:
-    """Replace the event's details in a claimed email that describes a booking: they may have changed while it waited.
-
-    The notice of that change may come much later, because it also waits.
-    """
-    if email.booking_id and email.kind in _DESCRIBE_BOOKING:
-        event = _EVENT.one_or_none(Event, booking_id=email.booking_id)
-        email.payload |= event_payload(event) if event else {}
-
-
 def _changed_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
     kind, payload = email.kind, email.payload
-    [(status, version, is_recipient, is_described_later, is_announced_later, *event)] = _BOOKING(
+    [(status, version, is_recipient, is_described_later, is_announced_later, *columns)] = _BOOKING(
         booking_id=booking_id,
         email_id=email.id,
         recipient=email.recipient,
@@ -139,7 +123,11 @@ def _changed_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
     )
     is_guest = payload["reference"] is not None  # otherwise the account that booked for others
     times = [datetime.fromisoformat(payload[name]) for name in ("starts_at", "ends_at")]
-    is_changed = [version, *event] != [payload.get("booking_version"), *times, *(payload[name] for name in _DETAILS)]
+    event = read_row(Event, columns)
+    details = [version, event.starts_at, event.ends_at, event.timezone, event.location, event.title]
+    is_changed = details != [payload.get("booking_version"), *times, *(payload[name] for name in _DETAILS)]
+    if kind in _DESCRIBE_BOOKING:
+        email.payload |= event_payload(event)
     reasons = {
         "The booking was cancelled.": is_guest and status == BookingStatus.CANCELLED,
         "The booking now has another guest.": is_guest and not is_recipient,
