@@ -154,7 +154,7 @@ class AttendeeQuerySchema(CsvQuerySchema):
         max_length=100,
         metadata={
             "description": (
-                "Return only bookings that contain all of these words in the guest name, guest email or reference, in"
+                "Return only bookings with each of these words in the guest name, guest email or reference, in"
                 " any order and ignoring case and accents. Only the 5 longest words count."
             )
         },

@@ -193,7 +193,7 @@ class EventQuerySchema(PageQuerySchema):
         max_length=100,
         metadata={
             "description": (
-                "Return only events that contain all of these words in the title, location or description, in any order"
+                "Return only events with each of these words in the title, location or description, in any order"
                 " and ignoring case and accents. Only the 5 longest words count."
             )
         },

@@ -10,8 +10,7 @@
                    delivery.send_due_emails          for each email:
                      claims.claim_next                 claim the row, with a lease
                      claims.claim_joined               claim those sent as one message with it
-                     outdated.reason_to_drop           drop the email if it is outdated
-                     outdated.show_current_event       update the event in a confirmation
+                     outdated.bring_up_to_date         update the email, or drop it if it is outdated
                      messages.render                   fill in the templates
                      mime.compose                      build the MIME message, with calendar.itip's invitation
                      smtp.MailSender.send              send it to the mail server

@@ -15,7 +15,7 @@ class UserQuerySchema(PageQuerySchema):
         max_length=100,
         metadata={
             "description": (
-                "Return only accounts that contain all of these words in the name or email, in any order and ignoring"
+                "Return only accounts with each of these words in the name or email, in any order and ignoring"
                 " case and accents. Only the 5 longest words count."
             )
         },
