@@ -30,6 +30,7 @@ from bookings_api.local_stack.servers import LocalStack
 from bookings_api.models import Base, EventCatalog
 from config import Config
 from tests.documented import DocumentedClient
+from tests.factories import Account, make_organizer, make_user
 from tests.faults import report
 from tests.mailbox import Mailbox
 from tests.scaling.pgbouncer import running_pgbouncer
@@ -158,6 +159,16 @@ def context(app: Flask) -> Iterator[None]:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def organizer(client: FlaskClient) -> Account:
+    return make_organizer(client)
+
+
+@pytest.fixture
+def user(client: FlaskClient) -> Account:
+    return make_user(client)
 
 
 @pytest.fixture(scope="session")

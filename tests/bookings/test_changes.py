@@ -12,11 +12,6 @@ from tests.factories import API, Account, book, make_event, make_user, new_email
 
 
 @pytest.fixture
-def user(client: FlaskClient) -> Account:
-    return make_user(client)
-
-
-@pytest.fixture
 def event(client: FlaskClient) -> dict[str, Any]:
     return make_event(client, capacity=6, max_tickets_per_booking=5)
 

@@ -21,16 +21,6 @@ from tests.times import utcnow
 
 
 @pytest.fixture
-def user(client: FlaskClient) -> Account:
-    return make_user(client)
-
-
-@pytest.fixture
-def organizer(client: FlaskClient) -> Account:
-    return make_organizer(client)
-
-
-@pytest.fixture
 def booking(client: FlaskClient, user: Account, organizer: Account) -> dict[str, Any]:
     made = book(client, user, make_event(client, organizer), ticket_count=2).json
     assert isinstance(made, dict)

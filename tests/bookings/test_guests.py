@@ -11,14 +11,9 @@ from flask.testing import FlaskClient
 from bookings_api.mail import broadcasts, tasks
 from bookings_api.models import Event
 from tests.calendar.client import calendar_body
-from tests.factories import API, Account, book, make_account, make_event, make_organizer, new_email
+from tests.factories import API, Account, book, make_account, make_event, new_email
 from tests.mailbox import Mailbox, part
 from tests.times import utcnow
-
-
-@pytest.fixture
-def organizer(client: FlaskClient) -> Account:
-    return make_organizer(client)
 
 
 def _send(app: Flask) -> None:

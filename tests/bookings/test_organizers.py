@@ -13,18 +13,8 @@ from tests.factories import API, Account, book, make_event, make_organizer, make
 
 
 @pytest.fixture
-def organizer(client: FlaskClient) -> Account:
-    return make_organizer(client)
-
-
-@pytest.fixture
 def event(client: FlaskClient, organizer: Account) -> dict[str, Any]:
     return make_event(client, organizer, capacity=6, max_tickets_per_booking=5)
-
-
-@pytest.fixture
-def user(client: FlaskClient) -> Account:
-    return make_user(client)
 
 
 @pytest.fixture

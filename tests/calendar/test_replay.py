@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from bookings_api.mail import tasks
 from tests.calendar.client import Calendar, Invitation
-from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
+from tests.factories import API, Account, book, make_event, new_email
 from tests.mailbox import Mailbox
 
 
@@ -35,16 +35,6 @@ class Guest:
         """The only entry of their calendar."""
         (entry,) = self._calendar.entries.values()
         return entry
-
-
-@pytest.fixture
-def organizer(client: FlaskClient) -> Account:
-    return make_organizer(client)
-
-
-@pytest.fixture
-def user(client: FlaskClient) -> Account:
-    return make_user(client)
 
 
 @pytest.fixture

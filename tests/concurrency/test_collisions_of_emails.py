@@ -11,16 +11,11 @@ from flask.testing import FlaskClient
 
 from bookings_api.models import EmailKind, OutboxEmail
 from tests.concurrency.harness import Call, collide
-from tests.factories import Account, book, make_event, make_organizer, make_user
+from tests.factories import Account, book, make_event, make_organizer
 
 pytestmark = pytest.mark.usefixtures("audited")
 
 ROUNDS = 8
-
-
-@pytest.fixture
-def user(client: FlaskClient) -> Account:
-    return make_user(client)
 
 
 def _resend(user: Account, booking: Mapping[str, Any]) -> Call:

@@ -12,11 +12,6 @@ from tests.factories import API, Account, book, make_event, make_organizer, make
 
 
 @pytest.fixture
-def organizer(client: FlaskClient) -> Account:
-    return make_organizer(client)
-
-
-@pytest.fixture
 def event(client: FlaskClient, organizer: Account) -> dict[str, Any]:
     return make_event(client, organizer)
 

@@ -9,22 +9,12 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from bookings_api.models import Event, EventBroadcast
-from tests.factories import API, Account, book, make_event, make_organizer, make_user
+from tests.factories import API, Account, book, make_event
 
 DAY = timedelta(days=1)
 
 # Makes an event that started yesterday and ends tomorrow, or with the given columns instead.
 MakeRunning = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def organizer(client: FlaskClient) -> Account:
-    return make_organizer(client)
-
-
-@pytest.fixture
-def user(client: FlaskClient) -> Account:
-    return make_user(client)
 
 
 @pytest.fixture

@@ -10,14 +10,9 @@ from flask.testing import FlaskClient
 from bookings_api.database.transactions import transaction
 from bookings_api.mail import broadcasts, tasks
 from bookings_api.models import Booking, Event, EventBroadcast, OutboxEmail
-from tests.factories import API, Account, book, make_event, make_organizer, make_user
+from tests.factories import API, Account, book, make_event, make_user
 from tests.mailbox import Mailbox, part
 from tests.service import Service
-
-
-@pytest.fixture
-def organizer(client: FlaskClient) -> Account:
-    return make_organizer(client)
 
 
 def _change(client: FlaskClient, organizer: Account, event: dict[str, Any], **changes: Any) -> None:

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from bookings_api.mail import broadcasts, tasks
 from bookings_api.models import Event, EventBroadcast, OutboxEmail
-from tests.factories import API, Account, book, make_event, make_organizer, make_user, new_email
+from tests.factories import API, Account, book, make_event, make_user, new_email
 from tests.mail.composing import received
 from tests.mail.draining import drain_to, let_time_pass
 from tests.mail.smtp_server import ScriptedServer, smtp_server
@@ -20,16 +20,6 @@ from tests.mailbox import Mailbox, part
 from tests.times import utcnow
 
 pytestmark = pytest.mark.usefixtures("context")
-
-
-@pytest.fixture
-def organizer(client: FlaskClient) -> Account:
-    return make_organizer(client)
-
-
-@pytest.fixture
-def user(client: FlaskClient) -> Account:
-    return make_user(client)
 
 
 def _book_for(

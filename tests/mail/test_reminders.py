@@ -11,15 +11,10 @@ from flask.testing import FlaskClient
 from bookings_api.database.transactions import transaction
 from bookings_api.mail import reminders, tasks
 from bookings_api.models import Event, OutboxEmail
-from tests.factories import API, Account, book, make_event, make_organizer, make_user
+from tests.factories import API, Account, book, make_event, make_user
 from tests.mailbox import Mailbox, part
 from tests.service import Service
 from tests.times import utcnow
-
-
-@pytest.fixture
-def organizer(client: FlaskClient) -> Account:
-    return make_organizer(client)
 
 
 def _event_in(client: FlaskClient, organizer: Account, **duration: int) -> dict[str, Any]:

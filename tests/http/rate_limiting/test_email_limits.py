@@ -30,11 +30,6 @@ from tests.sql import waiting_sessions
 pytestmark = pytest.mark.usefixtures("delivered_limits")
 
 
-@pytest.fixture
-def user(client: FlaskClient) -> Account:
-    return make_user(client)
-
-
 def test_signing_up_with_another_persons_address_sends_them_few_emails(
     app: Flask, client: FlaskClient, database: sa.Engine
 ) -> None:

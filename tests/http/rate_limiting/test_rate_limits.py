@@ -13,11 +13,6 @@ from tests.factories import API, EVENT, PASSWORD, Account, book, make_event, mak
 pytestmark = pytest.mark.usefixtures("delivered_limits")
 
 
-@pytest.fixture
-def user(client: FlaskClient) -> Account:
-    return make_user(client)
-
-
 def _log_in(client: FlaskClient, email: str, password: str, address: str = "192.0.2.1") -> Any:
     body = {"email": email, "password": password}
     return client.post(f"{API}/auth/login", json=body, environ_overrides={"REMOTE_ADDR": address})
