@@ -1,13 +1,13 @@
 """The Event Booking API.
 
-    extensions       the Flask extensions, unbound
+    extensions       the Flask extensions, which create_app binds
     errors           domain errors, independent of HTTP
     celery_app       Celery, bound to the application
-    redis_client     clients for any form of REDIS_URL
-    cleanup          deletes expired rows, every hour
+    redis_client     creates Redis clients from REDIS_URL
+    cleanup          deletes expired rows every hour
     idempotency      stored responses to requests with an Idempotency-Key
-    email_addresses  new addresses, and the spellings of stored ones
-    text             text without control characters and line breaks
+    email_addresses  validates new addresses, and lists the spellings of an address
+    text             cleans text for logs, headers and calendars, and detects links
 
     database/        engine and timeouts, transaction(), base model, read replica, prepared statements
     models/          tables and constraints
@@ -60,7 +60,7 @@ from bookings_api.observability.logging import init_logging
 from bookings_api.observability.metrics import init_metrics
 from bookings_api.users.routes import blp as users
 
-# Fits the longest possible event with every character of its description escaped.
+# Enough for the longest possible event, even if every character of its description is escaped.
 MAX_BODY_BYTES = 256 * 1024
 
 

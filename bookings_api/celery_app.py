@@ -26,12 +26,12 @@ RECONNECT_SECONDS = 2
 
 REQUEST_ID = "bookings_request_id"
 
-# kombu's name for Sentinel as a URL scheme and a transport
+# the URL scheme and transport name that kombu uses for Sentinel
 SENTINEL = "sentinel"
 
 
 class Channel(redis.Channel):
-    """Survives a lost Redis connection, after which kombu's class raises an error that ends the worker."""
+    """Survives a lost Redis connection. With kombu's own class, the resulting error ends the worker."""
 
     @property
     def do_restore(self) -> bool:  # type: ignore[override]
@@ -57,7 +57,7 @@ class Transport(redis.Transport):
 
 
 class SentinelChannel(Channel, redis.SentinelChannel):
-    """`Channel` for a primary that Sentinels watch."""
+    """`Channel` for a primary monitored by Sentinels."""
 
 
 class SentinelTransport(redis.SentinelTransport):
@@ -67,7 +67,7 @@ class SentinelTransport(redis.SentinelTransport):
 
 
 class Connection(kombu.Connection):
-    """A connection with these transports, which tries to reconnect every few seconds."""
+    """A broker connection that uses the transports above and tries to reconnect every few seconds."""
 
     def get_transport_cls(self) -> type[redis.Transport]:
         return SentinelTransport if self.transport_cls == SENTINEL else Transport
@@ -129,12 +129,12 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
         # Redelivers the tasks of a dead worker. A claim in the database decides which worker sends an email.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
-        # lets a worker finish its email when it loses Redis
+        # a worker that loses Redis finishes its current email
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         beat_schedule=beat_schedule,
-        # needs no file with the times of last runs, because every entry may run at any time
+        # keeps no file of past runs, because running a task early does no harm
         beat_scheduler="celery.beat:Scheduler",
         timezone="UTC",
     )

@@ -1,4 +1,4 @@
-"""Checks new email addresses, and finds the spellings of an address that belong to the same account."""
+"""Validates new email addresses, and lists the spellings of an address that belong to the same account."""
 
 import unicodedata
 from collections.abc import Collection
@@ -12,7 +12,7 @@ _PUBLIC_DOMAIN = "example.com"
 
 
 def checked_address(text: str, *, intranet_domains: Collection[str]) -> str:
-    """Return a new address with its domain in lower case and IDNA-encoded. Raises `ValueError`.
+    """Validate a new address and return it with its domain lowercased and IDNA-encoded. Raises `ValueError`.
 
     The local part must be ASCII. The domain must be public or one of `intranet_domains`.
     """
@@ -33,9 +33,9 @@ def checked_address(text: str, *, intranet_domains: Collection[str]) -> str:
 
 
 def spellings(address: str) -> tuple[str, str, str]:
-    """Return the address as it is, and with its domain IDNA-encoded and in Unicode.
+    """Return the address unchanged, with its domain IDNA-encoded, and with its domain in Unicode.
 
-    Older accounts may be stored in either form, with a local part that `checked_address` would refuse.
+    Older accounts may be stored in either form, and their local part may be one that `checked_address` rejects.
     """
     local, at, domain = unicodedata.normalize("NFC", address).rpartition("@")
     try:

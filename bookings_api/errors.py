@@ -35,7 +35,7 @@ from collections.abc import Mapping
 class DomainError(Exception):
     """Base class of all domain errors. `extensions` are machine-readable details."""
 
-    message: str  # the default; errors whose message varies have none
+    message: str  # the default message; not set if the message always depends on the situation
 
     def __init__(self, message: str | None = None, **extensions: object) -> None:
         super().__init__(message or self.message)

@@ -22,14 +22,14 @@ from bookings_api.models import IdempotencyKey
 
 @dataclass(frozen=True)
 class IdempotentRequest:
-    """A request with an `Idempotency-Key`. Its hash and response are computed when they are needed."""
+    """A request with an `Idempotency-Key`. Its hash and its response are computed only when needed."""
 
     key: str
     hash: Callable[[], bytes]
     response_to: Callable[[Any], dict[str, Any]]
 
     def replay(self, stored: IdempotencyKey) -> IdempotencyKey:
-        """The stored response. Raises `IdempotencyKeyReused` if it belongs to a different request."""
+        """Return the stored response. Raises `IdempotencyKeyReused` if it belongs to a different request."""
         if bytes(stored.request_hash) != self.hash():
             raise IdempotencyKeyReused
         return stored
@@ -48,8 +48,8 @@ def find_response(user_id: UUID, key: str) -> IdempotencyKey | None:
 def store_response(request: IdempotentRequest | None, user_id: UUID, created: Any) -> None:
     """Store the response in the open transaction, as its last statement, unless the request has no key.
 
-    Waits for a concurrent request with the same key. If that one succeeds, raises `IdempotencyKeyReused`, and this
-    transaction has no effect.
+    Waits for a concurrent request with the same key. If that request succeeds, raises `IdempotencyKeyReused`, which
+    rolls this transaction back.
     """
     require_transaction()
     if request is None:

@@ -1,4 +1,4 @@
-"""Reads `REDIS_URL`, which may name Sentinels, and makes clients for it."""
+"""Creates Redis clients from `REDIS_URL`, which may name Sentinels."""
 
 import select
 from typing import Any
@@ -17,7 +17,7 @@ _poll = monkey.get_original("select", "poll")
 
 
 class _Parser(DefaultParser):  # type: ignore[misc, valid-type]
-    """Checks a connection before each command without gevent's `poll`, which always runs other requests first."""
+    """Checks connections with the original `poll`. gevent's always lets other requests run first."""
 
     def can_read(self, timeout: float = 0) -> bool:
         poller = _poll()
@@ -25,20 +25,20 @@ class _Parser(DefaultParser):  # type: ignore[misc, valid-type]
         return bool(timeout or poller.poll(0)) and super().can_read(timeout)
 
 
-# Connecting may take this long, and so may the reply: half a second in all.
+# Limits connecting and the reply separately, to half a second in total.
 _BRIEFLY = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25, **NO_RETRY}
 
 
 def connect(redis_url: str) -> Redis:
-    """Return a client that neither waits long nor retries, for any form of `REDIS_URL`."""
-    # As many as gunicorn's worker_connections: by default redis-py refuses the 101st.
+    """Return a client with short timeouts and no retries, for any form of `REDIS_URL`."""
+    # As many connections as gunicorn's worker_connections; redis-py's default is 100.
     options: dict[str, Any] = {**_BRIEFLY, "parser_class": _Parser, "max_connections": 1000}
     service, urls = split_sentinel_url(redis_url)
     if service is None:
         return Redis.from_url(redis_url, **options)
     servers = [parse_url(url) for url in urls]  # type: ignore[no-untyped-call]
     sentinels = [(server.pop("host"), server.pop("port")) for server in servers]
-    # Only Redis asks for the user and password; Sentinels do not.
+    # The user and password are for Redis itself. Sentinels are contacted without credentials.
     options |= servers[0]
     sentinel = Sentinel(sentinels, sentinel_kwargs=_BRIEFLY, **options)  # type: ignore[no-untyped-call]
     master: Redis = sentinel.master_for(service)  # type: ignore[no-untyped-call]
@@ -46,7 +46,7 @@ def connect(redis_url: str) -> Redis:
 
 
 def split_sentinel_url(redis_url: str) -> tuple[str | None, list[str]]:
-    """Return the service that the Sentinels watch, if any, and a `redis://` URL for each server."""
+    """Return the name of the service that the Sentinels monitor, or None, and a `redis://` URL for each server."""
     url = urlsplit(redis_url)
     if url.scheme != "redis+sentinel":
         return None, [redis_url]

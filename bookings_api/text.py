@@ -1,4 +1,4 @@
-"""Makes text safe for log lines, headers and calendars, and finds links in it."""
+"""Cleans text for log lines, headers and calendars, and detects links in it."""
 
 from unicodedata import category, normalize
 
@@ -6,7 +6,7 @@ from unicodedata import category, normalize
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # Soft hyphens and other format characters, variation selectors and combining marks
 _INVISIBLE = frozenset({"Cf", "Mn"})
-# Letters without a shape (Default_Ignorable_Code_Point in Unicode)
+# Letters that are displayed as nothing (Default_Ignorable_Code_Point in Unicode)
 _HANGUL_FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
 
 
@@ -16,9 +16,10 @@ def one_line(text: str) -> str:
 
 
 def has_link(text: str) -> bool:
-    """Whether mail programs would show a link in plain text, even if written in fullwidth or with invisible characters.
+    """Whether mail programs may show part of the text as a link.
 
-    Browsers read an ideographic full stop as a dot (UTS 46).
+    Ignores invisible characters, and treats fullwidth characters as ordinary ones. Browsers read an ideographic full
+    stop as a dot (UTS 46).
     """
     plain = "".join(c for c in normalize("NFKC", text) if category(c) not in _INVISIBLE and c not in _HANGUL_FILLERS)
     plain = plain.replace("\u3002", ".").lower()

@@ -17,7 +17,7 @@ def lock_verified_account(user_id: UUID, password_hash: str | None, password: st
     user = lock_account(user_id)
     if user is None or not user.is_active:
         raise InvalidCredentials
-    # A concurrent login may have upgraded the hash. This is rare enough to verify the password under the lock.
+    # A concurrent login may have upgraded the hash. This is rare, so the password can be verified under the lock.
     if user.password_hash != password_hash and not verify_password(user.password_hash, password):
         raise InvalidCredentials
     return user

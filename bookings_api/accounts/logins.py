@@ -36,7 +36,7 @@ def user_of_login(login_id: UUID) -> User | None:
 def rotate_refresh_token(login_id: UUID, jti: UUID, *, lifetime: timedelta) -> Login | None:
     """Replace the refresh token `jti` with a new one. Returns None if it was already used or the login has ended.
 
-    This is a single statement, so of two requests with the same token only one succeeds.
+    A single statement does this, so only one of two requests with the same token succeeds.
     """
     require_transaction()
     statement = (

@@ -48,7 +48,7 @@ def verify_password(password_hash: str | None, password: str) -> bool:
 
 
 def needs_rehash(password_hash: str) -> bool:
-    """Whether the hash was made with cost parameters other than the configured ones."""
+    """Whether the hash has cost parameters other than the configured ones."""
     return _hasher(current_app).check_needs_rehash(password_hash)
 
 

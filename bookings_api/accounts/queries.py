@@ -15,8 +15,8 @@ def user_by_email(email: str) -> User | None:
 def with_email(accounts: sa.Select[User], email: str) -> sa.Select[User]:
     """Select the account with this email, ignoring whether its domain is IDNA-encoded. An exact match comes first.
 
-    Python makes the email lowercase, as it does for the keys of rate limits. PostgreSQL also turns the Turkish capital
-    I with a dot into a plain i, so each such spelling would have its own limit.
+    The email is lowercased in Python, like the keys of rate limits. PostgreSQL's `lower` also maps the Turkish dotted
+    capital I to i: such spellings would find the account, but be counted under limits of their own.
     """
     as_typed, *others = (spelling.lower() for spelling in spellings(email))
     stored = sa.func.lower(User.email)

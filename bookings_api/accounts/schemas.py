@@ -1,4 +1,4 @@
-"""What the schemas of auth and users share: accounts in responses, and new passwords."""
+"""Schemas and fields shared by auth and users: accounts in responses, and new passwords."""
 
 import marshmallow as ma
 
@@ -27,7 +27,7 @@ class UserSchema(ResponseSchema):
     )
     is_active = ma.fields.Boolean(
         required=True,
-        metadata={"description": "Whether the account is active or has been deactivated.", "example": True},
+        metadata={"description": "Whether the account is active. `false` if it is deactivated.", "example": True},
     )
     is_invited = ma.fields.Boolean(
         required=True,

@@ -71,10 +71,10 @@ def authenticate(token: str) -> tuple[User, UUID]:
 
 
 def verify_access_token(token: str) -> tuple[UUID, UUID, str | None]:
-    """Return the account's ID, the login's ID and the account's `shared_mailbox` from an access token.
+    """Verify an access token. Returns the IDs of its account and login, and the account's `shared_mailbox`.
 
-    Does not check whether the login has ended. The service must check that, in the statement that reads everything
-    else. Raises `Unauthenticated`.
+    Does not check whether the login has ended. The service must do so in the statement that reads its other data.
+    Raises `Unauthenticated`.
     """
     claims = _claims(token, "access")
     return UUID(claims["sub"]), UUID(claims["sid"]), claims.get("mailbox")

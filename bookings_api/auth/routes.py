@@ -37,32 +37,29 @@ from bookings_api.models import Login, Role, User
 # The body of the token response, and its headers.
 Tokens = tuple[dict[str, Any], dict[str, str]]
 
-# Failed logins are counted per email, whether or not an account exists, so the limit does not reveal which emails have
-# accounts. Over the limit, even the correct password is rejected; otherwise guessing could continue. An attacker can
-# therefore lock an account out of new logins for up to 15 minutes. Existing logins and password resets keep working.
+# Failed logins are counted for every email, so the limit does not reveal which emails have accounts. Over the limit,
+# even the correct password is rejected; otherwise guessing could continue. An attacker can therefore prevent new logins
+# to an account for up to 15 minutes. Existing logins and password resets keep working.
 blp = Blueprint("auth", __name__, url_prefix="/auth", description="Sign up, log in, and reset passwords")
 
 
 def _mailbox(account: dict[str, str]) -> str:
-    """Count the resets that all clients request for a mailbox."""
+    """Count resets per mailbox, across all clients."""
     return f"reset/{of_mailbox(account['email'])}"
 
 
 def _requester_and_mailbox(account: dict[str, str]) -> str:
-    """Count resets per client, so that a stranger cannot use up the owner's share."""
+    """Count resets per client and mailbox, so that a stranger cannot use up the owner's limit."""
     return f"{by_client()}/{_mailbox(account)}"
 
 
 def _signed_up(account: dict[str, Any]) -> UUID | None:
-    """Find the account that an earlier request may have created."""
+    """Return the ID of the account, which an earlier copy of this request may have created."""
     return services.find_account(account["email"])
 
 
 def _knows_password(account: dict[str, Any]) -> bool:
-    """Whether a repeated sign-up has the account's password.
-
-    Checked only if everything else matches; otherwise anyone who guesses a key could guess the password as well.
-    """
+    """Whether a repeated signup contains the account's password. Called only if everything else matches."""
     return services.is_password(email=account["email"], password=account["password"])
 
 
@@ -101,9 +98,9 @@ def signup(account: dict[str, Any], request: IdempotentRequest | None) -> User:
 def login(credentials: dict[str, str]) -> Tokens:
     """Log in with email and password.
 
-    Returns an access token to send with each request and a refresh token to get the next pair. The error does not
-    reveal whether the account exists. After too many failed attempts, even the correct password is rejected for up to
-    15 minutes; existing logins are unaffected.
+    Returns an access token, which you send with each request, and a refresh token, which you exchange for the next
+    pair. The error does not reveal whether the account exists. After too many failed attempts, even the correct
+    password is rejected for up to 15 minutes; existing logins are unaffected.
     """
     return _tokens_of(services.log_in(**credentials, lifetime=refresh_lifetime()))
 

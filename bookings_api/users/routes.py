@@ -39,31 +39,31 @@ blp = Blueprint(
 
 
 def _caller_email(*_: Any) -> str:
-    """Share the limit with logins, so a stolen access token does not allow guessing the password."""
+    """Count password changes under the limits for logins, so a stolen access token does not help guess the password."""
     return of_email(current_user.email)
 
 
 def _account_gaining_rights(changes: dict[str, Any], *, user_id: UUID) -> str | None:
-    """Count granted rights per affected mailbox, so that several organizers together cannot flood a user with email.
+    """Count grants of rights per affected mailbox, so that several organizers together cannot flood a user with email.
 
-    Revoking rights is not limited; otherwise an exhausted limit would protect an account from being deactivated.
+    Revoking rights is not limited; otherwise an account over the limit could not be deactivated.
     """
     grants = changes.get("role") is Role.ORGANIZER or changes.get("is_active", False)
     return of_mailbox(queries.get_user(user_id).email) if grants else None
 
 
 def _mailbox(invitation: dict[str, Any], **_: Any) -> str:
-    """Count the invitations that all organizers send to a mailbox."""
+    """Count invitations per mailbox, across all organizers."""
     return f"invitation/{of_mailbox(invitation['email'])}"
 
 
 def _inviter_and_mailbox(invitation: dict[str, Any], **_: Any) -> str:
-    """Count invitations per organizer and mailbox, apart from bookings for guests."""
+    """Count invitations per organizer and mailbox, separately from bookings for guests."""
     return f"{by_sender()}/{_mailbox(invitation)}"
 
 
 def _status_and_location(user_id: UUID | str, version: int) -> tuple[HTTPStatus, dict[str, str]]:
-    """The status and headers for an invited account. Its version is 1 unless it was invited again."""
+    """Return the status and headers for an invited account, whose version is 1 unless it was invited again."""
     if version > 1:
         return HTTPStatus.OK, {}
     return HTTPStatus.CREATED, {"Location": flask.url_for("users.get_user", user_id=user_id)}
@@ -148,7 +148,7 @@ def invite_user(
     """Invite a user or an organizer by email.
 
     The email contains a token that works once and expires after seven days. You can invite the same person again until
-    they accept: the response is then 200, the earlier token stops working, and role and name change only if given.
+    they accept. The response is then 200, the earlier token stops working, and the role and name change only if given.
     """
     user = services.invite_user(actor=current_user, request=request, **invitation)
     return user, *_status_and_location(user.id, user.version)
@@ -163,7 +163,7 @@ def invite_user(
 def get_user(user_id: UUID) -> User:
     """Get an account.
 
-    The account may be deactivated or have a pending invitation.
+    Also returns deactivated accounts and accounts with a pending invitation.
     """
     return queries.get_user(user_id)
 

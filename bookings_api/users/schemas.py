@@ -15,8 +15,8 @@ class UserQuerySchema(PageQuerySchema):
         max_length=100,
         metadata={
             "description": (
-                "Return only accounts with each of these words in the name or email, in any order and ignoring"
-                " case and accents. Only the 5 longest words count."
+                "Return only accounts that contain each of these words in their name or email. Ignores order, case and"
+                " accents. Only the 5 longest words are used."
             )
         },
     )
@@ -40,7 +40,7 @@ class InvitationSchema(BaseSchema):
         },
     )
     name = Name(
-        metadata={"description": "The name of the person. They can change it when they accept.", "example": "Colette"}
+        metadata={"description": "The person's name. They can change it when they accept.", "example": "Colette"}
     )
 
 

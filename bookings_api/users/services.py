@@ -1,4 +1,4 @@
-"""Use cases: organizers manage accounts, and users change their own."""
+"""Use cases: organizers manage all accounts, and users manage their own."""
 
 import logging
 from typing import Any
