@@ -11,12 +11,12 @@ import sqlalchemy as sa
 
 from bookings_api.models import Base
 
-# The name of a constraint, and a query for the key of each row that violates it and a message.
+# The name of a constraint, and a query that returns the key of each row that violates it, and a message.
 Rule = tuple[str, sa.Executable]
 
 
 def rules() -> Iterator[Rule]:
-    """Yield a rule for each constraint and each unique index, and one for all NOT NULL columns of a table."""
+    """Yield a rule for each constraint and each unique index, and one for the NOT NULL columns of each table."""
     for table in Base.metadata.sorted_tables:
         required = [column.is_(None) for column in table.c if not column.nullable]
         yield _rule(f"nn_{table.name}", table, sa.or_(*required), "has NULL in a required column")

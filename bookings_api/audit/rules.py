@@ -13,12 +13,12 @@ from bookings_api.models.booking import REFERENCE_ALPHABET, REFERENCE_LENGTH
 # The clocks of the machines that create bookings and delete emails may differ.
 _CLOCK_SKEW = timedelta(hours=1)
 
-# What `email_addresses.checked_address` accepts, as regular expressions of PostgreSQL
+# PostgreSQL regular expressions that match what `email_addresses.checked_address` accepts
 _ATOM, _LABEL = r"[A-Za-z0-9_!#$%&'*+/=?^`{|}~-]+", r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = rf"^(?!.*=\?){_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})*$"
 _NOT_PUBLIC = rf"^[^.]*$|(^|\.)({'|'.join(SPECIAL_USE_DOMAIN_NAMES)})$"
 
-# Queries that return the ID of each row that violates the rule and a message.
+# Queries that return the ID of each row that violates the rule, and a message.
 RULES = {
     "tickets_booked": """
         SELECT id::text, format('event %s: tickets_booked is %s, but its confirmed bookings have %s tickets',
@@ -107,7 +107,8 @@ RULES = {
             AND (last_booking_id IS NULL OR last_booking_id < bookings.id)
         )
         """,
-    # each change increments the version, and so does the cancellation; a new guest gets a confirmation instead
+    # Each change and the cancellation increment the version. A change of guest sends booking_reassigned to the former
+    # guest, instead of booking_changed.
     "change_email_count": """
         SELECT bookings.id::text, format('booking %s was changed %s times, but has %s change emails',
                                          bookings.id, changes, count(emails.id))
@@ -119,7 +120,8 @@ RULES = {
         GROUP BY bookings.id, changes HAVING count(emails.id) <> changes
         """,
     "duplicate_cancellation_email": """
-        SELECT booking_id::text, format('booking %s has %s cancellation emails to one address', booking_id, count(*))
+        SELECT booking_id::text, format('booking %s has %s cancellation emails to the same address', booking_id,
+                                         count(*))
         FROM outbox_emails WHERE kind IN ('booking_cancelled', 'event_cancelled') AND booking_id IS NOT NULL
         GROUP BY booking_id, recipient HAVING count(*) > 1
         """,
@@ -163,7 +165,7 @@ RULES = {
             SELECT FROM outbox_emails AS emails WHERE emails.booking_id = bookings.id AND broadcast_id = broadcast.id)
         """,
     "email_reference_missing": """
-        SELECT id::text, format('email %s (%s) refers to no %s', id, kind, missing)
+        SELECT id::text, format('email %s (%s) has no reference to a %s', id, kind, missing)
         FROM outbox_emails, LATERAL (VALUES (CASE
             WHEN booking_id IS NULL AND (kind LIKE 'booking%' OR kind LIKE 'event%') THEN 'booking'
             WHEN broadcast_id IS NULL AND kind IN ('event_changed', 'event_cancelled') THEN 'broadcast'
@@ -172,7 +174,7 @@ RULES = {
         WHERE missing IS NOT NULL
         """,
     "email_reference_mismatch": """
-        SELECT emails.id::text, format('email %s refers to booking %s, but to another user or event',
+        SELECT emails.id::text, format('email %s refers to booking %s, but to a different user or event',
                                       emails.id, bookings.id)
         FROM outbox_emails AS emails JOIN bookings ON bookings.id = booking_id
         LEFT JOIN event_broadcasts AS broadcast ON broadcast.id = broadcast_id
@@ -186,7 +188,7 @@ RULES = {
         """,
     # retry delays and worker leases last at most two hours
     "email_never_due": """
-        SELECT id::text, format('email %s is %s, but its next attempt is not before %s', id, status, next_attempt_at)
+        SELECT id::text, format('email %s is %s, but its next attempt is only due at %s', id, status, next_attempt_at)
         FROM outbox_emails WHERE status IN ('pending', 'sending') AND next_attempt_at > now() + interval '1 day'
         """,
     "email_without_attempt": """
@@ -220,8 +222,8 @@ _NOTES = {
         SELECT count(*) FROM outbox_emails WHERE status = 'sending' AND next_attempt_at < now()""",
     "unfinished event broadcasts: {count}": """
         SELECT count(*) FROM event_broadcasts WHERE finished_at IS NULL""",
-    # these accounts can log in, but email may not reach them
-    "accounts with an email that new accounts cannot have: {count}; the first are {ids}": """
+    # these accounts can log in, but emails may not reach them
+    "accounts with an email that would be rejected today: {count}; the first are {ids}": """
         SELECT count(*), array_to_string((array_agg(id::text ORDER BY id))[1:10], ', ') AS ids
         FROM users, split_part(lower(email), '@', 2) AS domain
         WHERE email !~ :address OR domain ~ :not_public AND domain <> ALL (:intranet_domains)""",
@@ -238,7 +240,7 @@ def parameters(emails_since: timedelta) -> dict[str, Any]:
 
 
 def notes(connection: sa.Connection, *, intranet_domains: Collection[str]) -> Iterator[str]:
-    """Yield a line for each condition that is not a violation but worth investigating."""
+    """Yield a line for each finding that is not a violation but worth investigating."""
     values = {"address": _ADDRESS, "not_public": _NOT_PUBLIC, "intranet_domains": list(intranet_domains)}
     for message, query in _NOTES.items():
         row = connection.execute(sa.text(query), values).mappings().one()

@@ -1,4 +1,4 @@
-"""Checks that tables, columns, constraints, indexes and triggers exist and are valid, and that all migrations ran.
+"""Checks that tables, columns, constraints, indexes and triggers exist and are valid, and that all migrations have run.
 
 Constraints and indexes are compared by name only. `constraints` checks the rows against their definitions.
 """
@@ -16,8 +16,8 @@ RULE = "schema"
 # The triggers that invalidate cached lists of events. SQLAlchemy's metadata does not contain triggers.
 _TRIGGERS = {"events": {"event_catalog_changed", "event_catalog_emptied"}}
 
-# The columns of a table and whether they are NOT NULL; its constraints, indexes and triggers and whether they are in
-# effect. Triggers of foreign keys have the name of the constraint.
+# A table's columns and whether they are NOT NULL, and its constraints, indexes and triggers and whether they are in
+# effect. Triggers that enforce a foreign key are listed under the name of its constraint.
 _OBJECTS = sa.text("""
     SELECT 'column', attname, attnotnull FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0
     UNION ALL

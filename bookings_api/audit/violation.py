@@ -1,13 +1,13 @@
-"""The type of an audit's findings."""
+"""The type of audit findings."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Violation:
-    """A violation of a rule, and the ID of the row if it can be repaired.
+    """A violation of a rule, with the ID of the row if the violation concerns a single one.
 
-    `prevents_row_checks` is set if a table or column is missing, so that its rows cannot be checked.
+    `prevents_row_checks` is set if a table or column is missing, so that no rows can be checked.
     """
 
     rule: str

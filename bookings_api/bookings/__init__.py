@@ -1,1 +1,1 @@
-"""Bookings: tickets taken from an event and given back, never more than the event has."""
+"""Booking tickets, changing and cancelling bookings, without ever overselling an event."""

@@ -16,23 +16,23 @@ from bookings_api.models.user import is_logged_in
 
 
 def take(event: Event, count: int) -> BoundStatement:
-    """The statement that takes tickets from a locked event, once the rules have allowed it."""
+    """Return the statement that takes tickets from a locked event. The caller must check the rules first."""
     return _COUNT_TICKETS.with_values(event_id=event.id, count=count)
 
 
 def release(event: Event, count: int) -> BoundStatement:
-    """The statement that gives tickets back to a locked event."""
+    """Return the statement that gives tickets back to a locked event."""
     return take(event, -count)
 
 
 def lock_and_read_facts(tx: RowLockedTransaction, event_id: UUID, *, login_id: UUID, key: str | None) -> Facts:
-    """Lock the event, then read the facts about an order."""
+    """Lock the event, then read the facts that decide about an order."""
     lock = _LOCK_EVENT.with_values(event_id=event_id)
     return _facts(tx.lock_and_read(lock, _FACTS.with_values(event_id=event_id, login_id=login_id, key=key)))
 
 
 def peek_at_facts(event_id: UUID, *, login_id: UUID, key: str | None) -> Facts:
-    """Read the same facts without a lock: enough to refuse an order, not to book it."""
+    """Read the same facts without a lock. They suffice to refuse an order, but not to book it."""
     return _facts(_FACTS(event_id=event_id, login_id=login_id, key=key))
 
 
@@ -71,7 +71,7 @@ _USER_ENDS = len(_users.c)
 _KEY_ENDS = _USER_ENDS + 2
 _login_id, _key = sa.bindparam("login_id", type_=sa.Uuid()), sa.bindparam("key", type_=sa.Text())
 
-# Always one row, whichever of user, key and event exist.
+# Always returns one row, even if the user, the key or the event does not exist.
 _FACTS = Prepared(
     "facts_of_order",
     sa.select(sa.func.clock_timestamp(), *_users.c, _keys.c.request_hash, _keys.c.response, *_events.c).select_from(

@@ -1,10 +1,10 @@
-"""Who may see and change which booking."""
+"""Permissions on bookings."""
 
 from bookings_api.models import Booking, Event, User
 
 
 def may_manage(user: User, booking: Booking) -> bool:
-    """Whether `user` may see, change and cancel the booking: its buyer and the event's organizer may."""
+    """Whether `user` may see, change and cancel the booking, as its buyer or as the event's organizer."""
     return booking.user_id == user.id or organizes(user, booking.event)
 
 

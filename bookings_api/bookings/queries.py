@@ -1,4 +1,4 @@
-"""Finds bookings, and locks one."""
+"""Queries for bookings, and the lock on one."""
 
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from bookings_api.models import Booking, BookingStatus, EmailStatus, Event, Outb
 _OF_EVENT = Booking.event_id == sa.bindparam("event_id")
 _WITH_STATUS = Booking.status == sa.bindparam("status")
 
-# An email that is being sent counts as pending. A dropped email says nothing about whether the guest can be reached.
+# An email that is being sent counts as pending. Dropped emails are ignored, because they were never sent to the guest.
 _latest_email_status = (
     sa.select(sa.case((OutboxEmail.status == EmailStatus.SENDING, EmailStatus.PENDING), else_=OutboxEmail.status))
     .where(
@@ -30,7 +30,7 @@ _latest_email_status = (
     .scalar_subquery()
 )
 
-# UUIDv7 keys grow with time: the newest row has the largest one.
+# UUIDv7 keys grow with time, so the newest row has the largest key.
 _BOOKINGS_OF_USER = ListQuery(
     sa.select(Booking).where(Booking.user_id == sa.bindparam("user_id")),
     filters={
@@ -60,22 +60,22 @@ _EMAILS_OF_BOOKING = ListQuery(
 def bookings_of(
     user: User, *, status: BookingStatus | None = None, event_id: UUID | None = None, upcoming: bool | None = None
 ) -> Listing:
-    """The bookings that `user` made, newest first; `upcoming` ones are for events that have not ended."""
+    """Return the bookings that `user` made, newest first. `upcoming` selects events that have not ended, or have."""
     return _BOOKINGS_OF_USER(user_id=user.id, status=status, event_id=event_id, upcoming=upcoming)
 
 
 def bookings_for(event: Event, *, q: str | None = None, **filters: Any) -> Listing:
-    """The bookings of an event, oldest first, with the filters of `AttendeeQuerySchema`."""
+    """Return the bookings of an event, oldest first, with the filters of `AttendeeQuerySchema`."""
     return _BOOKINGS_FOR_EVENT(event_id=event.id, **search(q), **filters)
 
 
 def emails_of(booking: Booking) -> Listing:
-    """The emails about a booking, newest first; those sent long ago have been deleted."""
+    """Return the emails about a booking, newest first. Old emails have been deleted."""
     return _EMAILS_OF_BOOKING(booking_id=booking.id)
 
 
 def get_booking(booking_id: UUID, *, viewer: User) -> Booking:
-    """The booking with its event, if `viewer` may manage it. Raises `BookingNotFound`."""
+    """Return the booking with its event, if `viewer` may manage it. Raises `BookingNotFound`."""
     query = sa.select(Booking).where(Booking.id == booking_id).options(joinedload(Booking.event))
     booking = db.session.scalars(query).one_or_none()
     if booking is None or not may_manage(viewer, booking):
@@ -90,7 +90,7 @@ def guest_of(booking_id: UUID, *, viewer: User) -> tuple[str, bool]:
 
 
 def lock_booking(booking_id: UUID, *, event_id: UUID) -> tuple[Booking, Event, datetime]:
-    """Lock and reread a booking and its event, and read its user. Also returns the time when the event was locked.
+    """Lock and reread a booking and its event, and load its user. Also returns the time when the event was locked.
 
     The event is locked first, as in every transaction, to prevent deadlocks.
     """

@@ -62,8 +62,8 @@ def _guest(
 ) -> str | None:
     """Count the emails that an account sends to another address, per sender and mailbox.
 
-    Emails to the account's own, unverified address are bounded by the limit on bookings. A replayed response sends no
-    email and is not counted.
+    Emails to the account's own address, which is unverified, are bounded by the limit on bookings. Replayed responses
+    send no email and are not counted.
     """
     flask.g.guest_mailbox, is_organizer = None, False
     address: str | None = (body or {}).get("guest_email")
@@ -84,16 +84,16 @@ def _guest(
 
 
 def _guest_mailbox(*args: Any, **kwargs: Any) -> str | None:
-    """Count emails from all senders to the mailbox that `_guest` found, so many accounts together cannot flood it.
+    """Count emails from all senders to the mailbox that `_guest` found, so that many accounts cannot flood it together.
 
-    The event's organizer is exempt, so strangers cannot keep them from changing a guest's booking.
+    The event's organizer is exempt; otherwise strangers could use up the limit and block changes to a guest's booking.
     """
     mailbox: str | None = flask.g.guest_mailbox
     return mailbox
 
 
 def _precondition() -> Callable[[Booking], None]:
-    """Check `If-Match`, and that the email goes to the address that `_guest` counted before the booking was locked."""
+    """Return a check of `If-Match`, and of whether the guest's email is still the one that `_guest` counted."""
     matches, counted = if_match(), flask.g.get("counted_guest_email")
 
     def check(booking: Booking) -> None:
@@ -132,7 +132,7 @@ def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
 
 @blp.after_request
 def count_outcome(response: flask.Response) -> flask.Response:
-    """Count the outcome of every request to book."""
+    """Count the outcome of every booking request."""
     if flask.request.method == "POST" and flask.request.endpoint == f"{blp.name}.{create_booking.__name__}":
         metrics.count_booking(problem_code() or ("replayed" if REPLAYED_HEADER in response.headers else "confirmed"))
     return response
@@ -198,8 +198,8 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     guest learns that they are no longer booked. Additional tickets are booked only if all of them
     are available. Released tickets are available again immediately.
 
-    You can change your own booking until the event has started and booking has closed. For events you organize, you can
-    change any booking until the event ends, within the event's capacity and limit per booking.
+    You can change your own booking until the event starts or booking closes, whichever comes later. For events you
+    organize, you can change any booking until the event ends, within the event's capacity and limit per booking.
     """
     return services.change_booking(
         user=current_user, booking_id=booking_id, changes=changes, precondition=_precondition()
@@ -224,8 +224,8 @@ def cancel_booking(booking_id: UUID) -> Booking:
     Releases the tickets immediately and notifies the guest by email. Cancelling again changes nothing and returns the
     same response.
 
-    You can cancel your own booking until the event has started and booking has closed. For events you organize, you can
-    cancel any booking until the event ends.
+    You can cancel your own booking until the event starts or booking closes, whichever comes later. For events you
+    organize, you can cancel any booking until the event ends.
     """
     return services.cancel_booking(user=current_user, booking_id=booking_id, precondition=if_match())
 
@@ -284,10 +284,10 @@ def list_attendees(event_id: UUID, **filters: Any) -> Listing:
     find a guest, and `email_status=failed` to find guests whose latest email could not be delivered.
 
     With `Accept: text/csv`, returns the whole list as a spreadsheet file (RFC 4180: UTF-8 with a byte order mark, a
-    header row, every field quoted). Omit `page` and `page_size`, because the file has no pages. It is streamed and may
-    or may not include changes made during the download. If the transfer is interrupted, rows are missing. Text that a
-    spreadsheet would evaluate as a formula (starting with =, +, - or @) or convert into a number or date (0012345, 1/2)
-    is prefixed with an apostrophe. Use `separator=semicolon` for spreadsheets with a decimal comma.
+    header row, every field quoted). Omit `page` and `page_size`, because the file has no pages. It may lack changes made
+    during the download. If the transfer is interrupted, the rest of the rows are missing. Text that a spreadsheet would
+    evaluate as a formula (starting with =, +, - or @) or convert into a number or date (0012345, 1/2) is prefixed with
+    an apostrophe. Use `separator=semicolon` for spreadsheets with a decimal comma.
     """
     return queries.bookings_for(get_own_event(event_id, owner=current_user), **filters)
 

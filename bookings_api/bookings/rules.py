@@ -1,7 +1,7 @@
 """The rules that decide whether tickets can be booked, for every use case that takes or releases them.
 
-Plain functions over what was read while the event's row was locked. Errors are raised in a fixed order, so that the
-same situation always gets the same response.
+They are plain functions of the data that was read under the event's lock. Errors are raised in a fixed order, so that
+the same situation always gets the same response.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from bookings_api.models import Event, EventStatus, IdempotencyKey, User
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """Tickets to be booked, in the name of a guest or, by default, of the account."""
+    """The tickets to book. The guest defaults to the account's owner."""
 
     event_id: UUID
     ticket_count: int = 1
@@ -40,7 +40,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Plan:
-    """An order that can be booked by `user`, for `event`, at the time `now`."""
+    """An accepted order: who books, for which event, and the time of the decision."""
 
     user: User
     event: Event
@@ -77,7 +77,7 @@ def require_open(event: Event, *, now: datetime) -> None:
 
 
 def require_available(event: Event, count: int, *, in_all: int) -> None:
-    """Raise `TooManyTickets` or `SoldOut` unless a booking can have `count` more tickets, `in_all` in total."""
+    """Raise `TooManyTickets` or `SoldOut` unless a booking can get `count` more tickets, for `in_all` in total."""
     if in_all > event.max_tickets_per_booking:
         raise TooManyTickets(event.max_tickets_per_booking)
     if count > event.tickets_available:
@@ -85,7 +85,11 @@ def require_available(event: Event, count: int, *, in_all: int) -> None:
 
 
 def require_changeable(event: Event, *, by_organizer: bool, now: datetime) -> None:
-    """Raise `EventNotOpen` once the event has started and booking has closed; for its organizer, once it has ended."""
+    """Raise `EventNotOpen` if bookings can no longer change.
+
+    The event's organizer can change them until the event ends; others until it starts or booking closes, whichever
+    comes later.
+    """
     if by_organizer:
         if now >= event.ends_at:
             raise EventNotOpen("The event has ended.")

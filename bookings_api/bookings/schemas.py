@@ -30,7 +30,7 @@ class BookingSchema(ResponseSchema):
         required=True,
         metadata={"description": "The booking reference, which the guest shows at the door.", "example": REFERENCE},
     )
-    event_id = ma.fields.UUID(required=True, metadata={"description": "The booked event.", "example": EVENT_ID})
+    event_id = ma.fields.UUID(required=True, metadata={"description": "The ID of the event.", "example": EVENT_ID})
     user_id = ma.fields.UUID(
         required=True, metadata={"description": "The ID of the account that made the booking.", "example": URI_ID}
     )
@@ -66,7 +66,7 @@ class BookingSchema(ResponseSchema):
 class BookingCreateSchema(BaseSchema):
     """Tickets to book. The guest is the account's owner unless you name someone else."""
 
-    event_id = Identifier(required=True, metadata={"description": "The event to book.", "example": EVENT_ID})
+    event_id = Identifier(required=True, metadata={"description": "The ID of the event.", "example": EVENT_ID})
     ticket_count = Integer(
         minimum=1,
         maximum=MAX_TICKETS_PER_BOOKING,
@@ -140,7 +140,7 @@ class EmailSchema(ResponseSchema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "Why the last attempt failed or why the email was dropped, otherwise `null`.",
+            "description": "Why the last attempt failed or the email was dropped. Otherwise `null`.",
             "example": None,
         },
     )
@@ -154,8 +154,8 @@ class AttendeeQuerySchema(CsvQuerySchema):
         max_length=100,
         metadata={
             "description": (
-                "Return only bookings with each of these words in the guest name, guest email or reference, in"
-                " any order and ignoring case and accents. Only the 5 longest words count."
+                "Return only bookings that contain each of these words in the guest name, guest email or reference."
+                " Ignores order, case and accents. Only the 5 longest words are used."
             )
         },
     )
@@ -182,5 +182,5 @@ class BookingQuerySchema(PageQuerySchema):
     status = Choice(*BookingStatus, metadata={"description": _STATUS})
     event_id = Identifier(metadata={"description": "Return only bookings for this event."})
     upcoming = QueryBoolean(
-        metadata={"description": "Return only bookings for events that have not ended (`true`) or have (`false`)."}
+        metadata={"description": "Return only bookings for upcoming and running events (`true`) or for past ones (`false`)."}
     )

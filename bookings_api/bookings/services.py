@@ -50,8 +50,8 @@ from bookings_api.models.payloads import event_payload, guest_payload
 def book_tickets(*, order: Order, login_id: UUID, request: IdempotentRequest | None = None) -> Booking | IdempotencyKey:
     """Book tickets for the account of a login, or return the stored response to the same request.
 
-    The event's row is locked while the order is decided, so concurrent buyers see what earlier ones left. The login is
-    checked under the same lock. Raises what `decide` raises.
+    The event's row is locked while the order is decided, so that concurrent buyers cannot get the same tickets. The
+    login is checked under the same lock. Raises the errors of `decide`.
     """
     key = request.key if request else None
     try:
@@ -72,7 +72,7 @@ def book_tickets(*, order: Order, login_id: UUID, request: IdempotentRequest | N
 def change_booking(
     *, user: User, booking_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Booking:
-    """Change the ticket count or the guest of a booking, and email the guest and a former guest.
+    """Change the ticket count or the guest of a booking. Notifies the guest and, if replaced, the former guest.
 
     The event's organizer can do so until the event ends, even after booking has closed. Raises `BookingNotFound`,
     `BookingCancelled`, `EventNotOpen`, `TooManyTickets`, `SoldOut`.
@@ -97,7 +97,7 @@ def change_booking(
             run(release(event, -more))
         kind, sender = EmailKind.BOOKING_CHANGED, booking.user
         if former["recipient"].lower() != booking.guest_email.lower():
-            # the cancellation must be newer than the calendar entry it cancels
+            # a cancellation must have a higher version than the calendar entry it cancels
             former["payload"]["booking_version"] = booking.version
             outbox.queue_email(tx, **former)
             kind, sender = EmailKind.BOOKING_CONFIRMED, user
@@ -132,8 +132,8 @@ def resend_confirmation(
 ) -> OutboxEmail:
     """Send the confirmation to the current guest again, with the current details; returns the pending email.
 
-    Takes the locks of a cancellation, so no confirmation follows one. Raises `BookingNotFound`, `BookingCancelled`,
-    `EventEnded`, `IdempotencyKeyReused`.
+    Takes the same locks as a cancellation, so that no confirmation is written after one. Raises `BookingNotFound`,
+    `BookingCancelled`, `EventEnded`, `IdempotencyKeyReused`.
     """
     user_id = user.id
     with _locked(get_booking(booking_id, viewer=user)) as (tx, booking, event, now):
@@ -149,7 +149,7 @@ def resend_confirmation(
 
 @contextmanager
 def _locked(booking: Booking) -> Iterator[tuple[Transaction, Booking, Event, datetime]]:
-    """Lock a booking and its event in turn, without a connection while waiting for the turn."""
+    """Wait for the event's turn without holding a connection, then lock the event and the booking."""
     booking_id, event_id = booking.id, booking.event_id
     end_reading()
     with turns.turn(event_id), transaction() as tx:
@@ -184,7 +184,7 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
     try:
         tx.write_and_commit(*writes)
     except IntegrityError as error:
-        # The same request would have waited for this event's lock, so the key belongs to a request for another event.
+        # A copy of this request would have waited for this event's lock, so the other request is for another event.
         if is_key_taken(error):
             raise IdempotencyKeyReused from None
         raise

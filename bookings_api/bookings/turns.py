@@ -1,7 +1,8 @@
 """Keeps buyers of the same event in this process from competing for its row lock.
 
-The lock is held across two round trips, and between them its greenlet may wait to be scheduled. With turns, buyers wait
-before they take the lock instead of while they hold it. Sold-out events refuse orders without any lock.
+A booking holds the lock for two round trips. Between them, its greenlet may have to wait until others have run. With
+turns, it waits before it takes the lock, not while it holds it. `RecentRefusals` lets sold-out events refuse orders
+without a lock.
 """
 
 import threading
@@ -20,15 +21,15 @@ MAX_REFUSALS = 1024
 
 
 class TurnTimeout(PoolTimeoutError):
-    """Other requests for the event took too long. Answered like a busy connection pool: 503, try again."""
+    """Other requests for the event took too long. The response is 503, as for a busy connection pool."""
 
 
 class Turns:
-    """One booking per event at a time, in order of arrival. With a plain lock or semaphore, newcomers overtake."""
+    """Lets one booking per event proceed at a time, in order of arrival. Plain locks would let newcomers overtake."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        # the callers in line for each event; each waits for its own lock, which is released when its turn begins
+        # the line for each event: every caller waits for its own lock, which is released when its turn begins
         self._lines: dict[UUID, deque[threading.Lock]] = {}
 
     @contextmanager
@@ -48,7 +49,7 @@ class Turns:
             yield
         finally:
             with self._guard:
-                had_turn = line[0] is mine  # or would have had it after giving up
+                had_turn = line[0] is mine  # perhaps only after it had stopped waiting
                 line.remove(mine)
                 if not line:
                     del self._lines[event_id]
@@ -63,7 +64,7 @@ class RecentRefusals:
         self._until: dict[UUID, float] = {}
 
     def note(self, event_id: UUID) -> None:
-        """Remember a refusal. Forgetting the others when there are too many costs only a lock for their next order."""
+        """Remember a refusal. If there are too many, forgets the others; their next order then takes the lock."""
         if len(self._until) >= MAX_REFUSALS:
             self._until.clear()
         self._until[event_id] = time.monotonic() + REFUSAL_SECONDS

@@ -4,7 +4,7 @@ A booking has the same entry in emails and downloads: calendar apps recognize it
 the highest `SEQUENCE`. Only emails have a METHOD (see `calendar.itip`).
 
 Times are in UTC, which every app converts to local time. Times in the event's zone would need a VTIMEZONE, which some
-apps replace with their own rules for a zone of that name. If those differ, the event moves.
+apps replace with their own rules for a zone of that name. If those rules differ, the event is shown at the wrong time.
 """
 
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ class Text(icalendar.vText):
 
 @cache
 def mailbox(mail_from: str) -> tuple[str, str]:
-    """Split `MAIL_FROM`, the organizer of events without a contact, into name (possibly empty) and address."""
+    """Split `MAIL_FROM` into a name, which may be empty, and an address."""
     return parseaddr(one_line(mail_from))
 
 
@@ -75,8 +75,8 @@ def booking_calendar(
 ) -> icalendar.Calendar:
     """Return a calendar with a booking.
 
-    `payload` merges `event_payload` and `booking_payload`. `attendee` is the guest's address. `stamped_at` is when the
-    payload was current.
+    `payload` merges `event_payload` and `booking_payload`. `attendee` is the guest's address. `stamped_at` is the time
+    of the data in the payload.
     """
     sequence = payload["booking_version"] + payload["event_version"] - 2  # both versions start at 1
     description = {
@@ -115,7 +115,7 @@ def _calendar(entry: icalendar.Event) -> icalendar.Calendar:
 
 
 def _organizer(payload: dict[str, Any], mail_from: str) -> icalendar.vCalAddress:
-    """Return the event's contact, on whose behalf the service sends invitations (RFC 5545, section 3.2.18)."""
+    """Return the event's contact. The service sends invitations on their behalf (RFC 5545, section 3.2.18)."""
     name, address = mailbox(mail_from)
     organizer = _person(payload["contact_name"] or name, payload["contact_email"] or address)
     if payload["contact_email"]:

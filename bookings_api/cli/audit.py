@@ -24,12 +24,12 @@ Check = Callable[..., Iterator[Violation]]
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="First correct the ticket counters from the bookings.")
+@click.option("--repair", is_flag=True, help="First recalculate wrong ticket counters from the bookings.")
 @click.option("--repair-emails", is_flag=True, help="First write missing confirmations and cancellations.")
 @click.option(
     "--email-days",
     type=click.IntRange(0, 36_500),
-    help="Require emails only for bookings up to this age (default: MAIL_RETENTION_DAYS). Needed after raising that"
+    help="Require emails only for bookings up to this age (default: MAIL_RETENTION_DAYS). Use it after raising that"
     " setting, or if older emails were deleted on purpose.",
 )
 @with_appcontext
@@ -40,7 +40,7 @@ def audit(context: click.Context, *, repair: bool, repair_emails: bool, email_da
     Prints one line per violation with the IDs of the rows. Reads a single snapshot and locks nothing. The exit status
     is 0 without violations, 1 with violations, and 2 if the database could not be read completely.
 
-    --repair corrects ticket counters. It locks one event at a time, as a booking does. Oversold events stay unchanged,
+    --repair corrects ticket counters. It locks one event at a time, as a booking does. It leaves oversold events alone,
     because a person must decide which bookings to cancel.
 
     --repair-emails writes missing confirmations and cancellations, except for past events. If a missing email was sent

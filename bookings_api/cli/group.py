@@ -1,4 +1,4 @@
-"""The base class of command groups, and the wording of database errors."""
+"""The base class of command groups, and one-line messages for database errors."""
 
 from typing import Any
 

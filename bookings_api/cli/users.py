@@ -39,7 +39,7 @@ def create(email: str, *, organizer: bool, name: str | None, password: str) -> N
 
 
 @users.command("list")
-@click.option("-q", help="Part of the name or email address; case is ignored.")
+@click.option("-q", help="Words in the name or email address. Case and accents are ignored.")
 @click.option("--role", type=click.Choice([role.value for role in Role]), help="Only accounts with this role.")
 @click.option("--active/--inactive", "is_active", default=None, help="Only accounts with or without access.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, as in the API.")
