@@ -284,10 +284,10 @@ def list_attendees(event_id: UUID, **filters: Any) -> Listing:
     find a guest, and `email_status=failed` to find guests whose latest email could not be delivered.
 
     With `Accept: text/csv`, returns the whole list as a spreadsheet file (RFC 4180: UTF-8 with a byte order mark, a
-    header row, every field quoted). Omit `page` and `page_size`, because the file has no pages. It may lack changes made
-    during the download. If the transfer is interrupted, the rest of the rows are missing. Text that a spreadsheet would
-    evaluate as a formula (starting with =, +, - or @) or convert into a number or date (0012345, 1/2) is prefixed with
-    an apostrophe. Use `separator=semicolon` for spreadsheets with a decimal comma.
+    header row, every field quoted). Omit `page` and `page_size`, because the file has no pages. The file may lack
+    changes made during the download. If the transfer is interrupted, the remaining rows are missing. Text that a
+    spreadsheet would evaluate as a formula (starting with =, +, - or @) or convert into a number or date (0012345, 1/2)
+    is prefixed with an apostrophe. Use `separator=semicolon` for spreadsheets with a decimal comma.
     """
     return queries.bookings_for(get_own_event(event_id, owner=current_user), **filters)
 

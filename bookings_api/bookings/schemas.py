@@ -182,5 +182,7 @@ class BookingQuerySchema(PageQuerySchema):
     status = Choice(*BookingStatus, metadata={"description": _STATUS})
     event_id = Identifier(metadata={"description": "Return only bookings for this event."})
     upcoming = QueryBoolean(
-        metadata={"description": "Return only bookings for upcoming and running events (`true`) or for past ones (`false`)."}
+        metadata={
+            "description": "Return only bookings for upcoming and running events (`true`) or for past ones (`false`)."
+        }
     )

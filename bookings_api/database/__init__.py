@@ -1,1 +1,1 @@
-"""Connections, transactions and what all tables share."""
+"""Connections, transactions, and the base classes of all tables."""

@@ -11,14 +11,14 @@ from uuid_utils.compat import uuid7
 
 from bookings_api.extensions import db
 
-# now() would be the time when the transaction began, possibly before it waited for a lock
+# not now(), which is the time when the transaction began, possibly before it waited for a lock
 _now = sa.func.clock_timestamp()
 
 
 def choice(enum: type[StrEnum], name: str) -> sa.Enum:
     """Return a text column type for the values of `enum`, with a named CHECK.
 
-    Unlike with a PostgreSQL enum, one migration can add and remove values.
+    Unlike for a PostgreSQL enum, a single migration can add and remove values.
     """
     return sa.Enum(
         enum,
@@ -34,26 +34,26 @@ class Base(DeclarativeBase):
     """Declarative base with the metadata that Flask-Migrate reads."""
 
     metadata = db.metadata
-    # the statement that writes a row also returns what the database computes, such as `updated_at`
+    # statements that write a row also return the columns that the database computes, such as `updated_at`
     __mapper_args__ = {"eager_defaults": True}
     type_annotation_map = {datetime: sa.DateTime(timezone=True), UUID: sa.Uuid()}
 
     @classmethod
     def from_row(cls, **columns: Any) -> Self:
-        """Create an object as if it had been loaded, but outside any session, so changes are not tracked."""
+        """Create an object from loaded columns. It belongs to no session, so its changes are not tracked."""
         row = cls.__mapper__.class_manager.new_instance()
         row.__dict__.update(columns)
         return cast("Self", row)
 
 
 class Identified:
-    """A UUIDv7 primary key (RFC 9562). It is ordered by creation time, so its index grows at one end."""
+    """A UUIDv7 primary key (RFC 9562). Keys are ordered by creation time, so their index grows at one end."""
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-1)
 
 
 class Timestamped:
-    """Times of creation and of the last change, by the database's clock."""
+    """The times of creation and of the last change, by the database's clock."""
 
     created_at: Mapped[datetime] = mapped_column(default=_now, server_default=sa.func.now(), sort_order=90)
     updated_at: Mapped[datetime] = mapped_column(

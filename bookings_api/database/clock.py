@@ -1,6 +1,6 @@
-"""The database's clock. Stored times are compared only with this clock, because the clocks of machines differ.
+"""The database's clock. Stored times are compared only with this clock, because machines' clocks differ.
 
-SQL uses `now()`, or `clock_timestamp()` after waiting for a lock. Access tokens use the clock of the machine.
+SQL uses `now()`, or `clock_timestamp()` after waiting for a lock. Access tokens use the machine's clock.
 """
 
 from datetime import datetime
@@ -13,6 +13,6 @@ _NOW = Prepared("database_time", sa.select(sa.func.clock_timestamp()))
 
 
 def database_time() -> datetime:
-    """The current time of the database."""
+    """Return the current time by the database's clock."""
     [(now,)] = _NOW()
     return now  # type: ignore[no-any-return] # psycopg2's rows are untyped

@@ -1,4 +1,4 @@
-"""Connects to PostgreSQL and sets its timeouts. unresponsive.py handles servers that hang and do not enforce them."""
+"""Connects to PostgreSQL and sets its timeouts. `unresponsive` handles a server that hangs and cannot enforce them."""
 
 import time
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def init_database(app: Flask) -> None:
         "pool_size": app.config["DATABASE_POOL_SIZE"],
         "max_overflow": 0,
         "pool_timeout": timeouts.POOL_SECONDS,
-        "pool_use_lifo": True,  # keeps few connections busy, and their prepared statements in use
+        "pool_use_lifo": True,  # reuses the same few connections, which have prepared statements
     }
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _options(app) | pool
     if app.config["DATABASE_READ_URL"]:
@@ -59,7 +59,7 @@ def init_database(app: Flask) -> None:
 
 
 def unpooled_engine(app: Flask) -> sa.Engine:
-    """Create an engine without a pool, for a connection that must be available even if the pool is busy."""
+    """Create an engine without a pool, for connections that must be available even if the pool is exhausted."""
     engine = sa.create_engine(app.config["DATABASE_URL"], poolclass=sa.NullPool, **_options(app))
     _add_listeners(engine)
     return engine
@@ -67,9 +67,9 @@ def unpooled_engine(app: Flask) -> sa.Engine:
 
 @contextmanager
 def snapshot(app: Flask) -> Iterator[sa.Connection]:
-    """A read-only connection to a single snapshot of the database, without time limits.
+    """Open a read-only connection to a single snapshot of the database, without time limits.
 
-    `wait_for_response` does not limit connections with this application name. PostgreSQL's limits are lifted inside the
+    Its application name exempts it from the limits of `wait_for_response`. PostgreSQL's limits are lifted inside the
     transaction, which works through any connection pooler.
     """
     options = _options(app, f"{app.name} snapshot") | {"isolation_level": "REPEATABLE READ"}
@@ -95,8 +95,8 @@ def begin(connection: sa.Connection) -> None:
 class SessionlessCursor(extensions.cursor):
     """Cursor for PgBouncer in transaction mode, where a session cannot keep settings.
 
-    Sends the settings with the first statement of each transaction. PostgreSQL runs statements of one message as one
-    transaction, so they also apply to a single statement.
+    Sends the settings together with the first statement of each transaction. PostgreSQL runs the statements of a
+    message as one transaction, so the settings also apply to a single statement in autocommit mode.
     """
 
     def execute(self, query: Any, parameters: Any = None) -> None:
@@ -111,7 +111,7 @@ def _options(app: Flask, application_name: str = unresponsive.PRIMARY_NAME) -> d
         "isolation_level": "AUTOCOMMIT",
         "hide_parameters": True,  # they must not appear in logs
         "connect_args": {
-            # libpq ignores this in the wait callback, but applies it before, for example to each of several addresses
+            # libpq ignores this while the wait callback waits, but applies it when it tries several addresses in turn
             "connect_timeout": timeouts.CONNECT_SECONDS,
             "application_name": application_name,
             **({"cursor_factory": SessionlessCursor} if is_sessionless else {"options": _SESSION_OPTIONS}),
@@ -133,7 +133,7 @@ def _on_checkin(connection: extensions.connection | None, record: sa.pool.Connec
 def _ping_idle_connection(
     connection: extensions.connection, record: sa.pool.ConnectionPoolEntry, _: sa.pool.PoolProxiedConnection
 ) -> None:
-    """Make SQLAlchemy replace a connection that died while it was idle."""
+    """Ping a connection that was idle. If it has died, make SQLAlchemy replace it."""
     if time.monotonic() - record.info.get(_RETURNED_AT, float("inf")) < timeouts.PING_AFTER_SECONDS:
         return
     try:

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-# Limits the number of statements and the work of each.
+# Limits the number of different statements, and the work that each causes.
 MAX_WORDS = 5
 _WORDS = [f"word_{number}" for number in range(MAX_WORDS)]
-# Surrounds the words of copied names and addresses, such as `Hopper, Grace <grace@example.com>;`
+# Ignored at both ends of a word, for addresses copied from emails, such as `Hopper, Grace <grace@example.com>;`
 _PUNCTUATION = ",;<>"
 
 
 class Order:
-    """A total order: its keys are unique together, and all ascending or all descending.
+    """A sort order. Its keys are unique in combination, and all of them are ascending or all descending.
 
     `name` distinguishes the orders of a list.
     """
@@ -32,7 +32,7 @@ class Order:
         return [key.desc() if self._is_descending else key for key in self.keys]
 
     def is_after(self) -> sa.ColumnElement[bool]:
-        """Whether a row follows the position given by the parameters."""
+        """Return the condition for rows that follow the position given by the parameters."""
         row, position = sa.tuple_(*self.keys), sa.tuple_(*self.parameters)
         return row < position if self._is_descending else row > position
 
@@ -46,12 +46,12 @@ class Listing(NamedTuple):
     is_filtered: bool
 
     def with_values(self) -> sa.Select[Any]:
-        """Return the statement with values instead of parameters."""
+        """Return the statement with its parameters bound to the values."""
         return self.statement.params(self.values)
 
 
 class ListQuery:
-    """Builds the statements of a list.
+    """A query for a list. Builds a statement for each combination of filters and order that is used.
 
     `rows` selects one model. `filters` maps the names of parameters to conditions. A single order needs no name.
     """
@@ -68,7 +68,7 @@ class ListQuery:
         self._statement = cache(self._build)
 
     def __call__(self, sort: str = "", /, **values: Any) -> Listing:
-        """Return the list with these values. Filters whose value is missing or None do not apply."""
+        """Return the list filtered by these values. Filters whose value is missing or None do not apply."""
         names = frozenset(name for name in self._filters if values.get(name) is not None)
         order = self._orders[sort]
         return Listing(self._statement(order, names), values, order, is_filtered=bool(names))
@@ -92,12 +92,12 @@ def words_in(text: sa.ColumnElement[str]) -> dict[str, sa.ColumnElement[bool]]:
 
 
 def search(q: str | None) -> dict[str, str]:
-    """Return the words of `q` by the names of their filters, at most the `MAX_WORDS` longest."""
+    """Map the names of the filters to the words of `q`. Uses only the `MAX_WORDS` longest words."""
     stripped = (word.strip(_PUNCTUATION) or word for word in (q or "").split())
     words = sorted(dict.fromkeys(stripped), key=len, reverse=True)
     return dict(zip(_WORDS, words, strict=False))
 
 
 def _literally(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """Escape the special characters of LIKE patterns. Some appear only when a text is folded, such as % for \uff05."""
+    """Escape the special characters of LIKE patterns, in SQL because folding can create them, such as % from \uff05."""
     return sa.func.regexp_replace(text, r"([\\%_])", r"\\\1", "g", type_=sa.Text)

@@ -23,30 +23,30 @@ from bookings_api.extensions import db
 
 Model = TypeVar("Model", bound=Base)
 
-# The SQLAlchemy dialect that renders parameters the way PREPARE expects them: `$1::UUID`. Its driver is not used.
+# A SQLAlchemy dialect that renders parameters in the form that PREPARE expects: `$1::UUID`. Its driver is not used.
 _DIALECT = asyncpg.dialect(json_serializer=lambda value: orjson.dumps(value).decode())  # type: ignore[no-untyped-call]
 
 _PREPARED = "bookings_api.database.prepared"
 
-# Running this many statements of a process at a time finishes sooner than running more, because PostgreSQL's processes
-# compete for the same cores. Statements do not wait long for a slow one, such as one that waits for a lock.
+# Statements of a process that run at the same time. More would take longer in total, because PostgreSQL's processes
+# compete for the same cores. Others wait only briefly, because a running statement may be slow or wait for a lock.
 MAX_CONCURRENT = 2
 SLOT_WAIT_SECONDS = 0.05
 _slots = threading.Semaphore(MAX_CONCURRENT)
 
 
 class Prepared:
-    """A SQLAlchemy Core statement to be prepared; every bind parameter has a type."""
+    """A SQLAlchemy Core statement that is prepared on first use. Each bind parameter must have a type."""
 
     _names: ClassVar[set[str]] = set()
 
     def __init__(
         self, name: str, statement: sa.ClauseElement, settings: str = "", *, stays_on_server: bool = True
     ) -> None:
-        """`name` is unique within the service; `settings` are SET LOCAL statements sent with each execution.
+        """Compile the statement. `settings` are SET LOCAL statements sent with each execution.
 
-        With many variants of a statement, they should not stay on the server, where each connection keeps them all.
-        Raises `ValueError` for a name that is taken.
+        Set `stays_on_server` to False for statements with many variants, because each connection would keep all of
+        them. Raises `ValueError` if `name` is taken.
         """
         if name in self._names:
             raise ValueError(f"a statement named {name} exists already")
@@ -63,19 +63,19 @@ class Prepared:
         self._plain = settings + re.sub(r"\$\d+", "%s", compiled.string.replace("%", "%%")), repeated
 
     def __call__(self, **values: Any) -> list[tuple[Any, ...]]:
-        """Return the rows as psycopg2 reads them, enums as text. Raises SQLAlchemy's errors.
+        """Return the rows as psycopg2 reads them, with enums as text. Raises SQLAlchemy's errors.
 
-        Runs in the session's transaction if there is one. Otherwise it is a transaction by itself, and the connection
-        returns to the pool immediately.
+        Runs in the session's transaction if there is one. Otherwise the statement is a transaction by itself, and its
+        connection returns to the pool immediately.
         """
         return run(self.with_values(**values))
 
     def on(self, connection: sa.Connection, **values: Any) -> list[tuple[Any, ...]]:
-        """Run on the given connection."""
+        """Run the statement on the given connection and return its rows."""
         return send(connection, self.with_values(**values))
 
     def one_or_none(self, model: type[Model], **values: Any) -> Model | None:
-        """The row of a statement that selects all columns of `model`, as an object outside any session."""
+        """Return the row as an object outside any session. The statement must select all columns of `model`."""
         rows = self(**values)
         return read_row(model, rows[0]) if rows else None
 
@@ -83,7 +83,7 @@ class Prepared:
         return BoundStatement(self, self._constants | values)
 
     def render(self, values: dict[str, Any], *, is_plain: bool) -> tuple[str, list[Any]]:
-        """The SQL that runs the statement, and the parameters for psycopg2."""
+        """Return the SQL that runs the statement, and the parameters for psycopg2."""
         text, parameters = self._plain if is_plain else self._execute
         return text, [
             value if (value := values[key]) is None or write is None else write(value) for key, write in parameters
@@ -98,7 +98,10 @@ class BoundStatement(NamedTuple):
 
 
 def insert_into(model: type[Base], *columns: str) -> Prepared:
-    """Insert all or the given columns of a model; the database must have defaults for the others."""
+    """Return a statement that inserts a row with the given columns, or with all columns.
+
+    The database must have defaults for all other columns.
+    """
     table: Any = model.__table__
     types = {name: table.c[name].type for name in columns or table.c.keys()}
     # a table without the model's Python defaults, which would become parameters
@@ -147,7 +150,7 @@ def send(
 
 @contextmanager
 def statement_slot() -> Iterator[None]:
-    """Hold one of the few slots for statements of this process; go ahead without one after a short wait."""
+    """Run the block in one of this process's slots for statements, or without one after a short wait."""
     has_slot = _slots.acquire(timeout=SLOT_WAIT_SECONDS)
     try:
         yield
@@ -157,7 +160,7 @@ def statement_slot() -> Iterator[None]:
 
 
 def read_row(model: type[Model], row: Sequence[Any]) -> Model:
-    """A row with all columns of `model`, in their order, as an object outside any session."""
+    """Turn a row with all columns of `model`, in their order, into an object outside any session."""
     keys, enums = _columns_of(model)
     values = dict(zip(keys, row, strict=True))
     for key, enum in enums:
@@ -166,7 +169,7 @@ def read_row(model: type[Model], row: Sequence[Any]) -> Model:
 
 
 def _prepare(cursor: Any, connection: sa.Connection, statements: Sequence[Prepared]) -> None:
-    """Prepare the statements that are new to this connection, in one message."""
+    """Prepare the statements that this connection has not prepared yet, in one message."""
     known: set[str] = connection.info.setdefault(_PREPARED, set())
     new = {statement.name: statement.prepare for statement in statements if statement.name not in known}
     if new:
@@ -180,7 +183,7 @@ def _columns_of(model: type[Base]) -> tuple[list[str], list[tuple[str, Callable[
     return columns.keys(), [(c.key, c.type.python_type) for c in columns if isinstance(c.type, sa.Enum)]
 
 
-# As text, which psycopg2 quotes in C. For the objects themselves it would call Python each time.
+# These types are passed as text, which psycopg2 quotes in C. For the objects, it would call Python code each time.
 _TEXT: dict[type[sa.types.TypeEngine[Any]], Callable[[Any], str]] = {
     sa.Uuid: str,
     sa.DateTime: datetime.isoformat,

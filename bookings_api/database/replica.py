@@ -1,9 +1,9 @@
-"""Reads lists from a replica that has replayed everything the primary had committed when the request began.
+"""Reads lists from a replica, once it has replayed everything the primary had committed when the request began.
 
-Each read asks the primary for its position in the write-ahead log, which is cheap, and waits briefly until the replica
-has replayed the log up to that position. Clients therefore see every committed change without cookies or sticky
-sessions. If the replica lags, does not respond or does not replicate the primary, lists are read from the primary for a
-few seconds.
+Each read gets the primary's position in the write-ahead log, which is cheap, and waits briefly until the replica has
+replayed the log up to that position. Clients therefore see every committed change, without cookies or sticky sessions.
+If the replica lags, does not respond or does not replicate the primary, lists are read from the primary for a few
+seconds.
 """
 
 import logging
@@ -28,12 +28,12 @@ REPLAY_SECONDS = 0.05
 POLL_SECONDS = 0.002
 # Time limit for a read from the replica, including the checks before it.
 READ_SECONDS = 1.0
-# How long the replica is not used after it lagged, and after any other failure.
+# How long the replica is not used after it has lagged, and after any other failure.
 LAG_PAUSE_SECONDS = 1.0
 FAILURE_PAUSE_SECONDS = 5.0
 
 # Key in a connection's info: the timeline and the number of failures when its server was verified. Stored per
-# connection, because one host name may stand for several servers.
+# connection, because a host name may resolve to several servers.
 _VERIFIED = "bookings_api.verified"
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ def _as_bytes(lsn: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
     return sa.cast(sa.func.pg_wal_lsn_diff(lsn, sa.literal_column("'0/0'")), sa.BigInteger)
 
 
-# A promoted server starts a new timeline. Names of log files begin with its number in hexadecimal.
+# A promoted server starts a new timeline. The names of log files begin with the timeline's number in hexadecimal.
 _POSITION = Prepared("position", sa.select(_as_bytes(_lsn), sa.func.left(sa.func.pg_walfile_name(_lsn), 8)))
 _HAS_REPLAYED = Prepared(
     "has_replayed",
@@ -83,14 +83,14 @@ class LaggingReplica(UnusableReplica):
 
 
 class Position(NamedTuple):
-    """A position in the primary's log, in bytes, and its timeline; both None if the primary is itself a replica."""
+    """A position in the primary's log, in bytes, and its timeline. Both are None if the primary is itself a replica."""
 
     lsn: int | None
     timeline: str | None
 
 
 def position_of_primary() -> Position:
-    """Return the position after everything committed so far."""
+    """Return the primary's position after everything committed so far."""
     return Position(*_POSITION()[0])
 
 
@@ -142,7 +142,7 @@ class Replica:
 
 
 def _require_replica_of_primary(connection: sa.Connection, position: Position) -> None:
-    """Raise `UnusableReplica` for other servers, because positions in different logs cannot be compared."""
+    """Raise `UnusableReplica` unless the server replicates the primary. Otherwise positions cannot be compared."""
     [(cluster, database, *_)] = _IDENTITY()
     [(replicated_cluster, replicated_database, replicated_timeline, is_replica)] = _IDENTITY.on(connection)
     if (cluster, database) != (replicated_cluster, replicated_database):

@@ -21,12 +21,12 @@ logger = logging.getLogger(__name__)
 _ACTIVE = "bookings_api.transaction"
 
 
-# Called by a service with the locked row it is about to change; raises the reason why the row must not change.
+# A service calls this with the locked row it is about to change. Raises an error if the row must not change.
 Precondition = Callable[[Any], None]
 
 
 def no_precondition(row: object) -> None:
-    """The precondition that is always met."""
+    """Accept every row."""
 
 
 class Transaction:
@@ -36,14 +36,14 @@ class Transaction:
         self._hooks: list[Callable[[], object]] = []
 
     def after_commit(self, hook: Callable[[], object]) -> None:
-        """Run `hook`, for example to wake a worker, if and when the commit has succeeded."""
+        """Run `hook` after a successful commit, for example to wake a worker."""
         self._hooks.append(hook)
 
     def run_hooks(self) -> None:
         for hook in self._hooks:
             try:
                 hook()
-            except Exception:  # the data is committed: a failing hook must not turn that into an error
+            except Exception:  # the data is committed, so the request must not fail
                 logger.exception("after-commit hook failed")
 
 
@@ -57,13 +57,13 @@ class RowLockedTransaction(Transaction):
     def lock_and_read(self, lock: BoundStatement, facts: BoundStatement) -> list[tuple[Any, ...]]:
         """Begin, wait for the lock, and return the facts.
 
-        The lock is a statement by itself: a statement that waits for a lock sees other tables as they were before the
-        wait. The next one sees them as they are now.
+        The lock is a separate statement, because a statement that waits for a lock sees other tables as they were
+        before the wait. The next statement sees current data.
         """
         return send(self._connection, lock, facts, begin="BEGIN")
 
     def write_and_commit(self, *writes: BoundStatement) -> None:
-        """Write everything and commit. If the connection is lost during this, the outcome is unknown."""
+        """Write everything and commit. If the connection is lost meanwhile, the outcome is unknown."""
         send(self._connection, *writes, end="COMMIT")
 
     def roll_back(self) -> None:
@@ -85,7 +85,7 @@ class RowLockedTransaction(Transaction):
 def transaction() -> Iterator[Transaction]:
     """Commit on exit; on any exception, roll back and re-raise it.
 
-    Raises `RuntimeError` when nested: an inner commit would make half of the outer use case permanent.
+    Raises `RuntimeError` when nested, because the inner commit would commit half of the outer use case.
     """
     _require_no_transaction()
     session = db.session()
@@ -105,7 +105,7 @@ def transaction() -> Iterator[Transaction]:
 
 @contextmanager
 def row_locked() -> Iterator[RowLockedTransaction]:
-    """A transaction that locks a row for only two round trips; rolls back unless it was committed.
+    """Open a transaction that holds its row lock for only two round trips. Rolls back on exit unless committed.
 
     No transaction stays open on the pooled connection, even if gevent kills the greenlet. Raises `RuntimeError` inside
     `transaction()`.
@@ -137,5 +137,5 @@ def _require_no_transaction() -> None:
 
 
 def _is_open() -> bool:
-    # asking must not create a session
+    # checks the registry first, because db.session() would create a session
     return db.session.registry.has() and _ACTIVE in db.session().info

@@ -2,10 +2,10 @@
 
 A server that hangs (a stopped process, a stuck disk) does not enforce its timeouts, and TCP settings do not help,
 because its kernel still acknowledges packets. Therefore psycopg2 waits in `wait_for_response`, which gives up after a
-while. The connection is then closed and the request fails with 503. Whether a COMMIT took effect is unknown.
+time limit. The connection is then closed and the request fails with 503. If it was committing, the outcome is unknown.
 
 A circuit breaker spares other threads the same wait: until the server responds again, one thread at a time probes it,
-and the others fail immediately.
+and all others fail immediately.
 """
 
 import select
@@ -20,8 +20,8 @@ from psycopg2 import extensions, extras
 
 from bookings_api.database import timeouts
 
-# Application names of our connections. `wait_for_response` recognizes servers by them, so neither may start with the
-# other.
+# Application names of our connections. `wait_for_response` recognizes the server by them, so neither may be a prefix of
+# the other.
 PRIMARY_NAME = "event-booking-api"
 REPLICA_NAME = f"listings-of-{PRIMARY_NAME}"
 
@@ -73,7 +73,7 @@ _primary, _replica = CircuitBreaker(), CircuitBreaker()
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Give up on an unresponsive server after `seconds` in total, if the usual timeouts would take longer."""
+    """Limit all waiting for PostgreSQL inside the block to `seconds` in total. The usual timeouts still apply."""
     token = _deadline.set(time.monotonic() + seconds)
     try:
         yield
@@ -82,9 +82,9 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def require_responsive(*_: object) -> None:
-    """Raise `OperationalError` instead of connecting to an unresponsive primary, as a listener of `do_connect`.
+    """Listener for `do_connect`: raises `OperationalError` instead of connecting to an unresponsive primary.
 
-    Each attempt would remain in the server's accept queue after the client gives up, and delay later ones.
+    Each attempt would stay in the server's accept queue after the client gives up, and delay later attempts.
     """
     _primary.require_closed()
 
@@ -100,9 +100,9 @@ def ping(connection: extensions.connection) -> None:
 
 
 def wait_for_response(connection: extensions.connection) -> None:
-    """Wait for PostgreSQL, as psycopg2's wait callback. If this raises an error, psycopg2 closes the connection.
+    """Wait callback of psycopg2. Raises `OperationalError` after a time limit; psycopg2 then closes the connection.
 
-    Raises `OperationalError`. There is no limit for connections with other application names, such as snapshots.
+    There is no limit for connections with other application names, such as snapshots.
     """
     if f"application_name={PRIMARY_NAME}" in connection.dsn:
         breaker = _primary
@@ -122,7 +122,7 @@ def wait_for_response(connection: extensions.connection) -> None:
         poller = select.poll()
         poller.register(connection.fileno(), _POLL_EVENTS[state])
         if not poller.poll(max(0, deadline - time.monotonic()) * 1000):
-            # A shorter wait proves nothing, and a statement outside a transaction may simply be slow.
+            # A wait cut short by `time_limit` proves nothing, and a statement outside a transaction may just be slow.
             if deadline == gives_up_at and (in_transaction or timeout == timeouts.CONNECT_SECONDS):
                 breaker.record_failure(sent_at=sent_at, is_new_connection=is_new)
             raise psycopg2.OperationalError(_MESSAGE)
@@ -130,7 +130,7 @@ def wait_for_response(connection: extensions.connection) -> None:
 
 
 def _timeout(connection: extensions.connection) -> float:
-    """Return the time to wait: longer than PostgreSQL's own timeouts for statements, short for anything else."""
+    """Return how long to wait: longer than PostgreSQL's own timeouts for statements, and briefly for all else."""
     if connection.status == extensions.STATUS_BEGIN:
         return timeouts.STATEMENT_SECONDS + timeouts.GRACE_SECONDS
     is_statement = connection.status == extensions.STATUS_READY and connection.autocommit and not _is_pinging.get()

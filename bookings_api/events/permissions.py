@@ -9,7 +9,7 @@ def owns(user: User | None, event: Event) -> bool:
 
 
 def may_see(viewer: User | None, event: Event) -> bool:
-    """Published and cancelled events are public, drafts are visible to their organizer, and deleted events hidden."""
+    """Whether `viewer` may see the event. Anyone may, except that drafts are private and deleted events are hidden."""
     if event.deleted_at is not None:
         return False
     return event.status is not EventStatus.DRAFT or owns(viewer, event)

@@ -1,4 +1,4 @@
-"""Reads events, and locks one."""
+"""Queries for events, and the lock on one."""
 
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from bookings_api.models.event import SEARCHED, TITLE_ORDER
 
 _TITLE = sa.literal_column(TITLE_ORDER, sa.Text)
 
-# Each order has an index, and ends with the ID so that it is total.
+# Each order has an index, and ends with the ID so that no two events are equal.
 _ORDERS = [
     Order(Event.starts_at, Event.id, name=EventSort.STARTS_AT),
     Order(Event.starts_at, Event.id, name=EventSort.STARTS_AT_DESC, is_descending=True),
@@ -28,7 +28,7 @@ _ORDERS = [
     Order(Event.created_at, Event.id, name=EventSort.CREATED_AT_DESC, is_descending=True),
 ]
 
-# `starts_after` is inclusive and `starts_before` exclusive, so that adjacent periods share no event.
+# `starts_after` is inclusive and `starts_before` exclusive, so that no event is in two adjacent periods.
 _FILTERS: dict[str, sa.ColumnElement[bool]] = {
     **words_in(sa.literal_column(SEARCHED, sa.Text)),
     "starts_after": Event.starts_at >= sa.bindparam("starts_after"),
@@ -56,7 +56,7 @@ def upcoming_events(*, sort: EventSort = EventSort.STARTS_AT, q: str | None = No
 def all_events(
     *, viewer: User | None, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any
 ) -> Listing:
-    """List all events, including past and cancelled events and `viewer`'s own drafts. Takes the same filters."""
+    """List all events, including past and cancelled ones and `viewer`'s own drafts, with the same filters."""
     return _VISIBLE_EVENTS(sort, viewer_id=viewer.id if viewer else None, **search(q), **filters)
 
 
@@ -66,7 +66,7 @@ def get_event(event_id: UUID, *, viewer: User | None) -> Event:
 
 
 def read_public_event(connection: sa.Connection, event_id: UUID) -> Event | None:
-    """Return the event, read on this connection, or None if anonymous clients may not see it."""
+    """Read an event on this connection. Returns None if anonymous clients may not see it."""
     rows = _EVENT.on(connection, event_id=event_id)
     event = read_row(Event, rows[0]) if rows else None
     return event if event is not None and may_see(None, event) else None
@@ -98,7 +98,7 @@ def lock_event(event_id: UUID, *, include_deleted: bool = False) -> tuple[Event,
     Raises `EventNotFound`, and `RuntimeError` outside a transaction.
     """
     require_transaction()
-    # PostgreSQL reads its clock after waiting for the lock, because the lock is in a subquery
+    # the lock is in a subquery, so that PostgreSQL reads its clock after waiting for the lock
     event = aliased(Event, sa.select(Event).where(Event.id == event_id).with_for_update().subquery())
     locked = sa.select(event, sa.func.clock_timestamp())
     # populate_existing refreshes an object that the session read before the lock was acquired

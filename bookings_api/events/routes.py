@@ -37,14 +37,14 @@ from bookings_api.models import Event, EventStatus
 
 blp = Blueprint("events", __name__, url_prefix="/events", description="Browse and manage events")
 
-# For examples of events without bookings.
+# Counts for the examples of events without bookings.
 _UNBOOKED = {"tickets_booked": 0, "tickets_available": 3}
 
 
 def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
     """Count changes that notify guests, per organizer and event. Other changes are exempt.
 
-    A field counts even if its value stays the same, because a concurrent request may be changing it.
+    A change counts even if the field already has the new value, because a concurrent request may be changing it.
     """
     notifies = bool(changes.keys() & services.NOTIFIED) and queries.has_guests(event_id)
     return by_account("event_id")(event_id=event_id) if notifies else None
@@ -59,7 +59,7 @@ def list_upcoming_events(**filters: Any) -> Listing:
     """List upcoming events.
 
     Returns the published events that have not ended and match all filters, sorted by start time unless `sort` is given.
-    Running events are included, because their organizers may still sell tickets.
+    This includes running events, which can still be booked if the organizer allows it.
 
     New and changed events are listed immediately. `tickets_booked`, `tickets_available` and the filter `min_available`
     can be up to one second old. For exact numbers, get the single event.
@@ -116,7 +116,7 @@ def create_event(event: dict[str, Any], request: IdempotentRequest | None) -> tu
 def get_event(event_id: UUID) -> Event:
     """Get an event.
 
-    Unlike in lists, the ticket counts are exact. Only a booking reserves tickets. A draft is visible only to its
+    The ticket counts are exact, unlike in lists, but may change before you book. A draft is visible only to its
     organizer.
     """
     return queries.get_event(event_id, viewer=viewer())
@@ -131,7 +131,7 @@ def get_event(event_id: UUID) -> Event:
 def get_event_calendar(event_id: UUID) -> flask.Response:
     """Get an event as a calendar file.
 
-    Calendar apps can import this file or subscribe to it. A cancelled event stays in the calendar as `CANCELLED`.
+    Calendar apps can import this file or subscribe to it. A cancelled event has the status `CANCELLED`.
     """
     event = queries.get_event(event_id, viewer=viewer())
     calendar = calendar_of_event(event, mail_from=flask.current_app.config["MAIL_FROM"])

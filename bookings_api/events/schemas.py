@@ -21,7 +21,7 @@ from bookings_api.models.event import DEFAULT_TICKETS_PER_BOOKING, MAX_CAPACITY,
 
 _TITLE, _PLACE, _ZONE = "Schubert by Candlelight", "Kammermusiksaal", "Europe/Berlin"
 _DESCRIPTION = "Two late string quartets; doors open at 19:00."
-_ORGANIZER = "The account that manages the event."
+_ORGANIZER = "The ID of the account that manages the event."
 _TITLE_TEXT = "The title of the event. Cannot contain links; put them in the description."
 _PLACE_TEXT = "Where the event takes place. Cannot contain links; put them in the description."
 _ZONE_TEXT = "The IANA time zone used in emails and calendars."
@@ -106,8 +106,8 @@ class ListedEventSchema(EventSchema):
         required=True,
         metadata={
             "description": (
-                f"The description as plain text, shortened to {SUMMARY_LENGTH} characters with an ellipsis if it is"
-                " longer. Get the single event for the whole text."
+                f"The description in plain text. If it is longer than {SUMMARY_LENGTH} characters, it is shortened and"
+                " ends with an ellipsis. Get the single event for the whole text."
             ),
             "example": _DESCRIPTION,
         },
@@ -193,8 +193,8 @@ class EventQuerySchema(PageQuerySchema):
         max_length=100,
         metadata={
             "description": (
-                "Return only events with each of these words in the title, location or description, in any order"
-                " and ignoring case and accents. Only the 5 longest words count."
+                "Return only events that contain each of these words in the title, location or description. Ignores"
+                " order, case and accents. Only the 5 longest words are used."
             )
         },
     )
@@ -204,7 +204,7 @@ class EventQuerySchema(PageQuerySchema):
         }
     )
     starts_before = Instant(metadata={"description": "Return only events that start before this time."})
-    organizer_id = Identifier(metadata={"description": "Return only events of this organizer."})
+    organizer_id = Identifier(metadata={"description": "Return only events of the organizer with this ID."})
     min_available = QueryInteger(
         minimum=1,
         maximum=MAX_CAPACITY,

@@ -56,8 +56,8 @@ def change_event(
 ) -> Event:
     """Change fields of an event. Until it ends, its guests are notified of changes to the `NOTIFIED` fields.
 
-    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventStarted` for a new start of a started event,
-    `EventEnded` for new times of an ended event, `InvalidFields` and `CapacityBelowBooked`.
+    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventStarted` if a start that has passed would
+    change, `EventEnded` if any time of an ended event would change, `InvalidFields` and `CapacityBelowBooked`.
     """
     with transaction() as tx:
         event, now = _lock_own_event(actor, event_id)
@@ -100,7 +100,7 @@ def publish_event(*, actor: User, event_id: UUID, precondition: Precondition = n
 
 
 def cancel_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> Event:
-    """Cancel an event with all its bookings, and notify the guests.
+    """Cancel an event and all its bookings, and notify the guests.
 
     Cancelling again changes nothing, whatever the precondition. Raises `EventNotFound`, `PermissionDenied`,
     `EventNotPublished` and `EventEnded`.
@@ -117,7 +117,7 @@ def cancel_event(*, actor: User, event_id: UUID, precondition: Precondition = no
 
 
 def delete_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> None:
-    """Hide an event, and cancel it like `cancel_event` if it is published. Users can still read their bookings.
+    """Hide an event, after cancelling it if it is published. Users can still read their bookings.
 
     Raises `EventNotFound`, `PermissionDenied` and `EventEnded`.
     """
@@ -132,7 +132,7 @@ def delete_event(*, actor: User, event_id: UUID, precondition: Precondition = no
 def _cancel_bookings_of(event: Event, *, now: datetime) -> None:
     """Cancel all bookings of a locked event in one statement. The caller must notify the guests.
 
-    Each booking stores the event's version, which shows later that both were cancelled together.
+    Stores the event's version in each booking, which shows that the booking was cancelled together with the event.
     """
     require_transaction()
     db.session.execute(
@@ -165,7 +165,7 @@ def _cancel(tx: Transaction, event: Event, *, now: datetime) -> None:
 
 
 def _lock_own_event(actor: User, event_id: UUID) -> tuple[Event, datetime]:
-    """Return the locked event and the time if the actor owns it. Raises `EventNotFound`, `PermissionDenied`."""
+    """Lock an event that the actor owns. Returns it and the time. Raises `EventNotFound`, `PermissionDenied`."""
     event, now = lock_event(event_id)
     require_visible(event, viewer=actor)
     if not owns(actor, event):
