@@ -11,10 +11,10 @@ from bookings_api.http.json import OrjsonProvider
 
 
 class NoSessions(SessionInterface):
-    """Neither reads nor sets cookies, because clients send tokens."""
+    """Disables session cookies, because clients send tokens."""
 
     def open_session(self, app: flask.Flask, request: flask.Request) -> None:
-        """Return None, so that there is no session to save."""
+        """Return None, so that no session is saved."""
 
 
 class Application(flask.Flask):
@@ -36,12 +36,12 @@ class Application(flask.Flask):
 
 
 def _make_redirect_relative() -> None:
-    """Make redirects to a trailing slash relative, because clients choose Host and caches may store the response.
+    """Make redirects to a trailing slash relative. Otherwise they would contain the Host header that the client sent.
 
     Flask calls no error handlers for `RequestRedirect`, so this changes the exception before it is raised.
     """
     redirect = flask.request.routing_exception
     if isinstance(redirect, RequestRedirect):
         url = urlsplit(redirect.new_url)
-        # a path that begins with two slashes would name a host
+        # a path that begins with two slashes would be read as a host name
         redirect.new_url = url._replace(scheme="", netloc="", path=f"/{url.path.lstrip('/')}").geturl()

@@ -1,7 +1,7 @@
-"""Authenticates requests by the bearer token of their `Authorization` header (RFC 6750).
+"""Authenticates requests by the bearer token in their `Authorization` header (RFC 6750).
 
-`accounts.tokens` verifies the token and, with `accounts.logins`, finds its account. The factory binds these functions,
-because `http` must not import `accounts`.
+`accounts.tokens` verifies the token and finds its account. `create_app` passes in its functions, because `http` must
+not import `accounts`.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from bookings_api.models import User
 
 _AUTHENTICATE, _VERIFY = "bookings_api.authenticate", "bookings_api.verify"
 
-# The account of a request to an operation with `login_required`. Operations with `login_optional` use `viewer()`.
+# The caller's account, in operations with `login_required`. Operations with `login_optional` use `viewer()`.
 current_user: User = LocalProxy(lambda: flask.g.current_user)  # type: ignore[assignment]
 
 
@@ -31,25 +31,25 @@ def init_authentication(
 
 
 def viewer() -> User | None:
-    """Return the account of the request, or None if it is anonymous."""
+    """Return the caller's account, or None if the request is anonymous."""
     user: User | None = flask.g.get("current_user")
     return user
 
 
 def current_user_id() -> str:
-    """Return the account's ID. Requires `login_required` or `token_required`."""
+    """Return the ID of the caller's account. Requires `login_required` or `token_required`."""
     user_id: str = flask.g.user_id
     return user_id
 
 
 def current_login_id() -> UUID:
-    """Return the login's ID. Requires `login_required` or `token_required`."""
+    """Return the ID of the caller's login. Requires `login_required` or `token_required`."""
     login_id: UUID = flask.g.current_login_id
     return login_id
 
 
 def bearer_token() -> str:
-    """Return the token. Raises `Unauthenticated` if the request has none."""
+    """Return the request's bearer token. Raises `Unauthenticated` if it has none."""
     scheme, _, token = flask.request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated("Send a token as `Authorization: Bearer TOKEN`.")
@@ -57,7 +57,7 @@ def bearer_token() -> str:
 
 
 def require_user(*, organizer: bool = False) -> None:
-    """Raise `Unauthenticated` without a valid login; with `organizer`, `PermissionDenied` for other roles."""
+    """Load the caller's account. Raises `Unauthenticated`, and with `organizer` `PermissionDenied` for other roles."""
     forget_user()
     user, flask.g.current_login_id = _read_token(_AUTHENTICATE)
     flask.g.current_user = user
@@ -67,20 +67,20 @@ def require_user(*, organizer: bool = False) -> None:
 
 
 def allow_anonymous() -> None:
-    """Allow requests without a token, but raise `Unauthenticated` for an invalid one."""
+    """Load the caller's account if the request has a token. Raises `Unauthenticated` for an invalid one."""
     if "Authorization" in flask.request.headers:
         require_user()
 
 
 def require_token() -> None:
-    """Raise `Unauthenticated` without a valid access token. The service checks later whether its login has ended."""
+    """Verify the access token. Raises `Unauthenticated`. The service checks later whether the login has ended."""
     forget_user()
     user_id, flask.g.current_login_id, flask.g.shared_mailbox = _read_token(_VERIFY)
     flask.g.user_id = str(user_id)
 
 
 def forget_user() -> None:
-    """Clear the result of an earlier check, so that neither views nor log lines use it."""
+    """Clear the caller's data from an earlier check, so that neither views nor log lines use it."""
     for name in ("current_user", "current_login_id", "user_id", "shared_mailbox"):
         flask.g.pop(name, None)
 

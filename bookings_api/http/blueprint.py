@@ -50,7 +50,7 @@ _BEARER: list[dict[str, list[str]]] = [{"bearer": []}, {"password": []}]
 
 
 def _with_problems(*problems: Problem) -> Callable[[View], View]:
-    """Document problems of a view for `openapi.operations`."""
+    """Record the problems of a view, which `openapi.operations` documents."""
 
     def decorate(view: View) -> View:
         known = getattr(view, "_apidoc", {})
@@ -61,7 +61,7 @@ def _with_problems(*problems: Problem) -> Callable[[View], View]:
 
 
 def _documented_by(document: Callable[[Any], Any], view: Any) -> Any:
-    """`view` with the documentation that flask-smorest's decorator adds, but without a function around it."""
+    """Add the documentation of flask-smorest's decorator to `view`, without the function it would wrap around it."""
     view._apidoc = document(view)._apidoc  # noqa: SLF001 - where flask-smorest keeps its documentation
     return view
 
@@ -69,8 +69,9 @@ def _documented_by(document: Callable[[Any], Any], view: Any) -> Any:
 class Blueprint(flask_smorest.Blueprint):
     """flask-smorest's blueprint with our parser, login, problems and lists.
 
-    Decorators, from the top: `doc`, `login_required`, `limited`, `if_match` or `if_none_match`, `problems`,
-    `arguments` or `listing`, `idempotent`, `response`; `limited` below `arguments` if its key depends on the body.
+    Order of the decorators, from the top: `doc`, `login_required`, `limited`, `if_match` or `if_none_match`,
+    `problems`, `arguments` or `listing`, `idempotent`, `response`. If the key of a limit depends on the body, `limited`
+    comes below `arguments`.
     """
 
     ARGUMENTS_PARSER = StrictParser()
@@ -118,7 +119,7 @@ class Blueprint(flask_smorest.Blueprint):
         return self._guarded(partial(require_user, organizer=organizer), *([PermissionDenied] if organizer else []))
 
     def token_required(self) -> Callable[[View], View]:
-        """Like `login_required`, but the service reads the account, together with everything else.
+        """Require a valid access token, but leave reading the account to the service, which saves a query.
 
         The service raises `Unauthenticated` before any other error. Requests with an ended login do not count against
         the account's limits.
@@ -130,8 +131,8 @@ class Blueprint(flask_smorest.Blueprint):
                 try:
                     try:
                         return view(*args, **kwargs)
-                    except HTTPException:  # raised before the service was called
-                        require_user()  # an ended login is the first error
+                    except HTTPException:  # raised before the service checked the login
+                        require_user()  # reports an ended login first
                         raise
                 except Unauthenticated:
                     forget_user()
@@ -151,7 +152,7 @@ class Blueprint(flask_smorest.Blueprint):
         return self.doc(security=[])
 
     def limited(self, setting: str, *, by: Key, counts: Counted = attempts) -> Callable[[View], View]:
-        """Limit an operation to what `setting` allows per value of `by`; see `http.rate_limiting`."""
+        """Apply the rate limit `setting`, counted separately for each value of `by`; see `http.rate_limiting`."""
         enforced = limit(setting, by=by, counts=counts)
         return lambda view: _with_problems(TOO_MANY_REQUESTS)(enforced(view))
 
@@ -163,9 +164,9 @@ class Blueprint(flask_smorest.Blueprint):
         headers: dict[str, Any] | None = None,
         **options: Any,
     ) -> Callable[[View], View]:
-        """Like flask-smorest's decorator, with an `ETag` and 304 responses for every resource that has a version.
+        """Serialize the view's result, with an `ETag` and 304 responses for every resource that has a version.
 
-        `headers` documents further headers; `example` replaces the body made of the fields' examples.
+        `headers` documents further headers. `example` replaces the example body made from the fields' examples.
         """
         schema = schema() if isinstance(schema, type) else schema
         is_versioned = schema is not None and "version" in schema.fields
@@ -219,10 +220,10 @@ class Blueprint(flask_smorest.Blueprint):
     ) -> Callable[[View], View]:
         """Accept an `Idempotency-Key`, and replay the stored response to an earlier request with the same key.
 
-        Place it below `arguments`, and above the limits that replays do not count against. The view passes `request` to
-        its service, which stores the response. `replay` returns the status and headers of a stored body. `user_id`
-        returns the account that the key belongs to, given the body; the default is the caller. `may_replay` decides
-        from the body of a repeated request whether its client may see the stored response.
+        Place it below `arguments`, and above the limits that do not apply to replays. The view passes `request` to its
+        service, which stores the response. `replay` returns the status and headers for a stored body. `user_id` returns
+        the account that the key belongs to, given the body; the default is the caller. `may_replay` decides from the
+        body of a repeated request whether the client may see the stored response.
         """
         keyed = self.arguments(IdempotencyKeySchema, location="headers")
         dump = schema().dump

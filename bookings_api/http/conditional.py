@@ -1,8 +1,8 @@
 """Conditional requests (RFC 9110, section 13): `ETag`, `If-None-Match` and `If-Match`.
 
-An ETag contains the resource's version. An event's also contains the number of booked tickets and the time of the last
-change, because a booking changes the representation but not the version, and a cancellation restores the number.
-`If-Match` compares only the version, while the row is locked, so a booking never makes an organizer's change fail.
+An ETag contains the resource's version. For an event, it also contains the number of booked tickets and the time of the
+last change: a booking changes the response but not the version, and a cancellation restores the number. `If-Match`
+compares only versions, while the row is locked, so a booking never makes an organizer's change fail.
 """
 
 import re
@@ -49,7 +49,7 @@ class Versioned(Protocol):
 
 
 def etag_of(resource: Versioned) -> str:
-    """Return the opaque tag, without quotation marks."""
+    """Return the ETag of a resource, without quotation marks."""
     if isinstance(resource, Event):
         return f"{resource.version}-{resource.tickets_booked}-{resource.updated_at.timestamp()}"
     return str(resource.version)
@@ -58,8 +58,8 @@ def etag_of(resource: Versioned) -> str:
 def if_match() -> Callable[[Versioned], None]:
     """Return a check of the request's `If-Match`, which the service calls with the locked row.
 
-    The check raises `StaleVersion` if no tag matches. This includes malformed headers, because ignoring one could
-    overwrite a change. Without the header, every version passes.
+    The check raises `StaleVersion` if no tag matches or the header is malformed, because ignoring it could overwrite a
+    change. Without the header, every version passes.
     """
     header = flask.request.headers.get("If-Match")
     versions = {tag.partition("-")[0] for tag in _STRONG_TAG.findall(header or "")}
@@ -72,5 +72,5 @@ def if_match() -> Callable[[Versioned], None]:
 
 
 def is_not_modified(etag: str) -> bool:
-    """Whether the request is a read whose `If-None-Match` contains this opaque tag."""
+    """Whether the request is a read whose `If-None-Match` contains this ETag."""
     return flask.request.method in {"GET", "HEAD"} and flask.request.if_none_match.contains_weak(etag)

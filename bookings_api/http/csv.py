@@ -49,7 +49,7 @@ BATCH = 500
 CSV_FILE = {"content_type": CSV, "schema": {"type": "string"}, "headers": FILE_NAME}
 ALSO_CSV = "JSON, or CSV if `Accept` prefers it"
 
-# A request for a CSV file may contain these values, because Swagger UI always sends the default of `page_size`.
+# The only values allowed in a request for a CSV file. Swagger UI always sends the default of `page_size`.
 _WHOLE_LIST = {"page": "1", "page_size": str(DEFAULT_PAGE_SIZE), "after": None}
 
 _BYTE_ORDER_MARK = "\ufeff"
@@ -58,8 +58,8 @@ _INVISIBLE = r"\s\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff
 _FORMULA = re.compile(rf"(^|[,;\t\r\n])(?=[\"{_INVISIBLE}]*[=+\-@{_WIDE_OPERATORS}]|[\t\r\n])")
 _NUMBER = re.compile(r"(?!')[\W\d]*\d[\W\d]*(e[\W\d]*)?", re.IGNORECASE)
 
-# Held while a batch is built, so that downloads delay other requests of the process by at most one batch. Other
-# downloads wait without holding a database connection.
+# Held while a batch is built, so that downloads delay other requests of the process by at most one batch. Waiting
+# downloads hold no database connection.
 batch_lock = threading.Lock()
 LOCK_TIMEOUT_SECONDS = 15
 
@@ -87,7 +87,7 @@ class CsvQuerySchema(PageQuerySchema):
 
 @dataclass(frozen=True)
 class CsvFile:
-    """The name of a file, with path parameters in braces, and the unique column by which its rows are sorted."""
+    """A file's name, with path parameters in braces, and the unique column by which its rows are sorted."""
 
     name: str
     key: InstrumentedAttribute[Any]
@@ -108,7 +108,7 @@ def csv_file(
     """Return a response with all rows of `query`, one column per member of `schema`.
 
     Raises the database errors of the first batch, SQLAlchemy's `TimeoutError` if that batch has to wait too long, and
-    `HTTPException` for HTTP/1.0 or a requested page.
+    `HTTPException` for HTTP/1.0 or a request for a page.
     """
     pages = [name for name, value in _WHOLE_LIST.items() if flask.request.args.get(name, value) != value]
     if pages:
@@ -144,7 +144,7 @@ def _batches(
             with engine.connect() as connection:
                 rows = connection.execute(batch_query).all()
             lines = (header + _lines((row.values() for row in schema.dump(rows, many=True)), separator)).encode()
-        time.sleep(0)  # lets greenlets run that wait for the lock or a connection
+        time.sleep(0)  # lets greenlets that wait for the lock or a connection run
         yield lines
         if len(rows) < BATCH:
             return

@@ -1,6 +1,6 @@
-"""Reads the part of a list that follows a cursor. Unlike page numbers, cursors do not shift when rows come and go.
+"""Reads the part of a list that follows a cursor. Unlike pages, it does not shift when rows are added or deleted.
 
-A cursor contains the sort values of the last item that was read. It stays valid when that item is deleted.
+A cursor contains the sort values of the last item that was read. It stays valid if that item is deleted.
 """
 
 from base64 import b64decode, urlsafe_b64encode
@@ -29,14 +29,17 @@ _numbers = count(1)
 def fetch_after(
     listing: Listing, schema: ResponseSchema, cursor: str, page_size: int
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Return the items after the cursor (the first ones if it is empty), and a `Link` to the next ones if any.
+    """Return the items after the cursor, and a `Link` to the next ones if any. An empty cursor returns the first items.
 
-    Aborts with 422 for a cursor of another list or order.
+    Aborts with 422 for a cursor from another list or with another order.
     """
     try:
         position = _decode(cursor, listing.order) if cursor else {}
     except ValueError:
-        abort(422, messages={"query": {"after": ["Must be a `next` cursor of this list with the same sort."]}})
+        abort(
+            422,
+            messages={"query": {"after": ["Must be a cursor from a `next` link of this list with the same `sort`."]}},
+        )
     statement = _statement(
         listing.statement, schema, listing.order, is_first=not cursor, stays_on_server=not listing.is_filtered
     )

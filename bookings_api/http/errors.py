@@ -1,4 +1,4 @@
-"""Error handlers, which turn every exception raised by a view into a problem response."""
+"""Error handlers that turn every exception raised by a view into a problem response."""
 
 import logging
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 # Transient errors that psycopg2 does not report as operational; 25P03 is idle_in_transaction_session_timeout.
 _TRANSIENT_STATES = {READ_ONLY, "25P03"}
 
-# webargs' locations, by the names that clients see.
+# Maps webargs' names of locations to those that clients see.
 _LOCATIONS = {
     "json": ErrorLocation.BODY,
     "form": ErrorLocation.BODY,
@@ -79,7 +79,7 @@ def _invalid_input(messages: dict[str, Any]) -> flask.Response:
 
 
 def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (dotted path, message) pairs from marshmallow's nested messages. `_schema` stands for the whole body."""
+    """Yield (dotted path, message) pairs from marshmallow's nested messages. `_schema` means the whole body."""
     if isinstance(messages, dict):
         for name, below in messages.items():
             yield from _flatten(below, path if name == "_schema" else f"{path}.{name}".lstrip("."))
@@ -90,8 +90,8 @@ def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def _database_error(error: DBAPIError) -> flask.Response:
     """Return 503 if the failure is transient, otherwise 500."""
-    # Transient are connection failures, server restarts, a full disk, lock and statement timeouts, and conflicts that
-    # persisted through all retries.
+    # Transient failures are lost connections, server restarts, a full disk, lock and statement timeouts, and conflicts
+    # that persisted through all retries.
     is_operational = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
     code = getattr(error.orig, "pgcode", None)
     return _unavailable(error) if is_operational or code in _TRANSIENT_STATES else _unexpected(error)

@@ -1,4 +1,4 @@
-"""The field types of all schemas: strict and bounded, with their limits in the OpenAPI document."""
+"""The field types of all schemas. They are strict, limit the size of values, and document their limits in OpenAPI."""
 
 import re
 import unicodedata
@@ -24,13 +24,13 @@ MAX_EMAIL = 254
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # Embeddings, overrides and isolates (UAX 9), which make text look different from how it is stored
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# tzdata's names for "the machine's zone" and "no zone"
+# names in tzdata that mean "the machine's zone" or "no zone"
 _PSEUDO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
 # RFC 3339, section 5.6. Python also parses weeks, basic formats and times without seconds.
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 # RFC 9562, section 4. Python also parses braces, urn: and misplaced hyphens.
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-# Real text has at most this many combining marks in a row (UAX 15, Stream-Safe Text Format).
+# Legitimate text has at most this many combining marks in a row (UAX 15, Stream-Safe Text Format).
 _MAX_MARKS = 30
 _ASCII_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
@@ -48,7 +48,7 @@ def _pattern(*, multiline: bool, visible: bool) -> str:
 
 
 class Text(ma.fields.String):
-    """Text in any script, normalized to NFC and stripped, of `min_length` to `max_length` characters.
+    """Text of `min_length` to `max_length` characters in any script, normalized to NFC and stripped.
 
     Rejects control, surrogate and bidirectional-override characters; `multiline` allows line feeds and tabs. Unless the
     text may be empty, it must contain a visible character. Joiners are allowed, because many scripts need them.
@@ -97,9 +97,9 @@ class Text(ma.fields.String):
 
 
 class EmailedText(Text):
-    """Text without links, because anyone can have it emailed to a stranger."""
+    """Text without links, for fields that anyone can have emailed to a stranger."""
 
-    default_error_messages = {"link": "Must not contain a link. Remove :// or www."}
+    default_error_messages = {"link": "Must not contain a link. Remove :// and www."}
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
@@ -249,7 +249,7 @@ class AccountEmail(Text):
         self.metadata = {**self.metadata, "pattern": "@"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        # stripped first, because text must not contain the tabs and line breaks that are often copied with an address
+        # stripped first, because tabs and line breaks are often copied with an address, and text must not contain them
         stripped = value.strip() if isinstance(value, str) else value
         address = super()._deserialize(stripped, attr, data, **kwargs)
         if "@" not in address:

@@ -1,4 +1,4 @@
-"""Responses that are saved as files, in particular calendar files."""
+"""Responses that clients save as files, such as calendars."""
 
 from http import HTTPStatus
 
@@ -33,7 +33,7 @@ def file_name(name: str) -> dict[str, str]:
 
 
 def calendar_file(calendar: icalendar.Calendar, name: str) -> flask.Response:
-    """Return the calendar, or 304 if the client has it. The ETag is a hash of the content."""
+    """Return the calendar as a file, or 304 if the client's copy is current. The ETag is a hash of the content."""
     data = calendar.to_ical()
     etag = generate_etag(data)
     headers, content_type = {"ETag": quote_etag(etag)}, f"{CALENDAR}; charset=utf-8"

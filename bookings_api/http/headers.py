@@ -1,4 +1,4 @@
-"""Headers of every response: security, caching and CORS."""
+"""Security, caching and CORS headers."""
 
 from functools import partial
 from http import HTTPStatus
@@ -42,7 +42,7 @@ _EXPOSED_HEADERS = [
 
 
 def init_headers(app: flask.Flask) -> None:
-    """Add security and caching headers to all responses, and allow `CORS_ORIGINS` to call the API."""
+    """Add security and caching headers to all responses, and CORS headers for `CORS_ORIGINS`."""
     origins: list[str] = app.config["CORS_ORIGINS"]
     # flask-cors omits `Vary: Origin` from responses to origins that are not allowed
     app.after_request(partial(_add_headers, vary="Authorization, Origin" if origins else "Authorization"))
@@ -61,7 +61,7 @@ def _add_headers(response: flask.Response, *, vary: str) -> flask.Response:
     is_page = response.mimetype == "text/html" or flask.request.endpoint == "static"
     policy = PAGE_POLICY if is_page else API_POLICY
     for name, value in (*SECURITY_HEADERS.items(), ("Content-Security-Policy", policy)):
-        response.headers.add(name, value)  # no other code sets them, and `add` is faster than `set`
+        response.headers.add(name, value)  # faster than `set`, and no other code sets them
     if flask.request.is_secure:
         response.headers.add("Strict-Transport-Security", _STRICT_TRANSPORT)
     if not is_page:

@@ -38,8 +38,8 @@ class IdempotencyKeySchema(ma.Schema):
         data_key=IDEMPOTENCY_KEY_HEADER,
         validate=[ma.validate.Length(1, 255), ma.validate.Regexp(r"^[\x21-\x7e]*$", error="Must be visible ASCII.")],
         metadata={
-            "description": "A unique value of your choice, such as a UUID. A retry with the same key and body returns"
-            " the original response. The same key with a different body is an error. Keys expire after 24 hours.",
+            "description": "A unique value of your choice, such as a UUID. Retrying with the same key and body returns"
+            " the original response. Using the same key with a different body is an error. Keys expire after 24 hours.",
         },
     )
 
@@ -57,7 +57,7 @@ def with_replays(
     user_id: Callable[..., UUID | None],
     may_replay: Callable[..., bool],
 ) -> View:
-    """Replay a stored response, or call `view` with an `IdempotentRequest` as `request`, None without a key."""
+    """Replay the stored response, or call `view`. Its `request` is an `IdempotentRequest`, or None without a key."""
 
     @wraps(view)
     def replaying(*args: Any, **kwargs: Any) -> Any:

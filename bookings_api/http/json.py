@@ -1,4 +1,4 @@
-"""JSON responses, serialized by orjson, which is much faster than Python's json."""
+"""JSON responses, serialized by orjson because it is much faster than Python's json."""
 
 from typing import Any
 
@@ -18,15 +18,15 @@ class OrjsonProvider(DefaultJSONProvider):
         try:
             layout = orjson.OPT_INDENT_2 if kwargs.get("indent") else 0
             return orjson.dumps(obj, default=self.default, option=layout).decode()
-        except orjson.JSONEncodeError:  # a lone surrogate in a field name that a client has sent
+        except orjson.JSONEncodeError:  # an error message quotes a field name that contains a lone surrogate
             return super().dumps(obj, **kwargs)
 
 
 def json_body(data: Any) -> bytes:
-    """Serialize what a schema dumped. Values look as if the schema's fields had formatted them."""
+    """Serialize data dumped by a schema, in the same format as marshmallow's fields."""
     return orjson.dumps(data)
 
 
 def json_response(data: Any, status: int, headers: dict[str, str]) -> flask.Response:
-    """Return a JSON response. `data` is what a schema dumped."""
+    """Return a JSON response with data dumped by a schema."""
     return flask.Response(json_body(data), status, headers, mimetype=JSON)

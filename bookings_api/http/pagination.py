@@ -34,7 +34,7 @@ PAGINATION = {
         "description": (
             "Relative links to the `first`, `prev`, `next` and `last` pages (RFC 8288) with the same filters. Pages"
             " that do not exist have no link. The header is omitted if the links would be very long."
-            " With `after`, the only link is `next`, omitted at the end of the list."
+            " With `after`, the only link is `next`, which is missing at the end of the list."
         ),
         "schema": {"type": "string"},
         "example": '</api/v1/events/?q=trio&page=2&page_size=20>; rel="next"',
@@ -45,10 +45,10 @@ _numbers = count(1)
 
 
 def fetch_page(listing: Listing, schema: ResponseSchema, page: PaginationParameters) -> list[dict[str, Any]]:
-    """Read a page as `schema` dumps it, and set `page.item_count` to the length of the whole list."""
+    """Return the items of a page as `schema` dumps them. Sets `page.item_count` to the length of the whole list."""
     statement = _page_statement(listing.statement, schema, stays_on_server=not listing.is_filtered)
     rows = counted = read_listing(statement, **listing.values, page_size=page.page_size, first_item=page.first_item)
-    if not rows and page.first_item > 0:  # beyond the last page, so no row contains the length
+    if not rows and page.first_item > 0:  # beyond the last page, where no row contains the length
         counted = read_listing(statement, **listing.values, page_size=1, first_item=0)
     page.item_count = counted[0][-1] if counted else 0
     return [dict(zip(schema.members, row, strict=False)) for row in rows]
@@ -67,7 +67,7 @@ def _page_statement(listed: sa.Select[Any], schema: ResponseSchema, *, stays_on_
 
 
 def selected_members(listed: sa.Select[Any], schema: ResponseSchema) -> list[sa.ColumnElement[Any]]:
-    """Return the columns of the members of `schema`."""
+    """Return the columns for the members of `schema`."""
     model = listed.column_descriptions[0]["entity"]
     members = [getattr(model, attribute) for attribute in schema.members.values()]
     # as text, which is faster than creating UUID objects and formatting them for JSON
@@ -77,7 +77,7 @@ def selected_members(listed: sa.Select[Any], schema: ResponseSchema) -> list[sa.
 def page_headers(page: PaginationParameters) -> dict[str, str]:
     """Return the headers of a fetched page: `X-Pagination` as flask-smorest documents it, and `Link`.
 
-    Links are paths, so neither a client's Host header nor a proxy affects where they lead.
+    Links are relative, so that they do not depend on the client's Host header or on a proxy.
     """
     number, last = page.page, -(-page.item_count // page.page_size)
     position = {"total": page.item_count, "total_pages": last}
@@ -101,7 +101,7 @@ def page_headers(page: PaginationParameters) -> dict[str, str]:
 
 
 def address(**changes: Any) -> str:
-    """Return the list's URL with changed parameters, percent-encoded (RFC 3986) so that they cannot end the header."""
+    """Return the list's URL with changed parameters, percent-encoded (RFC 3986) so that none can break the header."""
     request = flask.request
     query = {**request.args, **changes}
     return f"{quote(request.root_path + request.path)}?{urlencode(query, quote_via=quote, safe='')}"

@@ -11,14 +11,14 @@ import webargs.flaskparser
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
-# More than any operation accepts. Bounds the work and the size of error responses.
+# More than any operation accepts. Limits the work that a request causes, and the size of error responses.
 MAX_NAMES = 100
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class StrictParser(webargs.flaskparser.FlaskParser):
-    """webargs' parser, restricted to input that every JSON or form parser reads the same way.
+    """webargs' parser, restricted to input that all JSON and form parsers read in the same way.
 
     Raises `BadRequest` for malformed JSON, duplicate names, NaN, and excessive nesting or digits, and
     `UnsupportedMediaType` for a body of the wrong type.
@@ -30,7 +30,7 @@ class StrictParser(webargs.flaskparser.FlaskParser):
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
         body = _read_body(req)
         if not body and not req.mimetype:
-            if not any(field.required for field in schema.fields.values()):  # else the schema lists missing fields
+            if not any(field.required for field in schema.fields.values()):  # otherwise the schema names missing fields
                 raise ma.ValidationError("A JSON object is required.")
             return webargs.core.missing
         if not webargs.flaskparser.is_json_request(req):
@@ -80,7 +80,7 @@ def _read_body(req: flask.Request) -> bytes:
 
 
 def _reject_repeated(values: MultiDict[str, str]) -> None:
-    """Reject repeated parameters: no operation accepts a list, and parsers disagree about which value counts."""
+    """Reject repeated parameters, because no operation accepts a list and parsers disagree about which value counts."""
     if len(values) > MAX_NAMES:
         raise BadRequest(f"The request has more than {MAX_NAMES} parameters.")
     repeated = {name: ["Must not be given more than once."] for name, items in values.lists() if len(items) > 1}
@@ -89,7 +89,7 @@ def _reject_repeated(values: MultiDict[str, str]) -> None:
 
 
 def _require_utf_8(encoded: bytes) -> None:
-    """Reject invalid UTF-8. Werkzeug would leave it percent-encoded, so different inputs could look the same."""
+    """Reject invalid UTF-8. Werkzeug would leave it percent-encoded, so that different inputs could look the same."""
     try:
         unquote_to_bytes(encoded).decode()
     except UnicodeDecodeError:
@@ -98,12 +98,12 @@ def _require_utf_8(encoded: bytes) -> None:
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(pairs) > MAX_NAMES:
-        raise BadRequest(f"The body contains an object with more than {MAX_NAMES} names.")
+        raise BadRequest(f"The body contains an object with more than {MAX_NAMES} members.")
     members = dict(pairs)
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
         duplicate = next(name for name in names if names.count(name) > 1)
-        raise BadRequest(f"The body contains the name {duplicate!a} twice.")
+        raise BadRequest(f"The body contains the name {duplicate!a} more than once in the same object.")
     return members
 
 

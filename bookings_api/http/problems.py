@@ -27,7 +27,7 @@ class ErrorLocation(StrEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """A type of problem: HTTP status, stable `code`, title and, if it is always the same, the invalid field."""
+    """A type of problem: HTTP status, stable `code`, title and, if the problem concerns one field, its name."""
 
     status: HTTPStatus
     code: str
@@ -36,7 +36,7 @@ class Problem:
 
     @property
     def type(self) -> str:
-        """The URI of the problem type. It is only an identifier and cannot be dereferenced."""
+        """The URI of the problem type. It is an identifier and cannot be opened."""
         return f"urn:problem-type:{self.code}"
 
 
@@ -135,7 +135,7 @@ def problem_response(
 
 
 def problem_code() -> str | None:
-    """Return the code of the problem with which this request failed, or None if it succeeded."""
+    """Return the problem code of this request's response, or None if the request succeeded."""
     code: str | None = flask.g.get("problem_code")
     return code
 
@@ -160,7 +160,10 @@ class FieldErrorSchema(ResponseSchema):
         by_value=ma.fields.String,
         data_key="in",
         required=True,
-        metadata={"description": "Which part of the request the field is in.", "example": ErrorLocation.BODY.value},
+        metadata={
+            "description": "The part of the request that contains the field.",
+            "example": ErrorLocation.BODY.value,
+        },
     )
     field = ma.fields.String(
         required=True,
@@ -185,7 +188,7 @@ class ProblemSchema(ResponseSchema):
         required=True,
         metadata={
             "format": "uri",
-            "description": "A URI that identifies the type of problem. It cannot be dereferenced.",
+            "description": "A URI that identifies the type of problem. It cannot be opened.",
             "example": "urn:problem-type:sold-out",
         },
     )

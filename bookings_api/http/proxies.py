@@ -1,4 +1,4 @@
-"""Finds the client's address behind trusted proxies."""
+"""Determines the client's address behind trusted proxies."""
 
 import flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -8,7 +8,7 @@ def init_proxies(app: flask.Flask) -> None:
     """Trust X-Forwarded-For and X-Forwarded-Proto from the nearest `TRUSTED_PROXIES` proxies only.
 
     Each proxy appends the address it sees, so forged addresses are to the left of the trusted ones. X-Forwarded-Host is
-    ignored, because a proxy that does not set it forwards the client's.
+    ignored, because a proxy that does not set it forwards the client's value.
     """
     proxies = app.config["TRUSTED_PROXIES"]
     if proxies:

@@ -1,7 +1,7 @@
 """Retries requests whose transaction PostgreSQL aborted because it conflicted with another one.
 
-The whole view runs again: a request has one transaction, so an aborted one has changed nothing, and the next attempt
-reads, checks and locks everything again. Tasks need no retry, because the next sweep does what they left undone.
+The whole view runs again. A request has only one transaction, so an aborted request has changed nothing, and the next
+attempt reads, checks and locks everything again. Tasks need no retry, because the next sweep does the remaining work.
 """
 
 import logging
@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 # serialization_failure, deadlock_detected: PostgreSQL documentation, section 13.5
 CONFLICTS = {"40001", "40P01"}
 ATTEMPTS = 4
-# Longest pause before the second attempt; doubles with each attempt. Pauses are random, so that requests that
-# conflicted do not meet again.
+# The longest pause before the second attempt, doubled for each further attempt. Pauses are random, so that conflicting
+# requests do not run at the same time again.
 PAUSE_SECONDS = 0.05
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -39,7 +39,7 @@ def retried(view: View) -> View:
                 code = getattr(error.orig, "pgcode", None)
                 if code not in CONFLICTS:
                     raise
-                db.session.rollback()  # until then, the session is unusable
+                db.session.rollback()  # makes the session usable again
                 logger.info("attempt %d was aborted by a conflict: %s", number + 1, code)
                 time.sleep(random.uniform(0, PAUSE_SECONDS * 2**number))  # noqa: S311 - not a secret
         return view(*args, **kwargs)
