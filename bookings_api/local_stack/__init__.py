@@ -4,6 +4,6 @@
     servers      `LocalStack`, which starts and stops the three servers
     __main__     `python -m bookings_api.local_stack`, which scripts/run calls
 
-Linux only. The wheels' own Python launchers are not used, because they leave servers running and, as root, change the
-machine (useradd, chmod of parent directories).
+The wheels' own Python launchers are not used, because they leave servers running and, as root, change the machine
+(useradd, chmod of parent directories).
 """

@@ -23,7 +23,7 @@ CELERY = ["celery", "--quiet", "--app=wsgi.celery"]
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="Port; 0 picks a free one. Default: 8000.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="Port, or 0 for a free one. Default: 8000.")
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
@@ -90,7 +90,7 @@ def _service(port: int, directory: Path, *, demo: bool) -> Iterator[list[Child]]
 
 
 def _environment(stack: LocalStack, url: str) -> dict[str, str]:
-    """Start the servers that neither the environment nor `.env` sets, and return the settings for all processes."""
+    """Start the servers that are not set in the environment or `.env`, and return the settings for all processes."""
     load_dotenv(os.environ.get("ENV_FILE") or ROOT / ".env")
     servers: dict[str, Callable[[], object]] = {
         "DATABASE_URL": stack.start_postgres,

@@ -17,12 +17,12 @@ from bookings_api.local_stack import system_calls
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-# How much of its log to show when a child fails; enough for every possible error in the configuration.
+# How many lines of a failed child's log are shown. Enough even if every setting is invalid.
 LOG_TAIL_LINES = 30
 
 
 class StackError(click.ClickException):
-    """Something could not be started. click prints the message."""
+    """A server or the service could not be started. click prints the message."""
 
 
 class Child:
@@ -44,8 +44,8 @@ class Child:
         """Start `command` in `directory`.
 
         `stop_signal` requests a clean shutdown; the child also gets it when this process dies. `log` is the file for
-        the output, which is otherwise shared with this process. `configuration` is written to standard input.
-        `keep_open` are descriptors to inherit. `unprivileged` switches from root to nobody.
+        the output, which by default goes to this process's output. `configuration` is written to standard input.
+        `keep_open` lists the descriptors to inherit. `unprivileged` switches from root to nobody.
         """
         self.name = name
         self.log = log
@@ -62,7 +62,7 @@ class Child:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
         output: IO[bytes] | None = log.open("ab") if log else None
-        # Python discards an exception that a signal handler raises during a fork.
+        # Signals are blocked, because Python discards an exception that a signal handler raises during a fork.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             self._process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The embedded servers. Each listens on a free port of 127.0.0.1 and stores its data in a common directory."""
+"""The embedded servers. Each listens on a free port of 127.0.0.1, and all store their data in one directory."""
 
 import fcntl
 import json
@@ -24,16 +24,16 @@ DATABASE = "bookings"
 DATABASE_USER = "bookings"
 MAIL_FROM = "Event Booking <tickets@example.com>"
 
-# How long to wait until the servers of a run that was killed with SIGKILL have stopped.
+# How long to wait for the servers of a killed run to stop.
 LOCK_SECONDS = 5.0
 
 Report = Callable[[str], None]
 
 
 class LocalStack:
-    """Runs PostgreSQL, Valkey and an SMTP sink on demand. A context manager that stops them and keeps their data.
+    """Runs PostgreSQL, Valkey and an SMTP sink on demand. As a context manager, stops them and keeps their data.
 
-    `settings` are the environment variables with their addresses, `defaults` those that may be overridden.
+    `settings` are environment variables with the servers' addresses. `defaults` are variables that may be overridden.
     """
 
     def __init__(self, directory: Path, *, report: Report = lambda line: None) -> None:
@@ -122,21 +122,21 @@ class LocalStack:
             "loglevel": "warning",
         }
         configuration = "".join(f"{name} {value}\n" for name, value in options.items())
-        # on standard input, because other users of the machine can read command lines
+        # passed on standard input, because other users of the machine can read command lines
         server = self._start("Valkey", [valkey_binary(), "-"], configuration=configuration.encode())
         server.wait_until_ready(redis.Redis(port=port, password=password).ping)
         self.settings["REDIS_URL"] = f"redis://:{password}@127.0.0.1:{port}/0"
         return server
 
     def start_smtp_sink(self, *, discard: bool = False) -> Child:
-        """Start an SMTP server that stores emails in `mailbox/new` or discards them. Sets `MAIL_SERVER` and others."""
+        """Start an SMTP server that stores emails in `mailbox/new` or discards them. Sets the `MAIL_*` variables."""
         port = free_port()
         address = f"127.0.0.1:{port}"
         handler = ["aiosmtpd.handlers.Sink"] if discard else ["aiosmtpd.handlers.Mailbox", str(self.mailbox)]
         server = self._start("SMTP sink", [sys.executable, "-m", "aiosmtpd", "-n", "-l", address, "-c", *handler])
         server.wait_until_ready(lambda: smtplib.SMTP("127.0.0.1", port, timeout=5).quit())
         self.settings |= {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(port)}
-        # it supports neither TLS nor AUTH
+        # this server supports neither TLS nor AUTH
         self.settings |= dict.fromkeys(("MAIL_USE_TLS", "MAIL_USE_SSL"), "false")
         self.settings |= dict.fromkeys(("MAIL_USERNAME", "MAIL_PASSWORD"), "")
         return server
@@ -154,11 +154,11 @@ class LocalStack:
         return child
 
     def _child(self, name: str, command: Sequence[str | Path], **options: Any) -> Child:
-        """Start a process with a log. It inherits the lock, so the directory stays locked until all have ended."""
+        """Start a process with a log. It inherits the lock, so the directory stays locked until all processes end."""
         return Child(name, command, log=self.log_of(name), keep_open=[self._lock], **options)
 
     def _initialize_cluster(self, data: Path, password: str) -> None:
-        """Run initdb next to the final path, so that an interrupted run leaves no incomplete cluster there."""
+        """Run initdb in a temporary directory, then rename it, so that no interrupted run leaves a partial cluster."""
         self._report("Creating the database cluster ...")
         unfinished = data.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""System calls that only Linux has, with substitutes for other systems.
+"""System calls that exist only on Linux, with substitutes for other systems.
 
 Uses only the standard library, because scripts/bootstrap.py loads this file before anything is installed.
 """
@@ -14,7 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 
 IS_LINUX = sys.platform == "linux"
-# Whether the kernel sends a signal to the children of a process that dies
+# Whether the kernel can send a signal to a process when its parent dies
 HAS_DEATH_SIGNAL = IS_LINUX
 NOBODY = 65534
 SECONDS_TO_STOP = 30
@@ -29,9 +29,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def end_with_parent(stop_signal: int) -> Callable[[], None]:
-    """Return a `preexec_fn`. When this process dies, even if it is killed, the child gets `stop_signal`.
+    """Return a `preexec_fn` that makes the child receive `stop_signal` when this process dies, even if it is killed.
 
-    The child must start a new session. When it ends, the caller must kill the other processes of the session.
+    The child must start a new session. When the child ends, the caller must kill the other processes of the session.
     """
     if HAS_DEATH_SIGNAL:
         return partial(_request_death_signal, os.getpid(), stop_signal)
@@ -46,7 +46,7 @@ def _request_death_signal(parent: int, stop_signal: int) -> None:
 
 @cache
 def _pipe() -> tuple[int, int]:
-    """Return a pipe whose writing end only this process keeps open, so that it closes when this process dies."""
+    """Return a pipe whose writing end is open only in this process, so that it closes when this process dies."""
     return os.pipe()
 
 
@@ -81,9 +81,8 @@ def _fork_watcher(reading: int, writing: int, stop_signal: int) -> None:
 def become_nobody() -> None:
     """Switch to uid 65534, because PostgreSQL refuses to run as root, but keep root's access to files.
 
-    This way, the checkout and the data directory may be inside a home directory of mode 0700, without changing file
-    modes. An ambient capability survives exec. Without the set-user-ID fix-up, access(2), which initdb uses, respects
-    it as well. See capabilities(7).
+    The checkout and the data directory can then be inside a home directory of mode 0700. An ambient capability survives
+    exec. Without the set-user-ID fix-up, access(2), which initdb uses, respects it as well. See capabilities(7).
     """
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)

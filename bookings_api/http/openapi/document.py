@@ -14,7 +14,7 @@ DESCRIPTION = """\
 To try the API here, sign up, click **Authorize**, and log in with your email and password (or paste an access token).
 
 - **Errors** are `application/problem+json` (RFC 9457). Each operation documents the possible values of `code`, which
-  are stable and meant for programs. `errors` lists the invalid fields.
+  are stable, so programs can rely on them. `errors` lists the invalid fields.
 - **Pagination**: lists are arrays. `X-Pagination` contains the totals, and `Link` the URLs of the other pages.
 - **Versions**: each resource has an `ETag`. Send it in `If-None-Match` to get 304 if nothing has changed, or in
   `If-Match` to make a change fail with 412 if the resource has changed since you read it.

@@ -1,6 +1,6 @@
 """Values for the examples in the OpenAPI document: Olivia organizes a concert, and Uri books tickets for Grace.
 
-The tests send the example requests to the running service, with real IDs, addresses and tokens substituted.
+The tests replace IDs, addresses and tokens by real ones and send the example requests to the running service.
 """
 
 OLIVIA_ID = "019df20b-fd86-7c1e-9a4f-2f6f0a3b5d11"

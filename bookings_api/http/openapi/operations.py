@@ -47,7 +47,7 @@ def unwrapped(text: str) -> str:
 
 
 class _Converter(OpenAPIConverter):
-    """apispec's converter, with JSON Schema 2020-12 keywords, which OpenAPI 3.1 uses."""
+    """apispec's converter, with the JSON Schema 2020-12 keywords of OpenAPI 3.1."""
 
     def schema2jsonschema(self, schema: ma.Schema) -> dict[str, Any]:
         """Describe the schema by the first paragraph of its docstring."""
@@ -71,7 +71,7 @@ class _Converter(OpenAPIConverter):
             self.spec.components.schema(name, {"description": about, "type": "string", "enum": values})
         found.pop("type")
         if found["enum"] == values:
-            del found["enum"]  # kept if only some members are allowed
+            del found["enum"]  # needed only if some members are not allowed
         return {"$ref": f"#/components/schemas/{name}", **found}
 
 
@@ -103,14 +103,14 @@ def document_operation(doc: dict[str, Any], doc_info: dict[str, Any], *, spec: A
 
 
 def _parser_problems(doc: dict[str, Any]) -> list[Problem]:
-    """Return the problems that the parser can raise."""
+    """Return the problems that parsing a request can cause."""
     if "requestBody" in doc:
         return [BAD_REQUEST, CONTENT_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID_INPUT]
     return [BAD_REQUEST, INVALID_INPUT] if doc.get("parameters") else []
 
 
 def _add_examples(content: dict[str, Any]) -> None:
-    """Add an example made of the fields' examples, unless the route defines one."""
+    """Add an example made from the fields' examples, unless the route defines one."""
     for media in content.values():
         schema = media.get("schema")
         if isinstance(schema, BaseSchema) and not media.keys() & {"example", "examples"}:
@@ -126,7 +126,7 @@ def _shared_headers(spec: APISpec, headers: dict[str, Any]) -> dict[str, str]:
 
 
 def _problem_responses(spec: APISpec, problems: list[Problem]) -> dict[int, str]:
-    """Map each status to a response component. Operations with the same problems share components."""
+    """Map each status to the name of a response component. Operations with the same problems share components."""
     by_status: dict[HTTPStatus, list[Problem]] = defaultdict(list)
     for problem in dict.fromkeys(problems):
         by_status[problem.status].append(problem)
@@ -141,7 +141,7 @@ def _problem_response(spec: APISpec, status: HTTPStatus, problems: list[Problem]
             "description": "; ".join(f"{problem.title} (`{problem.code}`)" for problem in problems),
             "content": {
                 PROBLEM_CONTENT_TYPE: {
-                    # one Problem class in generated clients, while validators still see the possible codes
+                    # gives generated clients a single Problem class, and validators the possible codes
                     "schema": {
                         "$ref": "#/components/schemas/Problem",
                         "properties": {"code": {"enum": codes}},

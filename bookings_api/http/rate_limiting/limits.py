@@ -1,7 +1,7 @@
 """Rate limits. Each setting is one limit, shared by all operations that name it.
 
-A request over the limit gets a 429 with `Retry-After` before any slow work. Every response of a limited operation
-carries the headers of draft-ietf-httpapi-ratelimit-headers-06; few clients read the structured fields of later drafts.
+A request over the limit is rejected before any slow work, with 429 and `Retry-After`. All responses of limited
+operations have the headers of draft-ietf-httpapi-ratelimit-headers-06, because few clients support later drafts.
 """
 
 import hmac
@@ -29,9 +29,9 @@ RATE_LIMIT = {
 }
 RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait before retrying."} | _INTEGER}
 
-# Returns from the view's arguments what is counted together, or None to exempt the request.
+# Returns a key from the view's arguments, or None to exempt the request. Requests with the same key count together.
 Key = Callable[..., str | None]
-# Decides from the view's exception or result whether the request stays counted.
+# Decides from the view's exception or result whether the request counts.
 Counted = Callable[[Exception | None, Any], bool]
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -43,7 +43,7 @@ _parsed = cache(parse_many)
 
 
 def init_limits(app: flask.Flask) -> None:
-    """Count in the configured Redis and add the headers to responses."""
+    """Set up counting in Redis, and add the rate limit headers to responses."""
     app.extensions[STORAGE] = RateLimitStorage(app.config["REDIS_URL"])
     app.after_request(_add_headers)
 
@@ -58,10 +58,10 @@ def by_account(*parameters: str) -> Key:
 
 
 def by_sender(*args: Any, **kwargs: Any) -> str:
-    """Count per account, but count accounts with a `+` suffix in their address together, per mailbox.
+    """Count per account, except that all accounts with a `+` suffix in their address count together, per mailbox.
 
-    One person can sign up with many suffixes of someone else's address to flood it. The account without a suffix counts
-    separately, so the others cannot use up its share.
+    Otherwise a person could sign up with many suffixes of someone else's address to flood it. The account without a
+    suffix is counted separately, so the others cannot use up its limit.
     """
     user = viewer()
     mailbox = shared_mailbox(user.email) if user else flask.g.shared_mailbox
@@ -69,7 +69,7 @@ def by_sender(*args: Any, **kwargs: Any) -> str:
 
 
 def by_client(*args: Any, **kwargs: Any) -> str:
-    """Count per IPv4 address or IPv6 /64: a client may use every address of its network (RFC 6177, section 2)."""
+    """Count per IPv4 address or IPv6 /64 network, all of whose addresses a client may use (RFC 6177, section 2)."""
     text = flask.request.remote_addr or ""
     with suppress(ValueError):  # a Unix socket has no address
         address = ip_address(text)
@@ -79,28 +79,28 @@ def by_client(*args: Any, **kwargs: Any) -> str:
 
 
 def by_email(field: str) -> Key:
-    """Count per email address in `field` of the body, with or without an account. Place the limit below `arguments`."""
+    """Count per email in `field` of the body, even if it has no account. Place the limit below `arguments`."""
     return lambda body, *args, **kwargs: of_email(body[field])
 
 
 def of_email(address: str) -> str:
-    """Key of an email address, ignoring case and whether its domain is IDNA-encoded."""
+    """Return the key of an email address, ignoring case and whether its domain is IDNA-encoded."""
     return keyed_hash(encoded_address(address).lower())
 
 
 def of_mailbox(address: str) -> str:
-    """Key of a mailbox: addresses that differ only after a `+` usually share one (RFC 5233)."""
+    """Return the key of an address's mailbox. Addresses that differ only after a `+` usually share one (RFC 5233)."""
     local, _, domain = address.rpartition("@")
     return of_email(f"{local.partition('+')[0]}@{domain}")
 
 
 def shared_mailbox(address: str) -> str | None:
-    """Key of the mailbox of an address with a suffix after `+`, None for other addresses."""
+    """Return the key of the mailbox if the address has a `+` suffix, otherwise None."""
     return of_mailbox(address) if "+" in address else None
 
 
 def keyed_hash(address: str) -> str:
-    """Keyed hash of an address, so Redis and logs never contain it."""
+    """Return a keyed hash of an address, so that Redis and logs never contain the address."""
     key = flask.current_app.config["SECRET_KEY"].encode()
     return hmac.digest(key, b"limit " + address.encode(), "sha256").hex()[:32]
 
@@ -116,15 +116,15 @@ def successes(error: Exception | None, result: Any) -> bool:
 
 
 def failures(*kinds: type[Exception]) -> Counted:
-    """Count only these errors, so an outage on our side uses up no attempts."""
+    """Count only requests that fail with these errors, so that an outage on our side uses up no attempts."""
     return lambda error, result: isinstance(error, kinds)
 
 
 def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
-    """Limit a view to what `setting` allows, for example `3 per hour; 10 per day`. Raises `TooManyRequests`.
+    """Apply the limit in `setting`, for example `3 per hour; 10 per day`, to a view. Raises `TooManyRequests`.
 
-    Requests are counted before the work and given back if they should not count, so concurrent requests get no further
-    than sequential ones.
+    Requests are counted before the view runs, and uncounted afterwards if they should not count. Concurrent requests
+    therefore cannot exceed the limit.
     """
 
     def decorate(view: View) -> View:
@@ -151,7 +151,7 @@ def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
 
 
 def uncount() -> None:
-    """Give back everything this request was counted under, and leave out its `RateLimit-*` headers."""
+    """Uncount this request in all its windows, and send no `RateLimit-*` headers."""
     for windows in _hits.values():
         _storage.give_back([window for window in windows if not window.is_given_back])
     _hits.clear()
@@ -177,7 +177,7 @@ def _plural(number: int, unit: str) -> str:
 
 
 def _add_headers(response: flask.Response) -> flask.Response:
-    """Report the window closest to its limit; of equals, the one that lasts longest."""
+    """Report the window with the fewest requests left. Of several, report the one that ends last."""
     windows = [window for windows in _hits.values() for window in windows]
     if windows:
         closest = min(windows, key=lambda window: (window.remaining, -window.ends_at))

@@ -21,18 +21,18 @@ from bookings_api.redis_client import connect
 logger = logging.getLogger(__name__)
 
 KEY_PREFIX = "bookings_api:limits"
-# After a failure all requests count in memory this long; then one of them tries Redis again.
+# After a failure, requests are counted in memory for this long. Then one of them tries Redis again.
 PAUSE_SECONDS = 2
-# A request that has waited this long for Redis counts in memory, although each reply came in time.
+# A request that has waited for Redis this long in total is counted in memory, even if each reply came in time.
 PATIENCE_SECONDS = 0.25
 MAX_REMEMBERED = 10_000
-# `RedisStorage` reports the end of a window in whole seconds, rounded to the nearest.
+# `RedisStorage` reports the end of a window rounded to the nearest second.
 _ROUNDING_SECONDS = 0.5
 
 
 @dataclass
 class Window:
-    """How often a limit has been used, and when its count starts over."""
+    """The count of requests under one limit, and when it starts over."""
 
     key: str
     item: RateLimitItem
@@ -47,25 +47,25 @@ class Window:
 
     @cached_property
     def seconds_left(self) -> int:
-        """Computed once, so that all headers agree."""
+        """The whole seconds until the window ends, computed only once so that all headers agree."""
         seconds = math.ceil(self.ends_at + _ROUNDING_SECONDS - time.time())
         return min(max(1, seconds), self.item.get_expiry())
 
 
 class RateLimitStorage:
-    """Fixed windows, each starting with the first request that counts in it."""
+    """Counts requests in fixed windows. A window starts with the first request that counts in it."""
 
     def __init__(self, redis_url: str) -> None:
         self.is_local = False
         pool = connect(redis_url).connection_pool
         self._redis = RedisStorage("redis://", connection_pool=pool, key_prefix=KEY_PREFIX)
         self._retry_at = 0.0
-        # When the windows in Redis end, as far as this process knows: saves a round trip for most requests.
+        # The ends of windows in Redis that this process knows, which saves most requests a round trip.
         self._ends_at: dict[str, float] = {}
 
     @cached_property
     def _memory(self) -> MemoryStorage:
-        """Created on first use, because it starts a thread, which would not survive gunicorn's fork."""
+        """The counts in memory, created on first use because a thread does not survive gunicorn's fork."""
         return MemoryStorage()
 
     def hit(self, items: Sequence[RateLimitItem], *identifiers: str) -> list[Window]:
@@ -87,7 +87,7 @@ class RateLimitStorage:
         return [self._hit_locally(item, identifiers) for item in items]
 
     def give_back(self, windows: Sequence[Window]) -> None:
-        """Uncount a request, except in windows that may be over or are kept where counting no longer happens."""
+        """Uncount a request, except in windows that may have ended or are not in the storage currently used."""
         for window in windows:
             window.count -= 1
             window.is_given_back = True
@@ -99,7 +99,7 @@ class RateLimitStorage:
                     self._fall_back(error)
 
     def _hit(self, item: RateLimitItem, identifiers: Sequence[str], *, until: float) -> Window:
-        """Do what the library's strategy does in three round trips, usually in one."""
+        """Count a request in Redis, usually in one round trip. The library's own strategy takes three."""
         key, seconds = item.key_for(*identifiers), item.get_expiry()
         count = self._redis.incr(key, seconds)
         if time.monotonic() > until:
@@ -119,7 +119,7 @@ class RateLimitStorage:
 
     def _fall_back(self, error: RedisError) -> None:
         self._retry_at = time.monotonic() + PAUSE_SECONDS
-        # redis-py has classes for Redis being full, read-only and the like; other refusals are mistakes.
+        # A plain ResponseError is a mistake in the setup. For a full or read-only Redis, redis-py has subclasses.
         if type(error) is ResponseError:
             logger.error("rate limits are counted in memory, Redis refuses the command: %s", error)
         elif not self.is_local:

@@ -2,13 +2,13 @@
 
 A page of a list is reused for at most `PAGE_SECONDS`, and only while `EventCatalog.version` stays the same. Lists
 therefore show new and changed events immediately, but their ticket counts may be up to `PAGE_SECONDS` old. The version
-is read before the page, so the page contains every change that the version counts, even if a replica serves it (see
-`database.replica`). The time limit also covers what the version does not show: events end, and a failover may reuse a
-version.
+is read before the page, so the page contains all changes up to that version, even if a replica serves it (see
+`database.replica`). The time limit also covers what the version does not reflect: events end, and after a failover, a
+version may occur again.
 
 A single event is always exact: each request reads it or shares a concurrent read. Only the headers are reused.
 
-Cached responses say `Cache-Control: no-cache` like all others, so clients see their own changes.
+Cached responses have `Cache-Control: no-cache` like all others, so clients see their own changes.
 """
 
 import threading
@@ -63,9 +63,9 @@ class _Response(NamedTuple):
 
 
 class _Policy(NamedTuple):
-    """How a response is reused: `revalidate` returns its current form, or None if it must be replaced.
+    """How to reuse a response. `revalidate` returns its current form, or None if it must be replaced.
 
-    The request that replaces a page holds `renewal`, and the others wait for it.
+    The request that replaces a page holds the lock `renewal`. Others wait for the lock.
     """
 
     revalidate: Callable[[_Response], _Response | None]
@@ -183,14 +183,14 @@ class ResponseCache:
 
     def _store(self, key: tuple[str, ...], cached: _Cached) -> None:
         with self._lock:
-            self._responses.pop(key, None)  # so that the new one becomes the last in the dictionary
+            self._responses.pop(key, None)  # moves the key to the end of the dictionary
             self._responses[key] = cached
             if len(self._responses) > MAX_RESPONSES:
                 del self._responses[next(iter(self._responses))]
 
 
 def init_response_cache(app: flask.Flask) -> None:
-    """Wrap the application. Call this before `init_proxies`, whose middleware must see each request first."""
+    """Wrap the application in the cache. Call this before `init_proxies`, whose middleware must run first."""
     app.wsgi_app = ResponseCache(app)  # type: ignore[method-assign]
 
 
@@ -203,7 +203,7 @@ def _may_cache() -> bool:
 
 
 def _cache_key(environ: "WSGIEnvironment") -> tuple[str, ...] | None:
-    """Return everything that a response depends on, or None if the request is not an anonymous read."""
+    """Return all parts of the request that its response depends on, or None if it is not an anonymous read."""
     if environ["REQUEST_METHOD"] != "GET" or "HTTP_AUTHORIZATION" in environ:
         return None
     path, query, origin = environ["PATH_INFO"], environ.get("QUERY_STRING", ""), environ.get("HTTP_ORIGIN", "")

@@ -1,4 +1,4 @@
-"""Single flight: concurrent requests share small reads, on a connection outside the pool."""
+"""Single flight: concurrent requests share the same read, on a connection outside the pool."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from bookings_api.database.engine import unpooled_engine
 from bookings_api.database.timeouts import CONNECT_SECONDS
 from bookings_api.database.unresponsive import time_limit
 
-# Calls with the same function share its result.
+# Concurrent callers that pass the same function share its result.
 Read = Callable[[sa.Connection], Any]
 
 
@@ -30,10 +30,10 @@ class _Batch:
 
 
 class SingleFlight:
-    """Calls `read` with the keys that callers have requested, one call at a time.
+    """Calls `read` for the keys that callers request, one call at a time.
 
-    Callers that arrive during a call share the next one, so every result is newer than its request. If a call fails,
-    all its callers get the error.
+    Callers that arrive during a call share the next one, so no result is older than its request. If a call fails, all
+    callers that share it get the error.
     """
 
     def __init__(self, read: Callable[[set[Any]], Mapping[Any, Any]]) -> None:
@@ -77,7 +77,7 @@ class SingleFlight:
 class SingleFlightReads(SingleFlight):
     """Runs each read once for all requests that need it at the same time. Raises SQLAlchemy's errors.
 
-    A request waits for at most two batches, the current one and its own, each limited to `CONNECT_SECONDS`.
+    A request waits for at most two batches, the current one and its own. Each is limited to `CONNECT_SECONDS`.
     """
 
     def __init__(self, app: flask.Flask) -> None:

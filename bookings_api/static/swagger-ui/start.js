@@ -5,7 +5,7 @@ window.ui = SwaggerUIBundle({
   domNode: page,
   deepLinking: true,
   displayRequestDuration: true,
-  persistAuthorization: false, // it would keep the password, as it was typed, in the browser's storage for good
+  persistAuthorization: false, // otherwise the browser would store the password permanently, in plain text
   tryItOutEnabled: true,
   validatorUrl: null,
 });
