@@ -1,21 +1,21 @@
-"""Emails: written to the outbox by the transaction that causes them, sent by Celery workers.
+"""Emails. The transaction that causes an email writes it to the outbox, and a Celery worker sends it.
 
     service        outbox.queue_email(tx, ...)       inserts a row in the service's transaction
        | commit
        v
-    web process    notifier.WorkerNotifier           publishes a Celery message; beat also does, every 10 seconds
+    web process    notifier.WorkerNotifier           publishes a Celery message (beat also does so every 10 seconds)
        |
        v
     worker         tasks.drain                       runs until no email is due
                    delivery.send_due_emails          for each email:
                      claims.claim_next                 claim the row, with a lease
-                     claims.claim_joined               claim those sent as one message with it
+                     claims.claim_joined               claim the emails that are sent in the same message
                      outdated.bring_up_to_date         update the email, or drop it if it is outdated
                      messages.render                   fill in the templates
-                     mime.compose                      build the MIME message, with calendar.itip's invitation
+                     mime.compose                      build the MIME message, with an invitation from calendar.itip
                      smtp.MailSender.send              send it to the mail server
                      claims.record                     record the outcome: sent, failed, dropped or pending
 
-An email to all guests of an event starts as one row (`broadcasts`). Beat also starts the tasks that write `reminders`
-and report overdue emails (`status`).
+Emails to all guests of an event start as one row (`broadcasts`). Beat also starts the tasks that write `reminders` and
+report overdue emails (`status`).
 """

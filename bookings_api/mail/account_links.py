@@ -1,7 +1,7 @@
 """Links in invitations and password resets. Tokens are derived when an email is sent, so no row contains one.
 
-A password reset is queued for the address as typed, whether or not it has an account, so neither the response nor its
-timing reveals who is registered. The worker then looks up the account.
+A password reset is queued for the address as typed, even if it has no account, so neither the response nor its timing
+reveals which addresses have accounts. The worker looks up the account when it sends the email.
 """
 
 from typing import Any
@@ -28,15 +28,15 @@ def links_for(kind: EmailKind, payload: dict[str, Any]) -> dict[str, str]:
 
 
 def needs_account(email: OutboxEmail) -> bool:
-    """Return whether this is a password reset whose account has not been looked up yet."""
+    """Whether this is a password reset whose account has not been looked up yet."""
     return email.kind is EmailKind.PASSWORD_RESET and "token_id" not in email.payload
 
 
 def resolve_account(email: OutboxEmail) -> bool:
     """Look up the account of a claimed password reset and issue its token. Returns False without an active account.
 
-    A person who has not accepted their invitation yet gets a new one instead, because the first may have expired. The
-    change is committed, so a second attempt sends the same token.
+    A person who has not accepted their invitation yet gets a new invitation instead, because the first may have
+    expired. The token is committed, so a second attempt to send the email uses the same one.
     """
     with transaction():
         user = lock_account_by_email(email.recipient)

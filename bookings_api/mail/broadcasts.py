@@ -1,9 +1,9 @@
 """Emails to all guests of an event: one row per change, which a worker expands into one email per booking.
 
 Cancelling an event with 50,000 bookings inserts one row, so neither the request nor the event's lock waits for 50,000
-emails. No guest is missed or emailed twice: a batch of emails and the broadcast's progress are one transaction, and an
-email is unique per broadcast, booking and recipient. All emails to one address are in the same batch, because they are
-sent as one message.
+emails. No guest is missed or emailed twice: a batch of emails and the broadcast's progress are written in one
+transaction, and an email is unique per broadcast, booking and recipient. All emails to an address are in the same
+batch, because they are sent as one message.
 
 An account that booked for other people also receives one email, about its first booking, unless it is itself a guest.
 """
@@ -31,11 +31,11 @@ BATCH = 500
 def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
     """Write a broadcast about the current version of `event`. A worker expands it after the commit.
 
-    A change waits `NOTICE_DELAY_SECONDS`, during which a later one replaces it, unless the event ends earlier.
+    A change waits for `NOTICE_DELAY_SECONDS` unless the event ends earlier. Meanwhile, a later change replaces it.
 
-    A cancellation goes to the bookings cancelled with that version of the event. Any other kind goes to the confirmed
-    bookings that were made under an earlier version. Versions are reliable because they are assigned under the event's
-    lock; times are not, because the clocks of two machines may differ.
+    A cancellation goes to the bookings that were cancelled with this version of the event. Any other kind goes to the
+    confirmed bookings that were made under an earlier version. Versions are compared rather than times, because they
+    are assigned under the event's lock, while the clocks of machines may differ.
     """
     delay = timedelta(seconds=current_app.config["NOTICE_DELAY_SECONDS"])
     if kind is not EmailKind.EVENT_CHANGED or event.ends_at <= database_time() + delay:
@@ -50,7 +50,7 @@ def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
             payload=event_payload(event),
             request_id=current_request_id(),
             event_version=event.version,
-            # not later than the one it replaces; otherwise frequent changes would delay the email forever
+            # not later than the broadcast it replaces; otherwise frequent changes would delay the email forever
             due_at=sa.func.least(sa.func.now() + delay, replaced.scalar_subquery()),
         )
     )
@@ -65,7 +65,7 @@ def write_next_batch() -> bool:
     require_transaction()
     unfinished = (
         sa.select(EventBroadcast)
-        # workers of an older release cannot render kinds added by a newer one
+        # skips kinds that a newer release has added, because this one cannot render them
         .where(
             EventBroadcast.finished_at.is_(None),
             EventBroadcast.due_at <= sa.func.now(),
@@ -79,7 +79,7 @@ def write_next_batch() -> bool:
     if broadcast is None:
         return False
     if broadcast.kind is EmailKind.EVENT_CHANGED and _is_superseded(broadcast):
-        # the later broadcast describes the event's current state, and these emails could arrive after its own
+        # the later broadcast describes the current event, and its emails could arrive before these
         broadcast.finished_at = sa.func.now()
         return True
     address = sa.func.lower(Booking.guest_email)
@@ -87,7 +87,7 @@ def write_next_batch() -> bool:
     if len(page) < BATCH:
         broadcast.finished_at = sa.func.now()
     of_page = _next_bookings(broadcast, Booking).where(address.in_([address for _, address in page]))
-    # begins with the page; a guest with too many bookings for the limit gets more than one message
+    # the bookings of the page come first; a guest with too many bookings for the limit gets more than one message
     of_page = of_page.options(joinedload(Booking.user)).order_by(Booking.id).limit(2 * BATCH)
     bookings = db.session.scalars(of_page).all()
     notified = _notified_otherwise(broadcast, bookings)

@@ -1,7 +1,7 @@
 """Claims on due emails: a worker claims one, sends it and records the outcome before its lease ends.
 
-No two workers send the same email: claimed rows are locked (`FOR UPDATE SKIP LOCKED`) and then leased, and only the
-worker that holds the current lease may record an outcome. All times are the database's, because the clocks of two
+No two workers send the same email: a row is locked (`FOR UPDATE SKIP LOCKED`) while it is claimed and then leased, and
+only the worker that holds the current lease may record an outcome. All times are the database's, because the clocks of
 machines may differ.
 """
 
@@ -17,12 +17,12 @@ from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.mail import smtp
 from bookings_api.models import UNSENT, EmailKind, EmailStatus, OutboxEmail
 
-# Added to the maximum time of an SMTP exchange, for recording the outcome.
+# Added to the lease for recording the outcome.
 RECORDING_TIME = timedelta(seconds=30)
 MAX_ERROR = 1000
 FIRST_BACKOFF = timedelta(seconds=30)
 LONGEST_BACKOFF = timedelta(hours=2)
-# Spreads the next attempts of emails that failed together.
+# Spreads the next attempts of emails that failed at the same time.
 JITTER = 0.25
 
 # Literals rather than parameters: PostgreSQL must see that a condition matches a partial index.
@@ -34,7 +34,8 @@ _KNOWN_KINDS: list[sa.ColumnElement[Any]] = [sa.literal_column(f"'{kind}'") for 
 class Outcome:
     """The outcome of an attempt to send an email.
 
-    `status` is `sent`, `failed`, `dropped`, `pending` for another attempt after a pause, or None to delete the row.
+    `status` is `sent`, `failed`, `dropped`, `pending` (another attempt follows after a pause), or None to delete the
+    row.
     """
 
     status: EmailStatus | None
@@ -52,8 +53,8 @@ def lease() -> timedelta:
 
 
 _earlier = aliased(OutboxEmail)
-# IDs contain the time of the machine that wrote the email. The same order in both conditions prevents emails that wait
-# for each other.
+# Not ordered by ID alone, which contains the time of the machine that wrote the email. Both conditions use the same
+# order; otherwise emails could wait for each other.
 _is_earlier = sa.and_(
     sa.tuple_(_earlier.created_at, _earlier.id) < sa.tuple_(OutboxEmail.created_at, OutboxEmail.id),
     _earlier.status.in_(_UNSENT),
@@ -76,7 +77,7 @@ def is_due() -> sa.ColumnElement[bool]:
 
     An email waits for earlier unsent emails about the same booking to the same recipient, so a confirmation never
     arrives after the cancellation. Of the emails that become one message, only the first is due (see `claim_joined`).
-    Emails of kinds that a newer release introduced wait until its workers run.
+    Emails of a kind that a newer release has introduced wait for workers of that release.
     """
     return sa.and_(
         OutboxEmail.status.in_(_UNSENT),
@@ -108,8 +109,8 @@ _claim = (
 _CLAIM_NEXT = Prepared(
     "claim_next_email",
     _claim.where(OutboxEmail.id == _next_due),
-    # While the statistics miss thousands of new emails, PostgreSQL would sort all of them for each claim. Reading the
-    # first one from the index is ten times as fast.
+    # If the statistics are too old to include thousands of new emails, PostgreSQL would sort all of them for each
+    # claim. Reading the first one from the index is ten times as fast.
     settings="SET LOCAL enable_sort = off; ",
 )
 
@@ -157,14 +158,14 @@ _DELETE = Prepared("delete_email", sa.delete(OutboxEmail).where(_is_current_clai
 def claim_next() -> OutboxEmail | None:
     """Claim the next due email, or return None.
 
-    First attempts come before retries; among each, the longest due comes first. Skips an email that another worker is
-    claiming.
+    First attempts come before retries. Within each group, the email that has been due longest comes first. Skips emails
+    that another worker is claiming.
     """
     return _CLAIM_NEXT.one_or_none(OutboxEmail, lease=lease())
 
 
 def claim_joined(email: OutboxEmail) -> list[OutboxEmail]:
-    """Claim the emails that become one message with this claimed email, oldest first.
+    """Claim the emails that are sent in the same message as this claimed email. Returns the oldest first.
 
     They have the same kind, event and recipient: one notice or reminder for each of a guest's bookings.
     """
@@ -179,12 +180,12 @@ def claim_joined(email: OutboxEmail) -> list[OutboxEmail]:
 def record(email: OutboxEmail, outcome: Outcome) -> bool:
     """Record the outcome of a claimed email.
 
-    Returns False if the lease has ended and another worker has claimed the email: then that worker's outcome counts.
+    Returns False if the lease has ended and another worker has claimed the email. That worker's outcome then counts.
     """
     claim = {"email_id": email.id, "lease_ends_at": email.next_attempt_at}
     if outcome.status is None:
         return bool(_DELETE(**claim))
-    # a server's reply can be of any length and contain NUL, which PostgreSQL cannot store
+    # a server's reply may be long, or contain NUL, which PostgreSQL cannot store
     error = outcome.error and outcome.error.replace("\0", "")[:MAX_ERROR]
     pause = backoff(email.attempts) if outcome.status is EmailStatus.PENDING else None
     return bool(_RECORD(**claim, outcome=outcome.status, error=error, pause=pause))

@@ -74,7 +74,7 @@ def attempt(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> Outcome:
 
 
 def _is_deliverable(email: OutboxEmail) -> bool:
-    """Return whether to send a claimed email. Otherwise records why not."""
+    """Whether to send a claimed email. If not, records the reason."""
     outcome = _check(email)
     if outcome:
         _record(email, outcome)
@@ -93,7 +93,7 @@ def _check(email: OutboxEmail) -> Outcome | None:
         # all other emails are still useful when they arrive late
         if email.kind is EmailKind.EVENT_REMINDER and _has_started(email):
             return _failure(email, "The event started before the reminder could be sent.")
-    except Exception:  # the same kind of bug
+    except Exception:  # a bug, as above
         logger.exception("email %s could not be checked", email.id, extra=_log_fields(email))
         return NOT_COMPOSED
     return None
@@ -120,7 +120,7 @@ def _record(email: OutboxEmail, outcome: Outcome) -> None:
     while True:
         try:
             if not (_drop(email, outcome) if outcome.status is EmailStatus.DROPPED else claims.record(email, outcome)):
-                logger.warning("email %s: the attempt outlived its lease", email.id, extra={"email_id": str(email.id)})
+                logger.warning("email %s: the attempt outlasted its lease", email.id, extra={"email_id": str(email.id)})
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
             logger.warning("recording the outcome of an email waits for PostgreSQL: %s", type(error).__name__)
             time.sleep(DATABASE_RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""Renders an email: turns its payload into subject, text and HTML. Pure."""
+"""Renders an email: turns its payload into a subject, text and HTML."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _templates = jinja2.Environment(
 
 @dataclass(frozen=True)
 class RenderedEmail:
-    """The subject, a single line, and the two bodies of an email."""
+    """The subject and the two bodies of an email. The subject is a single line."""
 
     subject: str
     text: str
@@ -32,9 +32,9 @@ class RenderedEmail:
 
 
 def render(kind: EmailKind, payload: dict[str, Any], joined: Sequence[dict[str, Any]] = ()) -> RenderedEmail:
-    """Fill the templates of `kind`. Raises `jinja2.UndefinedError` if the payload lacks a value.
+    """Render the templates of `kind`. Raises `jinja2.UndefinedError` if the payload lacks a value.
 
-    `joined` are the payloads of other bookings for the same event.
+    `joined` contains the payloads for the guest's other bookings for the event.
     """
     payload = payload | {"bookings": [payload, *joined]}
     text = _templates.get_template(f"{kind}.txt").make_module(payload)
@@ -44,14 +44,14 @@ def render(kind: EmailKind, payload: dict[str, Any], joined: Sequence[dict[str, 
 
 
 def _local_time(iso: str, timezone: str) -> str:
-    """Format as `Friday, 21 June 2030, 19:30 (Europe/Berlin, UTC+02:00)`. The offset resolves a repeated hour."""
+    """Format as `Friday, 21 June 2030, 19:30 (Europe/Berlin, UTC+02:00)`. The offset matters when clocks go back."""
     local = datetime.fromisoformat(iso).astimezone(ZoneInfo(timezone))
     offset = local.strftime("%z")
     return f"{local:%A}, {local.day} {local:%B %Y, %H:%M} ({timezone}, UTC{offset[:3]}:{offset[3:5]})"
 
 
 def _person(name: str | None, email: str | None) -> str:
-    """Format as `Olivia (olivia@example.com)`, or only what is known."""
+    """Format as `Olivia (olivia@example.com)`, or as only the name or the email if the other is missing."""
     return f"{name} ({email})" if name and email else name or email or ""
 
 

@@ -32,7 +32,7 @@ _QUOTED_PRINTABLE.body_encoding = QP
 class _PreencodedHeaders(policy.Compat32):
     """Serializes encoded headers unchanged.
 
-    Flask-Mail uses `policy.SMTP`, which parses them again. That takes longer than all other work on an email, and
+    Flask-Mail uses `policy.SMTP`, which parses them again. Parsing takes longer than all other work on an email, and
     before Python 3.13 it loses spaces between the encoded words of a long subject.
     """
 
@@ -54,17 +54,17 @@ class EncodedMessage(Message):
         message = self._message()
         for part in message.walk():
             if part.is_multipart():
-                part.set_boundary(token_hex(12))  # the email package would compile a regular expression to choose one
+                part.set_boundary(token_hex(12))  # faster than the email package's search for an unused boundary
         message.policy = _PreencodedHeaders(linesep="\r\n")
         return message.as_bytes()
 
 
 class UnusableAddress(Exception):
-    """The recipient is not exactly one address, or its local part is not ASCII, which needs SMTPUTF8 (RFC 6531)."""
+    """The recipient is not a single address, or its local part is not ASCII and would need SMTPUTF8 (RFC 6531)."""
 
 
 def compose(email: OutboxEmail, rendered: RenderedEmail, joined: Sequence[OutboxEmail] = ()) -> Message:
-    """The message to send for `email` and the emails that are `joined` with it. Raises `UnusableAddress`."""
+    """Return the message to send for `email` and the emails `joined` with it. Raises `UnusableAddress`."""
     recipient = encoded_address(email.recipient)
     if not _is_one_address(recipient):
         raise UnusableAddress("The recipient is not an address that email can be sent to.")
@@ -78,7 +78,7 @@ def compose(email: OutboxEmail, rendered: RenderedEmail, joined: Sequence[Outbox
         reply_to=email.payload.get("contact_email"),
         extra_headers=_NO_AUTOMATIC_REPLIES,
     )
-    # not in the constructor, which would format the pair without quotes and misread the result
+    # not passed to the constructor, which would format the pair without quotes and misread the result
     message.sender = mailbox(mail_from)
     message.msgId = email.message_id
     if calendar := invitation(email, mail_from=mail_from):
@@ -93,7 +93,7 @@ def compose(email: OutboxEmail, rendered: RenderedEmail, joined: Sequence[Outbox
 def _add_calendar(message: Message, method: str, calendar: bytes) -> None:
     """Add a calendar twice: as a body for programs that process invitations, and as a file for all others.
 
-    Outlook processes only a body that is the last child of `multipart/alternative` ([MS-STANOICAL], 2.2.174).
+    Outlook processes the body only if it is the last child of `multipart/alternative` ([MS-STANOICAL], 2.2.174).
     """
     message.alts[f"calendar; method={method}"] = calendar.decode()
     _attach_calendar(message, method, calendar)
@@ -105,7 +105,7 @@ def _attach_calendar(message: Message, method: str, calendar: bytes, *, number: 
 
 
 def _subject(text: str) -> str:
-    """Return short plain ASCII text unchanged, and any other text as encoded words (RFC 2047)."""
+    """Return short ASCII text unchanged, and any other text as encoded words (RFC 2047)."""
     is_plain = text.isascii() and text.isprintable() and "=?" not in text
     if is_plain and len("Subject: ") + len(text) <= MAX_ENCODED_LINE:
         return text

@@ -1,7 +1,7 @@
-"""Tells Celery workers that emails are waiting, from a thread of the process that wrote them.
+"""Notifies Celery workers of waiting emails, from a thread of the process that wrote them.
 
 A request only sets a flag, so an unavailable Redis never delays it, and many emails at once need only one message.
-Losing a message loses no email: rows stay in the outbox, and beat makes workers check it every ten seconds.
+Losing a message loses no email: rows stay in the outbox, which workers also check every ten seconds, prompted by beat.
 """
 
 import logging
@@ -16,10 +16,10 @@ from bookings_api.mail import status
 logger = logging.getLogger(__name__)
 
 DRAIN = "mail.drain"
-# Beat's sweep makes older messages redundant. Without an expiry, messages would pile up in front of other tasks while a
-# slow mail server occupies all workers.
+# After this time, beat's sweep has made a message redundant. If messages never expired, they would pile up in front of
+# other tasks while a slow mail server occupies all workers.
 EXPIRES_SECONDS = 30
-# Pause between messages. One message is enough for many emails, because a worker sends all that are due.
+# The pause between messages. One message is enough for many emails, because a worker sends all that are due.
 PAUSE_SECONDS = 0.2
 RETRY_SECONDS = 1
 # Processes that write emails also check that they are sent, because workers cannot report that no worker is running.
@@ -27,7 +27,7 @@ WATCH_SECONDS = 60
 
 
 class WorkerNotifier:
-    """Publishes messages to workers. One per process; its thread starts with the first email, after any fork."""
+    """Publishes messages to workers. Each process has one; its thread starts with the first email, after any fork."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""The outbox: each email is a row, written in the transaction that causes it.
+"""The outbox. Each email is a row, written in the transaction that causes it.
 
 An email is therefore sent if and only if that transaction commits. Sent and dropped emails are kept for
 `MAIL_RETENTION_DAYS`.
@@ -25,7 +25,7 @@ _IS_DEFERRED = (OutboxEmail.status == EmailStatus.PENDING) & (OutboxEmail.next_a
 
 
 class NewEmail(TypedDict):
-    """Arguments that describe a new email; `request_id` defaults to the current request's."""
+    """Arguments that describe a new email. `request_id` defaults to the ID of the current request."""
 
     kind: EmailKind
     recipient: str
@@ -60,7 +60,7 @@ def add_email(**email: Unpack[NewEmail]) -> OutboxEmail:
 def email_columns(**email: Unpack[NewEmail]) -> dict[str, Any]:
     """Return the columns of a new row, for callers that insert it themselves.
 
-    The Message-ID is part of the row, so every attempt sends the same one and mail servers can detect duplicates.
+    The Message-ID is part of the row, so every attempt sends the same ID and mail servers can detect duplicates.
     """
     email_id = uuid7()
     return {
@@ -76,9 +76,9 @@ def email_columns(**email: Unpack[NewEmail]) -> dict[str, Any]:
 
 
 def recheck_waiting(booking_ids: Sequence[UUID]) -> None:
-    """Make all waiting emails about these bookings due.
+    """Make all waiting emails about these bookings due immediately.
 
-    A new email may make them outdated, and it waits until they are sent or dropped.
+    A new email may make them outdated, and has to wait until they are sent or dropped.
     """
     _make_due((OutboxEmail.booking_id.in_(booking_ids)) & _IS_DEFERRED)
 
@@ -89,28 +89,25 @@ def _domain_of(sender: str) -> str:
 
 
 def wake_worker() -> None:
-    """Make a worker look for due emails. Never fails: without Redis, the next sweep finds them."""
+    """Make a worker look for due emails. Never fails: without this signal, the next sweep finds them."""
     current_app.extensions["worker_notifier"].wake()
 
 
 def retry_failed() -> int:
-    """Make all failed emails due again, with the full number of attempts, and return how many."""
+    """Make all failed emails due again, with the full number of attempts. Returns their number."""
     return _make_due(OutboxEmail.status == EmailStatus.FAILED, attempts=0)
 
 
 def retry_deferred() -> int:
-    """Make emails due that are waiting for their next attempt, for example after an outage, and return how many."""
+    """Make all emails due that wait for their next attempt, for example after an outage. Returns their number."""
     return _make_due(_IS_DEFERRED)
 
 
 def delete_old(*, kept_for: timedelta, limit: int) -> int:
-    """Delete up to `limit` emails that were sent or dropped longer ago than `kept_for`, oldest first.
-
-    Returns how many.
-    """
+    """Delete emails that were sent or dropped more than `kept_for` ago, at most `limit`. Returns their number."""
     require_transaction()
     until = database_time() - kept_for
-    # IDs are UUIDv7 and begin with the time of creation, which precedes sending, so the primary key finds old rows
+    # UUIDv7 IDs begin with the time of creation, so the primary key's index finds old rows
     first_id_after = UUID(int=int(until.timestamp() * 1000) << 80)
     old = (
         sa.select(OutboxEmail.id)

@@ -1,4 +1,4 @@
-"""Decides whether a waiting email is outdated. A worker drops an outdated email or updates it.
+"""Drops or updates waiting emails that are outdated.
 
 Cancellations are always sent, except to a former guest who received no email about the booking. All other emails are
 compared with the current data. No information is lost: the change that made an email outdated also wrote a later one
@@ -32,13 +32,13 @@ _VERSIONS = ("booking_version", "event_version")
 _DETAILS = ("timezone", "location", "event_title")
 _EVENT_COLUMNS = sa.inspect(Event).local_table.c
 _WITH_TOKEN = (EmailKind.INVITATION, EmailKind.PASSWORD_RESET)
-# The field of the account that each kind announces.
+# The field of the account that each kind of email is about.
 _ANNOUNCES = {EmailKind.ROLE_CHANGED: "role", EmailKind.ACCESS_CHANGED: "is_active"}
 
 _later = aliased(OutboxEmail)
 _email_id = sa.bindparam("email_id", type_=sa.Uuid())
 _recipient = sa.bindparam("recipient", type_=sa.String())
-# Versions show what is newer. IDs do not, because they contain the time of the machine that wrote the email.
+# Compares versions first, because IDs contain the time of the machine that wrote the email.
 _described_later = sa.exists().where(
     _later.booking_id == Booking.id,
     sa.func.lower(_later.recipient) == sa.func.lower(_recipient),
@@ -88,7 +88,8 @@ _ACCOUNT = Prepared(
 def bring_up_to_date(email: OutboxEmail) -> str | None:
     """Compare a claimed email with the current data. Returns why it is outdated, or None if it can be sent.
 
-    Replaces the event's details in an email that describes a booking. The notice of their change may come much later.
+    Updates the event's details in an email that describes a booking, because the notice about a change of the event may
+    follow much later.
     """
     if email.booking_id and email.kind in _ABOUT_BOOKING:
         return _changed_booking(email, email.booking_id)
@@ -108,7 +109,7 @@ def bring_up_to_date(email: OutboxEmail) -> str | None:
 def _unknown_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
     others = _OTHERS(booking_id=booking_id, recipient=email.recipient, email_id=email.id)
     was_reached = any(status == EmailStatus.SENT for _, status in others)
-    # without one, it was sent, and deleted after the retention period
+    # a missing confirmation was sent, and deleted after the retention period
     has_confirmation = any(kind == EmailKind.BOOKING_CONFIRMED for kind, _ in others)
     return "No email about the booking reached this address." if has_confirmation and not was_reached else None
 

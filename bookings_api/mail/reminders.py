@@ -1,7 +1,7 @@
 """Reminders of events that start soon: one per confirmed booking and start time.
 
-One transaction writes a reminder and sets `reminded_for`, so no guest is missed or reminded twice of the same start,
-even after an outage.
+A reminder and the booking's `reminded_for` are written in one transaction, so no guest is missed or reminded twice of
+the same start, even after an outage.
 """
 
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ BATCH = 500
 
 
 def write_next_batch() -> int:
-    """Write up to `BATCH` reminders of events that start within `REMINDER_HOURS`, and return how many."""
+    """Write up to `BATCH` reminders of events that start within `REMINDER_HOURS`. Returns their number."""
     require_transaction()
     lead_time = timedelta(hours=current_app.config["REMINDER_HOURS"])
     now = sa.func.now()
@@ -41,7 +41,7 @@ def write_next_batch() -> int:
                 Booking.reminded_for > Event.starts_at,
             ),
         )
-        # a guest's bookings for an event become one message if they are in the same batch
+        # puts a guest's bookings for an event into the same batch where possible, so that they become one message
         .order_by(Booking.event_id, sa.func.lower(Booking.guest_email), Booking.id)
         .limit(BATCH)
         .with_for_update(of=Booking, skip_locked=True)

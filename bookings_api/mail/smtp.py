@@ -1,8 +1,8 @@
-"""SMTP through Flask-Mail, many emails over one connection.
+"""Sends many emails over one SMTP connection, through Flask-Mail.
 
 No server can block a worker indefinitely. Each step is limited to `MAIL_TIMEOUT` seconds, and each email to
-`time_limit()`. The worker waits six times as long for the reply to the message, because giving up then could send the
-email twice (RFC 5321, section 4.5.3.2.6).
+`time_limit()`. The limit is six times as long for the reply to the message, because after giving up at that point, the
+email could be sent twice (RFC 5321, section 4.5.3.2.6).
 """
 
 import signal
@@ -24,12 +24,12 @@ TRANSIENT, PERMANENT, HIGHEST = 400, 500, 599  # first codes of the two kinds of
 CLOSING = 421  # the server is closing the connection
 MAX_REPLY = 500
 
-# Errors that smtplib raises, and those of the socket that it passes on.
+# Errors that smtplib raises, and socket errors that it passes on.
 SMTP_ERRORS = (smtplib.SMTPException, OSError)
 
 
 class PermanentFailure(Exception):
-    """The server refused the email with 5xx, so it would refuse another attempt as well."""
+    """The server refused the email with 5xx and would refuse it again."""
 
 
 class TransientFailure(Exception):
@@ -45,7 +45,7 @@ class _ConnectionLost(TransientFailure):
 
 
 def time_limit() -> timedelta:
-    """Return the maximum time that sending one email can take."""
+    """Return the maximum time for sending one email."""
     return ALL_TIMEOUTS * _timeout()
 
 
@@ -61,7 +61,7 @@ class _Steps:
             raise _ConnectionLost(_explain(error)) from error
 
     def data(self, msg: Any) -> tuple[int, bytes]:
-        """Wait longer once the server has the message, because giving up now would mean sending it twice."""
+        """Wait longer for the reply to the message, because giving up here could send the email twice."""
         self.sock.settimeout(DATA_TIMEOUTS * _timeout().total_seconds())
         reply = super().data(msg)  # type: ignore[misc] # smtplib.SMTP's
         self.sock.settimeout(_timeout().total_seconds())
@@ -98,7 +98,7 @@ class TimedConnection(Connection):
         return host
 
     def __exit__(self, *_: object) -> None:
-        """Close the connection. An error does not matter, because the server has accepted the emails sent so far."""
+        """Close the connection. Errors are ignored, because the server has already accepted the emails."""
         if self.host is not None:
             with suppress(*SMTP_ERRORS), _deadline(_timeout()):
                 self.host.quit()
@@ -121,7 +121,7 @@ class MailSender:
         """Send `message` to the server. Raises `PermanentFailure`, `TransientFailure` or `ServerUnavailable`."""
         with _deadline(time_limit()):
             if self._connection is not None:
-                # the connection may have timed out or reached the server's limit of emails
+                # the connection may have timed out or reached the server's limit of emails per connection
                 with suppress(ServerUnavailable, _ConnectionLost):
                     self._send_on(self._connection, message)
                     return
@@ -159,7 +159,7 @@ def _timeout() -> timedelta:
 def _deadline(limit: timedelta) -> Iterator[None]:
     """Raise `TimeoutError` in the body after `limit`.
 
-    Socket timeouts never expire while a server sends a byte now and then. Signals work only in the main thread, where
+    Socket timeouts never expire if a server keeps sending single bytes. Signals work only in the main thread, in which
     Celery's pool processes run their tasks.
     """
     if threading.current_thread() is not threading.main_thread():

@@ -19,9 +19,9 @@ OVERDUE = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class OutboxState:
-    """Counts and waiting times.
+    """Counts of emails, and waiting times.
 
-    `oldest_unsent` is the age of the oldest email that is pending or being sent; `oldest_due` is the longest time
+    `oldest_unsent` is the age of the oldest email that is pending or being sent. `oldest_due` is the longest time
     that an email has waited for a worker. Both include unfinished broadcasts and are zero if nothing is waiting.
     """
 
@@ -32,7 +32,7 @@ class OutboxState:
 
 
 def outbox_state() -> OutboxState:
-    """Read the state of the outbox. There may be millions of sent emails, so they are counted by subtraction."""
+    """Read the state of the outbox. Sent emails are counted by subtraction, because there may be millions."""
     statuses = [status for status in EmailStatus if status is not EmailStatus.SENT]
     counts: dict[EmailStatus, int] = {status: _count(OutboxEmail.status == status) for status in statuses}
     counts[EmailStatus.SENT] = _count(sa.true()) - sum(counts.values())
@@ -58,7 +58,7 @@ def _count(condition: sa.ColumnElement[bool]) -> int:
 
 
 def _age_of_oldest(since: InstrumentedAttribute[datetime], condition: sa.ColumnElement[bool]) -> timedelta:
-    """Return the time since the earliest `since` of matching emails or since an unfinished broadcast was due."""
+    """Return the time since the earliest `since` of the matching emails or `due_at` of an unfinished broadcast."""
     emails = sa.select(sa.func.min(since).label("since")).where(condition)
     broadcasts = sa.select(sa.func.min(EventBroadcast.due_at)).where(EventBroadcast.finished_at.is_(None))
     earliest = emails.union_all(broadcasts).subquery().c.since

@@ -1,4 +1,4 @@
-"""Celery tasks that send emails. Rows decide what is sent, so a task may run late, twice or in several workers."""
+"""Celery tasks that send emails. Only rows determine what is sent, so a task may run late, twice or in parallel."""
 
 import time
 from datetime import timedelta
@@ -15,7 +15,7 @@ from bookings_api.mail.smtp import MailSender
 SWEEP_EVERY = timedelta(seconds=10)
 REMIND_EVERY = timedelta(minutes=1)
 WATCH_EVERY = timedelta(minutes=1)
-# A task that takes longer queues another one and ends, because a stopping worker waits for it.
+# A task that takes longer queues another one and ends, because a worker that stops waits for its task to end.
 DRAIN_SECONDS = 10
 
 
@@ -72,5 +72,5 @@ def _expand_broadcast() -> bool:
     with transaction() as tx:
         has_expanded = broadcasts.write_next_batch()
         if has_expanded:
-            tx.after_commit(outbox.wake_worker)  # other workers can help with these
+            tx.after_commit(outbox.wake_worker)  # other workers can help to send these emails
     return has_expanded

@@ -170,7 +170,7 @@ def test_the_backoff_doubles_from_30_seconds_to_2_hours_with_jitter(attempts: in
 @pytest.mark.parametrize(
     "outcome", [SENT, DELETED, Outcome(EmailStatus.FAILED, "x"), Outcome(EmailStatus.PENDING, "x")], ids=str
 )
-def test_an_attempt_that_outlived_its_lease_does_not_overwrite_the_next_one(outcome: Outcome) -> None:
+def test_an_attempt_that_outlasts_its_lease_does_not_overwrite_the_next_one(outcome: Outcome) -> None:
     _put()
     late = _claim()
     assert late is not None
