@@ -1,7 +1,7 @@
 """Reads and validates settings from the environment or a `.env` file next to this module.
 
-Only the entry points (`wsgi.py`, the command line) use this module. The package is given a `Config` and never reads the
-environment itself.
+Only `wsgi.py` and scripts import this module. `create_app` gets a `Config`, and the package never reads settings from
+the environment itself.
 """
 
 import dataclasses
@@ -27,11 +27,11 @@ ENV_FILE = Path(os.environ.get("ENV_FILE") or Path(__file__).with_name(".env"))
 MIN_SECRET_BYTES = 32
 MAX_LIMIT_SECONDS = 366 * 24 * 3600
 SUBMISSION_PORT, SUBMISSIONS_PORT = 587, 465  # with STARTTLS and with TLS from the first byte (RFC 8314)
-# user and password, Sentinels, service name and database number
+# contains user and password, Sentinels, service name and database number
 _SENTINEL_URL = re.compile(
     r"redis\+sentinel://([^:@/]*:[^@/]*@)?[^@/,:]+:\d{1,5}(,[^@/,:]+:\d{1,5})*/[^/]+(/\d{1,5})?/?"
 )
-# RFC 6454, section 6.2: what browsers send as Origin
+# the form in which browsers send Origin (RFC 6454, section 6.2)
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
 _WEB_URL = Regexp("https?://", error="Must be a web address, such as https://example.com/accept?token={token}.")
 _ASCII = Regexp(
@@ -41,8 +41,8 @@ _ASCII = Regexp(
 _TOKEN = Regexp(
     r"([\w.~+/-]{16,}=*)?\Z", re.ASCII, error="Must have at least 16 characters, only from A-Z a-z 0-9 - . _ ~ + /."
 )
-# Dot-string@domain (RFC 5321, section 4.1.2) of at most 254 characters (section 4.5.3.1), without the start of an
-# encoded word (RFC 2047), which mail programs would decode.
+# Dot-string@domain (RFC 5321, section 4.1.2) of at most 254 characters (section 4.5.3.1). Must not contain the start of
+# an encoded word (RFC 2047), which mail programs would decode.
 _ATOM, _LABEL = r"[\w!#$%&'*+/=?^`{|}~-]+", r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"(?!.*=\?)(?=.{{1,254}}$){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 _DOMAIN = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*", re.ASCII)
@@ -120,7 +120,7 @@ def _validate_secret(value: str) -> None:
 
 
 def _validate_sender(value: str) -> None:
-    # unlike parseaddr(), getaddresses() reveals text that mail programs may read as several addresses
+    # unlike parseaddr(), getaddresses() detects text that mail programs may read as several addresses
     addresses = [address for _, address in getaddresses([value])]
     if len(addresses) != 1 or not _ADDRESS.fullmatch(addresses[0]) or not value.isprintable():
         raise ma.ValidationError(
@@ -135,7 +135,7 @@ def usable_cores() -> int:
 
 
 def _setting(default: Any = ..., *, validate: Callable[[Any], object] | None = None) -> Any:
-    """Declare a setting, which is required unless it has a default. `validate` is not applied to the default."""
+    """Declare a setting. It is required unless it has a default, to which `validate` is not applied."""
     return dataclasses.field(metadata={"default": default, "validate": validate})
 
 
@@ -177,7 +177,7 @@ class Config:
     REMINDER_HOURS: int = _setting(24, validate=Range(0, 8760))
     NOTICE_DELAY_SECONDS: int = _setting(180, validate=Range(0, 3600))
 
-    # High enough for an office that shares one address, low enough to stop password guessing and floods of email.
+    # High enough for an office that shares one address, and low enough to stop password guessing and floods of email.
     SIGNUP_LIMIT: str = _limit("60 per minute")
     LOGIN_LIMIT: str = _limit("120 per minute")
     LOGIN_ACCOUNT_LIMIT: str = _limit("60 per minute")
@@ -237,7 +237,7 @@ class Config:
             ]
         if problems:
             raise ConfigError(problems)
-        # By default, links in emails lead to Swagger UI.
+        # By default, the links in emails open Swagger UI.
         docs = f"{values['PUBLIC_URL'].rstrip('/')}/docs#/auth"
         values["INVITATION_URL"] = values["INVITATION_URL"] or f"{docs}/acceptInvitation"
         values["PASSWORD_RESET_URL"] = values["PASSWORD_RESET_URL"] or f"{docs}/confirmPasswordReset"
@@ -254,7 +254,7 @@ LIMITS = {
 
 
 def _with_psycopg2(value: str) -> str:
-    """Replace the driver, such as asyncpg. SQLAlchemy 2.1 uses psycopg 3 for a plain `postgresql://`."""
+    """Set the driver to psycopg2, whatever the URL says. For `postgresql://`, SQLAlchemy 2.1 would use psycopg 3."""
     url = _parse_postgres_url(value).set(drivername="postgresql+psycopg2")
     if "ssl" in url.query:  # asyncpg's name for sslmode
         url = url.difference_update_query(["ssl"]).update_query_dict({"sslmode": url.query["ssl"]})

@@ -1,9 +1,9 @@
-"""Settings of gunicorn; the settings of the service itself come from the environment (config.py)."""
+"""gunicorn's settings. The settings of the service itself come from the environment (config.py)."""
 # ruff: noqa: E402 - the patch and prometheus_client's variable must precede all other imports
 
 from gevent import monkey
 
-# Lets a process handle other requests while one waits for PostgreSQL, Redis or a slow client.
+# Lets a process handle other requests while a request waits for PostgreSQL, Redis or a slow client.
 monkey.patch_all()
 
 import gc
@@ -12,8 +12,8 @@ import shutil
 import tempfile
 from typing import Any
 
-# prometheus_client reads this variable when it is imported. The default is in memory where possible, because a full
-# disk kills a process that writes to a mapped file.
+# prometheus_client reads this variable when it is imported. The default directory is in memory where possible, because
+# a process that writes to a memory-mapped file is killed if the disk is full.
 MULTIPROC_DIR = "PROMETHEUS_MULTIPROC_DIR"
 os.environ.setdefault(MULTIPROC_DIR, "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())  # noqa: S108
 
@@ -30,14 +30,14 @@ from wsgi import app
 
 workers = app.config["WEB_CONCURRENCY"]
 worker_class = "gevent"
-# Simultaneous connections per worker. This only bounds memory, at up to 256 KiB per request. Scarce resources have
-# separate limits: DATABASE_POOL_SIZE connections to PostgreSQL, and MAX_CONCURRENT_HASHES password hashes.
+# Simultaneous connections per worker. This only limits memory, at up to 256 KiB per request. Scarce resources have
+# separate limits: DATABASE_POOL_SIZE for connections to PostgreSQL, and MAX_CONCURRENT_HASHES for password hashes.
 worker_connections = 1000
 timeout = 30
 graceful_timeout = 20
 keepalive = 5
 
-# Workers are forked from the loaded application: they start immediately and share its memory.
+# Workers are forked from the loaded application, so they start immediately and share its memory.
 preload_app = True
 
 # The control socket would be created in the home directory, which a service account may not have.
@@ -46,7 +46,7 @@ control_socket_disable = True
 # The application writes the access log; gunicorn's own messages use the same format.
 logger_class = "bookings_api.http.server.Log"
 logconfig_dict = logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"])
-# Below ERROR, gunicorn quotes input that it cannot parse, which may contain a password or a token.
+# In messages below ERROR, gunicorn quotes input that it cannot parse, which may contain a password or a token.
 logconfig_dict["loggers"]["gunicorn.error"] = {"level": "ERROR", "handlers": [], "propagate": True}
 
 # Only TRUSTED_PROXIES decides which forwarding headers are trusted (http/proxies.py). By default, gunicorn would trust
@@ -59,7 +59,8 @@ secure_scheme_headers: dict[str, str] = {}
 def when_ready(server: Any) -> None:
     """Prepare for forking workers, which inherit a new, empty directory for their metrics.
 
-    Freezing excludes everything loaded so far from garbage collection, which would unshare its memory.
+    `gc.freeze` excludes all objects loaded so far from garbage collection, which would copy the memory that workers
+    share.
     """
     server.metrics_directory = tempfile.mkdtemp(prefix="bookings-metrics-", dir=os.environ[MULTIPROC_DIR])
     os.chown(server.metrics_directory, server.cfg.uid, server.cfg.gid)
@@ -75,13 +76,13 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start metrics and tracing, now that the worker has its user ID and its gevent loop."""
+    """Start metrics and tracing, which need the worker's user ID and its gevent loop."""
     metrics.create_initial_series()
     with app.app_context():
         metrics.watch_pool(db.engine)
     if start_tracing := app.extensions.get("telemetry"):
         start_tracing()
-    if worker.age == 1:  # once per gunicorn
+    if worker.age == 1:  # only in the first worker
         warn_about_connection_limit(app, processes=workers)
 
 
@@ -96,6 +97,6 @@ def on_exit(server: Any) -> None:
 
 
 pre_request = check_request
-# Errors that gunicorn sends itself are problems (RFC 9457) like all others.
+# Makes errors that gunicorn itself sends problems (RFC 9457) like all others.
 util.write_error = write_problem
 util.close = close_gracefully

@@ -1,6 +1,6 @@
 """`bootstrap.py GROUP MODULE [ARGUMENT ...]`: installs the locked dependencies and executes `python -m MODULE`.
 
-Needs only Python >= 3.11 and either uv or pip. The process keeps its PID, and child processes end with it.
+Requires only Python >= 3.11 and either uv or pip. The process keeps its PID, and its child processes end with it.
 """
 
 import os
@@ -38,7 +38,7 @@ def install(group: str) -> Path:
 
 
 def find_uv() -> Path:
-    """Return the uv on PATH, or else install one with pip into `.local`."""
+    """Return the uv on PATH. If there is none, install one with pip into `.local`."""
     on_path = shutil.which("uv")
     if on_path:
         return Path(on_path)
@@ -66,7 +66,7 @@ def require_pip() -> None:
 
 
 def run(*command: str | Path) -> None:
-    """Run a command and wait for it. It ends with this process, even if this process is killed."""
+    """Run a command and wait for it. The command ends with this process, even if this process is killed."""
     end_with_parent = SYSTEM_CALLS["end_with_parent"](signal.SIGTERM)
     with subprocess.Popen(
         [str(part) for part in command], preexec_fn=end_with_parent, start_new_session=True

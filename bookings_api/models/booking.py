@@ -18,8 +18,8 @@ REFERENCE_LENGTH = 10
 
 
 def new_reference() -> str:
-    """Return a random reference of 45 bits. It is hard to guess, and a constraint rejects duplicates."""
-    letters = len(REFERENCE_ALPHABET)  # the bias of the modulo costs less than half a bit
+    """Return a random reference of 45 bits, which is hard to guess. A constraint rejects duplicates."""
+    letters = len(REFERENCE_ALPHABET)  # the modulo makes some letters more likely, which costs less than half a bit
     return "".join([REFERENCE_ALPHABET[byte % letters] for byte in secrets.token_bytes(REFERENCE_LENGTH)])
 
 
@@ -59,10 +59,10 @@ class Booking(Identified, Timestamped, Base):
         choice(BookingStatus, "status"), default=BookingStatus.CONFIRMED, server_default=BookingStatus.CONFIRMED
     )
     version: Mapped[int] = mapped_column(default=1, server_default="1")
-    # the event's version when the booking was made, or when the event was cancelled
+    # the event's version when the booking was made, or when it was cancelled together with the event
     event_version: Mapped[int] = mapped_column(server_default="1")
     cancelled_at: Mapped[datetime | None]
-    # the start of the event in the latest reminder; the guest gets another one if the event moves
+    # the start of the event as of the latest reminder; if the start changes, the guest gets another reminder
     reminded_for: Mapped[datetime | None]
 
     event: Mapped[Event] = relationship(lazy="raise")

@@ -1,4 +1,4 @@
-"""Events, and the number of their tickets that are booked."""
+"""Events and their ticket counters."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -16,13 +16,13 @@ DEFAULT_TICKETS_PER_BOOKING = 10
 SUMMARY_LENGTH = 200
 
 # Lists are sorted and searched by these expressions, which have indexes. A function's result has the collation of its
-# argument. The beginning of a title is enough to sort by, and keeps cursors short.
+# argument. Sorting by the beginning of a title is enough, and keeps cursors short.
 TITLE_ORDER = 'left(fold_text(title COLLATE "C"), 100)'
 SEARCHED = "fold_text(title || ' ' || location || ' ' || description)"
 
 
 class EventStatus(StrEnum):
-    """Only its organizer can see a `draft`. A `published` event can be booked. `cancelled` is final."""
+    """A `draft` is visible only to its organizer. A `published` event can be booked. `cancelled` is final."""
 
     DRAFT = "draft"
     PUBLISHED = "published"
@@ -44,8 +44,8 @@ class Event(Identified, Timestamped, Base):
     """An event. `tickets_booked` counts the tickets of its confirmed bookings.
 
     The counter changes only under the row's lock, in the transaction that writes the booking. Its CHECK constraint
-    makes overselling impossible. All other columns except `updated_at` define the event: when one changes, a trigger
-    increments `EventCatalog.version`. A migration that adds a column must add it to the trigger.
+    makes overselling impossible. All other columns except `updated_at` define the event: when one of them changes, a
+    trigger increments `EventCatalog.version`. A migration that adds a column must add it to the trigger as well.
     """
 
     __tablename__ = "events"
@@ -86,7 +86,7 @@ class Event(Identified, Timestamped, Base):
     )
     location: Mapped[str] = mapped_column(sa.String(200))
     timezone: Mapped[str] = mapped_column(sa.String(64))
-    # for questions from guests
+    # whom guests can contact with questions
     contact_name: Mapped[str | None] = mapped_column(sa.String(100))
     contact_email: Mapped[str | None] = mapped_column(sa.String(254))
     starts_at: Mapped[datetime]
@@ -108,10 +108,11 @@ class Event(Identified, Timestamped, Base):
 
 
 class EventCatalog(Base):
-    """The version of all event definitions, in one row. A cached list is valid for one version.
+    """A single row with the version of all event definitions. A cached list is valid for one version.
 
-    A trigger increments it at the end of each transaction that creates, deletes or redefines events, so a snapshot with
-    a version contains all changes that it counts. Bookings change only ticket counts and never touch this row.
+    A trigger increments the version at the end of each transaction that creates, deletes or redefines events. A
+    snapshot that contains a version therefore contains all changes up to it. Bookings change only ticket counts and
+    never touch this row.
     """
 
     __tablename__ = "event_catalog"

@@ -10,7 +10,7 @@ from bookings_api.database.base import Base, Timestamped
 
 
 class IdempotencyKey(Timestamped, Base):
-    """A key that a user has sent, the SHA-256 hash of the request, and the response to repeat."""
+    """A key sent by a user, the SHA-256 hash of the request, and the stored response."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (sa.Index("ix_idempotency_keys_created_at", "created_at"),)

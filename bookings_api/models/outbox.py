@@ -1,4 +1,4 @@
-"""The outbox: every email is a row, written in the transaction that causes it."""
+"""The tables of the outbox. Every email is a row, written in the transaction that causes it."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 
 class EmailKind(StrEnum):
-    """The reason for an email. The first seven kinds concern a booking."""
+    """The reason for an email. The kinds that begin with `booking` or `event` are about a booking."""
 
     BOOKING_CONFIRMED = "booking_confirmed"
     BOOKING_CHANGED = "booking_changed"
@@ -50,8 +50,8 @@ class OutboxEmail(Identified, Timestamped, Base):
 
     `payload` is the data for the templates, as of the commit. `next_attempt_at`, by the database's clock, is when a
     worker may claim the email: immediately if it is new, after a pause if an attempt failed, and at the end of the
-    lease if it is already claimed. Emails of one kind about the same event (`event_id`) are sent to a recipient as one
-    message.
+    lease if it is already claimed. A recipient's emails of the same kind about the same event (`event_id`) are sent as
+    one message.
     """
 
     __tablename__ = "outbox_emails"
@@ -96,7 +96,7 @@ class OutboxEmail(Identified, Timestamped, Base):
 
     @hybrid_property
     def due_at(self) -> datetime | None:
-        """When the next attempt is due, or None if there is none."""
+        """When the next attempt is due, or None if no attempt is planned."""
         return self.next_attempt_at if self.status in UNSENT else None
 
     @due_at.inplace.expression
@@ -108,9 +108,9 @@ class OutboxEmail(Identified, Timestamped, Base):
 class EventBroadcast(Identified, Timestamped, Base):
     """Emails to all guests of an event, as one row, so that cancelling a large event is a small transaction.
 
-    `mail.broadcasts` turns it into one email per booking. `payload` describes the event. `event_version` is the version
-    that caused the broadcast, and selects the bookings. `due_at` is when a worker may begin. `last_booking_id` marks
-    the progress.
+    `mail.broadcasts` turns the row into one email per booking. `payload` describes the event. `event_version` is the
+    event's version that caused the broadcast, and determines which bookings are affected. `due_at` is when a worker may
+    begin. `last_booking_id` records the progress.
     """
 
     __tablename__ = "event_broadcasts"

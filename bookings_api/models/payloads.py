@@ -1,4 +1,4 @@
-"""The `payload` of outbox emails: what templates and calendars show of an event and a booking, as JSON."""
+"""The `payload` of outbox emails: the data about an event and a booking for templates and calendars, as JSON."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def booking_payload(booking: Booking) -> dict[str, Any]:
 
 
 def guest_payload(booking: Booking, buyer: User) -> dict[str, Any]:
-    """Return what emails to the guest show: the booking, and its buyer if that is someone else."""
+    """Return the data for emails to the guest: the booking, and its buyer if that is someone else."""
     is_other = buyer.email.lower() != booking.guest_email.lower()
     return {
         **booking_payload(booking),
@@ -40,7 +40,7 @@ def guest_payload(booking: Booking, buyer: User) -> dict[str, Any]:
 
 
 def buyer_payload(buyer: User) -> dict[str, Any]:
-    """Return what replaces the booking in emails about an event to an account that booked only for others."""
+    """Return the data for emails about an event to an account that booked only for others, in place of a booking."""
     return {
         "reference": None,
         "ticket_count": None,

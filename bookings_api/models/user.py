@@ -71,7 +71,7 @@ class Login(Identified, Timestamped, Base):
 
 
 def is_logged_in() -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the conditions for a valid login, in a query that joins logins with accounts."""
+    """Return the conditions for a valid login, for queries that join logins with accounts."""
     return Login.revoked_at.is_(None), User.is_active.is_(True)
 
 

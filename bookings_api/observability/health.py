@@ -1,6 +1,7 @@
 """`GET /health/live` and `GET /health/ready`, for process managers and load balancers.
 
-Both need no login, reveal no server names and respond quickly. Like `/metrics`, they are not in the OpenAPI document.
+Neither requires a login or reveals server names, and both respond quickly. Like `/metrics`, they are not in the OpenAPI
+document.
 """
 
 import logging
@@ -37,7 +38,7 @@ def init_health(app: flask.Flask) -> None:
 
     @app.get("/health/live", endpoint="health_live")
     def live() -> flask.Response:
-        """Report that the process responds. Ignores other servers, because a restart would not repair them."""
+        """Report that the process responds. Checks no other server, because restarting this process repairs none."""
         return _response(HTTPStatus.OK, status=OK)
 
     @app.get("/health/ready", endpoint="health_ready")
@@ -57,7 +58,7 @@ def init_health(app: flask.Flask) -> None:
 def warn_about_connection_limit(app: flask.Flask, *, processes: int) -> None:
     """Log a warning if the processes may need more connections than PostgreSQL allows."""
     if app.config["DATABASE_POOL_MODE"] == TRANSACTION:
-        return  # PgBouncer limits them
+        return  # PgBouncer limits the connections
     needed = processes * (app.config["DATABASE_POOL_SIZE"] + 1)
     try:
         with time_limit(DATABASE_SECONDS), unpooled_engine(app).connect() as connection:

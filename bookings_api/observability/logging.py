@@ -23,13 +23,13 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 from bookings_api.observability import metrics
 
 REQUEST_ID_HEADER = "X-Request-ID"
-# Keys in the WSGI environment: the time of arrival by time.perf_counter(), and the matching rule of the URL map.
+# Keys in the WSGI environment: the time of arrival by time.perf_counter(), and the URL rule that matched.
 STARTED_AT, ROUTE = "bookings_api.started_at", "bookings_api.route"
 
-# Request IDs that are accepted from proxies and clients. They cannot break a log line or a header.
+# The form of request IDs that are accepted from proxies and clients. Such IDs cannot break a log line or a header.
 _ACCEPTED_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
-# Polled every few seconds. Failures are logged separately.
+# Logged at DEBUG, because they are polled every few seconds. Failures are logged separately.
 QUIET_ROUTES = "/health/"
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -47,12 +47,12 @@ access_logger = logging.getLogger("bookings_api.access")
 
 
 def current_request_id() -> str | None:
-    """Return the ID of the current request, or of the request that published the current Celery task."""
+    """Return the ID of the current request, or of the request that caused the current task or email."""
     return _request_id.get()
 
 
 def request_id_for(given: str) -> str:
-    """Return the given request ID if it is acceptable, or else a random one."""
+    """Return the given request ID if it is acceptable, otherwise a random one."""
     return given if _ACCEPTED_REQUEST_ID.fullmatch(given) else token_hex(16)
 
 
@@ -103,7 +103,7 @@ def init_logging(app: flask.Flask) -> None:
     """Configure logging, and log and count each request."""
     logging.config.dictConfig(logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"]))
     logging.captureWarnings(capture=True)
-    # skips collecting data that no line contains; see "Optimization" in Python's Logging HOWTO
+    # collects no data that the log lines do not contain; see "Optimization" in Python's Logging HOWTO
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # noqa: SLF001 - as documented there
     app.before_request(_begin_request)

@@ -1,10 +1,10 @@
 """OpenTelemetry traces of requests, SQL statements and tasks.
 
-Only imported with `TELEMETRY=true`. OpenTelemetry's own variables, such as `OTEL_EXPORTER_OTLP_ENDPOINT`, configure the
+Imported only with `TELEMETRY=true`. OpenTelemetry's own variables, such as `OTEL_EXPORTER_OTLP_ENDPOINT`, configure the
 rest: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/.
 
-Only attributes on an allowlist are exported. The instrumentation libraries also record addresses, query strings,
-program names and error messages, in which PostgreSQL quotes rows.
+Only attributes on an allowlist are exported, because the instrumentation libraries also record addresses, query
+strings, program names and error messages, in which PostgreSQL quotes rows.
 """
 
 import os
@@ -60,10 +60,10 @@ class FilteringExporter(OTLPSpanExporter):
 def init_telemetry(app: flask.Flask) -> None:
     """Instrument requests, statements and tasks.
 
-    Each process must call `app.extensions["telemetry"]()` after the fork to start exporting, because a fork does not
+    To start exporting, each process must call `app.extensions["telemetry"]()` after the fork, because a fork does not
     copy the exporting thread.
     """
-    # the libraries read this when they are set up; it selects the stable attribute names
+    # read when the libraries are set up; selects the stable names of attributes
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
     app.wsgi_app = OpenTelemetryMiddleware(app.wsgi_app, _on_request, _on_response)  # type: ignore[method-assign]
     Psycopg2Instrumentor().instrument()
@@ -81,14 +81,14 @@ def _start(**_: object) -> None:
 
 
 def _stop(**_: object) -> None:
-    """Flush the spans, because Celery's pool processes skip Python's exit handlers."""
+    """Export the remaining spans, because Celery's pool processes skip Python's exit handlers."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
         provider.shutdown()
 
 
 def _on_request(span: trace.Span, environ: "WSGIEnvironment") -> None:
-    """Replace the span's default name, which is the path, because clients choose it."""
+    """Rename the span. By default, its name contains the path, which clients choose."""
     span.update_name("HTTP")
 
 
@@ -119,7 +119,7 @@ def _filtered(span: ReadableSpan) -> ReadableSpan:
 
 
 def _without_state(context: trace.SpanContext | None) -> trace.SpanContext | None:
-    """Remove `tracestate`, into which clients can write anything (W3C Trace Context, section 3.3)."""
+    """Remove `tracestate`, which clients can set to anything (W3C Trace Context, section 3.3)."""
     if context is None:
         return None
     return trace.SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)

@@ -201,7 +201,7 @@ def test_outdated_python_is_reported(tmp_path: Path) -> None:
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2"\n')
     old.chmod(0o755)
 
-    assert "needs python3 >= 3.11, found Python 3.9.2." in _refusal_with(tmp_path, tmp_path)
+    assert "Python 3.11 or later is required. Found: Python 3.9.2." in _refusal_with(tmp_path, tmp_path)
 
 
 def test_missing_pip_is_reported(tmp_path: Path) -> None:
