@@ -97,6 +97,6 @@ def on_exit(server: Any) -> None:
 
 
 pre_request = check_request
-# Makes errors that gunicorn itself sends problems (RFC 9457) like all others.
+# Sends gunicorn's own errors as problems (RFC 9457).
 util.write_error = write_problem
 util.close = close_gracefully

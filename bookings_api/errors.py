@@ -47,7 +47,7 @@ class Unauthenticated(DomainError):
 
 
 class LoginEnded(Unauthenticated):
-    """The login was ended, for example by a logout, a new password or a deactivation."""
+    """The login has ended, for example because of a logout, a new password or a deactivation."""
 
     message = "This login has ended. Please log in again."
 

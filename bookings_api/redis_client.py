@@ -25,7 +25,7 @@ class _Parser(DefaultParser):  # type: ignore[misc, valid-type]
         return bool(timeout or poller.poll(0)) and super().can_read(timeout)
 
 
-# Limits connecting and the reply separately, to half a second in total.
+# Separate limits for connecting and for the reply: half a second in total.
 _BRIEFLY = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25, **NO_RETRY}
 
 

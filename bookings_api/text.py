@@ -6,7 +6,7 @@ from unicodedata import category, normalize
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # Soft hyphens and other format characters, variation selectors and combining marks
 _INVISIBLE = frozenset({"Cf", "Mn"})
-# Letters that are displayed as nothing (Default_Ignorable_Code_Point in Unicode)
+# Invisible letters (Default_Ignorable_Code_Point in Unicode)
 _HANGUL_FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
 
 

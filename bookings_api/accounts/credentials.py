@@ -12,7 +12,7 @@ from bookings_api.models import TokenPurpose, User
 def lock_verified_account(user_id: UUID, password_hash: str | None, password: str) -> User:
     """Lock an account whose password has already been verified. Verifying it under the lock would take too long.
 
-    Raises `InvalidCredentials` if the password has changed since, or the account is inactive.
+    Raises `InvalidCredentials` if the password has changed in the meantime or the account is inactive.
     """
     user = lock_account(user_id)
     if user is None or not user.is_active:

@@ -24,7 +24,7 @@ def lock_account_by_email(email: str) -> User | None:
 def lock_active_organizers() -> Sequence[User]:
     """Lock all organizers who can log in (active, invitation accepted), in the order of their IDs.
 
-    If two organizers demote each other at the same time, one waits for the other and then finds that it is the last.
+    If two organizers demote each other at the same time, the second waits and then sees that no other one is left.
     """
     active = _locked(User.role == Role.ORGANIZER, User.is_active.is_(True), User.password_hash.is_not(None))
     return db.session.scalars(active.order_by(User.id)).all()

@@ -16,7 +16,7 @@ def with_email(accounts: sa.Select[User], email: str) -> sa.Select[User]:
     """Select the account with this email, ignoring whether its domain is IDNA-encoded. An exact match comes first.
 
     The email is lowercased in Python, like the keys of rate limits. PostgreSQL's `lower` also maps the Turkish dotted
-    capital I to i: such spellings would find the account, but be counted under limits of their own.
+    capital I to i: such spellings would find the account, but be counted under separate limits.
     """
     as_typed, *others = (spelling.lower() for spelling in spellings(email))
     stored = sa.func.lower(User.email)

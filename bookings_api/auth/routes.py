@@ -54,7 +54,7 @@ def _requester_and_mailbox(account: dict[str, str]) -> str:
 
 
 def _signed_up(account: dict[str, Any]) -> UUID | None:
-    """Return the ID of the account, which an earlier copy of this request may have created."""
+    """Return the ID of the account that an earlier copy of this request may have created."""
     return services.find_account(account["email"])
 
 

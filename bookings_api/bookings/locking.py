@@ -26,7 +26,7 @@ def release(event: Event, count: int) -> BoundStatement:
 
 
 def lock_and_read_facts(tx: RowLockedTransaction, event_id: UUID, *, login_id: UUID, key: str | None) -> Facts:
-    """Lock the event, then read the facts that decide about an order."""
+    """Lock the event, then read the facts that determine whether an order can be booked."""
     lock = _LOCK_EVENT.with_values(event_id=event_id)
     return _facts(tx.lock_and_read(lock, _FACTS.with_values(event_id=event_id, login_id=login_id, key=key)))
 

@@ -1,4 +1,4 @@
-"""Queries for bookings, and the lock on one."""
+"""Queries that read and lock bookings."""
 
 from datetime import datetime
 from typing import Any
@@ -60,7 +60,7 @@ _EMAILS_OF_BOOKING = ListQuery(
 def bookings_of(
     user: User, *, status: BookingStatus | None = None, event_id: UUID | None = None, upcoming: bool | None = None
 ) -> Listing:
-    """Return the bookings that `user` made, newest first. `upcoming` selects events that have not ended, or have."""
+    """Return the bookings that `user` made, newest first. `upcoming=False` selects those for past events."""
     return _BOOKINGS_OF_USER(user_id=user.id, status=status, event_id=event_id, upcoming=upcoming)
 
 

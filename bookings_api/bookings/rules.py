@@ -77,7 +77,7 @@ def require_open(event: Event, *, now: datetime) -> None:
 
 
 def require_available(event: Event, count: int, *, in_all: int) -> None:
-    """Raise `TooManyTickets` or `SoldOut` unless a booking can get `count` more tickets, for `in_all` in total."""
+    """Raise `TooManyTickets` or `SoldOut` unless a booking can take `count` more tickets, making `in_all` in total."""
     if in_all > event.max_tickets_per_booking:
         raise TooManyTickets(event.max_tickets_per_booking)
     if count > event.tickets_available:

@@ -49,7 +49,7 @@ class Turns:
             yield
         finally:
             with self._guard:
-                had_turn = line[0] is mine  # perhaps only after it had stopped waiting
+                had_turn = line[0] is mine  # even if the turn came after the wait timed out
                 line.remove(mine)
                 if not line:
                     del self._lines[event_id]

@@ -44,7 +44,7 @@ def create(email: str, *, organizer: bool, name: str | None, password: str) -> N
 @click.option("--active/--inactive", "is_active", default=None, help="Only accounts with or without access.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, as in the API.")
 def show(*, q: str | None, role: str | None, is_active: bool | None, as_json: bool) -> None:
-    """List accounts by email address. An account must match all filters."""
+    """List accounts, sorted by email address. An account must match all filters."""
     listing = list_users(q=q, role=Role(role) if role else None, is_active=is_active)
     found = db.session.scalars(listing.with_values()).all()
     if as_json:

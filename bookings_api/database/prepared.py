@@ -28,8 +28,8 @@ _DIALECT = asyncpg.dialect(json_serializer=lambda value: orjson.dumps(value).dec
 
 _PREPARED = "bookings_api.database.prepared"
 
-# Statements of a process that run at the same time. More would take longer in total, because PostgreSQL's processes
-# compete for the same cores. Others wait only briefly, because a running statement may be slow or wait for a lock.
+# How many statements a process runs at the same time. Running more takes longer in total, because PostgreSQL's
+# processes compete for the same cores. Other statements wait only briefly, because the running ones may be slow.
 MAX_CONCURRENT = 2
 SLOT_WAIT_SECONDS = 0.05
 _slots = threading.Semaphore(MAX_CONCURRENT)

@@ -9,7 +9,7 @@ def owns(user: User | None, event: Event) -> bool:
 
 
 def may_see(viewer: User | None, event: Event) -> bool:
-    """Whether `viewer` may see the event. Anyone may, except that drafts are private and deleted events are hidden."""
+    """Whether `viewer` may see the event. Only its organizer may see a draft, and no one a deleted event."""
     if event.deleted_at is not None:
         return False
     return event.status is not EventStatus.DRAFT or owns(viewer, event)

@@ -1,4 +1,4 @@
-"""Queries for events, and the lock on one."""
+"""Queries that read and lock events."""
 
 from datetime import datetime
 from typing import Any

@@ -61,7 +61,7 @@ def _with_problems(*problems: Problem) -> Callable[[View], View]:
 
 
 def _documented_by(document: Callable[[Any], Any], view: Any) -> Any:
-    """Add the documentation of flask-smorest's decorator to `view`, without the function it would wrap around it."""
+    """Add the documentation of flask-smorest's decorator to `view` without wrapping it in another function."""
     view._apidoc = document(view)._apidoc  # noqa: SLF001 - where flask-smorest keeps its documentation
     return view
 

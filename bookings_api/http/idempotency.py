@@ -57,7 +57,7 @@ def with_replays(
     user_id: Callable[..., UUID | None],
     may_replay: Callable[..., bool],
 ) -> View:
-    """Replay the stored response, or call `view`. Its `request` is an `IdempotentRequest`, or None without a key."""
+    """Replay the stored response, or call `view`. Without a key, the view's `request` is None."""
 
     @wraps(view)
     def replaying(*args: Any, **kwargs: Any) -> Any:

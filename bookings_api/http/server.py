@@ -1,4 +1,4 @@
-"""Adapts gunicorn: stricter checks of requests, errors as counted problems (RFC 9457), and no access log."""
+"""Adapts gunicorn: checks requests more strictly, sends and counts errors as problems, and writes no access log."""
 
 import json
 import re

@@ -31,7 +31,7 @@ Report = Callable[[str], None]
 
 
 class LocalStack:
-    """Runs PostgreSQL, Valkey and an SMTP sink on demand. As a context manager, stops them and keeps their data.
+    """Runs PostgreSQL, Valkey and an SMTP sink on demand. On exit, stops them and keeps their data.
 
     `settings` are environment variables with the servers' addresses. `defaults` are variables that may be overridden.
     """

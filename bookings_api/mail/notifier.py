@@ -1,7 +1,7 @@
 """Notifies Celery workers of waiting emails, from a thread of the process that wrote them.
 
 A request only sets a flag, so an unavailable Redis never delays it, and many emails at once need only one message.
-Losing a message loses no email: rows stay in the outbox, which workers also check every ten seconds, prompted by beat.
+Losing a message loses no email: rows stay in the outbox, and beat makes workers check it every ten seconds.
 """
 
 import logging

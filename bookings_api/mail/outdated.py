@@ -109,7 +109,7 @@ def bring_up_to_date(email: OutboxEmail) -> str | None:
 def _unknown_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
     others = _OTHERS(booking_id=booking_id, recipient=email.recipient, email_id=email.id)
     was_reached = any(status == EmailStatus.SENT for _, status in others)
-    # a missing confirmation was sent, and deleted after the retention period
+    # if there is no confirmation any more, it was sent and then deleted after the retention period
     has_confirmation = any(kind == EmailKind.BOOKING_CONFIRMED for kind, _ in others)
     return "No email about the booking reached this address." if has_confirmation and not was_reached else None
 

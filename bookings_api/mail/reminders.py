@@ -1,6 +1,6 @@
 """Reminders of events that start soon: one per confirmed booking and start time.
 
-A reminder and the booking's `reminded_for` are written in one transaction, so no guest is missed or reminded twice of
+A reminder and the booking's `reminded_for` are written in one transaction, so no guest is missed or reminded twice for
 the same start, even after an outage.
 """
 

@@ -1,8 +1,8 @@
 """Sends many emails over one SMTP connection, through Flask-Mail.
 
 No server can block a worker indefinitely. Each step is limited to `MAIL_TIMEOUT` seconds, and each email to
-`time_limit()`. The limit is six times as long for the reply to the message, because after giving up at that point, the
-email could be sent twice (RFC 5321, section 4.5.3.2.6).
+`time_limit()`. The limit is six times as long for the reply to the message, because giving up at that point could send
+the email twice (RFC 5321, section 4.5.3.2.6).
 """
 
 import signal

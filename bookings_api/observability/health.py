@@ -38,7 +38,7 @@ def init_health(app: flask.Flask) -> None:
 
     @app.get("/health/live", endpoint="health_live")
     def live() -> flask.Response:
-        """Report that the process responds. Checks no other server, because restarting this process repairs none."""
+        """Report that the process responds. Checks no other servers, because a restart would not repair them."""
         return _response(HTTPStatus.OK, status=OK)
 
     @app.get("/health/ready", endpoint="health_ready")
