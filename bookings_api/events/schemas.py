@@ -26,7 +26,7 @@ _TITLE_TEXT = "The title of the event. Cannot contain links; put them in the des
 _PLACE_TEXT = "Where the event takes place. Cannot contain links; put them in the description."
 _ZONE_TEXT = "The IANA time zone used in emails and calendars."
 _CONTACT_NAME = "The name of the contact for guests, shown in emails and calendars. `null` means none."
-_CONTACT_EMAIL = "The email of the contact, to which guests can reply. `null` means none."
+_CONTACT_EMAIL = "The email of the contact, which receives replies from guests. `null` means none."
 _STARTS = "When the event starts. Must be in the future."
 _ENDS = "When the event ends. Must be later than `starts_at` and in the future."
 _CAPACITY = "The total number of tickets."
@@ -200,7 +200,7 @@ class EventQuerySchema(PageQuerySchema):
     )
     starts_after = Instant(
         metadata={
-            "description": "Return only events that start at or after this time. Write the + of an offset as %2B."
+            "description": "Return only events that start at or after this time. In a URL, write + as %2B."
         }
     )
     starts_before = Instant(metadata={"description": "Return only events that start before this time."})

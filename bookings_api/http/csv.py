@@ -65,7 +65,7 @@ LOCK_TIMEOUT_SECONDS = 15
 
 
 class Separator(StrEnum):
-    """Names of the characters between fields. Spreadsheets expect a semicolon where the comma is the decimal sign."""
+    """The character between fields. Spreadsheets expect a semicolon in countries with a decimal comma."""
 
     COMMA = "comma"
     SEMICOLON = "semicolon"
@@ -81,7 +81,7 @@ class CsvQuerySchema(PageQuerySchema):
     separator = Choice(
         *Separator,
         load_default=Separator.COMMA,
-        metadata={"description": "The separator of fields in the CSV file. JSON ignores it."},
+        metadata={"description": "The separator of fields in the CSV file. Has no effect on JSON."},
     )
 
 
