@@ -49,7 +49,7 @@ class Prepared:
         them. Raises `ValueError` if `name` is taken.
         """
         if name in self._names:
-            raise ValueError(f"a statement named {name} exists already")
+            raise ValueError(f"a statement named {name} already exists")
         self._names.add(name)
         self.name, self.stays_on_server = name, stays_on_server
         compiled: Any = statement.compile(dialect=_DIALECT)

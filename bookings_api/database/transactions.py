@@ -128,7 +128,7 @@ def end_reading() -> None:
 def require_transaction() -> None:
     """Raise `RuntimeError` outside `transaction()`, where a row lock would be released immediately."""
     if not _is_open():
-        raise RuntimeError("rows are locked inside transaction() only")
+        raise RuntimeError("rows can be locked only inside transaction()")
 
 
 def _require_no_transaction() -> None:

@@ -199,9 +199,7 @@ class EventQuerySchema(PageQuerySchema):
         },
     )
     starts_after = Instant(
-        metadata={
-            "description": "Return only events that start at or after this time. In a URL, write + as %2B."
-        }
+        metadata={"description": "Return only events that start at or after this time. In a URL, write + as %2B."}
     )
     starts_before = Instant(metadata={"description": "Return only events that start before this time."})
     organizer_id = Identifier(metadata={"description": "Return only events of the organizer with this ID."})

@@ -93,7 +93,7 @@ def publish_event(*, actor: User, event_id: UUID, precondition: Precondition = n
         if event.status is EventStatus.CANCELLED:
             raise EventCancelled
         if event.ends_at <= now:
-            raise EventEnded("The event ends in the past. Change its times before you publish it.")
+            raise EventEnded("The end of the event has passed. Change its times before you publish it.")
         event.status = EventStatus.PUBLISHED
         event.version += 1
     return event

@@ -121,7 +121,7 @@ class RateLimitStorage:
         self._retry_at = time.monotonic() + PAUSE_SECONDS
         # A plain ResponseError is a mistake in the setup. For a full or read-only Redis, redis-py has subclasses.
         if type(error) is ResponseError:
-            logger.error("rate limits are counted in memory, Redis refuses the command: %s", error)
+            logger.error("rate limits are counted in memory because Redis refuses the command: %s", error)
         elif not self.is_local:
-            logger.warning("rate limits are counted in memory, Redis is unavailable: %s", type(error).__name__)
+            logger.warning("rate limits are counted in memory because Redis is unavailable: %s", type(error).__name__)
         self.is_local = True
