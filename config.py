@@ -254,7 +254,7 @@ LIMITS = {
 
 
 def _with_psycopg2(value: str) -> str:
-    """Set the driver to psycopg2, whatever the URL says. For `postgresql://`, SQLAlchemy 2.1 would use psycopg 3."""
+    """Replace the URL's driver by psycopg2. For a plain `postgresql://`, SQLAlchemy 2.1 would use psycopg 3."""
     url = _parse_postgres_url(value).set(drivername="postgresql+psycopg2")
     if "ssl" in url.query:  # asyncpg's name for sslmode
         url = url.difference_update_query(["ssl"]).update_query_dict({"sslmode": url.query["ssl"]})

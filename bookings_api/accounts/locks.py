@@ -31,7 +31,7 @@ def lock_active_organizers() -> Sequence[User]:
 
 
 def _locked(*criteria: sa.ColumnElement[bool]) -> sa.Select[User]:
-    """Select accounts FOR NO KEY UPDATE, so that rows that refer to them can still be inserted."""
+    """Select accounts FOR NO KEY UPDATE, which still allows inserting rows that refer to them."""
     require_transaction()
     # populate_existing refreshes objects that the session read before the lock was acquired
     return sa.select(User).where(*criteria).with_for_update(key_share=True).execution_options(populate_existing=True)

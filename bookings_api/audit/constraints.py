@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from bookings_api.models import Base
 
-# The name of a constraint, and a query that returns the key of each row that violates it, and a message.
+# The name of a constraint, and a query for its violations. The query returns the key of each row, and a message.
 Rule = tuple[str, sa.Executable]
 
 

@@ -1,7 +1,7 @@
 """Repairs that need no human decision: wrong ticket counters and missing emails.
 
-Each repair is a transaction that takes the same locks as a request, so the service can keep running. It checks again
-under the lock whether the violation exists.
+Each repair is a transaction that takes the same locks as a request, so the service can keep running. Once it holds the
+lock, it checks again whether the violation exists.
 """
 
 from uuid import UUID
@@ -45,7 +45,7 @@ def recount_tickets(event_id: UUID) -> str | None:
 
 
 def write_missing_email(rule: str, booking_id: UUID) -> str | None:
-    """Write the email whose absence violates `rule`. Returns a report, or None if no email is missing any more."""
+    """Write the missing email that violates `rule`. Returns a report, or None if no email is missing any more."""
     kind = REPAIR_EMAILS[rule]
     with transaction() as tx:
         event_id = db.session.scalars(sa.select(Booking.event_id).where(Booking.id == booking_id)).one()

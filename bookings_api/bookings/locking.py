@@ -1,6 +1,6 @@
 """Locks an event, reads the facts that determine whether an order can be booked, and takes or releases tickets.
 
-Only `take` and `release` change an event's `tickets_booked`, apart from cancelling the event and `audit --repair`.
+Only `take` and `release` change an event's `tickets_booked`, except for cancelling the event and `audit --repair`.
 """
 
 from typing import Any

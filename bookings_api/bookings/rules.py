@@ -40,7 +40,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Plan:
-    """An accepted order: who books, for which event, and the time of the decision."""
+    """An accepted order, with the buyer, the event and the time of the decision."""
 
     user: User
     event: Event

@@ -86,7 +86,7 @@ def folded(text: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
 def words_in(text: sa.ColumnElement[str]) -> dict[str, sa.ColumnElement[bool]]:
     """Return filters for the words of `search`, each of which must occur in the folded `text`.
 
-    One condition per word, because PostgreSQL uses no index for LIKE ALL.
+    Each word has a separate condition, because PostgreSQL uses no index for LIKE ALL.
     """
     return {name: text.contains(_literally(folded(sa.bindparam(name, type_=sa.Text)))) for name in _WORDS}
 

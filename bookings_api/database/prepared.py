@@ -150,7 +150,7 @@ def send(
 
 @contextmanager
 def statement_slot() -> Iterator[None]:
-    """Run the block in one of this process's slots for statements, or without one after a short wait."""
+    """Wait briefly for one of this process's slots for statements, then run the block with or without a slot."""
     has_slot = _slots.acquire(timeout=SLOT_WAIT_SECONDS)
     try:
         yield

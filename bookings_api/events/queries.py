@@ -18,7 +18,7 @@ from bookings_api.models.event import SEARCHED, TITLE_ORDER
 
 _TITLE = sa.literal_column(TITLE_ORDER, sa.Text)
 
-# Each order has an index, and ends with the ID so that no two events are equal.
+# Each order has an index, and ends with the ID so that no two events have the same position.
 _ORDERS = [
     Order(Event.starts_at, Event.id, name=EventSort.STARTS_AT),
     Order(Event.starts_at, Event.id, name=EventSort.STARTS_AT_DESC, is_descending=True),

@@ -81,7 +81,7 @@ def change_event(
 
 
 def publish_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> Event:
-    """Publish a draft. Publishing again changes nothing, whatever the precondition.
+    """Publish a draft. Publishing again changes nothing and ignores the precondition.
 
     Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventEnded`.
     """
@@ -102,7 +102,7 @@ def publish_event(*, actor: User, event_id: UUID, precondition: Precondition = n
 def cancel_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> Event:
     """Cancel an event and all its bookings, and notify the guests.
 
-    Cancelling again changes nothing, whatever the precondition. Raises `EventNotFound`, `PermissionDenied`,
+    Cancelling again changes nothing and ignores the precondition. Raises `EventNotFound`, `PermissionDenied`,
     `EventNotPublished` and `EventEnded`.
     """
     with transaction() as tx:
@@ -150,7 +150,7 @@ def _cancel_bookings_of(event: Event, *, now: datetime) -> None:
 
 
 def _has_passed(event: Event, time: datetime, *, now: datetime) -> bool:
-    """Whether this time of a published event has passed. A draft never starts or ends, whatever its times."""
+    """Whether this time of a published event has passed. Drafts never start or end, even if their times have passed."""
     return event.status is EventStatus.PUBLISHED and time <= now
 
 

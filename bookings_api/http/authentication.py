@@ -57,7 +57,7 @@ def bearer_token() -> str:
 
 
 def require_user(*, organizer: bool = False) -> None:
-    """Load the caller's account. Raises `Unauthenticated`, and with `organizer` `PermissionDenied` for other roles."""
+    """Load the caller's account. Raises `Unauthenticated`, and `PermissionDenied` if it lacks the required role."""
     forget_user()
     user, flask.g.current_login_id = _read_token(_AUTHENTICATE)
     flask.g.current_user = user

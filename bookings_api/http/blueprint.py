@@ -115,7 +115,7 @@ class Blueprint(flask_smorest.Blueprint):
         super().add_url_rule(rule, endpoint, view, **options)
 
     def login_required(self, *, organizer: bool = False) -> Callable[[View], View]:
-        """Require a valid access token of an active account; with `organizer`, of an organizer."""
+        """Require a valid access token of an active account, which must be an organizer's if `organizer` is set."""
         return self._guarded(partial(require_user, organizer=organizer), *([PermissionDenied] if organizer else []))
 
     def token_required(self) -> Callable[[View], View]:

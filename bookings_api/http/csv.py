@@ -1,16 +1,16 @@
 """Lists as CSV files (RFC 4180) for spreadsheets.
 
 A file contains the whole list. Rows are read in batches by keyset pagination, and each batch is sent before the next
-one is read, so memory use is bounded and a slow client holds neither a database connection nor a snapshot. A row that
-exists throughout the download appears exactly once; a row added or deleted meanwhile may or may not appear. If the
-database fails halfway, the response ends without its last chunk, which clients treat as an error (RFC 9112, section 8).
-HTTP/1.0 has no chunks, so it is rejected.
+one is read. Memory use is therefore bounded, and a slow client holds neither a database connection nor a snapshot. A
+row that exists throughout the download appears exactly once, but a row added or deleted meanwhile may be missing. If
+the database fails halfway, the response ends without its last chunk, which clients treat as an error (RFC 9112, section
+8). HTTP/1.0 has no chunks, so it is rejected.
 
 To prevent formula injection (OWASP, "CSV Injection"), an apostrophe is inserted before anything that a spreadsheet
-would evaluate: at the start of a field and after any character that Excel may use as a separator, even if quotation
-marks or invisible characters come first. Text that looks like a number, date or time also gets an apostrophe, because
-spreadsheets convert it even if it is quoted: 0012345 to 12345, and 1/2 to a date. Every field is quoted, and the file
-starts with a byte order mark, without which Excel misreads UTF-8.
+would evaluate. This applies at the start of a field and after any character that Excel may use as a separator, even if
+quotation marks or invisible characters come first. Text that looks like a number, date or time also gets an apostrophe,
+because spreadsheets convert it even if it is quoted: 0012345 to 12345, and 1/2 to a date. Every field is quoted. The
+file starts with a byte order mark, because Excel would otherwise misread UTF-8.
 """
 
 import csv

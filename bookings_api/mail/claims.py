@@ -1,8 +1,8 @@
 """Claims on due emails: a worker claims one, sends it and records the outcome before its lease ends.
 
-No two workers send the same email: a row is locked (`FOR UPDATE SKIP LOCKED`) while it is claimed and then leased, and
-only the worker that holds the current lease may record an outcome. All times are the database's, because the clocks of
-machines may differ.
+No two workers send the same email. A row is locked (`FOR UPDATE SKIP LOCKED`) while it is claimed and then leased, and
+only the holder of the current lease may record an outcome. All times are the database's, because the clocks of machines
+may differ.
 """
 
 import random

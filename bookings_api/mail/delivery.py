@@ -48,7 +48,7 @@ def _send(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> bool:
 
 
 def attempt(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> Outcome:
-    """Send claimed emails as one message. Never raises, whatever they contain and however the server behaves."""
+    """Send claimed emails as one message. Never raises, not even if the emails or the server's replies are invalid."""
     email, *joined = emails
     log_fields = _log_fields(email)
     try:
@@ -82,7 +82,7 @@ def _is_deliverable(email: OutboxEmail) -> bool:
 
 
 def _check(email: OutboxEmail) -> Outcome | None:
-    """Return the outcome of a claimed email that cannot be sent, or None. Never raises, whatever the email contains."""
+    """Return the outcome of a claimed email that cannot be sent, or None. Never raises, not even for invalid emails."""
     limit = current_app.config["MAIL_MAX_ATTEMPTS"]
     if email.attempts > limit:
         return _failure(email, f"Gave up after {limit} attempts. {email.last_error or ''}".rstrip())

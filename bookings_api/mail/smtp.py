@@ -191,7 +191,7 @@ def _refusal(code: int, reply: bytes | str) -> PermanentFailure | TransientFailu
 
 
 def _explain(error: Exception) -> str:
-    """Describe why the connection failed, without the server's reply, which only the log may contain."""
+    """Describe why the connection failed. Omits the server's reply, which only the log may contain."""
     if isinstance(error, smtplib.SMTPResponseException):
         return "The mail server refused the connection."
     # smtplib reports a timeout as a disconnect whose context is the timeout

@@ -15,7 +15,7 @@ from bookings_api.mail.smtp import MailSender
 SWEEP_EVERY = timedelta(seconds=10)
 REMIND_EVERY = timedelta(minutes=1)
 WATCH_EVERY = timedelta(minutes=1)
-# A task that takes longer queues another one and ends, because a worker that stops waits for its task to end.
+# A task that takes longer queues another one and ends, because a stopping worker waits for its current task.
 DRAIN_SECONDS = 10
 
 

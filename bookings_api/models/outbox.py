@@ -48,10 +48,10 @@ UNSENT = (EmailStatus.PENDING, EmailStatus.SENDING)
 class OutboxEmail(Identified, Timestamped, Base):
     """One email to one recipient.
 
-    `payload` is the data for the templates, as of the commit. `next_attempt_at`, by the database's clock, is when a
-    worker may claim the email: immediately if it is new, after a pause if an attempt failed, and at the end of the
-    lease if it is already claimed. A recipient's emails of the same kind about the same event (`event_id`) are sent as
-    one message.
+    `payload` is the data for the templates, as of the commit. `next_attempt_at` is when a worker may claim the email,
+    by the database's clock: immediately if the email is new, after a pause if an attempt has failed, and at the end of
+    the lease if it is claimed. A recipient's emails of the same kind about the same event (`event_id`) are sent as one
+    message.
     """
 
     __tablename__ = "outbox_emails"

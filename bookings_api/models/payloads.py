@@ -40,7 +40,7 @@ def guest_payload(booking: Booking, buyer: User) -> dict[str, Any]:
 
 
 def buyer_payload(buyer: User) -> dict[str, Any]:
-    """Return the data for emails about an event to an account that booked only for others, in place of a booking."""
+    """Return what replaces the data about a booking in emails to an account that booked only for others."""
     return {
         "reference": None,
         "ticket_count": None,

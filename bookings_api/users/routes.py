@@ -63,7 +63,7 @@ def _inviter_and_mailbox(invitation: dict[str, Any], **_: Any) -> str:
 
 
 def _status_and_location(user_id: UUID | str, version: int) -> tuple[HTTPStatus, dict[str, str]]:
-    """Return the status and headers for an invited account, whose version is 1 unless it was invited again."""
+    """Return the status and headers for an invited account. A version above 1 means that it was invited again."""
     if version > 1:
         return HTTPStatus.OK, {}
     return HTTPStatus.CREATED, {"Location": flask.url_for("users.get_user", user_id=user_id)}

@@ -69,7 +69,7 @@ def by_sender(*args: Any, **kwargs: Any) -> str:
 
 
 def by_client(*args: Any, **kwargs: Any) -> str:
-    """Count per IPv4 address or IPv6 /64 network, all of whose addresses a client may use (RFC 6177, section 2)."""
+    """Count per IPv4 address or IPv6 /64 network. A client may use any address of its network (RFC 6177, section 2)."""
     text = flask.request.remote_addr or ""
     with suppress(ValueError):  # a Unix socket has no address
         address = ip_address(text)
