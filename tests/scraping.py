@@ -15,7 +15,6 @@ from tests.local_stack.running import descendants
 from tests.polling import wait_until
 
 TOKEN = {"Authorization": "Bearer a-token-for-metrics"}
-NEW_CONNECTIONS = httpx.Limits(max_keepalive_connections=0)  # so any gunicorn worker may get the next request
 
 Values = Counter[tuple[str, ...]]
 

@@ -19,6 +19,7 @@ from bookings_api.audit.repair import recount_tickets
 from bookings_api.database.engine import snapshot
 from tests.concurrency.harness import tickets_of
 from tests.factories import EVENT, Account, make_event, make_organizer, make_user
+from tests.http_client import http_client
 from tests.polling import repeated_in_background
 from tests.service import Service
 
@@ -28,7 +29,7 @@ AUDITS = 6
 
 @pytest.fixture
 def http(service: Service) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=service.api, timeout=60) as client:
+    with http_client(service.api) as client:
         yield client
 
 

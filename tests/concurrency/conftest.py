@@ -9,13 +9,14 @@ import sqlalchemy as sa
 from flask import Flask
 
 from bookings_api import audit
+from tests.http_client import http_client
 from tests.service import Service
 
 
 @pytest.fixture
 def http(service: Service) -> Iterator[httpx.Client]:
     """A client of the running service without a limit on connections."""
-    with httpx.Client(base_url=service.api, timeout=60, limits=httpx.Limits(max_connections=None)) as client:
+    with http_client(service.api) as client:
         yield client
 
 

@@ -12,6 +12,7 @@ from bookings_api.accounts.one_time_tokens import token_of
 from bookings_api.models import EmailStatus, OneTimeToken, OutboxEmail
 from tests.concurrency.harness import count_of, race
 from tests.factories import PASSWORD, make_organizer, make_user, new_email
+from tests.http_client import http_client
 from tests.polling import wait_until
 from tests.service import Service
 
@@ -38,7 +39,7 @@ def test_many_requests_for_a_password_reset_leave_one_token(
     client: FlaskClient, database: sa.Engine, service: Service
 ) -> None:
     user = make_user(client)
-    with httpx.Client(base_url=service.api, timeout=30) as http:
+    with http_client(service.api) as http:
         outcomes = race(
             lambda _: str(http.post("/auth/password-reset", json={"email": user.email}).status_code), clients=10
         )
@@ -69,7 +70,7 @@ def _reset_and_log_in_at_once(http: httpx.Client, email: str, token: str) -> tup
 def test_a_login_with_the_old_password_does_not_survive_a_simultaneous_reset(
     app: Flask, client: FlaskClient, database: sa.Engine, service: Service
 ) -> None:
-    with httpx.Client(base_url=service.api, timeout=30) as http:
+    with http_client(service.api) as http:
         for _ in range(5):
             user = make_user(client)
             http.post("/auth/password-reset", json={"email": user.email})
@@ -100,7 +101,7 @@ def test_an_invitation_is_either_accepted_or_sent_again_but_not_both(
     app: Flask, client: FlaskClient, database: sa.Engine, service: Service
 ) -> None:
     headers = dict(make_organizer(client).headers)
-    with httpx.Client(base_url=service.api, timeout=30) as http:
+    with http_client(service.api) as http:
         for _ in range(8):
             address = new_email()
             http.post("/users/", headers=headers, json={"email": address, "role": "organizer"})

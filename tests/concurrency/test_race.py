@@ -2,7 +2,6 @@
 
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
@@ -10,6 +9,7 @@ from flask.testing import FlaskClient
 from bookings_api.models import Booking, Event, OutboxEmail
 from tests.concurrency.harness import count_of, counter_of, oversold_tickets, race
 from tests.factories import make_event, make_user
+from tests.http_client import http_client
 from tests.service import Service
 
 
@@ -20,7 +20,7 @@ def test_200_clients_for_10_tickets_make_10_bookings_and_get_190_refusals(
     event = make_event(client, capacity=10)
     users = [make_user(client) for _ in range(20)]
 
-    with httpx.Client(timeout=60, limits=httpx.Limits(max_connections=None)) as http:
+    with http_client() as http:
 
         def attempt(number: int) -> str:
             headers = dict(users[number % len(users)].headers)

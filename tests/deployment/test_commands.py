@@ -9,6 +9,7 @@ import redis
 from tests.deployment.project import ComposeProject
 from tests.factories import EVENT, PASSWORD, new_email
 from tests.http.nginx import needs_nginx
+from tests.http_client import http_client
 from tests.polling import wait_until
 
 pytestmark = pytest.mark.long
@@ -26,7 +27,7 @@ def test_the_health_check_of_a_healthy_service_succeeds(project: ComposeProject,
 
 @needs_nginx
 def test_a_booking_through_nginx_is_confirmed_by_email(project: ComposeProject, tmp_path: Path) -> None:
-    with project.nginx(tmp_path) as url, httpx.Client(base_url=f"{url}/api/v1", timeout=30) as http:
+    with project.nginx(tmp_path) as url, http_client(f"{url}/api/v1") as http:
         account = {"email": new_email(), "password": PASSWORD}
         http.post("/auth/signup", json={**account, "is_organizer": True}).raise_for_status()
         token = http.post("/auth/login", json=account).json()["access_token"]

@@ -12,6 +12,7 @@ import httpx
 
 from tests.factories import EVENT, PASSWORD, new_email
 from tests.faults.invariants import History
+from tests.http_client import http_client
 
 # How long a client retries a booking, and how often.
 BOOK_SECONDS, RETRY_SECONDS = 40, 0.2
@@ -47,7 +48,7 @@ class SimulatedUser:
     def __init__(self, shared: SharedState, rng: random.Random) -> None:
         self._shared = shared
         self._rng = rng
-        self._http = httpx.Client(base_url=shared.url, timeout=60)
+        self._http = http_client(shared.url)
         self._bookings: list[str] = []
         self._account = {"email": "", "password": PASSWORD}
 

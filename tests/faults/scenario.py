@@ -18,6 +18,7 @@ from tests.factories import EVENT, PASSWORD, new_email
 from tests.faults.cluster import Cluster
 from tests.faults.invariants import History, violations
 from tests.faults.smtp_server import EmailHeaders
+from tests.http_client import http_client
 from tests.polling import PATIENCE_SECONDS, repeated_in_background, wait_until
 
 RETRY_SECONDS = 0.1
@@ -171,7 +172,7 @@ class Scenario:
 @contextmanager
 def new_scenario(cluster: Cluster) -> Iterator[Scenario]:
     """Create an event with enough tickets, and a logged-in user who books."""
-    with httpx.Client(base_url=f"{cluster.url}/api/v1", timeout=60) as http:
+    with http_client(f"{cluster.url}/api/v1") as http:
         organizer = _log_in(http, is_organizer=True)
         event = http.post("/events/", json={**EVENT, "capacity": 100_000}, headers=organizer)
         assert event.status_code == 201, event.text

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -18,6 +17,7 @@ from bookings_api import audit
 from bookings_api.models import Event, IdempotencyKey, OutboxEmail, User
 from tests.concurrency.harness import count_of, race
 from tests.factories import API, EVENT, PASSWORD, book, make_event, make_organizer, make_user, new_email
+from tests.http_client import http_client
 from tests.service import Service
 
 
@@ -189,7 +189,7 @@ def test_simultaneous_requests_have_one_effect_and_get_one_response(
 ) -> None:
     before = count_of(database, creation.model)
 
-    with httpx.Client(base_url=service.api, timeout=60) as http:
+    with http_client(service.api) as http:
 
         def send(_: int) -> str:
             headers = {**creation.headers, "Idempotency-Key": "a-key"}

@@ -17,6 +17,7 @@ import pytest
 
 from bookings_api.local_stack.processes import ROOT
 from tests.factories import EVENT, PASSWORD, new_email
+from tests.http_client import http_client
 from tests.local_stack.running import PORTABLE_RUN, RUN, descendants, parent_of, running, start
 from tests.mailbox import Mailbox
 from tests.polling import wait_until
@@ -118,7 +119,7 @@ def test_configured_servers_are_used_and_others_embedded(tmp_path: Path, setting
         assert (tmp_path / "valkey").exists()
         assert str(run.mail) in run.output
         account = {"email": new_email(), "password": PASSWORD, "is_organizer": True}
-        with httpx.Client(base_url=f"{run.url}/api/v1") as http:
+        with http_client(f"{run.url}/api/v1") as http:
             http.post("/auth/signup", json=account)
             login = http.post("/auth/login", json={"email": account["email"], "password": PASSWORD}).json()
             headers = {"Authorization": f"Bearer {login['access_token']}"}

@@ -6,6 +6,7 @@ import httpx
 from flask.testing import FlaskClient
 
 from tests.factories import PASSWORD, make_event, make_user, new_email
+from tests.http_client import http_client
 from tests.mailbox import Mailbox
 from tests.service import Service
 
@@ -37,7 +38,7 @@ def test_log_contains_no_password_token_address_or_email(
     client: FlaskClient, service: Service, mailbox: Mailbox
 ) -> None:
     event, email = make_event(client), new_email()
-    with httpx.Client(base_url=service.api) as http:
+    with http_client(service.api) as http:
         http.post("/auth/signup", json={"email": email, "password": PASSWORD, "name": "Ada Lovelace"})
         http.post("/auth/login", json={"email": email, "password": "a wrong password"})
         token = http.post("/auth/login", json={"email": email, "password": PASSWORD}).json()["access_token"]

@@ -23,8 +23,9 @@ from config import Config
 from tests.conftest import NO_ENV_FILE
 from tests.factories import make_event, make_user
 from tests.http.raw import send
+from tests.http_client import http_client
 from tests.polling import wait_until
-from tests.scraping import NEW_CONNECTIONS, TOKEN, Gunicorn, Values, read
+from tests.scraping import TOKEN, Gunicorn, Values, read
 from tests.service import running_gunicorn
 
 
@@ -34,7 +35,7 @@ def gunicorn(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
     environment = {**settings, "PROMETHEUS_MULTIPROC_DIR": str(directory), "WEB_CONCURRENCY": "2"}
     with (
         running_gunicorn(environment, tmp_path_factory.mktemp("logs")) as (url, server),
-        httpx.Client(limits=NEW_CONNECTIONS) as http,
+        http_client(reuse=False) as http,
     ):
         yield Gunicorn(url, server, directory, http)
 

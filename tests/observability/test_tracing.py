@@ -21,6 +21,7 @@ from bookings_api.local_stack.processes import ROOT
 from config import Config, ConfigError
 from tests.conftest import FIXED_SETTINGS, NO_ENV_FILE
 from tests.factories import PASSWORD, Account, make_event, make_user, new_email
+from tests.http_client import http_client
 from tests.mailbox import Mailbox
 from tests.polling import wait_until
 from tests.service import Service, running_server, running_service
@@ -155,7 +156,7 @@ def test_traces_contain_no_secrets_or_personal_data(
     event, email, refused = make_event(client), new_email(), new_email()
     browser = {"User-Agent": "Ada's browser", "X-Forwarded-For": "203.0.113.9", "X-Api-Key": "a key of hers"}
     browser |= {"traceparent": CLIENT_TRACE, "tracestate": "hers=a-state-of-hers", "baggage": "hers=a-bag-of-hers"}
-    with httpx.Client(base_url=traced.api, headers=browser) as http, _refusing(database, refused):
+    with http_client(traced.api, headers=browser) as http, _refusing(database, refused):
         account = {"email": email, "password": PASSWORD, "name": "Ada Lovelace"}
         http.post("/auth/signup", json=account)
         assert http.post("/auth/signup", json={**account, "email": refused}).status_code == 500

@@ -24,6 +24,7 @@ from bookings_api.database.timeouts import CONNECT_SECONDS
 from bookings_api.extensions import db
 from tests.factories import API, EVENT, PASSWORD, Account, book, make_event, make_organizer, make_user, new_email
 from tests.faults.cluster import hung
+from tests.http_client import http_client
 from tests.polling import wait_until
 from tests.scaling.replica import Pair, Replica
 from tests.service import running_server
@@ -266,7 +267,7 @@ def test_clients_that_write_and_list_in_turn_always_see_their_writes(
         read_there = pair.replica.query(scans) if rounds % 20 == 0 else scanned
         return rounds >= 200 and (read_there - scanned >= 200 or time.monotonic() > gives_up_at)
 
-    with running_server(settings | pair.settings, tmp_path) as url, httpx.Client(base_url=f"{url}{API}") as http:
+    with running_server(settings | pair.settings, tmp_path) as url, http_client(f"{url}{API}") as http:
         event = http.post("/events/", json={**EVENT, "capacity": 100_000}, headers=_log_in(http, is_organizer=True))
 
         def write_and_list(is_over: Callable[[int], bool]) -> int:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
@@ -12,6 +11,7 @@ from flask.testing import FlaskClient
 from bookings_api.models import UNSENT, Booking, OutboxEmail
 from tests.concurrency.harness import count_of, counter_of, outcome_of, oversold_tickets, race
 from tests.factories import make_event, make_user
+from tests.http_client import http_client
 from tests.mailbox import Mailbox
 from tests.polling import wait_until
 from tests.service import Service, running_service
@@ -34,7 +34,7 @@ def test_concurrent_bookings_on_two_machines_oversell_nothing_and_send_one_email
     users = [make_user(client) for _ in range(20)]
     machines = [service, second_service]
 
-    with httpx.Client(timeout=60, limits=httpx.Limits(max_connections=None)) as http:
+    with http_client() as http:
 
         def attempt(number: int) -> str:
             headers = dict(users[number // 2 % len(users)].headers)

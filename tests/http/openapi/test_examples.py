@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 import icalendar
 import pytest
 
@@ -15,6 +14,7 @@ from bookings_api.http.files import CALENDAR
 from bookings_api.http.problems import PROBLEM_CONTENT_TYPE
 from tests.documented import DOCUMENT, OPERATIONS, Operation, resolved, validate
 from tests.http.world import World
+from tests.http_client import http_client
 from tests.mailbox import Mailbox
 from tests.service import Service
 
@@ -42,7 +42,7 @@ def test_every_operation_documents_a_success() -> None:
 def test_every_example_request_gets_the_documented_response(
     service: Service, mailbox: Mailbox, operation: Operation, status: int, media: str | None
 ) -> None:
-    with httpx.Client(base_url=service.url, timeout=20) as client:
+    with http_client(service.url) as client:
         world = World(client, mailbox)
         world.prepare_for(operation.id, status)
 
