@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
-from psycopg2.sql import SQL, Identifier
+from psycopg2.sql import SQL, Composable, Identifier
 from sqlalchemy.engine import make_url
 
 from bookings_api import create_app
@@ -73,6 +73,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     directory = Path(_servers.enter_context(tempfile.TemporaryDirectory(prefix="bookings-test-")))
     stack = _servers.enter_context(LocalStack(directory))
     stack.start_postgres()
+    _disable_fsync(stack.settings["DATABASE_URL"])
     stack.start_valkey()
     stack.start_smtp_sink()
     os.environ |= stack.defaults | stack.settings | FIXED_SETTINGS | {"TEST_MAILBOX": str(stack.mailbox)}
@@ -89,17 +90,31 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     _servers.close()
 
 
+def _disable_fsync(url: str) -> None:
+    """Let commits not wait for the disk. Tests that kill PostgreSQL use servers of tests/faults with the default."""
+    _execute(url, SQL("ALTER SYSTEM SET fsync = off"), SQL("SELECT pg_reload_conf()"))
+
+
+def _execute(url: str, *statements: Composable) -> None:
+    """Execute statements that cannot be part of a transaction."""
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+    connection.close()
+
+
 @pytest.fixture(scope="session")
 def database_url(worker_id: str) -> str:
     """The URL through which the service reaches this worker's copy of the migrated database."""
     template = make_url(os.environ["TEST_DATABASE_URL"])
     assert template.database
     name = f"test_{worker_id}"
-    connection = psycopg2.connect(template.set(drivername="postgresql", database="postgres").render_as_string(False))
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template.database)))
-    connection.close()
+    _execute(
+        template.set(drivername="postgresql", database="postgres").render_as_string(False),
+        SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template.database)),
+    )
     return make_url(os.environ["DATABASE_URL"]).set(database=name).render_as_string(hide_password=False)
 
 
@@ -130,9 +145,10 @@ def app(application: Flask) -> Iterator[Flask]:
         service.pause_worker()
     with application.app_context():
         # keep the version: if it restarted, the next test could get a page cached by this one
-        tables = ", ".join({*Base.metadata.tables} - {EventCatalog.__tablename__})
-        db.session.execute(sa.text(f"TRUNCATE {tables}"))
-        db.session.commit()
+        names = [table.name for table in reversed(Base.metadata.sorted_tables) if table is not EventCatalog.__table__]
+        # one transaction, and for a few rows ten times as fast as TRUNCATE
+        statements = [f"LOCK TABLE {', '.join(names)}", *(f"DELETE FROM {name}" for name in names)]
+        db.session.execute(sa.text("; ".join(statements)))
     with redis.Redis.from_url(application.config["REDIS_URL"]) as connection:
         for key in connection.scan_iter(f"{KEY_PREFIX}:*"):
             connection.delete(key)
