@@ -58,11 +58,17 @@ CALLERS: Mapping[str, Caller] = {
 }
 
 
-def make_scene(client: FlaskClient, database: sa.Engine, caller: str) -> Scene:
+def make_scenes(client: FlaskClient, database: sa.Engine, *callers: str) -> Mapping[str, Scene]:
+    """Create one scene, as seen by each of `callers`."""
     user, owner = make_user(client), make_organizer(client)
     event = make_event(client, owner)
     booking = book(client, user, event).json
-    return Scene(client, database, user, owner, CALLERS[caller](client, user, owner), event, booking)
+    accounts = {caller: CALLERS[caller](client, user, owner) for caller in callers}
+    return {caller: Scene(client, database, user, owner, accounts[caller], event, booking) for caller in callers}
+
+
+def make_scene(client: FlaskClient, database: sa.Engine, caller: str) -> Scene:
+    return make_scenes(client, database, caller)[caller]
 
 
 # The test client's arguments for each request, besides the path and the access token.
