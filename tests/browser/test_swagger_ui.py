@@ -44,7 +44,7 @@ def swagger_ui(browser: Browser, service: Service, width: int) -> Iterator[Swagg
     context.close()
 
 
-@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+@pytest.mark.parametrize("width", [DESKTOP, pytest.param(PHONE, marks=pytest.mark.long)])
 def test_users_can_sign_up_create_an_event_book_and_cancel(
     swagger_ui: SwaggerUI, service: Service, width: int, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def test_a_generated_python_client_type_checks_and_books(project: Path, service:
     _run_flow(project, service, mailbox, "python", "-W", "error", "flow.py")
 
 
+@pytest.mark.long
 def test_a_generated_typescript_client_type_checks_and_books(project: Path, service: Service, mailbox: Mailbox) -> None:
     (project / "node_modules").symlink_to(node_modules())
     output = run("openapi-typescript", "openapi.json", "--output=api.d.ts", "--default-non-nullable=false", cwd=project)
