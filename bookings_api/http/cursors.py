@@ -17,7 +17,7 @@ from flask_smorest import abort
 from bookings_api.database.listing import Listing, Order
 from bookings_api.database.prepared import Prepared
 from bookings_api.database.replica import read_listing
-from bookings_api.http.pagination import address, selected_members
+from bookings_api.http.pagination import list_url, selected_members
 from bookings_api.http.schemas import ResponseSchema
 
 # Cannot occur in PostgreSQL's text.
@@ -48,7 +48,7 @@ def fetch_after(
     if len(rows) <= page_size:
         return items, {}
     following = _encode(rows[page_size - 1][len(schema.members) :], listing.order)
-    return items, {"Link": f'<{address(after=following, page_size=page_size)}>; rel="next"'}
+    return items, {"Link": f'<{list_url(after=following, page_size=page_size)}>; rel="next"'}
 
 
 @cache

@@ -94,13 +94,13 @@ def page_headers(page: PaginationParameters) -> dict[str, str]:
         pages |= {"next": number + 1, "last": last}
         position["next_page"] = number + 1
     links = ", ".join(
-        f'<{address(page=n, page_size=page.page_size)}>; rel="{rel}"' for rel, n in pages.items() if n <= MAX_PAGE
+        f'<{list_url(page=n, page_size=page.page_size)}>; rel="{rel}"' for rel, n in pages.items() if n <= MAX_PAGE
     )
     headers = {"X-Pagination": json.dumps(position)}
     return headers | ({"Link": links} if 0 < len(links) <= MAX_LINK_LENGTH else {})
 
 
-def address(**changes: Any) -> str:
+def list_url(**changes: Any) -> str:
     """Return the list's URL with changed parameters, percent-encoded (RFC 3986) so that none can break the header."""
     request = flask.request
     query = {**request.args, **changes}
