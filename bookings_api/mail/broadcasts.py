@@ -90,7 +90,7 @@ def write_next_batch() -> bool:
     # the bookings of the page come first; a guest with too many bookings for the limit gets more than one message
     of_page = of_page.options(joinedload(Booking.user)).order_by(Booking.id).limit(2 * BATCH)
     bookings = db.session.scalars(of_page).all()
-    notified = _notified_otherwise(broadcast, bookings)
+    notified = _buyers_notified_anyway(broadcast, bookings)
     if page:
         broadcast.last_booking_id, _ = page[-1]
     outbox.recheck_waiting([booking.id for booking in bookings])
@@ -139,7 +139,7 @@ def _is_affected(broadcast: EventBroadcast) -> sa.ColumnElement[bool]:
     return (Booking.event_id == broadcast.event_id) & affected
 
 
-def _notified_otherwise(broadcast: EventBroadcast, bookings: Sequence[Booking]) -> set[UUID]:
+def _buyers_notified_anyway(broadcast: EventBroadcast, bookings: Sequence[Booking]) -> set[UUID]:
     """Return the buyers of `bookings` who are guests themselves, or had a booking in an earlier batch."""
     guests = sa.select(sa.func.lower(Booking.guest_email)).where(_is_affected(broadcast))
     had_booking = sa.exists().where(Booking.user_id == User.id, _is_affected(broadcast), _has_email(broadcast))

@@ -76,8 +76,8 @@ def is_due() -> sa.ColumnElement[bool]:
     """Return the condition for emails that may be sent now.
 
     An email waits for earlier unsent emails about the same booking to the same recipient, so a confirmation never
-    arrives after the cancellation. Of the emails that become one message, only the first is due (see `claim_joined`).
-    Emails of a kind that a newer release has introduced wait for workers of that release.
+    arrives after the cancellation. Of the emails that become one message, only the first is due (see
+    `claim_joined_emails`). Emails of a kind that a newer release has introduced wait for workers of that release.
     """
     return sa.and_(
         OutboxEmail.status.in_(_UNSENT),
@@ -164,7 +164,7 @@ def claim_next() -> OutboxEmail | None:
     return _CLAIM_NEXT.one_or_none(OutboxEmail, lease=lease())
 
 
-def claim_joined(email: OutboxEmail) -> list[OutboxEmail]:
+def claim_joined_emails(email: OutboxEmail) -> list[OutboxEmail]:
     """Claim the emails that are sent in the same message as this claimed email. Returns the oldest first.
 
     They have the same kind, event and recipient: one notice or reminder for each of a guest's bookings.

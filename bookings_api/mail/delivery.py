@@ -31,7 +31,7 @@ def send_due_emails(sender: smtp.MailSender, *, until: float) -> bool:
     """
     while (email := claims.claim_next()) is not None:
         with bound_request_id(email.request_id):
-            emails = [each for each in (email, *claims.claim_joined(email)) if _is_deliverable(each)]
+            emails = [each for each in (email, *claims.claim_joined_emails(email)) if _is_deliverable(each)]
             if emails and not _send(sender, emails):
                 return False
         if time.monotonic() > until:
