@@ -214,7 +214,7 @@ class Config:
         env.read_env(str(env_file), recurse=False)
         parsers = {int: env.int, bool: env.bool, Sequence[str]: env.list}
         values: dict[str, Any] = {
-            setting.name: parsers.get(setting.type, env.str)(setting.name, **setting.metadata)  # type: ignore[arg-type, operator]
+            setting.name: parsers.get(setting.type, env.str)(setting.name, **setting.metadata)  # type: ignore[arg-type, operator] # chosen by type, so mypy cannot know their parameters
             for setting in dataclasses.fields(cls)
         }
         problems: dict[str, list[str]] = {}

@@ -15,7 +15,7 @@ from typing import Any
 # prometheus_client reads this variable when it is imported. The default directory is in memory where possible, because
 # a process that writes to a memory-mapped file is killed if the disk is full.
 MULTIPROC_DIR = "PROMETHEUS_MULTIPROC_DIR"
-os.environ.setdefault(MULTIPROC_DIR, "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())  # noqa: S108
+os.environ.setdefault(MULTIPROC_DIR, "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())  # noqa: S108 - the directory gets a random name
 
 from gunicorn import util
 from prometheus_client.multiprocess import mark_process_dead
@@ -88,7 +88,7 @@ def post_worker_init(worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """Remove the gauges of a dead worker. Its counters remain in the sums."""
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call] # prometheus_client's
 
 
 def on_exit(server: Any) -> None:

@@ -90,8 +90,7 @@ def create_app(config: object) -> Flask:
     register_error_handlers(app)
     register_commands(app)
     if app.config["TELEMETRY"]:
-        # imported only here, because its packages are optional
-        from bookings_api.observability.tracing import init_telemetry  # noqa: PLC0415
+        from bookings_api.observability.tracing import init_telemetry  # noqa: PLC0415 - optional packages
 
         init_telemetry(app)
     return app

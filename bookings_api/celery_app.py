@@ -34,7 +34,7 @@ class Channel(redis.Channel):
     """Survives a lost Redis connection. With kombu's own class, the resulting error ends the worker."""
 
     @property
-    def do_restore(self) -> bool:  # type: ignore[override]
+    def do_restore(self) -> bool:  # type: ignore[override] # a plain attribute in kombu
         """Whether unfinished messages can be returned to the queue when the channel closes."""
         return self.connection is not None and self.connection.client is not None
 
@@ -97,7 +97,7 @@ def broker_settings(redis_url: str) -> tuple[str, dict[str, Any]]:
 def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
     """Create the Celery application, `app.extensions["celery"]`."""
 
-    class ApplicationTask(Task):  # type: ignore[type-arg]
+    class ApplicationTask(Task):  # type: ignore[type-arg] # only the stubs are generic
         """Runs in the context of the Flask application, with the ID of the request that published the task."""
 
         abstract = True

@@ -16,7 +16,7 @@ NO_RETRY: dict[str, Any] = {"retry": Retry(NoBackoff(), 0)}
 _poll = monkey.get_original("select", "poll")
 
 
-class _Parser(DefaultParser):  # type: ignore[misc, valid-type]
+class _Parser(DefaultParser):  # type: ignore[misc, valid-type] # redis-py chooses the class when imported
     """Checks connections with the original `poll`. gevent's always lets other requests run first."""
 
     def can_read(self, timeout: float = 0) -> bool:
@@ -36,12 +36,12 @@ def connect(redis_url: str) -> Redis:
     service, urls = split_sentinel_url(redis_url)
     if service is None:
         return Redis.from_url(redis_url, **options)
-    servers = [parse_url(url) for url in urls]  # type: ignore[no-untyped-call]
+    servers = [parse_url(url) for url in urls]  # type: ignore[no-untyped-call] # redis-py's
     sentinels = [(server.pop("host"), server.pop("port")) for server in servers]
     # The user and password are for Redis itself. Sentinels are contacted without credentials.
     options |= servers[0]
-    sentinel = Sentinel(sentinels, sentinel_kwargs=_BRIEFLY, **options)  # type: ignore[no-untyped-call]
-    master: Redis = sentinel.master_for(service)  # type: ignore[no-untyped-call]
+    sentinel = Sentinel(sentinels, sentinel_kwargs=_BRIEFLY, **options)  # type: ignore[no-untyped-call] # redis-py's
+    master: Redis = sentinel.master_for(service)  # type: ignore[no-untyped-call] # redis-py's
     return master
 
 

@@ -88,7 +88,7 @@ def forget_connections() -> None:
 
 def begin(connection: sa.Connection) -> None:
     """Begin a transaction. Returning the connection to the pool restores autocommit."""
-    connection.connection.dbapi_connection.autocommit = False  # type: ignore[union-attr]
+    connection.connection.dbapi_connection.autocommit = False  # type: ignore[union-attr] # not None while checked out
     connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{timeouts.STATEMENT_SECONDS}s'")
 
 

@@ -24,7 +24,7 @@ from bookings_api.extensions import db
 Model = TypeVar("Model", bound=Base)
 
 # A SQLAlchemy dialect that renders parameters in the form that PREPARE expects: `$1::UUID`. Its driver is not used.
-_DIALECT = asyncpg.dialect(json_serializer=lambda value: orjson.dumps(value).decode())  # type: ignore[no-untyped-call]
+_DIALECT = asyncpg.dialect(json_serializer=lambda value: orjson.dumps(value).decode())  # type: ignore[no-untyped-call] # SQLAlchemy's
 
 _PREPARED = "bookings_api.database.prepared"
 
@@ -144,7 +144,7 @@ def send(
         rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
     except psycopg2.Error as error:
         # raises SQLAlchemy's error instead, and invalidates a connection that is lost or out of date
-        connection._handle_dbapi_exception(error, text, None, None, None)  # noqa: SLF001
+        connection._handle_dbapi_exception(error, text, None, None, None)  # noqa: SLF001 - no public function does this
     return rows
 
 

@@ -17,7 +17,7 @@ from bookings_api.models import User
 _AUTHENTICATE, _VERIFY = "bookings_api.authenticate", "bookings_api.verify"
 
 # The caller's account, in operations with `login_required`. Operations with `login_optional` use `viewer()`.
-current_user: User = LocalProxy(lambda: flask.g.current_user)  # type: ignore[assignment]
+current_user: User = LocalProxy(lambda: flask.g.current_user)  # type: ignore[assignment] # a proxy for it
 
 
 def init_authentication(

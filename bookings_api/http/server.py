@@ -53,7 +53,7 @@ def write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) 
     util.write_nonblock(sock, head.encode("ascii") + body)
 
 
-class Log(glogging.Logger):  # type: ignore[misc]
+class Log(glogging.Logger):  # type: ignore[misc] # gunicorn is untyped
     """gunicorn's logger without an access log, because the application writes one."""
 
     def access(self, *_: object) -> None:

@@ -65,7 +65,7 @@ class _Steps:
         self.sock.settimeout(DATA_TIMEOUTS * _timeout().total_seconds())
         reply = super().data(msg)  # type: ignore[misc] # smtplib.SMTP's
         self.sock.settimeout(_timeout().total_seconds())
-        return reply  # type: ignore[no-any-return]
+        return reply  # type: ignore[no-any-return] # what `super().data` returns
 
 
 class _SMTP(_Steps, smtplib.SMTP):

@@ -65,9 +65,9 @@ def init_telemetry(app: flask.Flask) -> None:
     """
     # read when the libraries are set up; selects the stable names of attributes
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
-    app.wsgi_app = OpenTelemetryMiddleware(app.wsgi_app, _on_request, _on_response)  # type: ignore[method-assign]
+    app.wsgi_app = OpenTelemetryMiddleware(app.wsgi_app, _on_request, _on_response)  # type: ignore[method-assign] # as Flask documents it
     Psycopg2Instrumentor().instrument()
-    CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]
+    CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call] # OpenTelemetry's
     app.extensions["telemetry"] = _start
     signals.worker_process_init.connect(_start)
     signals.worker_process_shutdown.connect(_stop)

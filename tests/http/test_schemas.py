@@ -65,7 +65,7 @@ def test_pagination_metadata_matches_flask_smorest() -> None:
             page.item_count = total
             with app.test_request_context():
                 position = json.loads(page_headers(page)["X-Pagination"])
-            assert position == PaginationMixin._make_pagination_metadata(number, 2, total)  # noqa: SLF001
+            assert position == PaginationMixin._make_pagination_metadata(number, 2, total)  # noqa: SLF001 - what flask-smorest would send
 
 
 def test_a_mapping_is_serialized_by_name_without_unknown_keys() -> None:

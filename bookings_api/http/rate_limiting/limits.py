@@ -36,9 +36,9 @@ Counted = Callable[[Exception | None, Any], bool]
 View = TypeVar("View", bound=Callable[..., Any])
 
 STORAGE = "bookings_api.rate_limits"
-_storage: RateLimitStorage = LocalProxy(lambda: flask.current_app.extensions[STORAGE])  # type: ignore[assignment]
+_storage: RateLimitStorage = LocalProxy(lambda: flask.current_app.extensions[STORAGE])  # type: ignore[assignment] # a proxy for it
 # The windows this request has been counted in, by setting and key.
-_hits: dict[tuple[str, str], list[Window]] = LocalProxy(lambda: flask.g.setdefault("rate_limit_hits", {}))  # type: ignore[assignment]
+_hits: dict[tuple[str, str], list[Window]] = LocalProxy(lambda: flask.g.setdefault("rate_limit_hits", {}))  # type: ignore[assignment] # a proxy for it
 _parsed = cache(parse_many)
 
 

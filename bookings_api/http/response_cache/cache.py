@@ -191,7 +191,7 @@ class ResponseCache:
 
 def init_response_cache(app: flask.Flask) -> None:
     """Wrap the application in the cache. Call this before `init_proxies`, whose middleware must run first."""
-    app.wsgi_app = ResponseCache(app)  # type: ignore[method-assign]
+    app.wsgi_app = ResponseCache(app)  # type: ignore[method-assign] # as Flask documents it
 
 
 def _may_cache() -> bool:
