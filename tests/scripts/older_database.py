@@ -1,13 +1,16 @@
 """The older schemas, and a database on which scripts/migrate_admin_roles.py runs."""
 
-import subprocess
+import os
+import runpy
 import sys
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg2
+import pytest
 from psycopg2.extensions import connection
 from sqlalchemy.engine import make_url
 
@@ -45,6 +48,14 @@ _ENUMS = "SELECT typname, enumlabel FROM pg_enum JOIN pg_type ON pg_type.oid = e
 _TABLES = "SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND oid >= 16384 ORDER BY 1"
 
 
+class Run(NamedTuple):
+    """The exit status and output of the script."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
 class OlderDatabase:
     """The database in `settings`. Reads see only committed data."""
 
@@ -75,22 +86,33 @@ class OlderDatabase:
         rows = [(table, self.rows(f"SELECT xmin::text, t::text FROM {table} t ORDER BY ctid")) for table in tables]
         return [self.rows(_COLUMNS), self.rows(_ENUMS), rows]
 
-    def migrate(self, *options: str, script: Path = SCRIPT) -> subprocess.CompletedProcess[str]:
-        """Run the script as a subprocess."""
-        command = [sys.executable, str(script), *options]
-        return subprocess.run(command, env=self.settings, capture_output=True, text=True, check=False, timeout=60)
+    def migrate(self, *options: str) -> Run:
+        """Run the script in this process, which has already loaded its libraries."""
+        status, stdout, stderr = 0, StringIO(), StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(stdout), redirect_stderr(stderr):
+            patch.setattr(sys, "argv", [str(SCRIPT), *options])
+            patch.setattr(os, "environ", dict(self.settings))
+            try:
+                runpy.run_path(str(SCRIPT), run_name="__main__")
+            except SystemExit as end:
+                if isinstance(end.code, int):
+                    status = end.code
+                else:  # the interpreter prints a message and exits with 1
+                    status = 1
+                    print(end.code, file=stderr)
+        return Run(status, stdout.getvalue(), stderr.getvalue())
 
     def migrate_ok(self, *options: str) -> list[str]:
         """Run the script, which must succeed, and return the lines of its output."""
         done = self.migrate(*options)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.status, done.stderr) == (0, "")
         return done.stdout.splitlines()
 
     def migrate_error(self, *options: str) -> str:
         """Run the script, which must fail without changing anything, and return its error line."""
         before = self.dump()
         done = self.migrate(*options)
-        assert (done.returncode, done.stdout) == (1, "")
+        assert (done.status, done.stdout) == (1, "")
         assert done.stderr.startswith("migrate_admin_roles.py: ")
         assert done.stderr.count("\n") == 1
         assert self.dump() == before

@@ -157,6 +157,6 @@ def test_an_unknown_target_role_is_an_invalid_argument(older: OlderDatabase) -> 
 
     done = older.migrate("--to", "admin")
 
-    assert done.returncode == 2
+    assert done.status == 2
     assert "invalid choice: 'admin'" in done.stderr
     assert older.dump() == before
