@@ -159,7 +159,7 @@ class Config:
     ARGON2_MEMORY_KIB: int = _setting(19456, validate=Range(8, 4_194_304))
     ARGON2_TIME_COST: int = _setting(2, validate=Range(1, 100))
     EMAIL_INTRANET_DOMAINS: Sequence[str] = _setting((), validate=_validate_domains)
-    ORGANIZER_SIGNUP: str = _setting("open", validate=OneOf(["open", "invite_only"]))
+    ORGANIZER_SIGNUP: str = _setting("invite_only", validate=OneOf(["invite_only", "open", "own_organization"]))
 
     MAIL_SERVER: str = _setting(validate=Length(min=1))
     MAIL_PORT: int = _setting(25, validate=Range(1, 65535))

@@ -6,6 +6,8 @@
     │   └── InvalidCredentials   incorrect email or password
     │       └── InvalidGrant     the same, as OAuth2 reports it
     ├── PermissionDenied         the account lacks the required role or ownership
+    ├── OrganizationNotFound
+    ├── OrganizationRequired     the actor belongs to several organizations
     ├── UserNotFound
     ├── EventNotFound
     ├── BookingNotFound
@@ -13,6 +15,9 @@
     ├── InvalidToken             an emailed token that is unknown, used or expired
     ├── WrongPassword            the current password is incorrect
     ├── EmailTaken
+    ├── NotAMember               only members of an organization have a role in it
+    ├── EmailNotVerified         an unverified address gets no rights
+    ├── LastOwner                no active owner would remain
     ├── LastOrganizer            no active organizer would remain
     ├── StaleVersion             the resource has changed since the client read it
     ├── EventNotOpen             draft, cancelled, ended, or outside the booking window
@@ -69,6 +74,14 @@ class PermissionDenied(DomainError):
     """The account is active but lacks the required role or ownership."""
 
 
+class OrganizationNotFound(DomainError):
+    message = "The organization does not exist or is not visible to you."
+
+
+class OrganizationRequired(DomainError):
+    message = "You belong to several organizations. Choose one of them."
+
+
 class UserNotFound(DomainError):
     message = "The account does not exist."
 
@@ -99,6 +112,20 @@ class WrongPassword(DomainError):
 
 class EmailTaken(DomainError):
     message = "An account with this email already exists."
+
+
+class NotAMember(DomainError):
+    message = "This person is not a member of your organization. Invite them instead."
+
+
+class EmailNotVerified(DomainError):
+    message = "The email of this account is not verified. Send an invitation to it instead."
+
+
+class LastOwner(DomainError):
+    """The account must keep its role and access because no other active owner would remain."""
+
+    message = "This is the last owner of an organization. Make another member an owner first."
 
 
 class LastOrganizer(DomainError):

@@ -34,18 +34,18 @@ class IdempotentRequest:
             raise IdempotencyKeyReused
         return stored
 
-    def record(self, user_id: UUID, created: Any) -> BoundStatement:
+    def record(self, actor_id: UUID, created: Any) -> BoundStatement:
         """Return the statement that stores the response, for the transaction that creates the resource."""
         response = self.response_to(created)
-        return _STORE.with_values(user_id=user_id, key=self.key, request_hash=self.hash(), response=response)
+        return _STORE.with_values(actor_id=actor_id, key=self.key, request_hash=self.hash(), response=response)
 
 
-def find_response(user_id: UUID, key: str) -> IdempotencyKey | None:
-    """Return the stored response to the user's request with this key."""
-    return _STORED.one_or_none(IdempotencyKey, user_id=user_id, key=key)
+def find_response(actor_id: UUID, key: str) -> IdempotencyKey | None:
+    """Return the stored response to the actor's request with this key."""
+    return _STORED.one_or_none(IdempotencyKey, actor_id=actor_id, key=key)
 
 
-def store_response(request: IdempotentRequest | None, user_id: UUID, created: Any) -> None:
+def store_response(request: IdempotentRequest | None, actor_id: UUID, created: Any) -> None:
     """Store the response in the open transaction, as its last statement, unless the request has no key.
 
     Waits for a concurrent request with the same key. If that request succeeds, raises `IdempotencyKeyReused`, which
@@ -56,7 +56,7 @@ def store_response(request: IdempotentRequest | None, user_id: UUID, created: An
         return
     db.session.flush()
     try:
-        run(request.record(user_id, created))
+        run(request.record(actor_id, created))
     except IntegrityError as error:
         if is_key_taken(error):
             raise IdempotencyKeyReused from error
@@ -68,11 +68,11 @@ def is_key_taken(error: IntegrityError) -> bool:
     return isinstance(error.orig, UniqueViolation) and error.orig.diag.constraint_name == "pk_idempotency_keys"
 
 
-_STORE = insert_into(IdempotencyKey, "user_id", "key", "request_hash", "response")
+_STORE = insert_into(IdempotencyKey, "actor_id", "key", "request_hash", "response")
 _STORED = Prepared(
     "idempotency_key",
     sa.select(IdempotencyKey.__table__).where(
-        IdempotencyKey.user_id == sa.bindparam("user_id", type_=sa.Uuid()),
+        IdempotencyKey.actor_id == sa.bindparam("actor_id", type_=sa.Uuid()),
         IdempotencyKey.key == sa.bindparam("key", type_=sa.Text()),
     ),
 )

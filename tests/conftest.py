@@ -23,11 +23,12 @@ from psycopg2.sql import SQL, Composable, Identifier
 from sqlalchemy.engine import make_url
 
 from bookings_api import create_app
+from bookings_api.accounts.memberships import only_organization
 from bookings_api.database.engine import TRANSACTION
 from bookings_api.extensions import db
 from bookings_api.http.rate_limiting.storage import KEY_PREFIX
 from bookings_api.local_stack.servers import LocalStack
-from bookings_api.models import Base, EventCatalog
+from bookings_api.models import Base, EventCatalog, Organization
 from config import Config
 from tests.documented import DocumentedClient
 from tests.factories import Account, make_organizer, make_user
@@ -47,6 +48,7 @@ FIXED_SETTINGS = {
     "METRICS_TOKEN": "a-token-for-metrics",
     "WEB_CONCURRENCY": "2",
     "ENV_FILE": os.devnull,
+    "ORGANIZER_SIGNUP": "open",
     "NOTICE_DELAY_SECONDS": "0",
     # All test accounts share one client address, so limits are off. tests/http/rate_limiting sets its own.
     **dict.fromkeys(["SIGNUP_LIMIT", "LOGIN_LIMIT", "LOGIN_ACCOUNT_LIMIT", "BOOKING_LIMIT"], "1000000 per minute"),
@@ -145,10 +147,13 @@ def app(application: Flask) -> Iterator[Flask]:
         service.pause_worker()
     with application.app_context():
         # keep the version: if it restarted, the next test could get a page cached by this one
-        names = [table.name for table in reversed(Base.metadata.sorted_tables) if table is not EventCatalog.__table__]
+        kept = {EventCatalog.__tablename__, Organization.__tablename__}
+        names = [table.name for table in reversed(Base.metadata.sorted_tables) if table.name not in kept]
         # one transaction, and for a few rows ten times as fast as TRUNCATE
         statements = [f"LOCK TABLE {', '.join(names)}", *(f"DELETE FROM {name}" for name in names)]
         db.session.execute(sa.text("; ".join(statements)))
+        db.session.execute(sa.delete(Organization).where(Organization.id != only_organization()))
+        db.session.commit()
     with redis.Redis.from_url(application.config["REDIS_URL"]) as connection:
         for key in connection.scan_iter(f"{KEY_PREFIX}:*"):
             connection.delete(key)

@@ -11,7 +11,18 @@ from flask.testing import FlaskClient
 from bookings_api.accounts.one_time_tokens import token_of
 from bookings_api.mail.tasks import drain
 from bookings_api.models import OutboxEmail
-from tests.factories import API, EVENT, PASSWORD, Account, book, make_event, make_organizer, make_user, new_email
+from tests.factories import (
+    API,
+    EVENT,
+    PASSWORD,
+    Account,
+    book,
+    make_event,
+    make_organizer,
+    make_user,
+    new_email,
+    verify_email,
+)
 
 NEW_PASSWORD = "another horse battery"
 
@@ -60,7 +71,7 @@ CALLERS: Mapping[str, Caller] = {
 
 def make_scenes(client: FlaskClient, database: sa.Engine, *callers: str) -> Mapping[str, Scene]:
     """Create one scene, as seen by each of `callers`."""
-    user, owner = make_user(client), make_organizer(client)
+    user, owner = verify_email(client, make_user(client)), make_organizer(client)
     event = make_event(client, owner)
     booking = book(client, user, event).json
     accounts = {caller: CALLERS[caller](client, user, owner) for caller in callers}

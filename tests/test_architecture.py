@@ -25,7 +25,7 @@ FEATURES: dict[str, set[str]] = {"auth": set(), "users": set(), "events": set(),
 MAY_IMPORT = {
     "routes": {
         "routes", "schemas", "services", "queries", "http", "accounts", "calendar", "models", "errors", "database",
-        "observability", "idempotency",
+        "observability", "idempotency", "permissions",
     },
     "schemas": {"schemas", "http", "accounts", "models"},
     "services": {
@@ -33,7 +33,7 @@ MAY_IMPORT = {
         "idempotency",
     },
     "queries": {"queries", "permissions", "models", "errors", "database", "extensions"},
-    "permissions": {"permissions", "models"},
+    "permissions": {"permissions", "models", "errors"},
     "models": {"models", "database"},
     "database": {"database", "extensions"},
     "errors": set(),

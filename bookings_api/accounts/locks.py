@@ -1,6 +1,5 @@
 """Row locks on accounts. Always lock an account before rows that belong to it, to prevent deadlocks."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -8,7 +7,7 @@ import sqlalchemy as sa
 from bookings_api.accounts.queries import with_email
 from bookings_api.database.transactions import require_transaction
 from bookings_api.extensions import db
-from bookings_api.models import Role, User
+from bookings_api.models import User
 
 
 def lock_account(user_id: UUID) -> User | None:
@@ -19,15 +18,6 @@ def lock_account(user_id: UUID) -> User | None:
 def lock_account_by_email(email: str) -> User | None:
     """Like `lock_account`, for the account with this email; see `user_by_email`."""
     return db.session.scalars(with_email(_locked(), email)).one_or_none()
-
-
-def lock_active_organizers() -> Sequence[User]:
-    """Lock all organizers who can log in (active, invitation accepted), in the order of their IDs.
-
-    If two organizers demote each other at the same time, the second waits and then sees that no other one is left.
-    """
-    active = _locked(User.role == Role.ORGANIZER, User.is_active.is_(True), User.password_hash.is_not(None))
-    return db.session.scalars(active.order_by(User.id)).all()
 
 
 def _locked(*criteria: sa.ColumnElement[bool]) -> sa.Select[User]:

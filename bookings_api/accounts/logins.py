@@ -5,18 +5,9 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from bookings_api.database.prepared import Prepared
 from bookings_api.database.transactions import require_transaction
 from bookings_api.extensions import db
 from bookings_api.models import Login, User
-from bookings_api.models.user import is_logged_in
-
-_USER_OF_LOGIN = Prepared(
-    "user_of_login",
-    sa.select(User)
-    .join(Login, Login.user_id == User.id)
-    .where(Login.id == sa.bindparam("login_id", type_=sa.Uuid()), *is_logged_in()),
-)
 
 
 def begin_login(user_id: UUID, *, lifetime: timedelta) -> Login:
@@ -26,11 +17,6 @@ def begin_login(user_id: UUID, *, lifetime: timedelta) -> Login:
     db.session.add(login)
     db.session.flush()
     return login
-
-
-def user_of_login(login_id: UUID) -> User | None:
-    """Return the account of a login, or None if the login is revoked or the account inactive."""
-    return _USER_OF_LOGIN.one_or_none(User, login_id=login_id)
 
 
 def rotate_refresh_token(login_id: UUID, jti: UUID, *, lifetime: timedelta) -> Login | None:

@@ -19,18 +19,30 @@ from bookings_api.database.transactions import require_transaction
 from bookings_api.extensions import db
 from bookings_api.models import OneTimeToken, TokenPurpose, User
 
-LIFETIMES = {TokenPurpose.INVITATION: timedelta(days=7), TokenPurpose.PASSWORD_RESET: timedelta(hours=1)}
+LIFETIMES = {
+    TokenPurpose.INVITATION: timedelta(days=7),
+    TokenPurpose.PASSWORD_RESET: timedelta(hours=1),
+    TokenPurpose.EMAIL_VERIFICATION: timedelta(days=7),
+    TokenPurpose.EMAIL_CHANGE: timedelta(days=1),
+}
 
 
-def issue_token(user: User, purpose: TokenPurpose) -> UUID:
-    """Replace the locked user's token for this purpose. Pass the returned ID to `token_of` to get the token."""
-    revoke_tokens(user, purpose)
+def issue_token(
+    user: User, purpose: TokenPurpose, *, subject_id: UUID | None = None, new_email: str | None = None
+) -> UUID:
+    """Replace the locked user's token for this purpose and subject, and return its ID, from which `token_of` makes it.
+
+    The model explains `subject_id` and `new_email`.
+    """
+    revoke_tokens(user, purpose, subject_id=subject_id)
     token_id = uuid7()
     db.session.add(
         OneTimeToken(
             id=token_id,
             user_id=user.id,
             purpose=purpose,
+            subject_id=subject_id,
+            new_email=new_email,
             token_hash=_hash(token_of(token_id)),
             expires_at=sa.func.now() + LIFETIMES[purpose],
         )
@@ -38,26 +50,30 @@ def issue_token(user: User, purpose: TokenPurpose) -> UUID:
     return token_id
 
 
-def revoke_tokens(user: User, purpose: TokenPurpose) -> None:
-    """Invalidate the tokens sent to the locked user for this purpose."""
+def revoke_tokens(user: User, purpose: TokenPurpose, *, subject_id: UUID | None = None) -> None:
+    """Invalidate the tokens sent to the locked user for this purpose; with `subject_id`, only those for it."""
     require_transaction()
-    db.session.execute(sa.delete(OneTimeToken).where(OneTimeToken.user_id == user.id, OneTimeToken.purpose == purpose))
+    tokens = sa.delete(OneTimeToken).where(OneTimeToken.user_id == user.id, OneTimeToken.purpose == purpose)
+    db.session.execute(tokens.where(OneTimeToken.subject_id == subject_id) if subject_id else tokens)
 
 
-def lock_token_owner(token: str, purpose: TokenPurpose) -> User | None:
-    """Lock and return the account a token was issued to, or None if the token is unknown, revoked or expired.
+def lock_token_owner(token: str, purpose: TokenPurpose) -> tuple[User, OneTimeToken] | None:
+    """Lock the account a token was issued to. Returns None if the token is unknown, revoked or expired.
 
     The caller must revoke the token. Concurrent uses wait for the lock and then find the token gone.
     """
     require_transaction()
-    valid = sa.select(OneTimeToken.user_id).where(
+    valid = sa.select(OneTimeToken).where(
         OneTimeToken.token_hash == _hash(token),
         OneTimeToken.purpose == purpose,
         OneTimeToken.expires_at > sa.func.now(),
     )
-    user_id = db.session.scalars(valid).one_or_none()
-    user = lock_account(user_id) if user_id else None
-    return user if db.session.scalars(valid).one_or_none() else None
+    issued = db.session.scalars(valid).one_or_none()
+    if issued is None:
+        return None
+    user = lock_account(issued.user_id)
+    issued = db.session.scalars(valid.execution_options(populate_existing=True)).one_or_none()
+    return (user, issued) if user and issued else None
 
 
 def token_of(token_id: UUID) -> str:

@@ -25,6 +25,10 @@ class UserSchema(ResponseSchema):
         required=True,
         metadata={"description": "The role, which determines what the user may do.", "example": Role.USER.value},
     )
+    is_owner = ma.fields.Boolean(
+        required=True,
+        metadata={"description": "Whether the organizer is also an owner of the organization.", "example": False},
+    )
     is_active = ma.fields.Boolean(
         required=True,
         metadata={"description": "Whether the account is active. `false` if it is deactivated.", "example": True},
@@ -32,6 +36,10 @@ class UserSchema(ResponseSchema):
     is_invited = ma.fields.Boolean(
         required=True,
         metadata={"description": "Whether the invitation to the account is still pending.", "example": False},
+    )
+    email_verified = ma.fields.Boolean(
+        required=True,
+        metadata={"description": "Whether the user has proved that the email is theirs.", "example": False},
     )
     version = ma.fields.Integer(
         required=True,
@@ -47,9 +55,9 @@ def _require_uncommon(password: str) -> None:
         raise ma.ValidationError("Too common. Choose a password that is harder to guess.")
 
 
-def new_password(example: str = NEW_PASSWORD) -> Password:
-    """Return a field for a new password, which must be long enough and not common."""
-    metadata = {"description": "The new password. Must not be a common password.", "example": example}
-    field = Password(min_length=MIN_LENGTH, max_length=MAX_LENGTH, required=True, metadata=metadata)
+def new_password(example: str = NEW_PASSWORD, *, is_required: bool = True, note: str = "") -> Password:
+    """Return a field for a new password, which must be long enough and not common. `note` extends its description."""
+    metadata = {"description": f"The new password. Must not be a common password.{note}", "example": example}
+    field = Password(min_length=MIN_LENGTH, max_length=MAX_LENGTH, required=is_required, metadata=metadata)
     field.validators.append(_require_uncommon)
     return field

@@ -1,6 +1,6 @@
 """Access and refresh tokens: JWT (RFC 7519), HS256 only, with exp, iat, jti, sid, type, iss and aud.
 
-A token names a login (`sid`). For every request, `accounts.logins` checks in the database that the login is not revoked
+A token names a login (`sid`). For every request, `accounts.actors` checks in the database that the login is not revoked
 and its account is active. Tokens expire by the clock of the machine that checks them.
 """
 
@@ -14,11 +14,12 @@ import flask
 from flask_jwt_extended import create_access_token, create_refresh_token
 from jwt import ExpiredSignatureError, PyJWTError, decode
 
-from bookings_api.accounts.logins import user_of_login
+from bookings_api.accounts.actors import actor_of_login
 from bookings_api.errors import LoginEnded, Unauthenticated
 from bookings_api.extensions import jwt
 from bookings_api.http.rate_limiting.limits import shared_mailbox
-from bookings_api.models import Login, User
+from bookings_api.models import Login
+from bookings_api.permissions import Actor, Tenancy
 
 ISSUER = "event-booking-api"
 ALGORITHM = "HS256"
@@ -50,8 +51,8 @@ def refresh_lifetime() -> timedelta:
 def issue_tokens(login: Login) -> dict[str, Any]:
     """Return the token response for a login: an access token with its lifetime, and the only valid refresh token."""
     owner, claims = str(login.user_id), {"sid": str(login.id)}
-    user = user_of_login(login.id)
-    if user and (mailbox := shared_mailbox(user.email)):
+    actor = actor_of_login(login.id)
+    if actor and actor.user and (mailbox := shared_mailbox(actor.user.email)):
         claims["mailbox"] = mailbox
     return {
         "access_token": create_access_token(owner, additional_claims=claims),
@@ -61,13 +62,13 @@ def issue_tokens(login: Login) -> dict[str, Any]:
     }
 
 
-def authenticate(token: str) -> tuple[User, UUID]:
+def authenticate(token: str) -> tuple[Actor, UUID]:
     """Return the active account that an access token was issued to, and the login's ID. Raises `Unauthenticated`."""
     _, login_id, _ = verify_access_token(token)
-    user = user_of_login(login_id)
-    if user is None:
+    actor = actor_of_login(login_id, tenancy=Tenancy(flask.current_app.config["ORGANIZER_SIGNUP"]))
+    if actor is None:
         raise LoginEnded
-    return user, login_id
+    return actor, login_id
 
 
 def verify_access_token(token: str) -> tuple[UUID, UUID, str | None]:

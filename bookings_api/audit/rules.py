@@ -76,15 +76,16 @@ RULES = {
         ) AS rows
         """,
     "idempotency_key": """
-        SELECT NULL, format('idempotency key %L of user %s refers to %s, which the user did not create',
-                            key, keys.user_id, coalesce(response->>'id', '(none)'))
+        SELECT NULL, format('idempotency key %L of %s refers to %s, which was created otherwise',
+                            key, keys.actor_id, coalesce(response->>'id', '(none)'))
         FROM idempotency_keys AS keys LEFT JOIN (
-            SELECT id, user_id FROM bookings
-            UNION ALL SELECT id, organizer_id FROM events
-            -- users and outbox_emails do not store who invited or resent them
+            SELECT id, coalesce(user_id, api_key_id) AS actor_id FROM bookings
+            -- the other tables do not store who created their rows
+            UNION ALL SELECT id, NULL FROM events
             UNION ALL SELECT id, NULL FROM users
             UNION ALL SELECT id, NULL FROM outbox_emails
-        ) AS created ON created.id::text = response->>'id' AND coalesce(created.user_id, keys.user_id) = keys.user_id
+        ) AS created ON created.id::text = response->>'id'
+            AND coalesce(created.actor_id, keys.actor_id) = keys.actor_id
         WHERE created.id IS NULL
         """,
     "confirmation_email_missing": """
@@ -196,12 +197,14 @@ RULES = {
         FROM outbox_emails WHERE status <> 'pending' AND attempts = 0
         """,
     "no_organizer": """
-        SELECT NULL, 'no organizer can log in'
-        WHERE NOT EXISTS (
-            SELECT FROM users WHERE role = 'organizer' AND is_active AND password_hash IS NOT NULL
-        ) AND (
-            EXISTS (SELECT FROM users WHERE role = 'organizer' AND password_hash IS NOT NULL)
-            OR EXISTS (SELECT FROM events)
+        SELECT organizations.id::text, format('no organizer of organization %s can log in', organizations.id)
+        FROM organizations LEFT JOIN (
+            SELECT organization_id, bool_or(memberships.is_active AND users.is_active) AS can_log_in
+            FROM memberships JOIN users ON users.id = user_id
+            WHERE memberships.role <> 'user' AND password_hash IS NOT NULL GROUP BY organization_id
+        ) AS leaders ON leaders.organization_id = organizations.id
+        WHERE can_log_in IS NOT TRUE AND (
+            can_log_in IS FALSE OR EXISTS (SELECT FROM events WHERE events.organization_id = organizations.id)
         )
         """,
     "access_of_inactive_account": """

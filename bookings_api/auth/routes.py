@@ -6,6 +6,7 @@ from uuid import UUID
 
 import flask
 
+from bookings_api.accounts.profiles import Profile
 from bookings_api.accounts.schemas import UserSchema
 from bookings_api.accounts.tokens import issue_tokens, read_refresh_token, refresh_lifetime
 from bookings_api.auth import services
@@ -32,7 +33,8 @@ from bookings_api.http.idempotency import REPLAYED
 from bookings_api.http.openapi.examples import COLLEAGUE
 from bookings_api.http.rate_limiting.limits import by_client, by_email, failures, of_mailbox
 from bookings_api.idempotency import IdempotentRequest
-from bookings_api.models import Login, Role, User
+from bookings_api.models import Login, MemberRole
+from bookings_api.permissions import Tenancy
 
 # The body of the token response, and its headers.
 Tokens = tuple[dict[str, Any], dict[str, str]]
@@ -70,20 +72,24 @@ def _knows_password(account: dict[str, Any]) -> bool:
 @blp.problems(EmailTaken, PermissionDenied)
 @blp.arguments(SignupSchema)
 @blp.idempotent(
-    UserSchema, replay=lambda user: (HTTPStatus.CREATED, {}), user_id=_signed_up, may_replay=_knows_password
+    UserSchema, replay=lambda user: (HTTPStatus.CREATED, {}), actor_id=_signed_up, may_replay=_knows_password
 )
 @blp.response(201, UserSchema, headers=REPLAYED)
-def signup(account: dict[str, Any], request: IdempotentRequest | None) -> User:
+def signup(account: dict[str, Any], request: IdempotentRequest | None) -> Profile:
     """Create an account.
 
     You can log in immediately. Signing up as an organizer works only if the operator allows it; otherwise, organizers
     are invited. If you were invited, your account already exists: request a password reset to receive the invitation
     again.
     """
-    role = Role.ORGANIZER if account.pop("is_organizer") else Role.USER
-    if role is Role.ORGANIZER and flask.current_app.config["ORGANIZER_SIGNUP"] != "open":
-        raise PermissionDenied("You cannot sign up as an organizer. Ask an existing organizer to invite you.")
-    return services.sign_up(**account, role=role, request=request)
+    tenancy = Tenancy(flask.current_app.config["ORGANIZER_SIGNUP"])
+    role = MemberRole.ORGANIZER if account.pop("is_organizer") else MemberRole.USER
+    if role is MemberRole.ORGANIZER and tenancy is Tenancy.INVITE_ONLY:
+        raise PermissionDenied(
+            "You cannot sign up as an organizer, because ORGANIZER_SIGNUP is invite_only."
+            " Ask an organizer to invite you."
+        )
+    return services.sign_up(**account, role=role, tenancy=tenancy, request=request)
 
 
 @blp.route("/login", methods=["POST"])
@@ -191,8 +197,8 @@ def confirm_password_reset(reset: dict[str, str]) -> None:
 @blp.limited("PASSWORD_LIMIT", by=by_client)
 @blp.problems(InvalidToken)
 @blp.arguments(InvitationAcceptSchema)
-@blp.response(200, UserSchema, example=UserSchema.example(**COLLEAGUE, version=2))
-def accept_invitation(acceptance: dict[str, str]) -> User:
+@blp.response(200, UserSchema, example=UserSchema.example(**COLLEAGUE, email_verified=True, version=2))
+def accept_invitation(acceptance: dict[str, str]) -> Profile:
     """Accept an invitation with the emailed token.
 
     Sets your password and, if given, your name. You can then log in. The token works once.

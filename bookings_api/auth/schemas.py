@@ -35,6 +35,13 @@ class SignupSchema(BaseSchema):
             "example": False,
         },
     )
+    organization_name = Name(
+        metadata={
+            "description": "The name of your new organization, if organizers have organizations of their own."
+            " Ignored otherwise.",
+            "example": "Chamber Music Society",
+        }
+    )
 
 
 class LoginSchema(BaseSchema):
@@ -98,5 +105,13 @@ class InvitationAcceptSchema(BaseSchema):
     """The token of the invitation, and the details of your account."""
 
     token = emailed_token()
-    password = new_password()
-    name = Name(metadata={"description": "Your name. Defaults to the name in the invitation.", "example": "Colette"})
+    password = new_password(
+        is_required=False,
+        note=" Required unless you have an account with a verified email; such an account keeps its password.",
+    )
+    name = Name(
+        metadata={
+            "description": "Your name. Defaults to the name in the invitation. Ignored if you keep your password.",
+            "example": "Colette",
+        }
+    )

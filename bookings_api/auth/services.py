@@ -3,20 +3,24 @@
 from datetime import timedelta
 from uuid import UUID
 
+import sqlalchemy as sa
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
 from bookings_api.accounts import queries
 from bookings_api.accounts.credentials import lock_verified_account, set_password
 from bookings_api.accounts.logins import begin_login, revoke_login, revoke_logins_of, rotate_refresh_token
+from bookings_api.accounts.memberships import membership_of, notice_change, only_organization, roles_of
 from bookings_api.accounts.one_time_tokens import lock_token_owner, revoke_tokens
 from bookings_api.accounts.passwords import hash_password, needs_rehash, verify_password
+from bookings_api.accounts.profiles import Profile, profile_of
 from bookings_api.database.transactions import end_reading, transaction
-from bookings_api.errors import EmailTaken, InvalidCredentials, InvalidToken, Unauthenticated
+from bookings_api.errors import EmailTaken, InvalidCredentials, InvalidFields, InvalidToken, Unauthenticated
 from bookings_api.extensions import db
 from bookings_api.idempotency import IdempotentRequest, store_response
 from bookings_api.mail import outbox
-from bookings_api.models import EmailKind, Login, Role, TokenPurpose, User
+from bookings_api.models import EmailKind, Login, MemberRole, Membership, Organization, TokenPurpose, User
+from bookings_api.permissions import Tenancy
 
 
 def sign_up(
@@ -24,26 +28,52 @@ def sign_up(
     email: str,
     password: str,
     name: str | None = None,
-    role: Role = Role.USER,
+    role: MemberRole = MemberRole.USER,
+    organization_name: str | None = None,
+    tenancy: Tenancy,
+    is_verified: bool = False,
     request: IdempotentRequest | None = None,
-) -> User:
-    """Create an account. Raises `EmailTaken` if one with this email exists, ignoring case."""
+) -> Profile:
+    """Create an account. Raises `EmailTaken` if one with this email exists, ignoring case.
+
+    Where there is a single organization, the account becomes a member with this role. Otherwise, organizers become the
+    owner of a new organization. The caller decides which role is allowed, and whether the address counts as verified.
+    """
     taken = queries.user_by_email(email) is not None
     end_reading()
     if taken:
         raise EmailTaken
-    user = User(email=email, name=name, password_hash=hash_password(password), role=role)
+    user = User(email=email, name=name, password_hash=hash_password(password))
     try:
         with transaction():
             db.session.add(user)
             db.session.flush()
-            store_response(request, user.id, user)
+            if is_verified:
+                user.email_verified_at = sa.func.now()
+            _join_organization(user, tenancy, role=role, name=organization_name)
+            db.session.flush()
+            profile = profile_of(user, roles_of(user.id))
+            store_response(request, user.id, profile)
     except IntegrityError as error:
         # The unique index decides. The check above only avoids a needless hash.
         if isinstance(error.orig, UniqueViolation):
             raise EmailTaken from error
         raise
-    return user
+    return profile
+
+
+def _join_organization(user: User, tenancy: Tenancy, *, role: MemberRole, name: str | None) -> None:
+    """Make a new account a member of the only organization, or an organizer the owner of a new one."""
+    if tenancy.is_single:
+        organization_id = only_organization()
+    elif role is MemberRole.USER:
+        return
+    else:
+        organization = Organization(name=name or f"Organization of {user.name or user.email}")
+        db.session.add(organization)
+        db.session.flush()
+        organization_id, role = organization.id, MemberRole.OWNER
+    db.session.add(Membership(organization_id=organization_id, user_id=user.id, role=role))
 
 
 def find_account(email: str) -> UUID | None:
@@ -110,22 +140,47 @@ def reset_password(*, token: str, password: str) -> None:
     """Set the password of the token's owner and end their logins. Raises `InvalidToken`."""
     password_hash = hash_password(password)
     with transaction():
-        user = lock_token_owner(token, TokenPurpose.PASSWORD_RESET)
-        if user is None or not user.is_active:
+        owner = lock_token_owner(token, TokenPurpose.PASSWORD_RESET)
+        if owner is None or not owner[0].is_active:
             raise InvalidToken
+        user, _ = owner
         set_password(user, password_hash)
+        user.email_verified_at = user.email_verified_at or sa.func.now()
         revoke_logins_of(user)
 
 
-def accept_invitation(*, token: str, password: str, name: str | None = None) -> User:
-    """Set the password and name of an invited account. Raises `InvalidToken`."""
-    password_hash = hash_password(password)
+def accept_invitation(*, token: str, password: str | None = None, name: str | None = None) -> Profile:
+    """Join the organization or team that an invitation is for, and verify the account's address.
+
+    A person who has used their account at a verified address keeps their password and name. Otherwise the password is
+    required, because somebody else may have signed up with the address; their logins end. Raises `InvalidToken`, and
+    `InvalidFields` without a password.
+    """
+    password_hash = hash_password(password) if password else None
     with transaction():
-        user = lock_token_owner(token, TokenPurpose.INVITATION)
-        if user is None or not user.is_active or not user.is_invited:
+        owner = lock_token_owner(token, TokenPurpose.INVITATION)
+        if owner is None or not owner[0].is_active:
             raise InvalidToken
-        revoke_tokens(user, TokenPurpose.INVITATION)
-        user.password_hash = password_hash
-        user.name = name or user.name
-        user.version += 1
-    return user
+        user, invitation = owner
+        if not _accept(user.id, invitation.subject_id):
+            raise InvalidToken
+        revoke_tokens(user, TokenPurpose.INVITATION, subject_id=invitation.subject_id)
+        if not user.email_verified:
+            if password_hash is None:
+                raise InvalidFields({"password": "Choose a password for your account."})
+            set_password(user, password_hash)
+            revoke_logins_of(user)
+            user.name = name or user.name
+            user.email_verified_at = sa.func.now()
+        notice_change(user)
+        db.session.flush()
+        return profile_of(user, roles_of(user.id))
+
+
+def _accept(user_id: UUID, subject_id: UUID | None) -> bool:
+    """Accept the pending invitation to an organization. Returns False if there is none."""
+    membership = membership_of(user_id, subject_id) if subject_id else None
+    if membership is None or not membership.is_active or membership.invited_as is None:
+        return False
+    membership.role, membership.invited_as = membership.invited_as, None
+    return True

@@ -7,12 +7,25 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from bookings_api.bookings.rules import Facts
 from bookings_api.database.prepared import BoundStatement, Prepared, insert_into, read_row
 from bookings_api.database.transactions import RowLockedTransaction
-from bookings_api.models import Booking, Event, IdempotencyKey, Login, OutboxEmail, User
+from bookings_api.models import (
+    Booking,
+    Event,
+    IdempotencyKey,
+    Login,
+    MemberRole,
+    Membership,
+    OutboxEmail,
+    TeamMember,
+    TeamRole,
+    User,
+)
 from bookings_api.models.user import is_logged_in
+from bookings_api.permissions import Actor
 
 
 def take(event: Event, count: int) -> BoundStatement:
@@ -37,17 +50,28 @@ def peek_at_facts(event_id: UUID, *, login_id: UUID, key: str | None) -> Facts:
 
 
 def _facts(rows: list[tuple[Any, ...]]) -> Facts:
-    [(now, *row)] = rows
-    user, stored, event = row[:_USER_ENDS], row[_USER_ENDS:_KEY_ENDS], row[_KEY_ENDS:]
-    return Facts(
-        read_row(User, user) if user[0] else None,
-        IdempotencyKey(request_hash=stored[0], response=stored[1]) if stored[0] else None,
-        read_row(Event, event) if event[0] else None,
-        now,
-    )
+    [(now, request_hash, response, role, is_admitted, team_role, *row)] = rows
+    user, event = row[:_USER_ENDS], read_row(Event, row[_USER_ENDS:]) if row[_USER_ENDS] else None
+    actor = None
+    if user[0]:
+        roles = {event.organization_id: MemberRole(role)} if event and role and is_admitted else {}
+        team = {event.id: TeamRole(team_role)} if event and team_role else {}
+        actor = Actor(user=read_row(User, user), roles=roles, team=team)
+    stored = IdempotencyKey(request_hash=request_hash, response=response) if request_hash else None
+    return Facts(actor, is_admitted, stored, event, now)
 
 
 INSERT_BOOKING = insert_into(Booking)
+# Two first bookings of an account may run at the same time.
+ADMIT = Prepared(
+    "admit_customer",
+    postgresql.insert(Membership)
+    .values(
+        organization_id=sa.bindparam("organization_id", type_=sa.Uuid()),
+        user_id=sa.bindparam("user_id", type_=sa.Uuid()),
+    )
+    .on_conflict_do_nothing(),
+)
 INSERT_EMAIL = insert_into(
     OutboxEmail, "id", "kind", "recipient", "payload", "booking_id", "user_id", "request_id", "message_id"
 )
@@ -67,21 +91,35 @@ _COUNT_TICKETS = Prepared(
 )
 
 _users, _logins, _keys, _events = (model.__table__ for model in (User, Login, IdempotencyKey, Event))
+_members, _team = Membership.__table__, TeamMember.__table__
 _USER_ENDS = len(_users.c)
-_KEY_ENDS = _USER_ENDS + 2
 _login_id, _key = sa.bindparam("login_id", type_=sa.Uuid()), sa.bindparam("key", type_=sa.Text())
 
 # Always returns one row, even if the user, the key or the event does not exist.
 _FACTS = Prepared(
     "facts_of_order",
-    sa.select(sa.func.clock_timestamp(), *_users.c, _keys.c.request_hash, _keys.c.response, *_events.c).select_from(
+    sa.select(
+        sa.func.clock_timestamp(),
+        _keys.c.request_hash,
+        _keys.c.response,
+        _members.c.role,
+        _members.c.is_active,
+        _team.c.role,
+        *_users.c,
+        *_events.c,
+    ).select_from(
         sa.select(sa.literal_column("1"))
         .subquery("one")
         .outerjoin(
             sa.join(_logins, _users, _users.c.id == _logins.c.user_id),
             sa.and_(_logins.c.id == _login_id, *is_logged_in()),
         )
-        .outerjoin(_keys, sa.and_(_keys.c.user_id == _users.c.id, _keys.c.key == _key))
+        .outerjoin(_keys, sa.and_(_keys.c.actor_id == _users.c.id, _keys.c.key == _key))
         .outerjoin(_events, _events.c.id == _event_id)
+        .outerjoin(
+            _members,
+            sa.and_(_members.c.organization_id == _events.c.organization_id, _members.c.user_id == _users.c.id),
+        )
+        .outerjoin(_team, sa.and_(_team.c.event_id == _event_id, _team.c.user_id == _users.c.id, _team.c.is_accepted))
     ),
 )

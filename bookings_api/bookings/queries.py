@@ -7,12 +7,12 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
-from bookings_api.bookings.permissions import may_manage, organizes
 from bookings_api.database.listing import Listing, ListQuery, Order, folded, search, words_in
 from bookings_api.errors import BookingNotFound
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
 from bookings_api.models import Booking, BookingStatus, EmailStatus, Event, OutboxEmail, User
+from bookings_api.permissions import Action, Actor, may, may_see_booking
 
 _OF_EVENT = Booking.event_id == sa.bindparam("event_id")
 _WITH_STATUS = Booking.status == sa.bindparam("status")
@@ -74,19 +74,19 @@ def emails_of(booking: Booking) -> Listing:
     return _EMAILS_OF_BOOKING(booking_id=booking.id)
 
 
-def get_booking(booking_id: UUID, *, viewer: User) -> Booking:
-    """Return the booking with its event, if `viewer` may manage it. Raises `BookingNotFound`."""
+def get_booking(booking_id: UUID, *, viewer: Actor) -> Booking:
+    """Return the booking with its event, if `viewer` may see it. Raises `BookingNotFound`."""
     query = sa.select(Booking).where(Booking.id == booking_id).options(joinedload(Booking.event))
     booking = db.session.scalars(query).one_or_none()
-    if booking is None or not may_manage(viewer, booking):
+    if booking is None or not may_see_booking(viewer, booking, booking.event):
         raise BookingNotFound
     return booking
 
 
-def guest_of(booking_id: UUID, *, viewer: User) -> tuple[str, bool]:
+def guest_of(booking_id: UUID, *, viewer: Actor) -> tuple[str, bool]:
     """Return the guest's email, and whether `viewer` is the event's organizer. Raises `BookingNotFound`."""
     booking = get_booking(booking_id, viewer=viewer)
-    return booking.guest_email, organizes(viewer, booking.event)
+    return booking.guest_email, may(viewer, Action.MANAGE_BOOKINGS, booking.event)
 
 
 def lock_booking(booking_id: UUID, *, event_id: UUID) -> tuple[Booking, Event, datetime]:

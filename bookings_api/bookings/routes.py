@@ -27,13 +27,14 @@ from bookings_api.errors import (
     EventNotFound,
     EventNotOpen,
     IdempotencyKeyReused,
+    PermissionDenied,
     SoldOut,
     StaleVersion,
     TooManyTickets,
 )
-from bookings_api.events.queries import get_own_event
+from bookings_api.events.queries import get_event_for
 from bookings_api.events.routes import blp as events
-from bookings_api.http.authentication import current_login_id, current_user, require_user, viewer
+from bookings_api.http.authentication import current_actor, current_login_id, current_user, require_actor, viewer
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.http.csv import CsvFile
@@ -47,6 +48,7 @@ from bookings_api.http.schemas import PageQuerySchema
 from bookings_api.idempotency import IdempotentRequest, find_response
 from bookings_api.models import Booking, BookingStatus, EmailStatus, OutboxEmail
 from bookings_api.observability import metrics
+from bookings_api.permissions import Action
 
 _BOOKING = BookingSchema()
 
@@ -70,10 +72,10 @@ def _guest(
     if address is None:
         if booking_id is None:
             return None
-        address, is_organizer = queries.guest_of(booking_id, viewer=current_user)
+        address, is_organizer = queries.guest_of(booking_id, viewer=current_actor)
         flask.g.counted_guest_email = address
     if viewer() is None:  # `token_required` does not load the account, which only this limit needs
-        require_user()
+        require_actor()
     if address.lower() == current_user.email.lower():
         return None
     if header and "key" in header and find_response(current_user.id, header["key"]):
@@ -108,7 +110,7 @@ def _precondition() -> Callable[[Booking], None]:
 @blp.doc(operationId="createBooking")
 @blp.token_required()
 @blp.limited("BOOKING_LIMIT", by=by_sender)
-@blp.problems(EventNotFound, EventNotOpen, SoldOut, TooManyTickets, IdempotencyKeyReused)
+@blp.problems(PermissionDenied, EventNotFound, EventNotOpen, SoldOut, TooManyTickets, IdempotencyKeyReused)
 @blp.arguments(BookingCreateSchema)
 @blp.arguments(IdempotencyKeySchema, location="headers")
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
@@ -161,7 +163,7 @@ def get_booking(booking_id: UUID) -> Booking:
 
     You can read your own bookings and those for events you organize.
     """
-    return queries.get_booking(booking_id, viewer=current_user)
+    return queries.get_booking(booking_id, viewer=current_actor)
 
 
 @blp.route("/<uuid:booking_id>/calendar.ics", methods=["GET"])
@@ -176,7 +178,7 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
     Importing the file updates the calendar entry that the guest received by email. The entry of a cancelled booking has
     the status `CANCELLED`.
     """
-    booking = queries.get_booking(booking_id, viewer=current_user)
+    booking = queries.get_booking(booking_id, viewer=current_actor)
     calendar = calendar_of_booking(booking, mail_from=flask.current_app.config["MAIL_FROM"])
     return calendar_file(calendar, f"booking-{booking.reference}.ics")
 
@@ -202,7 +204,7 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     organize, you can change any booking until the event ends, within the event's capacity and limit per booking.
     """
     return services.change_booking(
-        user=current_user, booking_id=booking_id, changes=changes, precondition=_precondition()
+        actor=current_actor, booking_id=booking_id, changes=changes, precondition=_precondition()
     )
 
 
@@ -227,7 +229,7 @@ def cancel_booking(booking_id: UUID) -> Booking:
     You can cancel your own booking until the event starts or booking closes, whichever comes later. For events you
     organize, you can cancel any booking until the event ends.
     """
-    return services.cancel_booking(user=current_user, booking_id=booking_id, precondition=if_match())
+    return services.cancel_booking(actor=current_actor, booking_id=booking_id, precondition=if_match())
 
 
 @blp.route("/<uuid:booking_id>/emails", methods=["GET"])
@@ -241,7 +243,7 @@ def list_booking_emails(booking_id: UUID) -> Listing:
     Returns the newest first. You can list the emails about your own bookings and about bookings for events you
     organize. Sent emails are deleted after the retention period.
     """
-    return queries.emails_of(queries.get_booking(booking_id, viewer=current_user))
+    return queries.emails_of(queries.get_booking(booking_id, viewer=current_actor))
 
 
 @blp.route("/<uuid:booking_id>/emails", methods=["POST"])
@@ -268,14 +270,14 @@ def resend_confirmation(booking_id: UUID, request: IdempotentRequest | None) -> 
     sent shortly afterwards.
     """
     return services.resend_confirmation(
-        user=current_user, booking_id=booking_id, precondition=_precondition(), request=request
+        actor=current_actor, booking_id=booking_id, precondition=_precondition(), request=request
     )
 
 
 @events.route("/<uuid:event_id>/bookings", methods=["GET"])
 @events.doc(operationId="listAttendees")
-@events.login_required(organizer=True)
-@events.problems(EventNotFound)
+@events.login_required()
+@events.problems(PermissionDenied, EventNotFound)
 @events.listing(AttendeeQuerySchema, BookingSchema, csv_file=CsvFile("bookings-{event_id}.csv", key=Booking.id))
 def list_attendees(event_id: UUID, **filters: Any) -> Listing:
     """List the bookings for your event.
@@ -289,7 +291,7 @@ def list_attendees(event_id: UUID, **filters: Any) -> Listing:
     spreadsheet would evaluate as a formula (starting with =, +, - or @) or convert into a number or date (0012345, 1/2)
     is prefixed with an apostrophe. Use `separator=semicolon` for spreadsheets with a decimal comma.
     """
-    return queries.bookings_for(get_own_event(event_id, owner=current_user), **filters)
+    return queries.bookings_for(get_event_for(current_actor, Action.SEE_BOOKINGS, event_id), **filters)
 
 
 def _location(booking_id: UUID | str) -> dict[str, str]:

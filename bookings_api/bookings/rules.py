@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from bookings_api.errors import EventNotFound, EventNotOpen, LoginEnded, SoldOut, TooManyTickets
-from bookings_api.events.permissions import may_see
+from bookings_api.errors import EventNotFound, EventNotOpen, LoginEnded, PermissionDenied, SoldOut, TooManyTickets
 from bookings_api.idempotency import IdempotentRequest
-from bookings_api.models import Event, EventStatus, IdempotencyKey, User
+from bookings_api.models import Event, EventStatus, IdempotencyKey
+from bookings_api.permissions import Actor, may_see
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +28,13 @@ class Order:
 class Facts:
     """The data that decides whether an order can be booked.
 
-    `user` is None if the login has ended or the account is inactive. `now` is the database's time, read
-    after the event was locked.
+    `actor` is None if the login has ended or the account is inactive. `is_admitted` is whether the account belongs to
+    the event's organization or has booked there before, false if it lost its access there, and None for a newcomer.
+    `now` is the database's time, read after the event was locked.
     """
 
-    user: User | None
+    actor: Actor | None
+    is_admitted: bool | None
     stored: IdempotencyKey | None
     event: Event | None
     now: datetime
@@ -42,7 +44,8 @@ class Facts:
 class Plan:
     """An accepted order, with the buyer, the event and the time of the decision."""
 
-    user: User
+    actor: Actor
+    is_newcomer: bool
     event: Event
     now: datetime
 
@@ -50,18 +53,20 @@ class Plan:
 def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Plan | IdempotencyKey:
     """Decide what to do with an order: book it, or return the stored response to the same request.
 
-    Raises the reason for a refusal: `LoginEnded`, `IdempotencyKeyReused`, `EventNotFound`, `EventNotOpen`,
-    `TooManyTickets` or `SoldOut`.
+    Raises the reason for a refusal: `LoginEnded`, `IdempotencyKeyReused`, `EventNotFound`, `PermissionDenied`,
+    `EventNotOpen`, `TooManyTickets` or `SoldOut`.
     """
-    if facts.user is None:
+    if facts.actor is None:
         raise LoginEnded
     if request and facts.stored:
         return request.replay(facts.stored)
-    if facts.event is None or not may_see(facts.user, facts.event):
+    if facts.event is None or not may_see(facts.actor, facts.event):
         raise EventNotFound
+    if facts.is_admitted is False:
+        raise PermissionDenied("The organization does not accept bookings from your account.")
     require_open(facts.event, now=facts.now)
     require_available(facts.event, order.ticket_count, in_all=order.ticket_count)
-    return Plan(facts.user, facts.event, facts.now)
+    return Plan(facts.actor, facts.is_admitted is None, facts.event, facts.now)
 
 
 def require_open(event: Event, *, now: datetime) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from bookings_api.bookings.locking import (
+    ADMIT,
     INSERT_BOOKING,
     INSERT_EMAIL,
     lock_and_read_facts,
@@ -17,7 +18,6 @@ from bookings_api.bookings.locking import (
     release,
     take,
 )
-from bookings_api.bookings.permissions import organizes
 from bookings_api.bookings.queries import get_booking, lock_booking
 from bookings_api.bookings.rules import Order, Plan, decide, require_available, require_changeable, require_open
 from bookings_api.bookings.turns import recent_refusals, turns
@@ -45,6 +45,7 @@ from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, IdempotencyKey, OutboxEmail, User
 from bookings_api.models.booking import new_reference
 from bookings_api.models.payloads import event_payload, guest_payload
+from bookings_api.permissions import Action, Actor, may
 
 
 def book_tickets(*, order: Order, login_id: UUID, request: IdempotentRequest | None = None) -> Booking | IdempotencyKey:
@@ -70,18 +71,18 @@ def book_tickets(*, order: Order, login_id: UUID, request: IdempotentRequest | N
 
 
 def change_booking(
-    *, user: User, booking_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
+    *, actor: Actor, booking_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Booking:
     """Change the ticket count or the guest of a booking. Notifies the guest and, if replaced, the former guest.
 
     The event's organizer can do so until the event ends, even after booking has closed. Raises `BookingNotFound`,
     `BookingCancelled`, `EventNotOpen`, `TooManyTickets`, `SoldOut`.
     """
-    with _locked(get_booking(booking_id, viewer=user)) as (tx, booking, event, now):
+    with _locked(get_booking(booking_id, viewer=actor)) as (tx, booking, event, now):
         precondition(booking)
         if booking.status is BookingStatus.CANCELLED:
             raise BookingCancelled
-        by_organizer = organizes(user, event)
+        by_organizer = may(actor, Action.MANAGE_BOOKINGS, event)
         require_changeable(event, by_organizer=by_organizer, now=now)
         booked = booking.ticket_count
         former = _email(EmailKind.BOOKING_REASSIGNED, booking, event, booking.user)
@@ -100,21 +101,21 @@ def change_booking(
             # a cancellation must have a higher version than the calendar entry it cancels
             former["payload"]["booking_version"] = booking.version
             outbox.queue_email(tx, **former)
-            kind, sender = EmailKind.BOOKING_CONFIRMED, user
+            kind, sender = EmailKind.BOOKING_CONFIRMED, actor.user
         outbox.queue_email(tx, **_email(kind, booking, event, sender))
     return booking
 
 
-def cancel_booking(*, user: User, booking_id: UUID, precondition: Precondition = no_precondition) -> Booking:
+def cancel_booking(*, actor: Actor, booking_id: UUID, precondition: Precondition = no_precondition) -> Booking:
     """Cancel a booking, release its tickets and email the guest. Cancelling again changes nothing.
 
     Raises `BookingNotFound`, and `EventNotOpen` when it is too late to change the booking.
     """
-    with _locked(get_booking(booking_id, viewer=user)) as (tx, booking, event, now):
+    with _locked(get_booking(booking_id, viewer=actor)) as (tx, booking, event, now):
         if booking.status is BookingStatus.CANCELLED:
             return booking
         precondition(booking)
-        require_changeable(event, by_organizer=organizes(user, event), now=now)
+        require_changeable(event, by_organizer=may(actor, Action.MANAGE_BOOKINGS, event), now=now)
         run(release(event, booking.ticket_count))
         booking.status = BookingStatus.CANCELLED
         booking.cancelled_at = now
@@ -125,7 +126,7 @@ def cancel_booking(*, user: User, booking_id: UUID, precondition: Precondition =
 
 def resend_confirmation(
     *,
-    user: User,
+    actor: Actor,
     booking_id: UUID,
     precondition: Precondition = no_precondition,
     request: IdempotentRequest | None = None,
@@ -135,15 +136,14 @@ def resend_confirmation(
     Takes the same locks as a cancellation, so that no confirmation is written after one. Raises `BookingNotFound`,
     `BookingCancelled`, `EventEnded`, `IdempotencyKeyReused`.
     """
-    user_id = user.id
-    with _locked(get_booking(booking_id, viewer=user)) as (tx, booking, event, now):
+    with _locked(get_booking(booking_id, viewer=actor)) as (tx, booking, event, now):
         precondition(booking)
         if booking.status is BookingStatus.CANCELLED:
             raise BookingCancelled
         if event.ends_at <= now:
             raise EventEnded("The event has ended.")
         email = outbox.queue_email(tx, **_email(EmailKind.BOOKING_CONFIRMED, booking, event, booking.user))
-        store_response(request, user_id, email)
+        store_response(request, actor.id, email)
     return email
 
 
@@ -158,15 +158,19 @@ def _locked(booking: Booking) -> Iterator[tuple[Transaction, Booking, Event, dat
 
 def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: IdempotentRequest | None) -> Booking:
     """Write the booking, its confirmation email and the response to the request, and commit."""
-    user, event, now = plan.user, plan.event, plan.now
+    actor, user, event, now = plan.actor, plan.actor.user, plan.event, plan.now
     columns = {
         "id": uuid7(),
         "reference": new_reference(),
         "event_id": event.id,
-        "user_id": user.id,
+        "user_id": user and user.id,
+        "api_key_id": None,
+        "organization_id": None,
+        "external_id": None,
+        "client_metadata": None,
         "ticket_count": order.ticket_count,
-        "guest_name": order.guest_name or user.name or user.email,
-        "guest_email": order.guest_email or user.email,
+        "guest_name": order.guest_name or (user and (user.name or user.email)),
+        "guest_email": order.guest_email or (user and user.email),
         "status": BookingStatus.CONFIRMED,
         "version": 1,
         "event_version": event.version,
@@ -178,8 +182,10 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
     booking = Booking.from_row(**columns)
     email = outbox.email_columns(**_email(EmailKind.BOOKING_CONFIRMED, booking, event, user))
     writes = [take(event, order.ticket_count), INSERT_BOOKING.with_values(**columns), INSERT_EMAIL.with_values(**email)]
+    if plan.is_newcomer and user:
+        writes.append(ADMIT.with_values(organization_id=event.organization_id, user_id=user.id))
     if request:
-        writes.append(request.record(user.id, booking))
+        writes.append(request.record(actor.id, booking))
     tx.after_commit(outbox.wake_worker)
     try:
         tx.write_and_commit(*writes)
@@ -191,7 +197,7 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
     return booking
 
 
-def _email(kind: EmailKind, booking: Booking, event: Event, buyer: User) -> outbox.NewEmail:
+def _email(kind: EmailKind, booking: Booking, event: Event, buyer: User | None) -> outbox.NewEmail:
     return {
         "kind": kind,
         "recipient": booking.guest_email,

@@ -6,6 +6,7 @@ from bookings_api.cli.audit import audit
 from bookings_api.cli.demo import create_demo_data
 from bookings_api.cli.mail import mail
 from bookings_api.cli.users import users
+from bookings_api.permissions import Tenancy
 
 
 def register_commands(app: Flask) -> None:
@@ -16,4 +17,4 @@ def register_commands(app: Flask) -> None:
     @app.cli.command()
     def demo() -> None:
         """Create demo accounts and events. Running it again changes nothing."""
-        create_demo_data()
+        create_demo_data(Tenancy(app.config["ORGANIZER_SIGNUP"]))

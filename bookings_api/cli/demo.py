@@ -6,25 +6,27 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from bookings_api.accounts.memberships import memberships_of
 from bookings_api.accounts.queries import user_by_email
 from bookings_api.auth.services import sign_up
 from bookings_api.events.services import create_event
 from bookings_api.extensions import db
-from bookings_api.models import Event, EventStatus, Role
+from bookings_api.models import Event, EventStatus, MemberRole, User
+from bookings_api.permissions import Actor, Tenancy
 
 
 @dataclass(frozen=True)
 class Account:
     """A demo account. Its password is public."""
 
-    role: Role
+    role: MemberRole
     email: str
     name: str
     password: str
 
 
-ORGANIZER = Account(Role.ORGANIZER, "organizer@example.com", "Olivia Organizer", "organizer-demo-password")
-USER = Account(Role.USER, "user@example.com", "Uri User", "user-demo-password")
+ORGANIZER = Account(MemberRole.ORGANIZER, "organizer@example.com", "Olivia Organizer", "organizer-demo-password")
+USER = Account(MemberRole.USER, "user@example.com", "Uri User", "user-demo-password")
 ACCOUNTS = (ORGANIZER, USER)
 
 
@@ -71,14 +73,19 @@ PLANS = (
 )  # fmt: skip
 
 
-def create_demo_data() -> None:
+def create_demo_data(tenancy: Tenancy) -> None:
     """Create missing accounts, and the events unless the organizer already has some."""
-    organizer, *_ = [user_by_email(account.email) or sign_up(**asdict(account)) for account in ACCOUNTS]
+    for account in ACCOUNTS:
+        if user_by_email(account.email) is None:
+            sign_up(**asdict(account), tenancy=tenancy, is_verified=True)
+    organizer = db.session.scalars(sa.select(User).where(User.email == ORGANIZER.email)).one()
     if db.session.scalars(sa.select(Event.id).where(Event.organizer_id == organizer.id).limit(1)).one_or_none():
         return
+    roles = {one.organization_id: one.role for one in memberships_of(organizer.id) if one.role}
+    actor = Actor(user=organizer, roles=roles)
     for plan in PLANS:
         event, zone = asdict(plan), ZoneInfo(plan.timezone)
         day = datetime.now(zone).date() + timedelta(days=event.pop("days_ahead"))
         starts_at = datetime.combine(day, event.pop("starts"), zone)
         ends_at = starts_at + timedelta(hours=event.pop("hours"))
-        create_event(organizer=organizer, status=EventStatus.PUBLISHED, starts_at=starts_at, ends_at=ends_at, **event)
+        create_event(actor=actor, status=EventStatus.PUBLISHED, starts_at=starts_at, ends_at=ends_at, **event)

@@ -4,17 +4,18 @@ import click
 from flask import current_app
 from marshmallow import ValidationError
 
+from bookings_api.accounts.memberships import has_leaders, only_organization
 from bookings_api.accounts.queries import user_by_email
 from bookings_api.accounts.schemas import UserSchema
 from bookings_api.auth.schemas import SignupSchema
 from bookings_api.auth.services import sign_up
 from bookings_api.cli.group import Group
 from bookings_api.errors import DomainError, EmailTaken, UserNotFound
-from bookings_api.extensions import db
-from bookings_api.models import Role, User
+from bookings_api.models import MemberRole, Person, Role
+from bookings_api.permissions import Tenancy
 from bookings_api.text import one_line
-from bookings_api.users.queries import list_users
-from bookings_api.users.services import deactivate_user
+from bookings_api.users.queries import all_people
+from bookings_api.users.services import deactivate_account
 
 users = Group("users", help="Manage accounts.")
 
@@ -25,17 +26,23 @@ users = Group("users", help="Manage accounts.")
 @click.option("--name", help="The person's name.")
 @click.password_option(help="Prompted for if omitted, to keep it out of the shell history.")
 def create(email: str, *, organizer: bool, name: str | None, password: str) -> None:
-    """Create an account, for example the first organizer if ORGANIZER_SIGNUP=invite_only."""
+    """Create an account with a verified email.
+
+    The first organizer becomes the owner of the organization. If ORGANIZER_SIGNUP=own_organization, each organizer
+    becomes the owner of a new one.
+    """
     account = {"email": email, "password": password, "is_organizer": organizer}
     try:
         fields = SignupSchema().load(account | ({"name": name} if name else {}))
-        role = Role.ORGANIZER if fields.pop("is_organizer") else Role.USER
-        user = sign_up(**fields, role=role)
+        tenancy = Tenancy(current_app.config["ORGANIZER_SIGNUP"])
+        fields.pop("is_organizer")
+        role = _organizer_role(tenancy) if organizer else MemberRole.USER
+        user = sign_up(**fields, role=role, tenancy=tenancy, is_verified=True)
     except ValidationError as error:
         raise click.ClickException(str(error.messages)) from None
     except EmailTaken as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"Created {user.role} {user.email} with ID {user.id}.")
+    click.echo(f"Created {'owner' if user.is_owner else user.role} {user.email} with ID {user.id}.")
 
 
 @users.command("list")
@@ -45,8 +52,7 @@ def create(email: str, *, organizer: bool, name: str | None, password: str) -> N
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, as in the API.")
 def show(*, q: str | None, role: str | None, is_active: bool | None, as_json: bool) -> None:
     """List accounts, sorted by email address. An account must match all filters."""
-    listing = list_users(q=q, role=Role(role) if role else None, is_active=is_active)
-    found = db.session.scalars(listing.with_values()).all()
+    found = all_people(q=q, role=Role(role) if role else None, is_active=is_active)
     if as_json:
         schema = UserSchema()
         for user in found:
@@ -70,13 +76,19 @@ def deactivate(email: str) -> None:
         if not user.is_active:
             click.echo(f"{user.email} already has no access.")
             return
-        deactivate_user(actor=None, user_id=user.id)
+        deactivate_account(user.id, tenancy=Tenancy(current_app.config["ORGANIZER_SIGNUP"]))
     except DomainError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{user.email} no longer has access.")
 
 
-def _row(user: User) -> list[str]:
+def _organizer_role(tenancy: Tenancy) -> MemberRole:
+    """Return the role of a new organizer: the owner of the only organization, unless it has one."""
+    has_owner = tenancy.is_single and has_leaders(only_organization(), [MemberRole.OWNER])
+    return MemberRole.ORGANIZER if has_owner else MemberRole.OWNER
+
+
+def _row(user: Person) -> list[str]:
     access = "none" if not user.is_active else "invited" if user.is_invited else "active"
     # one_line keeps line breaks and terminal escapes out of the table
     email, name = one_line(user.email), one_line(user.name or "")

@@ -1,5 +1,6 @@
 """Queries that read and lock events."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,11 +11,11 @@ from sqlalchemy.orm import aliased
 from bookings_api.database.listing import Listing, ListQuery, Order, search, words_in
 from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.database.transactions import require_transaction
-from bookings_api.errors import EventNotFound, PermissionDenied
-from bookings_api.events.permissions import may_see, owns
+from bookings_api.errors import EventNotFound
 from bookings_api.extensions import db
-from bookings_api.models import Event, EventSort, EventStatus, User
+from bookings_api.models import Event, EventSort, EventStatus
 from bookings_api.models.event import SEARCHED, TITLE_ORDER
+from bookings_api.permissions import Action, Actor, may_see, require, visible_drafts
 
 _TITLE = sa.literal_column(TITLE_ORDER, sa.Text)
 
@@ -40,7 +41,25 @@ _FILTERS: dict[str, sa.ColumnElement[bool]] = {
 
 _EVENTS = sa.select(Event).where(Event.deleted_at.is_(None))
 _IS_UPCOMING = sa.and_(Event.status == EventStatus.PUBLISHED, Event.ends_at > sa.func.now())
-_IS_VISIBLE = sa.or_(Event.status != EventStatus.DRAFT, Event.organizer_id == sa.bindparam("viewer_id"))
+
+
+def _is_one_of(column: sa.SQLColumnExpression[Any], name: str) -> sa.ColumnElement[bool]:
+    """Whether the column is one of the IDs in the parameter `name`, which `_ids` writes."""
+    ids = sa.cast(sa.bindparam(name, type_=sa.Text), sa.ARRAY(sa.Uuid))
+    return column.in_(sa.select(sa.func.unnest(ids, type_=sa.Uuid)))
+
+
+def _ids(ids: Iterable[UUID]) -> str:
+    return f"{{{','.join(map(str, ids))}}}"
+
+
+# the condition of `permissions.may_see`
+_IS_VISIBLE = sa.or_(
+    Event.status != EventStatus.DRAFT,
+    _is_one_of(Event.organization_id, "organizations"),
+    sa.and_(Event.organizer_id == sa.bindparam("viewer_id"), _is_one_of(Event.organization_id, "own_in")),
+    _is_one_of(Event.id, "events"),
+)
 
 _UPCOMING_EVENTS = ListQuery(_EVENTS.where(_IS_UPCOMING), filters=_FILTERS, orders=_ORDERS)
 _VISIBLE_EVENTS = ListQuery(_EVENTS.where(_IS_VISIBLE), filters=_FILTERS, orders=_ORDERS)
@@ -54,13 +73,22 @@ def upcoming_events(*, sort: EventSort = EventSort.STARTS_AT, q: str | None = No
 
 
 def all_events(
-    *, viewer: User | None, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any
+    *, viewer: Actor | None, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any
 ) -> Listing:
-    """List all events, including past and cancelled ones and `viewer`'s own drafts, with the same filters."""
-    return _VISIBLE_EVENTS(sort, viewer_id=viewer.id if viewer else None, **search(q), **filters)
+    """List all events, including past and cancelled ones and `viewer`'s drafts, with the same filters."""
+    drafts = visible_drafts(viewer)
+    return _VISIBLE_EVENTS(
+        sort,
+        viewer_id=viewer.id if viewer else None,
+        organizations=_ids(drafts.organizations),
+        own_in=_ids(drafts.own_in),
+        events=_ids(drafts.events),
+        **search(q),
+        **filters,
+    )
 
 
-def get_event(event_id: UUID, *, viewer: User | None) -> Event:
+def get_event(event_id: UUID, *, viewer: Actor | None) -> Event:
     """Return the event if `viewer` may see it. Raises `EventNotFound`."""
     return require_visible(_EVENT.one_or_none(Event, event_id=event_id), viewer=viewer)
 
@@ -72,18 +100,17 @@ def read_public_event(connection: sa.Connection, event_id: UUID) -> Event | None
     return event if event is not None and may_see(None, event) else None
 
 
-def require_visible(event: Event | None, *, viewer: User | None) -> Event:
+def require_visible(event: Event | None, *, viewer: Actor | None) -> Event:
     """Return the event if `viewer` may see it. Raises `EventNotFound`."""
     if event is None or not may_see(viewer, event):
         raise EventNotFound
     return event
 
 
-def get_own_event(event_id: UUID, *, owner: User) -> Event:
-    """Return the event if `owner` is its organizer. Raises `EventNotFound`, `PermissionDenied`."""
-    event = get_event(event_id, viewer=owner)
-    if not owns(owner, event):
-        raise PermissionDenied("Only the organizer of an event may see its bookings.")
+def get_event_for(actor: Actor, action: Action, event_id: UUID) -> Event:
+    """Return the event if `actor` may do this to it. Raises `EventNotFound`, `PermissionDenied`."""
+    event = get_event(event_id, viewer=actor)
+    require(actor, action, event)
     return event
 
 

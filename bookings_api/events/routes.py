@@ -15,6 +15,7 @@ from bookings_api.errors import (
     EventNotFound,
     EventNotPublished,
     EventStarted,
+    PermissionDenied,
 )
 from bookings_api.events import queries, services
 from bookings_api.events.schemas import (
@@ -24,7 +25,7 @@ from bookings_api.events.schemas import (
     EventSchema,
     ListedEventSchema,
 )
-from bookings_api.http.authentication import current_user, viewer
+from bookings_api.http.authentication import current_actor, viewer
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.http.files import calendar_file
@@ -34,6 +35,7 @@ from bookings_api.http.rate_limiting.limits import by_account, successes
 from bookings_api.http.response_cache.cache import cached_page, cached_resource
 from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import Event, EventStatus
+from bookings_api.permissions import Action
 
 blp = Blueprint("events", __name__, url_prefix="/events", description="Browse and manage events")
 
@@ -86,7 +88,7 @@ def list_all_events(**filters: Any) -> Listing:
 
 @blp.route("/", methods=["POST"])
 @blp.doc(operationId="createEvent")
-@blp.login_required(organizer=True)
+@blp.login_required(Action.CREATE_EVENTS)
 @blp.limited("EVENT_LIMIT", by=by_account())
 @blp.arguments(EventCreateSchema)
 @blp.idempotent(EventSchema, replay=lambda event: (HTTPStatus.CREATED, _location(event["id"])))
@@ -102,7 +104,7 @@ def create_event(event: dict[str, Any], request: IdempotentRequest | None) -> tu
     You become the organizer of the event. It is published immediately unless `status` is `draft`. Until you publish a
     draft, only you can see it. Booking opens immediately unless `booking_opens_at` is set.
     """
-    created = services.create_event(organizer=current_user, request=request, **event)
+    created = services.create_event(actor=current_actor, request=request, **event)
     return created, _location(created.id)
 
 
@@ -140,9 +142,9 @@ def get_event_calendar(event_id: UUID) -> flask.Response:
 
 @blp.route("/<uuid:event_id>", methods=["PATCH"])
 @blp.doc(operationId="changeEvent")
-@blp.login_required(organizer=True)
+@blp.login_required()
 @blp.if_match()
-@blp.problems(EventNotFound, EventCancelled, EventStarted, EventEnded, CapacityBelowBooked)
+@blp.problems(PermissionDenied, EventNotFound, EventCancelled, EventStarted, EventEnded, CapacityBelowBooked)
 @blp.arguments(EventChangeSchema)
 @blp.limited("NOTIFICATION_LIMIT", by=_notice, counts=successes)
 @blp.response(
@@ -160,14 +162,14 @@ def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
     cannot be lower than the number of booked tickets. Once an event has started, its start cannot change. Once it has
     ended, none of its times can change.
     """
-    return services.change_event(actor=current_user, event_id=event_id, changes=changes, precondition=if_match())
+    return services.change_event(actor=current_actor, event_id=event_id, changes=changes, precondition=if_match())
 
 
 @blp.route("/<uuid:event_id>", methods=["DELETE"])
 @blp.doc(operationId="deleteEvent")
-@blp.login_required(organizer=True)
+@blp.login_required()
 @blp.if_match()
-@blp.problems(EventNotFound, EventEnded)
+@blp.problems(PermissionDenied, EventNotFound, EventEnded)
 @blp.response(204)
 def delete_event(event_id: UUID) -> None:
     """Cancel one of your events and hide it.
@@ -175,28 +177,28 @@ def delete_event(event_id: UUID) -> None:
     Cancels all its bookings and notifies the guests by email. Guests can still see their bookings. A draft is only
     hidden. An event that has ended cannot be deleted.
     """
-    services.delete_event(actor=current_user, event_id=event_id, precondition=if_match())
+    services.delete_event(actor=current_actor, event_id=event_id, precondition=if_match())
 
 
 @blp.route("/<uuid:event_id>/publish", methods=["POST"])
 @blp.doc(operationId="publishEvent")
-@blp.login_required(organizer=True)
+@blp.login_required()
 @blp.if_match()
-@blp.problems(EventNotFound, EventCancelled, EventEnded)
+@blp.problems(PermissionDenied, EventNotFound, EventCancelled, EventEnded)
 @blp.response(200, EventSchema, example=EventSchema.example(**_UNBOOKED, version=2, updated_at=CHANGED_AT))
 def publish_event(event_id: UUID) -> Event:
     """Publish one of your drafts.
 
     The event becomes visible to everyone and can be booked. Publishing an event again changes nothing.
     """
-    return services.publish_event(actor=current_user, event_id=event_id, precondition=if_match())
+    return services.publish_event(actor=current_actor, event_id=event_id, precondition=if_match())
 
 
 @blp.route("/<uuid:event_id>/cancel", methods=["POST"])
 @blp.doc(operationId="cancelEvent")
-@blp.login_required(organizer=True)
+@blp.login_required()
 @blp.if_match()
-@blp.problems(EventNotFound, EventNotPublished, EventEnded)
+@blp.problems(PermissionDenied, EventNotFound, EventNotPublished, EventEnded)
 @blp.response(
     200,
     EventSchema,
@@ -209,7 +211,7 @@ def cancel_event(event_id: UUID) -> Event:
     cancelling again changes nothing. A draft cannot be cancelled; delete it instead. A running event can be cancelled
     until it ends.
     """
-    return services.cancel_event(actor=current_user, event_id=event_id, precondition=if_match())
+    return services.cancel_event(actor=current_actor, event_id=event_id, precondition=if_match())
 
 
 def _location(event_id: UUID | str) -> dict[str, str]:

@@ -23,14 +23,13 @@ from bookings_api.errors import (
     EventNotPublished,
     EventStarted,
     InvalidFields,
-    PermissionDenied,
 )
-from bookings_api.events.permissions import owns
 from bookings_api.events.queries import lock_event, require_visible
 from bookings_api.extensions import db
 from bookings_api.idempotency import IdempotentRequest, store_response
 from bookings_api.mail import broadcasts
-from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus, User
+from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus
+from bookings_api.permissions import Action, Actor, organization_for, require
 
 # These fields cannot change once the event has ended.
 _TIMES = {"starts_at", "ends_at", "timezone", "booking_opens_at", "booking_closes_at"}
@@ -38,21 +37,27 @@ _TIMES = {"starts_at", "ends_at", "timezone", "booking_opens_at", "booking_close
 NOTIFIED = {"title", "location", "timezone", "starts_at", "ends_at", "contact_name", "contact_email"}
 
 
-def create_event(*, organizer: User, request: IdempotentRequest | None = None, **fields: Any) -> Event:
-    """Create an event from the fields of `EventCreateSchema`. The organizer is the contact unless one is given.
+def create_event(
+    *, actor: Actor, organization_id: UUID | None = None, request: IdempotentRequest | None = None, **fields: Any
+) -> Event:
+    """Create an event from the fields of `EventCreateSchema`. Its organizer is the contact unless one is given.
 
-    Raises `InvalidFields` for inconsistent times, and `IdempotencyKeyReused`.
+    Raises `PermissionDenied`, `OrganizationNotFound`, `OrganizationRequired`, `InvalidFields` for inconsistent times,
+    and `IdempotencyKeyReused`.
     """
-    event = Event(**{"organizer_id": organizer.id, "contact_name": organizer.name, **fields})
+    organization_id = organization_for(actor, Action.CREATE_EVENTS, organization_id)
+    organizer_id = actor.responsible_id
+    name = actor.user.name if actor.user else None
+    event = Event(**{"organization_id": organization_id, "organizer_id": organizer_id, "contact_name": name, **fields})
     with transaction():
         _require_consistent_times(event, fields.keys(), now=database_time())
         db.session.add(event)
-        store_response(request, event.organizer_id, event)
+        store_response(request, actor.id, event)
     return event
 
 
 def change_event(
-    *, actor: User, event_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
+    *, actor: Actor, event_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Event:
     """Change fields of an event. Until it ends, its guests are notified of changes to the `NOTIFIED` fields.
 
@@ -60,7 +65,7 @@ def change_event(
     change, `EventEnded` if any time of an ended event would change, `InvalidFields` and `CapacityBelowBooked`.
     """
     with transaction() as tx:
-        event, now = _lock_own_event(actor, event_id)
+        event, now = _lock_event(actor, Action.EDIT_EVENT, event_id)
         precondition(event)
         if event.status is EventStatus.CANCELLED:
             raise EventCancelled
@@ -80,13 +85,13 @@ def change_event(
     return event
 
 
-def publish_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> Event:
+def publish_event(*, actor: Actor, event_id: UUID, precondition: Precondition = no_precondition) -> Event:
     """Publish a draft. Publishing again changes nothing and ignores the precondition.
 
     Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventEnded`.
     """
     with transaction():
-        event, now = _lock_own_event(actor, event_id)
+        event, now = _lock_event(actor, Action.EDIT_EVENT, event_id)
         if event.status is EventStatus.PUBLISHED:
             return event
         precondition(event)
@@ -99,14 +104,14 @@ def publish_event(*, actor: User, event_id: UUID, precondition: Precondition = n
     return event
 
 
-def cancel_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> Event:
+def cancel_event(*, actor: Actor, event_id: UUID, precondition: Precondition = no_precondition) -> Event:
     """Cancel an event and all its bookings, and notify the guests.
 
     Cancelling again changes nothing and ignores the precondition. Raises `EventNotFound`, `PermissionDenied`,
     `EventNotPublished` and `EventEnded`.
     """
     with transaction() as tx:
-        event, now = _lock_own_event(actor, event_id)
+        event, now = _lock_event(actor, Action.EDIT_EVENT, event_id)
         if event.status is EventStatus.CANCELLED:
             return event
         precondition(event)
@@ -116,13 +121,13 @@ def cancel_event(*, actor: User, event_id: UUID, precondition: Precondition = no
     return event
 
 
-def delete_event(*, actor: User, event_id: UUID, precondition: Precondition = no_precondition) -> None:
+def delete_event(*, actor: Actor, event_id: UUID, precondition: Precondition = no_precondition) -> None:
     """Hide an event, after cancelling it if it is published. Users can still read their bookings.
 
     Raises `EventNotFound`, `PermissionDenied` and `EventEnded`.
     """
     with transaction() as tx:
-        event, now = _lock_own_event(actor, event_id)
+        event, now = _lock_event(actor, Action.DELETE_EVENT, event_id)
         precondition(event)
         if event.status is EventStatus.PUBLISHED:
             _cancel(tx, event, now=now)
@@ -164,12 +169,11 @@ def _cancel(tx: Transaction, event: Event, *, now: datetime) -> None:
         broadcasts.queue_broadcast(tx, event, EmailKind.EVENT_CANCELLED)
 
 
-def _lock_own_event(actor: User, event_id: UUID) -> tuple[Event, datetime]:
-    """Lock an event that the actor owns. Returns it and the time. Raises `EventNotFound`, `PermissionDenied`."""
+def _lock_event(actor: Actor, action: Action, event_id: UUID) -> tuple[Event, datetime]:
+    """Return the locked event and the time. Raises `EventNotFound`, and `PermissionDenied` for the action."""
     event, now = lock_event(event_id)
     require_visible(event, viewer=actor)
-    if not owns(actor, event):
-        raise PermissionDenied("Only the organizer of this event may do that.")
+    require(actor, action, event)
     return event, now
 
 

@@ -13,16 +13,19 @@ from werkzeug.local import LocalProxy
 
 from bookings_api.errors import PermissionDenied, Unauthenticated
 from bookings_api.models import User
+from bookings_api.permissions import Action, Actor, may
 
 _AUTHENTICATE, _VERIFY = "bookings_api.authenticate", "bookings_api.verify"
 
-# The caller's account, in operations with `login_required`. Operations with `login_optional` use `viewer()`.
-current_user: User = LocalProxy(lambda: flask.g.current_user)  # type: ignore[assignment] # a proxy for it
+# The caller, in operations with `login_required`. Operations with `login_optional` use `viewer()`.
+current_actor: Actor = LocalProxy(lambda: flask.g.actor)  # type: ignore[assignment] # a proxy for it
+# The account, in operations that refuse API keys.
+current_user: User = LocalProxy(lambda: flask.g.actor.user)  # type: ignore[assignment] # a proxy for it
 
 
 def init_authentication(
     app: flask.Flask,
-    authenticate: Callable[[str], tuple[User, UUID]],
+    authenticate: Callable[[str], tuple[Actor, UUID]],
     verify: Callable[[str], tuple[UUID, UUID, str | None]],
 ) -> None:
     """Bind `accounts.tokens.authenticate` and `accounts.tokens.verify_access_token`."""
@@ -30,10 +33,10 @@ def init_authentication(
     app.extensions[_VERIFY] = verify
 
 
-def viewer() -> User | None:
-    """Return the caller's account, or None if the request is anonymous."""
-    user: User | None = flask.g.get("current_user")
-    return user
+def viewer() -> Actor | None:
+    """Return the caller, or None if the request is anonymous."""
+    actor: Actor | None = flask.g.get("actor")
+    return actor
 
 
 def current_user_id() -> str:
@@ -56,32 +59,32 @@ def bearer_token() -> str:
     return token.strip()
 
 
-def require_user(*, organizer: bool = False) -> None:
-    """Load the caller's account. Raises `Unauthenticated`, and `PermissionDenied` if it lacks the required role."""
-    forget_user()
-    user, flask.g.current_login_id = _read_token(_AUTHENTICATE)
-    flask.g.current_user = user
-    flask.g.user_id = str(user.id)
-    if organizer and not user.is_organizer:
+def require_actor(action: Action | None = None) -> None:
+    """Load the caller. Raises `Unauthenticated`, and `PermissionDenied` unless they may do `action` somewhere."""
+    forget_actor()
+    actor, flask.g.current_login_id = _read_token(_AUTHENTICATE)
+    flask.g.actor = actor
+    flask.g.user_id = str(actor.id)
+    if action and not may(actor, action):
         raise PermissionDenied("Only organizers may do that.")
 
 
 def allow_anonymous() -> None:
     """Load the caller's account if the request has a token. Raises `Unauthenticated` for an invalid one."""
     if "Authorization" in flask.request.headers:
-        require_user()
+        require_actor()
 
 
 def require_token() -> None:
     """Verify the access token. Raises `Unauthenticated`. The service checks later whether the login has ended."""
-    forget_user()
+    forget_actor()
     user_id, flask.g.current_login_id, flask.g.shared_mailbox = _read_token(_VERIFY)
     flask.g.user_id = str(user_id)
 
 
-def forget_user() -> None:
+def forget_actor() -> None:
     """Clear the caller's data from an earlier check, so that neither views nor log lines use it."""
-    for name in ("current_user", "current_login_id", "user_id", "shared_mailbox"):
+    for name in ("actor", "current_login_id", "user_id", "shared_mailbox"):
         flask.g.pop(name, None)
 
 

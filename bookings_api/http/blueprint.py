@@ -18,13 +18,20 @@ from werkzeug.http import quote_etag
 
 from bookings_api.errors import DomainError, IdempotencyKeyReused, PermissionDenied, StaleVersion, Unauthenticated
 from bookings_api.http import csv
-from bookings_api.http.authentication import allow_anonymous, current_user_id, forget_user, require_token, require_user
+from bookings_api.http.authentication import (
+    allow_anonymous,
+    current_user_id,
+    forget_actor,
+    require_actor,
+    require_token,
+)
 from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_not_modified
 from bookings_api.http.cursors import fetch_after
 from bookings_api.http.files import CALENDAR_FILE
 from bookings_api.http.idempotency import IdempotencyKeySchema, with_replays
 from bookings_api.http.json import JSON, json_response
-from bookings_api.http.openapi.operations import PROBLEMS, document_operation
+from bookings_api.http.openapi.operations import document_operation
+from bookings_api.http.openapi.views import documented_by, with_problems
 from bookings_api.http.pagination import PAGINATION, fetch_page, page_headers
 from bookings_api.http.parser import StrictParser
 from bookings_api.http.problems import (
@@ -32,11 +39,11 @@ from bookings_api.http.problems import (
     HTTP_VERSION_NOT_SUPPORTED,
     NOT_FOUND,
     TOO_MANY_REQUESTS,
-    Problem,
 )
 from bookings_api.http.rate_limiting.limits import Counted, Key, attempts, limit, uncount
 from bookings_api.http.retrying import retried
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
+from bookings_api.permissions import Action
 
 LOCATION = {"Location": {"description": "The URL of the new resource.", "schema": {"type": "string"}}}
 
@@ -47,23 +54,6 @@ _IN_PATH = re.compile(r"<(?:\w+:)?(\w+)>")
 
 # OpenAPI security schemes that accept an access token.
 _BEARER: list[dict[str, list[str]]] = [{"bearer": []}, {"password": []}]
-
-
-def _with_problems(*problems: Problem) -> Callable[[View], View]:
-    """Record the problems of a view, which `openapi.operations` documents."""
-
-    def decorate(view: View) -> View:
-        known = getattr(view, "_apidoc", {})
-        view._apidoc = known | {PROBLEMS: [*problems, *known.get(PROBLEMS, [])]}  # type: ignore[attr-defined] # noqa: SLF001 - where flask-smorest keeps its documentation
-        return view
-
-    return decorate
-
-
-def _documented_by(document: Callable[[Any], Any], view: Any) -> Any:
-    """Add the documentation of flask-smorest's decorator to `view` without wrapping it in another function."""
-    view._apidoc = document(view)._apidoc  # noqa: SLF001 - where flask-smorest keeps its documentation
-    return view
 
 
 class Blueprint(flask_smorest.Blueprint):
@@ -81,10 +71,10 @@ class Blueprint(flask_smorest.Blueprint):
         self._prepare_doc_cbks.append(document_operation)
 
     def doc(self, **documentation: Any) -> Callable[[View], View]:
-        return partial(_documented_by, super().doc(**documentation))
+        return partial(documented_by, super().doc(**documentation))
 
     def alt_response(self, *args: Any, **kwargs: Any) -> Callable[[View], View]:
-        return partial(_documented_by, super().alt_response(*args, **kwargs))
+        return partial(documented_by, super().alt_response(*args, **kwargs))
 
     def arguments(self, schema: type[ma.Schema], *, location: str = "json", **options: Any) -> Callable[[View], View]:
         """Parse the request and append the result to the view's positional arguments."""
@@ -96,7 +86,7 @@ class Blueprint(flask_smorest.Blueprint):
             def parsing(*args: Any, **kwargs: Any) -> Any:
                 return view(*args, self.ARGUMENTS_PARSER.parse(parsed, flask.request, location=location), **kwargs)
 
-            return _documented_by(document, parsing)
+            return documented_by(document, parsing)
 
         return decorate
 
@@ -107,16 +97,16 @@ class Blueprint(flask_smorest.Blueprint):
         view = retried(view_func) if view_func else None
         names = _IN_PATH.findall(rule)
         if view and names:
-            view = _with_problems(NOT_FOUND)(view)
+            view = with_problems(NOT_FOUND)(view)
             options["parameters"] = [
                 {"in": "path", "name": name, "description": f"The ID of the {name.removesuffix('_id')}."}
                 for name in names
             ]
         super().add_url_rule(rule, endpoint, view, **options)
 
-    def login_required(self, *, organizer: bool = False) -> Callable[[View], View]:
-        """Require a valid access token of an active account, which must be an organizer's if `organizer` is set."""
-        return self._guarded(partial(require_user, organizer=organizer), *([PermissionDenied] if organizer else []))
+    def login_required(self, action: Action | None = None) -> Callable[[View], View]:
+        """Require a valid access token of an active account that may do `action` in some organization."""
+        return self._guarded(partial(require_actor, action), *([PermissionDenied] if action else []))
 
     def token_required(self) -> Callable[[View], View]:
         """Require a valid access token, but leave reading the account to the service, which saves a query.
@@ -132,10 +122,10 @@ class Blueprint(flask_smorest.Blueprint):
                     try:
                         return view(*args, **kwargs)
                     except HTTPException:  # raised before the service checked the login
-                        require_user()  # reports an ended login first
+                        require_actor()  # reports an ended login first
                         raise
                 except Unauthenticated:
-                    forget_user()
+                    forget_actor()
                     uncount()
                     raise
 
@@ -154,7 +144,7 @@ class Blueprint(flask_smorest.Blueprint):
     def limited(self, setting: str, *, by: Key, counts: Counted = attempts) -> Callable[[View], View]:
         """Apply the rate limit `setting`, counted separately for each value of `by`; see `http.rate_limiting`."""
         enforced = limit(setting, by=by, counts=counts)
-        return lambda view: _with_problems(TOO_MANY_REQUESTS)(enforced(view))
+        return lambda view: with_problems(TOO_MANY_REQUESTS)(enforced(view))
 
     def response(
         self,
@@ -191,7 +181,7 @@ class Blueprint(flask_smorest.Blueprint):
                 del response.headers["Content-Type"]
                 return response
 
-            return _documented_by(document, responding)
+            return documented_by(document, responding)
 
         return decorate
 
@@ -208,27 +198,27 @@ class Blueprint(flask_smorest.Blueprint):
 
     def problems(self, *raised: type[DomainError]) -> Callable[[View], View]:
         """Document the domain errors that an operation can raise."""
-        return _with_problems(*(DOMAIN_PROBLEMS[error] for error in raised))
+        return with_problems(*(DOMAIN_PROBLEMS[error] for error in raised))
 
     def idempotent(
         self,
         schema: type[ResponseSchema],
         *,
         replay: Callable[[dict[str, Any]], tuple[HTTPStatus, dict[str, str]]],
-        user_id: Callable[..., UUID | None] = lambda *_: UUID(current_user_id()),
+        actor_id: Callable[..., UUID | None] = lambda *_: UUID(current_user_id()),
         may_replay: Callable[..., bool] = lambda *_: True,
     ) -> Callable[[View], View]:
         """Accept an `Idempotency-Key`, and replay the stored response to an earlier request with the same key.
 
         Place it below `arguments`, and above the limits that do not apply to replays. The view passes `request` to its
-        service, which stores the response. `replay` returns the status and headers for a stored body. `user_id` returns
-        the account that the key belongs to, given the body; the default is the caller. `may_replay` decides from the
-        body of a repeated request whether the client may see the stored response.
+        service, which stores the response. `replay` returns the status and headers of a stored body. `actor_id`
+        returns the account that the key belongs to, given the body; the default is the caller. `may_replay` decides
+        from the body of a repeated request whether its client may see the stored response.
         """
         keyed = self.arguments(IdempotencyKeySchema, location="headers")
         dump = schema().dump
         refused = self.problems(IdempotencyKeyReused)
-        replaying = partial(with_replays, response_to=dump, replay=replay, user_id=user_id, may_replay=may_replay)
+        replaying = partial(with_replays, response_to=dump, replay=replay, actor_id=actor_id, may_replay=may_replay)
         return lambda view: keyed(refused(replaying(view)))
 
     def calendar(self, *, example: str) -> Callable[[View], View]:
@@ -267,7 +257,7 @@ class Blueprint(flask_smorest.Blueprint):
                     rows, headers = fetch_after(listing, items, after, page.page_size)
                 return json_response(rows, ok, headers | varying)
 
-            documented = _documented_by(document, page_of_view)
+            documented = documented_by(document, page_of_view)
             documented._apidoc["pagination"] = {  # noqa: SLF001 - as above
                 "parameters": {"in": "query", "schema": query_schema},
                 "response": {HTTPStatus.UNPROCESSABLE_ENTITY.value: HTTPStatus.UNPROCESSABLE_ENTITY.name},
@@ -275,7 +265,7 @@ class Blueprint(flask_smorest.Blueprint):
             if csv_file is None:
                 return documented
             documented = self.alt_response(ok, **csv.CSV_FILE, example=csv.example(items))(documented)
-            return _with_problems(HTTP_VERSION_NOT_SUPPORTED)(documented)
+            return with_problems(HTTP_VERSION_NOT_SUPPORTED)(documented)
 
         return decorate
 

@@ -54,7 +54,7 @@ def with_replays(
     *,
     response_to: Callable[[Any], dict[str, Any]],
     replay: Callable[[dict[str, Any]], tuple[HTTPStatus, dict[str, str]]],
-    user_id: Callable[..., UUID | None],
+    actor_id: Callable[..., UUID | None],
     may_replay: Callable[..., bool],
 ) -> View:
     """Replay the stored response, or call `view`. Without a key, the view's `request` is None."""
@@ -70,7 +70,7 @@ def with_replays(
         request = IdempotentRequest(header["key"], lambda: hashed, response_to)
 
         def stored() -> flask.Response | None:
-            whose = user_id(*bodies)
+            whose = actor_id(*bodies)
             found = find_response(whose, request.key) if whose else None
             if found is None:
                 return None

@@ -54,6 +54,10 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
     errors.InvalidCredentials: Problem(HTTPStatus.UNAUTHORIZED, "invalid-credentials", "Incorrect email or password"),
     errors.InvalidGrant: Problem(HTTPStatus.BAD_REQUEST, "invalid-credentials", "Incorrect email or password"),
     errors.PermissionDenied: Problem(HTTPStatus.FORBIDDEN, "permission-denied", "Permission denied"),
+    errors.OrganizationNotFound: Problem(HTTPStatus.NOT_FOUND, "organization-not-found", "Organization not found"),
+    errors.OrganizationRequired: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "organization-required", "Organization required", field="organization_id"
+    ),
     errors.UserNotFound: Problem(HTTPStatus.NOT_FOUND, "user-not-found", "Account not found"),
     errors.EventNotFound: Problem(HTTPStatus.NOT_FOUND, "event-not-found", "Event not found"),
     errors.BookingNotFound: Problem(HTTPStatus.NOT_FOUND, "booking-not-found", "Booking not found"),
@@ -63,6 +67,9 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
         HTTPStatus.UNPROCESSABLE_ENTITY, "wrong-password", "Incorrect current password", field="current_password"
     ),
     errors.EmailTaken: Problem(HTTPStatus.CONFLICT, "email-taken", "Email already in use", field="email"),
+    errors.NotAMember: Problem(HTTPStatus.CONFLICT, "not-a-member", "Not a member", field="role"),
+    errors.EmailNotVerified: Problem(HTTPStatus.CONFLICT, "email-not-verified", "Email not verified"),
+    errors.LastOwner: Problem(HTTPStatus.CONFLICT, "last-owner", "Last active owner"),
     errors.LastOrganizer: Problem(HTTPStatus.CONFLICT, "last-organizer", "Last active organizer"),
     errors.StaleVersion: Problem(HTTPStatus.PRECONDITION_FAILED, "stale-version", "Resource has changed"),
     errors.EventStarted: Problem(HTTPStatus.CONFLICT, "event-started", "Event has started"),

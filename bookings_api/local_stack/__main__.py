@@ -105,6 +105,7 @@ def _environment(stack: LocalStack, url: str) -> dict[str, str]:
         "LOG_FORMAT": "text" if sys.stderr.isatty() else "json",
         "PUBLIC_URL": url,
         "METRICS_TOKEN": "metrics-of-this-machine",
+        "ORGANIZER_SIGNUP": "open",
     }
     return {**defaults, **stack.defaults, **given, **stack.settings}
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flask import current_app
 
 from bookings_api.accounts.locks import lock_account_by_email
+from bookings_api.accounts.memberships import pending_invitation
 from bookings_api.accounts.one_time_tokens import issue_token, token_of
 from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
@@ -43,12 +44,14 @@ def resolve_account(email: OutboxEmail) -> bool:
         if user is None or not user.is_active:
             return False
         payload: dict[str, Any] = {"name": user.name}
+        subject_id = None
         if user.is_invited:
             kind, purpose = EmailKind.INVITATION, TokenPurpose.INVITATION
             payload["invited_by"] = None
+            subject_id = pending_invitation(user.id)
         else:
             kind, purpose = EmailKind.PASSWORD_RESET, TokenPurpose.PASSWORD_RESET
-        payload["token_id"] = str(issue_token(user, purpose))
+        payload["token_id"] = str(issue_token(user, purpose, subject_id=subject_id))
         columns = {"kind": kind, "payload": payload, "recipient": user.email, "user_id": user.id}
         db.session.execute(
             sa.update(OutboxEmail).where(OutboxEmail.id == email.id).values(columns),

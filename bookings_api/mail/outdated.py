@@ -20,9 +20,9 @@ from bookings_api.models import (
     EmailStatus,
     Event,
     EventBroadcast,
+    Membership,
     OneTimeToken,
     OutboxEmail,
-    User,
 )
 from bookings_api.models.payloads import event_payload
 
@@ -32,7 +32,7 @@ _VERSIONS = ("booking_version", "event_version")
 _DETAILS = ("timezone", "location", "event_title")
 _EVENT_COLUMNS = sa.inspect(Event).local_table.c
 _WITH_TOKEN = (EmailKind.INVITATION, EmailKind.PASSWORD_RESET)
-# The field of the account that each kind of email is about.
+# The field of the membership that each kind of email is about.
 _ANNOUNCES = {EmailKind.ROLE_CHANGED: "role", EmailKind.ACCESS_CHANGED: "is_active"}
 
 _later = aliased(OutboxEmail)
@@ -79,9 +79,12 @@ _TOKEN = Prepared(
         OneTimeToken.id == sa.bindparam("token_id", type_=sa.Uuid()), OneTimeToken.expires_at > sa.func.now()
     ),
 )
-_ACCOUNT = Prepared(
-    "account_of_email",
-    sa.select(User.role, User.is_active).where(User.id == sa.bindparam("user_id", type_=sa.Uuid())),
+_MEMBERSHIP = Prepared(
+    "membership_of_email",
+    sa.select(Membership.role, Membership.is_active).where(
+        Membership.user_id == sa.bindparam("user_id", type_=sa.Uuid()),
+        Membership.organization_id == sa.bindparam("organization_id", type_=sa.Uuid()),
+    ),
 )
 
 
@@ -99,8 +102,8 @@ def bring_up_to_date(email: OutboxEmail) -> str | None:
     token_id = email.payload.get("token_id") if email.kind in _WITH_TOKEN else None
     if token_id and not _TOKEN(token_id=UUID(token_id)):
         return "The token was used, replaced or revoked, or has expired."
-    if email.user_id and (field := _ANNOUNCES.get(email.kind)):
-        [(role, is_active)] = _ACCOUNT(user_id=email.user_id)
+    if (field := _ANNOUNCES.get(email.kind)) and (organization_id := email.payload.get("organization_id")):
+        [(role, is_active)] = _MEMBERSHIP(user_id=email.user_id, organization_id=UUID(organization_id))
         if email.payload[field] != {"role": role, "is_active": is_active}[field]:
             return "The account has changed."
     return None

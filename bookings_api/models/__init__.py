@@ -1,14 +1,17 @@
 """Tables and constraints. Models do not send email, build URLs or commit."""
 
 from bookings_api.database.base import Base
+from bookings_api.models.api_key import ApiKey, Scope
 from bookings_api.models.booking import Booking, BookingStatus
 from bookings_api.models.event import Event, EventCatalog, EventSort, EventStatus
 from bookings_api.models.idempotency_key import IdempotencyKey
+from bookings_api.models.organization import MemberRole, Membership, Organization, Person, TeamMember, TeamRole
 from bookings_api.models.outbox import UNSENT, EmailKind, EmailStatus, EventBroadcast, OutboxEmail
 from bookings_api.models.user import Login, OneTimeToken, Role, TokenPurpose, User
 
 __all__ = [
     "UNSENT",
+    "ApiKey",
     "Base",
     "Booking",
     "BookingStatus",
@@ -21,9 +24,16 @@ __all__ = [
     "EventStatus",
     "IdempotencyKey",
     "Login",
+    "MemberRole",
+    "Membership",
     "OneTimeToken",
+    "Organization",
     "OutboxEmail",
+    "Person",
     "Role",
+    "Scope",
+    "TeamMember",
+    "TeamRole",
     "TokenPurpose",
     "User",
 ]

@@ -6,9 +6,11 @@ from enum import StrEnum
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bookings_api.database.base import Base, Identified, Timestamped, choice
+from bookings_api.models.api_key import ApiKey
 from bookings_api.models.event import MAX_TICKETS_PER_BOOKING, Event
 from bookings_api.models.user import User
 
@@ -38,6 +40,16 @@ class Booking(Identified, Timestamped, Base):
         sa.UniqueConstraint("reference"),
         sa.CheckConstraint(f"ticket_count BETWEEN 1 AND {MAX_TICKETS_PER_BOOKING}", name="ticket_count_in_range"),
         sa.CheckConstraint("(status = 'cancelled') = (cancelled_at IS NOT NULL)", name="cancelled_at_if_cancelled"),
+        sa.CheckConstraint("(user_id IS NULL) = (api_key_id IS NOT NULL)", name="booked_by_account_or_key"),
+        sa.CheckConstraint("(api_key_id IS NULL) = (organization_id IS NULL)", name="organization_if_booked_by_key"),
+        sa.CheckConstraint("external_id IS NULL OR organization_id IS NOT NULL", name="external_id_of_organization"),
+        sa.Index(
+            "uq_bookings_organization_id_external_id",
+            "organization_id",
+            "external_id",
+            unique=True,
+            postgresql_where=sa.text("external_id IS NOT NULL"),
+        ),
         sa.Index("ix_bookings_user_id_id", "user_id", "id"),
         sa.Index("ix_bookings_event_id_id", "event_id", "id"),
         sa.Index(
@@ -50,7 +62,13 @@ class Booking(Identified, Timestamped, Base):
 
     reference: Mapped[str] = mapped_column(sa.String(REFERENCE_LENGTH), default=new_reference)
     event_id: Mapped[UUID] = mapped_column(sa.ForeignKey("events.id"))
-    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"))
+    # a booking is made by an account or with an API key
+    user_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("users.id"))
+    api_key_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("api_keys.id"))
+    # the key's organization, within which `external_id`, the client's identifier, is unique
+    organization_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("organizations.id"))
+    external_id: Mapped[str | None] = mapped_column(sa.String(255))
+    client_metadata: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
     ticket_count: Mapped[int]
     # long enough for an email address, the default for accounts without a name
     guest_name: Mapped[str] = mapped_column(sa.String(254))
@@ -66,4 +84,5 @@ class Booking(Identified, Timestamped, Base):
     reminded_for: Mapped[datetime | None]
 
     event: Mapped[Event] = relationship(lazy="raise")
-    user: Mapped[User] = relationship(lazy="raise", innerjoin=True)
+    user: Mapped[User | None] = relationship(lazy="raise")
+    api_key: Mapped[ApiKey | None] = relationship(lazy="raise")

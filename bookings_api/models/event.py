@@ -22,7 +22,7 @@ SEARCHED = "fold_text(title || ' ' || location || ' ' || description)"
 
 
 class EventStatus(StrEnum):
-    """A `draft` is visible only to its organizer. A `published` event can be booked. `cancelled` is final."""
+    """Only those who manage it can see a `draft`. A `published` event can be booked. `cancelled` is final."""
 
     DRAFT = "draft"
     PUBLISHED = "published"
@@ -60,6 +60,7 @@ class Event(Identified, Timestamped, Base):
         # with ends_at, PostgreSQL skips past events without reading their rows
         sa.Index("ix_events_listed", "starts_at", "id", "ends_at", postgresql_where=sa.text("deleted_at IS NULL")),
         sa.Index("ix_events_ends_at", "ends_at", postgresql_where=sa.text("deleted_at IS NULL")),
+        sa.Index("ix_events_organization_id", "organization_id"),
         sa.Index("ix_events_organizer_id_starts_at", "organizer_id", "starts_at", "id"),
         sa.Index("ix_events_created_at", "created_at", "id", postgresql_where=sa.text("deleted_at IS NULL")),
         sa.Index("ix_events_title", sa.text(TITLE_ORDER), "id", postgresql_where=sa.text("deleted_at IS NULL")),
@@ -71,6 +72,8 @@ class Event(Identified, Timestamped, Base):
         ),
     )
 
+    organization_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organizations.id"))
+    # the person responsible
     organizer_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"))
     title: Mapped[str] = mapped_column(sa.String(200))
     description: Mapped[str] = mapped_column(sa.Text, default="", server_default="")

@@ -10,12 +10,13 @@ from bookings_api.database.base import Base, Timestamped
 
 
 class IdempotencyKey(Timestamped, Base):
-    """A key sent by a user, the SHA-256 hash of the request, and the stored response."""
+    """An idempotency key of an account or API key, the SHA-256 hash of the request, and the response to repeat."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (sa.Index("ix_idempotency_keys_created_at", "created_at"),)
 
-    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"), primary_key=True)
+    # the ID of an account or an API key
+    actor_id: Mapped[UUID] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     request_hash: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
     # JSON, because JSONB does not preserve the order of members

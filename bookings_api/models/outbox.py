@@ -27,6 +27,11 @@ class EmailKind(StrEnum):
     PASSWORD_RESET = "password_reset"  # noqa: S105 - not a password
     ROLE_CHANGED = "role_changed"
     ACCESS_CHANGED = "access_changed"
+    EMAIL_VERIFICATION = "email_verification"
+    EMAIL_CHANGE = "email_change"
+    EMAIL_CHANGED = "email_changed"
+    TEAM_INVITATION = "team_invitation"
+    TEAM_CHANGED = "team_changed"
 
 
 class EmailStatus(StrEnum):

@@ -29,13 +29,13 @@ def booking_payload(booking: Booking) -> dict[str, Any]:
     }
 
 
-def guest_payload(booking: Booking, buyer: User) -> dict[str, Any]:
+def guest_payload(booking: Booking, buyer: User | None) -> dict[str, Any]:
     """Return the data for emails to the guest: the booking, and its buyer if that is someone else."""
-    is_other = buyer.email.lower() != booking.guest_email.lower()
+    other = buyer if buyer and buyer.email.lower() != booking.guest_email.lower() else None
     return {
         **booking_payload(booking),
-        "buyer_name": buyer.name if is_other else None,
-        "buyer_email": buyer.email if is_other else None,
+        "buyer_name": other and other.name,
+        "buyer_email": other and other.email,
     }
 
 

@@ -12,7 +12,7 @@ from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 
 class Role(StrEnum):
-    """Users can book tickets. Organizers can also manage events and accounts."""
+    """Users can book tickets. Organizers, which include owners, can also manage events and people."""
 
     ORGANIZER = "organizer"
     USER = "user"
@@ -22,17 +22,14 @@ class User(Identified, Timestamped, Base):
     """An account. Its email is unique, ignoring case."""
 
     __tablename__ = "users"
-    __table_args__ = (
-        sa.Index("uq_users_email_lower", sa.text("lower(email)"), unique=True),
-        # for checking whether an organizer is the last one
-        sa.Index("ix_users_active_organizers", "id", postgresql_where=sa.text("role = 'organizer' AND is_active")),
-    )
+    __table_args__ = (sa.Index("uq_users_email_lower", sa.text("lower(email)"), unique=True),)
 
     email: Mapped[str] = mapped_column(sa.String(254))
     name: Mapped[str | None] = mapped_column(sa.String(100))
     # None until the invitation is accepted
     password_hash: Mapped[str | None] = mapped_column(sa.String(255))
-    role: Mapped[Role] = mapped_column(choice(Role, "role"), default=Role.USER, server_default=Role.USER)
+    # when the account's owner proved that they read email at this address
+    email_verified_at: Mapped[datetime | None]
     is_active: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
 
     version: Mapped[int] = mapped_column(default=1, server_default="1")
@@ -48,8 +45,8 @@ class User(Identified, Timestamped, Base):
         return cls.password_hash.is_(None)
 
     @property
-    def is_organizer(self) -> bool:
-        return self.role is Role.ORGANIZER
+    def email_verified(self) -> bool:
+        return self.email_verified_at is not None
 
 
 class Login(Identified, Timestamped, Base):
@@ -78,19 +75,27 @@ def is_logged_in() -> tuple[sa.ColumnElement[bool], ...]:
 class TokenPurpose(StrEnum):
     INVITATION = "invitation"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - not a password
+    EMAIL_VERIFICATION = "email_verification"
+    EMAIL_CHANGE = "email_change"
 
 
 class OneTimeToken(Identified, Timestamped, Base):
-    """The hash of an emailed token. A user has at most one for each purpose."""
+    """The hash of an emailed token. A user has at most one for each purpose and subject.
+
+    `subject_id` is the organization or event that an invitation is for. `new_email` is the address that the token of
+    an email change was sent to.
+    """
 
     __tablename__ = "one_time_tokens"
     __table_args__ = (
-        sa.UniqueConstraint("user_id", "purpose"),
+        sa.UniqueConstraint("user_id", "purpose", "subject_id", postgresql_nulls_not_distinct=True),
         sa.UniqueConstraint("token_hash"),
         sa.Index("ix_one_time_tokens_expires_at", "expires_at"),
     )
 
     user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"))
     purpose: Mapped[TokenPurpose] = mapped_column(choice(TokenPurpose, "purpose"))
+    subject_id: Mapped[UUID | None]
+    new_email: Mapped[str | None] = mapped_column(sa.String(254))
     token_hash: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
     expires_at: Mapped[datetime]

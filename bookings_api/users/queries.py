@@ -1,5 +1,6 @@
-"""Queries for accounts."""
+"""Queries for the people in an organization. All start from the actor's organization."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -7,27 +8,54 @@ import sqlalchemy as sa
 from bookings_api.database.listing import Listing, ListQuery, Order, folded, search, words_in
 from bookings_api.errors import UserNotFound
 from bookings_api.extensions import db
-from bookings_api.models import Role, User
+from bookings_api.models import Person, Role
+from bookings_api.permissions import Action, Actor, organization_for
 
-_USERS = ListQuery(
-    sa.select(User),
-    filters={
-        **words_in(folded(sa.func.concat_ws(" ", User.name, User.email))),
-        "role": User.role == sa.bindparam("role"),
-        "is_active": User.is_active == sa.bindparam("is_active"),
-    },
-    orders=[Order(sa.func.lower(User.email))],
+_FILTERS: dict[str, sa.ColumnElement[bool]] = {
+    **words_in(folded(sa.func.concat_ws(" ", Person.name, Person.email))),
+    "role": Person.role == sa.bindparam("role"),
+    "is_active": Person.is_active == sa.bindparam("is_active"),
+}
+_PEOPLE = ListQuery(
+    sa.select(Person).where(Person.organization_id == sa.bindparam("organization_id")),
+    filters=_FILTERS,
+    orders=[Order(sa.func.lower(Person.email))],
+)
+_ALL_PEOPLE = ListQuery(
+    sa.select(Person), filters=_FILTERS, orders=[Order(sa.func.lower(Person.email), Person.organization_id)]
 )
 
 
-def list_users(*, q: str | None = None, role: Role | None = None, is_active: bool | None = None) -> Listing:
-    """List accounts, sorted by email. `q` searches emails and names; see `words_in`."""
-    return _USERS(role=role, is_active=is_active, **search(q))
+def list_people(
+    actor: Actor,
+    *,
+    organization_id: UUID | None = None,
+    q: str | None = None,
+    role: Role | None = None,
+    is_active: bool | None = None,
+) -> Listing:
+    """List the people of an organization, sorted by email. `q` searches emails and names; see `words_in`.
+
+    Raises what `organization_for` raises.
+    """
+    organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
+    return _PEOPLE(organization_id=organization_id, role=role, is_active=is_active, **search(q))
 
 
-def get_user(user_id: UUID) -> User:
-    """Return an account. Raises `UserNotFound`."""
-    user = db.session.get(User, user_id)
-    if user is None:
+def all_people(*, q: str | None, role: Role | None, is_active: bool | None) -> Sequence[Person]:
+    """Return the people of all organizations, with the same filters, for operators."""
+    listing = _ALL_PEOPLE(role=role, is_active=is_active, **search(q))
+    return db.session.scalars(listing.with_values()).all()
+
+
+def get_person(actor: Actor, user_id: UUID, *, organization_id: UUID | None = None) -> Person:
+    """Return a person of the actor's organization. Raises `UserNotFound`, and what `organization_for` raises."""
+    return person_in(organization_for(actor, Action.MANAGE_PEOPLE, organization_id), user_id)
+
+
+def person_in(organization_id: UUID, user_id: UUID) -> Person:
+    """Return a person of this organization. Raises `UserNotFound`."""
+    person = db.session.get(Person, (organization_id, user_id), populate_existing=True)
+    if person is None:
         raise UserNotFound
-    return user
+    return person

@@ -6,10 +6,22 @@ from uuid import UUID
 
 import flask
 
+from bookings_api.accounts.profiles import Profile, profile_of
 from bookings_api.accounts.schemas import UserSchema
 from bookings_api.database.listing import Listing
-from bookings_api.errors import EmailTaken, InvalidCredentials, LastOrganizer, UserNotFound, WrongPassword
-from bookings_api.http.authentication import current_login_id, current_user
+from bookings_api.errors import (
+    EmailNotVerified,
+    EmailTaken,
+    InvalidCredentials,
+    LastOrganizer,
+    LastOwner,
+    NotAMember,
+    OrganizationNotFound,
+    OrganizationRequired,
+    UserNotFound,
+    WrongPassword,
+)
+from bookings_api.http.authentication import current_actor, current_login_id, current_user
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import ETAG, if_match
 from bookings_api.http.idempotency import REPLAYED
@@ -23,10 +35,12 @@ from bookings_api.http.rate_limiting.limits import (
     successes,
 )
 from bookings_api.idempotency import IdempotentRequest
-from bookings_api.models import Role, User
+from bookings_api.models import MemberRole, Person, Role
+from bookings_api.permissions import Action
 from bookings_api.users import queries, services
 from bookings_api.users.schemas import (
     InvitationSchema,
+    OrganizationQuerySchema,
     PasswordChangeSchema,
     ProfileChangeSchema,
     UserChangeSchema,
@@ -43,13 +57,13 @@ def _caller_email(*_: Any) -> str:
     return of_email(current_user.email)
 
 
-def _account_gaining_rights(changes: dict[str, Any], *, user_id: UUID) -> str | None:
+def _account_gaining_rights(organization: dict[str, UUID], changes: dict[str, Any], *, user_id: UUID) -> str | None:
     """Count grants of rights per affected mailbox, so that several organizers together cannot flood a user with email.
 
     Revoking rights is not limited; otherwise an account over the limit could not be deactivated.
     """
-    grants = changes.get("role") is Role.ORGANIZER or changes.get("is_active", False)
-    return of_mailbox(queries.get_user(user_id).email) if grants else None
+    grants = changes.get("role", MemberRole.USER) is not MemberRole.USER or changes.get("is_active", False)
+    return of_mailbox(queries.get_person(current_actor, user_id, **organization).email) if grants else None
 
 
 def _mailbox(invitation: dict[str, Any], **_: Any) -> str:
@@ -74,12 +88,12 @@ def _status_and_location(user_id: UUID | str, version: int) -> tuple[HTTPStatus,
 @blp.login_required()
 @blp.if_none_match()
 @blp.response(200, UserSchema)
-def get_profile() -> User:
+def get_profile() -> Profile:
     """Get your account.
 
     `role` determines whether you can manage events and accounts.
     """
-    return current_user
+    return profile_of(current_user, current_actor.roles.values())
 
 
 @blp.route("/me", methods=["PATCH"])
@@ -88,7 +102,7 @@ def get_profile() -> User:
 @blp.if_match()
 @blp.arguments(ProfileChangeSchema)
 @blp.response(200, UserSchema, example=UserSchema.example(name="Uri Levin", version=2))
-def change_profile(changes: dict[str, Any]) -> User:
+def change_profile(changes: dict[str, Any]) -> Profile:
     """Change your name.
 
     Future emails use the new name. Existing bookings keep the old one.
@@ -114,20 +128,20 @@ def change_password(passwords: dict[str, str]) -> None:
 
 @blp.route("/", methods=["GET"])
 @blp.doc(operationId="listUsers")
-@blp.login_required(organizer=True)
+@blp.login_required(Action.MANAGE_PEOPLE)
 @blp.listing(UserQuerySchema, UserSchema)
 def list_users(**filters: Any) -> Listing:
     """List accounts.
 
     Returns all accounts, including invited and deactivated ones, sorted by email.
     """
-    return queries.list_users(**filters)
+    return queries.list_people(current_actor, **filters)
 
 
 @blp.route("/", methods=["POST"])
 @blp.doc(operationId="inviteUser")
-@blp.login_required(organizer=True)
-@blp.problems(EmailTaken)
+@blp.login_required(Action.MANAGE_PEOPLE)
+@blp.problems(EmailTaken, OrganizationNotFound, OrganizationRequired)
 @blp.arguments(InvitationSchema)
 @blp.idempotent(UserSchema, replay=lambda user: _status_and_location(user["id"], user["version"]))
 @blp.limited("INVITATION_LIMIT", by=by_account(), counts=successes)
@@ -144,57 +158,64 @@ def list_users(**filters: Any) -> Listing:
 @blp.response(201, UserSchema, headers=LOCATION | REPLAYED, example=UserSchema.example(**COLLEAGUE, is_invited=True))
 def invite_user(
     invitation: dict[str, Any], request: IdempotentRequest | None
-) -> tuple[User, HTTPStatus, dict[str, str]]:
+) -> tuple[Person, HTTPStatus, dict[str, str]]:
     """Invite a user or an organizer by email.
 
     The email contains a token that works once and expires after seven days. You can invite the same person again until
     they accept. The response is then 200, the earlier token stops working, and the role and name change only if given.
     """
-    user = services.invite_user(actor=current_user, request=request, **invitation)
-    return user, *_status_and_location(user.id, user.version)
+    person = services.invite_user(actor=current_actor, request=request, **invitation)
+    return person, *_status_and_location(person.id, person.version)
 
 
 @blp.route("/<uuid:user_id>", methods=["GET"])
 @blp.doc(operationId="getUser")
-@blp.login_required(organizer=True)
+@blp.login_required(Action.MANAGE_PEOPLE)
 @blp.if_none_match()
-@blp.problems(UserNotFound)
+@blp.problems(UserNotFound, OrganizationNotFound, OrganizationRequired)
+@blp.arguments(OrganizationQuerySchema, location="query")
 @blp.response(200, UserSchema)
-def get_user(user_id: UUID) -> User:
+def get_user(organization: dict[str, UUID], user_id: UUID) -> Person:
     """Get an account.
 
     Also returns deactivated accounts and accounts with a pending invitation.
     """
-    return queries.get_user(user_id)
+    return queries.get_person(current_actor, user_id, **organization)
 
 
 @blp.route("/<uuid:user_id>", methods=["PATCH"])
 @blp.doc(operationId="changeUser")
-@blp.login_required(organizer=True)
+@blp.login_required(Action.MANAGE_PEOPLE)
 @blp.if_match()
-@blp.problems(UserNotFound, LastOrganizer)
+@blp.problems(
+    UserNotFound, NotAMember, EmailNotVerified, LastOwner, LastOrganizer, OrganizationNotFound, OrganizationRequired
+)
+@blp.arguments(OrganizationQuerySchema, location="query")
 @blp.arguments(UserChangeSchema, example={"role": Role.ORGANIZER.value})
 @blp.limited("NOTIFICATION_LIMIT", by=_account_gaining_rights, counts=successes)
 @blp.response(200, UserSchema, example=UserSchema.example(role=Role.ORGANIZER.value, version=2))
-def change_user(changes: dict[str, Any], user_id: UUID) -> User:
+def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id: UUID) -> Person:
     """Change the name, role or access of an account.
 
     Changing the role or deactivating the account ends its logins and notifies the user by email. The last active
     organizer cannot be demoted or deactivated.
     """
-    return services.change_user(actor=current_user, user_id=user_id, changes=changes, precondition=if_match())
+    return services.change_person(
+        actor=current_actor, user_id=user_id, changes=changes, precondition=if_match(), **organization
+    )
 
 
 @blp.route("/<uuid:user_id>", methods=["DELETE"])
 @blp.doc(operationId="deactivateUser")
-@blp.login_required(organizer=True)
+@blp.login_required(Action.MANAGE_PEOPLE)
 @blp.if_match()
-@blp.problems(UserNotFound, LastOrganizer)
+@blp.problems(UserNotFound, LastOwner, LastOrganizer, OrganizationNotFound, OrganizationRequired)
+@blp.arguments(OrganizationQuerySchema, location="query")
 @blp.response(204)
-def deactivate_user(user_id: UUID) -> None:
+def deactivate_user(organization: dict[str, UUID], user_id: UUID) -> None:
     """Deactivate an account.
 
     Ends its logins, prevents new ones, and notifies the user by email. Its bookings and events remain, and setting
     `is_active` to `true` reactivates it. The last active organizer cannot be deactivated.
     """
-    services.deactivate_user(actor=current_user, user_id=user_id, precondition=if_match())
+    services.remove_access(actor=current_actor, user_id=user_id, precondition=if_match(), **organization)

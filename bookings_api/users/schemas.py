@@ -2,14 +2,27 @@
 
 from bookings_api.accounts.passwords import MAX_LENGTH
 from bookings_api.accounts.schemas import new_password
-from bookings_api.http.fields import Boolean, Choice, EmailAddress, Name, Password, QueryBoolean, Text
+from bookings_api.http.fields import Boolean, Choice, EmailAddress, Identifier, Name, Password, QueryBoolean, Text
 from bookings_api.http.openapi.examples import COLLEAGUE_EMAIL
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema
-from bookings_api.models import Role
+from bookings_api.models import MemberRole, Role
+
+
+def organization_id() -> Identifier:
+    """Return the field that selects one of the caller's organizations."""
+    return Identifier(metadata={"description": "The organization. Required only if you are an organizer of several."})
+
+
+class OrganizationQuerySchema(BaseSchema):
+    """The organization in which to look."""
+
+    organization_id = organization_id()
 
 
 class UserQuerySchema(PageQuerySchema):
-    """Filters for the list of accounts."""
+    """Filters for the list of people."""
+
+    organization_id = organization_id()
 
     q = Text(
         max_length=100,
@@ -32,8 +45,9 @@ class InvitationSchema(BaseSchema):
     email = EmailAddress(
         required=True, metadata={"description": "Where to send the invitation.", "example": COLLEAGUE_EMAIL}
     )
+    organization_id = organization_id()
     role = Choice(
-        *Role,
+        *MemberRole,
         metadata={
             "description": "The role of the account. Defaults to `user`, or to the role of the earlier invitation.",
             "example": Role.ORGANIZER.value,
@@ -49,7 +63,7 @@ class UserChangeSchema(BaseSchema):
 
     name = Name(metadata={"description": "The name of the user.", "example": "Uri Levin"})
     role = Choice(
-        *Role,
+        *MemberRole,
         metadata={
             "description": "The role of the account. Changing it ends all logins of the account.",
             "example": Role.ORGANIZER.value,

@@ -1,110 +1,197 @@
-"""Use cases: organizers manage all accounts, and users manage their own."""
+"""Use cases: organizers manage the people of their organization, and users change their own accounts."""
 
 import logging
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
+from bookings_api.accounts.actors import actor_of_login
 from bookings_api.accounts.credentials import lock_verified_account, set_password
-from bookings_api.accounts.locks import lock_account, lock_account_by_email, lock_active_organizers
-from bookings_api.accounts.logins import revoke_logins_of, user_of_login
+from bookings_api.accounts.locks import lock_account, lock_account_by_email
+from bookings_api.accounts.logins import revoke_logins_of
+from bookings_api.accounts.memberships import (
+    lock_leaders,
+    membership_of,
+    memberships_of,
+    notice_change,
+    roles_of,
+)
 from bookings_api.accounts.one_time_tokens import issue_token, revoke_tokens
 from bookings_api.accounts.passwords import hash_password, verify_password
-from bookings_api.database.changes import apply_changes
+from bookings_api.accounts.profiles import Profile, profile_of
 from bookings_api.database.transactions import Precondition, Transaction, end_reading, no_precondition, transaction
-from bookings_api.errors import EmailTaken, InvalidCredentials, LastOrganizer, UserNotFound, WrongPassword
+from bookings_api.errors import (
+    EmailNotVerified,
+    EmailTaken,
+    InvalidCredentials,
+    LastOrganizer,
+    LastOwner,
+    NotAMember,
+    PermissionDenied,
+    UserNotFound,
+    WrongPassword,
+)
 from bookings_api.extensions import db
 from bookings_api.idempotency import IdempotentRequest, store_response
 from bookings_api.mail import outbox
-from bookings_api.models import EmailKind, Role, TokenPurpose, User
+from bookings_api.models import EmailKind, MemberRole, Membership, Person, TokenPurpose, User
+from bookings_api.permissions import Action, Actor, Tenancy, may, organization_for
+from bookings_api.users.queries import person_in
 
 audit_logger = logging.getLogger("bookings_api.audit")
-
-# The user is notified when these fields change.
-_NOTIFIED = {"role": EmailKind.ROLE_CHANGED, "is_active": EmailKind.ACCESS_CHANGED}
 
 
 def invite_user(
     *,
-    actor: User,
+    actor: Actor,
     email: str,
-    role: Role | None = None,
+    organization_id: UUID | None = None,
+    role: MemberRole | None = None,
     name: str | None = None,
     request: IdempotentRequest | None = None,
-) -> User:
-    """Create an account without a password and email an invitation to it. The default role is `USER`.
+) -> Person:
+    """Email an invitation to join an organization. It takes effect when it is accepted. The default role is `USER`.
 
-    Inviting again before the invitation is accepted revokes the earlier one; role and name change only if given.
-    A new account has version 1. Raises `EmailTaken` if the address belongs to an account in use, and
-    `IdempotencyKeyReused`.
+    Inviting again before that revokes the earlier invitation; role and name change only if given. `name` applies only
+    to people without an account. A new invitation has version 1. Raises `EmailTaken` for a member with a verified
+    address, `PermissionDenied`, `IdempotencyKeyReused`, and what `organization_for` raises.
     """
+    organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
+    _require_may_grant(actor, role, organization_id)
     try:
         with transaction() as tx:
             user = lock_account_by_email(email)
             if user is None:
-                user = User(email=email, role=Role.USER, version=0)
+                user = User(email=email)
                 db.session.add(user)
-            elif not user.is_invited or not user.is_active:
+                db.session.flush()
+            membership = membership_of(user.id, organization_id)
+            if membership is None:
+                membership = Membership(organization_id=organization_id, user_id=user.id, version=0)
+                db.session.add(membership)
+            elif not membership.is_active or (membership.role and user.email_verified):
                 raise EmailTaken
-            user.role = role or user.role
-            user.name = name or user.name
-            user.version += 1
+            if not user.is_active:
+                raise EmailTaken
+            if user.is_invited:
+                user.name = name or user.name
+            membership.invited_as = role or membership.invited_as or membership.role or MemberRole.USER
+            membership.version += 1
+            token_id = issue_token(user, TokenPurpose.INVITATION, subject_id=organization_id)
+            _mail(tx, EmailKind.INVITATION, user, token_id=str(token_id), invited_by=actor.user and actor.user.name)
             db.session.flush()
-            payload = {"token_id": str(issue_token(user, TokenPurpose.INVITATION)), "invited_by": actor.name}
-            _mail(tx, EmailKind.INVITATION, user, **payload)
-            store_response(request, actor.id, user)
+            person = person_in(organization_id, user.id)
+            store_response(request, actor.id, person)
     except IntegrityError as error:
         if isinstance(error.orig, UniqueViolation):  # a concurrent request created it
             raise EmailTaken from error
         raise
-    _log_change(actor, user, {"invited_as": user.role.value})
-    return user
+    _log_change(actor, user.id, {"invited_as": membership.invited_as.value})
+    return person
 
 
-def change_user(
-    *, actor: User | None, user_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
-) -> User:
-    """Change the name, role or access of an account. `actor` is None for an operator.
+def change_person(
+    *,
+    actor: Actor,
+    user_id: UUID,
+    changes: dict[str, Any],
+    organization_id: UUID | None = None,
+    precondition: Precondition = no_precondition,
+) -> Person:
+    """Change the name, role or access of a person in an organization. They are notified of a new role or access.
 
-    A change of role or access ends the account's logins and notifies the user. Raises `UserNotFound`, and
-    `LastOrganizer` if no active organizer would remain.
+    Where there is a single organization, a change of role or access also ends the account's logins, and an account
+    without access cannot log in. Raises `UserNotFound`, `PermissionDenied`, `NotAMember` and `EmailNotVerified` for a
+    new role, `LastOwner` or `LastOrganizer` if none would remain, and what `organization_for` raises.
     """
+    organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
+    _require_may_grant(actor, changes.get("role"), organization_id)
     with transaction() as tx:
-        # Organizers are locked first, so that all such changes take their locks in the same order.
-        organizers = lock_active_organizers() if changes.keys() & _NOTIFIED.keys() else []
-        user = _lock_user(user_id)
-        precondition(user)
-        changed = apply_changes(user, changes)
-        if [*organizers] == [user] and (user.role is Role.USER or not user.is_active):
-            raise LastOrganizer
-        if changed & _NOTIFIED.keys():
-            revoke_logins_of(user)
-        if not user.is_active:
-            for purpose in TokenPurpose:
-                revoke_tokens(user, purpose)
+        leaders = _lock_leaders(actor.tenancy, organization_id) if changes.keys() & {"role", "is_active"} else ()
+        user, membership = _lock_person(user_id, organization_id)
+        precondition(membership)
+        _require_may_grant(actor, membership.role, organization_id)
+        changed = _apply(user, membership, changes)
+        if {"role", "is_active"} & changed:
+            _require_leader(actor, membership, leaders)
+            if actor.tenancy.is_single:
+                user.is_active = membership.is_active
+                revoke_logins_of(user)
+            if not membership.is_active:
+                _revoke_invitations(user, organization_id, tenancy=actor.tenancy)
+        if changed:
+            notice_change(user)
         if not user.is_invited:  # invited users have never logged in
-            for field in changed & _NOTIFIED.keys():
-                _mail(tx, _NOTIFIED[field], user, role=user.role.value, is_active=user.is_active)
+            if "role" in changed:
+                _notify(tx, EmailKind.ROLE_CHANGED, user, membership)
+            if "is_active" in changed:
+                _notify(tx, EmailKind.ACCESS_CHANGED, user, membership)
     if changed:
         # names are personal data and stay out of the log
-        _log_change(actor, user, {field: str(changes[field]) if field in _NOTIFIED else "changed" for field in changed})
-    return user
+        _log_change(actor, user_id, {field: "changed" if field == "name" else str(changes[field]) for field in changed})
+    return person_in(organization_id, user_id)
 
 
-def deactivate_user(*, actor: User | None, user_id: UUID, precondition: Precondition = no_precondition) -> None:
-    """End an account's logins and prevent new ones, but keep its data. Raises `UserNotFound`, `LastOrganizer`."""
-    change_user(actor=actor, user_id=user_id, changes={"is_active": False}, precondition=precondition)
+def remove_access(
+    *,
+    actor: Actor,
+    user_id: UUID,
+    organization_id: UUID | None = None,
+    precondition: Precondition = no_precondition,
+) -> None:
+    """Revoke a person's access to an organization, but keep their data. Raises what `change_person` raises."""
+    change_person(
+        actor=actor,
+        user_id=user_id,
+        changes={"is_active": False},
+        organization_id=organization_id,
+        precondition=precondition,
+    )
 
 
-def change_profile(*, user: User, changes: dict[str, Any], precondition: Precondition = no_precondition) -> User:
+def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
+    """End an account's logins and prevent new ones, on behalf of an operator. Its data is kept.
+
+    Raises `UserNotFound`, and `LastOwner` or `LastOrganizer` if no other would remain in an organization.
+    """
+    with transaction() as tx:
+        for organization_id in sorted(one.organization_id for one in memberships_of(user_id)):
+            if [*_lock_leaders(tenancy, organization_id)] == [user_id]:
+                raise _no_leader(tenancy)
+        user = lock_account(user_id)
+        if user is None:
+            raise UserNotFound
+        user.is_active = False
+        revoke_logins_of(user)
+        for purpose in TokenPurpose:
+            revoke_tokens(user, purpose)
+        for membership in memberships_of(user_id):
+            membership.is_active = False
+        notice_change(user)
+        if not user.is_invited:
+            outbox.queue_email(
+                tx,
+                kind=EmailKind.ACCESS_CHANGED,
+                recipient=user.email,
+                payload={"name": user.name, "is_active": False, "organization_id": None},
+                user_id=user.id,
+            )
+    _log_change(None, user_id, {"is_active": "False"})
+
+
+def change_profile(*, user: User, changes: dict[str, Any], precondition: Precondition = no_precondition) -> Profile:
     """Change the user's own name."""
     with transaction():
         user = _lock_user(user.id)
         precondition(user)
-        apply_changes(user, changes)
-    return user
+        if changes.get("name", user.name) != user.name:
+            user.name = changes["name"]
+            notice_change(user)
+        roles = roles_of(user.id)
+    return profile_of(user, roles)
 
 
 def change_password(*, user: User, login_id: UUID, current_password: str, new_password: str) -> None:
@@ -119,7 +206,7 @@ def change_password(*, user: User, login_id: UUID, current_password: str, new_pa
     password_hash = hash_password(new_password)
     with transaction():
         account = lock_verified_account(user_id, old_hash, current_password)
-        if user_of_login(login_id) is None:
+        if actor_of_login(login_id) is None:
             raise InvalidCredentials
         set_password(account, password_hash)
         revoke_logins_of(account, except_for=login_id)
@@ -132,16 +219,95 @@ def _lock_user(user_id: UUID) -> User:
     return user
 
 
+def _lock_person(user_id: UUID, organization_id: UUID) -> tuple[User, Membership]:
+    user = _lock_user(user_id)
+    membership = membership_of(user_id, organization_id)
+    if membership is None:
+        raise UserNotFound
+    return user, membership
+
+
+def _lock_leaders(tenancy: Tenancy, organization_id: UUID) -> Collection[UUID]:
+    """Lock those of whom one must remain: the owners or, if every organizer manages everything, the organizers."""
+    roles = [MemberRole.OWNER]
+    if tenancy is Tenancy.OPEN:
+        roles.append(MemberRole.ORGANIZER)
+    return lock_leaders(organization_id, roles)
+
+
+def _require_leader(actor: Actor, membership: Membership, leaders: Collection[UUID]) -> None:
+    is_open = actor.tenancy is Tenancy.OPEN
+    leads = membership.role is MemberRole.OWNER or (is_open and membership.role is MemberRole.ORGANIZER)
+    if [*leaders] == [membership.user_id] and not (leads and membership.is_active):
+        raise _no_leader(actor.tenancy)
+
+
+def _no_leader(tenancy: Tenancy) -> LastOwner | LastOrganizer:
+    return LastOrganizer() if tenancy is Tenancy.OPEN else LastOwner()
+
+
+def _require_may_grant(actor: Actor, role: MemberRole | None, organization_id: UUID) -> None:
+    """Only owners may make someone an owner, or change one."""
+    if role is MemberRole.OWNER and not may(actor, Action.MANAGE_ORGANIZATION, organization_id=organization_id):
+        raise PermissionDenied("Only owners may do that.")
+
+
+def _apply(user: User, membership: Membership, changes: dict[str, Any]) -> set[str]:
+    """Change a person, and return the names of the fields that changed."""
+    changed = set()
+    if changes.get("name", user.name) != user.name:
+        if (not membership.role and not user.is_invited) or len(memberships_of(user.id)) > 1:
+            raise PermissionDenied("Only the person may change the name of an account outside your organization.")
+        user.name = changes["name"]
+        changed.add("name")
+    role = changes.get("role")
+    if role and membership.invited_as:
+        if role is not membership.invited_as:
+            membership.invited_as = role
+            changed.add("role")
+    elif role and role is not membership.role:
+        if membership.role is None:
+            raise NotAMember
+        if role is not MemberRole.USER and not user.email_verified:
+            raise EmailNotVerified
+        membership.role = role
+        changed.add("role")
+    if changes.get("is_active", membership.is_active) != membership.is_active:
+        membership.is_active = changes["is_active"]
+        changed.add("is_active")
+    return changed
+
+
+def _revoke_invitations(user: User, organization_id: UUID, *, tenancy: Tenancy) -> None:
+    if tenancy.is_single:
+        for purpose in TokenPurpose:
+            revoke_tokens(user, purpose)
+    else:
+        revoke_tokens(user, TokenPurpose.INVITATION, subject_id=organization_id)
+
+
+def _notify(tx: Transaction, kind: EmailKind, user: User, membership: Membership) -> None:
+    role = membership.role or MemberRole.USER
+    _mail(
+        tx,
+        kind,
+        user,
+        role=role.value,
+        is_active=membership.is_active,
+        organization_id=str(membership.organization_id),
+    )
+
+
 def _mail(tx: Transaction, kind: EmailKind, user: User, **payload: Any) -> None:
     outbox.queue_email(tx, kind=kind, recipient=user.email, payload={"name": user.name, **payload}, user_id=user.id)
 
 
-def _log_change(actor: User | None, user: User, changes: dict[str, str]) -> None:
+def _log_change(actor: Actor | None, user_id: UUID, changes: dict[str, str]) -> None:
     actor_id = str(actor.id) if actor else "an operator"
     audit_logger.info(
         "account %s changed by %s: %s",
-        user.id,
+        user_id,
         actor_id,
         ", ".join(f"{field}={value}" for field, value in sorted(changes.items())),
-        extra={"account_id": str(user.id), "actor_id": actor_id, "changes": changes},
+        extra={"account_id": str(user_id), "actor_id": actor_id, "changes": changes},
     )

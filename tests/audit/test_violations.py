@@ -28,7 +28,7 @@ PLANTED = {
     "reference": "UPDATE bookings SET reference = overlay(reference placing 'O' from 1)",
     "event_version": "UPDATE bookings SET event_version = 99",
     "version": "UPDATE users SET version = 0",
-    "idempotency_key": "UPDATE idempotency_keys SET user_id = (SELECT id FROM users WHERE role = 'organizer')",
+    "idempotency_key": "UPDATE idempotency_keys SET actor_id = (SELECT organizer_id FROM events)",
     "confirmation_email_missing": "DELETE FROM outbox_emails WHERE kind = 'booking_confirmed'",
     "cancellation_email_missing": "DELETE FROM outbox_emails WHERE kind = 'booking_cancelled'",
     "change_email_count": "DELETE FROM outbox_emails WHERE kind = 'booking_changed'",
@@ -41,7 +41,7 @@ PLANTED = {
         FROM (SELECT * FROM bookings LIMIT 1) AS booking, (VALUES ('first'), ('second')) AS emails (n)""",
     "broadcast": "DELETE FROM outbox_emails WHERE kind = 'event_changed'",
     "email_reference_missing": "UPDATE outbox_emails SET booking_id = NULL",
-    "email_reference_mismatch": "UPDATE outbox_emails SET user_id = (SELECT id FROM users WHERE role = 'organizer')",
+    "email_reference_mismatch": "UPDATE outbox_emails SET user_id = (SELECT organizer_id FROM events)",
     "message_id": "UPDATE outbox_emails SET message_id = '<1' || id || '@example.com>'",
     "email_never_due": """
         UPDATE outbox_emails SET status = 'pending', sent_at = NULL, next_attempt_at = now() + interval '2 days'""",
@@ -63,7 +63,8 @@ PLANTED = {
     "uq_bookings_reference": """
         ALTER TABLE bookings DROP CONSTRAINT uq_bookings_reference; UPDATE bookings SET reference = 'AAAAAAAAAA'""",
     "uq_users_email_lower": """
-        DROP INDEX uq_users_email_lower; UPDATE users SET email = CASE role WHEN 'user' THEN 'a@b' ELSE 'A@b' END""",
+        DROP INDEX uq_users_email_lower;
+        UPDATE users SET email = CASE WHEN id IN (SELECT organizer_id FROM events) THEN 'A@b' ELSE 'a@b' END""",
     "pk_logins": """
         ALTER TABLE logins DROP CONSTRAINT pk_logins; INSERT INTO logins SELECT * FROM logins""",
     "nn_bookings": """

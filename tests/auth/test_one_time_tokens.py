@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from bookings_api.mail import tasks
 from bookings_api.models import OneTimeToken, OutboxEmail, User
-from tests.factories import API, PASSWORD, Account, log_in, make_organizer, make_user, new_email
+from tests.factories import API, PASSWORD, Account, log_in, make_organizer, make_user, new_email, verify_email
 from tests.mailbox import Mailbox, part
 
 NEW_PASSWORD = "another horse battery"
@@ -161,8 +161,10 @@ def test_inviting_an_address_again_replaces_the_first_invitation(
     assert _accept(client, latest_token(address)).status_code == 200
 
 
-def test_an_address_with_an_active_account_cannot_be_invited(client: FlaskClient) -> None:
-    response = _invite(client, make_organizer(client), make_user(client).email)
+def test_an_address_with_an_active_verified_account_cannot_be_invited(client: FlaskClient) -> None:
+    member = verify_email(client, make_user(client))
+
+    response = _invite(client, make_organizer(client), member.email)
 
     assert (response.status_code, response.json["code"]) == (409, "email-taken")
 

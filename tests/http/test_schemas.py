@@ -20,12 +20,12 @@ from bookings_api.http.json import json_body
 from bookings_api.http.pagination import fetch_page, page_headers
 from bookings_api.http.problems import FieldErrorSchema, ProblemSchema
 from bookings_api.http.schemas import ResponseSchema
-from bookings_api.models import Booking, Event, OutboxEmail, User
+from bookings_api.models import Booking, Event, OutboxEmail, Person
 from tests.factories import book, make_event, make_user
 
 ROWS = [
     (EventSchema, Event), (ListedEventSchema, Event), (BookingSchema, Booking), (EmailSchema, OutboxEmail),
-    (UserSchema, User),
+    (UserSchema, Person),
 ]  # fmt: skip
 
 

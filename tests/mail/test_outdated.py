@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from bookings_api.models import Event, OneTimeToken, OutboxEmail
-from tests.factories import API, Account, book, make_event, new_email
+from tests.factories import API, Account, book, make_event, new_email, verify_email
 from tests.mail.draining import Delivery, emails_about, let_time_pass
 from tests.times import utcnow
 
@@ -154,6 +154,7 @@ def test_an_invitation_whose_token_is_gone_or_expired_is_dropped(
 def test_only_the_current_role_is_announced(
     client: FlaskClient, organizer: Account, user: Account, delivery: Delivery, database: sa.Engine
 ) -> None:
+    verify_email(client, user)
     for role in ("organizer", "user"):
         client.patch(f"{API}/users/{user.id}", headers=organizer.headers, json={"role": role})
         delivery.run()

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.models import OutboxEmail
-from tests.factories import API, PASSWORD, make_account, make_organizer, make_user, new_email
+from tests.factories import API, PASSWORD, make_account, make_organizer, make_user, new_email, verify_email
 
 
 def _list(client: FlaskClient, headers: Any, query: str = "") -> list[str]:
@@ -65,7 +65,7 @@ def test_an_invalid_filter_is_named(client: FlaskClient, query: str) -> None:
 
 
 def test_changing_a_role_notifies_the_user_by_email(client: FlaskClient, database: sa.Engine) -> None:
-    organizer, user = make_organizer(client), make_user(client)
+    organizer, user = make_organizer(client), verify_email(client, make_user(client))
 
     changed = client.patch(f"{API}/users/{user.id}", headers=organizer.headers, json={"role": "organizer"})
 
@@ -156,7 +156,7 @@ def test_an_unknown_account_is_not_found(client: FlaskClient) -> None:
 def test_changing_an_account_is_logged_with_the_actor_and_changes(
     client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    organizer, user = make_organizer(client), make_user(client)
+    organizer, user = make_organizer(client), verify_email(client, make_user(client))
 
     with caplog.at_level("INFO", logger="bookings_api.audit"):
         changes = {"role": "organizer", "name": "Grace Hopper"}

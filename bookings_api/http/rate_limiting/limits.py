@@ -63,8 +63,8 @@ def by_sender(*args: Any, **kwargs: Any) -> str:
     Otherwise a person could sign up with many suffixes of someone else's address to flood it. The account without a
     suffix is counted separately, so the others cannot use up its limit.
     """
-    user = viewer()
-    mailbox = shared_mailbox(user.email) if user else flask.g.shared_mailbox
+    actor = viewer()
+    mailbox = shared_mailbox(actor.user.email) if actor and actor.user else flask.g.get("shared_mailbox")
     return mailbox or current_user_id()
 
 

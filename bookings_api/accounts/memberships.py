@@ -1,0 +1,79 @@
+"""Memberships of accounts in organizations. All changes happen under the account's lock."""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from bookings_api.database.transactions import require_transaction
+from bookings_api.extensions import db
+from bookings_api.models import MemberRole, Membership, Organization, User
+
+
+def only_organization() -> UUID:
+    """Return the organization that all accounts belong to where there is a single one: the oldest.
+
+    A migration creates it.
+    """
+    return db.session.scalars(sa.select(Organization.id).order_by(Organization.id).limit(1)).one()
+
+
+def membership_of(user_id: UUID, organization_id: UUID) -> Membership | None:
+    """Return the current membership of a locked account."""
+    require_transaction()
+    return db.session.get(Membership, (organization_id, user_id), populate_existing=True)
+
+
+def memberships_of(user_id: UUID) -> Sequence[Membership]:
+    """Return everything that organizations know about an account."""
+    return db.session.scalars(sa.select(Membership).where(Membership.user_id == user_id)).all()
+
+
+def roles_of(user_id: UUID) -> Collection[MemberRole]:
+    """Return the roles of an account in its organizations."""
+    return [one.role for one in memberships_of(user_id) if one.role and one.is_active]
+
+
+def lock_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> Sequence[UUID]:
+    """Lock the members with these roles who can log in, and return their IDs.
+
+    Taken before the lock on an account, in the order of the IDs, so that all such changes take their locks in the same
+    order. If two owners demote each other at the same time, one waits for the other and then finds that it is the last.
+    """
+    require_transaction()
+    return db.session.scalars(_leaders(organization_id, roles).with_for_update(key_share=True)).all()
+
+
+def has_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> bool:
+    """Whether any member with these roles can log in."""
+    return db.session.scalars(_leaders(organization_id, roles).limit(1)).one_or_none() is not None
+
+
+def pending_invitation(user_id: UUID) -> UUID | None:
+    """Return the organization whose invitation to an account is the latest that is pending."""
+    pending = sa.select(Membership.organization_id).where(
+        Membership.user_id == user_id, Membership.invited_as.is_not(None), Membership.is_active
+    )
+    return db.session.scalars(pending.order_by(Membership.updated_at.desc()).limit(1)).one_or_none()
+
+
+def notice_change(user: User) -> None:
+    """Increase the versions that show a change of a locked account: its own and those in its organizations."""
+    user.version += 1
+    for membership in memberships_of(user.id):
+        membership.version += 1
+
+
+def _leaders(organization_id: UUID, roles: Collection[MemberRole]) -> sa.Select[UUID]:
+    return (
+        sa.select(Membership.user_id)
+        .join(User, User.id == Membership.user_id)
+        .where(
+            Membership.organization_id == organization_id,
+            Membership.role.in_(roles),
+            Membership.is_active,
+            User.is_active,
+            User.password_hash.is_not(None),
+        )
+        .order_by(Membership.user_id)
+    )

@@ -1,0 +1,26 @@
+"""Adds documentation to views, where flask-smorest keeps it."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from bookings_api.http.openapi.operations import PROBLEMS
+from bookings_api.http.problems import Problem
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def with_problems(*problems: Problem) -> Callable[[View], View]:
+    """Record the problems of a view, which `openapi.operations` documents."""
+
+    def decorate(view: View) -> View:
+        known = getattr(view, "_apidoc", {})
+        view._apidoc = known | {PROBLEMS: [*problems, *known.get(PROBLEMS, [])]}  # type: ignore[attr-defined] # noqa: SLF001 - where flask-smorest keeps its documentation
+        return view
+
+    return decorate
+
+
+def documented_by(document: Callable[[Any], Any], view: Any) -> Any:
+    """Add the documentation of flask-smorest's decorator to `view` without wrapping it in another function."""
+    view._apidoc = document(view)._apidoc  # noqa: SLF001 - where flask-smorest keeps its documentation
+    return view

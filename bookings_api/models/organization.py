@@ -1,0 +1,136 @@
+"""Organizations, the people who belong to them, and the teams of their events."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bookings_api.database.base import Base, Identified, Timestamped, choice
+from bookings_api.models.user import Role, User
+
+
+class MemberRole(StrEnum):
+    """Owners manage everything in their organization, organizers its people and their own events, users nothing."""
+
+    OWNER = "owner"
+    ORGANIZER = "organizer"
+    USER = "user"
+
+
+class TeamRole(StrEnum):
+    """Co-organizers edit an event and manage its bookings. Check-in helpers only see the door list."""
+
+    CO_ORGANIZER = "co_organizer"
+    CHECK_IN = "check_in"
+
+
+class Organization(Identified, Timestamped, Base):
+    """A group of people who publish events. Organizations share nothing."""
+
+    __tablename__ = "organizations"
+
+    name: Mapped[str] = mapped_column(sa.String(100))
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
+
+
+class Membership(Timestamped, Base):
+    """An account that an organization knows: a member, an invited person, or a customer who booked one of its events.
+
+    Only members have a `role`. `invited_as` is the role that a pending invitation offers. Without access (`is_active`),
+    members lose their rights, and nobody can book the organization's events.
+    """
+
+    __tablename__ = "memberships"
+    __table_args__ = (
+        sa.Index("ix_memberships_user_id", "user_id"),
+        # for checking whether an owner or organizer is the last one
+        sa.Index(
+            "ix_memberships_leaders",
+            "organization_id",
+            "user_id",
+            postgresql_where=sa.text("role <> 'user' AND is_active"),
+        ),
+    )
+
+    organization_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organizations.id"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"), primary_key=True)
+    role: Mapped[MemberRole | None] = mapped_column(choice(MemberRole, "role"))
+    invited_as: Mapped[MemberRole | None] = mapped_column(choice(MemberRole, "invited_as"))
+    is_active: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
+
+
+class TeamMember(Timestamped, Base):
+    """A role of an account in the team of one event. It gives no rights until `is_accepted`."""
+
+    __tablename__ = "event_team"
+    __table_args__ = (sa.Index("ix_event_team_user_id", "user_id"),)
+
+    event_id: Mapped[UUID] = mapped_column(sa.ForeignKey("events.id"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"), primary_key=True)
+    role: Mapped[TeamRole] = mapped_column(choice(TeamRole, "role"))
+    is_accepted: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
+
+
+def _literal(value: str) -> sa.ColumnElement[str]:
+    return sa.literal_column(f"'{value}'", sa.String)
+
+
+_users, _memberships = User.__table__, Membership.__table__
+
+
+class Person(Base):
+    """A membership and its account, as the organization's organizers see them. Read-only.
+
+    `version` is that of the membership, so one organization learns nothing about changes in another. A pending
+    invitation shows the role that it offers, and owners are also organizers.
+    """
+
+    __table__ = (
+        sa.select(
+            _memberships.c.organization_id,
+            _users.c.id,
+            _users.c.email,
+            # the name of an existing account is not shown before its owner accepts the invitation
+            sa.case(
+                (sa.or_(_memberships.c.role.is_not(None), _memberships.c.invited_as.is_(None)), _users.c.name),
+                (_users.c.password_hash.is_(None), _users.c.name),
+            ).label("name"),
+            sa.type_coerce(
+                sa.case(
+                    (
+                        sa.func.coalesce(_memberships.c.invited_as, _memberships.c.role) != _literal(MemberRole.USER),
+                        _literal(Role.ORGANIZER),
+                    ),
+                    else_=_literal(Role.USER),
+                ),
+                choice(Role, "role"),
+            ).label("role"),
+            sa.func.coalesce(_memberships.c.role == _literal(MemberRole.OWNER), sa.false()).label("is_owner"),
+            sa.and_(_users.c.is_active, _memberships.c.is_active).label("is_active"),
+            _memberships.c.invited_as.is_not(None).label("is_invited"),
+            _users.c.email_verified_at.is_not(None).label("email_verified"),
+            _memberships.c.version,
+            _users.c.created_at,
+        )
+        .join(_users, _memberships.c.user_id == _users.c.id)
+        .subquery("people")
+    )
+    __mapper_args__ = {"primary_key": [__table__.c.organization_id, __table__.c.id]}
+
+    if TYPE_CHECKING:
+        organization_id: Mapped[UUID]
+        id: Mapped[UUID]
+        email: Mapped[str]
+        name: Mapped[str | None]
+        role: Mapped[Role]
+        is_owner: Mapped[bool]
+        is_active: Mapped[bool]
+        is_invited: Mapped[bool]
+        email_verified: Mapped[bool]
+        version: Mapped[int]
+        created_at: Mapped[datetime]
