@@ -46,12 +46,12 @@ blp = Blueprint("auth", __name__, url_prefix="/auth", description="Sign up, log 
 
 
 def _mailbox(account: dict[str, str]) -> str:
-    """Count resets per mailbox, across all clients."""
+    """Return the mailbox that a password reset goes to, whichever client requests it."""
     return f"reset/{of_mailbox(account['email'])}"
 
 
 def _requester_and_mailbox(account: dict[str, str]) -> str:
-    """Count resets per client and mailbox, so that a stranger cannot use up the owner's limit."""
+    """Return the client and the mailbox of a reset, so that a stranger cannot use up the owner's limit."""
     return f"{by_client()}/{_mailbox(account)}"
 
 

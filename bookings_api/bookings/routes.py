@@ -62,7 +62,7 @@ def _guest(
     booking_id: UUID | None = None,
     **_: Any,
 ) -> str | None:
-    """Count the emails that an account sends to another address, per sender and mailbox.
+    """Return the sender and the mailbox of a guest, as the key that counts emails to other people.
 
     Emails to the account's own address, which is unverified, are bounded by the limit on bookings. Replayed responses
     send no email and are not counted.
@@ -86,7 +86,7 @@ def _guest(
 
 
 def _guest_mailbox(*args: Any, **kwargs: Any) -> str | None:
-    """Count emails from all senders to the mailbox that `_guest` found, so that many accounts cannot flood it together.
+    """Return the mailbox that `_guest` found, so that many accounts cannot flood it together.
 
     The event's organizer is exempt; otherwise strangers could use up the limit and block changes to a guest's booking.
     """

@@ -111,8 +111,8 @@ class EmailSchema(ResponseSchema):
         by_value=ma.fields.String,
         required=True,
         metadata={
-            "description": "`dropped` emails were outdated before they could be sent, for example because the booking "
-            "was cancelled.",
+            "description": "The delivery status. `dropped` means that the email was outdated before it could be sent, "
+            "for example because the booking was cancelled.",
             "example": EmailStatus.SENT.value,
         },
     )

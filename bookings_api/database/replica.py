@@ -83,7 +83,10 @@ class LaggingReplica(UnusableReplica):
 
 
 class Position(NamedTuple):
-    """A position in the primary's log, in bytes, and its timeline. Both are None if the primary is itself a replica."""
+    """A byte position in the primary's write-ahead log, and its timeline.
+
+    Both are None if the primary is itself a replica.
+    """
 
     lsn: int | None
     timeline: str | None

@@ -61,10 +61,10 @@ def list_upcoming_events(**filters: Any) -> Listing:
     """List upcoming events.
 
     Returns the published events that have not ended and match all filters, sorted by start time unless `sort` is given.
-    This includes running events, which can still be booked if the organizer allows it.
+    Events in progress are included, because they can still be booked if the organizer allows it.
 
-    New and changed events are listed immediately. `tickets_booked`, `tickets_available` and the filter `min_available`
-    can be up to one second old. For exact numbers, get the single event.
+    New and changed events are listed immediately. `tickets_booked` and `tickets_available`, which `min_available`
+    filters by, can be up to one second out of date. For exact numbers, retrieve the event by its ID.
     """
     return queries.upcoming_events(**filters)
 
@@ -80,8 +80,8 @@ def list_all_events(**filters: Any) -> Listing:
     Returns all events that match the filters, including past and cancelled ones and your own drafts, sorted by start
     time unless `sort` is given.
 
-    New and changed events are listed immediately. `tickets_booked`, `tickets_available` and the filter `min_available`
-    can be up to one second old. For exact numbers, get the single event.
+    New and changed events are listed immediately. `tickets_booked` and `tickets_available`, which `min_available`
+    filters by, can be up to one second out of date. For exact numbers, retrieve the event by its ID.
     """
     return queries.all_events(viewer=viewer(), **filters)
 

@@ -107,7 +107,7 @@ class ListedEventSchema(EventSchema):
         metadata={
             "description": (
                 f"The description in plain text. If it is longer than {SUMMARY_LENGTH} characters, it is shortened and"
-                " ends with an ellipsis. Get the single event for the whole text."
+                " ends with an ellipsis. Retrieve the event by its ID to get the whole text."
             ),
             "example": _DESCRIPTION,
         },
@@ -170,7 +170,7 @@ class EventChangeSchema(BaseSchema):
     timezone = TimeZone(metadata={"description": _ZONE_TEXT})
     contact_name = Name(allow_none=True, metadata={"description": _CONTACT_NAME})
     contact_email = EmailAddress(allow_none=True, metadata={"description": _CONTACT_EMAIL})
-    starts_at = Instant(metadata={"description": f"{_STARTS} Cannot change once the event has started."})
+    starts_at = Instant(metadata={"description": f"{_STARTS} Cannot be changed once the event has started."})
     ends_at = Instant(metadata={"description": _ENDS})
     capacity = Integer(
         minimum=1,

@@ -28,7 +28,7 @@ def init_authentication(
     authenticate: Callable[[str], tuple[Actor, UUID]],
     verify: Callable[[str], tuple[UUID, UUID, str | None]],
 ) -> None:
-    """Bind `accounts.tokens.authenticate` and `accounts.tokens.verify_access_token`."""
+    """Register `accounts.tokens.authenticate` and `accounts.tokens.verify_access_token` for requests."""
     app.extensions[_AUTHENTICATE] = authenticate
     app.extensions[_VERIFY] = verify
 

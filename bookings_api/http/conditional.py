@@ -56,7 +56,7 @@ def etag_of(resource: Versioned) -> str:
 
 
 def if_match() -> Callable[[Versioned], None]:
-    """Return a check of the request's `If-Match`, which the service calls with the locked row.
+    """Return a function that checks `If-Match` against a row. The service calls it with the locked row.
 
     The check raises `StaleVersion` if no tag matches or the header is malformed, because ignoring it could overwrite a
     change. Without the header, every version passes.

@@ -158,7 +158,7 @@ class LocalStack:
         return Child(name, command, log=self.log_of(name), keep_open=[self._lock], **options)
 
     def _initialize_cluster(self, data: Path, password: str) -> None:
-        """Run initdb in a temporary directory, then rename it, so that no interrupted run leaves a partial cluster."""
+        """Run initdb in a temporary directory, then rename it, so that an interrupted run leaves no partial cluster."""
         self._report("Creating the database cluster ...")
         unfinished = data.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)

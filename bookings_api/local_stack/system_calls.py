@@ -82,7 +82,7 @@ def become_nobody() -> None:
     """Switch to uid 65534, because PostgreSQL refuses to run as root, but keep root's access to files.
 
     The checkout and the data directory can then be inside a home directory of mode 0700. An ambient capability survives
-    exec. Without the set-user-ID fix-up, access(2), which initdb uses, respects it as well. See capabilities(7).
+    exec. initdb calls access(2), which honors the capability once the set-user-ID fix-up is off. See capabilities(7).
     """
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)

@@ -34,7 +34,7 @@ def needs_account(email: OutboxEmail) -> bool:
 
 
 def resolve_account(email: OutboxEmail) -> bool:
-    """Look up the account of a claimed password reset and issue its token. Returns False without an active account.
+    """Look up the account of a claimed password reset and issue its token. Returns False if there is no such account.
 
     A person who has not accepted their invitation yet gets a new invitation instead, because the first may have
     expired. The token is committed, so a second attempt to send the email uses the same one.

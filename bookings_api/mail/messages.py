@@ -44,7 +44,7 @@ def render(kind: EmailKind, payload: dict[str, Any], joined: Sequence[dict[str, 
 
 
 def _local_time(iso: str, timezone: str) -> str:
-    """Format as `Friday, 21 June 2030, 19:30 (Europe/Berlin, UTC+02:00)`. The offset is needed when clocks go back."""
+    """Format as `Friday, 21 June 2030, 19:30 (Europe/Berlin, UTC+02:00)`. The offset tells repeated hours apart."""
     local = datetime.fromisoformat(iso).astimezone(ZoneInfo(timezone))
     offset = local.strftime("%z")
     return f"{local:%A}, {local.day} {local:%B %Y, %H:%M} ({timezone}, UTC{offset[:3]}:{offset[3:5]})"

@@ -62,7 +62,7 @@ def write_next_batch() -> int:
 
 
 def forget(reminder: OutboxEmail) -> None:
-    """Let a later batch write the reminder again, with the current details, if it is still due."""
+    """Let a later batch queue the reminder again, with the current details, if it is still due."""
     require_transaction()
     db.session.execute(
         sa.update(Booking)

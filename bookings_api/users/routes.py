@@ -53,12 +53,12 @@ blp = Blueprint(
 
 
 def _caller_email(*_: Any) -> str:
-    """Count password changes under the limits for logins, so a stolen access token does not help guess the password."""
+    """Return the key of the limits on logins, so that a stolen access token does not help guess the password."""
     return of_email(current_user.email)
 
 
 def _account_gaining_rights(organization: dict[str, UUID], changes: dict[str, Any], *, user_id: UUID) -> str | None:
-    """Count grants of rights per affected mailbox, so that several organizers together cannot flood a user with email.
+    """Return the mailbox of an account that gains rights, so that several organizers cannot flood it with email.
 
     Revoking rights is not limited; otherwise an account over the limit could not be deactivated.
     """
@@ -67,12 +67,12 @@ def _account_gaining_rights(organization: dict[str, UUID], changes: dict[str, An
 
 
 def _mailbox(invitation: dict[str, Any], **_: Any) -> str:
-    """Count invitations per mailbox, across all organizers."""
+    """Return the mailbox that an invitation goes to, whoever invites."""
     return f"invitation/{of_mailbox(invitation['email'])}"
 
 
 def _inviter_and_mailbox(invitation: dict[str, Any], **_: Any) -> str:
-    """Count invitations per organizer and mailbox, separately from bookings for guests."""
+    """Return the organizer and the mailbox of an invitation, as a key that bookings do not share."""
     return f"{by_sender()}/{_mailbox(invitation)}"
 
 
@@ -197,7 +197,7 @@ def get_user(organization: dict[str, UUID], user_id: UUID) -> Person:
 def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id: UUID) -> Person:
     """Change the name, role or access of an account.
 
-    Changing the role or deactivating the account ends its logins and notifies the user by email. The last active
+    A change of role or access logs the user out everywhere and notifies them by email. The last active
     organizer cannot be demoted or deactivated.
     """
     return services.change_person(
@@ -215,7 +215,7 @@ def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id:
 def deactivate_user(organization: dict[str, UUID], user_id: UUID) -> None:
     """Deactivate an account.
 
-    Ends its logins, prevents new ones, and notifies the user by email. Its bookings and events remain, and setting
-    `is_active` to `true` reactivates it. The last active organizer cannot be deactivated.
+    Logs the user out everywhere, prevents new logins, and notifies them by email. Their bookings and events remain, and
+    setting `is_active` to `true` reactivates the account. The last active organizer cannot be deactivated.
     """
     services.remove_access(actor=current_actor, user_id=user_id, precondition=if_match(), **organization)

@@ -70,7 +70,10 @@ class UserChangeSchema(BaseSchema):
         },
     )
     is_active = Boolean(
-        metadata={"description": "Whether the account is active. `false` ends all its logins.", "example": True}
+        metadata={
+            "description": "Whether the account is active. `false` logs the user out everywhere.",
+            "example": True,
+        }
     )
 
 

@@ -1,4 +1,4 @@
-"""Extends flask-smorest's OpenAPI document with named enums, problem codes, and examples of all bodies."""
+"""Adds named enums, problem codes and an example of every body to flask-smorest's OpenAPI document."""
 
 import re
 from collections import defaultdict

@@ -49,7 +49,7 @@ def init_limits(app: flask.Flask) -> None:
 
 
 def by_account(*parameters: str) -> Key:
-    """Count per account and per value of these path parameters. Place the limit below `login_required`."""
+    """Count requests per account and per value of these path parameters. Place the limit below `login_required`."""
 
     def key(*args: Any, **kwargs: Any) -> str:
         return "/".join([current_user_id(), *(str(kwargs[name]) for name in parameters)])
@@ -58,7 +58,7 @@ def by_account(*parameters: str) -> Key:
 
 
 def by_sender(*args: Any, **kwargs: Any) -> str:
-    """Count per account, except that all accounts with a `+` suffix in their address count together, per mailbox.
+    """Count requests per account, but count accounts with a `+` suffix in their address together, per mailbox.
 
     Otherwise a person could sign up with many suffixes of someone else's address to flood it. The account without a
     suffix is counted separately, so the others cannot use up its limit.
@@ -69,7 +69,7 @@ def by_sender(*args: Any, **kwargs: Any) -> str:
 
 
 def by_client(*args: Any, **kwargs: Any) -> str:
-    """Count per IPv4 address or IPv6 /64 network. A client may use any address of its network (RFC 6177, section 2)."""
+    """Count requests per IPv4 address or IPv6 /64, of which a client may use any address (RFC 6177, section 2)."""
     text = flask.request.remote_addr or ""
     with suppress(ValueError):  # a Unix socket has no address
         address = ip_address(text)
@@ -79,7 +79,7 @@ def by_client(*args: Any, **kwargs: Any) -> str:
 
 
 def by_email(field: str) -> Key:
-    """Count per email in `field` of the body, even if it has no account. Place the limit below `arguments`."""
+    """Count requests per email in `field` of the body, even if it has no account. Place the limit below `arguments`."""
     return lambda body, *args, **kwargs: of_email(body[field])
 
 
