@@ -34,7 +34,7 @@ from bookings_api.errors import (
 )
 from bookings_api.events.queries import get_event_for
 from bookings_api.events.routes import blp as events
-from bookings_api.http.authentication import current_actor, current_login_id, current_user, require_actor, viewer
+from bookings_api.http.authentication import current_actor, current_login_id, current_user, current_user_id
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.http.csv import CsvFile
@@ -43,7 +43,7 @@ from bookings_api.http.idempotency import REPLAYED, REPLAYED_HEADER, Idempotency
 from bookings_api.http.json import json_response
 from bookings_api.http.openapi.examples import BOOKING_CALENDAR, CHANGED_AT
 from bookings_api.http.problems import problem_code
-from bookings_api.http.rate_limiting.limits import by_account, by_sender, of_mailbox, successes
+from bookings_api.http.rate_limiting.limits import by_account, by_mailbox, count_email, mailbox_to_count, successes
 from bookings_api.http.schemas import PageQuerySchema
 from bookings_api.idempotency import IdempotentRequest, find_response
 from bookings_api.models import Booking, BookingStatus, EmailStatus, OutboxEmail
@@ -62,36 +62,34 @@ def _guest(
     booking_id: UUID | None = None,
     **_: Any,
 ) -> str | None:
-    """Return the sender and the mailbox of a guest, as the key that counts emails to other people.
-
-    Emails to the account's own address, which is unverified, are bounded by the limit on bookings. Replayed responses
-    send no email and are not counted.
-    """
+    """Return the key that counts emails from an account to a mailbox. A replayed response sends no email and is not counted."""
     flask.g.guest_mailbox, is_organizer = None, False
     address: str | None = (body or {}).get("guest_email")
-    if address is None:
-        if booking_id is None:
-            return None
+    if address is None and booking_id is not None:
         address, is_organizer = queries.guest_of(booking_id, viewer=current_actor)
         flask.g.counted_guest_email = address
-    if viewer() is None:  # `token_required` does not load the account, which only this limit needs
-        require_actor()
-    if address.lower() == current_user.email.lower():
+    mailbox = mailbox_to_count(address)
+    if mailbox and header and "key" in header and find_response(UUID(current_user_id()), header["key"]):
         return None
-    if header and "key" in header and find_response(current_user.id, header["key"]):
-        return None
-    mailbox = of_mailbox(address)
     flask.g.guest_mailbox = None if is_organizer else mailbox
-    return f"{by_sender()}/{mailbox}"
+    return by_mailbox(mailbox)
 
 
 def _guest_mailbox(*args: Any, **kwargs: Any) -> str | None:
-    """Return the mailbox that `_guest` found, so that many accounts cannot flood it together.
+    """Return the mailbox that `_guest` found, so that many accounts together cannot flood it together.
 
     The event's organizer is exempt; otherwise strangers could use up the limit and block changes to a guest's booking.
     """
     mailbox: str | None = flask.g.guest_mailbox
     return mailbox
+
+
+def _former_guest(changes: dict[str, Any], *, booking_id: UUID) -> str | None:
+    """Count the email to a guest who is replaced by another one."""
+    if "guest_email" not in changes:
+        return None
+    former, _ = queries.guest_of(booking_id, viewer=current_actor)
+    return by_mailbox(mailbox_to_count(former))
 
 
 def _precondition() -> Callable[[Booking], None]:
@@ -109,7 +107,7 @@ def _precondition() -> Callable[[Booking], None]:
 @blp.route("/", methods=["POST"])
 @blp.doc(operationId="createBooking")
 @blp.token_required()
-@blp.limited("BOOKING_LIMIT", by=by_sender)
+@blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.problems(PermissionDenied, EventNotFound, EventNotOpen, SoldOut, TooManyTickets, IdempotencyKeyReused)
 @blp.arguments(BookingCreateSchema)
 @blp.arguments(IdempotencyKeySchema, location="headers")
@@ -186,11 +184,12 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 @blp.route("/<uuid:booking_id>", methods=["PATCH"])
 @blp.doc(operationId="changeBooking")
 @blp.login_required()
-@blp.limited("BOOKING_LIMIT", by=by_sender)
+@blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.if_match()
 @blp.problems(BookingNotFound, BookingCancelled, EventNotOpen, SoldOut, TooManyTickets)
 @blp.arguments(BookingChangeSchema)
 @blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
+@blp.limited("GUEST_MAIL_LIMIT", by=_former_guest, counts=successes)
 @blp.limited("MAILBOX_LIMIT", by=_guest_mailbox, counts=successes)
 @blp.response(200, BookingSchema, example=BookingSchema.example(ticket_count=1, version=2, updated_at=CHANGED_AT))
 def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
@@ -229,7 +228,9 @@ def cancel_booking(booking_id: UUID) -> Booking:
     You can cancel your own booking until the event starts or booking closes, whichever comes later. For events you
     organize, you can cancel any booking until the event ends.
     """
-    return services.cancel_booking(actor=current_actor, booking_id=booking_id, precondition=if_match())
+    booking = services.cancel_booking(actor=current_actor, booking_id=booking_id, precondition=if_match())
+    count_email(booking.guest_email)
+    return booking
 
 
 @blp.route("/<uuid:booking_id>/emails", methods=["GET"])
@@ -249,7 +250,7 @@ def list_booking_emails(booking_id: UUID) -> Listing:
 @blp.route("/<uuid:booking_id>/emails", methods=["POST"])
 @blp.doc(operationId="resendConfirmation")
 @blp.login_required()
-@blp.limited("BOOKING_LIMIT", by=by_sender)
+@blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.problems(BookingNotFound, BookingCancelled, EventEnded, StaleVersion)
 @blp.idempotent(EmailSchema, replay=lambda email: (HTTPStatus.ACCEPTED, {}))
 @blp.limited("MAIL_RESEND_LIMIT", by=by_account("booking_id"), counts=successes)

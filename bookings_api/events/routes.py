@@ -25,7 +25,7 @@ from bookings_api.events.schemas import (
     EventSchema,
     ListedEventSchema,
 )
-from bookings_api.http.authentication import current_actor, viewer
+from bookings_api.http.authentication import current_actor, current_user_id, viewer
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.http.files import calendar_file
@@ -49,7 +49,13 @@ def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
     A change counts even if the field already has the new value, because a concurrent request may be changing it.
     """
     notifies = bool(changes.keys() & services.NOTIFIED) and queries.has_guests(event_id)
+    flask.g.notifies = notifies
     return by_account("event_id")(event_id=event_id) if notifies else None
+
+
+def _notifier(*args: Any, **kwargs: Any) -> str | None:
+    """Count the same changes of all events of an organizer: a guest of all of them is emailed once for each change."""
+    return f"notices/{current_user_id()}" if flask.g.notifies else None
 
 
 @blp.route("/", methods=["GET"])
@@ -147,6 +153,7 @@ def get_event_calendar(event_id: UUID) -> flask.Response:
 @blp.problems(PermissionDenied, EventNotFound, EventCancelled, EventStarted, EventEnded, CapacityBelowBooked)
 @blp.arguments(EventChangeSchema)
 @blp.limited("NOTIFICATION_LIMIT", by=_notice, counts=successes)
+@blp.limited("MAILBOX_LIMIT", by=_notifier, counts=successes)
 @blp.response(
     200,
     EventSchema,

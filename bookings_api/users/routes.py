@@ -28,7 +28,7 @@ from bookings_api.http.idempotency import REPLAYED
 from bookings_api.http.openapi.examples import COLLEAGUE
 from bookings_api.http.rate_limiting.limits import (
     by_account,
-    by_sender,
+    by_mailbox,
     failures,
     of_email,
     of_mailbox,
@@ -71,9 +71,9 @@ def _mailbox(invitation: dict[str, Any], **_: Any) -> str:
     return f"invitation/{of_mailbox(invitation['email'])}"
 
 
-def _inviter_and_mailbox(invitation: dict[str, Any], **_: Any) -> str:
+def _inviter_and_mailbox(invitation: dict[str, Any], **_: Any) -> str | None:
     """Return the organizer and the mailbox of an invitation, as a key that bookings do not share."""
-    return f"{by_sender()}/{_mailbox(invitation)}"
+    return by_mailbox(_mailbox(invitation))
 
 
 def _status_and_location(user_id: UUID | str, version: int) -> tuple[HTTPStatus, dict[str, str]]:

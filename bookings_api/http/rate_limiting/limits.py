@@ -17,7 +17,7 @@ from werkzeug.exceptions import TooManyRequests
 from werkzeug.local import LocalProxy
 
 from bookings_api.email_addresses import encoded_address
-from bookings_api.http.authentication import current_user_id, viewer
+from bookings_api.http.authentication import current_user_id, require_actor, viewer
 from bookings_api.http.idempotency import REPLAYED_HEADER
 from bookings_api.http.rate_limiting.storage import RateLimitStorage, Window
 
@@ -57,17 +57,6 @@ def by_account(*parameters: str) -> Key:
     return key
 
 
-def by_sender(*args: Any, **kwargs: Any) -> str:
-    """Count requests per account, but count accounts with a `+` suffix in their address together, per mailbox.
-
-    Otherwise a person could sign up with many suffixes of someone else's address to flood it. The account without a
-    suffix is counted separately, so the others cannot use up its limit.
-    """
-    actor = viewer()
-    mailbox = shared_mailbox(actor.user.email) if actor and actor.user else flask.g.get("shared_mailbox")
-    return mailbox or current_user_id()
-
-
 def by_client(*args: Any, **kwargs: Any) -> str:
     """Count requests per IPv4 address or IPv6 /64, of which a client may use any address (RFC 6177, section 2)."""
     text = flask.request.remote_addr or ""
@@ -97,6 +86,27 @@ def of_mailbox(address: str) -> str:
 def shared_mailbox(address: str) -> str | None:
     """Return the key of the mailbox if the address has a `+` suffix, otherwise None."""
     return of_mailbox(address) if "+" in address else None
+
+
+def mailbox_to_count(address: str | None) -> str | None:
+    """Key of the mailbox that the caller causes an email to, by default their own. None if only they have it.
+
+    Only one account has an address without a `+`. Any number of accounts, possibly of strangers, can share the mailbox
+    of an address with one, so their emails to themselves count like emails to someone else.
+    """
+    if address is not None and viewer() is None:  # `token_required` does not load the account
+        require_actor()
+    actor = viewer()
+    user = actor and actor.user
+    if address is None or (user and address.lower() == user.email.lower()):
+        mailbox = shared_mailbox(user.email) if user else flask.g.get("shared_mailbox")
+        return mailbox and f"own/{mailbox}"
+    return of_mailbox(address)
+
+
+def by_mailbox(mailbox: str | None) -> str | None:
+    """Count per account and mailbox, so that no account uses up the share of another."""
+    return mailbox and f"{current_user_id()}/{mailbox}"
 
 
 def keyed_hash(address: str) -> str:
@@ -148,6 +158,13 @@ def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
         return limited  # type: ignore[return-value] # wraps() keeps the signature
 
     return decorate
+
+
+def count_email(address: str) -> None:
+    """Count an email that is never refused. It leaves less for the caller, but not for others."""
+    mailbox = by_mailbox(mailbox_to_count(address))
+    setting, whose = ("GUEST_MAIL_LIMIT", mailbox) if mailbox else ("BOOKING_LIMIT", current_user_id())
+    _storage.hit(_parsed(flask.current_app.config[setting]), setting, whose)
 
 
 def uncount() -> None:
