@@ -1,5 +1,8 @@
-"""Cleans text for log lines, headers and calendars, and detects links in it."""
+"""Cleans text for log lines, headers, emails and calendars, and detects and prevents links in it."""
 
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
 from unicodedata import category, normalize
 
 # Control characters, lone surrogates, and line and paragraph separators
@@ -8,6 +11,12 @@ _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _INVISIBLE = frozenset({"Cf", "Mn"})
 # Invisible letters (Default_Ignorable_Code_Point in Unicode)
 _HANGUL_FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
+
+# Dots between letters, also the three that browsers read as dots (UTS 46), and :// after a scheme. The domain of an
+# email address matches as a whole.
+_IN_LINK = re.compile(r"""(?<=[\w+-])@[\w.-]+|(?<=[^\s.])[.\u3002\uff0e\uff61](?=[^\s\d.,;:!?)\]}"'])|(?=://)""")
+# Android and other programs treat invisible characters, such as word joiners, as letters of a domain.
+_HAIR_SPACE = "\u200a"
 
 
 def one_line(text: str) -> str:
@@ -24,3 +33,13 @@ def has_link(text: str) -> bool:
     plain = "".join(c for c in normalize("NFKC", text) if category(c) not in _INVISIBLE and c not in _HANGUL_FILLERS)
     plain = plain.replace("\u3002", ".").lower()
     return "://" in plain or "www." in plain
+
+
+def without_links(text: str) -> str:
+    """Insert hair spaces so that mail programs show no web link, not even for `example.com`. Keeps email addresses."""
+    return _IN_LINK.sub(lambda found: found[0] if "@" in found[0] else _HAIR_SPACE + found[0], text)
+
+
+def without_links_in(payload: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Apply `without_links` to these values of `payload`, if it has them."""
+    return {**payload, **{name: without_links(payload[name]) for name in names if payload.get(name)}}

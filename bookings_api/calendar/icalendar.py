@@ -17,8 +17,8 @@ from uuid import UUID
 import icalendar
 
 from bookings_api.models import Booking, BookingStatus, Event, EventStatus
-from bookings_api.models.payloads import booking_payload, event_payload
-from bookings_api.text import one_line
+from bookings_api.models.payloads import FREE_TEXT, booking_payload, event_payload
+from bookings_api.text import one_line, without_links_in
 
 PRODID = "-//Event Booking//Event Booking API//EN"
 
@@ -78,6 +78,7 @@ def booking_calendar(
     `payload` merges `event_payload` and `booking_payload`. `attendee` is the guest's address. `stamped_at` is the time
     of the data in the payload.
     """
+    payload = without_links_in(payload, FREE_TEXT)
     sequence = payload["booking_version"] + payload["event_version"] - 2  # both versions start at 1
     description = {
         "Reference": payload["reference"],

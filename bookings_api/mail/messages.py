@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import jinja2
 
 from bookings_api.models import EmailKind
-from bookings_api.text import one_line
+from bookings_api.models.payloads import FREE_TEXT
+from bookings_api.text import one_line, without_links_in
 
 _templates = jinja2.Environment(
     loader=jinja2.PackageLoader("bookings_api.mail"),
@@ -36,7 +37,8 @@ def render(kind: EmailKind, payload: dict[str, Any], joined: Sequence[dict[str, 
 
     `joined` contains the payloads for the guest's other bookings for the event.
     """
-    payload = payload | {"bookings": [payload, *joined]}
+    payload, *joined = (without_links_in(each, FREE_TEXT) for each in (payload, *joined))
+    payload["bookings"] = [payload, *joined]
     text = _templates.get_template(f"{kind}.txt").make_module(payload)
     subject = one_line(str(vars(text)["subject"]))
     html = _templates.get_template(f"{kind}.html").render(payload, subject=subject)
