@@ -1,5 +1,7 @@
 """Schemas for events."""
 
+from typing import Any
+
 import marshmallow as ma
 
 from bookings_api.http.fields import (
@@ -210,11 +212,16 @@ class EventQuerySchema(PageQuerySchema):
     )
     sort = Choice(
         *EventSort,
-        load_default=EventSort.STARTS_AT,
         metadata={
             "description": (
-                "The field to sort by. A leading minus means descending order. Titles are sorted ignoring case and"
-                " accents."
+                "The field to sort by: by default `starts_at`, or with `after`, `created_at`. A leading minus means"
+                " descending order. Titles are sorted ignoring case and accents. With `after`, other fields than"
+                " `created_at` can skip or repeat an event that changes meanwhile."
             )
         },
     )
+
+    @ma.post_load
+    def _sort_by_default(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Sort cursors by a field that never changes, so that no event is skipped."""
+        return {"sort": EventSort.CREATED_AT if "after" in data else EventSort.STARTS_AT} | data

@@ -16,10 +16,11 @@ _FILTERS: dict[str, sa.ColumnElement[bool]] = {
     "role": Person.role == sa.bindparam("role"),
     "is_active": Person.is_active == sa.bindparam("is_active"),
 }
+_BY_EMAIL, _BY_ID = "email", "id"
 _PEOPLE = ListQuery(
     sa.select(Person).where(Person.organization_id == sa.bindparam("organization_id")),
     filters=_FILTERS,
-    orders=[Order(sa.func.lower(Person.email))],
+    orders=[Order(sa.func.lower(Person.email), name=_BY_EMAIL), Order(Person.id, name=_BY_ID)],
 )
 _ALL_PEOPLE = ListQuery(
     sa.select(Person), filters=_FILTERS, orders=[Order(sa.func.lower(Person.email), Person.organization_id)]
@@ -33,13 +34,15 @@ def list_people(
     q: str | None = None,
     role: Role | None = None,
     is_active: bool | None = None,
+    is_sorted_by_id: bool = False,
 ) -> Listing:
-    """List the people of an organization, sorted by email. `q` searches emails and names; see `words_in`.
+    """List the people of an organization, sorted by email or ID. `q` searches emails and names; see `words_in`.
 
     Raises what `organization_for` raises.
     """
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
-    return _PEOPLE(organization_id=organization_id, role=role, is_active=is_active, **search(q))
+    order = _BY_ID if is_sorted_by_id else _BY_EMAIL
+    return _PEOPLE(order, organization_id=organization_id, role=role, is_active=is_active, **search(q))
 
 
 def all_people(*, q: str | None, role: Role | None, is_active: bool | None) -> Sequence[Person]:

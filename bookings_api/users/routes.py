@@ -133,7 +133,7 @@ def change_password(passwords: dict[str, str]) -> None:
 def list_users(**filters: Any) -> Listing:
     """List accounts.
 
-    Returns all accounts, including invited and deactivated ones, sorted by email.
+    Returns all accounts, including invited and deactivated ones, sorted by email, or with `after` by ID.
     """
     return queries.list_people(current_actor, **filters)
 

@@ -1,5 +1,9 @@
 """Schemas for managing accounts."""
 
+from typing import Any
+
+import marshmallow as ma
+
 from bookings_api.accounts.passwords import MAX_LENGTH
 from bookings_api.accounts.schemas import new_password
 from bookings_api.http.fields import Boolean, Choice, EmailAddress, Identifier, Name, Password, QueryBoolean, Text
@@ -37,6 +41,11 @@ class UserQuerySchema(PageQuerySchema):
     is_active = QueryBoolean(
         metadata={"description": "Return only active accounts (`true`) or only deactivated ones (`false`)."}
     )
+
+    @ma.post_load
+    def _sort(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Sort cursors by a field that never changes, so that no account is skipped."""
+        return data | {"is_sorted_by_id": "after" in data}
 
 
 class InvitationSchema(BaseSchema):
