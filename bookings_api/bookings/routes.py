@@ -289,8 +289,9 @@ def list_attendees(event_id: UUID, **filters: Any) -> Listing:
     With `Accept: text/csv`, returns the whole list as a spreadsheet file (RFC 4180: UTF-8 with a byte order mark, a
     header row, every field quoted). Omit `page` and `page_size`, because the file has no pages. The file may lack
     changes made during the download. If the transfer is interrupted, the remaining rows are missing. Text that a
-    spreadsheet would evaluate as a formula (starting with =, +, - or @) or convert into a number or date (0012345, 1/2)
-    is prefixed with an apostrophe. Use `separator=semicolon` for spreadsheets with a decimal comma.
+    spreadsheet would evaluate as a formula (starting with =, +, - or @) or convert (0012345, 1/2, Mar 1, TRUE) is
+    prefixed with an apostrophe. Words are only recognized in English. To keep all text unchanged, import the file with
+    all columns as text. Use `separator=semicolon` for spreadsheets with a decimal comma.
     """
     return queries.bookings_for(get_event_for(current_actor, Action.SEE_BOOKINGS, event_id), **filters)
 

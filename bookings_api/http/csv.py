@@ -8,9 +8,10 @@ the database fails halfway, the response ends without its last chunk, which clie
 
 To prevent formula injection (OWASP, "CSV Injection"), an apostrophe is inserted before anything that a spreadsheet
 would evaluate. This applies at the start of a field and after any character that Excel may use as a separator, even if
-quotation marks or invisible characters come first. Text that looks like a number, date or time also gets an apostrophe,
-because spreadsheets convert it even if it is quoted: 0012345 to 12345, and 1/2 to a date. Every field is quoted. The
-file starts with a byte order mark, because Excel would otherwise misread UTF-8.
+quotation marks or invisible characters come first. Text that looks like a number, date, time, truth value or error also
+gets an apostrophe, because spreadsheets convert it even if it is quoted: 0012345 to 12345, and 1/2 to a date. Words are
+only recognized in English; docs/api.md describes how to import text unchanged in any language. Every field is quoted.
+The file starts with a byte order mark, because Excel would otherwise misread UTF-8.
 """
 
 import csv
@@ -56,7 +57,15 @@ _BYTE_ORDER_MARK = "\ufeff"
 _WIDE_OPERATORS = r"\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
 _INVISIBLE = r"\s\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 _FORMULA = re.compile(rf"(^|[,;\t\r\n])(?=[\"{_INVISIBLE}]*[=+\-@{_WIDE_OPERATORS}]|[\t\r\n])")
-_NUMBER = re.compile(r"(?!')[\W\d]*\d[\W\d]*(e[\W\d]*)?", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d_]+")
+_DIGIT = re.compile(r"\d")
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
+# With digits and these words, text is a number (1E5), date (1-Mar) or time (7 PM).
+_IN_NUMBERS = frozenset(["e", "a", "p", "m", "am", "pm", "sept", *_MONTHS, *(month[:3] for month in _MONTHS)])
+_CONSTANTS = frozenset(["TRUE", "FALSE", "#N/A", "#REF!", "#DIV/0!", "#NAME?", "#NUM!", "#VALUE!", "#NULL!"])
 
 # Held while a batch is built, so that downloads delay other requests of the process by at most one batch. Waiting
 # downloads hold no database connection.
@@ -185,4 +194,11 @@ def _field(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     text = _FORMULA.sub(r"\1'", str(value))
-    return f"'{text}" if isinstance(value, str) and _NUMBER.fullmatch(text) else text
+    return f"'{text}" if isinstance(value, str) and _is_converted(text) else text
+
+
+def _is_converted(text: str) -> bool:
+    """Whether spreadsheets convert text that has no apostrophe yet."""
+    if _DIGIT.search(text):
+        return not text.startswith("'") and _IN_NUMBERS.issuperset(_WORD.findall(text.lower()))
+    return text.strip().upper() in _CONSTANTS
