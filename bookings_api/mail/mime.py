@@ -1,9 +1,13 @@
-"""Builds the MIME message of an email: ASCII only, with short lines, and safe from header injection."""
+"""Builds the MIME message of an email: with short lines, and safe from header injection.
+
+It is ASCII, except for a recipient whose local part is not (RFC 6531).
+"""
 
 from collections.abc import Sequence
 from email import policy
 from email.charset import QP, Charset
 from email.header import Header
+from email.mime.base import MIMEBase
 from email.mime.text import MIMEText
 from email.utils import parseaddr
 from secrets import token_hex
@@ -16,6 +20,7 @@ from bookings_api.calendar.icalendar import mailbox
 from bookings_api.calendar.itip import CANCEL, REQUEST, invitation
 from bookings_api.email_addresses import encoded_address
 from bookings_api.mail.messages import RenderedEmail
+from bookings_api.mail.smtp import SMTPUTF8
 from bookings_api.models import OutboxEmail
 
 MAX_LINE = 998  # octets (RFC 5322, section 2.1.1)
@@ -37,7 +42,7 @@ class _PreencodedHeaders(policy.Compat32):
     """
 
     def fold_binary(self, name: str, value: str) -> bytes:
-        return f"{name}: {value}\n".replace("\r\n", "\n").replace("\n", "\r\n").encode("ascii")
+        return f"{name}: {value}\n".replace("\r\n", "\n").replace("\n", "\r\n").encode()
 
 
 class EncodedMessage(Message):
@@ -50,6 +55,15 @@ class EncodedMessage(Message):
         charset: Any = "us-ascii" if is_plain else _QUOTED_PRINTABLE
         return MIMEText(text or "", subtype, charset)
 
+    def _message(self) -> MIMEBase:
+        if SMTPUTF8 not in self.mail_options:
+            return super()._message()
+        recipients, self.recipients = self.recipients, []  # Flask-Mail can format only ASCII addresses
+        message = super()._message()
+        self.recipients = recipients
+        message.replace_header("To", recipients[0][1])
+        return message
+
     def as_bytes(self) -> bytes:
         message = self._message()
         for part in message.walk():
@@ -60,7 +74,7 @@ class EncodedMessage(Message):
 
 
 class UnusableAddress(Exception):
-    """The recipient is not a single address, or its local part is not ASCII and would need SMTPUTF8 (RFC 6531)."""
+    """The recipient is not a single address."""
 
 
 def compose(email: OutboxEmail, rendered: RenderedEmail, joined: Sequence[OutboxEmail] = ()) -> Message:
@@ -81,6 +95,7 @@ def compose(email: OutboxEmail, rendered: RenderedEmail, joined: Sequence[Outbox
     # not passed to the constructor, which would format the pair without quotes and misread the result
     message.sender = mailbox(mail_from)
     message.msgId = email.message_id
+    message.mail_options = [] if recipient.isascii() else [SMTPUTF8]
     if calendar := invitation(email, mail_from=mail_from):
         _add_calendar(message, *calendar)
     for number, each in enumerate(joined, start=2):
@@ -113,4 +128,5 @@ def _subject(text: str) -> str:
 
 
 def _is_one_address(text: str) -> bool:
-    return text.isascii() and text.isprintable() and "@" in text and parseaddr(text) == ("", text)
+    _, at, domain = text.rpartition("@")
+    return bool(at) and domain.isascii() and text.isprintable() and parseaddr(text) == ("", text)

@@ -16,20 +16,22 @@ from types import FrameType
 from typing import Any, NoReturn, Self
 
 from flask import current_app
-from flask_mail import Connection, Message
+from flask_mail import Connection, Message, sanitize_address
 
 DATA_TIMEOUTS = 6
 ALL_TIMEOUTS = 12
 TRANSIENT, PERMANENT, HIGHEST = 400, 500, 599  # first codes of the two kinds of refusal (RFC 5321, section 4.2.1)
 CLOSING = 421  # the server is closing the connection
 MAX_REPLY = 500
+# The extension for addresses whose local part is not ASCII (RFC 6531)
+SMTPUTF8 = "SMTPUTF8"
 
 # Errors that smtplib raises, and socket errors that it passes on.
 SMTP_ERRORS = (smtplib.SMTPException, OSError)
 
 
 class PermanentFailure(Exception):
-    """The server refused the email with 5xx and would refuse it again."""
+    """The server refused the email with 5xx or cannot express its recipient, and would do so again."""
 
 
 class TransientFailure(Exception):
@@ -96,6 +98,17 @@ class TimedConnection(Connection):
             host.close()
             raise
         return host
+
+    def send(self, message: Message, envelope_from: str | tuple[str, str] | None = None) -> None:
+        """Send `message`. Flask-Mail supports only ASCII addresses."""
+        if self.host is None or SMTPUTF8 not in message.mail_options:
+            super().send(message, envelope_from)
+            return
+        self.host.ehlo_or_helo_if_needed()
+        if not self.host.has_extn(SMTPUTF8):
+            raise PermanentFailure("The mail server accepts only ASCII addresses (no SMTPUTF8).")
+        sender, recipient = sanitize_address(message.sender or ""), message.recipients[0][1]
+        self.host.sendmail(sender, [recipient], message.as_bytes(), message.mail_options)
 
     def __exit__(self, *_: object) -> None:
         """Close the connection. Errors are ignored, because the server has already accepted the emails."""

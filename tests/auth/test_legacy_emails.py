@@ -65,7 +65,7 @@ def test_a_stored_email_receives_password_resets(
     assert len(mailbox.wait_for(email.replace("müller", "xn--mller-kva"))) == 1
 
 
-def test_an_email_that_smtp_cannot_express_fails_without_further_attempts(
+def test_an_email_that_the_server_cannot_express_fails_without_further_attempts(
     app: Flask, client: FlaskClient, store: Callable[[str], Account], database: sa.Engine
 ) -> None:
     store(NOT_ASCII)
@@ -73,7 +73,11 @@ def test_an_email_that_smtp_cannot_express_fails_without_further_attempts(
     assert _request_reset(app, client, NOT_ASCII) == 202
     with database.connect() as connection:
         sent = connection.execute(sa.select(OutboxEmail.status, OutboxEmail.attempts, OutboxEmail.last_error)).one()
-    assert sent == (EmailStatus.FAILED, 1, "The recipient is not an address that email can be sent to.")
+    assert sent == (
+        EmailStatus.FAILED,
+        1,
+        "The mail server accepts only ASCII addresses (no SMTPUTF8).",
+    )
 
 
 @pytest.mark.parametrize("stored", [ENCODED, DECODED])

@@ -15,10 +15,12 @@ from tests.mail.composing import PAYLOAD, received
 from tests.mail.smtp_server import ScriptedServer
 
 
-def add_due_email(kind: EmailKind = EmailKind.BOOKING_CONFIRMED, **payload: Any) -> OutboxEmail:
+def add_due_email(
+    kind: EmailKind = EmailKind.BOOKING_CONFIRMED, *, recipient: str | None = None, **payload: Any
+) -> OutboxEmail:
     """Write a due email. Needs an application context."""
     with transaction():
-        return outbox.add_email(kind=kind, recipient=new_email(), payload={**PAYLOAD, **payload})
+        return outbox.add_email(kind=kind, recipient=recipient or new_email(), payload={**PAYLOAD, **payload})
 
 
 def row_of(database: sa.Engine, email: OutboxEmail) -> Any:

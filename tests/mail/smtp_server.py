@@ -85,9 +85,9 @@ class ScriptedServer:
 
 
 @contextmanager
-def smtp_server(handler: ScriptedServer, port: int | None = None) -> Iterator[int]:
-    """Run `handler` on `port` of 127.0.0.1, or on a free port; yields the port."""
-    controller = Controller(handler, hostname="127.0.0.1", port=port or free_port())
+def smtp_server(handler: ScriptedServer, port: int | None = None, **options: Any) -> Iterator[int]:
+    """Run `handler` on `port` of 127.0.0.1, or on a free port; yields the port. `options` are aiosmtpd's."""
+    controller = Controller(handler, hostname="127.0.0.1", port=port or free_port(), **options)
     controller.start()
     try:
         yield controller.port

@@ -89,7 +89,8 @@ def test_a_recipient_with_a_line_end_is_rejected(line_end: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "recipient", ["a@example.com, b@example.com", "Grace <a@example.com>", "jürgen@example.com", "grace", ""]
+    "recipient",
+    ["a@example.com, b@example.com", "Grace <a@example.com>", "jürgen@exa mple.com", "a\xa0b@example.com", "grace", ""],
 )
 def test_a_recipient_must_be_one_plain_address(recipient: str) -> None:
     with pytest.raises(UnusableAddress):

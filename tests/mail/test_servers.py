@@ -3,6 +3,8 @@
 import socket
 import time
 from contextlib import suppress
+from email import message_from_bytes
+from email.policy import SMTPUTF8
 from threading import Thread
 from typing import Any
 
@@ -180,3 +182,29 @@ def _drip(listener: socket.socket) -> None:
         while True:
             connection.send(b"2")
             time.sleep(0.1)
+
+
+def test_an_address_that_is_not_ascii_is_sent_where_the_server_supports_it(
+    application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emails = [add_due_email(recipient=recipient) for recipient in ("jos\xe9@example.com", "grace@example.com")]
+    server = ScriptedServer()
+    with smtp_server(server) as port:
+        drain_to(port, application, monkeypatch)
+
+    assert [row_of(database, email).status for email in emails] == [EmailStatus.SENT] * 2
+    assert sorted(message_from_bytes(raw, policy=SMTPUTF8)["To"] for raw in server.accepted) == [
+        "grace@example.com", "jos\xe9@example.com"
+    ]  # fmt: skip
+
+
+def test_an_address_that_is_not_ascii_fails_once_where_the_server_does_not_support_it(
+    application: Flask, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    email = add_due_email(recipient="jos\xe9@example.com")
+    with smtp_server(ScriptedServer(), enable_SMTPUTF8=False) as port:
+        drain_to(port, application, monkeypatch)
+
+    row = row_of(database, email)
+    assert (row.status, row.attempts) == (EmailStatus.FAILED, 1)
+    assert row.last_error == "The mail server accepts only ASCII addresses (no SMTPUTF8)."
