@@ -16,10 +16,24 @@ def upgrade() -> None:
     # Like pg_trgm, it is trusted: the database's owner may create it.
     op.execute("CREATE EXTENSION IF NOT EXISTS unaccent")
     # Indexes need an immutable function; unaccent() is only stable, because its dictionary can be replaced. A RETURN
-    # body is parsed on creation, so it works with any search_path, for example during a restore.
+    # body is parsed on creation, so it works with any search_path, for example during a restore. lower() changes only
+    # ASCII letters where the database's LC_CTYPE is C, so it uses the first of these collations that the server has.
     op.execute("""
-        CREATE FUNCTION fold_text(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-        RETURN lower(unaccent('unaccent', $1) COLLATE "default")
+        DO $$
+        DECLARE
+            known text[] := ARRAY['pg_c_utf8', 'und-x-icu', 'C.utf8', 'default'];
+            chosen text := (
+                SELECT collname FROM pg_collation
+                WHERE collnamespace = 'pg_catalog'::regnamespace AND collname = ANY (known)
+                AND collencoding IN (-1, pg_char_to_encoding(getdatabaseencoding()))
+                ORDER BY array_position(known, collname::text) LIMIT 1
+            );
+        BEGIN
+            EXECUTE format(
+                'CREATE FUNCTION fold_text(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+                RETURN lower(unaccent(''unaccent'', $1) COLLATE %I)', chosen
+            );
+        END $$
     """)
     # Folded text is sorted by its bytes, so that every server has the same order, with or without ICU.
     _replace_indexes('left(fold_text(title COLLATE "C"), 100)', f"fold_text({_SEARCHED}) gin_trgm_ops")

@@ -20,14 +20,16 @@ from tests.polling import wait_until
 
 
 @pytest.fixture
-def empty_database(settings: dict[str, str], worker_id: str) -> Iterator[dict[str, str]]:
-    """Settings with the URL of an empty database."""
+def empty_database(
+    settings: dict[str, str], worker_id: str, request: pytest.FixtureRequest
+) -> Iterator[dict[str, str]]:
+    """Settings with the URL of an empty database. An indirect parameter adds options to its creation."""
     url = make_url(settings["DATABASE_URL"])
     name = f"migrations_{worker_id}"
     connection = psycopg2.connect(url.set(drivername="postgresql", database="postgres").render_as_string(False))
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        cursor.execute(SQL("CREATE DATABASE {} {}").format(Identifier(name), SQL(getattr(request, "param", ""))))
         yield settings | {"DATABASE_URL": url.set(database=name).render_as_string(False)}
         cursor.execute(SQL("DROP DATABASE {}").format(Identifier(name)))
     connection.close()
@@ -75,6 +77,20 @@ def test_the_migrations_match_the_models_and_can_be_reverted(empty_database: dic
     down = _flask_db("downgrade base", empty_database)
     assert down.returncode == 0, down.stderr
     assert _tables(empty_database) == {"alembic_version"}
+
+
+@pytest.mark.parametrize(
+    "empty_database",
+    [f"TEMPLATE template0 ENCODING UTF8 LOCALE_PROVIDER {provider} LOCALE 'C'" for provider in ("libc", "builtin")],
+    indirect=True,
+)
+def test_text_is_folded_whatever_the_locale_of_the_database(empty_database: dict[str, str]) -> None:
+    up = _flask_db("upgrade", empty_database)
+    assert up.returncode == 0, up.stderr
+
+    with _connected(empty_database) as cursor:
+        cursor.execute("SELECT fold_text('\u00c4rzte-STRASSE \u00c9LAN \u0416\u0423\u041a \u039b\u03a5\u03a1\u0391')")
+        assert cursor.fetchall() == [("arzte-strasse elan \u0436\u0443\u043a \u03bb\u03c5\u03c1\u03b1",)]
 
 
 @pytest.mark.long
