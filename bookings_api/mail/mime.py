@@ -99,7 +99,8 @@ def compose(email: OutboxEmail, rendered: RenderedEmail, joined: Sequence[Outbox
     if calendar := invitation(email, mail_from=mail_from):
         _add_calendar(message, *calendar)
     for number, each in enumerate(joined, start=2):
-        # one file per booking: all entries of a REQUEST or CANCEL must have the same UID (RFC 5546, section 3.2)
+        # One file per booking: all entries of a REQUEST or CANCEL must have the same UID (RFC 5546, section 3.2). Not
+        # further bodies, because mail programs process only one of a message, and show others as attachments anyway.
         if calendar := invitation(each, mail_from=mail_from):
             _attach_calendar(message, *calendar, number=number)
     return message
