@@ -85,7 +85,7 @@ def change_booking(
         by_organizer = may(actor, Action.MANAGE_BOOKINGS, event)
         require_changeable(event, by_organizer=by_organizer, now=now)
         booked = booking.ticket_count
-        former = _email(EmailKind.BOOKING_REASSIGNED, booking, event, booking.user)
+        former = _email(EmailKind.BOOKING_REASSIGNED, booking, event, booking.sender)
         if not apply_changes(booking, changes):
             return booking
         more = booking.ticket_count - booked
@@ -96,12 +96,15 @@ def change_booking(
             run(take(event, more))
         elif more < 0:
             run(release(event, -more))
-        kind, sender = EmailKind.BOOKING_CHANGED, booking.user
+        kind, sender = EmailKind.BOOKING_CHANGED, booking.sender
         if former["recipient"].lower() != booking.guest_email.lower():
             # a cancellation must have a higher version than the calendar entry it cancels
             former["payload"]["booking_version"] = booking.version
             outbox.queue_email(tx, **former)
-            kind, sender = EmailKind.BOOKING_CONFIRMED, actor.user
+            buyer = booking.user
+            is_buyers = buyer and (buyer.id == actor.id or buyer.email.lower() == booking.guest_email.lower())
+            booking.guest_chosen_by_id = actor.user.id if actor.user and not is_buyers else None
+            kind, sender = EmailKind.BOOKING_CONFIRMED, buyer if is_buyers else actor.user
         outbox.queue_email(tx, **_email(kind, booking, event, sender))
     return booking
 
@@ -120,7 +123,7 @@ def cancel_booking(*, actor: Actor, booking_id: UUID, precondition: Precondition
         booking.status = BookingStatus.CANCELLED
         booking.cancelled_at = now
         booking.version += 1
-        outbox.queue_email(tx, **_email(EmailKind.BOOKING_CANCELLED, booking, event, booking.user))
+        outbox.queue_email(tx, **_email(EmailKind.BOOKING_CANCELLED, booking, event, booking.sender))
     return booking
 
 
@@ -142,7 +145,7 @@ def resend_confirmation(
             raise BookingCancelled
         if event.ends_at <= now:
             raise EventEnded("The event has ended.")
-        email = outbox.queue_email(tx, **_email(EmailKind.BOOKING_CONFIRMED, booking, event, booking.user))
+        email = outbox.queue_email(tx, **_email(EmailKind.BOOKING_CONFIRMED, booking, event, booking.sender))
         store_response(request, actor.id, email)
     return email
 
@@ -178,6 +181,7 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
         "updated_at": now,
         "cancelled_at": None,
         "reminded_for": None,
+        "guest_chosen_by_id": None,
     }
     booking = Booking.from_row(**columns)
     email = outbox.email_columns(**_email(EmailKind.BOOKING_CONFIRMED, booking, event, user))
@@ -197,11 +201,11 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
     return booking
 
 
-def _email(kind: EmailKind, booking: Booking, event: Event, buyer: User | None) -> outbox.NewEmail:
+def _email(kind: EmailKind, booking: Booking, event: Event, sender: User | None) -> outbox.NewEmail:
     return {
         "kind": kind,
         "recipient": booking.guest_email,
-        "payload": event_payload(event) | guest_payload(booking, buyer),
+        "payload": event_payload(event) | guest_payload(booking, sender),
         "booking_id": booking.id,
         "user_id": booking.user_id,
     }

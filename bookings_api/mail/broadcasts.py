@@ -95,7 +95,7 @@ def write_next_batch() -> bool:
         broadcast.last_booking_id, _ = page[-1]
     outbox.recheck_waiting([booking.id for booking in bookings])
     for booking in bookings:
-        _add_email(broadcast, booking, booking.guest_email, guest_payload(booking, booking.user))
+        _add_email(broadcast, booking, booking.guest_email, guest_payload(booking, booking.sender))
         if booking.user_id not in notified:
             notified.add(booking.user_id)
             _add_email(broadcast, booking, booking.user.email, buyer_payload(booking.user))

@@ -83,6 +83,16 @@ class Booking(Identified, Timestamped, Base):
     # the start of the event as of the latest reminder; if the start changes, the guest gets another reminder
     reminded_for: Mapped[datetime | None]
 
+    # the organizer who replaced the guest, or None if the buyer chose the guest
+    guest_chosen_by_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("users.id"))
+
     event: Mapped[Event] = relationship(lazy="raise")
-    user: Mapped[User | None] = relationship(lazy="raise")
+    user: Mapped[User | None] = relationship(lazy="raise", foreign_keys=[user_id])
     api_key: Mapped[ApiKey | None] = relationship(lazy="raise")
+    # too rare to be loaded with every booking
+    guest_chosen_by: Mapped[User | None] = relationship(foreign_keys=[guest_chosen_by_id])
+
+    @property
+    def sender(self) -> User | None:
+        """The account on whose behalf the guest gets emails: the buyer, or the organizer who replaced the guest."""
+        return self.guest_chosen_by or self.user

@@ -32,9 +32,9 @@ def booking_payload(booking: Booking) -> dict[str, Any]:
     }
 
 
-def guest_payload(booking: Booking, buyer: User | None) -> dict[str, Any]:
-    """Return the data for emails to the guest: the booking, and its buyer if that is someone else."""
-    other = buyer if buyer and buyer.email.lower() != booking.guest_email.lower() else None
+def guest_payload(booking: Booking, sender: User | None) -> dict[str, Any]:
+    """Return the data for emails to the guest: the booking, and its sender if that is someone else."""
+    other = sender if sender and sender.email.lower() != booking.guest_email.lower() else None
     return {
         **booking_payload(booking),
         "buyer_name": other and other.name,

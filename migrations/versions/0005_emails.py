@@ -1,4 +1,4 @@
-"""Drop outdated emails, remind once per start time, and send one message per guest and event."""
+"""Drop outdated emails, remind once per start time, send one message per guest and event, and name its sender."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,6 +20,10 @@ def upgrade() -> None:
         ["id"],
         unique=False,
         postgresql_where=sa.text("status IN ('failed', 'dropped')"),
+    )
+    op.add_column("bookings", sa.Column("guest_chosen_by_id", sa.Uuid(), nullable=True))
+    op.create_foreign_key(
+        op.f("fk_bookings_guest_chosen_by_id_users"), "bookings", "users", ["guest_chosen_by_id"], ["id"]
     )
     op.add_column("bookings", sa.Column("reminded_for", sa.DateTime(timezone=True), nullable=True))
     op.execute(
@@ -56,6 +60,7 @@ def downgrade() -> None:
     op.add_column("bookings", sa.Column("reminded_at", sa.DateTime(timezone=True), nullable=True))
     op.execute("UPDATE bookings SET reminded_at = now() WHERE reminded_for IS NOT NULL")
     op.drop_column("bookings", "reminded_for")
+    op.drop_column("bookings", "guest_chosen_by_id")
     op.create_index(
         "ix_bookings_not_reminded",
         "bookings",

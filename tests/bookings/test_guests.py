@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.mail import broadcasts, tasks
-from bookings_api.models import Event
+from bookings_api.models import Booking, Event
 from tests.calendar.client import calendar_body
 from tests.factories import API, Account, book, make_account, make_event, new_email
 from tests.mailbox import Mailbox, part
@@ -54,6 +54,37 @@ def test_every_email_to_another_address_says_who_booked(
     for email in emails:
         for kind in ("plain", "html"):
             assert f"{who} made this booking for you." in part(email, kind)
+
+
+def test_every_email_to_a_guest_whom_an_organizer_entered_names_that_organizer(
+    app: Flask, client: FlaskClient, database: sa.Engine, mailbox: Mailbox, organizer: Account
+) -> None:
+    buyer, guest = make_account(client), new_email()
+    event = make_event(client, organizer)
+    path = f"{API}/bookings/{book(client, buyer, event).json['id']}"
+    _remind(app, database)
+    _send(app)
+    client.patch(path, headers=organizer.headers, json={"guest_email": guest})
+    _send(app)
+    client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json={"location": "Philharmonie"})
+    _send(app)
+    with database.begin() as connection:
+        connection.execute(sa.update(Booking).values(reminded_for=None))
+    _remind(app, database)
+    _send(app)
+    client.patch(path, headers=buyer.headers, json={"ticket_count": 2})
+    _send(app)
+    client.patch(path, headers=buyer.headers, json={"guest_email": buyer.email})
+    _send(app)
+
+    emails = mailbox.to(guest)
+
+    assert len(emails) == 5
+    for email in emails:
+        assert f"by Olivia Organizer ({organizer.email})" in part(email, "plain") or (
+            f"Olivia Organizer ({organizer.email}) made this booking for you." in part(email, "plain")
+        )
+    assert all("made this booking" not in part(email, "plain") for email in mailbox.to(buyer.email))
 
 
 @pytest.mark.parametrize("order", [{}, {"guest_name": "Grace Hopper"}])
