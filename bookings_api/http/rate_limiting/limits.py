@@ -89,7 +89,7 @@ def shared_mailbox(address: str) -> str | None:
 
 
 def mailbox_to_count(address: str | None) -> str | None:
-    """Key of the mailbox that the caller causes an email to, by default their own. None if only they have it.
+    """Return the key of the mailbox that the caller sends an email to, by default their own. None if only they have it.
 
     Only one account has an address without a `+`. Any number of accounts, possibly of strangers, can share the mailbox
     of an address with one, so their emails to themselves count like emails to someone else.
