@@ -62,7 +62,7 @@ def _guest(
     booking_id: UUID | None = None,
     **_: Any,
 ) -> str | None:
-    """Return the key that counts emails from an account to a mailbox. A replayed response sends no email and is not counted."""
+    """Return the key that counts emails to a mailbox per account, or None for a replay, which sends no email."""
     flask.g.guest_mailbox, is_organizer = None, False
     address: str | None = (body or {}).get("guest_email")
     if address is None and booking_id is not None:
