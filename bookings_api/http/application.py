@@ -1,6 +1,7 @@
 """The Flask application class."""
 
 from http import HTTPStatus
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import flask
@@ -23,10 +24,6 @@ class Application(flask.Flask):
     json_provider_class = OrjsonProvider
     session_interface = NoSessions()
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.before_request(_make_redirect_relative)
-
     def make_default_options_response(self) -> flask.Response:
         """Respond to OPTIONS without a body. Flask's response is an empty HTML page."""
         response = super().make_default_options_response()
@@ -34,14 +31,14 @@ class Application(flask.Flask):
         del response.headers["Content-Type"]
         return response
 
+    def raise_routing_exception(self, request: flask.Request) -> NoReturn:
+        """Make redirects to a trailing slash relative. Otherwise they would contain the Host that the client sent.
 
-def _make_redirect_relative() -> None:
-    """Make redirects to a trailing slash relative. Otherwise they would contain the Host header that the client sent.
-
-    Flask calls no error handlers for `RequestRedirect`, so this changes the exception before it is raised.
-    """
-    redirect = flask.request.routing_exception
-    if isinstance(redirect, RequestRedirect):
-        url = urlsplit(redirect.new_url)
-        # a path that begins with two slashes would be read as a host name
-        redirect.new_url = url._replace(scheme="", netloc="", path=f"/{url.path.lstrip('/')}").geturl()
+        Flask calls no error handlers for `RequestRedirect`, so this changes the exception before it is raised.
+        """
+        redirect = request.routing_exception
+        if isinstance(redirect, RequestRedirect):
+            url = urlsplit(redirect.new_url)
+            # a path that begins with two slashes would be read as a host name
+            redirect.new_url = url._replace(scheme="", netloc="", path=f"/{url.path.lstrip('/')}").geturl()
+        super().raise_routing_exception(request)

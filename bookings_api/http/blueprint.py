@@ -84,7 +84,7 @@ class Blueprint(flask_smorest.Blueprint):
         def decorate(view: View) -> View:
             @wraps(view)
             def parsing(*args: Any, **kwargs: Any) -> Any:
-                return view(*args, self.ARGUMENTS_PARSER.parse(parsed, flask.request, location=location), **kwargs)
+                return view(*args, self.ARGUMENTS_PARSER.load(parsed, location), **kwargs)
 
             return documented_by(document, parsing)
 
@@ -243,7 +243,7 @@ class Blueprint(flask_smorest.Blueprint):
         def decorate(view: View) -> View:
             @wraps(view)
             def page_of_view(**kwargs: Any) -> flask.Response:
-                filters = self.ARGUMENTS_PARSER.parse(parsed, flask.request, location="query")
+                filters = self.ARGUMENTS_PARSER.load(parsed, "query")
                 page = PaginationParameters(filters.pop("page", 1), filters.pop("page_size"))
                 after, separator = filters.pop("after", None), filters.pop("separator", None)
                 listing, varying = view(**kwargs, **filters), {"Vary": "Accept"} if csv_file else {}

@@ -8,6 +8,7 @@ import flask
 import marshmallow as ma
 import webargs.core
 import webargs.flaskparser
+from flask.globals import request_ctx
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
@@ -26,6 +27,17 @@ class StrictParser(webargs.flaskparser.FlaskParser):
 
     # Unknown query parameters are errors, like unknown fields in a body.
     DEFAULT_UNKNOWN_BY_LOCATION = {**webargs.flaskparser.FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}
+
+    def load(self, schema: ma.Schema, location: str) -> Any:
+        """Parse and validate a part of the current request. webargs' `parse` takes longer, because of its options."""
+        request = request_ctx.request  # the proxy `flask.request` looks it up for each attribute
+        try:
+            data = self._load_location_data(schema=schema, req=request, location=location)
+            unknown: Any = self.DEFAULT_UNKNOWN_BY_LOCATION.get(location)
+            return schema.load({} if data is webargs.core.missing else data, unknown=unknown)
+        except ma.ValidationError as error:
+            error.messages = {location: error.messages}
+            self.handle_error(error, request, schema, error_status_code=None, error_headers=None)
 
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
         body = _read_body(req)

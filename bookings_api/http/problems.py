@@ -12,6 +12,7 @@ import flask
 import marshmallow as ma
 
 from bookings_api import errors
+from bookings_api.http.json import json_response
 from bookings_api.http.schemas import ResponseSchema
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
@@ -133,12 +134,9 @@ def problem_response(
 ) -> flask.Response:
     """Return the response for a problem, and record its code for `problem_code`."""
     flask.g.problem_code = problem.code
-    response = flask.jsonify(problem_body(problem, detail, field_errors, **extensions))
-    response.status_code = problem.status.value
-    response.content_type = PROBLEM_CONTENT_TYPE
-    if problem.status is HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = "Bearer"
-    return response
+    headers = {"WWW-Authenticate": "Bearer"} if problem.status is HTTPStatus.UNAUTHORIZED else {}
+    body = problem_body(problem, detail, field_errors, **extensions)
+    return json_response(body, problem.status, headers, content_type=PROBLEM_CONTENT_TYPE)
 
 
 def problem_code() -> str | None:
