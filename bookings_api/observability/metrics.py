@@ -126,8 +126,9 @@ def watch_pool(engine: sa.Engine) -> None:
 
     def update(returning: int, *_: object) -> None:
         pool: Any = engine.pool  # a QueuePool
-        in_use.set(pool.checkedout() - returning)
-        idle.set(pool.checkedin() + returning)
+        available = pool.checkedin() + returning
+        in_use.set(pool.size() + pool.overflow() - available)
+        idle.set(available)
 
     sa.event.listen(engine, "checkout", partial(update, 0))
     # SQLAlchemy fires this just before it returns the connection
