@@ -1,11 +1,15 @@
 """Invitations and cancellations (iTIP, RFC 5546) as parts of emails (iMIP, RFC 6047)."""
 
+import icalendar
+
 from bookings_api.calendar.icalendar import booking_calendar
 from bookings_api.models import EmailKind, OutboxEmail
 
 # RFC 5546, sections 3.2.2 and 3.2.5
 REQUEST = "REQUEST"
 CANCEL = "CANCEL"
+
+MAX_LINE = 75  # octets; longer lines are folded (RFC 5545, section 3.1)
 
 _METHODS = {
     EmailKind.BOOKING_CONFIRMED: REQUEST,
@@ -34,4 +38,14 @@ def invitation(email: OutboxEmail, *, mail_from: str) -> tuple[str, bytes] | Non
         is_cancelled=method == CANCEL,
     )
     calendar.add("method", method)
-    return method, calendar.to_ical()
+    return method, _serialize(calendar)
+
+
+def _serialize(calendar: icalendar.Calendar) -> bytes:
+    """Return what `calendar.to_ical()` returns, which takes long because it counts the bytes of each character."""
+    lines = (
+        line.encode() if line.isascii() and len(line) < MAX_LINE else line.to_ical()
+        for line in calendar.content_lines()
+        if line
+    )
+    return b"\r\n".join(lines) + b"\r\n"

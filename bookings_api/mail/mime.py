@@ -11,7 +11,6 @@ from email.mime.base import MIMEBase
 from email.mime.text import MIMEText
 from email.utils import parseaddr
 from secrets import token_hex
-from typing import Any
 
 from flask import current_app
 from flask_mail import Message
@@ -30,7 +29,7 @@ _FILE_NAMES = {REQUEST: "invite", CANCEL: "cancelled"}
 # RFC 3834, and Exchange's own header ([MS-OXCMAIL], 2.2.3.2.14)
 _NO_AUTOMATIC_REPLIES = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
 
-_QUOTED_PRINTABLE = Charset("utf-8")
+_PLAIN, _QUOTED_PRINTABLE = Charset("us-ascii"), Charset("utf-8")
 _QUOTED_PRINTABLE.body_encoding = QP
 
 
@@ -45,6 +44,9 @@ class _PreencodedHeaders(policy.Compat32):
         return f"{name}: {value}\n".replace("\r\n", "\n").replace("\n", "\r\n").encode()
 
 
+_POLICY = _PreencodedHeaders(linesep="\r\n")
+
+
 class EncodedMessage(Message):
     """Flask-Mail's message with headers that are already encoded, and without 8bit parts (RFC 6152)."""
 
@@ -52,8 +54,7 @@ class EncodedMessage(Message):
         """Use quoted-printable only where necessary, so that links can be copied from a stored email."""
         lines = (text or "").split("\n")
         is_plain = all(line.isascii() and line.isprintable() and len(line) <= MAX_LINE for line in lines)
-        charset: Any = "us-ascii" if is_plain else _QUOTED_PRINTABLE
-        return MIMEText(text or "", subtype, charset)
+        return MIMEText(text or "", subtype, _PLAIN if is_plain else _QUOTED_PRINTABLE)  # type: ignore[arg-type]
 
     def _message(self) -> MIMEBase:
         if SMTPUTF8 not in self.mail_options:
@@ -66,10 +67,11 @@ class EncodedMessage(Message):
 
     def as_bytes(self) -> bytes:
         message = self._message()
+        message.policy = _POLICY
         for part in message.walk():
             if part.is_multipart():
-                part.set_boundary(token_hex(12))  # faster than the email package's search for an unused boundary
-        message.policy = _PreencodedHeaders(linesep="\r\n")
+                # faster than the email package's search for an unused boundary
+                part.replace_header("Content-Type", f'{part.get_content_type()}; boundary="{token_hex(12)}"')
         return message.as_bytes()
 
 
