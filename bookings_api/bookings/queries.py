@@ -8,10 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
 from bookings_api.database.listing import Listing, ListQuery, Order, folded, search, words_in
+from bookings_api.database.prepared import PLAN_ONCE
 from bookings_api.errors import BookingNotFound
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
-from bookings_api.models import Booking, BookingStatus, EmailStatus, Event, OutboxEmail, User
+from bookings_api.models import Booking, BookingStatus, EmailStatus, Event, Login, OutboxEmail, User
+from bookings_api.models.user import is_logged_in
 from bookings_api.permissions import Action, Actor, may, may_see_booking
 
 _OF_EVENT = Booking.event_id == sa.bindparam("event_id")
@@ -30,15 +32,23 @@ _latest_email_status = (
     .scalar_subquery()
 )
 
+# None if the login has ended
+_user_of_login = (
+    sa.select(User.id)
+    .join(Login, Login.user_id == User.id)
+    .where(Login.id == sa.bindparam("login_id", type_=sa.Uuid()), *is_logged_in())
+    .scalar_subquery()
+)
 # UUIDv7 keys grow with time, so the newest row has the largest key.
-_BOOKINGS_OF_USER = ListQuery(
-    sa.select(Booking).where(Booking.user_id == sa.bindparam("user_id")),
+_BOOKINGS_OF_LOGIN = ListQuery(
+    sa.select(Booking).where(Booking.user_id == _user_of_login),
     filters={
         "status": _WITH_STATUS,
         "event_id": _OF_EVENT,
         "upcoming": Booking.event.has((Event.ends_at > sa.func.now()) == sa.bindparam("upcoming", type_=sa.Boolean)),
     },
     orders=[Order(Booking.id, is_descending=True)],
+    settings=PLAN_ONCE,
 )
 _BOOKINGS_FOR_EVENT = ListQuery(
     sa.select(Booking).where(_OF_EVENT),
@@ -58,10 +68,13 @@ _EMAILS_OF_BOOKING = ListQuery(
 
 
 def bookings_of(
-    user: User, *, status: BookingStatus | None = None, event_id: UUID | None = None, upcoming: bool | None = None
+    *, login_id: UUID, status: BookingStatus | None = None, event_id: UUID | None = None, upcoming: bool | None = None
 ) -> Listing:
-    """Return the bookings that `user` made, newest first. `upcoming=False` selects those for past events."""
-    return _BOOKINGS_OF_USER(user_id=user.id, status=status, event_id=event_id, upcoming=upcoming)
+    """Return the bookings made by the account of a login, newest first, or none if the login has ended.
+
+    `upcoming=False` selects those for past events.
+    """
+    return _BOOKINGS_OF_LOGIN(login_id=login_id, status=status, event_id=event_id, upcoming=upcoming)
 
 
 def bookings_for(event: Event, *, q: str | None = None, **filters: Any) -> Listing:

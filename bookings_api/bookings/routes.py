@@ -140,14 +140,14 @@ def count_outcome(response: flask.Response) -> flask.Response:
 
 @blp.route("/", methods=["GET"])
 @blp.doc(operationId="listBookings")
-@blp.login_required()
+@blp.token_required()
 @blp.listing(BookingQuerySchema, BookingSchema)
 def list_bookings(**filters: Any) -> Listing:
     """List your bookings.
 
     Returns the newest first. Includes cancelled bookings unless you filter by `status`.
     """
-    return queries.bookings_of(current_user, **filters)
+    return queries.bookings_of(login_id=current_login_id(), **filters)
 
 
 @blp.route("/<uuid:booking_id>", methods=["GET"])

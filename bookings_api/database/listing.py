@@ -38,12 +38,16 @@ class Order:
 
 
 class Listing(NamedTuple):
-    """A list. `statement` selects all its rows in `order`; `values` are the values of its parameters."""
+    """A list. `statement` selects all its rows in `order`; `values` are the values of its parameters.
+
+    `settings` are sent with the statement that reads a page, see `Prepared`.
+    """
 
     statement: sa.Select[Any]
     values: dict[str, Any]
     order: Order
     is_filtered: bool
+    settings: str = ""
 
     def with_values(self) -> sa.Select[Any]:
         """Return the statement with its parameters bound to the values."""
@@ -62,8 +66,9 @@ class ListQuery:
         *,
         filters: Mapping[str, sa.ColumnElement[bool]],
         orders: Sequence[Order],
+        settings: str = "",
     ) -> None:
-        self._rows, self._filters = rows, filters
+        self._rows, self._filters, self._settings = rows, filters, settings
         self._orders = {order.name: order for order in orders}
         self._statement = cache(self._build)
 
@@ -71,7 +76,8 @@ class ListQuery:
         """Return the list filtered by these values. Filters whose value is missing or None do not apply."""
         names = frozenset(name for name in self._filters if values.get(name) is not None)
         order = self._orders[sort]
-        return Listing(self._statement(order, names), values, order, is_filtered=bool(names))
+        statement = self._statement(order, names)
+        return Listing(statement, values, order, is_filtered=bool(names), settings=self._settings)
 
     def _build(self, order: Order, names: frozenset[str]) -> sa.Select[Any]:
         conditions = [condition for name, condition in self._filters.items() if name in names]

@@ -82,6 +82,12 @@ def require_token() -> None:
     flask.g.user_id = str(user_id)
 
 
+def require_login() -> None:
+    """Check the login after `require_token`. Raises `Unauthenticated` if it has ended."""
+    if viewer() is None and flask.g.get("user_id"):
+        require_actor()
+
+
 def forget_actor() -> None:
     """Clear the caller's data from an earlier check, so that neither views nor log lines use it."""
     for name in ("actor", "current_login_id", "user_id", "shared_mailbox"):

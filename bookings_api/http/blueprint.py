@@ -17,14 +17,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import quote_etag
 
 from bookings_api.errors import DomainError, IdempotencyKeyReused, PermissionDenied, StaleVersion, Unauthenticated
-from bookings_api.http import csv
-from bookings_api.http.authentication import (
-    allow_anonymous,
-    current_user_id,
-    forget_actor,
-    require_actor,
-    require_token,
-)
+from bookings_api.http import authentication, csv
 from bookings_api.http.conditional import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_not_modified
 from bookings_api.http.cursors import fetch_after
 from bookings_api.http.files import CALENDAR_FILE
@@ -106,7 +99,8 @@ class Blueprint(flask_smorest.Blueprint):
 
     def login_required(self, action: Action | None = None) -> Callable[[View], View]:
         """Require a valid access token of an active account that may do `action` in some organization."""
-        return self._guarded(partial(require_actor, action), *([PermissionDenied] if action else []))
+        check = partial(authentication.require_actor, action)
+        return self._guarded(check, *([PermissionDenied] if action else []))
 
     def token_required(self) -> Callable[[View], View]:
         """Require a valid access token, but leave reading the account to the service, which saves a query.
@@ -122,20 +116,20 @@ class Blueprint(flask_smorest.Blueprint):
                     try:
                         return view(*args, **kwargs)
                     except HTTPException:  # raised before the service checked the login
-                        require_actor()  # reports an ended login first
+                        authentication.require_login()  # reports an ended login first
                         raise
                 except Unauthenticated:
-                    forget_actor()
+                    authentication.forget_actor()
                     uncount()
                     raise
 
-            return self._guarded(require_token)(checked)  # type: ignore[return-value] # wraps() keeps the signature
+            return self._guarded(authentication.require_token)(checked)  # type: ignore[return-value] # as below
 
         return decorate
 
     def login_optional(self) -> Callable[[View], View]:
         """Allow anonymous requests, but refuse an invalid token."""
-        return self._guarded(allow_anonymous, security=[{}, *_BEARER])
+        return self._guarded(authentication.allow_anonymous, security=[{}, *_BEARER])
 
     def public(self) -> Callable[[View], View]:
         """Document that the operation needs no token."""
@@ -205,7 +199,7 @@ class Blueprint(flask_smorest.Blueprint):
         schema: type[ResponseSchema],
         *,
         replay: Callable[[dict[str, Any]], tuple[HTTPStatus, dict[str, str]]],
-        actor_id: Callable[..., UUID | None] = lambda *_: UUID(current_user_id()),
+        actor_id: Callable[..., UUID | None] = lambda *_: UUID(authentication.current_user_id()),
         may_replay: Callable[..., bool] = lambda *_: True,
     ) -> Callable[[View], View]:
         """Accept an `Idempotency-Key`, and replay the stored response to an earlier request with the same key.
@@ -255,6 +249,8 @@ class Blueprint(flask_smorest.Blueprint):
                     rows, headers = fetch_page(listing, items, page), page_headers(page)
                 else:
                     rows, headers = fetch_after(listing, items, after, page.page_size)
+                if not rows:
+                    authentication.require_login()  # the list of an account is empty if its login has ended
                 return json_response(rows, ok, headers | varying)
 
             documented = documented_by(document, page_of_view)
@@ -282,6 +278,6 @@ class Blueprint(flask_smorest.Blueprint):
                 return view(*args, **kwargs)
 
             self.problems(Unauthenticated, *raised)(guarded)
-            return self.doc(security=security)(guarded)  # type: ignore[return-value] # as above
+            return self.doc(security=security)(guarded)  # type: ignore[return-value] # wraps() keeps the signature
 
         return decorate

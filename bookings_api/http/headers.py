@@ -4,9 +4,9 @@ from functools import partial
 from http import HTTPStatus
 
 import flask
+from flask.globals import request_ctx
 from flask_cors import CORS
 
-from bookings_api.http.authentication import viewer
 from bookings_api.http.idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER
 from bookings_api.http.openapi.document import API_PREFIX
 from bookings_api.http.rate_limiting.limits import RATE_LIMIT, RETRY_AFTER
@@ -58,20 +58,22 @@ def init_headers(app: flask.Flask) -> None:
 
 
 def _add_headers(response: flask.Response, *, vary: str) -> flask.Response:
-    is_page = response.mimetype == "text/html" or flask.request.endpoint == "static"
+    request, headers = request_ctx.request, response.headers  # not the proxy, which takes longer
+    is_page = response.mimetype == "text/html" or request.endpoint == "static"
     policy = PAGE_POLICY if is_page else API_POLICY
     for name, value in (*SECURITY_HEADERS.items(), ("Content-Security-Policy", policy)):
-        response.headers.add(name, value)  # faster than `set`, and no other code sets them
-    if flask.request.is_secure:
-        response.headers.add("Strict-Transport-Security", _STRICT_TRANSPORT)
+        headers.add(name, value)  # faster than `set`, and no other code sets them
+    if request.is_secure:
+        headers.add("Strict-Transport-Security", _STRICT_TRANSPORT)
     if not is_page:
-        response.headers.setdefault("Cache-Control", _cache_control(response))
-        response.headers.add("Vary", vary)
+        if "Cache-Control" not in headers:
+            headers.add("Cache-Control", _cache_control(request.method, response.status_code))
+        headers.add("Vary", vary)
     return response
 
 
-def _cache_control(response: flask.Response) -> str:
+def _cache_control(method: str, status: int) -> str:
     """Forbid storing errors and responses to writes. Shared caches may store only anonymous reads (RFC 9111)."""
-    if flask.request.method not in {"GET", "HEAD"} or response.status_code >= HTTPStatus.BAD_REQUEST:
+    if method not in {"GET", "HEAD"} or status >= HTTPStatus.BAD_REQUEST:
         return NO_STORE
-    return "no-cache" if viewer() is None else "private, no-cache"
+    return "private, no-cache" if flask.g.get("user_id") else "no-cache"

@@ -46,7 +46,7 @@ _numbers = count(1)
 
 def fetch_page(listing: Listing, schema: ResponseSchema, page: PaginationParameters) -> list[dict[str, Any]]:
     """Return the items of a page as `schema` dumps them. Sets `page.item_count` to the length of the whole list."""
-    statement = _page_statement(listing.statement, schema, stays_on_server=not listing.is_filtered)
+    statement = _page_statement(listing.statement, schema, listing.settings, stays_on_server=not listing.is_filtered)
     rows = counted = read_listing(statement, **listing.values, page_size=page.page_size, first_item=page.first_item)
     if not rows and page.first_item > 0:  # beyond the last page, where no row contains the length
         counted = read_listing(statement, **listing.values, page_size=1, first_item=0)
@@ -55,7 +55,9 @@ def fetch_page(listing: Listing, schema: ResponseSchema, page: PaginationParamet
 
 
 @cache
-def _page_statement(listed: sa.Select[Any], schema: ResponseSchema, *, stays_on_server: bool) -> Prepared:
+def _page_statement(
+    listed: sa.Select[Any], schema: ResponseSchema, settings: str, *, stays_on_server: bool
+) -> Prepared:
     """Select the members of `schema`, followed by the length of the whole list."""
     total = listed.with_only_columns(sa.func.count(), maintain_column_froms=True).order_by(None).correlate(None)
     page = (
@@ -63,7 +65,7 @@ def _page_statement(listed: sa.Select[Any], schema: ResponseSchema, *, stays_on_
         .limit(sa.bindparam("page_size", type_=sa.Integer))
         .offset(sa.bindparam("first_item", type_=sa.Integer))
     )
-    return Prepared(f"page_{next(_numbers)}", page, stays_on_server=stays_on_server)
+    return Prepared(f"page_{next(_numbers)}", page, settings, stays_on_server=stays_on_server)
 
 
 def selected_members(listed: sa.Select[Any], schema: ResponseSchema) -> list[sa.ColumnElement[Any]]:

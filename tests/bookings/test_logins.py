@@ -1,4 +1,4 @@
-"""The login of a booking is checked under the lock of its event."""
+"""The login of a booking is checked under the lock of its event, and that of a list in the query that reads it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -70,6 +70,27 @@ def test_an_ended_login_is_reported_before_any_other_error(client: FlaskClient, 
     response = client.post(f"{API}/bookings/", headers=user.headers, json=body)
 
     assert (response.status_code, response.json["code"]) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("query", ["", "?page=2", "?after=", "?status=cancelled", "?page=none"])
+def test_an_ended_login_cannot_list_bookings(
+    client: FlaskClient, end: Callable[[FlaskClient, Account], None], query: str
+) -> None:
+    user = make_user(client)
+    assert book(client, user, make_event(client)).status_code == 201
+    end(client, user)
+
+    response = client.get(f"{API}/bookings/{query}", headers=user.headers)
+
+    assert (response.status_code, response.json["code"]) == (401, "unauthenticated")
+
+
+def test_a_list_of_bookings_may_be_empty_and_is_private(client: FlaskClient) -> None:
+    response = client.get(f"{API}/bookings/", headers=make_user(client).headers)
+
+    assert (response.status_code, response.json) == (200, [])
+    assert response.headers["Cache-Control"] == "private, no-cache"
 
 
 def test_the_guest_has_the_current_name_of_the_account(client: FlaskClient) -> None:
