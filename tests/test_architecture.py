@@ -25,8 +25,9 @@ FEATURES: dict[str, set[str]] = {"auth": set(), "users": set(), "events": set(),
 MAY_IMPORT = {
     "routes": {
         "routes", "schemas", "services", "queries", "http", "accounts", "calendar", "models", "errors", "database",
-        "observability", "idempotency", "permissions",
+        "observability", "idempotency", "permissions", "limits",
     },
+    "limits": {"http", "queries", "models", "errors", "idempotency"},
     "schemas": {"schemas", "http", "accounts", "models"},
     "services": {
         "services", "permissions", "queries", "accounts", "mail", "models", "errors", "database", "extensions",

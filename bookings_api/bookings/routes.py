@@ -1,6 +1,5 @@
 """`/bookings`: book tickets, and manage your own bookings."""
 
-from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -9,6 +8,7 @@ from uuid import UUID
 import flask
 
 from bookings_api.bookings import queries, services
+from bookings_api.bookings.limits import former_guest, guest, guest_mailbox, precondition
 from bookings_api.bookings.rules import Order
 from bookings_api.bookings.schemas import (
     AttendeeQuerySchema,
@@ -34,7 +34,7 @@ from bookings_api.errors import (
 )
 from bookings_api.events.queries import get_event_for
 from bookings_api.events.routes import blp as events
-from bookings_api.http.authentication import current_actor, current_login_id, current_user, current_user_id
+from bookings_api.http.authentication import current_actor, current_login_id
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match
 from bookings_api.http.csv import CsvFile
@@ -43,9 +43,9 @@ from bookings_api.http.idempotency import REPLAYED, REPLAYED_HEADER, Idempotency
 from bookings_api.http.json import json_response
 from bookings_api.http.openapi.examples import BOOKING_CALENDAR, CHANGED_AT
 from bookings_api.http.problems import problem_code
-from bookings_api.http.rate_limiting.limits import by_account, by_mailbox, count_email, mailbox_to_count, successes
+from bookings_api.http.rate_limiting.limits import by_account, count_email, successes
 from bookings_api.http.schemas import PageQuerySchema
-from bookings_api.idempotency import IdempotentRequest, find_response
+from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import Booking, BookingStatus, EmailStatus, OutboxEmail
 from bookings_api.observability import metrics
 from bookings_api.permissions import Action
@@ -55,55 +55,6 @@ _BOOKING = BookingSchema()
 blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Book tickets and manage your bookings")
 
 
-def _guest(
-    body: dict[str, Any] | None = None,
-    header: dict[str, str] | None = None,
-    *,
-    booking_id: UUID | None = None,
-    **_: Any,
-) -> str | None:
-    """Return the key that counts emails to a mailbox per account, or None for a replay, which sends no email."""
-    flask.g.guest_mailbox, is_organizer = None, False
-    address: str | None = (body or {}).get("guest_email")
-    if address is None and booking_id is not None:
-        address, is_organizer = queries.guest_of(booking_id, viewer=current_actor)
-        flask.g.counted_guest_email = address
-    mailbox = mailbox_to_count(address)
-    if mailbox and header and "key" in header and find_response(UUID(current_user_id()), header["key"]):
-        return None
-    flask.g.guest_mailbox = None if is_organizer else mailbox
-    return by_mailbox(mailbox)
-
-
-def _guest_mailbox(*args: Any, **kwargs: Any) -> str | None:
-    """Return the mailbox that `_guest` found, so that many accounts together cannot flood it together.
-
-    The event's organizer is exempt; otherwise strangers could use up the limit and block changes to a guest's booking.
-    """
-    mailbox: str | None = flask.g.guest_mailbox
-    return mailbox
-
-
-def _former_guest(changes: dict[str, Any], *, booking_id: UUID) -> str | None:
-    """Count the email to a guest who is replaced by another one."""
-    if "guest_email" not in changes:
-        return None
-    former, _ = queries.guest_of(booking_id, viewer=current_actor)
-    return by_mailbox(mailbox_to_count(former))
-
-
-def _precondition() -> Callable[[Booking], None]:
-    """Return a check of `If-Match`, and of whether the guest's email is still the one that `_guest` counted."""
-    matches, counted = if_match(), flask.g.get("counted_guest_email")
-
-    def check(booking: Booking) -> None:
-        matches(booking)
-        if counted not in {None, booking.guest_email}:
-            raise StaleVersion
-
-    return check
-
-
 @blp.route("/", methods=["POST"])
 @blp.doc(operationId="createBooking")
 @blp.token_required()
@@ -111,8 +62,8 @@ def _precondition() -> Callable[[Booking], None]:
 @blp.problems(PermissionDenied, EventNotFound, EventNotOpen, SoldOut, TooManyTickets, IdempotencyKeyReused)
 @blp.arguments(BookingCreateSchema)
 @blp.arguments(IdempotencyKeySchema, location="headers")
-@blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
-@blp.limited("MAILBOX_LIMIT", by=_guest_mailbox, counts=successes)
+@blp.limited("GUEST_MAIL_LIMIT", by=guest, counts=successes)
+@blp.limited("MAILBOX_LIMIT", by=guest_mailbox, counts=successes)
 @blp.response(201, BookingSchema, headers=LOCATION | REPLAYED)
 def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
     """Book tickets for an event.
@@ -188,9 +139,9 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 @blp.if_match()
 @blp.problems(BookingNotFound, BookingCancelled, EventNotOpen, SoldOut, TooManyTickets)
 @blp.arguments(BookingChangeSchema)
-@blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
-@blp.limited("GUEST_MAIL_LIMIT", by=_former_guest, counts=successes)
-@blp.limited("MAILBOX_LIMIT", by=_guest_mailbox, counts=successes)
+@blp.limited("GUEST_MAIL_LIMIT", by=guest, counts=successes)
+@blp.limited("GUEST_MAIL_LIMIT", by=former_guest, counts=successes)
+@blp.limited("MAILBOX_LIMIT", by=guest_mailbox, counts=successes)
 @blp.response(200, BookingSchema, example=BookingSchema.example(ticket_count=1, version=2, updated_at=CHANGED_AT))
 def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     """Change the ticket count or the guest of a booking.
@@ -203,7 +154,7 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     organize, you can change any booking until the event ends, within the event's capacity and limit per booking.
     """
     return services.change_booking(
-        actor=current_actor, booking_id=booking_id, changes=changes, precondition=_precondition()
+        actor=current_actor, booking_id=booking_id, changes=changes, precondition=precondition()
     )
 
 
@@ -254,8 +205,8 @@ def list_booking_emails(booking_id: UUID) -> Listing:
 @blp.problems(BookingNotFound, BookingCancelled, EventEnded, StaleVersion)
 @blp.idempotent(EmailSchema, replay=lambda email: (HTTPStatus.ACCEPTED, {}))
 @blp.limited("MAIL_RESEND_LIMIT", by=by_account("booking_id"), counts=successes)
-@blp.limited("GUEST_MAIL_LIMIT", by=_guest, counts=successes)
-@blp.limited("MAILBOX_LIMIT", by=_guest_mailbox, counts=successes)
+@blp.limited("GUEST_MAIL_LIMIT", by=guest, counts=successes)
+@blp.limited("MAILBOX_LIMIT", by=guest_mailbox, counts=successes)
 @blp.response(
     202,
     EmailSchema,
@@ -271,7 +222,7 @@ def resend_confirmation(booking_id: UUID, request: IdempotentRequest | None) -> 
     sent shortly afterwards.
     """
     return services.resend_confirmation(
-        actor=current_actor, booking_id=booking_id, precondition=_precondition(), request=request
+        actor=current_actor, booking_id=booking_id, precondition=precondition(), request=request
     )
 
 

@@ -1,0 +1,64 @@
+"""The keys of the limits on emails about bookings."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import flask
+
+from bookings_api.bookings import queries
+from bookings_api.errors import StaleVersion
+from bookings_api.http.authentication import current_actor, current_user_id
+from bookings_api.http.conditional import if_match
+from bookings_api.http.rate_limiting.limits import by_mailbox, mailbox_to_count
+from bookings_api.idempotency import find_response
+from bookings_api.models import Booking
+
+
+def guest(
+    body: dict[str, Any] | None = None,
+    header: dict[str, str] | None = None,
+    *,
+    booking_id: UUID | None = None,
+    **_: Any,
+) -> str | None:
+    """Return the key that counts emails to a mailbox per account, or None for a replay, which sends no email."""
+    flask.g.guest_mailbox, is_organizer = None, False
+    address: str | None = (body or {}).get("guest_email")
+    if address is None and booking_id is not None:
+        address, is_organizer = queries.guest_of(booking_id, viewer=current_actor)
+        flask.g.counted_guest_email = address
+    mailbox = mailbox_to_count(address)
+    if mailbox and header and "key" in header and find_response(UUID(current_user_id()), header["key"]):
+        return None
+    flask.g.guest_mailbox = None if is_organizer else mailbox
+    return by_mailbox(mailbox)
+
+
+def guest_mailbox(*args: Any, **kwargs: Any) -> str | None:
+    """Return the mailbox that `guest` found, so that many accounts together cannot flood it together.
+
+    The event's organizer is exempt; otherwise strangers could use up the limit and block changes to a guest's booking.
+    """
+    mailbox: str | None = flask.g.guest_mailbox
+    return mailbox
+
+
+def former_guest(changes: dict[str, Any], *, booking_id: UUID) -> str | None:
+    """Count the email to a guest who is replaced by another one."""
+    if "guest_email" not in changes:
+        return None
+    former, _ = queries.guest_of(booking_id, viewer=current_actor)
+    return by_mailbox(mailbox_to_count(former))
+
+
+def precondition() -> Callable[[Booking], None]:
+    """Return a check of `If-Match`, and of whether the guest's email is still the one that `guest` counted."""
+    matches, counted = if_match(), flask.g.get("counted_guest_email")
+
+    def check(booking: Booking) -> None:
+        matches(booking)
+        if counted not in {None, booking.guest_email}:
+            raise StaleVersion
+
+    return check
