@@ -137,7 +137,7 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 @blp.login_required()
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.if_match()
-@blp.problems(BookingNotFound, BookingCancelled, EventNotOpen, SoldOut, TooManyTickets)
+@blp.problems(PermissionDenied, BookingNotFound, BookingCancelled, EventNotOpen, SoldOut, TooManyTickets)
 @blp.arguments(BookingChangeSchema)
 @blp.limited("GUEST_MAIL_LIMIT", by=guest, counts=successes)
 @blp.limited("GUEST_MAIL_LIMIT", by=former_guest, counts=successes)
@@ -162,7 +162,7 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
 @blp.doc(operationId="cancelBooking")
 @blp.login_required()
 @blp.if_match()
-@blp.problems(BookingNotFound, EventNotOpen)
+@blp.problems(PermissionDenied, BookingNotFound, EventNotOpen)
 @blp.response(
     200,
     BookingSchema,
@@ -202,7 +202,7 @@ def list_booking_emails(booking_id: UUID) -> Listing:
 @blp.doc(operationId="resendConfirmation")
 @blp.login_required()
 @blp.limited("BOOKING_LIMIT", by=by_account())
-@blp.problems(BookingNotFound, BookingCancelled, EventEnded, StaleVersion)
+@blp.problems(PermissionDenied, BookingNotFound, BookingCancelled, EventEnded, StaleVersion)
 @blp.idempotent(EmailSchema, replay=lambda email: (HTTPStatus.ACCEPTED, {}))
 @blp.limited("MAIL_RESEND_LIMIT", by=by_account("booking_id"), counts=successes)
 @blp.limited("GUEST_MAIL_LIMIT", by=guest, counts=successes)

@@ -38,6 +38,7 @@ from bookings_api.errors import (
     EventNotFound,
     EventNotOpen,
     IdempotencyKeyReused,
+    PermissionDenied,
     SoldOut,
 )
 from bookings_api.idempotency import IdempotentRequest, is_key_taken, store_response
@@ -45,7 +46,7 @@ from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, IdempotencyKey, OutboxEmail, User
 from bookings_api.models.booking import new_reference
 from bookings_api.models.payloads import event_payload, guest_payload
-from bookings_api.permissions import Action, Actor, may
+from bookings_api.permissions import Action, Actor, may, may_manage_booking
 
 
 def book_tickets(*, order: Order, login_id: UUID, request: IdempotentRequest | None = None) -> Booking | IdempotencyKey:
@@ -78,7 +79,7 @@ def change_booking(
     The event's organizer can do so until the event ends, even after booking has closed. Raises `BookingNotFound`,
     `BookingCancelled`, `EventNotOpen`, `TooManyTickets`, `SoldOut`.
     """
-    with _locked(get_booking(booking_id, viewer=actor)) as (tx, booking, event, now):
+    with _locked(actor, booking_id) as (tx, booking, event, now):
         precondition(booking)
         if booking.status is BookingStatus.CANCELLED:
             raise BookingCancelled
@@ -114,7 +115,7 @@ def cancel_booking(*, actor: Actor, booking_id: UUID, precondition: Precondition
 
     Raises `BookingNotFound`, and `EventNotOpen` when it is too late to change the booking.
     """
-    with _locked(get_booking(booking_id, viewer=actor)) as (tx, booking, event, now):
+    with _locked(actor, booking_id) as (tx, booking, event, now):
         if booking.status is BookingStatus.CANCELLED:
             return booking
         precondition(booking)
@@ -139,7 +140,7 @@ def resend_confirmation(
     Takes the same locks as a cancellation, so that no confirmation is written after one. Raises `BookingNotFound`,
     `BookingCancelled`, `EventEnded`, `IdempotencyKeyReused`.
     """
-    with _locked(get_booking(booking_id, viewer=actor)) as (tx, booking, event, now):
+    with _locked(actor, booking_id) as (tx, booking, event, now):
         precondition(booking)
         if booking.status is BookingStatus.CANCELLED:
             raise BookingCancelled
@@ -151,12 +152,18 @@ def resend_confirmation(
 
 
 @contextmanager
-def _locked(booking: Booking) -> Iterator[tuple[Transaction, Booking, Event, datetime]]:
-    """Wait for the event's turn without holding a connection, then lock the event and the booking."""
-    booking_id, event_id = booking.id, booking.event_id
+def _locked(actor: Actor, booking_id: UUID) -> Iterator[tuple[Transaction, Booking, Event, datetime]]:
+    """Wait for the event's turn without holding a connection, then lock the event and the booking.
+
+    Raises `BookingNotFound`, and `PermissionDenied` if the actor may see the booking but not change it.
+    """
+    event_id = get_booking(booking_id, viewer=actor).event_id
     end_reading()
     with turns.turn(event_id), transaction() as tx:
-        yield tx, *lock_booking(booking_id, event_id=event_id)
+        booking, event, now = lock_booking(booking_id, event_id=event_id)
+        if not may_manage_booking(actor, booking, event):
+            raise PermissionDenied("You may see this booking, but not change it.")
+        yield tx, booking, event, now
 
 
 def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: IdempotentRequest | None) -> Booking:
