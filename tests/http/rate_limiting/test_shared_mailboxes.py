@@ -10,7 +10,18 @@ from flask.testing import FlaskClient
 
 from bookings_api.http.rate_limiting.storage import KEY_PREFIX
 from bookings_api.models import OutboxEmail
-from tests.factories import API, PASSWORD, Account, book, log_in, make_event, make_organizer, make_user, new_email
+from tests.factories import (
+    API,
+    PASSWORD,
+    Account,
+    book,
+    log_in,
+    make_event,
+    make_organizer,
+    make_user,
+    new_email,
+    verify_email,
+)
 
 pytestmark = pytest.mark.usefixtures("delivered_limits")
 
@@ -132,7 +143,7 @@ def test_rights_granted_to_accounts_of_one_mailbox_count_together(
     client: FlaskClient, given: dict[str, Any], taken: dict[str, Any]
 ) -> None:
     organizers, (box, domain) = [make_organizer(client) for _ in range(2)], new_email().split("@")
-    accounts = [_sign_up(client, f"{box}+{number}@{domain}") for number in range(2)]
+    accounts = [verify_email(client, _sign_up(client, f"{box}+{number}@{domain}")) for number in range(2)]
 
     def change(number: int, changes: dict[str, Any]) -> int:
         url = f"{API}/users/{accounts[number % 2].id}"
