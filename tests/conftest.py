@@ -5,6 +5,7 @@ uses a copy of that database and a separate Valkey database. With `DATABASE_POOL
 the service reaches PostgreSQL through PgBouncer, while tests inspect it directly.
 """
 
+import dataclasses
 import os
 import tempfile
 from collections.abc import Iterator
@@ -181,6 +182,21 @@ def context(app: Flask) -> Iterator[None]:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def _own_organizations(application: Flask) -> Flask:
+    """A second application on the same database, with `ORGANIZER_SIGNUP=own_organization`."""
+    config = dataclasses.replace(Config.from_environment(NO_ENV_FILE), ORGANIZER_SIGNUP="own_organization")
+    second = create_app(config)
+    second.test_client_class = DocumentedClient
+    return second
+
+
+@pytest.fixture
+def own_organizations(_own_organizations: Flask, app: Flask) -> FlaskClient:
+    """A client of a service where everyone who signs up as an organizer owns a new organization."""
+    return _own_organizations.test_client()
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from bookings_api.extensions import db
-from bookings_api.models import User
+from bookings_api.models import MemberRole, Membership, User
 
 PASSWORD = "correct horse battery"
 
@@ -75,6 +75,16 @@ def make_user(client: FlaskClient) -> Account:
 
 def make_organizer(client: FlaskClient) -> Account:
     return make_account(client, is_organizer=True, name="Olivia Organizer")
+
+
+def make_owner(client: FlaskClient) -> Account:
+    """Create an organizer and make them an owner, as an operator could."""
+    owner = verify_email(client, make_organizer(client))
+    with client.application.app_context():
+        membership = sa.update(Membership).where(Membership.user_id == UUID(owner.id))
+        db.session.execute(membership.values(role=MemberRole.OWNER))
+        db.session.commit()
+    return owner
 
 
 def make_event(client: FlaskClient, organizer: Account | None = None, **changes: Any) -> dict[str, Any]:
