@@ -37,7 +37,7 @@ from bookings_api.http.rate_limiting.limits import (
 from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import MemberRole, Person, Role
 from bookings_api.permissions import Action
-from bookings_api.users import queries, services
+from bookings_api.users import own_account, queries, services
 from bookings_api.users.schemas import (
     InvitationSchema,
     OrganizationQuerySchema,
@@ -107,7 +107,7 @@ def change_profile(changes: dict[str, Any]) -> Profile:
 
     Future emails use the new name. Existing bookings keep the old one.
     """
-    return services.change_profile(user=current_user, changes=changes, precondition=if_match())
+    return own_account.change_profile(user=current_user, changes=changes, precondition=if_match())
 
 
 @blp.route("/me/password", methods=["POST"])
@@ -123,7 +123,7 @@ def change_password(passwords: dict[str, str]) -> None:
 
     Requires your current password and ends all your other logins. Incorrect passwords count as failed logins.
     """
-    services.change_password(user=current_user, login_id=current_login_id(), **passwords)
+    own_account.change_password(user=current_user, login_id=current_login_id(), **passwords)
 
 
 @blp.route("/", methods=["GET"])

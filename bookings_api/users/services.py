@@ -1,4 +1,4 @@
-"""Use cases: organizers manage the people of their organization, and users change their own accounts."""
+"""Use cases: organizers manage the people of their organization."""
 
 import logging
 from collections.abc import Collection
@@ -8,31 +8,19 @@ from uuid import UUID
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
-from bookings_api.accounts.actors import actor_of_login
-from bookings_api.accounts.credentials import lock_verified_account, set_password
 from bookings_api.accounts.locks import lock_account, lock_account_by_email
 from bookings_api.accounts.logins import revoke_logins_of
-from bookings_api.accounts.memberships import (
-    lock_leaders,
-    membership_of,
-    memberships_of,
-    notice_change,
-    roles_of,
-)
+from bookings_api.accounts.memberships import lock_leaders, membership_of, memberships_of, notice_change
 from bookings_api.accounts.one_time_tokens import issue_token, revoke_tokens
-from bookings_api.accounts.passwords import hash_password, verify_password
-from bookings_api.accounts.profiles import Profile, profile_of
-from bookings_api.database.transactions import Precondition, Transaction, end_reading, no_precondition, transaction
+from bookings_api.database.transactions import Precondition, Transaction, no_precondition, transaction
 from bookings_api.errors import (
     EmailNotVerified,
     EmailTaken,
-    InvalidCredentials,
     LastOrganizer,
     LastOwner,
     NotAMember,
     PermissionDenied,
     UserNotFound,
-    WrongPassword,
 )
 from bookings_api.extensions import db
 from bookings_api.idempotency import IdempotentRequest, store_response
@@ -180,36 +168,6 @@ def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
                 user_id=user.id,
             )
     _log_change(None, user_id, {"is_active": "False"})
-
-
-def change_profile(*, user: User, changes: dict[str, Any], precondition: Precondition = no_precondition) -> Profile:
-    """Change the user's own name."""
-    with transaction():
-        user = _lock_user(user.id)
-        precondition(user)
-        if changes.get("name", user.name) != user.name:
-            user.name = changes["name"]
-            notice_change(user)
-        roles = roles_of(user.id)
-    return profile_of(user, roles)
-
-
-def change_password(*, user: User, login_id: UUID, current_password: str, new_password: str) -> None:
-    """Change the user's password, end their other logins and revoke pending password resets.
-
-    Raises `WrongPassword`, and `InvalidCredentials` if the password or the login has changed in the meantime.
-    """
-    user_id, old_hash = user.id, user.password_hash
-    end_reading()
-    if not verify_password(old_hash, current_password):
-        raise WrongPassword
-    password_hash = hash_password(new_password)
-    with transaction():
-        account = lock_verified_account(user_id, old_hash, current_password)
-        if actor_of_login(login_id) is None:
-            raise InvalidCredentials
-        set_password(account, password_hash)
-        revoke_logins_of(account, except_for=login_id)
 
 
 def _lock_user(user_id: UUID) -> User:
