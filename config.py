@@ -47,6 +47,14 @@ _ATOM, _LABEL = r"[\w!#$%&'*+/=?^`{|}~-]+", r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A
 _ADDRESS = re.compile(rf"(?!.*=\?)(?=.{{1,254}}$){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 _DOMAIN = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*", re.ASCII)
 
+# The operations that accept the tokens of emailed links.
+_OPERATIONS = {
+    "INVITATION_URL": "acceptInvitation",
+    "PASSWORD_RESET_URL": "confirmPasswordReset",
+    "VERIFICATION_URL": "verifyEmail",
+    "EMAIL_CHANGE_URL": "verifyEmail",
+}
+
 
 class ConfigError(Exception):
     """The configuration is invalid. The message has one line per variable."""
@@ -160,6 +168,7 @@ class Config:
     ARGON2_TIME_COST: int = _setting(2, validate=Range(1, 100))
     EMAIL_INTRANET_DOMAINS: Sequence[str] = _setting((), validate=_validate_domains)
     ORGANIZER_SIGNUP: str = _setting("invite_only", validate=OneOf(["invite_only", "open", "own_organization"]))
+    BOOKING_REQUIRES_VERIFIED_EMAIL: bool = _setting(False)
 
     MAIL_SERVER: str = _setting(validate=Length(min=1))
     MAIL_PORT: int = _setting(25, validate=Range(1, 65535))
@@ -195,6 +204,8 @@ class Config:
     PUBLIC_URL: str = _setting("http://localhost:8000", validate=_WEB_URL)
     INVITATION_URL: str = _setting(None, validate=_WEB_URL)
     PASSWORD_RESET_URL: str = _setting(None, validate=_WEB_URL)
+    VERIFICATION_URL: str = _setting(None, validate=_WEB_URL)
+    EMAIL_CHANGE_URL: str = _setting(None, validate=_WEB_URL)
     CORS_ORIGINS: Sequence[str] = _setting((), validate=_validate_origins)
     TRUSTED_PROXIES: int = _setting(0, validate=Range(0, 10))
     WEB_CONCURRENCY: int = _setting(usable_cores(), validate=Range(1, 1000))
@@ -239,8 +250,8 @@ class Config:
             raise ConfigError(problems)
         # By default, the links in emails open Swagger UI.
         docs = f"{values['PUBLIC_URL'].rstrip('/')}/docs#/auth"
-        values["INVITATION_URL"] = values["INVITATION_URL"] or f"{docs}/acceptInvitation"
-        values["PASSWORD_RESET_URL"] = values["PASSWORD_RESET_URL"] or f"{docs}/confirmPasswordReset"
+        for name, operation in _OPERATIONS.items():
+            values[name] = values[name] or f"{docs}/{operation}"
         for name in ("DATABASE_URL", "DATABASE_READ_URL"):
             values[name] = values[name] and _with_psycopg2(values[name])
         return cls(**values)

@@ -17,6 +17,7 @@
     ├── EmailTaken
     ├── NotAMember               only members of an organization have a role in it
     ├── EmailNotVerified         an unverified address gets no rights
+    │   └── UnverifiedBuyer      only verified addresses may book
     ├── LastOwner                no active owner would remain
     ├── LastOrganizer            no active organizer would remain
     ├── StaleVersion             the resource has changed since the client read it
@@ -120,6 +121,10 @@ class NotAMember(DomainError):
 
 class EmailNotVerified(DomainError):
     message = "The email of this account is not verified. Send an invitation to it instead."
+
+
+class UnverifiedBuyer(EmailNotVerified):
+    message = "Verify your email before you book. The email you got when you signed up contains a token."
 
 
 class LastOwner(DomainError):

@@ -1,4 +1,4 @@
-"""Creates accounts, events and bookings over HTTP, as a client would."""
+"""Creates accounts like `flask users create`, and events and bookings over HTTP, as a client would."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +8,12 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
+from bookings_api.auth.services import sign_up
+from bookings_api.extensions import db
+from bookings_api.auth.services import sign_up
 from bookings_api.extensions import db
 from bookings_api.models import MemberRole, Membership, User
+from bookings_api.permissions import Tenancy
 
 PASSWORD = "correct horse battery"
 
@@ -46,11 +50,20 @@ def new_email() -> str:
 
 
 def make_account(client: FlaskClient, *, is_organizer: bool = False, name: str | None = "Ada Lovelace") -> Account:
-    email = new_email()
-    signup: dict[str, Any] = {"email": email, "password": PASSWORD, "is_organizer": is_organizer}
-    if name:
-        signup["name"] = name
-    created = client.post(f"{API}/auth/signup", json=signup)
+    """Create an account with a verified email."""
+    email, application = new_email(), client.application
+    role = MemberRole.ORGANIZER if is_organizer else MemberRole.USER
+    with application.app_context():
+        tenancy = Tenancy(application.config["ORGANIZER_SIGNUP"])
+        created = sign_up(email=email, password=PASSWORD, name=name, role=role, tenancy=tenancy, is_verified=True)
+    return log_in(client, Account(str(created.id), email, "", ""))
+
+
+def make_unverified(client: FlaskClient, email: str | None = None, *, is_organizer: bool = False) -> Account:
+    """Sign up with an email that is not verified."""
+    email = email or new_email()
+    account = {"email": email, "password": PASSWORD, "name": "Sam Squatter", "is_organizer": is_organizer}
+    created = client.post(f"{API}/auth/signup", json=account)
     assert created.status_code == 201, created.text
     return log_in(client, Account(created.json["id"], email, "", ""))
 

@@ -19,6 +19,7 @@ from tests.factories import (
     book,
     make_event,
     make_organizer,
+    make_unverified,
     make_user,
     new_email,
     verify_email,
@@ -91,6 +92,7 @@ REQUESTS: Mapping[str, Callable[[Scene], Mapping[str, Any]]] = {
     "requestPasswordReset": lambda scene: {"json": {"email": scene.user.email}},
     "confirmPasswordReset": lambda scene: {"json": {"token": _reset_token(scene), "password": NEW_PASSWORD}},
     "acceptInvitation": lambda scene: {"json": {"token": _invitation_token(scene), "password": NEW_PASSWORD}},
+    "verifyEmail": lambda scene: {"json": {"token": _verification_token(scene)}},
     "changeProfile": lambda scene: {"json": {"name": "Grace Hopper"}},
     "changePassword": lambda scene: {"json": {"current_password": PASSWORD, "new_password": NEW_PASSWORD}},
     "inviteUser": lambda scene: {"json": {"email": new_email()}},
@@ -132,6 +134,10 @@ def _reset_token(scene: Scene) -> str:
     asked = scene.client.post(f"{API}/auth/password-reset", json={"email": scene.user.email})
     assert asked.status_code == 202
     return _token_for(scene, scene.user.email)
+
+
+def _verification_token(scene: Scene) -> str:
+    return _token_for(scene, make_unverified(scene.client).email)
 
 
 def _invitation_token(scene: Scene) -> str:

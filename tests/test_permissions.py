@@ -21,6 +21,8 @@ refresh                 401         200    200          200         200     401
 logout                  401         204    204          204         204     401
 requestPasswordReset    202         202    202          202         202     202
 confirmPasswordReset    204         204    204          204         204     204
+verifyEmail             204         204    204          204         204     204
+resendVerification      401         202    202          202         202     401
 acceptInvitation        200         200    200          200         200     200
 
 getProfile              401         200    200          200         200     401

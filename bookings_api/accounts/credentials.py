@@ -1,8 +1,11 @@
-"""Checks and sets the password of an account, under the account's lock."""
+"""Checks and sets the password of an account, and verifies its email, under the account's lock."""
 
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from bookings_api.accounts.locks import lock_account
+from bookings_api.accounts.memberships import notice_change
 from bookings_api.accounts.one_time_tokens import revoke_tokens
 from bookings_api.accounts.passwords import verify_password
 from bookings_api.errors import InvalidCredentials
@@ -24,6 +27,14 @@ def lock_verified_account(user_id: UUID, password_hash: str | None, password: st
 
 
 def set_password(user: User, password_hash: str) -> None:
-    """Set the password of a locked account, and revoke pending password resets."""
-    revoke_tokens(user, TokenPurpose.PASSWORD_RESET)
+    """Set the password of a locked account, and revoke pending password resets and changes of email."""
+    revoke_tokens(user, TokenPurpose.PASSWORD_RESET, TokenPurpose.EMAIL_CHANGE)
     user.password_hash = password_hash
+
+
+def verify_email(user: User) -> None:
+    """Note that the owner of a locked account has proved that they read email at its address."""
+    if not user.email_verified:
+        revoke_tokens(user, TokenPurpose.EMAIL_VERIFICATION)
+        user.email_verified_at = sa.func.now()
+        notice_change(user)

@@ -4,10 +4,12 @@ from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
+from flask import current_app
 
 from bookings_api.database.transactions import require_transaction
 from bookings_api.extensions import db
 from bookings_api.models import MemberRole, Membership, Organization, User
+from bookings_api.permissions import Tenancy
 
 
 def only_organization() -> UUID:
@@ -55,6 +57,13 @@ def pending_invitation(user_id: UUID) -> UUID | None:
         Membership.user_id == user_id, Membership.invited_as.is_not(None), Membership.is_active
     )
     return db.session.scalars(pending.order_by(Membership.updated_at.desc()).limit(1)).one_or_none()
+
+
+def name_in_invitation(organization_id: UUID) -> str | None:
+    """Return the organization's name for an invitation. Where there is a single one, invitations do not name it."""
+    if Tenancy(current_app.config["ORGANIZER_SIGNUP"]).is_single:
+        return None
+    return db.session.scalars(sa.select(Organization.name).where(Organization.id == organization_id)).one()
 
 
 def notice_change(user: User) -> None:

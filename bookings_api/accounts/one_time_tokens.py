@@ -50,22 +50,23 @@ def issue_token(
     return token_id
 
 
-def revoke_tokens(user: User, purpose: TokenPurpose, *, subject_id: UUID | None = None) -> None:
-    """Invalidate the tokens sent to the locked user for this purpose; with `subject_id`, only those for it."""
+def revoke_tokens(user: User, *purposes: TokenPurpose, subject_id: UUID | None = None) -> None:
+    """Invalidate the tokens sent to the locked user for these purposes; with `subject_id`, only those for it."""
     require_transaction()
-    tokens = sa.delete(OneTimeToken).where(OneTimeToken.user_id == user.id, OneTimeToken.purpose == purpose)
+    tokens = sa.delete(OneTimeToken).where(OneTimeToken.user_id == user.id, OneTimeToken.purpose.in_(purposes))
     db.session.execute(tokens.where(OneTimeToken.subject_id == subject_id) if subject_id else tokens)
 
 
-def lock_token_owner(token: str, purpose: TokenPurpose) -> tuple[User, OneTimeToken] | None:
-    """Lock the account a token was issued to. Returns None if the token is unknown, revoked or expired.
+def lock_token_owner(token: str, *purposes: TokenPurpose) -> tuple[User, OneTimeToken] | None:
+    """Lock the account a token was issued to for one of these purposes.
 
-    The caller must revoke the token. Concurrent uses wait for the lock and then find the token gone.
+    Returns None if the token is unknown, revoked or expired. The caller must revoke the token. Concurrent uses wait for
+    the lock and then find the token gone.
     """
     require_transaction()
     valid = sa.select(OneTimeToken).where(
         OneTimeToken.token_hash == _hash(token),
-        OneTimeToken.purpose == purpose,
+        OneTimeToken.purpose.in_(purposes),
         OneTimeToken.expires_at > sa.func.now(),
     )
     issued = db.session.scalars(valid).one_or_none()

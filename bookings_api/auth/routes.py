@@ -1,4 +1,4 @@
-"""`/auth`: signup, login, logout, password resets and invitations."""
+"""`/auth`: signup, login, logout, password resets, verified emails and invitations."""
 
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +18,7 @@ from bookings_api.auth.schemas import (
     PasswordResetSchema,
     SignupSchema,
     TokenSchema,
+    VerificationSchema,
 )
 from bookings_api.errors import (
     EmailTaken,
@@ -27,11 +28,19 @@ from bookings_api.errors import (
     PermissionDenied,
     Unauthenticated,
 )
-from bookings_api.http.authentication import bearer_token, current_login_id
+from bookings_api.http.authentication import bearer_token, current_login_id, current_user
 from bookings_api.http.blueprint import Blueprint
 from bookings_api.http.idempotency import REPLAYED
 from bookings_api.http.openapi.examples import COLLEAGUE
-from bookings_api.http.rate_limiting.limits import by_client, by_email, failures, of_mailbox
+from bookings_api.http.rate_limiting.limits import (
+    by_account,
+    by_client,
+    by_email,
+    failures,
+    of_mailbox,
+    shared_mailbox,
+    successes,
+)
 from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import Login, MemberRole
 from bookings_api.permissions import Tenancy
@@ -55,6 +64,15 @@ def _requester_and_mailbox(account: dict[str, str]) -> str:
     return f"{by_client()}/{_mailbox(account)}"
 
 
+def _unverified_mailbox(account: dict[str, Any] | None = None, **_: Any) -> str | None:
+    """Count verifications per mailbox for addresses with a `+` suffix, of which a stranger could use many.
+
+    An address without a suffix gets few: one when its only account signs up, and those that its account requests.
+    """
+    mailbox = shared_mailbox(account["email"] if account else current_user.email)
+    return mailbox and f"verification/{mailbox}"
+
+
 def _signed_up(account: dict[str, Any]) -> UUID | None:
     """Return the ID of the account that an earlier copy of this request may have created."""
     return services.find_account(account["email"])
@@ -74,13 +92,14 @@ def _knows_password(account: dict[str, Any]) -> bool:
 @blp.idempotent(
     UserSchema, replay=lambda user: (HTTPStatus.CREATED, {}), actor_id=_signed_up, may_replay=_knows_password
 )
+@blp.limited("MAILBOX_LIMIT", by=_unverified_mailbox, counts=successes)
 @blp.response(201, UserSchema, headers=REPLAYED)
 def signup(account: dict[str, Any], request: IdempotentRequest | None) -> Profile:
     """Create an account.
 
-    You can log in immediately. Signing up as an organizer works only if the operator allows it; otherwise, organizers
-    are invited. If you were invited, your account already exists: request a password reset to receive the invitation
-    again.
+    You can log in immediately. An email with a token lets you verify your address. Signing up as an organizer works
+    only if the operator allows it; otherwise, organizers are invited. If you were invited, your account already exists:
+    request a password reset to receive the invitation again.
     """
     tenancy = Tenancy(flask.current_app.config["ORGANIZER_SIGNUP"])
     role = MemberRole.ORGANIZER if account.pop("is_organizer") else MemberRole.USER
@@ -159,6 +178,36 @@ def logout() -> None:
     services.log_out(login_id=current_login_id())
 
 
+@blp.route("/verify-email", methods=["POST"])
+@blp.doc(operationId="verifyEmail")
+@blp.public()
+@blp.limited("PASSWORD_LIMIT", by=by_client)
+@blp.problems(InvalidToken, EmailTaken)
+@blp.arguments(VerificationSchema)
+@blp.response(204)
+def verify_email(verification: dict[str, str]) -> None:
+    """Verify your email with an emailed token.
+
+    Accepts the token sent when you signed up, and the one sent to a new email. A new email replaces the earlier one and
+    ends your other logins. Each token works once.
+    """
+    services.confirm_email(**verification)
+
+
+@blp.route("/verify-email/resend", methods=["POST"])
+@blp.doc(operationId="resendVerification")
+@blp.login_required()
+@blp.limited("MAIL_RESEND_LIMIT", by=by_account())
+@blp.limited("MAILBOX_LIMIT", by=_unverified_mailbox)
+@blp.response(202)
+def resend_verification() -> None:
+    """Send the token that verifies your email again.
+
+    The earlier token stops working. Sends nothing if your email is already verified.
+    """
+    services.resend_verification(user=current_user)
+
+
 @blp.route("/password-reset", methods=["POST"])
 @blp.doc(operationId="requestPasswordReset")
 @blp.public()
@@ -186,7 +235,8 @@ def request_password_reset(account: dict[str, str]) -> None:
 def confirm_password_reset(reset: dict[str, str]) -> None:
     """Set a new password with an emailed token.
 
-    Ends all logins of the account. Each token works once, and only the most recently sent one is valid.
+    Verifies your email and ends all logins of the account. Each token works once, and only the most recently sent one
+    is valid.
     """
     services.reset_password(**reset)
 
@@ -201,7 +251,9 @@ def confirm_password_reset(reset: dict[str, str]) -> None:
 def accept_invitation(acceptance: dict[str, str]) -> Profile:
     """Accept an invitation with the emailed token.
 
-    Sets your password and, if given, your name. You can then log in. The token works once.
+    Makes you a member of the organization that invited you. If your email is verified, your account stays as it is.
+    Otherwise, this verifies it, sets your password and, if given, your name, and ends all logins of the account. The
+    token works once.
     """
     return services.accept_invitation(**acceptance)
 

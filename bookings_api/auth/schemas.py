@@ -88,6 +88,12 @@ class TokenSchema(ResponseSchema):
     )
 
 
+class VerificationSchema(BaseSchema):
+    """The emailed token."""
+
+    token = emailed_token()
+
+
 class PasswordResetSchema(BaseSchema):
     """The account whose password to reset."""
 

@@ -1,4 +1,4 @@
-"""Use cases: signup, login, logout, password resets, and accepting invitations."""
+"""Use cases: signup, login, logout, password resets, verified emails, and accepting invitations."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -8,13 +8,14 @@ from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
 from bookings_api.accounts import queries
-from bookings_api.accounts.credentials import lock_verified_account, set_password
+from bookings_api.accounts.credentials import lock_verified_account, set_password, verify_email
+from bookings_api.accounts.locks import lock_account
 from bookings_api.accounts.logins import begin_login, revoke_login, revoke_logins_of, rotate_refresh_token
 from bookings_api.accounts.memberships import membership_of, notice_change, only_organization, roles_of
-from bookings_api.accounts.one_time_tokens import lock_token_owner, revoke_tokens
+from bookings_api.accounts.one_time_tokens import issue_token, lock_token_owner, revoke_tokens
 from bookings_api.accounts.passwords import hash_password, needs_rehash, verify_password
 from bookings_api.accounts.profiles import Profile, profile_of
-from bookings_api.database.transactions import end_reading, transaction
+from bookings_api.database.transactions import Transaction, end_reading, transaction
 from bookings_api.errors import EmailTaken, InvalidCredentials, InvalidFields, InvalidToken, Unauthenticated
 from bookings_api.extensions import db
 from bookings_api.idempotency import IdempotentRequest, store_response
@@ -34,10 +35,13 @@ def sign_up(
     is_verified: bool = False,
     request: IdempotentRequest | None = None,
 ) -> Profile:
-    """Create an account. Raises `EmailTaken` if one with this email exists, ignoring case.
+    """Create an account and email a token that verifies its address.
+
+    Raises `EmailTaken` if an account with this email exists, ignoring case.
 
     Where there is a single organization, the account becomes a member with this role. Otherwise, organizers become the
-    owner of a new organization. The caller decides which role is allowed, and whether the address counts as verified.
+    owner of a new organization. The caller decides which role is allowed, and whether the address counts as verified
+    without an email.
     """
     taken = queries.user_by_email(email) is not None
     end_reading()
@@ -45,11 +49,13 @@ def sign_up(
         raise EmailTaken
     user = User(email=email, name=name, password_hash=hash_password(password))
     try:
-        with transaction():
+        with transaction() as tx:
             db.session.add(user)
             db.session.flush()
             if is_verified:
                 user.email_verified_at = sa.func.now()
+            else:
+                _send_verification(tx, user)
             _join_organization(user, tenancy, role=role, name=organization_name)
             db.session.flush()
             profile = profile_of(user, roles_of(user.id))
@@ -127,6 +133,60 @@ def log_out(*, login_id: UUID) -> None:
         revoke_login(login_id)
 
 
+def resend_verification(*, user: User) -> None:
+    """Email a new token that verifies the account's address, unless it is verified. Earlier tokens stop working."""
+    with transaction() as tx:
+        account = lock_account(user.id)
+        if account and not account.email_verified:
+            _send_verification(tx, account)
+
+
+def confirm_email(*, token: str) -> None:
+    """Verify the address that a token was sent to. If that is a new address, it replaces the account's.
+
+    A new address is reported to the old one, ends all logins but the one that requested it, and revokes the tokens sent
+    to the old one. Raises `InvalidToken`, and `EmailTaken` if another account has the new address by now.
+    """
+    try:
+        with transaction() as tx:
+            owner = lock_token_owner(token, TokenPurpose.EMAIL_VERIFICATION, TokenPurpose.EMAIL_CHANGE)
+            if owner is None or not owner[0].is_active:
+                raise InvalidToken
+            user, issued = owner
+            if issued.new_email:
+                _change_email(tx, user, issued.new_email, login_id=issued.subject_id)
+            else:
+                verify_email(user)
+    except IntegrityError as error:
+        if isinstance(error.orig, UniqueViolation):
+            raise EmailTaken from error
+        raise
+
+
+def _change_email(tx: Transaction, user: User, email: str, *, login_id: UUID | None) -> None:
+    taken = queries.user_by_email(email)
+    if taken and taken.id != user.id:
+        raise EmailTaken
+    outbox.queue_email(
+        tx, kind=EmailKind.EMAIL_CHANGED, recipient=user.email, payload={"name": user.name}, user_id=user.id
+    )
+    revoke_tokens(user, *TokenPurpose)
+    revoke_logins_of(user, except_for=login_id)
+    user.email, user.email_verified_at = email, sa.func.now()
+    notice_change(user)
+
+
+def _send_verification(tx: Transaction, user: User) -> None:
+    token_id = issue_token(user, TokenPurpose.EMAIL_VERIFICATION)
+    outbox.queue_email(
+        tx,
+        kind=EmailKind.EMAIL_VERIFICATION,
+        recipient=user.email,
+        payload={"name": user.name, "token_id": str(token_id)},
+        user_id=user.id,
+    )
+
+
 def request_password_reset(*, email: str) -> None:
     """Email a password-reset token to the account with this address, if there is one.
 
@@ -145,7 +205,7 @@ def reset_password(*, token: str, password: str) -> None:
             raise InvalidToken
         user, _ = owner
         set_password(user, password_hash)
-        user.email_verified_at = user.email_verified_at or sa.func.now()
+        verify_email(user)
         revoke_logins_of(user)
 
 
@@ -171,8 +231,9 @@ def accept_invitation(*, token: str, password: str | None = None, name: str | No
             set_password(user, password_hash)
             revoke_logins_of(user)
             user.name = name or user.name
-            user.email_verified_at = sa.func.now()
-        notice_change(user)
+            verify_email(user)
+        else:
+            notice_change(user)
         db.session.flush()
         return profile_of(user, roles_of(user.id))
 

@@ -31,6 +31,7 @@ from bookings_api.errors import (
     SoldOut,
     StaleVersion,
     TooManyTickets,
+    UnverifiedBuyer,
 )
 from bookings_api.events.queries import get_event_for
 from bookings_api.events.routes import blp as events
@@ -59,7 +60,8 @@ blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Book 
 @blp.doc(operationId="createBooking")
 @blp.token_required()
 @blp.limited("BOOKING_LIMIT", by=by_account())
-@blp.problems(PermissionDenied, EventNotFound, EventNotOpen, SoldOut, TooManyTickets, IdempotencyKeyReused)
+@blp.problems(PermissionDenied, UnverifiedBuyer, EventNotFound, EventNotOpen)
+@blp.problems(SoldOut, TooManyTickets, IdempotencyKeyReused)
 @blp.arguments(BookingCreateSchema)
 @blp.arguments(IdempotencyKeySchema, location="headers")
 @blp.limited("GUEST_MAIL_LIMIT", by=guest, counts=successes)
@@ -73,7 +75,12 @@ def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
     """
     key = header.get("key")
     request = IdempotentRequest(key, partial(request_hash, body), _BOOKING.dump) if key else None
-    booked = services.book_tickets(order=Order(**body), login_id=current_login_id(), request=request)
+    booked = services.book_tickets(
+        order=Order(**body),
+        login_id=current_login_id(),
+        request=request,
+        requires_verified_email=flask.current_app.config["BOOKING_REQUIRES_VERIFIED_EMAIL"],
+    )
     if isinstance(booked, Booking):
         return booked, _location(booked.id)
     # without an ETag: the booking may have changed since

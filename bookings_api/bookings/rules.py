@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from bookings_api.errors import EventNotFound, EventNotOpen, LoginEnded, PermissionDenied, SoldOut, TooManyTickets
+from bookings_api.errors import (
+    EventNotFound,
+    EventNotOpen,
+    LoginEnded,
+    PermissionDenied,
+    SoldOut,
+    TooManyTickets,
+    UnverifiedBuyer,
+)
 from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import Event, EventStatus, IdempotencyKey
 from bookings_api.permissions import Actor, may_see
@@ -50,11 +58,13 @@ class Plan:
     now: datetime
 
 
-def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Plan | IdempotencyKey:
+def decide(
+    facts: Facts, order: Order, request: IdempotentRequest | None, *, requires_verified_email: bool = False
+) -> Plan | IdempotencyKey:
     """Decide what to do with an order: book it, or return the stored response to the same request.
 
-    Raises the reason for a refusal: `LoginEnded`, `IdempotencyKeyReused`, `EventNotFound`, `PermissionDenied`,
-    `EventNotOpen`, `TooManyTickets` or `SoldOut`.
+    Raises the reason for a refusal: `LoginEnded`, `IdempotencyKeyReused`, `EventNotFound`, `UnverifiedBuyer`,
+    `PermissionDenied`, `EventNotOpen`, `TooManyTickets` or `SoldOut`.
     """
     if facts.actor is None:
         raise LoginEnded
@@ -62,6 +72,9 @@ def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Pla
         return request.replay(facts.stored)
     if facts.event is None or not may_see(facts.actor, facts.event):
         raise EventNotFound
+    user = facts.actor.user
+    if requires_verified_email and user and not user.email_verified:
+        raise UnverifiedBuyer
     if facts.is_admitted is False:
         raise PermissionDenied("The organization does not accept bookings from your account.")
     require_open(facts.event, now=facts.now)

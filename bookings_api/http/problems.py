@@ -70,6 +70,7 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
     errors.EmailTaken: Problem(HTTPStatus.CONFLICT, "email-taken", "Email already in use", field="email"),
     errors.NotAMember: Problem(HTTPStatus.CONFLICT, "not-a-member", "Not a member", field="role"),
     errors.EmailNotVerified: Problem(HTTPStatus.CONFLICT, "email-not-verified", "Email not verified"),
+    errors.UnverifiedBuyer: Problem(HTTPStatus.FORBIDDEN, "email-not-verified", "Email not verified"),
     errors.LastOwner: Problem(HTTPStatus.CONFLICT, "last-owner", "Last active owner"),
     errors.LastOrganizer: Problem(HTTPStatus.CONFLICT, "last-organizer", "Last active organizer"),
     errors.StaleVersion: Problem(HTTPStatus.PRECONDITION_FAILED, "stale-version", "Resource has changed"),

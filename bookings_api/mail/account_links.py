@@ -1,4 +1,4 @@
-"""Links in invitations and password resets. Tokens are derived when an email is sent, so no row contains one.
+"""Links in emails about accounts. Tokens are derived when an email is sent, so no row contains one.
 
 A password reset is queued for the address as typed, even if it has no account, so neither the response nor its timing
 reveals which addresses have accounts. The worker looks up the account when it sends the email.
@@ -11,17 +11,22 @@ import sqlalchemy as sa
 from flask import current_app
 
 from bookings_api.accounts.locks import lock_account_by_email
-from bookings_api.accounts.memberships import pending_invitation
+from bookings_api.accounts.memberships import name_in_invitation, pending_invitation
 from bookings_api.accounts.one_time_tokens import issue_token, token_of
 from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
 from bookings_api.models import EmailKind, OutboxEmail, TokenPurpose
 
-_URL_SETTINGS = {EmailKind.INVITATION: "INVITATION_URL", EmailKind.PASSWORD_RESET: "PASSWORD_RESET_URL"}
+_URL_SETTINGS = {
+    EmailKind.INVITATION: "INVITATION_URL",
+    EmailKind.PASSWORD_RESET: "PASSWORD_RESET_URL",
+    EmailKind.EMAIL_VERIFICATION: "VERIFICATION_URL",
+    EmailKind.EMAIL_CHANGE: "EMAIL_CHANGE_URL",
+}
 
 
 def links_for(kind: EmailKind, payload: dict[str, Any]) -> dict[str, str]:
-    """Return the template variables `token` and `url`, which only invitations and password resets have."""
+    """Return the template variables `token` and `url` of emails with a token."""
     if kind not in _URL_SETTINGS:
         return {}
     token = token_of(UUID(payload["token_id"]))
@@ -44,13 +49,11 @@ def resolve_account(email: OutboxEmail) -> bool:
         if user is None or not user.is_active:
             return False
         payload: dict[str, Any] = {"name": user.name}
-        subject_id = None
-        if user.is_invited:
+        kind, purpose = EmailKind.PASSWORD_RESET, TokenPurpose.PASSWORD_RESET
+        subject_id = pending_invitation(user.id) if user.is_invited else None
+        if subject_id:
             kind, purpose = EmailKind.INVITATION, TokenPurpose.INVITATION
-            payload["invited_by"] = None
-            subject_id = pending_invitation(user.id)
-        else:
-            kind, purpose = EmailKind.PASSWORD_RESET, TokenPurpose.PASSWORD_RESET
+            payload |= {"invited_by": None, "organization": name_in_invitation(subject_id)}
         payload["token_id"] = str(issue_token(user, purpose, subject_id=subject_id))
         columns = {"kind": kind, "payload": payload, "recipient": user.email, "user_id": user.id}
         db.session.execute(

@@ -31,7 +31,12 @@ _ABOUT_BOOKING = (*_DESCRIBE_BOOKING, EmailKind.EVENT_CHANGED, EmailKind.EVENT_R
 _VERSIONS = ("booking_version", "event_version")
 _DETAILS = ("timezone", "location", "event_title")
 _EVENT_COLUMNS = sa.inspect(Event).local_table.c
-_WITH_TOKEN = (EmailKind.INVITATION, EmailKind.PASSWORD_RESET)
+_WITH_TOKEN = (
+    EmailKind.INVITATION,
+    EmailKind.PASSWORD_RESET,
+    EmailKind.EMAIL_VERIFICATION,
+    EmailKind.EMAIL_CHANGE,
+)
 # The field of the membership that each kind of email is about.
 _ANNOUNCES = {EmailKind.ROLE_CHANGED: "role", EmailKind.ACCESS_CHANGED: "is_active"}
 

@@ -82,8 +82,8 @@ class TokenPurpose(StrEnum):
 class OneTimeToken(Identified, Timestamped, Base):
     """The hash of an emailed token. A user has at most one for each purpose and subject.
 
-    `subject_id` is the organization or event that an invitation is for. `new_email` is the address that the token of
-    an email change was sent to.
+    `subject_id` is the organization or event that an invitation is for, or the login that requested a change of email.
+    `new_email` is the address that the token of an email change was sent to.
     """
 
     __tablename__ = "one_time_tokens"

@@ -8,23 +8,60 @@ from bookings_api.accounts.credentials import lock_verified_account, set_passwor
 from bookings_api.accounts.locks import lock_account
 from bookings_api.accounts.logins import revoke_logins_of
 from bookings_api.accounts.memberships import notice_change, roles_of
+from bookings_api.accounts.one_time_tokens import issue_token, revoke_tokens
 from bookings_api.accounts.passwords import hash_password, verify_password
 from bookings_api.accounts.profiles import Profile, profile_of
-from bookings_api.database.transactions import Precondition, end_reading, no_precondition, transaction
-from bookings_api.errors import InvalidCredentials, UserNotFound, WrongPassword
-from bookings_api.models import User
+from bookings_api.accounts.queries import user_by_email
+from bookings_api.database.transactions import Precondition, Transaction, end_reading, no_precondition, transaction
+from bookings_api.errors import EmailTaken, InvalidCredentials, InvalidFields, UserNotFound, WrongPassword
+from bookings_api.mail import outbox
+from bookings_api.models import EmailKind, TokenPurpose, User
 
 
-def change_profile(*, user: User, changes: dict[str, Any], precondition: Precondition = no_precondition) -> Profile:
-    """Change the user's own name."""
-    with transaction():
+def change_profile(
+    *, user: User, login_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
+) -> Profile:
+    """Change the user's own name, and email a token to a new address, which replaces the current one once confirmed.
+
+    Raises `WrongPassword`, `InvalidFields` for a new address without the password, and `EmailTaken`.
+    """
+    email, password = changes.get("email"), changes.get("current_password")
+    if email:
+        _require_password(user, password)
+    with transaction() as tx:
         user = _locked(user)
         precondition(user)
         if changes.get("name", user.name) != user.name:
             user.name = changes["name"]
             notice_change(user)
+        if email and email != user.email:
+            _confirm_new_email(tx, user, email, login_id=login_id)
         roles = roles_of(user.id)
     return profile_of(user, roles)
+
+
+def _require_password(user: User, password: str | None) -> None:
+    if password is None:
+        raise InvalidFields({"current_password": "Required to change your email."})
+    password_hash = user.password_hash
+    end_reading()
+    if not verify_password(password_hash, password):
+        raise WrongPassword
+
+
+def _confirm_new_email(tx: Transaction, user: User, email: str, *, login_id: UUID) -> None:
+    taken = user_by_email(email)
+    if taken and taken.id != user.id:
+        raise EmailTaken
+    revoke_tokens(user, TokenPurpose.EMAIL_CHANGE)
+    token_id = issue_token(user, TokenPurpose.EMAIL_CHANGE, subject_id=login_id, new_email=email)
+    outbox.queue_email(
+        tx,
+        kind=EmailKind.EMAIL_CHANGE,
+        recipient=email,
+        payload={"name": user.name, "token_id": str(token_id)},
+        user_id=user.id,
+    )
 
 
 def change_password(*, user: User, login_id: UUID, current_password: str, new_password: str) -> None:

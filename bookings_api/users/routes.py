@@ -28,6 +28,7 @@ from bookings_api.http.idempotency import REPLAYED
 from bookings_api.http.openapi.examples import COLLEAGUE
 from bookings_api.http.rate_limiting.limits import (
     by_account,
+    by_client,
     by_mailbox,
     failures,
     of_email,
@@ -55,6 +56,26 @@ blp = Blueprint(
 def _caller_email(*_: Any) -> str:
     """Return the key of the limits on logins, so that a stolen access token does not help guess the password."""
     return of_email(current_user.email)
+
+
+def _caller_choosing_email(changes: dict[str, Any]) -> str | None:
+    """Like `_caller_email`, for changes that require the password."""
+    return _caller_email() if "email" in changes else None
+
+
+def _client_choosing_email(changes: dict[str, Any]) -> str | None:
+    """Count new emails like signups, which also reveal whether an email is taken."""
+    return by_client() if "email" in changes else None
+
+
+def _new_mailbox(changes: dict[str, Any]) -> str | None:
+    """Count tokens for new emails per mailbox, across all accounts."""
+    return f"new-email/{of_mailbox(changes['email'])}" if "email" in changes else None
+
+
+def _sender_and_new_mailbox(changes: dict[str, Any]) -> str | None:
+    """Count tokens for new emails per account and mailbox."""
+    return by_mailbox(_new_mailbox(changes))
 
 
 def _account_gaining_rights(organization: dict[str, UUID], changes: dict[str, Any], *, user_id: UUID) -> str | None:
@@ -100,14 +121,25 @@ def get_profile() -> Profile:
 @blp.doc(operationId="changeProfile")
 @blp.login_required()
 @blp.if_match()
-@blp.arguments(ProfileChangeSchema)
+@blp.problems(WrongPassword, EmailTaken)
+@blp.arguments(ProfileChangeSchema, example={"name": "Uri Levin"})
+@blp.limited("SIGNUP_LIMIT", by=_client_choosing_email)
+@blp.limited("LOGIN_ACCOUNT_LIMIT", by=_caller_choosing_email)
+@blp.limited("LOGIN_FAILURE_LIMIT", by=_caller_choosing_email, counts=failures(WrongPassword))
+@blp.limited("GUEST_MAIL_LIMIT", by=_sender_and_new_mailbox, counts=successes)
+@blp.limited("MAILBOX_LIMIT", by=_new_mailbox, counts=successes)
 @blp.response(200, UserSchema, example=UserSchema.example(name="Uri Levin", version=2))
 def change_profile(changes: dict[str, Any]) -> Profile:
-    """Change your name.
+    """Change your name or your email.
 
-    Future emails use the new name. Existing bookings keep the old one.
+    Future emails use the new name. Existing bookings keep the old name and email.
+
+    A new email requires your current password. It gets an email with a token, and replaces the current one when you
+    confirm it with `verifyEmail`. Your other logins then end, and the old address is notified.
     """
-    return own_account.change_profile(user=current_user, changes=changes, precondition=if_match())
+    return own_account.change_profile(
+        user=current_user, login_id=current_login_id(), changes=changes, precondition=if_match()
+    )
 
 
 @blp.route("/me/password", methods=["POST"])

@@ -90,6 +90,12 @@ class ProfileChangeSchema(BaseSchema):
     """The fields of your account to change."""
 
     name = Name(metadata={"description": "Your name, used in emails to you.", "example": "Uri Levin"})
+    email = EmailAddress(
+        metadata={"description": "Your new email. It changes when you confirm it with the token that is sent to it."}
+    )
+    current_password = Password(
+        max_length=MAX_LENGTH, metadata={"description": "Your current password. Required to change your email."}
+    )
 
 
 class PasswordChangeSchema(BaseSchema):

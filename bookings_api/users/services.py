@@ -10,7 +10,13 @@ from sqlalchemy.exc import IntegrityError
 
 from bookings_api.accounts.locks import lock_account, lock_account_by_email
 from bookings_api.accounts.logins import revoke_logins_of
-from bookings_api.accounts.memberships import lock_leaders, membership_of, memberships_of, notice_change
+from bookings_api.accounts.memberships import (
+    lock_leaders,
+    membership_of,
+    memberships_of,
+    name_in_invitation,
+    notice_change,
+)
 from bookings_api.accounts.one_time_tokens import issue_token, revoke_tokens
 from bookings_api.database.transactions import Precondition, Transaction, no_precondition, transaction
 from bookings_api.errors import (
@@ -69,7 +75,14 @@ def invite_user(
             membership.invited_as = role or membership.invited_as or membership.role or MemberRole.USER
             membership.version += 1
             token_id = issue_token(user, TokenPurpose.INVITATION, subject_id=organization_id)
-            _mail(tx, EmailKind.INVITATION, user, token_id=str(token_id), invited_by=actor.user and actor.user.name)
+            _mail(
+                tx,
+                EmailKind.INVITATION,
+                user,
+                token_id=str(token_id),
+                invited_by=actor.user and actor.user.name,
+                organization=name_in_invitation(organization_id),
+            )
             db.session.flush()
             person = person_in(organization_id, user.id)
             store_response(request, actor.id, person)
@@ -154,8 +167,7 @@ def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
             raise UserNotFound
         user.is_active = False
         revoke_logins_of(user)
-        for purpose in TokenPurpose:
-            revoke_tokens(user, purpose)
+        revoke_tokens(user, *TokenPurpose)
         for membership in memberships_of(user_id):
             membership.is_active = False
         notice_change(user)
@@ -238,8 +250,7 @@ def _apply(user: User, membership: Membership, changes: dict[str, Any]) -> set[s
 
 def _revoke_invitations(user: User, organization_id: UUID, *, tenancy: Tenancy) -> None:
     if tenancy.is_single:
-        for purpose in TokenPurpose:
-            revoke_tokens(user, purpose)
+        revoke_tokens(user, *TokenPurpose)
     else:
         revoke_tokens(user, TokenPurpose.INVITATION, subject_id=organization_id)
 

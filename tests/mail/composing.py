@@ -35,6 +35,7 @@ PAYLOAD: dict[str, Any] = {
 ACCOUNT_PAYLOAD: dict[str, Any] = {
     "name": "Grace Hopper",
     "invited_by": "Olivia Organizer",
+    "organization": "Chamber Music Society",
     "role": "organizer",
     "is_active": False,
     "url": "https://example.com/accept?token=THE-TOKEN",
