@@ -8,7 +8,7 @@ from flask import current_app
 
 from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
-from bookings_api.mail import outbox
+from bookings_api.mail import erasure, outbox
 from bookings_api.models import IdempotencyKey, Login, OneTimeToken
 
 KEEP_IDEMPOTENCY_KEYS = timedelta(hours=24)
@@ -21,7 +21,7 @@ BEAT_SCHEDULE = {
 
 @shared_task(name="cleanup.delete_expired")
 def delete_expired() -> None:
-    """Delete expired logins and one-time tokens, old idempotency keys, and old emails."""
+    """Delete expired logins and one-time tokens, old idempotency keys, old emails, and the data of erased accounts."""
     now = sa.func.now()
     with transaction():
         for statement in (
@@ -30,6 +30,7 @@ def delete_expired() -> None:
             sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < now - KEEP_IDEMPOTENCY_KEYS),
         ):
             db.session.execute(statement, execution_options={"synchronize_session": False})
+        erasure.finish()
     kept_for = timedelta(days=current_app.config["MAIL_RETENTION_DAYS"])
     is_done = False
     while not is_done:  # in batches, so that no transaction holds locks for long

@@ -20,6 +20,8 @@
     │   └── UnverifiedBuyer      only verified addresses may book
     ├── LastOwner                no active owner would remain
     ├── LastOrganizer            no active organizer would remain
+    ├── BookingsOpen             the account has bookings that can still be cancelled
+    ├── ResponsibleForEvents     the account organizes events that have not ended
     ├── StaleVersion             the resource has changed since the client read it
     ├── EventNotOpen             draft, cancelled, ended, or outside the booking window
     ├── EventStarted             the start can no longer be changed
@@ -137,6 +139,14 @@ class LastOrganizer(DomainError):
     """The account must keep its role and access because no other active organizer would remain."""
 
     message = "This is the last active organizer. Make another account an organizer first."
+
+
+class BookingsOpen(DomainError):
+    message = "You have upcoming bookings. Cancel them first, or set cancel_bookings to true."
+
+
+class ResponsibleForEvents(DomainError):
+    message = "You organize events that have not ended. Cancel or delete them first, or let someone else organize them."
 
 
 class StaleVersion(DomainError):

@@ -10,8 +10,6 @@ from flask.testing import FlaskClient
 
 from bookings_api.auth.services import sign_up
 from bookings_api.extensions import db
-from bookings_api.auth.services import sign_up
-from bookings_api.extensions import db
 from bookings_api.models import MemberRole, Membership, User
 from bookings_api.permissions import Tenancy
 

@@ -3,14 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from bookings_api.accounts.one_time_tokens import token_of
-from bookings_api.mail.tasks import drain
-from bookings_api.models import OutboxEmail
 from tests.factories import (
     API,
     EVENT,
@@ -24,6 +20,7 @@ from tests.factories import (
     new_email,
     verify_email,
 )
+from tests.tokens import token_sent_to
 
 NEW_PASSWORD = "another horse battery"
 
@@ -94,6 +91,7 @@ REQUESTS: Mapping[str, Callable[[Scene], Mapping[str, Any]]] = {
     "acceptInvitation": lambda scene: {"json": {"token": _invitation_token(scene), "password": NEW_PASSWORD}},
     "verifyEmail": lambda scene: {"json": {"token": _verification_token(scene)}},
     "changeProfile": lambda scene: {"json": {"name": "Grace Hopper"}},
+    "deleteAccount": lambda scene: {"json": {"current_password": PASSWORD, "cancel_bookings": True}},
     "changePassword": lambda scene: {"json": {"current_password": PASSWORD, "new_password": NEW_PASSWORD}},
     "inviteUser": lambda scene: {"json": {"email": new_email()}},
     "changeUser": lambda scene: {"json": {"name": "Grace Hopper", "role": "organizer"}},
@@ -133,27 +131,15 @@ def _refresh_header(account: Account | None) -> Mapping[str, str]:
 def _reset_token(scene: Scene) -> str:
     asked = scene.client.post(f"{API}/auth/password-reset", json={"email": scene.user.email})
     assert asked.status_code == 202
-    return _token_for(scene, scene.user.email)
+    return token_sent_to(scene.client, scene.database, scene.user.email)
 
 
 def _verification_token(scene: Scene) -> str:
-    return _token_for(scene, make_unverified(scene.client).email)
+    return token_sent_to(scene.client, scene.database, make_unverified(scene.client).email)
 
 
 def _invitation_token(scene: Scene) -> str:
     address = new_email()
     invited = scene.client.post(f"{API}/users/", headers=scene.owner.headers, json={"email": address})
     assert invited.status_code == 201
-    return _token_for(scene, address)
-
-
-def _token_for(scene: Scene, address: str) -> str:
-    """Return the token of the latest email to `address`. Other tests check the delivery."""
-    payload = (
-        sa.select(OutboxEmail.payload).where(OutboxEmail.recipient == address).order_by(OutboxEmail.id.desc()).limit(1)
-    )
-    with scene.client.application.app_context():
-        drain()  # the token of a reset is created when its email is sent
-        with scene.database.connect() as connection:
-            token_id = connection.scalars(payload).one()["token_id"]
-        return token_of(UUID(token_id))
+    return token_sent_to(scene.client, scene.database, address)

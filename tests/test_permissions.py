@@ -27,6 +27,8 @@ acceptInvitation        200         200    200          200         200     200
 
 getProfile              401         200    200          200         200     401
 changeProfile           401         200    200          200         200     401
+deleteAccount           401         204    204          204         409     401
+exportAccount           401         200    200          200         200     401
 changePassword          401         204    204          204         204     401
 listUsers               401         403    403          200         200     401
 inviteUser              401         403    403          201         201     401
@@ -61,7 +63,7 @@ CHANGE_THE_SCENE = {
     "changeBooking", "cancelBooking", "resendConfirmation",
 }  # fmt: skip
 
-CODES = {401: "unauthenticated", 403: "permission-denied", 404: "booking-not-found"}
+CODES = {401: "unauthenticated", 403: "permission-denied", 404: "booking-not-found", 409: "responsible-for-events"}
 
 
 def _expected(table: str) -> Mapping[str, Mapping[str, int]]:

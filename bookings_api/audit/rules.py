@@ -229,7 +229,7 @@ _NOTES = {
     "accounts with an email that would be rejected today: {count}; the first are {ids}": """
         SELECT count(*), array_to_string((array_agg(id::text ORDER BY id))[1:10], ', ') AS ids
         FROM users, split_part(lower(email), '@', 2) AS domain
-        WHERE email !~ :address OR domain ~ :not_public AND domain <> ALL (:intranet_domains)""",
+        WHERE is_active AND (email !~ :address OR domain ~ :not_public AND domain <> ALL (:intranet_domains))""",
 }
 
 

@@ -24,12 +24,16 @@ from bookings_api.permissions import Actor, may_see
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """The tickets to book. The guest defaults to the account's owner."""
+    """The tickets to book. The guest defaults to the account's owner.
+
+    `requires_verified_email` is whether the operator accepts orders only from accounts with a verified email.
+    """
 
     event_id: UUID
     ticket_count: int = 1
     guest_name: str | None = None
     guest_email: str | None = None
+    requires_verified_email: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,7 @@ class Plan:
     now: datetime
 
 
-def decide(
-    facts: Facts, order: Order, request: IdempotentRequest | None, *, requires_verified_email: bool = False
-) -> Plan | IdempotencyKey:
+def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Plan | IdempotencyKey:
     """Decide what to do with an order: book it, or return the stored response to the same request.
 
     Raises the reason for a refusal: `LoginEnded`, `IdempotencyKeyReused`, `EventNotFound`, `UnverifiedBuyer`,
@@ -73,7 +75,7 @@ def decide(
     if facts.event is None or not may_see(facts.actor, facts.event):
         raise EventNotFound
     user = facts.actor.user
-    if requires_verified_email and user and not user.email_verified:
+    if order.requires_verified_email and user and not user.email_verified:
         raise UnverifiedBuyer
     if facts.is_admitted is False:
         raise PermissionDenied("The organization does not accept bookings from your account.")

@@ -49,9 +49,7 @@ from bookings_api.models.payloads import event_payload, guest_payload
 from bookings_api.permissions import Action, Actor, may, may_manage_booking
 
 
-def book_tickets(
-    *, order: Order, login_id: UUID, request: IdempotentRequest | None = None, requires_verified_email: bool = False
-) -> Booking | IdempotencyKey:
+def book_tickets(*, order: Order, login_id: UUID, request: IdempotentRequest | None = None) -> Booking | IdempotencyKey:
     """Book tickets for the account of a login, or return the stored response to the same request.
 
     The event's row is locked while the order is decided, so that concurrent buyers cannot get the same tickets. The
@@ -61,12 +59,12 @@ def book_tickets(
     try:
         if order.event_id in recent_refusals:
             facts = peek_at_facts(order.event_id, login_id=login_id, key=key)
-            plan = decide(facts, order, request, requires_verified_email=requires_verified_email)
+            plan = decide(facts, order, request)
             if isinstance(plan, IdempotencyKey):
                 return plan
         with turns.turn(order.event_id), row_locked() as tx:
             facts = lock_and_read_facts(tx, order.event_id, login_id=login_id, key=key)
-            plan = decide(facts, order, request, requires_verified_email=requires_verified_email)
+            plan = decide(facts, order, request)
             return plan if isinstance(plan, IdempotencyKey) else _book(tx, plan, order, request)
     except (EventNotFound, EventNotOpen, SoldOut):
         recent_refusals.note(order.event_id)

@@ -79,6 +79,7 @@ class OutboxEmail(Identified, Timestamped, Base):
             sa.text("lower(recipient)"),
             postgresql_where=sa.text("event_id IS NOT NULL AND status IN ('pending', 'sending')"),
         ),
+        sa.Index("ix_outbox_emails_erase_when_done", "id", postgresql_where=sa.text("erase_when_done")),
         sa.UniqueConstraint("broadcast_id", "booking_id", "recipient"),
     )
 
@@ -98,6 +99,8 @@ class OutboxEmail(Identified, Timestamped, Base):
     last_error: Mapped[str | None] = mapped_column(sa.Text)
     message_id: Mapped[str] = mapped_column(sa.String(320))
     sent_at: Mapped[datetime | None]
+    # the recipient has deleted their account
+    erase_when_done: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
 
     @hybrid_property
     def due_at(self) -> datetime | None:

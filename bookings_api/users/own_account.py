@@ -27,7 +27,7 @@ def change_profile(
     """
     email, password = changes.get("email"), changes.get("current_password")
     if email:
-        _require_password(user, password)
+        require_password(user, password)
     with transaction() as tx:
         user = _locked(user)
         precondition(user)
@@ -40,9 +40,10 @@ def change_profile(
     return profile_of(user, roles)
 
 
-def _require_password(user: User, password: str | None) -> None:
+def require_password(user: User, password: str | None) -> None:
+    """Raise `WrongPassword` unless this is the account's password, and `InvalidFields` without one."""
     if password is None:
-        raise InvalidFields({"current_password": "Required to change your email."})
+        raise InvalidFields({"current_password": "Required for this change."})
     password_hash = user.password_hash
     end_reading()
     if not verify_password(password_hash, password):

@@ -10,6 +10,7 @@ from bookings_api.accounts.profiles import Profile, profile_of
 from bookings_api.accounts.schemas import UserSchema
 from bookings_api.database.listing import Listing
 from bookings_api.errors import (
+    BookingsOpen,
     EmailNotVerified,
     EmailTaken,
     InvalidCredentials,
@@ -18,6 +19,7 @@ from bookings_api.errors import (
     NotAMember,
     OrganizationNotFound,
     OrganizationRequired,
+    ResponsibleForEvents,
     UserNotFound,
     WrongPassword,
 )
@@ -38,8 +40,10 @@ from bookings_api.http.rate_limiting.limits import (
 from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import MemberRole, Person, Role
 from bookings_api.permissions import Action
-from bookings_api.users import own_account, queries, services
+from bookings_api.users import erasure, export, own_account, queries, services
 from bookings_api.users.schemas import (
+    AccountDeletionSchema,
+    ExportSchema,
     InvitationSchema,
     OrganizationQuerySchema,
     PasswordChangeSchema,
@@ -142,6 +146,42 @@ def change_profile(changes: dict[str, Any]) -> Profile:
     )
 
 
+@blp.route("/me", methods=["DELETE"])
+@blp.doc(operationId="deleteAccount")
+@blp.login_required()
+@blp.limited("LOGIN_ACCOUNT_LIMIT", by=_caller_email)
+@blp.limited("LOGIN_FAILURE_LIMIT", by=_caller_email, counts=failures(WrongPassword))
+@blp.problems(WrongPassword, InvalidCredentials, BookingsOpen, ResponsibleForEvents, LastOwner, LastOrganizer)
+@blp.arguments(AccountDeletionSchema)
+@blp.response(204)
+def delete_account(deletion: dict[str, Any]) -> None:
+    """Delete your account.
+
+    Erases your name and email everywhere, including in your bookings and the emails about them. Totals stay the same.
+    Cancel your upcoming bookings first or set `cancel_bookings`, and let someone else organize your upcoming events.
+    Incorrect passwords count as failed logins. This cannot be undone.
+    """
+    erasure.delete_account(
+        actor=current_actor,
+        user=current_user,
+        password=deletion["current_password"],
+        cancel_bookings=deletion["cancel_bookings"],
+    )
+
+
+@blp.route("/me/export", methods=["GET"])
+@blp.doc(operationId="exportAccount")
+@blp.login_required()
+@blp.response(200, ExportSchema)
+def export_account() -> dict[str, Any]:
+    """Get all personal data of your account.
+
+    Contains your account, memberships, logins, bookings and emails. Sent emails are deleted after the retention period.
+    """
+    profile = profile_of(current_user, current_actor.roles.values())
+    return export.personal_data(current_user) | {"account": UserSchema().dump(profile)}
+
+
 @blp.route("/me/password", methods=["POST"])
 @blp.doc(operationId="changePassword")
 @blp.login_required()
@@ -225,7 +265,7 @@ def get_user(organization: dict[str, UUID], user_id: UUID) -> Person:
 @blp.arguments(OrganizationQuerySchema, location="query")
 @blp.arguments(UserChangeSchema, example={"role": Role.ORGANIZER.value})
 @blp.limited("NOTIFICATION_LIMIT", by=_account_gaining_rights, counts=successes)
-@blp.response(200, UserSchema, example=UserSchema.example(role=Role.ORGANIZER.value, version=2))
+@blp.response(200, UserSchema, example=UserSchema.example(role=Role.ORGANIZER.value, email_verified=True, version=3))
 def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id: UUID) -> Person:
     """Change the name, role or access of an account.
 

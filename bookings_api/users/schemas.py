@@ -5,11 +5,25 @@ from typing import Any
 import marshmallow as ma
 
 from bookings_api.accounts.passwords import MAX_LENGTH
-from bookings_api.accounts.schemas import new_password
+from bookings_api.accounts.schemas import UserSchema, new_password
 from bookings_api.http.fields import Boolean, Choice, EmailAddress, Identifier, Name, Password, QueryBoolean, Text
-from bookings_api.http.openapi.examples import COLLEAGUE_EMAIL
-from bookings_api.http.schemas import BaseSchema, PageQuerySchema
-from bookings_api.models import MemberRole, Role
+from bookings_api.http.openapi.examples import (
+    BOOKED_AT,
+    BOOKING_ID,
+    COLLEAGUE_EMAIL,
+    EMAIL_ID,
+    EMAILED_AT,
+    EVENT_ID,
+    GRACE_EMAIL,
+    LOGIN_ID,
+    ORGANIZATION_ID,
+    REFERENCE,
+    SIGNED_UP_AT,
+    URI_EMAIL,
+    VERIFICATION_ID,
+)
+from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
+from bookings_api.models import BookingStatus, EmailKind, EmailStatus, MemberRole, Role
 
 
 def organization_id() -> Identifier:
@@ -98,6 +112,21 @@ class ProfileChangeSchema(BaseSchema):
     )
 
 
+class AccountDeletionSchema(BaseSchema):
+    """Your password, and what happens to your bookings."""
+
+    current_password = Password(
+        max_length=MAX_LENGTH, required=True, metadata={"description": "Your current password."}
+    )
+    cancel_bookings = Boolean(
+        load_default=False,
+        metadata={
+            "description": "Whether to cancel your upcoming bookings. Otherwise they are listed in a 409.",
+            "example": True,
+        },
+    )
+
+
 class PasswordChangeSchema(BaseSchema):
     """Your current password and the new one."""
 
@@ -105,3 +134,63 @@ class PasswordChangeSchema(BaseSchema):
         max_length=MAX_LENGTH, required=True, metadata={"description": "Your current password."}
     )
     new_password = new_password()
+
+
+def _rows(description: str, *examples: dict[str, Any]) -> ma.fields.List[Any]:
+    return ma.fields.List(
+        ma.fields.Dict(keys=ma.fields.String()),
+        required=True,
+        metadata={"description": description, "example": [*examples]},
+    )
+
+
+def _email(email_id: str, kind: EmailKind, recipient: str, booking_id: str | None, created_at: str) -> dict[str, Any]:
+    about = {"id": email_id, "kind": kind.value, "recipient": recipient, "booking_id": booking_id}
+    return about | {"status": EmailStatus.SENT.value, "created_at": created_at, "sent_at": EMAILED_AT}
+
+
+class ExportSchema(ResponseSchema):
+    """All personal data of an account."""
+
+    account = ma.fields.Nested(
+        UserSchema, required=True, metadata={"description": "Your account.", "example": UserSchema.example()}
+    )
+    memberships = _rows(
+        "Your roles in organizations. Without a role, you are only a customer.",
+        {
+            "organization_id": ORGANIZATION_ID,
+            "organization": "Default organization",
+            "role": MemberRole.USER.value,
+            "invited_as": None,
+            "is_active": True,
+            "created_at": SIGNED_UP_AT,
+        },
+    )
+    team_roles = _rows("Your roles in the teams of events.")
+    logins = _rows(
+        "Your logins.",
+        {"id": LOGIN_ID, "created_at": SIGNED_UP_AT, "expires_at": "2026-05-18T08:12:47+00:00", "revoked_at": None},
+    )
+    bookings = _rows(
+        "The bookings that you made or that are for your email.",
+        {
+            "id": BOOKING_ID,
+            "reference": REFERENCE,
+            "event_id": EVENT_ID,
+            "ticket_count": 2,
+            "guest_name": "Grace",
+            "guest_email": GRACE_EMAIL,
+            "status": BookingStatus.CONFIRMED.value,
+            "created_at": BOOKED_AT,
+            "cancelled_at": None,
+        },
+    )
+    emails = _rows(
+        "The emails to you and about your bookings.",
+        _email(VERIFICATION_ID, EmailKind.EMAIL_VERIFICATION, URI_EMAIL, None, SIGNED_UP_AT),
+        _email(EMAIL_ID, EmailKind.BOOKING_CONFIRMED, GRACE_EMAIL, BOOKING_ID, BOOKED_AT),
+    )
+    event_ids = ma.fields.List(
+        ma.fields.UUID(), required=True, metadata={"description": "The events that you organize.", "example": []}
+    )
+    api_keys = _rows("The API keys that you created.")

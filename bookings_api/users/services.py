@@ -1,7 +1,7 @@
 """Use cases: organizers manage the people of their organization."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -159,9 +159,7 @@ def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
     Raises `UserNotFound`, and `LastOwner` or `LastOrganizer` if no other would remain in an organization.
     """
     with transaction() as tx:
-        for organization_id in sorted(one.organization_id for one in memberships_of(user_id)):
-            if [*_lock_leaders(tenancy, organization_id)] == [user_id]:
-                raise _no_leader(tenancy)
+        require_other_leaders(tenancy, user_id)
         user = lock_account(user_id)
         if user is None:
             raise UserNotFound
@@ -180,6 +178,21 @@ def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
                 user_id=user.id,
             )
     _log_change(None, user_id, {"is_active": "False"})
+
+
+def require_other_leaders(tenancy: Tenancy, user_id: UUID) -> Mapping[UUID, UUID]:
+    """Lock the owners of an account's organizations, and return another one for each organization that it owns.
+
+    Raises `LastOwner` or `LastOrganizer` if there is no other.
+    """
+    others = {}
+    for organization_id in sorted(one.organization_id for one in memberships_of(user_id)):
+        leaders = _lock_leaders(tenancy, organization_id)
+        if [*leaders] == [user_id]:
+            raise _no_leader(tenancy)
+        if remaining := [leader for leader in leaders if leader != user_id]:
+            others[organization_id] = remaining[0]
+    return others
 
 
 def _lock_user(user_id: UUID) -> User:

@@ -80,6 +80,16 @@ def upgrade() -> None:
     _allow("one_time_tokens", "purpose", *TOKEN_PURPOSES, *NEW_TOKEN_PURPOSES)
     for table in ("outbox_emails", "event_broadcasts"):
         _allow(table, "kind", *EMAIL_KINDS, *NEW_EMAIL_KINDS)
+    op.add_column(
+        "outbox_emails", sa.Column("erase_when_done", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    )
+    op.create_index(
+        "ix_outbox_emails_erase_when_done",
+        "outbox_emails",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("erase_when_done"),
+    )
 
 
 def _create_organizations() -> None:
@@ -199,6 +209,7 @@ def downgrade() -> None:
     ):
         rows = sa.table(table, sa.column(column, sa.String))
         op.execute(rows.delete().where(rows.c[column].in_(values)))
+    op.drop_column("outbox_emails", "erase_when_done")  # with its index
     for table in ("outbox_emails", "event_broadcasts"):
         _allow(table, "kind", *EMAIL_KINDS)
     _allow("one_time_tokens", "purpose", *TOKEN_PURPOSES)

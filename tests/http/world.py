@@ -2,6 +2,7 @@
 
 import json
 import re
+from email.message import EmailMessage
 from typing import Any, TypeVar
 
 import httpx
@@ -72,12 +73,19 @@ class World:
         match operation_id:
             case "acceptInvitation":
                 self._run("inviteUser")
-                self._read_token_sent_to(COLLEAGUE_EMAIL)
+                self._read_token_sent_to(COLLEAGUE_EMAIL, "You are invited to Event Booking")
             case "confirmPasswordReset":
                 self._run("requestPasswordReset")
-                self._read_token_sent_to(URI_EMAIL)
+                self._read_token_sent_to(URI_EMAIL, "Reset your password")
+            case "verifyEmail":
+                self._read_token_sent_to(URI_EMAIL, "Verify your email")
+            case "changeUser":
+                self._read_token_sent_to(URI_EMAIL, "Verify your email")
+                self._run("verifyEmail")
             case "inviteUser" if status == httpx.codes.OK:
                 self._run("inviteUser")
+            case "exportAccount":
+                wait_until(lambda: self._are_sent(self.send(OPERATIONS[operation_id]).json()["emails"]), seconds=20)
             case "listBookingEmails":
                 wait_until(lambda: self.send(OPERATIONS[operation_id]).json()[0]["status"] == "sent", seconds=20)
 
@@ -100,6 +108,10 @@ class World:
         account = "Olivia" if operation.id in ORGANIZER_OPERATIONS else "Uri"
         return {"Authorization": f"Bearer {self._logins[account][token]}"}
 
+    @staticmethod
+    def _are_sent(emails: list[dict[str, Any]]) -> bool:
+        return all(email["status"] == "sent" for email in emails)
+
     def _run(self, operation_id: str, **changes: Any) -> Any:
         response = self.send(OPERATIONS[operation_id], **changes)
         assert response.is_success, response.text
@@ -109,6 +121,11 @@ class World:
         tokens = self._run("login", email=email)
         self._logins[name] = {ACCESS_TOKEN: tokens["access_token"], REFRESH_TOKEN: tokens["refresh_token"]}
 
-    def _read_token_sent_to(self, documented: str) -> None:
-        [message] = self._mailbox.wait_for(self._real[documented], seconds=20)
+    def _read_token_sent_to(self, documented: str, subject: str) -> None:
+        def find() -> list[EmailMessage]:
+            received = self._mailbox.to(self._real[documented])
+            return [message for message in received if message["Subject"] == subject]
+
+        wait_until(lambda: bool(find()), seconds=20)
+        [message] = find()
         [self._real[EMAILED_TOKEN]] = re.findall(r"It works once\.\s+(\S+)", part(message, "plain"))

@@ -70,6 +70,7 @@ def test_rate_limited_operations_document_429_and_their_headers() -> None:
     limited = {name for name, operation in OPERATIONS.items() if operation.codes(429) == ["too-many-requests"]}
     assert limited == {
         "signup", "login", "token", "requestPasswordReset", "confirmPasswordReset", "acceptInvitation",
+        "verifyEmail", "resendVerification", "changeProfile", "deleteAccount",
         "inviteUser", "changeUser", "changePassword", "createEvent", "changeEvent",
         "createBooking", "changeBooking", "resendConfirmation",
     }  # fmt: skip

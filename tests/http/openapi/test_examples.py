@@ -20,7 +20,7 @@ from tests.service import Service
 
 # Members with unpredictable values; only their types are compared.
 UNPREDICTABLE = {
-    "id", "reference", "created_at", "updated_at", "cancelled_at", "sent_at", "next_attempt_at",
+    "id", "reference", "created_at", "updated_at", "cancelled_at", "sent_at", "next_attempt_at", "expires_at", "organization_id",
     "access_token", "refresh_token", "DTSTAMP",
 }  # fmt: skip
 
@@ -75,8 +75,14 @@ def _items(media: str, body: Any) -> list[Mapping[str, Any]]:
 
 
 def _comparable(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The members, with the type in place of each unpredictable value."""
-    return {name: type(value).__name__ if name in UNPREDICTABLE else value for name, value in body.items()}
+    """The members, with the type in place of each unpredictable value, also in nested objects."""
+    return {name: type(value).__name__ if name in UNPREDICTABLE else _nested(value) for name, value in body.items()}
+
+
+def _nested(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_nested(item) for item in value]
+    return _comparable(value) if isinstance(value, dict) else value
 
 
 def _bodies() -> dict[str, Mapping[str, Any]]:

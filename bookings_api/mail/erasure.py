@@ -1,0 +1,94 @@
+"""Removes a person from the outbox when they delete their account.
+
+Emails to them that are still needed, such as cancellations, keep their address until they are sent; `finish` then
+removes it. Rows stay, so that audits can count them, until the retention period ends.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from bookings_api.database.transactions import require_transaction
+from bookings_api.extensions import db
+from bookings_api.models import UNSENT, Booking, EmailKind, EmailStatus, Event, EventBroadcast, OutboxEmail, User
+
+ERASED_DOMAIN = "erased.invalid"
+
+_INVITATIONS = (EmailKind.INVITATION, EmailKind.TEAM_INVITATION)
+_IS_UNSENT = OutboxEmail.status.in_(UNSENT)
+_BUYER = {"buyer_name": None, "buyer_email": None}
+_CONTACT = {"contact_name": None, "contact_email": None}
+_RECIPIENT = {"name": None, "guest_name": None, "invited_by": None, **_BUYER}
+
+
+def erase_person(user: User) -> None:
+    """Remove a locked account's name and email from all emails.
+
+    If the address is not verified, emails to it that other accounts caused stay: it may be somebody else's.
+    """
+    require_transaction()
+    email, payload = user.email.lower(), OutboxEmail.payload
+    is_about_account = (OutboxEmail.user_id == user.id) & OutboxEmail.booking_id.is_(None)
+    is_addressed = sa.func.lower(OutboxEmail.recipient) == email
+    if not user.email_verified:
+        is_addressed &= OutboxEmail.user_id == user.id
+    # nobody needs emails about the account any more
+    is_pending = OutboxEmail.status == EmailStatus.PENDING
+    attempts = sa.func.greatest(1, OutboxEmail.attempts)
+    _update(is_about_account & is_pending, status=EmailStatus.DROPPED, attempts=attempts)
+    is_theirs = is_about_account | is_addressed
+    _update(is_theirs & _IS_UNSENT, erase_when_done=True)
+    _erase_recipient(is_theirs & ~_IS_UNSENT)
+
+    _update(sa.func.lower(payload["buyer_email"].astext) == email, payload=_with(payload, _BUYER))
+    of_their_events = OutboxEmail.booking_id.in_(
+        sa.select(Booking.id).join(Event, Event.id == Booking.event_id).where(Event.organizer_id == user.id)
+    )
+    _update(
+        (sa.func.lower(payload["contact_email"].astext) == email)
+        | ((payload["contact_name"].astext == (user.name or user.email)) & of_their_events),
+        payload=_with(payload, _CONTACT),
+    )
+    if user.name:
+        invited = OutboxEmail.kind.in_(_INVITATIONS) & (payload["invited_by"].astext == user.name)
+        _update(invited, payload=_with(payload, {"invited_by": None}))
+    _execute(
+        sa.update(EventBroadcast)
+        .where(
+            (sa.func.lower(EventBroadcast.payload["contact_email"].astext) == email)
+            | EventBroadcast.event_id.in_(sa.select(Event.id).where(Event.organizer_id == user.id))
+        )
+        .values(payload=_with(EventBroadcast.payload, _CONTACT))
+    )
+
+
+def finish() -> None:
+    """Remove the recipients of emails that were needed when their account was deleted, and are now done."""
+    require_transaction()
+    _erase_recipient(OutboxEmail.erase_when_done & ~_IS_UNSENT)
+
+
+def _erase_recipient(condition: sa.ColumnElement[bool]) -> None:
+    """Failed emails become dropped ones, so that nobody sends them again."""
+    _update(
+        condition,
+        recipient=sa.func.concat("erased-", OutboxEmail.id, f"@{ERASED_DOMAIN}"),
+        payload=_with(OutboxEmail.payload, _RECIPIENT),
+        last_error=None,
+        status=sa.case((OutboxEmail.status == EmailStatus.FAILED, EmailStatus.DROPPED), else_=OutboxEmail.status),
+        erase_when_done=False,
+    )
+
+
+def _with(payload: Any, changes: dict[str, Any]) -> sa.ColumnElement[Any]:
+    merged: sa.ColumnElement[Any] = payload.concat(sa.cast(changes, JSONB))
+    return merged
+
+
+def _update(condition: sa.ColumnElement[bool], **values: Any) -> None:
+    _execute(sa.update(OutboxEmail).where(condition).values(values))
+
+
+def _execute(statement: sa.Update) -> None:
+    db.session.execute(statement, execution_options={"synchronize_session": False})

@@ -1,0 +1,146 @@
+"""Use case: users delete their accounts. Their name and email disappear, and their bookings and all totals stay."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from bookings_api.accounts.credentials import lock_verified_account
+from bookings_api.accounts.memberships import memberships_of
+from bookings_api.bookings.services import cancel_booking
+from bookings_api.database.transactions import transaction
+from bookings_api.errors import BookingsOpen, EventNotOpen, ResponsibleForEvents
+from bookings_api.extensions import db
+from bookings_api.mail import erasure
+from bookings_api.models import (
+    ApiKey,
+    Booking,
+    BookingStatus,
+    Event,
+    EventStatus,
+    IdempotencyKey,
+    Login,
+    Membership,
+    OneTimeToken,
+    Organization,
+    TeamMember,
+    User,
+)
+from bookings_api.permissions import Actor
+from bookings_api.users.own_account import require_password
+from bookings_api.users.services import require_other_leaders
+
+ERASED = "Deleted account"
+
+# The members of responses that contain an address or the name next to it.
+_ADDRESSES = {"email": "name", "guest_email": "guest_name", "contact_email": "contact_name", "recipient": "name"}
+
+
+def delete_account(*, actor: Actor, user: User, password: str, cancel_bookings: bool) -> None:
+    """Erase the account's personal data and prevent further logins.
+
+    `cancel_bookings` first cancels the bookings that can still be cancelled. Raises `WrongPassword`, `BookingsOpen`,
+    `ResponsibleForEvents`, and `LastOwner` or `LastOrganizer`.
+    """
+    user_id, password_hash = user.id, user.password_hash
+    require_password(user, password)
+    _require_no_events(user_id)
+    with transaction():
+        require_other_leaders(actor.tenancy, user_id)
+    if cancel_bookings:
+        for booking_id in _open_bookings(user_id):
+            with suppress(EventNotOpen):  # too late by now
+                cancel_booking(actor=actor, booking_id=booking_id)
+    with transaction():
+        new_owners = require_other_leaders(actor.tenancy, user_id)
+        account = lock_verified_account(user_id, password_hash, password)
+        _require_no_events(user_id)
+        if open_bookings := _open_bookings(user_id):
+            raise BookingsOpen(booking_ids=[str(booking_id) for booking_id in open_bookings])
+        _erase(account)
+        for organization_id, owner_id in new_owners.items():
+            keys = sa.update(ApiKey).where(ApiKey.created_by_id == user_id, ApiKey.organization_id == organization_id)
+            _execute(keys.values(created_by_id=owner_id))
+
+
+def _open_bookings(user_id: UUID) -> Sequence[UUID]:
+    """Return the account's bookings that its owner can still cancel."""
+    ends = sa.func.greatest(Event.starts_at, Event.booking_closes_at)
+    is_open = (Booking.user_id == user_id) & (Booking.status == BookingStatus.CONFIRMED) & (ends > sa.func.now())
+    return db.session.scalars(sa.select(Booking.id).join(Event).where(is_open).order_by(Booking.id)).all()
+
+
+def _require_no_events(user_id: UUID) -> None:
+    is_running = (Event.ends_at > sa.func.now()) & (Event.status != EventStatus.CANCELLED) & Event.deleted_at.is_(None)
+    events = sa.select(Event.id).where(Event.organizer_id == user_id, is_running).order_by(Event.id)
+    if found := db.session.scalars(events).all():
+        raise ResponsibleForEvents(event_ids=[str(event_id) for event_id in found])
+
+
+def _erase(user: User) -> None:
+    placeholder = f"erased-{user.id}@{erasure.ERASED_DOMAIN}"
+    erasure.erase_person(user)
+    _erase_bookings(user, placeholder)
+    _erase_contact(user)
+    _erase_responses(user)
+    for owned in (Login, OneTimeToken, TeamMember):
+        _execute(sa.delete(owned).where(owned.user_id == user.id))
+    _execute(sa.delete(OneTimeToken).where(sa.func.lower(OneTimeToken.new_email) == user.email.lower()))
+    joined = [membership.organization_id for membership in memberships_of(user.id)]
+    named_after = f"Organization of {user.name or user.email}"
+    organizations = sa.update(Organization).where(Organization.id.in_(joined), Organization.name == named_after)
+    _execute(organizations.values(name="Organization", version=Organization.version + 1))
+    _execute(sa.delete(Membership).where(Membership.user_id == user.id))
+    user.email, user.name, user.password_hash, user.email_verified_at = placeholder, None, None, None
+    user.is_active = False
+    user.version += 1
+
+
+def _erase_bookings(user: User, placeholder: str) -> None:
+    """Remove the person from their own bookings, and from those that others made for their verified address.
+
+    The account that booked for them becomes the guest, so that it gets all further emails.
+    """
+    email = user.email.lower()
+    own, is_guest = Booking.user_id == user.id, sa.func.lower(Booking.guest_email) == email
+    _execute(sa.update(Booking).where(own, is_guest).values(guest_name=ERASED, guest_email=placeholder))
+    _execute(sa.update(Booking).where(own, Booking.guest_name.in_([user.name, user.email])).values(guest_name=ERASED))
+    if user.email_verified:
+        buyer = sa.select(User).where(User.id == Booking.user_id).correlate(Booking)
+        name, address = sa.func.coalesce(User.name, User.email), User.email
+        _execute(
+            sa.update(Booking)
+            .where(is_guest)
+            .values(
+                guest_name=sa.func.coalesce(buyer.with_only_columns(name).scalar_subquery(), ERASED),
+                guest_email=sa.func.coalesce(buyer.with_only_columns(address).scalar_subquery(), placeholder),
+            )
+        )
+
+
+def _erase_contact(user: User) -> None:
+    """Remove the person as the contact of events."""
+    is_contact = sa.func.lower(Event.contact_email) == user.email.lower()
+    is_named = (Event.organizer_id == user.id) & (Event.contact_name == (user.name or user.email))
+    events = sa.update(Event).where((is_contact & (user.email_verified or Event.organizer_id == user.id)) | is_named)
+    _execute(events.values(contact_name=None, contact_email=None, version=Event.version + 1))
+
+
+def _erase_responses(user: User) -> None:
+    """Remove the person from the responses that are stored for repeated requests."""
+    _execute(sa.delete(IdempotencyKey).where(IdempotencyKey.actor_id == user.id))
+    response = IdempotencyKey.response
+    mentions = [sa.func.lower(response[member].as_string()) == user.email.lower() for member in _ADDRESSES]
+    for stored in db.session.scalars(sa.select(IdempotencyKey).where(sa.or_(*mentions))):
+        stored.response = stored.response | {
+            member: None
+            for address, name in _ADDRESSES.items()
+            if str(stored.response.get(address)).lower() == user.email.lower()
+            for member in (address, name)
+            if member in stored.response
+        }
+
+
+def _execute(statement: sa.Update | sa.Delete) -> None:
+    db.session.execute(statement, execution_options={"synchronize_session": False})

@@ -1,0 +1,95 @@
+"""Collects all personal data of an account."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from bookings_api.extensions import db
+from bookings_api.models import (
+    ApiKey,
+    Booking,
+    Event,
+    Login,
+    Membership,
+    Organization,
+    OutboxEmail,
+    TeamMember,
+    User,
+)
+
+
+def personal_data(user: User) -> dict[str, Any]:
+    """Return the members of `ExportSchema`, except the account itself.
+
+    Bookings and emails that other accounts caused are included only if the address is verified.
+    """
+    bookings = Booking.user_id == user.id
+    emails = (OutboxEmail.user_id == user.id) | OutboxEmail.booking_id.in_(sa.select(Booking.id).where(bookings))
+    if user.email_verified:
+        bookings |= sa.func.lower(Booking.guest_email) == user.email.lower()
+        emails |= sa.func.lower(OutboxEmail.recipient) == user.email.lower()
+    return {
+        "memberships": _rows(
+            sa.select(
+                Membership.organization_id,
+                Organization.name.label("organization"),
+                Membership.role,
+                Membership.invited_as,
+                Membership.is_active,
+                Membership.created_at,
+            )
+            .join(Organization, Organization.id == Membership.organization_id)
+            .where(Membership.user_id == user.id)
+            .order_by(Membership.created_at)
+        ),
+        "team_roles": _rows(
+            sa.select(TeamMember.event_id, TeamMember.role, TeamMember.is_accepted, TeamMember.created_at)
+            .where(TeamMember.user_id == user.id)
+            .order_by(TeamMember.created_at)
+        ),
+        "logins": _rows(
+            sa.select(Login.id, Login.created_at, Login.expires_at, Login.revoked_at)
+            .where(Login.user_id == user.id)
+            .order_by(Login.id)
+        ),
+        "bookings": _rows(
+            sa.select(
+                Booking.id,
+                Booking.reference,
+                Booking.event_id,
+                Booking.ticket_count,
+                Booking.guest_name,
+                Booking.guest_email,
+                Booking.status,
+                Booking.created_at,
+                Booking.cancelled_at,
+            )
+            .where(bookings)
+            .order_by(Booking.id)
+        ),
+        "emails": _rows(
+            sa.select(
+                OutboxEmail.id,
+                OutboxEmail.kind,
+                OutboxEmail.recipient,
+                OutboxEmail.booking_id,
+                OutboxEmail.status,
+                OutboxEmail.created_at,
+                OutboxEmail.sent_at,
+            )
+            .where(emails)
+            .order_by(OutboxEmail.id)
+        ),
+        "event_ids": db.session.scalars(
+            sa.select(Event.id).where(Event.organizer_id == user.id).order_by(Event.id)
+        ).all(),
+        "api_keys": _rows(
+            sa.select(ApiKey.id, ApiKey.organization_id, ApiKey.name, ApiKey.scopes, ApiKey.created_at)
+            .where(ApiKey.created_by_id == user.id)
+            .order_by(ApiKey.id)
+        ),
+    }
+
+
+def _rows(statement: sa.Executable) -> list[dict[str, Any]]:
+    return [dict(row) for row in db.session.execute(statement).mappings()]

@@ -1,0 +1,236 @@
+"""Exporting and erasing the personal data of an account."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bookings_api.cleanup import delete_expired
+from bookings_api.mail.tasks import drain
+from bookings_api.models import Booking, Event
+from tests.factories import (
+    API,
+    PASSWORD,
+    Account,
+    book,
+    make_account,
+    make_event,
+    make_organizer,
+    make_owner,
+    make_unverified,
+    make_user,
+    new_email,
+)
+from tests.mailbox import Mailbox
+
+NAME = "Zuleika Dobson"
+
+
+def _delete(client: FlaskClient, account: Account, **body: Any) -> Any:
+    body = {"current_password": PASSWORD} | body
+    return client.delete(f"{API}/users/me", headers=account.headers, json=body)
+
+
+def _export(client: FlaskClient, account: Account) -> Any:
+    return client.get(f"{API}/users/me/export", headers=account.headers).json
+
+
+def _occurrences(database: sa.Engine, *texts: str) -> list[str]:
+    """Return the columns of all tables whose values contain one of these texts, ignoring case."""
+    columns = sa.text("""
+        SELECT table_name, column_name FROM information_schema.columns
+        WHERE table_schema = 'public' AND data_type IN ('text', 'character varying', 'json', 'jsonb', 'ARRAY')
+    """)
+    found = []
+    with database.connect() as connection:
+        for table, column in connection.execute(columns).all():
+            values = connection.scalars(sa.text(f'SELECT "{column}"::text FROM "{table}"')).all()
+            if any(text.lower() in (value or "").lower() for value in values for text in texts):
+                found.append(f"{table}.{column}")
+    return found
+
+
+def _run_hourly_cleanup(app: Flask) -> None:
+    with app.app_context():
+        drain()
+        delete_expired()
+
+
+def _end_event(database: sa.Engine, event: Any) -> None:
+    ended = {"starts_at": Event.starts_at - timedelta(days=30000), "ends_at": Event.ends_at - timedelta(days=30000)}
+    with database.begin() as connection:
+        connection.execute(sa.update(Event).where(Event.id == UUID(event["id"])).values(ended))
+
+
+def test_after_erasure_no_column_contains_the_name_or_the_email(
+    app: Flask, client: FlaskClient, database: sa.Engine
+) -> None:
+    owner, friend = make_owner(client), make_user(client)
+    person = make_account(client, is_organizer=True, name=NAME)
+    past = make_event(client, person, contact_email=person.email)
+    attended, upcoming = make_event(client, owner), make_event(client, owner)
+    for number, (account, event, guest) in enumerate(
+        (
+            (person, attended, {}),
+            (person, upcoming, {}),
+            (person, upcoming, {"guest_name": "Grace Hopper", "guest_email": new_email()}),
+            (friend, attended, {"guest_name": NAME, "guest_email": person.email}),
+            (friend, past, {}),
+        )
+    ):
+        headers, order = {**account.headers, "Idempotency-Key": str(number)}, {"event_id": event["id"], **guest}
+        booked = client.post(f"{API}/bookings/", headers=headers, json=order)
+        assert booked.status_code == 201, booked.text
+    client.post(f"{API}/users/", headers=person.headers, json={"email": new_email()})
+    client.patch(f"{API}/users/me", headers=person.headers, json={"email": new_email(), "current_password": PASSWORD})
+    client.post(f"{API}/auth/password-reset", json={"email": person.email})
+    with app.app_context():
+        drain()
+    client.post(f"{API}/auth/password-reset", json={"email": person.email})
+    for event in (past, attended):
+        _end_event(database, event)
+    totals = _totals(database)
+    assert {"users.email", "users.name", "bookings.guest_email", "outbox_emails.payload"} <= {
+        *_occurrences(database, person.email, NAME)
+    }
+
+    assert _delete(client, person, cancel_bookings=True).status_code == 204
+    _run_hourly_cleanup(app)
+
+    assert _occurrences(database, person.email, NAME) == []
+    cancelled = {**totals, UUID(upcoming["id"]): (0, 2)}
+    assert _totals(database) == cancelled
+    audit = app.test_cli_runner().invoke(args=["audit"])
+    assert audit.exit_code == 0, audit.output
+
+
+def _totals(database: sa.Engine) -> dict[UUID, tuple[int, int]]:
+    """Return the number of booked tickets and of bookings, by event."""
+    bookings = sa.select(sa.func.count()).where(Booking.event_id == Event.id).scalar_subquery()
+    with database.connect() as connection:
+        rows = connection.execute(sa.select(Event.id, Event.tickets_booked, bookings)).all()
+    return {event_id: (tickets, count) for event_id, tickets, count in rows}
+
+
+def test_cancellations_are_sent_before_the_address_is_erased(
+    app: Flask, client: FlaskClient, database: sa.Engine, mailbox: Mailbox
+) -> None:
+    person = make_account(client, name=NAME)
+    book(client, person, make_event(client))
+
+    _delete(client, person, cancel_bookings=True)
+    _run_hourly_cleanup(app)
+
+    [cancellation] = mailbox.wait_for(person.email)
+    assert "cancelled" in str(cancellation["Subject"])
+    assert _occurrences(database, person.email, NAME) == []
+
+
+def test_a_deleted_account_cannot_log_in_and_is_not_listed(client: FlaskClient) -> None:
+    organizer, person = make_organizer(client), make_user(client)
+
+    assert _delete(client, person).status_code == 204
+
+    assert client.get(f"{API}/users/me", headers=person.headers).status_code == 401
+    login = client.post(f"{API}/auth/login", json={"email": person.email, "password": PASSWORD})
+    assert login.status_code == 401
+    assert [one["id"] for one in client.get(f"{API}/users/", headers=organizer.headers).json] == [organizer.id]
+    again = client.post(f"{API}/auth/signup", json={"email": person.email, "password": PASSWORD})
+    assert again.status_code == 201
+
+
+def test_upcoming_bookings_are_listed_unless_they_are_to_be_cancelled(client: FlaskClient) -> None:
+    person = make_user(client)
+    booking = book(client, person, make_event(client)).json
+
+    refused = _delete(client, person)
+
+    assert (refused.status_code, refused.json["code"]) == (409, "open-bookings")
+    assert refused.json["booking_ids"] == [booking["id"]]
+    kept = client.get(f"{API}/bookings/{booking['id']}", headers=person.headers).json
+    assert kept["status"] == "confirmed"
+
+
+def test_an_organizer_of_an_upcoming_event_keeps_their_account_and_bookings(client: FlaskClient) -> None:
+    make_organizer(client)
+    person = make_organizer(client)
+    event = make_event(client, person)
+    booking = book(client, person, event).json
+
+    refused = _delete(client, person, cancel_bookings=True)
+
+    assert (refused.status_code, refused.json["code"]) == (409, "responsible-for-events")
+    assert refused.json["event_ids"] == [event["id"]]
+    assert client.get(f"{API}/bookings/{booking['id']}", headers=person.headers).json["status"] == "confirmed"
+
+
+def test_the_last_organizer_cannot_delete_their_account(client: FlaskClient) -> None:
+    refused = _delete(client, make_organizer(client))
+
+    assert (refused.status_code, refused.json["code"]) == (409, "last-organizer")
+
+
+def test_the_last_owner_cannot_delete_their_account(own_organizations: FlaskClient) -> None:
+    refused = _delete(own_organizations, make_organizer(own_organizations))
+
+    assert (refused.status_code, refused.json["code"]) == (409, "last-owner")
+
+
+def test_deleting_an_account_requires_its_password(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(client.application.config, "LOGIN_FAILURE_LIMIT", "1 per hour")
+    person = make_user(client)
+
+    wrong = [_delete(client, person, current_password="not the password").status_code for _ in range(2)]
+
+    assert wrong == [422, 429]
+    assert client.get(f"{API}/users/me", headers=person.headers).status_code == 200
+
+
+def test_a_squatter_cannot_erase_bookings_that_others_made_for_the_address(client: FlaskClient) -> None:
+    organizer, friend, address = make_organizer(client), make_user(client), new_email()
+    event = make_event(client, organizer)
+    booking = book(client, friend, event, guest_name="Grace Hopper", guest_email=address).json
+
+    assert _delete(client, make_unverified(client, address)).status_code == 204
+
+    kept = client.get(f"{API}/bookings/{booking['id']}", headers=friend.headers).json
+    assert (kept["guest_name"], kept["guest_email"]) == ("Grace Hopper", address)
+
+
+def test_the_buyer_becomes_the_guest_of_a_booking_for_a_deleted_account(client: FlaskClient) -> None:
+    friend, person = make_user(client), make_account(client, name=NAME)
+    booking = book(client, friend, make_event(client), guest_name=NAME, guest_email=person.email).json
+
+    assert _delete(client, person).status_code == 204
+
+    kept = client.get(f"{API}/bookings/{booking['id']}", headers=friend.headers).json
+    assert (kept["guest_email"], kept["status"]) == (friend.email, "confirmed")
+
+
+def test_the_export_contains_everything_about_the_account(client: FlaskClient) -> None:
+    organizer, friend = make_organizer(client), make_user(client)
+    event = make_event(client, organizer)
+    own = book(client, organizer, event).json
+    for_them = book(client, friend, event, guest_email=organizer.email).json
+    book(client, friend, event)
+
+    data = _export(client, organizer)
+
+    assert data["account"] == client.get(f"{API}/users/me", headers=organizer.headers).json
+    assert [membership["role"] for membership in data["memberships"]] == ["organizer"]
+    assert [booking["id"] for booking in data["bookings"]] == [own["id"], for_them["id"]]
+    assert [email["booking_id"] for email in data["emails"]] == [own["id"], for_them["id"]]
+    assert (data["event_ids"], len(data["logins"])) == ([event["id"]], 1)
+
+
+def test_the_export_of_an_unverified_account_has_only_what_it_did_itself(client: FlaskClient) -> None:
+    friend, address = make_user(client), new_email()
+    book(client, friend, make_event(client), guest_email=address)
+
+    data = _export(client, make_unverified(client, address))
+
+    assert (data["bookings"], [email["kind"] for email in data["emails"]]) == ([], ["email_verification"])
