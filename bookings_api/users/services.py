@@ -50,8 +50,8 @@ def invite_user(
     """Email an invitation to join an organization. It takes effect when it is accepted. The default role is `USER`.
 
     Inviting again before that revokes the earlier invitation; role and name change only if given. `name` applies only
-    to people without an account. A new invitation has version 1. Raises `EmailTaken` for a member with a verified
-    address, `PermissionDenied`, `IdempotencyKeyReused`, and what `organization_for` raises.
+    to people without an account whom no other organization knows. A new invitation has version 1. Raises `EmailTaken`
+    for a member with a verified address, `PermissionDenied`, `IdempotencyKeyReused`, and what `organization_for` raises.
     """
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
     _require_may_grant(actor, role, organization_id)
@@ -70,7 +70,7 @@ def invite_user(
                 raise EmailTaken
             if not user.is_active:
                 raise EmailTaken
-            if user.is_invited:
+            if user.is_invited and len(memberships_of(user.id)) == 1:
                 user.name = name or user.name
             membership.invited_as = role or membership.invited_as or membership.role or MemberRole.USER
             membership.version += 1
@@ -238,11 +238,12 @@ def _require_may_grant(actor: Actor, role: MemberRole | None, organization_id: U
 def _apply(user: User, membership: Membership, changes: dict[str, Any]) -> set[str]:
     """Change a person, and return the names of the fields that changed."""
     changed = set()
-    if changes.get("name", user.name) != user.name:
+    if "name" in changes:
         if (not membership.role and not user.is_invited) or len(memberships_of(user.id)) > 1:
             raise PermissionDenied("Only the person may change the name of an account outside your organization.")
-        user.name = changes["name"]
-        changed.add("name")
+        if changes["name"] != user.name:
+            user.name = changes["name"]
+            changed.add("name")
     role = changes.get("role")
     if role and membership.invited_as:
         if role is not membership.invited_as:
