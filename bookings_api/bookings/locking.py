@@ -69,6 +69,8 @@ ADMIT = Prepared(
     .values(
         organization_id=sa.bindparam("organization_id", type_=sa.Uuid()),
         user_id=sa.bindparam("user_id", type_=sa.Uuid()),
+        is_active=sa.true(),
+        version=sa.literal_column("1"),
     )
     .on_conflict_do_nothing(),
 )

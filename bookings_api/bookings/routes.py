@@ -73,7 +73,8 @@ def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
     Books all of the tickets or none. The guest (you, by default) gets a confirmation by email. Send an
     `Idempotency-Key` to make retries safe, for example after a timeout: the tickets are booked only once.
     """
-    request = IdempotentRequest(header["key"], partial(request_hash, body), _BOOKING.dump) if "key" in header else None
+    key = header.get("key")
+    request = IdempotentRequest(key, partial(request_hash, body), _BOOKING.dump) if key else None
     order = Order(**body, requires_verified_email=flask.current_app.config["BOOKING_REQUIRES_VERIFIED_EMAIL"])
     booked = services.book_tickets(order=order, login_id=current_login_id(), request=request)
     if isinstance(booked, Booking):

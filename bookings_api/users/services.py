@@ -51,7 +51,8 @@ def invite_user(
 
     Inviting again before that revokes the earlier invitation; role and name change only if given. `name` applies only
     to people without an account whom no other organization knows. A new invitation has version 1. Raises `EmailTaken`
-    for a member with a verified address, `PermissionDenied`, `IdempotencyKeyReused`, and what `organization_for` raises.
+    for a member with a verified address, `PermissionDenied`, `IdempotencyKeyReused`, and the errors of
+    `organization_for`.
     """
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
     _require_may_grant(actor, role, organization_id)
