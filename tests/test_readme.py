@@ -68,14 +68,14 @@ def test_every_command_of_the_tour_works(
     first, second = re.findall(r"^[3-9A-Y]{10}$", done.stdout, re.MULTILINE)
     assert first == second
     subjects = {str(email["Subject"]).split(":")[0].split(" ")[0] for email in mailbox.to(f"uri@{DOMAIN}")}
-    assert subjects == {"Your", "Changed", "Cancelled"}
+    assert subjects == {"Verify", "Your", "Changed", "Cancelled"}
     emails = sa.select(OutboxEmail.status, OutboxEmail.last_error).where(OutboxEmail.recipient == f"uri@{DOMAIN}")
     with database.connect() as connection:
         written = connection.execute(emails).all()
     # the tour's changes follow each other quickly, and each can make a waiting email outdated
     dropped = [reason for status, reason in written if status == "dropped"]
-    assert len(written) == 6
-    assert len(mailbox.to(f"uri@{DOMAIN}")) == 6 - len(dropped)
+    assert len(written) == 7
+    assert len(mailbox.to(f"uri@{DOMAIN}")) == 7 - len(dropped)
     assert set(dropped) <= {"A later email describes the booking.", "The booking was cancelled."}
     assert len(mailbox.to(f"colleague@{DOMAIN}")) == 1
     assert "\nSubject: Cancelled: Schubert by Candlelight" in done.stdout

@@ -7,7 +7,16 @@ from bookings_api.models.event import Event
 from bookings_api.models.user import User
 
 # What people enter. Anyone can have it sent to any address, where it would look like our own text.
-FREE_TEXT = ("event_title", "location", "guest_name", "buyer_name", "contact_name", "name", "invited_by")
+FREE_TEXT = (
+    "event_title",
+    "location",
+    "guest_name",
+    "buyer_name",
+    "contact_name",
+    "name",
+    "invited_by",
+    "organization",
+)
 
 
 def event_payload(event: Event) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from bookings_api.accounts.credentials import lock_verified_account
 from bookings_api.accounts.memberships import memberships_of
 from bookings_api.bookings.services import cancel_booking
-from bookings_api.database.transactions import transaction
+from bookings_api.database.transactions import Precondition, no_precondition, transaction
 from bookings_api.errors import BookingsOpen, EventNotOpen, ResponsibleForEvents
 from bookings_api.extensions import db
 from bookings_api.mail import erasure
@@ -37,7 +37,14 @@ ERASED = "Deleted account"
 _ADDRESSES = {"email": "name", "guest_email": "guest_name", "contact_email": "contact_name", "recipient": "name"}
 
 
-def delete_account(*, actor: Actor, user: User, password: str, cancel_bookings: bool) -> None:
+def delete_account(
+    *,
+    actor: Actor,
+    user: User,
+    password: str,
+    cancel_bookings: bool,
+    precondition: Precondition = no_precondition,
+) -> None:
     """Erase the account's personal data and prevent further logins.
 
     `cancel_bookings` first cancels the bookings that can still be cancelled. Raises `WrongPassword`, `BookingsOpen`,
@@ -45,6 +52,7 @@ def delete_account(*, actor: Actor, user: User, password: str, cancel_bookings: 
     """
     user_id, password_hash = user.id, user.password_hash
     require_password(user, password)
+    precondition(user)
     _require_no_events(user_id)
     with transaction():
         require_other_leaders(actor.tenancy, user_id)
@@ -55,6 +63,7 @@ def delete_account(*, actor: Actor, user: User, password: str, cancel_bookings: 
     with transaction():
         new_owners = require_other_leaders(actor.tenancy, user_id)
         account = lock_verified_account(user_id, password_hash, password)
+        precondition(account)
         _require_no_events(user_id)
         if open_bookings := _open_bookings(user_id):
             raise BookingsOpen(booking_ids=[str(booking_id) for booking_id in open_bookings])

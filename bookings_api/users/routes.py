@@ -151,6 +151,7 @@ def change_profile(changes: dict[str, Any]) -> Profile:
 @blp.login_required()
 @blp.limited("LOGIN_ACCOUNT_LIMIT", by=_caller_email)
 @blp.limited("LOGIN_FAILURE_LIMIT", by=_caller_email, counts=failures(WrongPassword))
+@blp.if_match()
 @blp.problems(WrongPassword, InvalidCredentials, BookingsOpen, ResponsibleForEvents, LastOwner, LastOrganizer)
 @blp.arguments(AccountDeletionSchema)
 @blp.response(204)
@@ -166,6 +167,7 @@ def delete_account(deletion: dict[str, Any]) -> None:
         user=current_user,
         password=deletion["current_password"],
         cancel_bookings=deletion["cancel_bookings"],
+        precondition=if_match(),
     )
 
 

@@ -125,7 +125,7 @@ def test_the_browser_stores_neither_password_nor_token(swagger_ui: SwaggerUI, cl
     assert stored == [{}, {}, ""]
 
 
-@pytest.mark.parametrize("setting", ["INVITATION_URL", "PASSWORD_RESET_URL"])
+@pytest.mark.parametrize("setting", ["INVITATION_URL", "PASSWORD_RESET_URL", "VERIFICATION_URL", "EMAIL_CHANGE_URL"])
 def test_an_emailed_link_opens_the_operation_that_accepts_its_token(
     swagger_ui: SwaggerUI, application: Flask, setting: str
 ) -> None:
