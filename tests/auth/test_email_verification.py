@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from bookings_api.models import EmailKind, OneTimeToken, OutboxEmail
+from bookings_api.models import EmailKind, EmailStatus, OneTimeToken, OutboxEmail
 from tests.factories import (
     API,
     PASSWORD,
@@ -143,3 +143,16 @@ def test_an_unverified_account_cannot_be_promoted(client: FlaskClient) -> None:
 
     assert (refused.status_code, refused.json["code"]) == (409, "email-not-verified")
     assert client.get(url, headers=headers).json["role"] == "user"
+
+
+def test_a_waiting_email_is_dropped_once_a_later_token_replaces_its_own(
+    client: FlaskClient, database: sa.Engine
+) -> None:
+    account = make_unverified(client)
+    _resend(client, account)
+
+    token_sent_to(client, database, account.email)
+
+    with database.connect() as connection:
+        emails = sa.select(OutboxEmail.status).where(OutboxEmail.recipient == account.email).order_by(OutboxEmail.id)
+        assert connection.scalars(emails).all() == [EmailStatus.DROPPED, EmailStatus.SENT]

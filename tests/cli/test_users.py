@@ -37,6 +37,29 @@ def test_first_organizer_is_created_on_the_command_line(app: Flask, client: Flas
     assert (again.exit_code, again.output) == (1, "Error: An account with this email already exists.\n")
 
 
+def test_only_the_first_organizer_becomes_the_owner(app: Flask) -> None:
+    created = [
+        app.test_cli_runner().invoke(args=["users", "create", new_email(), "--organizer", "--password", PASSWORD])
+        for _ in range(2)
+    ]
+
+    assert [done.output.split()[1] for done in created] == ["owner", "organizer"]
+
+
+def test_an_account_created_on_the_command_line_is_verified_without_an_email(
+    app: Flask, client: FlaskClient, database: sa.Engine
+) -> None:
+    email = new_email()
+
+    _users(app, "create", email, "--password", PASSWORD)
+
+    login = client.post(f"{API}/auth/login", json={"email": email, "password": PASSWORD}).json
+    me = client.get(f"{API}/users/me", headers={"Authorization": f"Bearer {login['access_token']}"}).json
+    assert me["email_verified"]
+    with database.connect() as connection:
+        assert connection.scalars(sa.select(OutboxEmail.kind)).all() == []
+
+
 @pytest.mark.parametrize(("email", "password"), [("nobody", PASSWORD), ("a@example.com", "short")])
 def test_invalid_account_is_rejected(app: Flask, email: str, password: str) -> None:
     done = app.test_cli_runner().invoke(args=["users", "create", email, "--password", password])

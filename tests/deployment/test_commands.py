@@ -36,7 +36,12 @@ def test_a_booking_through_nginx_is_confirmed_by_email(project: ComposeProject, 
         booking = http.post("/bookings/", json={"event_id": event["id"]})
 
         assert booking.status_code == 201, booking.text
-        wait_until(lambda: len(project.mailbox.to(account["email"])) == 1)
+
+        def confirmations() -> list[str]:
+            subjects = [str(message["Subject"]) for message in project.mailbox.to(account["email"])]
+            return [subject for subject in subjects if booking.json()["reference"] in subject]
+
+        wait_until(lambda: len(confirmations()) == 1)
 
 
 def test_beat_queues_tasks(project: ComposeProject) -> None:
