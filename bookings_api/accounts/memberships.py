@@ -8,7 +8,7 @@ from flask import current_app
 
 from bookings_api.database.transactions import require_transaction
 from bookings_api.extensions import db
-from bookings_api.models import MemberRole, Membership, Organization, User
+from bookings_api.models import Booking, Event, MemberRole, Membership, Organization, TeamMember, User
 from bookings_api.permissions import Tenancy
 
 
@@ -64,6 +64,24 @@ def name_in_invitation(organization_id: UUID) -> str | None:
     if Tenancy(current_app.config["ORGANIZER_SIGNUP"]).is_single:
         return None
     return db.session.scalars(sa.select(Organization.name).where(Organization.id == organization_id)).one()
+
+
+def withdraw_invitations(user: User) -> None:
+    """Forget the pending invitations of a locked account, which were sent to an address that it gives up.
+
+    An organization keeps seeing the account only if it is a member or a customer.
+    """
+    events = sa.select(Booking.id).join(Event, Event.id == Booking.event_id).where(Booking.user_id == user.id)
+    for membership in memberships_of(user.id):
+        if membership.invited_as is None:
+            continue
+        of_organization = events.where(Event.organization_id == membership.organization_id).limit(1)
+        if membership.role or db.session.scalars(of_organization).one_or_none():
+            membership.invited_as = None
+        else:
+            db.session.delete(membership)
+    pending = sa.delete(TeamMember).where(TeamMember.user_id == user.id, ~TeamMember.is_accepted)
+    db.session.execute(pending, execution_options={"synchronize_session": False})
 
 
 def notice_change(user: User) -> None:

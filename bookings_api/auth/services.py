@@ -11,7 +11,13 @@ from bookings_api.accounts import queries
 from bookings_api.accounts.credentials import lock_verified_account, set_password, verify_email
 from bookings_api.accounts.locks import lock_account
 from bookings_api.accounts.logins import begin_login, revoke_login, revoke_logins_of, rotate_refresh_token
-from bookings_api.accounts.memberships import membership_of, notice_change, only_organization, roles_of
+from bookings_api.accounts.memberships import (
+    membership_of,
+    notice_change,
+    only_organization,
+    roles_of,
+    withdraw_invitations,
+)
 from bookings_api.accounts.one_time_tokens import issue_token, lock_token_owner, revoke_tokens
 from bookings_api.accounts.passwords import hash_password, needs_rehash, verify_password
 from bookings_api.accounts.profiles import Profile, profile_of
@@ -171,6 +177,7 @@ def _change_email(tx: Transaction, user: User, email: str, *, login_id: UUID | N
         tx, kind=EmailKind.EMAIL_CHANGED, recipient=user.email, payload={"name": user.name}, user_id=user.id
     )
     revoke_tokens(user, *TokenPurpose)
+    withdraw_invitations(user)
     revoke_logins_of(user, except_for=login_id)
     user.email, user.email_verified_at = email, sa.func.now()
     notice_change(user)

@@ -194,3 +194,22 @@ def test_a_revoked_invitation_cannot_be_accepted(own_organizations: FlaskClient,
 
     assert _accept(client, token).json["code"] == "invalid-token"
     assert _me(client, account).status_code == 200
+
+
+def test_giving_up_the_invited_address_withdraws_the_invitation(
+    own_organizations: FlaskClient, database: sa.Engine
+) -> None:
+    client, new = own_organizations, new_email()
+    owner, squatter = make_organizer(client), make_unverified(client)
+    invited = _invite(client, owner, squatter.email).json
+    token = token_sent_to(client, database, squatter.email)
+    change = {"email": new, "current_password": PASSWORD}
+    client.patch(f"{API}/users/me", headers=squatter.headers, json=change)
+
+    confirmed = client.post(f"{API}/auth/verify-email", json={"token": token_sent_to(client, database, new)})
+
+    assert confirmed.status_code == 204
+    assert _accept(client, token, password=NEW_PASSWORD).json["code"] == "invalid-token"
+    assert _person(client, owner, invited["id"]).status_code == 404
+    again = _invite(client, owner, squatter.email).json
+    assert again["id"] != invited["id"]
