@@ -1,45 +1,17 @@
 """The migrations, run with `flask db` as an operator would."""
 
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
 from pathlib import Path
 
-import psycopg2
 import pytest
 from alembic.script import ScriptDirectory
 from psycopg2.sql import SQL, Identifier
-from sqlalchemy.engine import make_url
 
 from bookings_api.database.timeouts import GRACE_SECONDS, STATEMENT_SECONDS
 from bookings_api.local_stack.processes import ROOT
+from tests.database.migrating import connected, flask_db
 from tests.polling import wait_until
-
-
-@pytest.fixture
-def empty_database(
-    settings: dict[str, str], worker_id: str, request: pytest.FixtureRequest
-) -> Iterator[dict[str, str]]:
-    """Settings with the URL of an empty database. An indirect parameter adds options to its creation."""
-    url = make_url(settings["DATABASE_URL"])
-    name = f"migrations_{worker_id}"
-    connection = psycopg2.connect(url.set(drivername="postgresql", database="postgres").render_as_string(False))
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(SQL("CREATE DATABASE {} {}").format(Identifier(name), SQL(getattr(request, "param", ""))))
-        yield settings | {"DATABASE_URL": url.set(database=name).render_as_string(False)}
-        cursor.execute(SQL("DROP DATABASE {}").format(Identifier(name)))
-    connection.close()
-
-
-def _flask_db(
-    command: str, settings: dict[str, str], directory: Path = ROOT / "migrations"
-) -> subprocess.CompletedProcess[str]:
-    arguments = [sys.executable, "-m", "flask", "db", *command.split(), f"--directory={directory}"]
-    return subprocess.run(arguments, env=settings, capture_output=True, text=True, check=False, timeout=120)
 
 
 def _with_extra_migration(directory: Path, *body: str) -> Path:
@@ -53,28 +25,20 @@ def _with_extra_migration(directory: Path, *body: str) -> Path:
 
 
 def _tables(settings: dict[str, str]) -> set[str]:
-    with _connected(settings) as cursor:
+    with connected(settings) as cursor:
         cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         return {name for (name,) in cursor.fetchall()}
 
 
-@contextmanager
-def _connected(settings: dict[str, str]) -> Iterator[psycopg2.extensions.cursor]:
-    url = make_url(settings["DATABASE_URL"]).set(drivername="postgresql")
-    with closing(psycopg2.connect(url.render_as_string(False))) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-        yield cursor
-
-
 def test_the_migrations_match_the_models_and_can_be_reverted(empty_database: dict[str, str]) -> None:
-    up = _flask_db("upgrade", empty_database)
+    up = flask_db("upgrade", empty_database)
     assert up.returncode == 0, up.stderr
     assert _tables(empty_database) >= {"users", "events", "bookings", "outbox_emails"}
 
-    check = _flask_db("check", empty_database)
+    check = flask_db("check", empty_database)
     assert check.returncode == 0, check.stdout + check.stderr
 
-    down = _flask_db("downgrade base", empty_database)
+    down = flask_db("downgrade base", empty_database)
     assert down.returncode == 0, down.stderr
     assert _tables(empty_database) == {"alembic_version"}
 
@@ -85,10 +49,10 @@ def test_the_migrations_match_the_models_and_can_be_reverted(empty_database: dic
     indirect=True,
 )
 def test_text_is_folded_whatever_the_locale_of_the_database(empty_database: dict[str, str]) -> None:
-    up = _flask_db("upgrade", empty_database)
+    up = flask_db("upgrade", empty_database)
     assert up.returncode == 0, up.stderr
 
-    with _connected(empty_database) as cursor:
+    with connected(empty_database) as cursor:
         cursor.execute("SELECT fold_text('\u00c4rzte-STRASSE \u00c9LAN \u0416\u0423\u041a \u039b\u03a5\u03a1\u0391')")
         assert cursor.fetchall() == [("arzte-strasse elan \u0436\u0443\u043a \u03bb\u03c5\u03c1\u03b1",)]
 
@@ -97,12 +61,12 @@ def test_text_is_folded_whatever_the_locale_of_the_database(empty_database: dict
 def test_a_migration_may_exceed_the_statement_timeout(empty_database: dict[str, str], tmp_path: Path) -> None:
     seconds = STATEMENT_SECONDS + GRACE_SECONDS + 2
     migrations = _with_extra_migration(tmp_path, f'op.execute("SELECT pg_sleep({seconds})")')
-    with _connected(empty_database) as cursor:
+    with connected(empty_database) as cursor:
         cursor.execute("SELECT current_database()")
         [(name,)] = cursor.fetchall()
         cursor.execute(SQL("ALTER DATABASE {} SET statement_timeout = '9s'").format(Identifier(name)))
 
-    up = _flask_db("upgrade", empty_database, migrations)
+    up = flask_db("upgrade", empty_database, migrations)
 
     assert up.returncode == 0, up.stderr
 
@@ -113,9 +77,9 @@ def test_concurrent_migrations_run_one_after_the_other_even_with_a_concurrent_in
     index = 'op.execute("CREATE INDEX CONCURRENTLY ix_events_location ON events (location)")'
     migrations = _with_extra_migration(tmp_path, "with op.get_context().autocommit_block():", f"    {index}")
     with ThreadPoolExecutor(2) as pool:
-        with _connected(empty_database) as cursor:  # hold the migration lock until both wait for it
+        with connected(empty_database) as cursor:  # hold the migration lock until both wait for it
             cursor.execute("SELECT pg_advisory_lock(7283451)")
-            ups = [pool.submit(_flask_db, "upgrade", empty_database, migrations) for _ in range(2)]
+            ups = [pool.submit(flask_db, "upgrade", empty_database, migrations) for _ in range(2)]
 
             def both_wait() -> bool:
                 cursor.execute(
