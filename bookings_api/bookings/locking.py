@@ -55,7 +55,7 @@ def _facts(rows: list[tuple[Any, ...]]) -> Facts:
     actor = None
     if user[0]:
         roles = {event.organization_id: MemberRole(role)} if event and role and is_admitted else {}
-        team = {event.id: TeamRole(team_role)} if event and team_role else {}
+        team = {event.id: TeamRole(team_role)} if event and team_role and is_admitted is not False else {}
         actor = Actor(user=read_row(User, user), roles=roles, team=team)
     stored = IdempotencyKey(request_hash=request_hash, response=response) if request_hash else None
     return Facts(actor, is_admitted, stored, event, now)
