@@ -16,7 +16,7 @@
       rate_limiting/   limits per client, account and email, counted in Redis
       response_cache/  cached responses to anonymous reads
     accounts/        shared by auth and users: passwords, tokens, logins, one-time tokens
-    auth/ users/ events/ bookings/
+    auth/ users/ organizations/ events/ teams/ bookings/ check_in/
                      one package per feature: routes, schemas, services, queries, permissions
     calendar/        events and bookings as iCalendar and iTIP
     mail/            emails: outbox, messages, Celery tasks, SMTP
@@ -38,6 +38,7 @@ from bookings_api.accounts.tokens import authenticate, init_tokens, verify_acces
 from bookings_api.auth.routes import blp as auth
 from bookings_api.bookings.routes import blp as bookings
 from bookings_api.celery_app import init_celery
+from bookings_api.check_in.routes import blp as check_in
 from bookings_api.cleanup import BEAT_SCHEDULE as CLEANUP_SCHEDULE
 from bookings_api.cli import register_commands
 from bookings_api.database.engine import init_database
@@ -58,6 +59,8 @@ from bookings_api.mail.tasks import BEAT_SCHEDULE as MAIL_SCHEDULE
 from bookings_api.observability.health import init_health
 from bookings_api.observability.logging import init_logging
 from bookings_api.observability.metrics import init_metrics
+from bookings_api.organizations.routes import blp as organizations
+from bookings_api.teams.routes import blp as teams
 from bookings_api.users.routes import blp as users
 
 # Enough for the longest possible event, even if every character of its description is escaped.
@@ -83,7 +86,7 @@ def create_app(config: object) -> Flask:
     init_celery(app, MAIL_SCHEDULE | CLEANUP_SCHEDULE)
     init_openapi(app)
     init_headers(app)
-    for blueprint in (auth, users, events, bookings):
+    for blueprint in (auth, users, organizations, events, teams, bookings, check_in):
         api.register_blueprint(blueprint, url_prefix=f"{API_PREFIX}{blueprint.url_prefix}")
     init_metrics(app, collectors=[OutboxCollector()])
     init_health(app)

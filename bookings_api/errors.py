@@ -9,6 +9,7 @@
     ├── OrganizationNotFound
     ├── OrganizationRequired     the actor belongs to several organizations
     ├── UserNotFound
+    ├── TeamMemberNotFound       the person has no role in the team of the event
     ├── EventNotFound
     ├── BookingNotFound
     ├── InvalidFields            fields that contradict the rest of the record
@@ -16,6 +17,9 @@
     ├── WrongPassword            the current password is incorrect
     ├── EmailTaken
     ├── NotAMember               only members of an organization have a role in it
+    ├── AlreadyOnTeam            the person already has a role in the event
+    ├── AccessRevoked            the organization has revoked the person's access
+    ├── NotAnOrganizer           only organizers can be responsible for an event
     ├── EmailNotVerified         an unverified address gets no rights
     │   └── UnverifiedBuyer      only verified addresses may book
     ├── LastOwner                no active owner would remain
@@ -89,6 +93,10 @@ class UserNotFound(DomainError):
     message = "The account does not exist."
 
 
+class TeamMemberNotFound(DomainError):
+    message = "This person is not on the team of the event."
+
+
 class EventNotFound(DomainError):
     message = "The event does not exist or is not visible to you."
 
@@ -119,6 +127,18 @@ class EmailTaken(DomainError):
 
 class NotAMember(DomainError):
     message = "This person is not a member of your organization. Invite them instead."
+
+
+class AlreadyOnTeam(DomainError):
+    message = "This person is already on the team of the event, or responsible for it."
+
+
+class AccessRevoked(DomainError):
+    message = "Your organization has revoked the access of this person. Restore it first."
+
+
+class NotAnOrganizer(DomainError):
+    message = "This person is not an active organizer of the organization. Make them one first."
 
 
 class EmailNotVerified(DomainError):

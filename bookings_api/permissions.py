@@ -157,6 +157,11 @@ def may_see_booking(actor: Actor, booking: Booking, event: Event) -> bool:
     return is_buyer(actor, booking) or may(actor, Action.SEE_BOOKINGS, event)
 
 
+def is_self(actor: Actor, user_id: UUID) -> bool:
+    """Whether this is the actor's own account."""
+    return actor.user is not None and actor.user.id == user_id
+
+
 def is_buyer(actor: Actor, booking: Booking) -> bool:
     """Whether the account made the booking. Programs manage bookings only by their scopes."""
     return actor.user is not None and booking.user_id == actor.user.id

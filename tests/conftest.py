@@ -155,6 +155,7 @@ def app(application: Flask) -> Iterator[Flask]:
             statements = [f"TRUNCATE {', '.join(names)}"]  # for a few rows ten times as slow as DELETE
         db.session.execute(sa.text("; ".join(statements)))
         db.session.execute(sa.delete(Organization).where(Organization.id != only_organization()))
+        db.session.execute(sa.update(Organization).values(name="Default organization", version=1))
         db.session.commit()
     with redis.Redis.from_url(application.config["REDIS_URL"]) as connection:
         for key in connection.scan_iter(f"{KEY_PREFIX}:*"):

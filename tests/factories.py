@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from bookings_api.auth.services import sign_up
 from bookings_api.extensions import db
-from bookings_api.models import MemberRole, Membership, User
+from bookings_api.models import MemberRole, Membership, Organization, User
 from bookings_api.permissions import Tenancy
 
 PASSWORD = "correct horse battery"
@@ -96,6 +96,30 @@ def make_owner(client: FlaskClient) -> Account:
         db.session.execute(membership.values(role=MemberRole.OWNER))
         db.session.commit()
     return owner
+
+
+def make_stranger(client: FlaskClient) -> Account:
+    """Create the owner of another organization, even where people cannot create one."""
+    stranger = make_owner(client)
+    with client.application.app_context():
+        organization = Organization(name="Another organization")
+        db.session.add(organization)
+        db.session.flush()
+        membership = sa.update(Membership).where(Membership.user_id == UUID(stranger.id))
+        db.session.execute(membership.values(organization_id=organization.id))
+        db.session.commit()
+    return stranger
+
+
+def add_to_team(
+    client: FlaskClient, organizer: Account, event: Mapping[str, Any], account: Account, role: str = "co_organizer"
+) -> Account:
+    """Give a member of the organization a role in the team of an event."""
+    verify_email(client, account)
+    path = f"{API}/events/{event['id']}/team"
+    added = client.post(path, headers=organizer.headers, json={"email": account.email, "role": role})
+    assert (added.status_code, added.json["is_invited"]) == (201, False), added.text
+    return account
 
 
 def make_event(client: FlaskClient, organizer: Account | None = None, **changes: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Every caller of the permission table, and a valid request for every operation."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,9 +12,12 @@ from tests.factories import (
     EVENT,
     PASSWORD,
     Account,
+    add_to_team,
     book,
     make_event,
     make_organizer,
+    make_owner,
+    make_stranger,
     make_unverified,
     make_user,
     new_email,
@@ -29,12 +32,12 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 
 @dataclass(frozen=True)
 class Scene:
-    """An owner's event, a user's booking for it, and the account that sends the request."""
+    """An organizer's event, a user's booking for it, and the account that sends the request."""
 
     client: FlaskClient
     database: sa.Engine
     user: Account
-    owner: Account
+    responsible: Account
     caller: Account | None
     event: Mapping[str, Any]
     booking: Mapping[str, Any]
@@ -42,42 +45,62 @@ class Scene:
     @property
     def ids(self) -> Mapping[str, str]:
         """The values of path parameters."""
-        return {"user_id": self.user.id, "event_id": self.event["id"], "booking_id": self.booking["id"]}
+        return {
+            "user_id": self.user.id,
+            "event_id": self.event["id"],
+            "booking_id": self.booking["id"],
+            "organization_id": self.event["organization_id"],
+        }
 
 
-# Creates the caller of a scene, given its user and its owner.
-Caller = Callable[[FlaskClient, Account, Account], Account | None]
+# Creates the caller of a scene, given the scene without one.
+Caller = Callable[[Scene], Account | None]
 
 
-def _deactivated(client: FlaskClient, user: Account, owner: Account) -> Account:
+def _deactivated(scene: Scene) -> Account:
     """A deactivated organizer with an earlier login, so only the deactivation can cause a refusal."""
-    account = make_organizer(client)
-    assert client.get(f"{API}/users/me", headers=account.headers).status_code == 200
-    assert client.delete(f"{API}/users/{account.id}", headers=owner.headers).status_code == 204
+    account = make_organizer(scene.client)
+    assert scene.client.get(f"{API}/users/me", headers=account.headers).status_code == 200
+    assert scene.client.delete(f"{API}/users/{account.id}", headers=scene.responsible.headers).status_code == 204
     return account
 
 
+def _on_team(role: str) -> Caller:
+    return lambda scene: add_to_team(scene.client, scene.responsible, scene.event, make_user(scene.client), role)
+
+
 CALLERS: Mapping[str, Caller] = {
-    "anonymous": lambda client, user, owner: None,
-    "user": lambda client, user, owner: user,
-    "other-user": lambda client, user, owner: make_user(client),
-    "organizer": lambda client, user, owner: make_organizer(client),
-    "owner": lambda client, user, owner: owner,
-    "deactivated": _deactivated,
+    "anon": lambda scene: None,
+    "user": lambda scene: scene.user,
+    "other": lambda scene: make_user(scene.client),
+    "helper": _on_team("check_in"),
+    "co-org": _on_team("co_organizer"),
+    "organizer": lambda scene: make_organizer(scene.client),
+    "responsible": lambda scene: scene.responsible,
+    "owner": lambda scene: make_owner(scene.client),
+    "stranger": lambda scene: make_stranger(scene.client),
+    "inactive": _deactivated,
 }
 
 
 def make_scenes(client: FlaskClient, database: sa.Engine, *callers: str) -> Mapping[str, Scene]:
     """Create one scene, as seen by each of `callers`."""
-    user, owner = verify_email(client, make_user(client)), make_organizer(client)
-    event = make_event(client, owner)
-    booking = book(client, user, event).json
-    accounts = {caller: CALLERS[caller](client, user, owner) for caller in callers}
-    return {caller: Scene(client, database, user, owner, accounts[caller], event, booking) for caller in callers}
+    user, responsible = verify_email(client, make_user(client)), make_organizer(client)
+    event = make_event(client, responsible)
+    scene = Scene(client, database, user, responsible, None, event, book(client, user, event).json)
+    return {caller: replace(scene, caller=CALLERS[caller](scene)) for caller in callers}
 
 
 def make_scene(client: FlaskClient, database: sa.Engine, caller: str) -> Scene:
     return make_scenes(client, database, caller)[caller]
+
+
+def _user_on_team(scene: Scene) -> Mapping[str, Any]:
+    """Put the scene's user on the team of the event, unless an earlier request has done so."""
+    member = {"email": scene.user.email, "role": "check_in"}
+    path = f"{API}/events/{scene.event['id']}/team"
+    assert scene.client.post(path, headers=scene.responsible.headers, json=member).status_code in {201, 409}
+    return {}
 
 
 # The test client's arguments for each request, besides the path and the access token.
@@ -97,6 +120,12 @@ REQUESTS: Mapping[str, Callable[[Scene], Mapping[str, Any]]] = {
     "changeUser": lambda scene: {"json": {"name": "Grace Hopper", "role": "organizer"}},
     "createEvent": lambda scene: {"json": dict(EVENT)},
     "changeEvent": lambda scene: {"json": {"location": "Philharmonie", "capacity": 20}},
+    "changeOrganization": lambda scene: {"json": {"name": "Berlin Concerts"}},
+    "addTeamMember": lambda scene: {"json": {"email": new_email(), "role": "check_in"}},
+    "getTeamMember": _user_on_team,
+    "changeTeamMember": lambda scene: {**_user_on_team(scene), "json": {"role": "co_organizer"}},
+    "removeTeamMember": _user_on_team,
+    "transferEvent": lambda scene: {"json": {"email": verify_email(scene.client, make_organizer(scene.client)).email}},
     "createBooking": lambda scene: {"json": {"event_id": scene.event["id"]}},
     "changeBooking": lambda scene: {"json": {"ticket_count": 2}},
 }
@@ -140,6 +169,6 @@ def _verification_token(scene: Scene) -> str:
 
 def _invitation_token(scene: Scene) -> str:
     address = new_email()
-    invited = scene.client.post(f"{API}/users/", headers=scene.owner.headers, json={"email": address})
+    invited = scene.client.post(f"{API}/users/", headers=scene.responsible.headers, json={"email": address})
     assert invited.status_code == 201
     return token_sent_to(scene.client, scene.database, address)

@@ -18,7 +18,15 @@ PACKAGE = ROOT / "bookings_api"
 MAX_LINES = 300
 
 # The features, and the other features that each may import
-FEATURES: dict[str, set[str]] = {"auth": set(), "users": {"bookings"}, "events": set(), "bookings": {"events"}}
+FEATURES: dict[str, set[str]] = {
+    "auth": set(),
+    "users": {"bookings"},
+    "organizations": set(),
+    "events": set(),
+    "teams": {"events"},
+    "bookings": {"events"},
+    "check_in": {"events"},
+}
 
 # What the modules of each layer may import. A layer is the module name in a feature package, or the name of a shared
 # package. Other modules of a feature belong to its services. Shared packages without an entry must only avoid cycles.

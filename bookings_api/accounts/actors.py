@@ -5,7 +5,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from bookings_api.database.prepared import Prepared, read_row
-from bookings_api.models import Login, MemberRole, Membership, TeamMember, TeamRole, User
+from bookings_api.models import Event, Login, MemberRole, Membership, TeamMember, TeamRole, User
 from bookings_api.models.user import is_logged_in
 from bookings_api.permissions import Actor, Tenancy
 
@@ -15,9 +15,20 @@ _roles = (
     .correlate(User)
     .scalar_subquery()
 )
+# a person whose access was revoked has no role in the teams of the organization's events
+_is_revoked = (
+    sa.exists()
+    .where(
+        Event.id == TeamMember.event_id,
+        Membership.organization_id == Event.organization_id,
+        Membership.user_id == TeamMember.user_id,
+        Membership.is_active.is_(False),
+    )
+    .correlate(TeamMember)
+)
 _team = (
     sa.select(sa.func.json_object_agg(TeamMember.event_id, TeamMember.role))
-    .where(TeamMember.user_id == User.id, TeamMember.is_accepted)
+    .where(TeamMember.user_id == User.id, TeamMember.is_accepted, ~_is_revoked)
     .correlate(User)
     .scalar_subquery()
 )

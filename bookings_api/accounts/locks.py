@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from bookings_api.accounts.queries import with_email
 from bookings_api.database.transactions import require_transaction
@@ -18,6 +19,14 @@ def lock_account(user_id: UUID) -> User | None:
 def lock_account_by_email(email: str) -> User | None:
     """Like `lock_account`, for the account with this email; see `user_by_email`."""
     return db.session.scalars(with_email(_locked(), email)).one_or_none()
+
+
+def lock_or_create_account(email: str) -> User:
+    """Like `lock_account_by_email`, but create an account without a password if there is none."""
+    while (user := lock_account_by_email(email)) is None:
+        # waits for a concurrent request that creates the same account
+        db.session.execute(postgresql.insert(User).values(email=email).on_conflict_do_nothing())
+    return user
 
 
 def _locked(*criteria: sa.ColumnElement[bool]) -> sa.Select[User]:

@@ -84,6 +84,23 @@ def withdraw_invitations(user: User) -> None:
     db.session.execute(pending, execution_options={"synchronize_session": False})
 
 
+def pending_team_invitation(user_id: UUID) -> tuple[TeamMember, Event] | None:
+    """Return the latest pending invitation of an account to the team of an event."""
+    pending = (
+        sa.select(TeamMember, Event)
+        .join(Event, Event.id == TeamMember.event_id)
+        .where(TeamMember.user_id == user_id, ~TeamMember.is_accepted, Event.deleted_at.is_(None))
+    )
+    row = db.session.execute(pending.order_by(TeamMember.updated_at.desc()).limit(1)).one_or_none()
+    return row and (row[0], row[1])
+
+
+def team_member(event_id: UUID, user_id: UUID) -> TeamMember | None:
+    """Return the current role of a locked account in the team of an event."""
+    require_transaction()
+    return db.session.get(TeamMember, (event_id, user_id), populate_existing=True)
+
+
 def notice_change(user: User) -> None:
     """Increase the versions that show a change of a locked account: its own and those in its organizations."""
     user.version += 1

@@ -84,7 +84,7 @@ RULES = {
             UNION ALL SELECT id, NULL FROM events
             UNION ALL SELECT id, NULL FROM users
             UNION ALL SELECT id, NULL FROM outbox_emails
-        ) AS created ON created.id::text = response->>'id'
+        ) AS created ON created.id::text = coalesce(response->>'id', response->>'user_id') -- a role has no ID
             AND coalesce(created.actor_id, keys.actor_id) = keys.actor_id
         WHERE created.id IS NULL
         """,

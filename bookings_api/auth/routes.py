@@ -255,7 +255,8 @@ def accept_invitation(acceptance: dict[str, str]) -> Profile:
     Otherwise, this verifies it, sets your password and, if given, your name, and ends all logins of the account. The
     token works once.
     """
-    return services.accept_invitation(**acceptance)
+    tenancy = Tenancy(flask.current_app.config["ORGANIZER_SIGNUP"])
+    return services.accept_invitation(**acceptance, tenancy=tenancy)
 
 
 def _tokens_of(login: Login) -> Tokens:

@@ -16,6 +16,7 @@ from bookings_api.accounts.memberships import (
     notice_change,
     only_organization,
     roles_of,
+    team_member,
     withdraw_invitations,
 )
 from bookings_api.accounts.one_time_tokens import issue_token, lock_token_owner, revoke_tokens
@@ -26,7 +27,7 @@ from bookings_api.errors import EmailTaken, InvalidCredentials, InvalidFields, I
 from bookings_api.extensions import db
 from bookings_api.idempotency import IdempotentRequest, store_response
 from bookings_api.mail import outbox
-from bookings_api.models import EmailKind, Login, MemberRole, Membership, Organization, TokenPurpose, User
+from bookings_api.models import EmailKind, Event, Login, MemberRole, Membership, Organization, TokenPurpose, User
 from bookings_api.permissions import Tenancy
 
 
@@ -216,7 +217,7 @@ def reset_password(*, token: str, password: str) -> None:
         revoke_logins_of(user)
 
 
-def accept_invitation(*, token: str, password: str | None = None, name: str | None = None) -> Profile:
+def accept_invitation(*, token: str, password: str | None = None, name: str | None = None, tenancy: Tenancy) -> Profile:
     """Join the organization or team that an invitation is for, and verify the account's address.
 
     A person who has used their account at a verified address keeps their password and name. Otherwise the password is
@@ -229,9 +230,11 @@ def accept_invitation(*, token: str, password: str | None = None, name: str | No
         if owner is None or not owner[0].is_active:
             raise InvalidToken
         user, invitation = owner
-        if not _accept(user.id, invitation.subject_id):
+        subject_id = invitation.subject_id
+        joined = _join(user.id, subject_id)
+        if joined is None and not _join_team(user.id, subject_id, tenancy):
             raise InvalidToken
-        revoke_tokens(user, TokenPurpose.INVITATION, subject_id=invitation.subject_id)
+        revoke_tokens(user, TokenPurpose.INVITATION, subject_id=subject_id)
         if not user.email_verified:
             if password_hash is None:
                 raise InvalidFields({"password": "Choose a password for your account."})
@@ -239,16 +242,39 @@ def accept_invitation(*, token: str, password: str | None = None, name: str | No
             revoke_logins_of(user)
             user.name = name or user.name
             verify_email(user)
-        else:
-            notice_change(user)
+        else:  # other organizations see no change
+            user.version += 1
+            if joined:
+                joined.version += 1
         db.session.flush()
         return profile_of(user, roles_of(user.id))
 
 
-def _accept(user_id: UUID, subject_id: UUID | None) -> bool:
-    """Accept the pending invitation to an organization. Returns False if there is none."""
-    membership = membership_of(user_id, subject_id) if subject_id else None
+def _join(user_id: UUID, organization_id: UUID | None) -> Membership | None:
+    """Accept the pending invitation to an organization. Returns None if there is none."""
+    membership = membership_of(user_id, organization_id) if organization_id else None
     if membership is None or not membership.is_active or membership.invited_as is None:
-        return False
+        return None
     membership.role, membership.invited_as = membership.invited_as, None
+    return membership
+
+
+def _join_team(user_id: UUID, event_id: UUID | None, tenancy: Tenancy) -> bool:
+    """Accept the pending invitation to the team of an event. Returns False if there is none.
+
+    Where there is a single organization, a new account also becomes a member of it.
+    """
+    event = db.session.get(Event, event_id) if event_id else None
+    member = team_member(event.id, user_id) if event else None
+    if event is None or event.deleted_at is not None or member is None or member.is_accepted:
+        return False
+    membership = membership_of(user_id, event.organization_id)
+    if membership is not None and not membership.is_active:
+        return False
+    if tenancy.is_single and membership is not None and membership.role is None:
+        membership.role = MemberRole.USER
+        if membership.invited_as is MemberRole.USER:
+            membership.invited_as = None
+    member.is_accepted = True
+    member.version += 1
     return True

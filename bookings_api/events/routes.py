@@ -15,6 +15,8 @@ from bookings_api.errors import (
     EventNotFound,
     EventNotPublished,
     EventStarted,
+    OrganizationNotFound,
+    OrganizationRequired,
     PermissionDenied,
 )
 from bookings_api.events import queries, services
@@ -96,6 +98,7 @@ def list_all_events(**filters: Any) -> Listing:
 @blp.doc(operationId="createEvent")
 @blp.login_required(Action.CREATE_EVENTS)
 @blp.limited("EVENT_LIMIT", by=by_account())
+@blp.problems(OrganizationNotFound, OrganizationRequired)
 @blp.arguments(EventCreateSchema)
 @blp.idempotent(EventSchema, replay=lambda event: (HTTPStatus.CREATED, _location(event["id"])))
 @blp.response(
@@ -108,7 +111,7 @@ def create_event(event: dict[str, Any], request: IdempotentRequest | None) -> tu
     """Create an event.
 
     You become the organizer of the event. It is published immediately unless `status` is `draft`. Until you publish a
-    draft, only you can see it. Booking opens immediately unless `booking_opens_at` is set.
+    draft, only you, your team and the owners can see it. Booking opens immediately unless `booking_opens_at` is set.
     """
     created = services.create_event(actor=current_actor, request=request, **event)
     return created, _location(created.id)
@@ -125,7 +128,7 @@ def get_event(event_id: UUID) -> Event:
     """Get an event.
 
     The ticket counts are exact, unlike in lists, but may change before you book. A draft is visible only to its
-    organizer.
+    organizer, its team and the owners.
     """
     return queries.get_event(event_id, viewer=viewer())
 

@@ -16,7 +16,14 @@ from bookings_api.http.fields import (
     Text,
     TimeZone,
 )
-from bookings_api.http.openapi.examples import BOOKED_AT, CONCERTS_EMAIL, EVENT_ID, OLIVIA_ID, PUBLISHED_AT
+from bookings_api.http.openapi.examples import (
+    BOOKED_AT,
+    CONCERTS_EMAIL,
+    EVENT_ID,
+    OLIVIA_ID,
+    ORGANIZATION_ID,
+    PUBLISHED_AT,
+)
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 from bookings_api.models import EventSort, EventStatus
 from bookings_api.models.event import DEFAULT_TICKETS_PER_BOOKING, MAX_CAPACITY, MAX_TICKETS_PER_BOOKING, SUMMARY_LENGTH
@@ -41,6 +48,10 @@ class EventSchema(ResponseSchema):
     """An event."""
 
     id = ma.fields.UUID(required=True, metadata={"description": "The ID of the event.", "example": EVENT_ID})
+    organization_id = ma.fields.UUID(
+        required=True,
+        metadata={"description": "The ID of the organization that publishes the event.", "example": ORGANIZATION_ID},
+    )
     organizer_id = ma.fields.UUID(required=True, metadata={"description": _ORGANIZER, "example": OLIVIA_ID})
     title = ma.fields.String(required=True, metadata={"description": "The title of the event.", "example": _TITLE})
     description = ma.fields.String(
@@ -119,6 +130,9 @@ class ListedEventSchema(EventSchema):
 class EventCreateSchema(BaseSchema):
     """A new event, published immediately unless `status` is `draft`."""
 
+    organization_id = Identifier(
+        metadata={"description": "The organization. Required only if you are an organizer of several."}
+    )
     title = EmailedText(max_length=200, required=True, metadata={"description": _TITLE_TEXT, "example": _TITLE})
     description = Text(
         max_length=10_000,

@@ -60,6 +60,7 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
         HTTPStatus.UNPROCESSABLE_ENTITY, "organization-required", "Organization required", field="organization_id"
     ),
     errors.UserNotFound: Problem(HTTPStatus.NOT_FOUND, "user-not-found", "Account not found"),
+    errors.TeamMemberNotFound: Problem(HTTPStatus.NOT_FOUND, "team-member-not-found", "Team member not found"),
     errors.EventNotFound: Problem(HTTPStatus.NOT_FOUND, "event-not-found", "Event not found"),
     errors.BookingNotFound: Problem(HTTPStatus.NOT_FOUND, "booking-not-found", "Booking not found"),
     errors.InvalidFields: INVALID_INPUT,
@@ -69,6 +70,9 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
     ),
     errors.EmailTaken: Problem(HTTPStatus.CONFLICT, "email-taken", "Email already in use", field="email"),
     errors.NotAMember: Problem(HTTPStatus.CONFLICT, "not-a-member", "Not a member", field="role"),
+    errors.AlreadyOnTeam: Problem(HTTPStatus.CONFLICT, "already-on-team", "Already on the team", field="email"),
+    errors.AccessRevoked: Problem(HTTPStatus.CONFLICT, "access-revoked", "Access revoked", field="email"),
+    errors.NotAnOrganizer: Problem(HTTPStatus.CONFLICT, "not-an-organizer", "Not an organizer"),
     errors.EmailNotVerified: Problem(HTTPStatus.CONFLICT, "email-not-verified", "Email not verified"),
     errors.UnverifiedBuyer: Problem(HTTPStatus.FORBIDDEN, "email-not-verified", "Email not verified"),
     errors.LastOwner: Problem(HTTPStatus.CONFLICT, "last-owner", "Last active owner"),

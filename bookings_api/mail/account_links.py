@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flask import current_app
 
 from bookings_api.accounts.locks import lock_account_by_email
-from bookings_api.accounts.memberships import name_in_invitation, pending_invitation
+from bookings_api.accounts.memberships import name_in_invitation, pending_invitation, pending_team_invitation
 from bookings_api.accounts.one_time_tokens import issue_token, token_of
 from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
@@ -19,6 +19,7 @@ from bookings_api.models import EmailKind, OutboxEmail, TokenPurpose
 
 _URL_SETTINGS = {
     EmailKind.INVITATION: "INVITATION_URL",
+    EmailKind.TEAM_INVITATION: "INVITATION_URL",
     EmailKind.PASSWORD_RESET: "PASSWORD_RESET_URL",
     EmailKind.EMAIL_VERIFICATION: "VERIFICATION_URL",
     EmailKind.EMAIL_CHANGE: "EMAIL_CHANGE_URL",
@@ -41,19 +42,22 @@ def needs_account(email: OutboxEmail) -> bool:
 def resolve_account(email: OutboxEmail) -> bool:
     """Look up the account of a claimed password reset and issue its token. Returns False if there is no such account.
 
-    A person who has not accepted their invitation yet gets a new invitation instead, because the first may have
+    A person without a password who has a pending invitation gets a new invitation instead, because the first may have
     expired. The token is committed, so a second attempt to send the email uses the same one.
     """
     with transaction():
         user = lock_account_by_email(email.recipient)
         if user is None or not user.is_active:
             return False
-        payload: dict[str, Any] = {"name": user.name}
-        kind, purpose = EmailKind.PASSWORD_RESET, TokenPurpose.PASSWORD_RESET
-        subject_id = pending_invitation(user.id) if user.is_invited else None
-        if subject_id:
-            kind, purpose = EmailKind.INVITATION, TokenPurpose.INVITATION
-            payload |= {"invited_by": None, "organization": name_in_invitation(subject_id)}
+        payload: dict[str, Any] = {"name": user.name, "invited_by": None}
+        kind, purpose, subject_id = EmailKind.PASSWORD_RESET, TokenPurpose.PASSWORD_RESET, None
+        if user.is_invited and (organization_id := pending_invitation(user.id)):
+            kind, purpose, subject_id = EmailKind.INVITATION, TokenPurpose.INVITATION, organization_id
+            payload |= {"organization": name_in_invitation(organization_id)}
+        elif user.is_invited and (invitation := pending_team_invitation(user.id)):
+            member, event = invitation
+            kind, purpose, subject_id = EmailKind.TEAM_INVITATION, TokenPurpose.INVITATION, event.id
+            payload |= {"role": member.role.value, "event_title": event.title}
         payload["token_id"] = str(issue_token(user, purpose, subject_id=subject_id))
         columns = {"kind": kind, "payload": payload, "recipient": user.email, "user_id": user.id}
         db.session.execute(

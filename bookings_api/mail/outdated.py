@@ -23,6 +23,7 @@ from bookings_api.models import (
     Membership,
     OneTimeToken,
     OutboxEmail,
+    TeamMember,
 )
 from bookings_api.models.payloads import event_payload
 
@@ -33,6 +34,7 @@ _DETAILS = ("timezone", "location", "event_title")
 _EVENT_COLUMNS = sa.inspect(Event).local_table.c
 _WITH_TOKEN = (
     EmailKind.INVITATION,
+    EmailKind.TEAM_INVITATION,
     EmailKind.PASSWORD_RESET,
     EmailKind.EMAIL_VERIFICATION,
     EmailKind.EMAIL_CHANGE,
@@ -91,6 +93,21 @@ _MEMBERSHIP = Prepared(
         Membership.organization_id == sa.bindparam("organization_id", type_=sa.Uuid()),
     ),
 )
+# The role of an account in an event that has not been deleted.
+_TEAM_ROLE = Prepared(
+    "team_role_of_email",
+    sa.select(
+        sa.case((Event.organizer_id == sa.bindparam("user_id", type_=sa.Uuid()), "organizer"), else_=TeamMember.role)
+    )
+    .select_from(Event)
+    .outerjoin(
+        TeamMember,
+        (TeamMember.event_id == Event.id)
+        & (TeamMember.user_id == sa.bindparam("user_id", type_=sa.Uuid()))
+        & TeamMember.is_accepted,
+    )
+    .where(Event.id == sa.bindparam("event_id", type_=sa.Uuid()), Event.deleted_at.is_(None)),
+)
 
 
 def bring_up_to_date(email: OutboxEmail) -> str | None:
@@ -111,6 +128,10 @@ def bring_up_to_date(email: OutboxEmail) -> str | None:
         [(role, is_active)] = _MEMBERSHIP(user_id=email.user_id, organization_id=UUID(organization_id))
         if email.payload[field] != {"role": role, "is_active": is_active}[field]:
             return "The account has changed."
+    if email.kind is EmailKind.TEAM_CHANGED:
+        roles = _TEAM_ROLE(user_id=email.user_id, event_id=UUID(email.payload["event_id"]))
+        if roles != [(email.payload["role"],)]:
+            return "The team has changed."
     return None
 
 

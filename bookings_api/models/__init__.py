@@ -5,7 +5,16 @@ from bookings_api.models.api_key import ApiKey, Scope
 from bookings_api.models.booking import Booking, BookingStatus
 from bookings_api.models.event import Event, EventCatalog, EventSort, EventStatus
 from bookings_api.models.idempotency_key import IdempotencyKey
-from bookings_api.models.organization import MemberRole, Membership, Organization, Person, TeamMember, TeamRole
+from bookings_api.models.organization import (
+    MemberRole,
+    Membership,
+    Organization,
+    OwnOrganization,
+    Person,
+    TeamEntry,
+    TeamMember,
+    TeamRole,
+)
 from bookings_api.models.outbox import UNSENT, EmailKind, EmailStatus, EventBroadcast, OutboxEmail
 from bookings_api.models.user import Login, OneTimeToken, Role, TokenPurpose, User
 
@@ -29,9 +38,11 @@ __all__ = [
     "OneTimeToken",
     "Organization",
     "OutboxEmail",
+    "OwnOrganization",
     "Person",
     "Role",
     "Scope",
+    "TeamEntry",
     "TeamMember",
     "TeamRole",
     "TokenPurpose",

@@ -134,3 +134,69 @@ class Person(Base):
         email_verified: Mapped[bool]
         version: Mapped[int]
         created_at: Mapped[datetime]
+
+
+_team, _organizations = TeamMember.__table__, Organization.__table__
+
+
+class TeamEntry(Base):
+    """A role in the team of an event with its account, as the event's organizer sees it. Read-only.
+
+    The name is hidden until the person accepts the invitation.
+    """
+
+    __table__ = (
+        sa.select(
+            _team.c.event_id,
+            _team.c.user_id,
+            _users.c.email,
+            sa.case((_team.c.is_accepted, _users.c.name)).label("name"),
+            _team.c.role,
+            sa.not_(_team.c.is_accepted).label("is_invited"),
+            _team.c.version,
+            _team.c.created_at,
+        )
+        .join(_users, _team.c.user_id == _users.c.id)
+        .subquery("team_entries")
+    )
+    __mapper_args__ = {"primary_key": [__table__.c.event_id, __table__.c.user_id]}
+
+    if TYPE_CHECKING:
+        event_id: Mapped[UUID]
+        user_id: Mapped[UUID]
+        email: Mapped[str]
+        name: Mapped[str | None]
+        role: Mapped[TeamRole]
+        is_invited: Mapped[bool]
+        version: Mapped[int]
+        created_at: Mapped[datetime]
+
+
+class OwnOrganization(Base):
+    """An organization as one of its active members sees it, with their role. Read-only.
+
+    `version` increases when the organization or the membership changes.
+    """
+
+    __table__ = (
+        sa.select(
+            _organizations.c.id,
+            _memberships.c.user_id,
+            _organizations.c.name,
+            _memberships.c.role,
+            (_organizations.c.version + _memberships.c.version - 1).label("version"),
+            _organizations.c.created_at,
+        )
+        .join(_memberships, _memberships.c.organization_id == _organizations.c.id)
+        .where(_memberships.c.role.is_not(None), _memberships.c.is_active)
+        .subquery("own_organizations")
+    )
+    __mapper_args__ = {"primary_key": [__table__.c.id, __table__.c.user_id]}
+
+    if TYPE_CHECKING:
+        id: Mapped[UUID]
+        user_id: Mapped[UUID]
+        name: Mapped[str]
+        role: Mapped[MemberRole]
+        version: Mapped[int]
+        created_at: Mapped[datetime]

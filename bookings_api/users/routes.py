@@ -31,6 +31,8 @@ from bookings_api.http.openapi.examples import COLLEAGUE
 from bookings_api.http.rate_limiting.limits import (
     by_account,
     by_client,
+    by_invited_mailbox,
+    by_inviter_and_mailbox,
     by_mailbox,
     failures,
     of_email,
@@ -89,16 +91,6 @@ def _account_gaining_rights(organization: dict[str, UUID], changes: dict[str, An
     """
     grants = changes.get("role", MemberRole.USER) is not MemberRole.USER or changes.get("is_active", False)
     return of_mailbox(queries.get_person(current_actor, user_id, **organization).email) if grants else None
-
-
-def _mailbox(invitation: dict[str, Any], **_: Any) -> str:
-    """Return the mailbox that an invitation goes to, whoever invites."""
-    return f"invitation/{of_mailbox(invitation['email'])}"
-
-
-def _inviter_and_mailbox(invitation: dict[str, Any], **_: Any) -> str | None:
-    """Return the organizer and the mailbox of an invitation, as a key that bookings do not share."""
-    return by_mailbox(_mailbox(invitation))
 
 
 def _status_and_location(user_id: UUID | str, version: int) -> tuple[HTTPStatus, dict[str, str]]:
@@ -203,6 +195,7 @@ def change_password(passwords: dict[str, str]) -> None:
 @blp.route("/", methods=["GET"])
 @blp.doc(operationId="listUsers")
 @blp.login_required(Action.MANAGE_PEOPLE)
+@blp.problems(OrganizationNotFound, OrganizationRequired)
 @blp.listing(UserQuerySchema, UserSchema)
 def list_users(**filters: Any) -> Listing:
     """List accounts.
@@ -219,8 +212,8 @@ def list_users(**filters: Any) -> Listing:
 @blp.arguments(InvitationSchema)
 @blp.idempotent(UserSchema, replay=lambda user: _status_and_location(user["id"], user["version"]))
 @blp.limited("INVITATION_LIMIT", by=by_account(), counts=successes)
-@blp.limited("GUEST_MAIL_LIMIT", by=_inviter_and_mailbox, counts=successes)
-@blp.limited("MAILBOX_LIMIT", by=_mailbox, counts=successes)
+@blp.limited("GUEST_MAIL_LIMIT", by=by_inviter_and_mailbox, counts=successes)
+@blp.limited("MAILBOX_LIMIT", by=by_invited_mailbox, counts=successes)
 @blp.alt_response(
     200,
     schema=UserSchema,

@@ -11,7 +11,7 @@ from tests.factories import make_event
 from tests.permissions import Operations, Scene, documented_operations, make_scene, send
 
 # The account that may do everything with a resource of the scene.
-CALLERS = {"/bookings/": "user", "/events/": "owner", "/users/": "owner"}
+CALLERS = {"/bookings/": "user", "/events/": "responsible", "/users/": "responsible", "/organizations/": "owner"}
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def _scene(client: FlaskClient, database: sa.Engine, name: str, path: str) -> Sc
     caller = next(caller for part, caller in CALLERS.items() if part in path)
     scene = make_scene(client, database, caller)
     if name == "publishEvent":
-        return replace(scene, event=make_event(client, scene.owner, status="draft"))
-    if name == "deleteAccount":  # the owner is responsible for the event
+        return replace(scene, event=make_event(client, scene.responsible, status="draft"))
+    if name == "deleteAccount":  # the organizer is responsible for the event
         return replace(scene, caller=scene.user)
     return scene
 
@@ -77,6 +77,10 @@ def test_the_document_has_the_expected_reads_and_changes(operations: Operations)
         "deactivateUser": "getUser",
         "changeProfile": "getProfile",
         "deleteAccount": "getProfile",
+        "changeOrganization": "getOrganization",
+        "changeTeamMember": "getTeamMember",
+        "removeTeamMember": "getTeamMember",
+        "transferEvent": "getEvent",
     }
 
 

@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api import audit
-from bookings_api.models import Event, IdempotencyKey, OutboxEmail, User
+from bookings_api.models import Event, IdempotencyKey, OutboxEmail, TeamMember, User
 from tests.concurrency.harness import count_of, race
 from tests.factories import API, EVENT, PASSWORD, book, make_event, make_organizer, make_user, new_email, verify_email
 from tests.http_client import http_client
@@ -47,6 +47,13 @@ def _invitation(client: FlaskClient) -> Creation:
     return Creation("/users/", User, {"email": new_email()}, headers, {"name": "Colette"}, {"email": taken})
 
 
+def _team_member(client: FlaskClient) -> Creation:
+    organizer = make_organizer(client)
+    member = {"email": new_email(), "role": "check_in"}
+    path = f"/events/{make_event(client, organizer)['id']}/team"
+    return Creation(path, TeamMember, member, organizer.headers, {"role": "co_organizer"}, {"email": organizer.email})
+
+
 def _signup(client: FlaskClient) -> Creation:
     account = {"email": new_email(), "password": PASSWORD, "name": "Ada"}
     return Creation("/auth/signup", User, account, {}, {"name": "Eve"}, {"email": make_user(client).email})
@@ -58,13 +65,13 @@ def _resend(client: FlaskClient) -> Creation:
     return Creation(f"/bookings/{booking['id']}/emails", OutboxEmail, None, user.headers)
 
 
-@pytest.fixture(params=[_event, _invitation, _signup, _resend], ids=lambda make: make.__name__[1:])
+@pytest.fixture(params=[_event, _invitation, _team_member, _signup, _resend], ids=lambda make: make.__name__[1:])
 def creation(client: FlaskClient, request: pytest.FixtureRequest) -> Creation:
     make: Callable[[FlaskClient], Creation] = request.param
     return make(client)
 
 
-@pytest.fixture(params=[_event, _invitation, _signup], ids=lambda make: make.__name__[1:])
+@pytest.fixture(params=[_event, _invitation, _team_member, _signup], ids=lambda make: make.__name__[1:])
 def creation_with_body(client: FlaskClient, request: pytest.FixtureRequest) -> Creation:
     make: Callable[[FlaskClient], Creation] = request.param
     return make(client)

@@ -4,22 +4,27 @@ import json
 import re
 from email.message import EmailMessage
 from typing import Any, TypeVar
+from uuid import UUID
 
 import httpx
+import sqlalchemy as sa
 
 from bookings_api.http.openapi.examples import (
     ACCESS_TOKEN,
     BOOKING_ID,
+    COLLEAGUE,
     COLLEAGUE_EMAIL,
     EMAILED_TOKEN,
     EVENT_ID,
     GRACE_EMAIL,
     OLIVIA_ID,
+    ORGANIZATION_ID,
     REFERENCE,
     REFRESH_TOKEN,
     URI_EMAIL,
     URI_ID,
 )
+from bookings_api.models import MemberRole, Membership
 from tests.documented import OPERATIONS, Operation
 from tests.factories import new_email
 from tests.mailbox import Mailbox, part
@@ -29,12 +34,23 @@ from tests.polling import wait_until
 ORGANIZER_OPERATIONS = {
     "listUsers", "inviteUser", "getUser", "changeUser", "deactivateUser",
     "createEvent", "changeEvent", "deleteEvent", "publishEvent", "cancelEvent", "listAttendees",
+    "listOrganizations", "getOrganization", "changeOrganization",
+    "listTeam", "addTeamMember", "getTeamMember", "changeTeamMember", "removeTeamMember",
+    "transferEvent", "getDoorList",
 }  # fmt: skip
 
 # Operations whose example precedes the booking.
 BEFORE_BOOKING = {"createBooking", "publishEvent"}
 
-PATH_PARAMETERS = {"user_id": URI_ID, "event_id": EVENT_ID, "booking_id": BOOKING_ID}
+# Operations whose example needs a person on the team.
+TEAM_OPERATIONS = {"listTeam", "getTeamMember", "changeTeamMember", "removeTeamMember"}
+
+PATH_PARAMETERS = {
+    "user_id": URI_ID,
+    "event_id": EVENT_ID,
+    "booking_id": BOOKING_ID,
+    "organization_id": ORGANIZATION_ID,
+}
 
 T = TypeVar("T")
 
@@ -42,9 +58,10 @@ T = TypeVar("T")
 class World:
     """Sends the documented requests with the real values in place of the documented ones."""
 
-    def __init__(self, client: httpx.Client, mailbox: Mailbox) -> None:
+    def __init__(self, client: httpx.Client, mailbox: Mailbox, database: sa.Engine) -> None:
         self._client = client
         self._mailbox = mailbox
+        self._database = database
         self._real = {address: new_email() for address in (URI_EMAIL, GRACE_EMAIL, COLLEAGUE_EMAIL)}
         self._logins: dict[str, dict[str, str]] = {}
 
@@ -65,11 +82,15 @@ class World:
         olivia = new_email()
         self._real[OLIVIA_ID] = self._run("signup", email=olivia, name="Olivia", is_organizer=True)["id"]
         self._log_in("Olivia", olivia)
+        [organization] = self._run("listOrganizations")
+        self._real[ORGANIZATION_ID] = organization["id"]
         draft = {"status": "draft"} if operation_id == "publishEvent" else {}
         self._real[EVENT_ID] = self._run("createEvent", **draft)["id"]
         if operation_id not in BEFORE_BOOKING:
             booking = self._run("createBooking")
             self._real |= {BOOKING_ID: booking["id"], REFERENCE: booking["reference"]}
+        if operation_id in TEAM_OPERATIONS or (operation_id == "addTeamMember" and status == httpx.codes.OK):
+            self._run("addTeamMember")
         match operation_id:
             case "acceptInvitation":
                 self._run("inviteUser")
@@ -86,6 +107,12 @@ class World:
                 self._run("inviteUser")
             case "exportAccount":
                 wait_until(lambda: self._are_sent(self.send(OPERATIONS[operation_id]).json()["emails"]), seconds=20)
+            case "transferEvent":
+                self._real[COLLEAGUE["id"]] = self._run("inviteUser")["id"]
+                self._read_token_sent_to(COLLEAGUE_EMAIL)
+                self._run("acceptInvitation")
+            case "changeOrganization":
+                self._make_owner(self._real[OLIVIA_ID])
             case "listBookingEmails":
                 wait_until(lambda: self.send(OPERATIONS[operation_id]).json()[0]["status"] == "sent", seconds=20)
 
@@ -116,6 +143,12 @@ class World:
         response = self.send(OPERATIONS[operation_id], **changes)
         assert response.is_success, response.text
         return response.json() if response.content else None
+
+    def _make_owner(self, user_id: str) -> None:
+        """Make an organizer an owner, as an operator could."""
+        with self._database.begin() as connection:
+            membership = sa.update(Membership).where(Membership.user_id == UUID(user_id))
+            connection.execute(membership.values(role=MemberRole.OWNER))
 
     def _log_in(self, name: str, email: str) -> None:
         tokens = self._run("login", email=email)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from bookings_api.models import Event, OneTimeToken, OutboxEmail
-from tests.factories import API, Account, book, make_event, new_email, verify_email
+from tests.factories import API, Account, add_to_team, book, make_event, new_email, verify_email
 from tests.mail.draining import Delivery, emails_about, let_time_pass
 from tests.times import utcnow
 
@@ -149,6 +149,41 @@ def test_an_invitation_whose_token_is_gone_or_expired_is_dropped(
     assert delivery.received() == []
     with database.connect() as connection:
         assert connection.scalars(sa.select(OutboxEmail.status)).one() == "dropped"
+
+
+def test_only_the_current_role_in_a_team_is_announced(
+    client: FlaskClient, organizer: Account, user: Account, delivery: Delivery, database: sa.Engine
+) -> None:
+    event = make_event(client, organizer)
+    add_to_team(client, organizer, event, user)
+    delivery.run()
+    path = f"{API}/events/{event['id']}/team/{user.id}"
+    client.patch(path, headers=organizer.headers, json={"role": "check_in"})
+    delivery.run()
+    client.delete(path, headers=organizer.headers)
+    delivery.run()
+    let_time_pass(database)
+
+    delivery.recover()
+
+    with database.connect() as connection:
+        emails = sa.select(OutboxEmail.status).where(OutboxEmail.kind == "team_changed").order_by(OutboxEmail.id)
+        assert [*connection.scalars(emails)] == ["dropped", "dropped", "sent"]
+
+
+def test_a_revoked_invitation_to_a_team_is_dropped(
+    client: FlaskClient, organizer: Account, delivery: Delivery, database: sa.Engine
+) -> None:
+    event = make_event(client, organizer)
+    path, address = f"{API}/events/{event['id']}/team", new_email()
+    member: Any = client.post(path, headers=organizer.headers, json={"email": address, "role": "check_in"}).json
+    delivery.run()
+    client.delete(f"{path}/{member['user_id']}", headers=organizer.headers)
+    let_time_pass(database)
+
+    delivery.recover()
+
+    assert address not in [recipient for recipient, _ in delivery.received()]
 
 
 def test_only_the_current_role_is_announced(

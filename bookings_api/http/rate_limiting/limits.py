@@ -57,6 +57,16 @@ def by_account(*parameters: str) -> Key:
     return key
 
 
+def by_invited_mailbox(invitation: dict[str, Any], *args: Any, **kwargs: Any) -> str:
+    """Return the mailbox that an invitation goes to, whoever invites. Place the limit below `arguments`."""
+    return f"invitation/{of_mailbox(invitation['email'])}"
+
+
+def by_inviter_and_mailbox(invitation: dict[str, Any], *args: Any, **kwargs: Any) -> str | None:
+    """Return the organizer and the mailbox of an invitation, as a key that bookings do not share."""
+    return by_mailbox(by_invited_mailbox(invitation))
+
+
 def by_client(*args: Any, **kwargs: Any) -> str:
     """Count requests per IPv4 address or IPv6 /64, of which a client may use any address (RFC 6177, section 2)."""
     text = flask.request.remote_addr or ""

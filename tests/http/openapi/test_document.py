@@ -58,7 +58,9 @@ def test_every_post_that_creates_something_accepts_an_idempotency_key() -> None:
         if operation.method == "post"
         and any("content" in operation.responses.get(status, {}) for status in ("201", "202"))
     }
-    assert creating.keys() == {"signup", "inviteUser", "createEvent", "createBooking", "resendConfirmation"}
+    assert creating.keys() == {
+        "signup", "inviteUser", "createEvent", "addTeamMember", "createBooking", "resendConfirmation",
+    }  # fmt: skip
     for operation in creating.values():
         assert "Idempotency-Key" in {parameter.get("name") for parameter in operation.doc["parameters"]}
         assert "idempotency-key-reused" in operation.codes(422)
@@ -72,6 +74,7 @@ def test_rate_limited_operations_document_429_and_their_headers() -> None:
         "signup", "login", "token", "requestPasswordReset", "confirmPasswordReset", "acceptInvitation",
         "verifyEmail", "resendVerification", "changeProfile", "deleteAccount",
         "inviteUser", "changeUser", "changePassword", "createEvent", "changeEvent",
+        "addTeamMember", "changeTeamMember", "transferEvent",
         "createBooking", "changeBooking", "resendConfirmation",
     }  # fmt: skip
     window_stats = {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}

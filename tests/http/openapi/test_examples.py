@@ -8,6 +8,7 @@ from typing import Any
 
 import icalendar
 import pytest
+import sqlalchemy as sa
 
 from bookings_api.http.csv import CSV
 from bookings_api.http.files import CALENDAR
@@ -40,10 +41,10 @@ def test_every_operation_documents_a_success() -> None:
 
 @pytest.mark.parametrize(("operation", "status", "media"), SUCCESSES, ids=lambda part: getattr(part, "id", None))
 def test_every_example_request_gets_the_documented_response(
-    service: Service, mailbox: Mailbox, operation: Operation, status: int, media: str | None
+    service: Service, mailbox: Mailbox, database: sa.Engine, operation: Operation, status: int, media: str | None
 ) -> None:
     with http_client(service.url) as client:
-        world = World(client, mailbox)
+        world = World(client, mailbox, database)
         world.prepare_for(operation.id, status)
 
         response = world.send(operation, accept=media)

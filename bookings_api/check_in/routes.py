@@ -1,0 +1,27 @@
+"""`/events/{event_id}/door-list`: the bookings of an event for helpers at the door."""
+
+from typing import Any
+from uuid import UUID
+
+from bookings_api.check_in import queries
+from bookings_api.check_in.schemas import DoorListEntrySchema, DoorListQuerySchema
+from bookings_api.database.listing import Listing
+from bookings_api.errors import EventNotFound, PermissionDenied
+from bookings_api.http.authentication import current_actor
+from bookings_api.http.blueprint import Blueprint
+
+blp = Blueprint("check-in", __name__, url_prefix="/events", description="Admit guests at the door")
+
+
+@blp.route("/<uuid:event_id>/door-list", methods=["GET"])
+@blp.doc(operationId="getDoorList")
+@blp.login_required()
+@blp.problems(PermissionDenied, EventNotFound)
+@blp.listing(DoorListQuerySchema, DoorListEntrySchema)
+def get_door_list(event_id: UUID, **filters: Any) -> Listing:
+    """List the guests of an event for check-in.
+
+    Everyone on the team of the event can see this list. It is sorted by guest name and contains no email addresses.
+    Includes cancelled bookings unless you filter by `status`.
+    """
+    return queries.door_list(current_actor, event_id, **filters)

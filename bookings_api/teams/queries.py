@@ -1,0 +1,48 @@
+"""Queries for the teams of events."""
+
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from bookings_api.database.listing import Listing, ListQuery, Order
+from bookings_api.errors import TeamMemberNotFound
+from bookings_api.events.queries import get_event, get_event_for
+from bookings_api.extensions import db
+from bookings_api.models import Event, TeamEntry
+from bookings_api.permissions import Action, Actor, is_self, require
+
+_TEAM = ListQuery(
+    sa.select(TeamEntry).where(TeamEntry.event_id == sa.bindparam("event_id")),
+    filters={},
+    orders=[Order(sa.func.lower(TeamEntry.email), TeamEntry.user_id)],
+)
+
+
+def team_of(actor: Actor, event_id: UUID) -> Listing:
+    """List the team of an event, sorted by email. Raises `EventNotFound`, `PermissionDenied`."""
+    return _TEAM(event_id=get_event_for(actor, Action.MANAGE_TEAM, event_id).id)
+
+
+def get_entry(actor: Actor, event_id: UUID, user_id: UUID) -> TeamEntry:
+    """Return a role in the team of an event. Raises what `event_of_entry` raises, and `TeamMemberNotFound`."""
+    event_of_entry(actor, event_id, user_id)
+    return entry_of(event_id, user_id)
+
+
+def event_of_entry(actor: Actor, event_id: UUID, user_id: UUID) -> Event:
+    """Return the event if `actor` may manage its team, or if the role is their own.
+
+    Raises `EventNotFound`, `PermissionDenied`.
+    """
+    event = get_event(event_id, viewer=actor)
+    if not is_self(actor, user_id):
+        require(actor, Action.MANAGE_TEAM, event)
+    return event
+
+
+def entry_of(event_id: UUID, user_id: UUID) -> TeamEntry:
+    """Return a role in the team of an event. Raises `TeamMemberNotFound`."""
+    entry = db.session.get(TeamEntry, (event_id, user_id), populate_existing=True)
+    if entry is None:
+        raise TeamMemberNotFound
+    return entry
