@@ -91,6 +91,9 @@ class World:
             self._real |= {BOOKING_ID: booking["id"], REFERENCE: booking["reference"]}
         if operation_id in TEAM_OPERATIONS or (operation_id == "addTeamMember" and status == httpx.codes.OK):
             self._run("addTeamMember")
+        self._prepare_rest(operation_id, status)
+
+    def _prepare_rest(self, operation_id: str, status: int) -> None:
         match operation_id:
             case "acceptInvitation":
                 self._run("inviteUser")
@@ -109,7 +112,7 @@ class World:
                 wait_until(lambda: self._are_sent(self.send(OPERATIONS[operation_id]).json()["emails"]), seconds=20)
             case "transferEvent":
                 self._real[COLLEAGUE["id"]] = self._run("inviteUser")["id"]
-                self._read_token_sent_to(COLLEAGUE_EMAIL)
+                self._read_token_sent_to(COLLEAGUE_EMAIL, "You are invited to Event Booking")
                 self._run("acceptInvitation")
             case "changeOrganization":
                 self._make_owner(self._real[OLIVIA_ID])
