@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.elements import Grouping
 
 from bookings_api.models import Base
 
@@ -23,7 +24,8 @@ def rules() -> Iterator[Rule]:
         for constraint in sorted(table.constraints, key=lambda constraint: str(constraint.name)):
             name = str(constraint.name)
             if isinstance(constraint, sa.CheckConstraint):
-                holds = sa.type_coerce(constraint.sqltext, sa.Boolean).self_group()
+                # `self_group` adds no parentheses to text
+                holds: sa.ColumnElement[bool] = Grouping(sa.type_coerce(constraint.sqltext, sa.Boolean))
                 yield _rule(name, table, sa.not_(holds), "violates it")
             elif isinstance(constraint, sa.ForeignKeyConstraint):
                 yield from _foreign_keys(name, table, constraint)
