@@ -195,6 +195,7 @@ class Config:
     PASSWORD_RESET_LIMIT: str = _limit("5 per hour")
     EVENT_LIMIT: str = _limit("1000 per hour")
     BOOKING_LIMIT: str = _limit("60 per minute; 120 per hour")
+    API_KEY_LIMIT: str = _limit("600 per minute")
     GUEST_MAIL_LIMIT: str = _limit("20 per hour")
     MAILBOX_LIMIT: str = _limit("100 per hour")
     NOTIFICATION_LIMIT: str = _limit("10 per hour")

@@ -16,7 +16,7 @@
       rate_limiting/   limits per client, account and email, counted in Redis
       response_cache/  cached responses to anonymous reads
     accounts/        shared by auth and users: passwords, tokens, logins, one-time tokens
-    auth/ users/ organizations/ events/ teams/ bookings/ check_in/
+    auth/ users/ organizations/ api_keys/ events/ teams/ bookings/ check_in/
                      one package per feature: routes, schemas, services, queries, permissions
     calendar/        events and bookings as iCalendar and iTIP
     mail/            emails: outbox, messages, Celery tasks, SMTP
@@ -34,7 +34,8 @@ from flask import Flask
 
 from bookings_api import models as models  # Flask-Migrate compares the database with them
 from bookings_api.accounts.passwords import init_passwords
-from bookings_api.accounts.tokens import authenticate, init_tokens, verify_access_token
+from bookings_api.accounts.tokens import authenticate, authenticate_key, init_tokens, verify_access_token
+from bookings_api.api_keys.routes import blp as api_keys
 from bookings_api.auth.routes import blp as auth
 from bookings_api.bookings.routes import blp as bookings
 from bookings_api.celery_app import init_celery
@@ -78,7 +79,7 @@ def create_app(config: object) -> Flask:
     init_replica(app)
     init_passwords(app)
     init_tokens(app)
-    init_authentication(app, authenticate, verify_access_token)
+    init_authentication(app, authenticate, authenticate_key, verify_access_token)
     init_response_cache(app)
     init_proxies(app)
     init_limits(app)
@@ -86,7 +87,7 @@ def create_app(config: object) -> Flask:
     init_celery(app, MAIL_SCHEDULE | CLEANUP_SCHEDULE)
     init_openapi(app)
     init_headers(app)
-    for blueprint in (auth, users, organizations, events, teams, bookings, check_in):
+    for blueprint in (auth, users, organizations, api_keys, events, teams, bookings, check_in):
         api.register_blueprint(blueprint, url_prefix=f"{API_PREFIX}{blueprint.url_prefix}")
     init_metrics(app, collectors=[OutboxCollector()])
     init_health(app)

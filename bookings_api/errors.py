@@ -3,6 +3,7 @@
     DomainError
     ├── Unauthenticated          no access token, or an invalid one
     │   ├── LoginEnded           logged out, or the account is inactive
+    │   ├── InvalidApiKey        unknown, expired or revoked
     │   └── InvalidCredentials   incorrect email or password
     │       └── InvalidGrant     the same, as OAuth2 reports it
     ├── PermissionDenied         the account lacks the required role or ownership
@@ -10,6 +11,7 @@
     ├── OrganizationRequired     the actor belongs to several organizations
     ├── UserNotFound
     ├── TeamMemberNotFound       the person has no role in the team of the event
+    ├── ApiKeyNotFound
     ├── EventNotFound
     ├── BookingNotFound
     ├── InvalidFields            fields that contradict the rest of the record
@@ -27,6 +29,7 @@
     ├── BookingsOpen             the account has bookings that can still be cancelled
     ├── ResponsibleForEvents     the account organizes events that have not ended
     ├── StaleVersion             the resource has changed since the client read it
+    ├── ExternalIdTaken          a different booking of the organization has this external ID
     ├── EventNotOpen             draft, cancelled, ended, or outside the booking window
     ├── EventStarted             the start can no longer be changed
     ├── EventEnded               the event has ended, so this change is no longer possible
@@ -64,6 +67,10 @@ class LoginEnded(Unauthenticated):
     message = "This login has ended. Please log in again."
 
 
+class InvalidApiKey(Unauthenticated):
+    message = "The API key is unknown, expired or revoked."
+
+
 class InvalidCredentials(Unauthenticated):
     """The email or the password is incorrect. The message never says which."""
 
@@ -95,6 +102,10 @@ class UserNotFound(DomainError):
 
 class TeamMemberNotFound(DomainError):
     message = "This person is not on the team of the event."
+
+
+class ApiKeyNotFound(DomainError):
+    message = "The API key does not exist or is revoked."
 
 
 class EventNotFound(DomainError):
@@ -216,6 +227,10 @@ class CapacityBelowBooked(DomainError):
 
 class IdempotencyKeyReused(DomainError):
     message = "This idempotency key was already used for a different request. Choose a new key."
+
+
+class ExternalIdTaken(DomainError):
+    message = "Your organization has a different booking with this external ID."
 
 
 class TooManyTickets(DomainError):

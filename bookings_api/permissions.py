@@ -71,7 +71,8 @@ _OF_SCOPE: Mapping[str, frozenset[Action]] = {
     Scope.EVENTS_READ: frozenset({Action.SEE_DRAFT}),
     Scope.EVENTS_WRITE: frozenset({Action.CREATE_EVENTS, Action.SEE_DRAFT, Action.EDIT_EVENT, Action.DELETE_EVENT}),
     Scope.BOOKINGS_READ: frozenset({Action.SEE_BOOKINGS, Action.SEE_DOOR_LIST}),
-    Scope.BOOKINGS_WRITE: frozenset({Action.MANAGE_BOOKINGS}),
+    # responses to changes contain the booking
+    Scope.BOOKINGS_WRITE: frozenset({Action.MANAGE_BOOKINGS, Action.SEE_BOOKINGS}),
     Scope.CHECK_IN: frozenset({Action.SEE_DOOR_LIST}),
 }
 
@@ -124,6 +125,16 @@ def require(actor: Actor, action: Action, event: Event) -> None:
         raise PermissionDenied("You may not do that with this event.")
 
 
+def require_scope(actor: Actor, scope: Scope | None) -> None:
+    """Raise `PermissionDenied` if `actor` is an API key without this scope. None means that keys are refused."""
+    if actor.key is None:
+        return
+    if scope is None:
+        raise PermissionDenied("API keys cannot be used for this. Log in instead.")
+    if scope not in actor.key.scopes:
+        raise PermissionDenied(f"The API key needs the scope {scope}.")
+
+
 def organization_for(actor: Actor, action: Action, organization_id: UUID | None = None) -> UUID:
     """Return the given organization, or the only one where `actor` may do this.
 
@@ -150,6 +161,11 @@ def may_see(viewer: Actor | None, event: Event) -> bool:
 def may_manage_booking(actor: Actor, booking: Booking, event: Event) -> bool:
     """Whether `actor` may change and cancel a booking: its buyer may, and those who manage the event's bookings."""
     return is_buyer(actor, booking) or may(actor, Action.MANAGE_BOOKINGS, event)
+
+
+def bookings_of_key(key: ApiKey) -> tuple[UUID, Collection[UUID] | None]:
+    """Return the organization and the events, or None for all, whose bookings by keys a key may list."""
+    return key.organization_id, key.event_ids
 
 
 def may_see_booking(actor: Actor, booking: Booking, event: Event) -> bool:

@@ -55,6 +55,7 @@ FIXED_SETTINGS = {
     **dict.fromkeys(["SIGNUP_LIMIT", "LOGIN_LIMIT", "LOGIN_ACCOUNT_LIMIT", "BOOKING_LIMIT"], "1000000 per minute"),
     **dict.fromkeys(["PASSWORD_LIMIT", "PASSWORD_RESET_LIMIT", "INVITATION_LIMIT"], "1000000 per minute"),
     **dict.fromkeys(["GUEST_MAIL_LIMIT", "MAILBOX_LIMIT", "NOTIFICATION_LIMIT", "EVENT_LIMIT"], "1000000 per minute"),
+    "API_KEY_LIMIT": "1000000 per minute",
 }
 
 _servers = ExitStack()

@@ -42,6 +42,23 @@ class Account:
         return {"Authorization": f"Bearer {self.token}"}
 
 
+@dataclass(frozen=True)
+class Key:
+    """An API key with its secret."""
+
+    id: str
+    organization_id: str
+    token: str
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    @property
+    def path(self) -> str:
+        return f"{keys_path(self.organization_id)}/{self.id}"
+
+
 def new_email() -> str:
     """Return a unique address, because all tests share one SMTP server."""
     return f"{uuid4().hex[:12]}@example.com"
@@ -132,6 +149,34 @@ def make_event(client: FlaskClient, organizer: Account | None = None, **changes:
     return event
 
 
-def book(client: FlaskClient, account: Account, event: Mapping[str, Any], **order: Any) -> Any:
+def keys_path(organization_id: str) -> str:
+    return f"{API}/organizations/{organization_id}/api-keys"
+
+
+def organization_of(client: FlaskClient, account: Account) -> str:
+    """Return the ID of the only organization that the account is a member of."""
+    with client.application.app_context():
+        query = sa.select(Membership.organization_id).where(Membership.user_id == UUID(account.id))
+        return str(db.session.scalars(query.where(Membership.role.is_not(None))).one())
+
+
+ALL_SCOPES = ["events:read", "events:write", "bookings:read", "bookings:write"]
+
+
+def make_key(client: FlaskClient, owner: Account, **changes: Any) -> Key:
+    """Create an API key of the owner's organization, by default with all scopes."""
+    organization_id = organization_of(client, owner)
+    body = {"name": "Website", "scopes": ALL_SCOPES, **changes}
+    created = client.post(keys_path(organization_id), headers=owner.headers, json=body)
+    assert created.status_code == 201, created.text
+    return Key(created.json["id"], organization_id, created.json["secret"])
+
+
+def book_for_guest(client: FlaskClient, key: Key, event: Mapping[str, Any], **order: Any) -> Any:
+    """Send a booking request with an API key and return the response."""
+    return book(client, key, event, **{"guest_name": "Grace Hopper", "guest_email": new_email(), **order})
+
+
+def book(client: FlaskClient, account: Account | Key, event: Mapping[str, Any], **order: Any) -> Any:
     """Send a booking request and return the response."""
     return client.post(f"{API}/bookings/", headers=account.headers, json={"event_id": event["id"], **order})

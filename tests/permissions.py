@@ -12,9 +12,11 @@ from tests.factories import (
     EVENT,
     PASSWORD,
     Account,
+    Key,
     add_to_team,
     book,
     make_event,
+    make_key,
     make_organizer,
     make_owner,
     make_stranger,
@@ -24,6 +26,8 @@ from tests.factories import (
     verify_email,
 )
 from tests.tokens import token_sent_to
+
+GUEST = {"guest_name": "Grace Hopper", "guest_email": "grace@example.com"}
 
 NEW_PASSWORD = "another horse battery"
 
@@ -38,9 +42,10 @@ class Scene:
     database: sa.Engine
     user: Account
     responsible: Account
-    caller: Account | None
+    caller: Account | Key | None
     event: Mapping[str, Any]
     booking: Mapping[str, Any]
+    key: Key
 
     @property
     def ids(self) -> Mapping[str, str]:
@@ -50,6 +55,7 @@ class Scene:
             "event_id": self.event["id"],
             "booking_id": self.booking["id"],
             "organization_id": self.event["organization_id"],
+            "key_id": self.key.id,
         }
 
 
@@ -87,7 +93,8 @@ def make_scenes(client: FlaskClient, database: sa.Engine, *callers: str) -> Mapp
     """Create one scene, as seen by each of `callers`."""
     user, responsible = verify_email(client, make_user(client)), make_organizer(client)
     event = make_event(client, responsible)
-    scene = Scene(client, database, user, responsible, None, event, book(client, user, event).json)
+    booking, key = book(client, user, event).json, make_key(client, responsible)
+    scene = Scene(client, database, user, responsible, None, event, booking, key)
     return {caller: replace(scene, caller=CALLERS[caller](scene)) for caller in callers}
 
 
@@ -121,12 +128,15 @@ REQUESTS: Mapping[str, Callable[[Scene], Mapping[str, Any]]] = {
     "createEvent": lambda scene: {"json": dict(EVENT)},
     "changeEvent": lambda scene: {"json": {"location": "Philharmonie", "capacity": 20}},
     "changeOrganization": lambda scene: {"json": {"name": "Berlin Concerts"}},
+    "createApiKey": lambda scene: {"json": {"name": "Website", "scopes": ["bookings:write"]}},
+    "changeApiKey": lambda scene: {"json": {"name": "Box office"}},
+    "rotateApiKey": lambda scene: {"json": {}},
     "addTeamMember": lambda scene: {"json": {"email": new_email(), "role": "check_in"}},
     "getTeamMember": _user_on_team,
     "changeTeamMember": lambda scene: {**_user_on_team(scene), "json": {"role": "co_organizer"}},
     "removeTeamMember": _user_on_team,
     "transferEvent": lambda scene: {"json": {"email": verify_email(scene.client, make_organizer(scene.client)).email}},
-    "createBooking": lambda scene: {"json": {"event_id": scene.event["id"]}},
+    "createBooking": lambda scene: {"json": {"event_id": scene.event["id"], **GUEST}},
     "changeBooking": lambda scene: {"json": {"ticket_count": 2}},
 }
 
@@ -153,8 +163,10 @@ def send(scene: Scene, operation_id: str, method: str, path: str, headers: Mappi
     return scene.client.open(path.format_map(scene.ids), method=method, **request)
 
 
-def _refresh_header(account: Account | None) -> Mapping[str, str]:
-    return {"Authorization": f"Bearer {account.refresh_token}"} if account else {}
+def _refresh_header(caller: Account | Key | None) -> Mapping[str, str]:
+    if isinstance(caller, Account):
+        return {"Authorization": f"Bearer {caller.refresh_token}"}
+    return caller.headers if caller else {}
 
 
 def _reset_token(scene: Scene) -> str:

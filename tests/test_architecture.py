@@ -22,6 +22,7 @@ FEATURES: dict[str, set[str]] = {
     "auth": set(),
     "users": {"bookings"},
     "organizations": set(),
+    "api_keys": set(),
     "events": set(),
     "teams": {"events"},
     "bookings": {"events"},

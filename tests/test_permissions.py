@@ -41,6 +41,13 @@ listOrganizations     401   200   200    200     200     200        200         
 getOrganization       401   200   200    200     200     200        200          200    404       401
 changeOrganization    401   403   403    403     403     403        403          200    404       401
 
+listApiKeys           401   403   403    403     403     200        200          200    404       401
+createApiKey          401   403   403    403     403     201        201          201    404       401
+getApiKey             401   403   403    403     403     200        200          200    404       401
+changeApiKey          401   403   403    403     403     200        200          200    404       401
+rotateApiKey          401   403   403    403     403     200        200          200    404       401
+revokeApiKey          401   403   403    403     403     204        204          204    404       401
+
 listUpcomingEvents    200   200   200    200     200     200        200          200    200       200
 listAllEvents         200   200   200    200     200     200        200          200    200       401
 createEvent           401   403   403    403     403     201        201          201    201       401
@@ -73,7 +80,8 @@ resendConfirmation    401   202   404    404     202     404        202         
 # Operations after which a request of the next caller might get another response
 CHANGE_THE_SCENE = {
     "confirmPasswordReset", "changeUser", "deactivateUser", "changeEvent", "publishEvent", "cancelEvent", "deleteEvent",
-    "changeTeamMember", "removeTeamMember", "transferEvent", "changeBooking", "cancelBooking", "resendConfirmation",
+    "changeTeamMember", "removeTeamMember", "transferEvent", "revokeApiKey", "changeBooking", "cancelBooking",
+    "resendConfirmation",
 }  # fmt: skip
 
 CODES = {401: "unauthenticated", 403: "permission-denied"}

@@ -1,17 +1,19 @@
 """Finds who sends a request: the account of a login, with its roles, or an API key."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from bookings_api.database.prepared import Prepared, read_row
-from bookings_api.models import Event, Login, MemberRole, Membership, TeamMember, TeamRole, User
+from bookings_api.database.prepared import BoundStatement, Prepared, read_row, run
+from bookings_api.models import ApiKey, Event, Login, MemberRole, Membership, TeamMember, TeamRole, User
+from bookings_api.models.api_key import is_usable
 from bookings_api.models.user import is_logged_in
 from bookings_api.permissions import Actor, Tenancy
 
 _roles = (
     sa.select(sa.func.json_object_agg(Membership.organization_id, Membership.role))
-    .where(Membership.user_id == User.id, Membership.is_active, Membership.role != sa.literal_column("'user'"))
+    .where(Membership.user_id == User.id, Membership.is_active, Membership.role.is_not(None))
     .correlate(User)
     .scalar_subquery()
 )
@@ -40,6 +42,19 @@ _ACTOR_OF_LOGIN = Prepared(
     .where(Login.id == sa.bindparam("login_id", type_=sa.Uuid()), *is_logged_in()),
 )
 
+_ACTOR_OF_KEY = Prepared(
+    "actor_of_key",
+    sa.select(ApiKey.__table__).where(is_usable(sa.bindparam("secret_hash", type_=sa.LargeBinary()))),
+)
+_RECORD_USE = Prepared(
+    "record_use_of_key",
+    sa.update(ApiKey)
+    .where(ApiKey.id == sa.bindparam("key_id", type_=sa.Uuid()))
+    .values(last_used_at=sa.func.now(), updated_at=ApiKey.updated_at),
+)
+# The precision of `last_used_at`. A key in constant use causes one write per minute.
+_PRECISION = timedelta(minutes=1)
+
 
 def actor_of_login(login_id: UUID, *, tenancy: Tenancy = Tenancy.INVITE_ONLY) -> Actor | None:
     """Return the account of a login with its roles, or None if the login has ended or the account is inactive."""
@@ -53,3 +68,27 @@ def actor_of_login(login_id: UUID, *, tenancy: Tenancy = Tenancy.INVITE_ONLY) ->
         team={UUID(event_id): TeamRole(role) for event_id, role in (team or {}).items()},
         tenancy=tenancy,
     )
+
+
+def actor_of_key(secret_hash: bytes) -> Actor | None:
+    """Return the API key with this secret, and record its use. Returns None if it is unknown, revoked or expired."""
+    rows = _ACTOR_OF_KEY(secret_hash=secret_hash)
+    if not rows:
+        return None
+    actor = Actor(key=read_row(ApiKey, rows[0]))
+    record_use(actor)
+    return actor
+
+
+def record_use(actor: Actor) -> None:
+    """Update when a key was last used, if a minute has passed."""
+    for statement in use_to_record(actor):
+        run(statement)
+
+
+def use_to_record(actor: Actor) -> list[BoundStatement]:
+    """Return the statement that updates when a key was last used, if a minute has passed, for a larger transaction."""
+    key = actor.key
+    if key is None or (key.last_used_at and datetime.now(UTC) - key.last_used_at < _PRECISION):
+        return []
+    return [_RECORD_USE.with_values(key_id=key.id)]

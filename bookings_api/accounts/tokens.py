@@ -14,8 +14,8 @@ import flask
 from flask_jwt_extended import create_access_token, create_refresh_token
 from jwt import ExpiredSignatureError, PyJWTError, decode
 
-from bookings_api.accounts.actors import actor_of_login
-from bookings_api.errors import LoginEnded, Unauthenticated
+from bookings_api.accounts.actors import actor_of_key, actor_of_login
+from bookings_api.errors import InvalidApiKey, LoginEnded, Unauthenticated
 from bookings_api.extensions import jwt
 from bookings_api.http.rate_limiting.limits import shared_mailbox
 from bookings_api.models import Login
@@ -69,6 +69,14 @@ def authenticate(token: str) -> tuple[Actor, UUID]:
     if actor is None:
         raise LoginEnded
     return actor, login_id
+
+
+def authenticate_key(secret_hash: bytes) -> Actor:
+    """Return the API key with this secret. Raises `InvalidApiKey`."""
+    actor = actor_of_key(secret_hash)
+    if actor is None:
+        raise InvalidApiKey
+    return actor
 
 
 def verify_access_token(token: str) -> tuple[UUID, UUID, str | None]:

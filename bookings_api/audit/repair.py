@@ -66,7 +66,7 @@ def write_missing_email(rule: str, booking_id: UUID) -> str | None:
             tx,
             kind=kind,
             recipient=booking.guest_email,
-            payload=event_payload(event) | guest_payload(booking, booking.sender),
+            payload=guest_payload(event_payload(event), booking, booking.sender),
             booking_id=booking_id,
             user_id=booking.user_id,
         )

@@ -73,6 +73,7 @@ RULES = {
             SELECT 'user' AS kind, id, version FROM users WHERE version < 1
             UNION ALL SELECT 'event', id, version FROM events WHERE version < 1
             UNION ALL SELECT 'booking', id, version FROM bookings WHERE version < 1
+            UNION ALL SELECT 'api_key', id, version FROM api_keys WHERE version < 1
         ) AS rows
         """,
     "idempotency_key": """
@@ -81,6 +82,7 @@ RULES = {
         FROM idempotency_keys AS keys LEFT JOIN (
             SELECT id, coalesce(user_id, api_key_id) AS actor_id FROM bookings
             -- the other tables do not store who created their rows
+            UNION ALL SELECT id, NULL FROM api_keys
             UNION ALL SELECT id, NULL FROM events
             UNION ALL SELECT id, NULL FROM users
             UNION ALL SELECT id, NULL FROM outbox_emails
@@ -170,7 +172,8 @@ RULES = {
         FROM outbox_emails, LATERAL (VALUES (CASE
             WHEN booking_id IS NULL AND (kind LIKE 'booking%' OR kind LIKE 'event%') THEN 'booking'
             WHEN broadcast_id IS NULL AND kind IN ('event_changed', 'event_cancelled') THEN 'broadcast'
-            WHEN user_id IS NULL AND kind <> 'password_reset' THEN 'user'
+            WHEN user_id IS NULL AND kind <> 'password_reset' AND NOT EXISTS (
+                SELECT FROM bookings WHERE bookings.id = booking_id AND api_key_id IS NOT NULL) THEN 'user'
         END)) AS reference (missing)
         WHERE missing IS NOT NULL
         """,
@@ -179,7 +182,7 @@ RULES = {
                                       emails.id, bookings.id)
         FROM outbox_emails AS emails JOIN bookings ON bookings.id = booking_id
         LEFT JOIN event_broadcasts AS broadcast ON broadcast.id = broadcast_id
-        WHERE emails.user_id <> bookings.user_id OR broadcast.event_id <> bookings.event_id
+        WHERE emails.user_id IS DISTINCT FROM bookings.user_id OR broadcast.event_id <> bookings.event_id
         OR broadcast.kind <> emails.kind OR emails.event_id <> bookings.event_id
         """,
     # lets mail servers recognize duplicates

@@ -28,10 +28,10 @@ def guest(
     if address is None and booking_id is not None:
         address, is_organizer = queries.guest_of(booking_id, viewer=current_actor)
         flask.g.counted_guest_email = address
-    mailbox = mailbox_to_count(address)
-    if mailbox and header and "key" in header and find_response(UUID(current_user_id()), header["key"]):
+    mailbox, user_id = mailbox_to_count(address), current_user_id()
+    if mailbox and user_id and header and "key" in header and find_response(UUID(user_id), header["key"]):
         return None
-    flask.g.guest_mailbox = None if is_organizer else mailbox
+    flask.g.guest_mailbox = None if is_organizer and user_id else mailbox
     return by_mailbox(mailbox)
 
 
@@ -39,6 +39,7 @@ def guest_mailbox(*args: Any, **kwargs: Any) -> str | None:
     """Return the mailbox that `guest` found, so that many accounts together cannot flood it together.
 
     The event's organizer is exempt; otherwise strangers could use up the limit and block changes to a guest's booking.
+    API keys are not exempt.
     """
     mailbox: str | None = flask.g.guest_mailbox
     return mailbox

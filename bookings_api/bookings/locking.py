@@ -3,16 +3,21 @@
 Only `take` and `release` change an event's `tickets_booked`, except for cancelling the event and `audit --repair`.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
+from psycopg2.errors import UniqueViolation
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import IntegrityError
 
 from bookings_api.bookings.rules import Facts
-from bookings_api.database.prepared import BoundStatement, Prepared, insert_into, read_row
+from bookings_api.database.prepared import BoundStatement, Prepared, insert_into, read_row, run
 from bookings_api.database.transactions import RowLockedTransaction
+from bookings_api.errors import InvalidApiKey
 from bookings_api.models import (
+    ApiKey,
     Booking,
     Event,
     IdempotencyKey,
@@ -24,6 +29,7 @@ from bookings_api.models import (
     TeamRole,
     User,
 )
+from bookings_api.models.api_key import is_usable
 from bookings_api.models.user import is_logged_in
 from bookings_api.permissions import Actor
 
@@ -38,18 +44,53 @@ def release(event: Event, count: int) -> BoundStatement:
     return take(event, -count)
 
 
-def lock_and_read_facts(tx: RowLockedTransaction, event_id: UUID, *, login_id: UUID, key: str | None) -> Facts:
-    """Lock the event, then read the facts that determine whether an order can be booked."""
-    lock = _LOCK_EVENT.with_values(event_id=event_id)
-    return _facts(tx.lock_and_read(lock, _FACTS.with_values(event_id=event_id, login_id=login_id, key=key)))
+class Inquiry(NamedTuple):
+    """What identifies the facts about an order: the login or the API key (its hash), and what it might repeat."""
+
+    event_id: UUID
+    login_id: UUID | None = None
+    key_hash: bytes | None = None
+    key: str | None = None
+    external_id: str | None = None
 
 
-def peek_at_facts(event_id: UUID, *, login_id: UUID, key: str | None) -> Facts:
+def lock_and_read_facts(tx: RowLockedTransaction, inquiry: Inquiry) -> Facts:
+    """Lock the event, then read the facts that determine whether an order can be booked. Raises `InvalidApiKey`."""
+    rows = tx.lock_and_read(_LOCK_EVENT.with_values(event_id=inquiry.event_id), _statement(inquiry))
+    return _facts_of_login(rows) if inquiry.key_hash is None else _facts_of_key(rows)
+
+
+def peek_at_facts(inquiry: Inquiry) -> Facts:
     """Read the same facts without a lock. They suffice to refuse an order, but not to book it."""
-    return _facts(_FACTS(event_id=event_id, login_id=login_id, key=key))
+    rows = run(_statement(inquiry))
+    return _facts_of_login(rows) if inquiry.key_hash is None else _facts_of_key(rows)
 
 
-def _facts(rows: list[tuple[Any, ...]]) -> Facts:
+def _statement(inquiry: Inquiry) -> BoundStatement:
+    if inquiry.key_hash is None:
+        return _FACTS.with_values(event_id=inquiry.event_id, login_id=inquiry.login_id, key=inquiry.key)
+    return _FACTS_OF_KEY.with_values(
+        event_id=inquiry.event_id, secret_hash=inquiry.key_hash, key=inquiry.key, external_id=inquiry.external_id
+    )
+
+
+def _facts_of_key(rows: list[tuple[Any, ...]]) -> Facts:
+    [(now, request_hash, response, *row)] = rows
+    if not row[0]:
+        raise InvalidApiKey
+    key, rest = row[:_KEY_ENDS], row[_KEY_ENDS:]
+    event, booking = rest[:_EVENT_ENDS], rest[_EVENT_ENDS:]
+    return Facts(
+        Actor(key=read_row(ApiKey, key)),
+        None,
+        IdempotencyKey(request_hash=request_hash, response=response) if request_hash else None,
+        read_row(Event, event) if event[0] else None,
+        now,
+        read_row(Booking, booking) if booking[0] else None,
+    )
+
+
+def _facts_of_login(rows: list[tuple[Any, ...]]) -> Facts:
     [(now, request_hash, response, role, is_admitted, team_role, *row)] = rows
     user, event = row[:_USER_ENDS], read_row(Event, row[_USER_ENDS:]) if row[_USER_ENDS] else None
     actor = None
@@ -59,6 +100,14 @@ def _facts(rows: list[tuple[Any, ...]]) -> Facts:
         actor = Actor(user=read_row(User, user), roles=roles, team=team)
     stored = IdempotencyKey(request_hash=request_hash, response=response) if request_hash else None
     return Facts(actor, is_admitted, stored, event, now)
+
+
+def is_external_id_taken(error: IntegrityError) -> bool:
+    """Whether a concurrent request, for another event, has created a booking with the same external ID."""
+    return (
+        isinstance(error.orig, UniqueViolation)
+        and error.orig.diag.constraint_name == "uq_bookings_organization_id_external_id"
+    )
 
 
 INSERT_BOOKING = insert_into(Booking)
@@ -92,36 +141,59 @@ _COUNT_TICKETS = Prepared(
     ),
 )
 
-_users, _logins, _keys, _events = (model.__table__ for model in (User, Login, IdempotencyKey, Event))
+_users, _logins, _stored, _events, _api_keys, _bookings = (
+    model.__table__ for model in (User, Login, IdempotencyKey, Event, ApiKey, Booking)
+)
 _members, _team = Membership.__table__, TeamMember.__table__
-_USER_ENDS = len(_users.c)
-_login_id, _key = sa.bindparam("login_id", type_=sa.Uuid()), sa.bindparam("key", type_=sa.Text())
+_USER_ENDS, _KEY_ENDS, _EVENT_ENDS = len(_users.c), len(_api_keys.c), len(_events.c)
 
-# Always returns one row, even if the user, the key or the event does not exist.
-_FACTS = Prepared(
+
+def _facts(
+    name: str,
+    actors: sa.FromClause,
+    is_actor: sa.ColumnElement[bool],
+    actor_id: sa.ColumnElement[UUID],
+    *joins: tuple[sa.FromClause, sa.ColumnElement[bool]],
+    first: Sequence[sa.ColumnElement[Any]] = (),
+    last: Sequence[sa.ColumnElement[Any]] = (),
+) -> Prepared:
+    """Return the statement that reads the facts about an order of one of the `actors`.
+
+    Always returns one row, even if the actor, the idempotency key or the event does not exist.
+    """
+    joined: sa.FromClause = sa.select(sa.literal_column("1")).subquery("one")
+    for joined_table, condition in (
+        (actors, is_actor),
+        (_stored, sa.and_(_stored.c.actor_id == actor_id, _stored.c.key == sa.bindparam("key", type_=sa.Text()))),
+        (_events, _events.c.id == _event_id),
+        *joins,
+    ):
+        joined = joined.outerjoin(joined_table, condition)
+    columns = (sa.func.clock_timestamp(), _stored.c.request_hash, _stored.c.response, *first, *_events.c, *last)
+    return Prepared(name, sa.select(*columns).select_from(joined))
+
+
+_FACTS = _facts(
     "facts_of_order",
-    sa.select(
-        sa.func.clock_timestamp(),
-        _keys.c.request_hash,
-        _keys.c.response,
-        _members.c.role,
-        _members.c.is_active,
-        _team.c.role,
-        *_users.c,
-        *_events.c,
-    ).select_from(
-        sa.select(sa.literal_column("1"))
-        .subquery("one")
-        .outerjoin(
-            sa.join(_logins, _users, _users.c.id == _logins.c.user_id),
-            sa.and_(_logins.c.id == _login_id, *is_logged_in()),
-        )
-        .outerjoin(_keys, sa.and_(_keys.c.actor_id == _users.c.id, _keys.c.key == _key))
-        .outerjoin(_events, _events.c.id == _event_id)
-        .outerjoin(
-            _members,
-            sa.and_(_members.c.organization_id == _events.c.organization_id, _members.c.user_id == _users.c.id),
-        )
-        .outerjoin(_team, sa.and_(_team.c.event_id == _event_id, _team.c.user_id == _users.c.id, _team.c.is_accepted))
+    sa.join(_logins, _users, _users.c.id == _logins.c.user_id),
+    sa.and_(_logins.c.id == sa.bindparam("login_id", type_=sa.Uuid()), *is_logged_in()),
+    _users.c.id,
+    (_members, sa.and_(_members.c.organization_id == _events.c.organization_id, _members.c.user_id == _users.c.id)),
+    (_team, sa.and_(_team.c.event_id == _event_id, _team.c.user_id == _users.c.id, _team.c.is_accepted)),
+    first=(_members.c.role, _members.c.is_active, _team.c.role, *_users.c),
+)
+_FACTS_OF_KEY = _facts(
+    "facts_of_order_with_key",
+    _api_keys,
+    is_usable(sa.bindparam("secret_hash", type_=sa.LargeBinary())),
+    _api_keys.c.id,
+    (
+        _bookings,
+        sa.and_(
+            _bookings.c.organization_id == _api_keys.c.organization_id,
+            _bookings.c.external_id == sa.bindparam("external_id", type_=sa.Text()),
+        ),
     ),
+    first=tuple(_api_keys.c),
+    last=tuple(_bookings.c),
 )

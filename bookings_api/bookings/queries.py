@@ -7,14 +7,14 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
-from bookings_api.database.listing import Listing, ListQuery, Order, folded, search, words_in
+from bookings_api.database.listing import Listing, ListQuery, Order, array_of, folded, is_one_of, search, words_in
 from bookings_api.database.prepared import PLAN_ONCE
 from bookings_api.errors import BookingNotFound
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
-from bookings_api.models import Booking, BookingStatus, EmailStatus, Event, Login, OutboxEmail, User
+from bookings_api.models import ApiKey, Booking, EmailStatus, Event, Login, OutboxEmail, User
 from bookings_api.models.user import is_logged_in
-from bookings_api.permissions import Action, Actor, may, may_see_booking
+from bookings_api.permissions import Action, Actor, bookings_of_key, may, may_see_booking
 
 _OF_EVENT = Booking.event_id == sa.bindparam("event_id")
 _WITH_STATUS = Booking.status == sa.bindparam("status")
@@ -40,15 +40,23 @@ _user_of_login = (
     .scalar_subquery()
 )
 # UUIDv7 keys grow with time, so the newest row has the largest key.
+_OWN_FILTERS: dict[str, sa.ColumnElement[bool]] = {
+    "status": _WITH_STATUS,
+    "event_id": _OF_EVENT,
+    "external_id": Booking.external_id == sa.bindparam("external_id"),
+    "upcoming": Booking.event.has((Event.ends_at > sa.func.now()) == sa.bindparam("upcoming", type_=sa.Boolean)),
+}
+_NEWEST_FIRST = Order(Booking.id, is_descending=True)
 _BOOKINGS_OF_LOGIN = ListQuery(
     sa.select(Booking).where(Booking.user_id == _user_of_login),
-    filters={
-        "status": _WITH_STATUS,
-        "event_id": _OF_EVENT,
-        "upcoming": Booking.event.has((Event.ends_at > sa.func.now()) == sa.bindparam("upcoming", type_=sa.Boolean)),
-    },
-    orders=[Order(Booking.id, is_descending=True)],
+    filters=_OWN_FILTERS,
+    orders=[_NEWEST_FIRST],
     settings=PLAN_ONCE,
+)
+_BOOKINGS_OF_KEYS = ListQuery(
+    sa.select(Booking).where(Booking.organization_id == sa.bindparam("organization_id")),
+    filters=_OWN_FILTERS | {"event_ids": is_one_of(Booking.event_id, "event_ids")},
+    orders=[_NEWEST_FIRST],
 )
 _BOOKINGS_FOR_EVENT = ListQuery(
     sa.select(Booking).where(_OF_EVENT),
@@ -67,14 +75,19 @@ _EMAILS_OF_BOOKING = ListQuery(
 )
 
 
-def bookings_of(
-    *, login_id: UUID, status: BookingStatus | None = None, event_id: UUID | None = None, upcoming: bool | None = None
-) -> Listing:
+def bookings_of(*, login_id: UUID, **filters: Any) -> Listing:
     """Return the bookings made by the account of a login, newest first, or none if the login has ended.
 
-    `upcoming=False` selects those for past events.
+    The filters are those of `BookingQuerySchema`. `upcoming=False` selects the bookings for past events.
     """
-    return _BOOKINGS_OF_LOGIN(login_id=login_id, status=status, event_id=event_id, upcoming=upcoming)
+    return _BOOKINGS_OF_LOGIN(login_id=login_id, **filters)
+
+
+def bookings_made_with_keys(key: ApiKey, **filters: Any) -> Listing:
+    """Return the bookings made with any key of a key's organization, newest first, for the events of the key."""
+    organization_id, event_ids = bookings_of_key(key)
+    only = None if event_ids is None else array_of(event_ids)
+    return _BOOKINGS_OF_KEYS(organization_id=organization_id, event_ids=only, **filters)
 
 
 def bookings_for(event: Event, *, q: str | None = None, **filters: Any) -> Listing:

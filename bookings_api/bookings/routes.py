@@ -26,6 +26,7 @@ from bookings_api.errors import (
     EventEnded,
     EventNotFound,
     EventNotOpen,
+    ExternalIdTaken,
     IdempotencyKeyReused,
     PermissionDenied,
     SoldOut,
@@ -35,53 +36,81 @@ from bookings_api.errors import (
 )
 from bookings_api.events.queries import get_event_for
 from bookings_api.events.routes import blp as events
-from bookings_api.http.authentication import current_actor, current_login_id
+from bookings_api.http.authentication import (
+    current_actor,
+    current_key,
+    current_key_hash,
+    current_login_id,
+    require_actor,
+)
 from bookings_api.http.blueprint import LOCATION, Blueprint
-from bookings_api.http.conditional import if_match
+from bookings_api.http.conditional import ETAG, if_match
 from bookings_api.http.csv import CsvFile
 from bookings_api.http.files import calendar_file
 from bookings_api.http.idempotency import REPLAYED, REPLAYED_HEADER, IdempotencyKeySchema, request_hash
 from bookings_api.http.json import json_response
-from bookings_api.http.openapi.examples import BOOKING_CALENDAR, CHANGED_AT
+from bookings_api.http.openapi.examples import API_KEY_ID, API_KEY_NAME, BOOKING_CALENDAR, CHANGED_AT
 from bookings_api.http.problems import problem_code
 from bookings_api.http.rate_limiting.limits import by_account, count_email, successes
 from bookings_api.http.schemas import PageQuerySchema
 from bookings_api.idempotency import IdempotentRequest
-from bookings_api.models import Booking, BookingStatus, EmailStatus, OutboxEmail
+from bookings_api.models import Booking, BookingStatus, EmailStatus, OutboxEmail, Scope
 from bookings_api.observability import metrics
 from bookings_api.permissions import Action
 
 _BOOKING = BookingSchema()
+# Members of a booking made with an API key, for examples
+_BY_KEY = {
+    "user_id": None,
+    "api_key_id": API_KEY_ID,
+    "booked_by": API_KEY_NAME,
+    "external_id": "order-1797",
+    "metadata": {"source": "website"},
+}
 
 blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Book tickets and manage your bookings")
 
 
 @blp.route("/", methods=["POST"])
 @blp.doc(operationId="createBooking")
-@blp.token_required()
+@blp.token_required(scope=Scope.BOOKINGS_WRITE)
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.problems(PermissionDenied, UnverifiedBuyer, EventNotFound, EventNotOpen)
-@blp.problems(SoldOut, TooManyTickets, IdempotencyKeyReused)
+@blp.problems(SoldOut, TooManyTickets, ExternalIdTaken, IdempotencyKeyReused)
 @blp.arguments(BookingCreateSchema)
 @blp.arguments(IdempotencyKeySchema, location="headers")
 @blp.limited("GUEST_MAIL_LIMIT", by=guest, counts=successes)
 @blp.limited("MAILBOX_LIMIT", by=guest_mailbox, counts=successes)
+@blp.alt_response(
+    200,
+    schema=BookingSchema,
+    headers=LOCATION | REPLAYED | ETAG,
+    example=BookingSchema.example(**_BY_KEY),
+    description="Booked before, with the same `external_id`",
+    success=True,
+)
 @blp.response(201, BookingSchema, headers=LOCATION | REPLAYED)
 def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
     """Book tickets for an event.
 
     Books all of the tickets or none. The guest (you, by default) gets a confirmation by email. Send an
     `Idempotency-Key` to make retries safe, for example after a timeout: the tickets are booked only once.
+
+    With an API key, you book for a guest who needs no account, at an event of your organization. If you give the
+    booking an `external_id`, repeating the request at any time returns the existing booking as it is now.
     """
     key = header.get("key")
     request = IdempotentRequest(key, partial(request_hash, body), _BOOKING.dump) if key else None
     order = Order(**body, requires_verified_email=flask.current_app.config["BOOKING_REQUIRES_VERIFIED_EMAIL"])
-    booked = services.book_tickets(order=order, login_id=current_login_id(), request=request)
-    if isinstance(booked, Booking):
-        return booked, _location(booked.id)
+    key_hash = current_key_hash()
+    credential = {"login_id": current_login_id()} if key_hash is None else {"key_hash": key_hash}
+    booking, is_new = services.book_tickets(order=order, request=request, **credential)
+    if isinstance(booking, Booking):
+        replayed = {} if is_new else {REPLAYED_HEADER: "true"}
+        return booking, HTTPStatus.CREATED if is_new else HTTPStatus.OK, _location(booking.id) | replayed
     # without an ETag: the booking may have changed since
-    headers = _location(booked.response["id"]) | {REPLAYED_HEADER: "true"}
-    return json_response(booked.response, HTTPStatus.CREATED, headers)
+    headers = _location(booking.response["id"]) | {REPLAYED_HEADER: "true"}
+    return json_response(booking.response, HTTPStatus.CREATED, headers)
 
 
 @blp.after_request
@@ -94,19 +123,23 @@ def count_outcome(response: flask.Response) -> flask.Response:
 
 @blp.route("/", methods=["GET"])
 @blp.doc(operationId="listBookings")
-@blp.token_required()
+@blp.token_required(scope=Scope.BOOKINGS_READ)
 @blp.listing(BookingQuerySchema, BookingSchema)
 def list_bookings(**filters: Any) -> Listing:
     """List your bookings.
 
-    Returns the newest first. Includes cancelled bookings unless you filter by `status`.
+    Returns the newest first. Includes cancelled bookings unless you filter by `status`. With an API key, returns the
+    bookings that were made with any API key of your organization.
     """
-    return queries.bookings_of(login_id=current_login_id(), **filters)
+    if current_key_hash() is None:
+        return queries.bookings_of(login_id=current_login_id(), **filters)
+    require_actor(scope=Scope.BOOKINGS_READ)
+    return queries.bookings_made_with_keys(current_key(), **filters)
 
 
 @blp.route("/<uuid:booking_id>", methods=["GET"])
 @blp.doc(operationId="getBooking")
-@blp.login_required()
+@blp.login_required(scope=Scope.BOOKINGS_READ)
 @blp.if_none_match()
 @blp.problems(BookingNotFound)
 @blp.response(200, BookingSchema)
@@ -120,7 +153,7 @@ def get_booking(booking_id: UUID) -> Booking:
 
 @blp.route("/<uuid:booking_id>/calendar.ics", methods=["GET"])
 @blp.doc(operationId="getBookingCalendar")
-@blp.login_required()
+@blp.login_required(scope=Scope.BOOKINGS_READ)
 @blp.if_none_match()
 @blp.problems(BookingNotFound)
 @blp.calendar(example=BOOKING_CALENDAR)
@@ -137,7 +170,7 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 
 @blp.route("/<uuid:booking_id>", methods=["PATCH"])
 @blp.doc(operationId="changeBooking")
-@blp.login_required()
+@blp.login_required(scope=Scope.BOOKINGS_WRITE)
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.if_match()
 @blp.problems(PermissionDenied, BookingNotFound, BookingCancelled, EventNotOpen, SoldOut, TooManyTickets)
@@ -163,7 +196,7 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
 
 @blp.route("/<uuid:booking_id>", methods=["DELETE"])
 @blp.doc(operationId="cancelBooking")
-@blp.login_required()
+@blp.login_required(scope=Scope.BOOKINGS_WRITE)
 @blp.if_match()
 @blp.problems(PermissionDenied, BookingNotFound, EventNotOpen)
 @blp.response(
@@ -189,7 +222,7 @@ def cancel_booking(booking_id: UUID) -> Booking:
 
 @blp.route("/<uuid:booking_id>/emails", methods=["GET"])
 @blp.doc(operationId="listBookingEmails")
-@blp.login_required()
+@blp.login_required(scope=Scope.BOOKINGS_READ)
 @blp.problems(BookingNotFound)
 @blp.listing(PageQuerySchema, EmailSchema)
 def list_booking_emails(booking_id: UUID) -> Listing:
@@ -203,7 +236,7 @@ def list_booking_emails(booking_id: UUID) -> Listing:
 
 @blp.route("/<uuid:booking_id>/emails", methods=["POST"])
 @blp.doc(operationId="resendConfirmation")
-@blp.login_required()
+@blp.login_required(scope=Scope.BOOKINGS_WRITE)
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.problems(PermissionDenied, BookingNotFound, BookingCancelled, EventEnded, StaleVersion)
 @blp.idempotent(EmailSchema, replay=lambda email: (HTTPStatus.ACCEPTED, {}))
@@ -231,7 +264,7 @@ def resend_confirmation(booking_id: UUID, request: IdempotentRequest | None) -> 
 
 @events.route("/<uuid:event_id>/bookings", methods=["GET"])
 @events.doc(operationId="listAttendees")
-@events.login_required()
+@events.login_required(scope=Scope.BOOKINGS_READ)
 @events.problems(PermissionDenied, EventNotFound)
 @events.listing(AttendeeQuerySchema, BookingSchema, csv_file=CsvFile("bookings-{event_id}.csv", key=Booking.id))
 def list_attendees(event_id: UUID, **filters: Any) -> Listing:

@@ -4,13 +4,18 @@ They are plain functions of the data that was read under the event's lock. Error
 the same situation always gets the same response.
 """
 
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
 from bookings_api.errors import (
     EventNotFound,
     EventNotOpen,
+    ExternalIdTaken,
+    InvalidFields,
     LoginEnded,
     PermissionDenied,
     SoldOut,
@@ -18,22 +23,31 @@ from bookings_api.errors import (
     UnverifiedBuyer,
 )
 from bookings_api.idempotency import IdempotentRequest
-from bookings_api.models import Event, EventStatus, IdempotencyKey
-from bookings_api.permissions import Actor, may_see
+from bookings_api.models import Booking, Event, EventStatus, IdempotencyKey, Scope
+from bookings_api.permissions import Action, Actor, may_see, require, require_scope
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """The tickets to book. The guest defaults to the account's owner.
 
-    `requires_verified_email` is whether the operator accepts orders only from accounts with a verified email.
+    API keys must name the guest. Only they can set an `external_id` and `metadata`. `requires_verified_email` is whether
+    the operator accepts orders only from accounts with a verified email.
     """
 
     event_id: UUID
     ticket_count: int = 1
     guest_name: str | None = None
     guest_email: str | None = None
+    external_id: str | None = None
+    metadata: Mapping[str, str] | None = None
     requires_verified_email: bool = False
+
+    @property
+    def hash(self) -> bytes:
+        """The SHA-256 hash that identifies a repeated order with the same external ID."""
+        order = asdict(self) | {"requires_verified_email": None}  # not part of the order
+        return hashlib.sha256(json.dumps(order, sort_keys=True, default=str).encode()).digest()
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,8 @@ class Facts:
 
     `actor` is None if the login has ended or the account is inactive. `is_admitted` is whether the account belongs to
     the event's organization or has booked there before, false if it lost its access there, and None for a newcomer.
-    `now` is the database's time, read after the event was locked.
+    `now` is the database's time, read after the event was locked. `same_external_id` is the booking of the API key's
+    organization that has the order's external ID.
     """
 
     actor: Actor | None
@@ -50,6 +65,7 @@ class Facts:
     stored: IdempotencyKey | None
     event: Event | None
     now: datetime
+    same_external_id: Booking | None = None
 
 
 @dataclass(frozen=True)
@@ -62,26 +78,53 @@ class Plan:
     now: datetime
 
 
-def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Plan | IdempotencyKey:
-    """Decide what to do with an order: book it, or return the stored response to the same request.
+def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Plan | IdempotencyKey | Booking:
+    """Decide what to do with an order: book it, or return the stored response or the booking of the same request.
 
-    Raises the reason for a refusal: `LoginEnded`, `IdempotencyKeyReused`, `EventNotFound`, `UnverifiedBuyer`,
-    `PermissionDenied`, `EventNotOpen`, `TooManyTickets` or `SoldOut`.
+    Raises the reason for a refusal: `LoginEnded`, `PermissionDenied`, `IdempotencyKeyReused`, `InvalidFields`,
+    `EventNotFound`, `ExternalIdTaken`, `UnverifiedBuyer`, `EventNotOpen`, `TooManyTickets` or `SoldOut`.
     """
     if facts.actor is None:
         raise LoginEnded
+    require_scope(facts.actor, Scope.BOOKINGS_WRITE)
     if request and facts.stored:
         return request.replay(facts.stored)
+    _require_fields(order, is_by_key=facts.actor.key is not None)
     if facts.event is None or not may_see(facts.actor, facts.event):
         raise EventNotFound
     user = facts.actor.user
     if order.requires_verified_email and user and not user.email_verified:
         raise UnverifiedBuyer
+    if facts.actor.key is not None:
+        require(facts.actor, Action.MANAGE_BOOKINGS, facts.event)
+        if facts.same_external_id is not None:
+            return _same_booking(facts.same_external_id, order)
     if facts.is_admitted is False:
         raise PermissionDenied("The organization does not accept bookings from your account.")
     require_open(facts.event, now=facts.now)
     require_available(facts.event, order.ticket_count, in_all=order.ticket_count)
     return Plan(facts.actor, facts.is_admitted is None, facts.event, facts.now)
+
+
+def _require_fields(order: Order, *, is_by_key: bool) -> None:
+    """Raise `InvalidFields` for fields that an API key must set, or that an account cannot set."""
+    if is_by_key:
+        required = {"guest_name": order.guest_name, "guest_email": order.guest_email}
+        invalid = [name for name, value in required.items() if value is None]
+        message = "Required when booking with an API key."
+    else:
+        refused = {"external_id": order.external_id, "metadata": order.metadata}
+        invalid = [name for name, value in refused.items() if value is not None]
+        message = "Can be set only when booking with an API key."
+    if invalid:
+        raise InvalidFields(dict.fromkeys(invalid, message))
+
+
+def _same_booking(booking: Booking, order: Order) -> Booking:
+    """Return the booking, as it is now, if the same order created it. Raises `ExternalIdTaken`."""
+    if booking.external_request_hash is None or bytes(booking.external_request_hash) != order.hash:
+        raise ExternalIdTaken
+    return booking
 
 
 def require_open(event: Event, *, now: datetime) -> None:

@@ -3,7 +3,7 @@
 import marshmallow as ma
 
 from bookings_api.http.csv import CsvQuerySchema
-from bookings_api.http.fields import Choice, EmailAddress, Identifier, Integer, Name, QueryBoolean, Text
+from bookings_api.http.fields import Choice, EmailAddress, Identifier, Integer, Name, QueryBoolean, StringMap, Text
 from bookings_api.http.openapi.examples import (
     BOOKED_AT,
     BOOKING_ID,
@@ -16,7 +16,7 @@ from bookings_api.http.openapi.examples import (
 )
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 from bookings_api.models import BookingStatus, EmailKind, EmailStatus
-from bookings_api.models.booking import REFERENCE_LENGTH
+from bookings_api.models.booking import MAX_EXTERNAL_ID, REFERENCE_LENGTH
 from bookings_api.models.event import MAX_TICKETS_PER_BOOKING
 
 _STATUS = "Return only bookings with this status."
@@ -32,7 +32,41 @@ class BookingSchema(ResponseSchema):
     )
     event_id = ma.fields.UUID(required=True, metadata={"description": "The ID of the event.", "example": EVENT_ID})
     user_id = ma.fields.UUID(
-        required=True, metadata={"description": "The ID of the account that made the booking.", "example": URI_ID}
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "The ID of the account that made the booking. `null` if it was made with an API key.",
+            "example": URI_ID,
+        },
+    )
+    api_key_id = ma.fields.UUID(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "The ID of the API key that made the booking. `null` if it was made by an account.",
+            "example": None,
+        },
+    )
+    booked_by = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "The name that the API key had when it made the booking. `null` for accounts.",
+            "example": None,
+        },
+    )
+    external_id = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Your identifier of the booking, set with an API key.", "example": None},
+    )
+    metadata = ma.fields.Dict(
+        keys=ma.fields.String(),
+        values=ma.fields.String(),
+        attribute="client_metadata",
+        required=True,
+        allow_none=True,
+        metadata={"description": "Your data about the booking, set with an API key.", "example": None},
     )
     ticket_count = ma.fields.Integer(required=True, metadata={"description": "The number of tickets.", "example": 2})
     guest_name = ma.fields.String(required=True, metadata={"description": "The name of the guest.", "example": "Grace"})
@@ -64,7 +98,7 @@ class BookingSchema(ResponseSchema):
 
 
 class BookingCreateSchema(BaseSchema):
-    """Tickets to book. The guest is the account's owner unless you name someone else."""
+    """Tickets to book. The guest is the account's owner unless you name someone else. API keys must name the guest."""
 
     event_id = Identifier(required=True, metadata={"description": "The ID of the event.", "example": EVENT_ID})
     ticket_count = Integer(
@@ -81,6 +115,21 @@ class BookingCreateSchema(BaseSchema):
             "description": "The email of the guest. Defaults to the email of your account.",
             "example": GRACE_EMAIL,
         }
+    )
+    external_id = Text(
+        max_length=MAX_EXTERNAL_ID,
+        metadata={
+            "description": (
+                "Your identifier of the booking, such as an order number; only with an API key. Unique in your"
+                " organization. Repeating the same request returns the existing booking."
+            )
+        },
+    )
+    metadata = StringMap(
+        max_pairs=20,
+        max_key_length=40,
+        max_value_length=500,
+        metadata={"description": "Your data about the booking, returned with it; only with an API key."},
     )
 
 
@@ -181,6 +230,9 @@ class BookingQuerySchema(PageQuerySchema):
 
     status = Choice(*BookingStatus, metadata={"description": _STATUS})
     event_id = Identifier(metadata={"description": "Return only bookings for this event."})
+    external_id = Text(
+        max_length=MAX_EXTERNAL_ID, metadata={"description": "Return only the booking with this external ID."}
+    )
     upcoming = QueryBoolean(
         metadata={
             "description": "Return only bookings for upcoming and running events (`true`) or for past ones (`false`)."

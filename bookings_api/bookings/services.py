@@ -3,23 +3,34 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
+from bookings_api.accounts.actors import record_use, use_to_record
 from bookings_api.bookings.locking import (
     ADMIT,
     INSERT_BOOKING,
     INSERT_EMAIL,
+    Inquiry,
+    is_external_id_taken,
     lock_and_read_facts,
     peek_at_facts,
     release,
     take,
 )
 from bookings_api.bookings.queries import get_booking, lock_booking
-from bookings_api.bookings.rules import Order, Plan, decide, require_available, require_changeable, require_open
+from bookings_api.bookings.rules import (
+    Facts,
+    Order,
+    Plan,
+    decide,
+    require_available,
+    require_changeable,
+    require_open,
+)
 from bookings_api.bookings.turns import recent_refusals, turns
 from bookings_api.database.changes import apply_changes
 from bookings_api.database.prepared import run
@@ -34,9 +45,11 @@ from bookings_api.database.transactions import (
 )
 from bookings_api.errors import (
     BookingCancelled,
+    DomainError,
     EventEnded,
     EventNotFound,
     EventNotOpen,
+    ExternalIdTaken,
     IdempotencyKeyReused,
     PermissionDenied,
     SoldOut,
@@ -49,25 +62,44 @@ from bookings_api.models.payloads import event_payload, guest_payload
 from bookings_api.permissions import Action, Actor, may, may_manage_booking
 
 
-def book_tickets(*, order: Order, login_id: UUID, request: IdempotentRequest | None = None) -> Booking | IdempotencyKey:
-    """Book tickets for the account of a login, or return the stored response to the same request.
+class Booked(NamedTuple):
+    """The outcome of an order: a new booking, or the stored response or the booking of an earlier request."""
+
+    booking: Booking | IdempotencyKey
+    is_new: bool
+
+
+def book_tickets(
+    *,
+    order: Order,
+    login_id: UUID | None = None,
+    key_hash: bytes | None = None,
+    request: IdempotentRequest | None = None,
+) -> Booked:
+    """Book tickets for the account of a login or with an API key, or repeat the response to the same request.
 
     The event's row is locked while the order is decided, so that concurrent buyers cannot get the same tickets. The
-    login is checked under the same lock. Raises the errors of `decide`.
+    login or key is checked under the same lock. Raises the errors of `decide`, and `InvalidApiKey`.
     """
-    key = request.key if request else None
+    inquiry = Inquiry(order.event_id, login_id, key_hash, request.key if request else None, order.external_id)
+    facts: Facts | None = None
     try:
         if order.event_id in recent_refusals:
-            facts = peek_at_facts(order.event_id, login_id=login_id, key=key)
+            facts = peek_at_facts(inquiry)
             plan = decide(facts, order, request)
-            if isinstance(plan, IdempotencyKey):
-                return plan
+            if not isinstance(plan, Plan):
+                return Booked(plan, is_new=False)
         with turns.turn(order.event_id), row_locked() as tx:
-            facts = lock_and_read_facts(tx, order.event_id, login_id=login_id, key=key)
+            facts = lock_and_read_facts(tx, inquiry)
             plan = decide(facts, order, request)
-            return plan if isinstance(plan, IdempotencyKey) else _book(tx, plan, order, request)
-    except (EventNotFound, EventNotOpen, SoldOut):
-        recent_refusals.note(order.event_id)
+            if not isinstance(plan, Plan):
+                return Booked(plan, is_new=False)
+            return Booked(_book(tx, plan, order, request), is_new=True)
+    except DomainError as error:
+        if facts and facts.actor:
+            record_use(facts.actor)
+        if isinstance(error, (EventNotFound, EventNotOpen, SoldOut)):
+            recent_refusals.note(order.event_id)
         raise
 
 
@@ -168,16 +200,18 @@ def _locked(actor: Actor, booking_id: UUID) -> Iterator[tuple[Transaction, Booki
 
 def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: IdempotentRequest | None) -> Booking:
     """Write the booking, its confirmation email and the response to the request, and commit."""
-    actor, user, event, now = plan.actor, plan.actor.user, plan.event, plan.now
+    actor, user, key, event, now = plan.actor, plan.actor.user, plan.actor.key, plan.event, plan.now
     columns = {
         "id": uuid7(),
         "reference": new_reference(),
         "event_id": event.id,
         "user_id": user and user.id,
-        "api_key_id": None,
-        "organization_id": None,
-        "external_id": None,
-        "client_metadata": None,
+        "api_key_id": key and key.id,
+        "booked_by": key and key.name,
+        "organization_id": key and key.organization_id,
+        "external_id": order.external_id,
+        "external_request_hash": order.hash if order.external_id else None,
+        "client_metadata": order.metadata,
         "ticket_count": order.ticket_count,
         "guest_name": order.guest_name or (user and (user.name or user.email)),
         "guest_email": order.guest_email or (user and user.email),
@@ -197,6 +231,7 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
         writes.append(ADMIT.with_values(organization_id=event.organization_id, user_id=user.id))
     if request:
         writes.append(request.record(actor.id, booking))
+    writes += use_to_record(actor)
     tx.after_commit(outbox.wake_worker)
     try:
         tx.write_and_commit(*writes)
@@ -204,6 +239,8 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
         # A copy of this request would have waited for this event's lock, so the other request is for another event.
         if is_key_taken(error):
             raise IdempotencyKeyReused from None
+        if is_external_id_taken(error):
+            raise ExternalIdTaken from None
         raise
     return booking
 
@@ -212,7 +249,7 @@ def _email(kind: EmailKind, booking: Booking, event: Event, sender: User | None)
     return {
         "kind": kind,
         "recipient": booking.guest_email,
-        "payload": event_payload(event) | guest_payload(booking, sender),
+        "payload": guest_payload(event_payload(event), booking, sender),
         "booking_id": booking.id,
         "user_id": booking.user_id,
     }

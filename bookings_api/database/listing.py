@@ -4,9 +4,10 @@ Building a SQLAlchemy statement takes longer than reading a page with it, so the
 filters and order is built once, with parameters instead of values.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -82,6 +83,17 @@ class ListQuery:
     def _build(self, order: Order, names: frozenset[str]) -> sa.Select[Any]:
         conditions = [condition for name, condition in self._filters.items() if name in names]
         return self._rows.where(*conditions).order_by(*order.clauses())
+
+
+def is_one_of(column: sa.SQLColumnExpression[Any], name: str) -> sa.ColumnElement[bool]:
+    """Whether the column is one of the IDs in the parameter `name`, which `array_of` writes."""
+    ids = sa.cast(sa.bindparam(name, type_=sa.Text), sa.ARRAY(sa.Uuid))
+    return column.in_(sa.select(sa.func.unnest(ids, type_=sa.Uuid)))
+
+
+def array_of(ids: Iterable[UUID]) -> str:
+    """Return an array of IDs as PostgreSQL writes it."""
+    return f"{{{','.join(map(str, ids))}}}"
 
 
 def folded(text: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:

@@ -1,6 +1,5 @@
 """Queries that read and lock events."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
-from bookings_api.database.listing import Listing, ListQuery, Order, search, words_in
+from bookings_api.database.listing import Listing, ListQuery, Order, array_of, is_one_of, search, words_in
 from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.database.transactions import require_transaction
 from bookings_api.errors import EventNotFound
@@ -43,22 +42,12 @@ _EVENTS = sa.select(Event).where(Event.deleted_at.is_(None))
 _IS_UPCOMING = sa.and_(Event.status == EventStatus.PUBLISHED, Event.ends_at > sa.func.now())
 
 
-def _is_one_of(column: sa.SQLColumnExpression[Any], name: str) -> sa.ColumnElement[bool]:
-    """Whether the column is one of the IDs in the parameter `name`, which `_ids` writes."""
-    ids = sa.cast(sa.bindparam(name, type_=sa.Text), sa.ARRAY(sa.Uuid))
-    return column.in_(sa.select(sa.func.unnest(ids, type_=sa.Uuid)))
-
-
-def _ids(ids: Iterable[UUID]) -> str:
-    return f"{{{','.join(map(str, ids))}}}"
-
-
 # the condition of `permissions.may_see`
 _IS_VISIBLE = sa.or_(
     Event.status != EventStatus.DRAFT,
-    _is_one_of(Event.organization_id, "organizations"),
-    sa.and_(Event.organizer_id == sa.bindparam("viewer_id"), _is_one_of(Event.organization_id, "own_in")),
-    _is_one_of(Event.id, "events"),
+    is_one_of(Event.organization_id, "organizations"),
+    sa.and_(Event.organizer_id == sa.bindparam("viewer_id"), is_one_of(Event.organization_id, "own_in")),
+    is_one_of(Event.id, "events"),
 )
 
 _UPCOMING_EVENTS = ListQuery(_EVENTS.where(_IS_UPCOMING), filters=_FILTERS, orders=_ORDERS)
@@ -80,9 +69,9 @@ def all_events(
     return _VISIBLE_EVENTS(
         sort,
         viewer_id=viewer.id if viewer else None,
-        organizations=_ids(drafts.organizations),
-        own_in=_ids(drafts.own_in),
-        events=_ids(drafts.events),
+        organizations=array_of(drafts.organizations),
+        own_in=array_of(drafts.own_in),
+        events=array_of(drafts.events),
         **search(q),
         **filters,
     )

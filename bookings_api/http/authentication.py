@@ -1,7 +1,7 @@
-"""Authenticates requests by the bearer token in their `Authorization` header (RFC 6750).
+"""Authenticates requests by the bearer token in their `Authorization` header (RFC 6750): an access token or an API key.
 
-`accounts.tokens` verifies the token and finds its account. `create_app` passes in its functions, because `http` must
-not import `accounts`.
+`accounts.tokens` verifies the token and finds its account or key. `create_app` passes in its functions, because `http`
+must not import `accounts`.
 """
 
 from collections.abc import Callable
@@ -12,10 +12,13 @@ import flask
 from werkzeug.local import LocalProxy
 
 from bookings_api.errors import PermissionDenied, Unauthenticated
-from bookings_api.models import User
-from bookings_api.permissions import Action, Actor, may
+from bookings_api.models import ApiKey, Scope, User
+from bookings_api.models.api_key import HINT_LENGTH, SECRET_PREFIX, hash_secret
+from bookings_api.permissions import Action, Actor, may, require_scope
 
-_AUTHENTICATE, _VERIFY = "bookings_api.authenticate", "bookings_api.verify"
+_AUTHENTICATE, _AUTHENTICATE_KEY, _VERIFY = (
+    f"bookings_api.{name}" for name in ("authenticate", "authenticate_key", "verify")
+)
 
 # The caller, in operations with `login_required`. Operations with `login_optional` use `viewer()`.
 current_actor: Actor = LocalProxy(lambda: flask.g.actor)  # type: ignore[assignment] # a proxy for it
@@ -26,10 +29,12 @@ current_user: User = LocalProxy(lambda: flask.g.actor.user)  # type: ignore[assi
 def init_authentication(
     app: flask.Flask,
     authenticate: Callable[[str], tuple[Actor, UUID]],
+    authenticate_key: Callable[[bytes], Actor],
     verify: Callable[[str], tuple[UUID, UUID, str | None]],
 ) -> None:
-    """Register `accounts.tokens.authenticate` and `accounts.tokens.verify_access_token` for requests."""
+    """Register these functions of `accounts.tokens` for requests."""
     app.extensions[_AUTHENTICATE] = authenticate
+    app.extensions[_AUTHENTICATE_KEY] = authenticate_key
     app.extensions[_VERIFY] = verify
 
 
@@ -39,16 +44,33 @@ def viewer() -> Actor | None:
     return actor
 
 
-def current_user_id() -> str:
-    """Return the ID of the caller's account. Requires `login_required` or `token_required`."""
-    user_id: str = flask.g.user_id
+def current_key() -> ApiKey:
+    """Return the API key that the request was sent with. Requires `require_actor`."""
+    key: ApiKey = flask.g.actor.key
+    return key
+
+
+def current_actor_id() -> str:
+    """Return the ID of the caller's account or API key. Requires `login_required`, or `token_required` and a login."""
+    return current_user_id() or str(current_actor.id)
+
+
+def current_user_id() -> str | None:
+    """Return the ID of the caller's account, or None for an API key."""
+    user_id: str | None = flask.g.get("user_id")
     return user_id
 
 
 def current_login_id() -> UUID:
-    """Return the ID of the caller's login. Requires `login_required` or `token_required`."""
+    """Return the ID of the caller's login. Requires an access token."""
     login_id: UUID = flask.g.current_login_id
     return login_id
+
+
+def current_key_hash() -> bytes | None:
+    """Return the hash of the API key that the request was sent with, or None if it was sent without one."""
+    key_hash: bytes | None = flask.g.get("key_hash")
+    return key_hash
 
 
 def bearer_token() -> str:
@@ -59,41 +81,73 @@ def bearer_token() -> str:
     return token.strip()
 
 
-def require_actor(action: Action | None = None) -> None:
-    """Load the caller. Raises `Unauthenticated`, and `PermissionDenied` unless they may do `action` somewhere."""
-    forget_actor()
-    actor, flask.g.current_login_id = _read_token(_AUTHENTICATE)
-    flask.g.actor = actor
-    flask.g.user_id = str(actor.id)
+def require_actor(action: Action | None = None, scope: Scope | None = None) -> None:
+    """Load the caller: an account, or an API key with this scope. Without a scope, API keys are refused.
+
+    Raises `Unauthenticated`, and `PermissionDenied` unless the caller may do `action` somewhere.
+    """
+    load_actor()
+    actor = flask.g.actor
+    require_scope(actor, scope)
     if action and not may(actor, action):
-        raise PermissionDenied("Only organizers may do that.")
+        raise PermissionDenied(
+            "This API key is restricted to certain events." if actor.key else "Only organizers may do that."
+        )
+
+
+def load_actor() -> None:
+    """Load the account or API key that sent the request. Raises `Unauthenticated`."""
+    forget_actor()
+    if _is_key(token := bearer_token()):
+        key_hash = hash_secret(token)
+        flask.g.actor = _run(_AUTHENTICATE_KEY, key_hash)
+        _remember_key(token, key_hash)
+    else:
+        flask.g.actor, flask.g.current_login_id = _run(_AUTHENTICATE, token)
+        flask.g.user_id = str(flask.g.actor.id)
 
 
 def allow_anonymous() -> None:
-    """Load the caller's account if the request has a token. Raises `Unauthenticated` for an invalid one."""
+    """Load the caller if the request has a token or an API key. Raises `Unauthenticated` for an invalid one."""
     if "Authorization" in flask.request.headers:
-        require_actor()
+        load_actor()
 
 
 def require_token() -> None:
-    """Verify the access token. Raises `Unauthenticated`. The service checks later whether the login has ended."""
+    """Verify the access token. Raises `Unauthenticated`.
+
+    The service checks later whether the login has ended, or whether the API key is valid.
+    """
     forget_actor()
-    user_id, flask.g.current_login_id, flask.g.shared_mailbox = _read_token(_VERIFY)
+    if _is_key(token := bearer_token()):
+        _remember_key(token, hash_secret(token))
+        return
+    user_id, flask.g.current_login_id, flask.g.shared_mailbox = _run(_VERIFY, token)
     flask.g.user_id = str(user_id)
 
 
-def require_login() -> None:
-    """Check the login after `require_token`. Raises `Unauthenticated` if it has ended."""
-    if viewer() is None and flask.g.get("user_id"):
-        require_actor()
+def require_login(scope: Scope | None = None) -> None:
+    """Check the login or API key after `require_token`. Raises `Unauthenticated` if it is no longer valid."""
+    if viewer() is None and (current_user_id() or current_key_hash()):
+        require_actor(scope=scope)
 
 
 def forget_actor() -> None:
     """Clear the caller's data from an earlier check, so that neither views nor log lines use it."""
-    for name in ("actor", "current_login_id", "user_id", "shared_mailbox"):
-        flask.g.pop(name, None)
+    pop = flask.g.pop  # looked up once, because `flask.g` is a slow proxy
+    for name in ("actor", "current_login_id", "user_id", "shared_mailbox", "key_hash", "key_hint"):
+        pop(name, None)
 
 
-def _read_token(function: str) -> Any:
-    read: Callable[[str], Any] = flask.current_app.extensions[function]
-    return read(bearer_token())
+def _is_key(token: str) -> bool:
+    return token.startswith(SECRET_PREFIX)
+
+
+def _remember_key(secret: str, key_hash: bytes) -> None:
+    """Remember the key, and for the log the beginning of its secret."""
+    flask.g.key_hash, flask.g.key_hint = key_hash, secret[:HINT_LENGTH]
+
+
+def _run(function: str, token: Any) -> Any:
+    bound: Callable[[Any], Any] = flask.current_app.extensions[function]
+    return bound(token)

@@ -23,7 +23,7 @@ from bookings_api.http.cursors import fetch_after
 from bookings_api.http.files import CALENDAR_FILE
 from bookings_api.http.idempotency import IdempotencyKeySchema, with_replays
 from bookings_api.http.json import JSON, json_response
-from bookings_api.http.openapi.operations import document_operation
+from bookings_api.http.openapi.operations import SCOPE, document_operation
 from bookings_api.http.openapi.views import documented_by, with_problems
 from bookings_api.http.pagination import PAGINATION, fetch_page, page_headers
 from bookings_api.http.parser import StrictParser
@@ -33,9 +33,10 @@ from bookings_api.http.problems import (
     NOT_FOUND,
     TOO_MANY_REQUESTS,
 )
-from bookings_api.http.rate_limiting.limits import Counted, Key, attempts, limit, uncount
+from bookings_api.http.rate_limiting.limits import Counted, Key, attempts, by_key, limit, uncount
 from bookings_api.http.retrying import retried
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
+from bookings_api.models import Scope
 from bookings_api.permissions import Action
 
 LOCATION = {"Location": {"description": "The URL of the new resource.", "schema": {"type": "string"}}}
@@ -45,8 +46,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 # Path parameters in a routing rule.
 _IN_PATH = re.compile(r"<(?:\w+:)?(\w+)>")
 
-# OpenAPI security schemes that accept an access token.
+# OpenAPI security schemes that accept an access token, and the one that accepts an API key
 _BEARER: list[dict[str, list[str]]] = [{"bearer": []}, {"password": []}]
+_API_KEY: dict[str, list[str]] = {"api_key": []}
 
 
 class Blueprint(flask_smorest.Blueprint):
@@ -97,16 +99,16 @@ class Blueprint(flask_smorest.Blueprint):
             ]
         super().add_url_rule(rule, endpoint, view, **options)
 
-    def login_required(self, action: Action | None = None) -> Callable[[View], View]:
-        """Require a valid access token of an active account that may do `action` in some organization."""
-        check = partial(authentication.require_actor, action)
-        return self._guarded(check, *([PermissionDenied] if action else []))
+    def login_required(self, action: Action | None = None, *, scope: Scope | None = None) -> Callable[[View], View]:
+        """Require an access token of an active account that may do `action` somewhere, or a key with the `scope`."""
+        check = partial(authentication.require_actor, action, scope)
+        return self._guarded(check, PermissionDenied, scope=scope)
 
-    def token_required(self) -> Callable[[View], View]:
-        """Require a valid access token, but leave reading the account to the service, which saves a query.
+    def token_required(self, *, scope: Scope) -> Callable[[View], View]:
+        """Require a valid access token or API key, but leave reading the account or key to the service.
 
-        The service raises `Unauthenticated` before any other error. Requests with an ended login do not count against
-        the account's limits.
+        That saves a query. The service raises `Unauthenticated` before any other error, and `PermissionDenied` for a
+        key without the `scope`. Requests with an ended login or an invalid key do not count against any limits.
         """
 
         def decorate(view: View) -> View:
@@ -116,20 +118,20 @@ class Blueprint(flask_smorest.Blueprint):
                     try:
                         return view(*args, **kwargs)
                     except HTTPException:  # raised before the service checked the login
-                        authentication.require_login()  # reports an ended login first
+                        authentication.require_login(scope)  # reports an ended login or an invalid key first
                         raise
                 except Unauthenticated:
                     authentication.forget_actor()
                     uncount()
                     raise
 
-            return self._guarded(authentication.require_token)(checked)  # type: ignore[return-value] # as below
+            return self._guarded(authentication.require_token, PermissionDenied, scope=scope)(checked)  # type: ignore[return-value] # as below
 
         return decorate
 
     def login_optional(self) -> Callable[[View], View]:
-        """Allow anonymous requests, but refuse an invalid token."""
-        return self._guarded(authentication.allow_anonymous, security=[{}, *_BEARER])
+        """Allow anonymous requests and those of all API keys, but refuse an invalid token or key."""
+        return self._guarded(authentication.allow_anonymous, security=[{}, *_BEARER, _API_KEY])
 
     def public(self) -> Callable[[View], View]:
         """Document that the operation needs no token."""
@@ -199,7 +201,7 @@ class Blueprint(flask_smorest.Blueprint):
         schema: type[ResponseSchema],
         *,
         replay: Callable[[dict[str, Any]], tuple[HTTPStatus, dict[str, str]]],
-        actor_id: Callable[..., UUID | None] = lambda *_: UUID(authentication.current_user_id()),
+        actor_id: Callable[..., UUID | None] = lambda *_: UUID(authentication.current_actor_id()),
         may_replay: Callable[..., bool] = lambda *_: True,
     ) -> Callable[[View], View]:
         """Accept an `Idempotency-Key`, and replay the stored response to an earlier request with the same key.
@@ -269,15 +271,25 @@ class Blueprint(flask_smorest.Blueprint):
         resp_doc["headers"] = resp_doc.get("headers", {}) | deepcopy(PAGINATION)
 
     def _guarded(
-        self, check: Callable[[], None], *raised: type[DomainError], security: list[dict[str, list[str]]] = _BEARER
+        self,
+        check: Callable[[], None],
+        *raised: type[DomainError],
+        scope: Scope | None = None,
+        security: list[dict[str, list[str]]] | None = None,
     ) -> Callable[[View], View]:
+        """Run `check` before the view, and document the tokens that it accepts."""
+        security = security or ([*_BEARER, _API_KEY] if scope else _BEARER)
+
         def decorate(view: View) -> View:
+            if _API_KEY in security:
+                view = self.limited("API_KEY_LIMIT", by=by_key)(view)
+
             @wraps(view)
             def guarded(*args: Any, **kwargs: Any) -> Any:
                 check()
                 return view(*args, **kwargs)
 
             self.problems(Unauthenticated, *raised)(guarded)
-            return self.doc(security=security)(guarded)  # type: ignore[return-value] # wraps() keeps the signature
+            return self.doc(security=security, **({SCOPE: scope} if scope else {}))(guarded)  # type: ignore[return-value] # wraps() keeps the signature
 
         return decorate

@@ -12,7 +12,7 @@ from typing import Protocol
 import flask
 
 from bookings_api.errors import StaleVersion
-from bookings_api.models import Event
+from bookings_api.models import ApiKey, Event
 
 # Weak tags (W/"...") never match (section 13.1.1).
 _STRONG_TAG = re.compile(r'(?:^|[,\s])"([^"]*)"')
@@ -50,6 +50,8 @@ class Versioned(Protocol):
 
 def etag_of(resource: Versioned) -> str:
     """Return the ETag of a resource, without quotation marks."""
+    if isinstance(resource, ApiKey):  # using a key changes the response, but not the version
+        return f"{resource.version}-{resource.last_used_at.timestamp() if resource.last_used_at else 0}"
     if isinstance(resource, Event):
         return f"{resource.version}-{resource.tickets_booked}-{resource.updated_at.timestamp()}"
     return str(resource.version)

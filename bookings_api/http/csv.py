@@ -28,6 +28,7 @@ from enum import StrEnum
 from typing import Any
 
 import flask
+import orjson
 import sqlalchemy as sa
 from flask_smorest import abort
 from sqlalchemy.exc import SQLAlchemyError
@@ -193,6 +194,8 @@ def _field(value: Any) -> str:
         return ""
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, dict):
+        value = orjson.dumps(value).decode()
     text = _FORMULA.sub(r"\1'", str(value))
     return f"'{text}" if isinstance(value, str) and _is_converted(text) else text
 

@@ -180,6 +180,27 @@ class Choice(ma.fields.String):
         return self._members.get(text, text)  # the validator rejects other values
 
 
+class StringMap(ma.fields.Dict):
+    """An object with text as its keys and values. Values may be empty."""
+
+    default_error_messages = {"pairs": "Must have at most {limit} members."}
+
+    def __init__(self, *, max_pairs: int, max_key_length: int, max_value_length: int, **kwargs: Any) -> None:
+        values = Text(max_length=max_value_length, min_length=0)
+        super().__init__(keys=Text(max_length=max_key_length), values=values, **kwargs)
+        self._max_pairs = max_pairs
+        self.metadata = {
+            "maxProperties": max_pairs,
+            "propertyNames": {"minLength": 1, "maxLength": max_key_length},
+            **self.metadata,
+        }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if isinstance(value, Mapping) and len(value) > self._max_pairs:
+            raise self.make_error("pairs", limit=self._max_pairs)
+        return super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call] # in marshmallow
+
+
 class Instant(ma.fields.AwareDateTime):
     """An RFC 3339 timestamp in the years 2000 to 2199, converted to UTC."""
 

@@ -22,7 +22,7 @@ IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
 REPLAYED = {
     REPLAYED_HEADER: {
-        "description": "`true` if this is the stored response to an earlier request with the same idempotency key.",
+        "description": "`true` if an earlier request with this idempotency key or `external_id` created the resource.",
         "schema": {"const": "true"},
     }
 }

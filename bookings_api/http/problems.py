@@ -52,6 +52,7 @@ UNAVAILABLE_DETAIL = "The service is temporarily unavailable. Try again after th
 DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
     errors.Unauthenticated: UNAUTHENTICATED,
     errors.LoginEnded: UNAUTHENTICATED,
+    errors.InvalidApiKey: UNAUTHENTICATED,
     errors.InvalidCredentials: Problem(HTTPStatus.UNAUTHORIZED, "invalid-credentials", "Incorrect email or password"),
     errors.InvalidGrant: Problem(HTTPStatus.BAD_REQUEST, "invalid-credentials", "Incorrect email or password"),
     errors.PermissionDenied: Problem(HTTPStatus.FORBIDDEN, "permission-denied", "Permission denied"),
@@ -61,6 +62,7 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
     ),
     errors.UserNotFound: Problem(HTTPStatus.NOT_FOUND, "user-not-found", "Account not found"),
     errors.TeamMemberNotFound: Problem(HTTPStatus.NOT_FOUND, "team-member-not-found", "Team member not found"),
+    errors.ApiKeyNotFound: Problem(HTTPStatus.NOT_FOUND, "api-key-not-found", "API key not found"),
     errors.EventNotFound: Problem(HTTPStatus.NOT_FOUND, "event-not-found", "Event not found"),
     errors.BookingNotFound: Problem(HTTPStatus.NOT_FOUND, "booking-not-found", "Booking not found"),
     errors.InvalidFields: INVALID_INPUT,
@@ -90,6 +92,9 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
     ),
     errors.IdempotencyKeyReused: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Idempotency key already used"
+    ),
+    errors.ExternalIdTaken: Problem(
+        HTTPStatus.CONFLICT, "external-id-taken", "External ID already used", field="external_id"
     ),
     errors.EventNotOpen: Problem(HTTPStatus.CONFLICT, "event-not-open", "Event not open for booking"),
     errors.SoldOut: Problem(HTTPStatus.CONFLICT, "sold-out", "Not enough tickets left"),

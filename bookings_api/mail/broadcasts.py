@@ -95,9 +95,9 @@ def write_next_batch() -> bool:
         broadcast.last_booking_id, _ = page[-1]
     outbox.recheck_waiting([booking.id for booking in bookings])
     for booking in bookings:
-        _add_email(broadcast, booking, booking.guest_email, guest_payload(booking, booking.sender))
-        if booking.user_id not in notified:
-            notified.add(booking.user_id)
+        _add_email(broadcast, booking, booking.guest_email, guest_payload(broadcast.payload, booking, booking.sender))
+        if booking.user and booking.user.id not in notified:
+            notified.add(booking.user.id)
             _add_email(broadcast, booking, booking.user.email, buyer_payload(booking.user))
     return True
 
@@ -143,6 +143,6 @@ def _buyers_notified_anyway(broadcast: EventBroadcast, bookings: Sequence[Bookin
     """Return the buyers of `bookings` who are guests themselves, or had a booking in an earlier batch."""
     guests = sa.select(sa.func.lower(Booking.guest_email)).where(_is_affected(broadcast))
     had_booking = sa.exists().where(Booking.user_id == User.id, _is_affected(broadcast), _has_email(broadcast))
-    buyers = {booking.user_id for booking in bookings}
+    buyers = {booking.user_id for booking in bookings if booking.user_id}
     query = sa.select(User.id).where(User.id.in_(buyers), sa.func.lower(User.email).in_(guests) | had_booking)
     return set(db.session.scalars(query))

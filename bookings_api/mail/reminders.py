@@ -53,7 +53,7 @@ def write_next_batch() -> int:
         outbox.add_email(
             kind=EmailKind.EVENT_REMINDER,
             recipient=booking.guest_email,
-            payload=event_payload(booking.event) | guest_payload(booking, booking.sender),
+            payload=guest_payload(event_payload(booking.event), booking, booking.sender),
             booking_id=booking.id,
             user_id=booking.user_id,
             event_id=booking.event_id,

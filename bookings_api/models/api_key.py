@@ -1,5 +1,7 @@
 """API keys of organizations, for programs."""
 
+import hashlib
+import secrets
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -8,6 +10,24 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bookings_api.database.base import Base, Identified, Timestamped
+
+# Tells API keys from access tokens, and lets secret scanners find keys that were published by mistake.
+SECRET_PREFIX = "ebk_"  # noqa: S105 - not a secret
+HINT_LENGTH = 12
+
+
+def new_secret() -> str:
+    """Return a random secret of 256 bits."""
+    return SECRET_PREFIX + secrets.token_urlsafe(32)
+
+
+def hash_secret(secret: str) -> bytes:
+    """Return the hash under which a key is stored and looked up.
+
+    A fast hash suffices, because nobody can guess 256 random bits. The duration of the lookup depends only on the hash
+    of what the client sent, so it reveals nothing about any secret, like a comparison in constant time.
+    """
+    return hashlib.sha256(secret.encode()).digest()
 
 
 class Scope(StrEnum):
@@ -30,6 +50,7 @@ class ApiKey(Identified, Timestamped, Base):
     """
 
     __tablename__ = "api_keys"
+    __allow_unmapped__ = True  # for `secret`
     __table_args__ = (
         sa.UniqueConstraint("secret_hash"),
         sa.UniqueConstraint("previous_hash"),
@@ -44,7 +65,7 @@ class ApiKey(Identified, Timestamped, Base):
     name: Mapped[str] = mapped_column(sa.String(100))
     scopes: Mapped[list[str]] = mapped_column(sa.ARRAY(sa.Text))
     event_ids: Mapped[list[UUID] | None] = mapped_column(sa.ARRAY(sa.Uuid))
-    hint: Mapped[str] = mapped_column(sa.String(12))
+    hint: Mapped[str] = mapped_column(sa.String(HINT_LENGTH))
     secret_hash: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
     previous_hash: Mapped[bytes | None] = mapped_column(sa.LargeBinary(32))
     previous_expires_at: Mapped[datetime | None]
@@ -52,3 +73,18 @@ class ApiKey(Identified, Timestamped, Base):
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=1, server_default="1")
+
+    # set only on a key that was just created or rotated
+    secret: str | None = None
+
+
+def is_usable(secret_hash: sa.ColumnElement[bytes]) -> sa.ColumnElement[bool]:
+    """Return the condition for the key that a secret belongs to, unless it is revoked or expired."""
+    return sa.and_(
+        sa.or_(
+            ApiKey.secret_hash == secret_hash,
+            (ApiKey.previous_hash == secret_hash) & (ApiKey.previous_expires_at > sa.func.now()),
+        ),
+        ApiKey.revoked_at.is_(None),
+        sa.func.coalesce(ApiKey.expires_at > sa.func.now(), sa.true()),
+    )

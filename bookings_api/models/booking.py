@@ -17,6 +17,7 @@ from bookings_api.models.user import User
 # Without characters that look or sound alike: 0 O, 1 I L, 2 Z, 5 S, 8 B, U.
 REFERENCE_ALPHABET = "34679ACDEFGHJKMNPQRTVWXY"
 REFERENCE_LENGTH = 10
+MAX_EXTERNAL_ID = 255
 
 
 def new_reference() -> str:
@@ -50,6 +51,16 @@ class Booking(Identified, Timestamped, Base):
             unique=True,
             postgresql_where=sa.text("external_id IS NOT NULL"),
         ),
+        sa.CheckConstraint(
+            "(external_id IS NULL) = (external_request_hash IS NULL)", name="external_request_hash_if_external_id"
+        ),
+        sa.CheckConstraint("(api_key_id IS NULL) = (booked_by IS NULL)", name="booked_by_names_key"),
+        sa.Index(
+            "ix_bookings_organization_id_id",
+            "organization_id",
+            "id",
+            postgresql_where=sa.text("organization_id IS NOT NULL"),
+        ),
         sa.Index("ix_bookings_user_id_id", "user_id", "id"),
         sa.Index("ix_bookings_event_id_id", "event_id", "id"),
         sa.Index(
@@ -65,9 +76,13 @@ class Booking(Identified, Timestamped, Base):
     # a booking is made by an account or with an API key
     user_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("users.id"))
     api_key_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("api_keys.id"))
+    # the name that the key had when the booking was made
+    booked_by: Mapped[str | None] = mapped_column(sa.String(100))
     # the key's organization, within which `external_id`, the client's identifier, is unique
     organization_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("organizations.id"))
-    external_id: Mapped[str | None] = mapped_column(sa.String(255))
+    external_id: Mapped[str | None] = mapped_column(sa.String(MAX_EXTERNAL_ID))
+    # the SHA-256 hash of the order with this `external_id`, which identifies a repeated request
+    external_request_hash: Mapped[bytes | None] = mapped_column(sa.LargeBinary(32))
     client_metadata: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
     ticket_count: Mapped[int]
     # long enough for an email address, the default for accounts without a name

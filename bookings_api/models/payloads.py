@@ -41,13 +41,18 @@ def booking_payload(booking: Booking) -> dict[str, Any]:
     }
 
 
-def guest_payload(booking: Booking, sender: User | None) -> dict[str, Any]:
-    """Return the data for emails to the guest: the booking, and its sender if that is someone else."""
-    other = sender if sender and sender.email.lower() != booking.guest_email.lower() else None
+def guest_payload(event: dict[str, Any], booking: Booking, sender: User | None) -> dict[str, Any]:
+    """Return the data for emails to the guest: the event, the booking, and its sender if that is someone else.
+
+    Without a sender, because of an API key, the event's contact takes their place if it has an email.
+    """
+    name, email = (sender.name, sender.email) if sender else (event["contact_name"], event["contact_email"])
+    is_other = email is not None and email.lower() != booking.guest_email.lower()
     return {
+        **event,
         **booking_payload(booking),
-        "buyer_name": other and other.name,
-        "buyer_email": other and other.email,
+        "buyer_name": name if is_other else None,
+        "buyer_email": email if is_other else None,
     }
 
 

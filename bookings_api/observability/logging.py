@@ -124,8 +124,15 @@ def _record_response(response: flask.Response) -> flask.Response:
     request, request_id = flask.request, current_request_id()
     response.headers.add(REQUEST_ID_HEADER, request_id or "")
     route = request.environ[ROUTE] = request.url_rule.rule if request.url_rule else None
-    started_at, user_id = request.environ[STARTED_AT], flask.g.get("user_id")
-    record = partial(record_request, request.method, route, response.status_code, started_at, user_id=user_id)
+    record = partial(
+        record_request,
+        request.method,
+        route,
+        response.status_code,
+        request.environ[STARTED_AT],
+        user_id=flask.g.get("user_id"),
+        api_key=flask.g.get("key_hint"),
+    )
     if response.is_streamed and not response.direct_passthrough:
         response.call_on_close(partial(_record_for, request_id, record))  # called after the request has ended
     else:
@@ -139,12 +146,20 @@ def _record_for(request_id: str | None, record: Callable[[], None]) -> None:
 
 
 def record_request(
-    method: str, route: str | None, status: int, started_at: float, *, user_id: str | None = None
+    method: str,
+    route: str | None,
+    status: int,
+    started_at: float,
+    *,
+    user_id: str | None = None,
+    api_key: str | None = None,
 ) -> None:
-    """Write the access line of a request, and count it."""
+    """Write the access line of a request, and count it. `api_key` is the hint of a key, not its secret."""
     seconds = time.perf_counter() - started_at
     metrics.count_request(method, route, status, seconds)
     milliseconds = round(seconds * 1000, 1)
     level = logging.DEBUG if route and route.startswith(QUIET_ROUTES) else logging.INFO
     fields = {"method": method, "route": route, "status": status, "duration_ms": milliseconds, "user_id": user_id}
+    if api_key:
+        fields["api_key"] = api_key
     access_logger.log(level, "%s %s %d %s ms", method, route or "(no route)", status, milliseconds, extra=fields)

@@ -42,6 +42,8 @@ def upgrade() -> None:
     op.add_column("bookings", sa.Column("api_key_id", sa.Uuid(), nullable=True))
     op.add_column("bookings", sa.Column("organization_id", sa.Uuid(), nullable=True))
     op.add_column("bookings", sa.Column("external_id", sa.String(length=255), nullable=True))
+    op.add_column("bookings", sa.Column("external_request_hash", sa.LargeBinary(length=32), nullable=True))
+    op.add_column("bookings", sa.Column("booked_by", sa.String(length=100), nullable=True))
     op.add_column("bookings", sa.Column("client_metadata", postgresql.JSONB(none_as_null=True), nullable=True))
     op.alter_column("bookings", "user_id", nullable=True)
     op.create_foreign_key(op.f("fk_bookings_api_key_id_api_keys"), "bookings", "api_keys", ["api_key_id"], ["id"])
@@ -52,6 +54,8 @@ def upgrade() -> None:
         "booked_by_account_or_key": "(user_id IS NULL) = (api_key_id IS NOT NULL)",
         "organization_if_booked_by_key": "(api_key_id IS NULL) = (organization_id IS NULL)",
         "external_id_of_organization": "external_id IS NULL OR organization_id IS NOT NULL",
+        "external_request_hash_if_external_id": "(external_id IS NULL) = (external_request_hash IS NULL)",
+        "booked_by_names_key": "(api_key_id IS NULL) = (booked_by IS NULL)",
     }.items():
         op.create_check_constraint(op.f(f"ck_bookings_{name}"), "bookings", condition)
     op.create_index(
@@ -60,6 +64,13 @@ def upgrade() -> None:
         ["organization_id", "external_id"],
         unique=True,
         postgresql_where=sa.text("external_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_bookings_organization_id_id",
+        "bookings",
+        ["organization_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("organization_id IS NOT NULL"),
     )
 
     op.drop_constraint(op.f("fk_idempotency_keys_user_id_users"), "idempotency_keys", type_="foreignkey")
@@ -229,10 +240,23 @@ def downgrade() -> None:
     op.execute(
         "UPDATE bookings SET user_id = created_by_id FROM api_keys WHERE api_keys.id = api_key_id AND user_id IS NULL"
     )
-    for name in ("booked_by_account_or_key", "organization_if_booked_by_key", "external_id_of_organization"):
+    for name in (
+        "booked_by_account_or_key",
+        "organization_if_booked_by_key",
+        "external_id_of_organization",
+        "external_request_hash_if_external_id",
+        "booked_by_names_key",
+    ):
         op.drop_constraint(op.f(f"ck_bookings_{name}"), "bookings", type_="check")
     op.alter_column("bookings", "user_id", nullable=False)
-    for column in ("client_metadata", "external_id", "organization_id", "api_key_id"):
+    for column in (
+        "client_metadata",
+        "external_request_hash",
+        "external_id",
+        "organization_id",
+        "booked_by",
+        "api_key_id",
+    ):
         op.drop_column("bookings", column)  # with its constraints and indexes
 
     op.add_column("users", sa.Column("role", _choice("role", "organizer", "user"), server_default="user"))

@@ -15,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
-from bookings_api.bookings.locking import lock_and_read_facts
+from bookings_api.bookings.locking import Inquiry, lock_and_read_facts
 from bookings_api.database.timeouts import IDLE_IN_TRANSACTION_SECONDS
 from bookings_api.database.transactions import row_locked, transaction
 from bookings_api.events.queries import lock_event
@@ -59,7 +59,7 @@ def _order(client: FlaskClient, user: Account, event: dict[str, Any], key: str, 
 def _facts(database: sa.Engine, event: dict[str, Any]) -> Callable[[Any], Any]:
     with database.connect() as connection:
         login_id = connection.scalar(sa.text("SELECT id FROM logins LIMIT 1"))
-    return lambda tx: lock_and_read_facts(tx, UUID(event["id"]), login_id=login_id, key=None)
+    return lambda tx: lock_and_read_facts(tx, Inquiry(UUID(event["id"]), login_id))
 
 
 @pytest.mark.parametrize(

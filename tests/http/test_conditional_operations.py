@@ -81,6 +81,8 @@ def test_the_document_has_the_expected_reads_and_changes(operations: Operations)
         "changeTeamMember": "getTeamMember",
         "removeTeamMember": "getTeamMember",
         "transferEvent": "getEvent",
+        "changeApiKey": "getApiKey",
+        "revokeApiKey": "getApiKey",
     }
 
 

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from bookings_api.http.pagination import MAX_LINK_LENGTH
 from bookings_api.http.schemas import MAX_PAGE
-from tests.factories import API, add_to_team, book, make_event, make_organizer, make_user
+from tests.factories import API, add_to_team, book, make_event, make_key, make_organizer, make_user
 from tests.permissions import documented_operations
 
 EVENTS = f"{API}/events/"
@@ -126,7 +126,8 @@ def test_every_list_sends_and_documents_both_pagination_headers(client: FlaskCli
     make_event(client, organizer)
     add_to_team(client, organizer, event, guest)
     bookings = [book(client, account, event).json for account in (guest, organizer, organizer)]
-    ids = {"event_id": event["id"], "booking_id": bookings[0]["id"]}
+    [key, _] = [make_key(client, organizer) for _ in range(2)]
+    ids = {"event_id": event["id"], "booking_id": bookings[0]["id"], "organization_id": key.organization_id}
     lists = 0
     for name, (method, path, operation) in documented_operations(client).items():
         parameters = {parameter["name"] for parameter in operation.get("parameters", [])}
@@ -137,4 +138,4 @@ def test_every_list_sends_and_documents_both_pagination_headers(client: FlaskCli
             assert "X-Pagination" in response.headers, name
             assert {"X-Pagination", "Link"} <= operation["responses"]["200"]["headers"].keys(), name
             lists += 1
-    assert lists == 9
+    assert lists == 10

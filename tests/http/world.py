@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from bookings_api.http.openapi.examples import (
     ACCESS_TOKEN,
+    API_KEY_ID,
     BOOKING_ID,
     COLLEAGUE,
     COLLEAGUE_EMAIL,
@@ -37,6 +38,7 @@ ORGANIZER_OPERATIONS = {
     "listOrganizations", "getOrganization", "changeOrganization",
     "listTeam", "addTeamMember", "getTeamMember", "changeTeamMember", "removeTeamMember",
     "transferEvent", "getDoorList",
+    "listApiKeys", "createApiKey", "getApiKey", "changeApiKey", "revokeApiKey", "rotateApiKey",
 }  # fmt: skip
 
 # Operations whose example precedes the booking.
@@ -45,11 +47,18 @@ BEFORE_BOOKING = {"createBooking", "publishEvent"}
 # Operations whose example needs a person on the team.
 TEAM_OPERATIONS = {"listTeam", "getTeamMember", "changeTeamMember", "removeTeamMember"}
 
+# Operations whose example needs an API key.
+KEY_OPERATIONS = {"listApiKeys", "getApiKey", "changeApiKey", "revokeApiKey", "rotateApiKey"}
+
+# What a program adds to the example of a booking.
+ORDER_OF_KEY = {"external_id": "order-1797", "metadata": {"source": "website"}}
+
 PATH_PARAMETERS = {
     "user_id": URI_ID,
     "event_id": EVENT_ID,
     "booking_id": BOOKING_ID,
     "organization_id": ORGANIZATION_ID,
+    "key_id": API_KEY_ID,
 }
 
 T = TypeVar("T")
@@ -63,6 +72,7 @@ class World:
         self._mailbox = mailbox
         self._database = database
         self._real = {address: new_email() for address in (URI_EMAIL, GRACE_EMAIL, COLLEAGUE_EMAIL)}
+        self._secret: str | None = None  # of the API key that books, if any
         self._logins: dict[str, dict[str, str]] = {}
 
     def real(self, part: T) -> T:
@@ -85,8 +95,14 @@ class World:
         [organization] = self._run("listOrganizations")
         self._real[ORGANIZATION_ID] = organization["id"]
         draft = {"status": "draft"} if operation_id == "publishEvent" else {}
-        self._real[EVENT_ID] = self._run("createEvent", **draft)["id"]
-        if operation_id not in BEFORE_BOOKING:
+        event = self._run("createEvent", **draft)
+        self._real |= {EVENT_ID: event["id"], ORGANIZATION_ID: event["organization_id"]}
+        is_by_key = operation_id == "createBooking" and status == httpx.codes.OK
+        if operation_id in KEY_OPERATIONS or is_by_key:
+            key = self._run("createApiKey")
+            self._real[API_KEY_ID] = key["id"]
+            self._secret = key["secret"] if is_by_key else None
+        if operation_id not in BEFORE_BOOKING or is_by_key:
             booking = self._run("createBooking")
             self._real |= {BOOKING_ID: booking["id"], REFERENCE: booking["reference"]}
         if operation_id in TEAM_OPERATIONS or (operation_id == "addTeamMember" and status == httpx.codes.OK):
@@ -127,6 +143,9 @@ class World:
             request["headers"]["Accept"] = accept
         for kind, body in operation.doc.get("requestBody", {}).get("content", {}).items():
             request["json" if kind == "application/json" else "data"] = self.real(body["example"]) | changes
+        if self._secret and operation.id == "createBooking":
+            request["headers"]["Authorization"] = f"Bearer {self._secret}"
+            request["json"] |= ORDER_OF_KEY
         path = operation.path.format_map({name: self._real[PATH_PARAMETERS[name]] for name in names})
         return self._client.request(operation.method, path, **request)
 

@@ -12,6 +12,7 @@ API_PREFIX = "/api/v1"
 
 DESCRIPTION = """\
 To try the API here, sign up, click **Authorize**, and log in with your email and password (or paste an access token).
+Programs use API keys, which owners of an organization create.
 
 - **Errors** are `application/problem+json` (RFC 9457). Each operation documents the possible values of `code`, which
   are stable, so programs can rely on them. `errors` lists the invalid fields.
@@ -49,6 +50,13 @@ _SETTINGS = {
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
                     "description": "The access token that you get when you log in.",
+                },
+                "api_key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "ebk_...",
+                    "description": "An API key of your organization, for programs. Each operation names the scope that"
+                    " the key needs.",
                 },
                 "refresh": {
                     "type": "http",

@@ -3,6 +3,7 @@
 The tests replace IDs, addresses and tokens by real ones and send the example requests to the running service.
 """
 
+ORGANIZATION_ID = "019df20a-61c4-7d93-8e07-b24f9a6c3158"
 OLIVIA_ID = "019df20b-fd86-7c1e-9a4f-2f6f0a3b5d11"
 ORGANIZATION_ID = "019df208-5d1c-7a3e-8b60-f47d92c1e0a8"
 URI_ID = "019df20d-8a52-7b40-8c13-6d94e2f7a05c"
@@ -11,10 +12,12 @@ EVENT_ID = "019df213-1e77-7a95-a0d8-3c5b7f9e1264"
 BOOKING_ID = "019df217-c40d-72ef-9b36-e8a45d01f7c2"
 LOGIN_ID = "019df20d-9107-7c5d-a1f4-58b2e6037d9c"
 VERIFICATION_ID = "019df20d-8a5b-7f19-b3c7-2ad6904e81f5"
+API_KEY_ID = "019df222-6b0e-7d53-8a41-c92f07e5d638"
 EMAIL_ID = "019df217-c411-7d08-8f5a-14b6c93e72ad"
 
 REFERENCE = "K7M3PTW9XA"
 
+API_KEY_NAME = "Website"
 URI_EMAIL = "uri@example.com"
 GRACE_EMAIL = "grace@example.com"
 COLLEAGUE_EMAIL = "colleague@example.com"
@@ -33,6 +36,8 @@ NEW_PASSWORD = "standing room only"  # noqa: S105 - an example
 # Placeholders. The first part is a real JWT header.
 ACCESS_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.access.signature"  # noqa: S105 - an example
 REFRESH_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.refresh.signature"  # noqa: S105 - an example
+API_KEY_SECRET = "ebk_Q3VydGFpbi11cC1hdC1oYWxmLXBhc3Qtc2V2ZW4"  # noqa: S105 - an example
+OTHER_API_KEY_SECRET = "ebk_SG91c2UtbGlnaHRzLWRvd24tYXQtZWlnaHQtMDA"  # noqa: S105 - an example
 EMAILED_TOKEN = "Z3Vlc3RsaXN0-b3BlbmluZy1uaWdodA"  # noqa: S105 - an example
 
 SIGNED_UP_AT = "2026-05-04T08:12:45.318206+00:00"

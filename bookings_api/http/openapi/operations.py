@@ -31,6 +31,8 @@ from bookings_api.http.schemas import BaseSchema
 
 # The key under which decorators record the problems of a view.
 PROBLEMS = "problems"
+# The key under which they record the scope that an operation requires from API keys, an extension of OpenAPI.
+SCOPE = "x-api-key-scope"
 
 _PROBLEM_HEADERS: dict[HTTPStatus, dict[str, Any]] = {
     HTTPStatus.UNAUTHORIZED: {
@@ -59,6 +61,8 @@ class _Converter(OpenAPIConverter):
         found: dict[str, Any] = super().field2property(field)
         if "example" in found:
             found["examples"] = [found.pop("example")]
+        if names := field.metadata.get("propertyNames"):
+            found["propertyNames"] = names
         if len(found.get("enum", [])) == 1:
             [found["const"]] = found.pop("enum")
         enumeration = getattr(field, "enum", None) or getattr(field, "enumeration", None)
@@ -85,6 +89,8 @@ def document_operation(doc: dict[str, Any], doc_info: dict[str, Any], *, spec: A
     """Complete the documentation of an operation. flask-smorest calls this for each one."""
     texts = doc_info["docstring"]
     texts["description"] = unwrapped(texts.get("description", ""))
+    if scope := doc_info.get("manual_doc", {}).get(SCOPE):
+        texts["description"] += f"\n\nAlso accepts API keys with the scope `{scope}`."
     problems: list[Problem] = [*_parser_problems(doc), *doc_info.get(PROBLEMS, []), INTERNAL_ERROR, UNAVAILABLE]
     responses = doc["responses"]
     responses.pop(INVALID_INPUT.status.value, None)  # flask-smorest adds one without content

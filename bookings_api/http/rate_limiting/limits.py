@@ -17,7 +17,13 @@ from werkzeug.exceptions import TooManyRequests
 from werkzeug.local import LocalProxy
 
 from bookings_api.email_addresses import encoded_address
-from bookings_api.http.authentication import current_user_id, require_actor, viewer
+from bookings_api.http.authentication import (
+    current_actor_id,
+    current_key_hash,
+    current_user_id,
+    require_actor,
+    viewer,
+)
 from bookings_api.http.idempotency import REPLAYED_HEADER
 from bookings_api.http.rate_limiting.storage import RateLimitStorage, Window
 
@@ -49,10 +55,15 @@ def init_limits(app: flask.Flask) -> None:
 
 
 def by_account(*parameters: str) -> Key:
-    """Count requests per account and per value of these path parameters. Place the limit below `login_required`."""
+    """Count requests per account and per value of these path parameters. Place the limit below `login_required`.
 
-    def key(*args: Any, **kwargs: Any) -> str:
-        return "/".join([current_user_id(), *(str(kwargs[name]) for name in parameters)])
+    Without parameters, API keys are exempt; `API_KEY_LIMIT` applies to them.
+    """
+
+    def key(*args: Any, **kwargs: Any) -> str | None:
+        if current_key_hash() is not None and not parameters:
+            return None
+        return "/".join([current_actor_id(), *(str(kwargs[name]) for name in parameters)])
 
     return key
 
@@ -65,6 +76,12 @@ def by_invited_mailbox(invitation: dict[str, Any], *args: Any, **kwargs: Any) ->
 def by_inviter_and_mailbox(invitation: dict[str, Any], *args: Any, **kwargs: Any) -> str | None:
     """Return the organizer and the mailbox of an invitation, as a key that bookings do not share."""
     return by_mailbox(by_invited_mailbox(invitation))
+
+
+def by_key(*args: Any, **kwargs: Any) -> str | None:
+    """Count requests per API key. After a rotation, each of the two valid secrets is counted separately."""
+    key_hash = current_key_hash()
+    return None if key_hash is None else key_hash.hex()
 
 
 def by_client(*args: Any, **kwargs: Any) -> str:
@@ -104,6 +121,8 @@ def mailbox_to_count(address: str | None) -> str | None:
     Only one account has an address without a `+`. Any number of accounts, possibly of strangers, can share the mailbox
     of an address with one, so their emails to themselves count like emails to someone else.
     """
+    if current_key_hash() is not None:
+        return of_mailbox(address) if address else None
     if address is not None and viewer() is None:  # `token_required` does not load the account
         require_actor()
     actor = viewer()
@@ -115,8 +134,9 @@ def mailbox_to_count(address: str | None) -> str | None:
 
 
 def by_mailbox(mailbox: str | None) -> str | None:
-    """Count per account and mailbox, so that no account uses up the share of another."""
-    return mailbox and f"{current_user_id()}/{mailbox}"
+    """Count per account and mailbox, so that no account uses up the share of another. API keys are exempt."""
+    user_id = current_user_id()
+    return f"{user_id}/{mailbox}" if user_id and mailbox else None
 
 
 def keyed_hash(address: str) -> str:
@@ -171,9 +191,15 @@ def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
 
 
 def count_email(address: str) -> None:
-    """Count an email that is never refused. It leaves less for the caller, but not for others."""
+    """Count an email that is never refused. It leaves less for the caller, but not for others.
+
+    For an API key, counting the request suffices.
+    """
+    user_id = current_user_id()
+    if user_id is None:
+        return
     mailbox = by_mailbox(mailbox_to_count(address))
-    setting, whose = ("GUEST_MAIL_LIMIT", mailbox) if mailbox else ("BOOKING_LIMIT", current_user_id())
+    setting, whose = ("GUEST_MAIL_LIMIT", mailbox) if mailbox else ("BOOKING_LIMIT", user_id)
     _storage.hit(_parsed(flask.current_app.config[setting]), setting, whose)
 
 

@@ -33,7 +33,7 @@ def test_every_problem_shares_one_schema_and_lists_its_codes() -> None:
 def test_operations_that_need_a_login_document_it_and_401() -> None:
     booking = OPERATIONS["createBooking"]
 
-    assert booking.doc["security"] == [{"bearer": []}, {"password": []}]
+    assert booking.doc["security"] == [{"bearer": []}, {"password": []}, {"api_key": []}]
     assert booking.codes(401) == ["unauthenticated"]
     assert "WWW-Authenticate" in booking.responses["401"]["headers"]
     assert "Location" in booking.responses["201"]["headers"]
@@ -42,7 +42,7 @@ def test_operations_that_need_a_login_document_it_and_401() -> None:
 def test_operations_document_their_business_and_input_errors() -> None:
     booking = OPERATIONS["createBooking"]
 
-    assert booking.codes(409) == ["event-not-open", "sold-out"]
+    assert booking.codes(409) == ["event-not-open", "sold-out", "external-id-taken"]
     assert booking.codes(422) == ["invalid-input", "too-many-tickets", "idempotency-key-reused"]
     assert booking.codes(415) == ["unsupported-media-type"]
     assert booking.codes(503) == ["unavailable"]
@@ -59,7 +59,7 @@ def test_every_post_that_creates_something_accepts_an_idempotency_key() -> None:
         and any("content" in operation.responses.get(status, {}) for status in ("201", "202"))
     }
     assert creating.keys() == {
-        "signup", "inviteUser", "createEvent", "addTeamMember", "createBooking", "resendConfirmation",
+        "signup", "inviteUser", "createEvent", "addTeamMember", "createBooking", "resendConfirmation", "createApiKey",
     }  # fmt: skip
     for operation in creating.values():
         assert "Idempotency-Key" in {parameter.get("name") for parameter in operation.doc["parameters"]}
@@ -70,13 +70,13 @@ def test_every_post_that_creates_something_accepts_an_idempotency_key() -> None:
 
 def test_rate_limited_operations_document_429_and_their_headers() -> None:
     limited = {name for name, operation in OPERATIONS.items() if operation.codes(429) == ["too-many-requests"]}
-    assert limited == {
+    accepting_keys = {name for name, operation in OPERATIONS.items() if {"api_key": []} in operation.doc["security"]}
+    assert limited - accepting_keys == {
         "signup", "login", "token", "requestPasswordReset", "confirmPasswordReset", "acceptInvitation",
         "verifyEmail", "resendVerification", "changeProfile", "deleteAccount",
-        "inviteUser", "changeUser", "changePassword", "createEvent", "changeEvent",
-        "addTeamMember", "changeTeamMember", "transferEvent",
-        "createBooking", "changeBooking", "resendConfirmation",
+        "inviteUser", "changeUser", "changePassword", "addTeamMember", "changeTeamMember", "transferEvent",
     }  # fmt: skip
+    assert accepting_keys <= limited
     window_stats = {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
     assert OPERATIONS["resendConfirmation"].responses["429"]["headers"].keys() == window_stats | {"Retry-After"}
     assert OPERATIONS["resendConfirmation"].responses["202"]["headers"].keys() == window_stats | {
@@ -96,11 +96,22 @@ def test_the_document_states_the_limits_of_fields() -> None:
     assert schemas["EventCreate"]["additionalProperties"] is False
 
 
-def test_swagger_ui_can_authorize_by_password_or_bearer_token() -> None:
+def test_operations_that_accept_api_keys_name_the_scope() -> None:
+    for operation in OPERATIONS.values():
+        scope = operation.doc.get("x-api-key-scope")
+        schemes = [name for requirement in operation.doc["security"] for name in requirement]
+        assert ("api_key" in schemes) == (scope is not None or {} in operation.doc["security"]), operation.id
+        if scope is not None:
+            assert f"API keys with the scope `{scope}`" in operation.doc["description"]
+            assert "permission-denied" in operation.codes(403)
+
+
+def test_swagger_ui_can_authorize_by_password_bearer_token_or_api_key() -> None:
     schemes = DOCUMENT["components"]["securitySchemes"]
 
     assert schemes["password"]["flows"]["password"]["tokenUrl"] == "/api/v1/auth/token"
     assert (schemes["bearer"]["type"], schemes["bearer"]["scheme"]) == ("http", "bearer")
+    assert (schemes["api_key"]["type"], schemes["api_key"]["scheme"]) == ("http", "bearer")
 
 
 def test_swagger_ui_loads_every_asset_from_its_own_origin(client: FlaskClient) -> None:

@@ -22,7 +22,8 @@ from tests.service import Service
 # Members with unpredictable values; only their types are compared.
 UNPREDICTABLE = {
     "id", "reference", "created_at", "updated_at", "cancelled_at", "sent_at", "next_attempt_at",
-    "expires_at", "organization_id", "access_token", "refresh_token", "DTSTAMP",
+    "expires_at", "organization_id", "access_token", "refresh_token", "DTSTAMP", "secret", "hint",
+    "previous_secret_expires_at",
 }  # fmt: skip
 
 # Every success of every operation in each of its formats; None means no body.

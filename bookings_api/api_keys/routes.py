@@ -1,0 +1,153 @@
+"""`/organizations/{organization_id}/api-keys`: the API keys of an organization."""
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+import flask
+
+from bookings_api.api_keys import queries, services
+from bookings_api.api_keys.schemas import (
+    ApiKeyChangeSchema,
+    ApiKeyCreateSchema,
+    ApiKeySchema,
+    ApiKeyWithSecretSchema,
+    RotationSchema,
+)
+from bookings_api.database.listing import Listing
+from bookings_api.errors import ApiKeyNotFound, OrganizationNotFound, PermissionDenied
+from bookings_api.http.authentication import current_actor
+from bookings_api.http.blueprint import LOCATION, Blueprint
+from bookings_api.http.conditional import if_match
+from bookings_api.http.idempotency import REPLAYED
+from bookings_api.http.openapi.examples import CHANGED_AT, OTHER_API_KEY_SECRET
+from bookings_api.http.schemas import PageQuerySchema
+from bookings_api.idempotency import IdempotentRequest
+from bookings_api.models import ApiKey
+from bookings_api.models.api_key import HINT_LENGTH
+
+blp = Blueprint("api-keys", __name__, url_prefix="/organizations", description="Let programs act for your organization")
+
+
+@blp.route("/<uuid:organization_id>/api-keys", methods=["GET"])
+@blp.doc(operationId="listApiKeys")
+@blp.login_required()
+@blp.problems(PermissionDenied, OrganizationNotFound)
+@blp.listing(PageQuerySchema, ApiKeySchema)
+def list_api_keys(organization_id: UUID) -> Listing:
+    """List the API keys of an organization.
+
+    Returns the oldest first, including expired keys, but no revoked ones. Only owners manage API keys; if
+    `ORGANIZER_SIGNUP` is `open`, all organizers do.
+    """
+    return queries.list_keys(current_actor, organization_id)
+
+
+@blp.route("/<uuid:organization_id>/api-keys", methods=["POST"])
+@blp.doc(operationId="createApiKey")
+@blp.login_required()
+@blp.problems(PermissionDenied, OrganizationNotFound)
+@blp.arguments(ApiKeyCreateSchema)
+@blp.idempotent(ApiKeyWithSecretSchema, replay=lambda key: (HTTPStatus.CREATED, _location(key["id"])))
+@blp.response(201, ApiKeyWithSecretSchema, headers=LOCATION | REPLAYED)
+def create_api_key(
+    key: dict[str, Any], organization_id: UUID, request: IdempotentRequest | None
+) -> tuple[ApiKey, dict[str, str]]:
+    """Create an API key.
+
+    The response contains the secret, which cannot be read again later. Programs send it like an access token:
+    `Authorization: Bearer ebk_...`. The key keeps working even if you leave the organization.
+    """
+    created = services.create_key(actor=current_actor, organization_id=organization_id, request=request, **key)
+    return created, _location(created.id)
+
+
+@blp.route("/<uuid:organization_id>/api-keys/<uuid:key_id>", methods=["GET"])
+@blp.doc(operationId="getApiKey")
+@blp.login_required()
+@blp.if_none_match()
+@blp.problems(PermissionDenied, OrganizationNotFound, ApiKeyNotFound)
+@blp.response(200, ApiKeySchema)
+def get_api_key(organization_id: UUID, key_id: UUID) -> ApiKey:
+    """Get an API key.
+
+    The response does not contain the secret.
+    """
+    return queries.get_key(current_actor, organization_id, key_id)
+
+
+@blp.route("/<uuid:organization_id>/api-keys/<uuid:key_id>", methods=["PATCH"])
+@blp.doc(operationId="changeApiKey")
+@blp.login_required()
+@blp.if_match()
+@blp.problems(PermissionDenied, OrganizationNotFound, ApiKeyNotFound)
+@blp.arguments(ApiKeyChangeSchema)
+@blp.response(200, ApiKeySchema, example=ApiKeySchema.example(name="Box office", version=2))
+def change_api_key(changes: dict[str, Any], organization_id: UUID, key_id: UUID) -> ApiKey:
+    """Change the name, scopes, events or expiry of an API key.
+
+    Omitted fields keep their values. The change applies from the next request on.
+    """
+    return services.change_key(
+        actor=current_actor,
+        organization_id=organization_id,
+        key_id=key_id,
+        changes=changes,
+        precondition=if_match(),
+    )
+
+
+@blp.route("/<uuid:organization_id>/api-keys/<uuid:key_id>", methods=["DELETE"])
+@blp.doc(operationId="revokeApiKey")
+@blp.login_required()
+@blp.if_match()
+@blp.problems(PermissionDenied, OrganizationNotFound, ApiKeyNotFound)
+@blp.response(204)
+def revoke_api_key(organization_id: UUID, key_id: UUID) -> None:
+    """Revoke an API key.
+
+    Both of its secrets stop working with the next request. Bookings and events made with the key stay.
+    """
+    services.revoke_key(actor=current_actor, organization_id=organization_id, key_id=key_id, precondition=if_match())
+
+
+@blp.route("/<uuid:organization_id>/api-keys/<uuid:key_id>/rotate", methods=["POST"])
+@blp.doc(operationId="rotateApiKey")
+@blp.login_required()
+@blp.if_match()
+@blp.problems(PermissionDenied, OrganizationNotFound, ApiKeyNotFound)
+@blp.arguments(RotationSchema)
+@blp.idempotent(ApiKeyWithSecretSchema, replay=lambda key: (HTTPStatus.OK, {}))
+@blp.response(
+    200,
+    ApiKeyWithSecretSchema,
+    headers=REPLAYED,
+    example=ApiKeyWithSecretSchema.example(
+        secret=OTHER_API_KEY_SECRET,
+        hint=OTHER_API_KEY_SECRET[:HINT_LENGTH],
+        previous_secret_expires_at=CHANGED_AT,
+        version=2,
+    ),
+)
+def rotate_api_key(
+    rotation: dict[str, int], organization_id: UUID, key_id: UUID, request: IdempotentRequest | None
+) -> ApiKey:
+    """Replace the secret of an API key.
+
+    The response contains the new secret. The previous one keeps working for `overlap_minutes`. Rotating again ends
+    the overlap of the earlier rotation.
+    """
+    return services.rotate_key(
+        actor=current_actor,
+        organization_id=organization_id,
+        key_id=key_id,
+        overlap=timedelta(minutes=rotation["overlap_minutes"]),
+        precondition=if_match(),
+        request=request,
+    )
+
+
+def _location(key_id: UUID | str) -> dict[str, str]:
+    path = {"organization_id": (flask.request.view_args or {})["organization_id"], "key_id": key_id}
+    return {"Location": flask.url_for("api-keys.get_api_key", **path)}
