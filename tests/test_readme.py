@@ -58,6 +58,7 @@ def test_every_command_of_the_tour_works(
         f'"Grace","uri@{DOMAIN}","confirmed"',
         "BEGIN:VCALENDAR",
         '"description":"Doors open at 19:00."',
+        '"booked_by":"Website","external_id":"order-1797"',
         '"code":"stale-version"',
         f'"email":"colleague@{DOMAIN}"',
         '"code":"unauthenticated"',

@@ -93,6 +93,28 @@ async function cancel(organizer: Api, user: Api, booking: Booking): Promise<void
   assert.equal(codeOf(await user.GET("/api/v1/events/{event_id}/bookings", ofEvent)), "permission-denied");
 }
 
+/** Create an API key, and book with it for a guest who has no account. */
+async function bookWithKey(baseUrl: string, organizer: Api, event: Event): Promise<void> {
+  const key = unwrap(
+    await organizer.POST("/api/v1/organizations/{organization_id}/api-keys", {
+      params: { path: { organization_id: event.organization_id } },
+      body: { name: "Website", scopes: ["bookings:read", "bookings:write"] },
+    }),
+  );
+  assert.ok(key.secret);
+  const program = createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${key.secret}` } });
+  const body = {
+    event_id: event.id,
+    guest_name: "Grace",
+    guest_email: "grace@example.com",
+    external_id: "order-1",
+  };
+  const booking = unwrap(await program.POST("/api/v1/bookings/", { body }));
+  assert.deepEqual([booking.user_id, booking.booked_by, booking.external_id], [null, "Website", "order-1"]);
+  assert.deepEqual(unwrap(await program.POST("/api/v1/bookings/", { body })), booking);
+  assert.deepEqual(unwrap(await program.GET("/api/v1/bookings/")), [booking]);
+}
+
 /** Log out. The token is then rejected. */
 async function logOut(user: Api, booking: Booking): Promise<void> {
   assert.equal(unwrap(await user.GET("/api/v1/users/me")).id, booking.user_id);
@@ -104,8 +126,10 @@ async function logOut(user: Api, booking: Booking): Promise<void> {
 async function main(url: string, organizerEmail: string, userEmail: string): Promise<void> {
   const organizer = await signUpAndLogIn(url, organizerEmail, true);
   const user = await signUpAndLogIn(url, userEmail, false);
-  const booking = await book(user, await createAndListEvent(organizer));
+  const event = await createAndListEvent(organizer);
+  const booking = await book(user, event);
   await cancel(organizer, user, booking);
+  await bookWithKey(url, organizer, event);
   await logOut(user, booking);
   console.log(booking.reference);
 }

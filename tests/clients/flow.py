@@ -11,11 +11,13 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from event_booking_client import AuthenticatedClient, Client
+from event_booking_client.api.api_keys import create_api_key
 from event_booking_client.api.auth import login, logout, signup
-from event_booking_client.api.bookings import cancel_booking, change_booking, create_booking
+from event_booking_client.api.bookings import cancel_booking, change_booking, create_booking, list_bookings
 from event_booking_client.api.events import create_event, list_attendees, list_upcoming_events
 from event_booking_client.api.users import get_profile
 from event_booking_client.models import (
+    ApiKeyCreate,
     Booking,
     BookingChange,
     BookingCreate,
@@ -24,6 +26,7 @@ from event_booking_client.models import (
     EventCreate,
     Login,
     Problem,
+    Scope,
     Signup,
     User,
 )
@@ -100,6 +103,21 @@ def cancel(organizer: AuthenticatedClient, user: AuthenticatedClient, booking: B
     assert code_of(list_attendees.sync(booking.event_id, client=user)) == "permission-denied"
 
 
+def book_with_key(url: str, organizer: AuthenticatedClient, event: Event) -> None:
+    """Create an API key, and book with it for a guest who has no account."""
+    new_key = ApiKeyCreate(name="Website", scopes=[Scope.BOOKINGSREAD, Scope.BOOKINGSWRITE])
+    key = unwrap(create_api_key.sync(event.organization_id, client=organizer, body=new_key))
+    assert key.secret is not None
+    with AuthenticatedClient(url, token=key.secret) as program:
+        order = BookingCreate(
+            event_id=event.id, guest_name="Grace", guest_email="grace@example.com", external_id="order-1"
+        )
+        booking = unwrap(create_booking.sync(client=program, body=order))
+        assert (booking.user_id, booking.booked_by, booking.external_id) == (None, "Website", "order-1")
+        assert create_booking.sync(client=program, body=order) == booking
+        assert unwrap(list_bookings.sync(client=program)) == [booking]
+
+
 def log_out(user: AuthenticatedClient, booking: Booking) -> None:
     """Log out. The token is then rejected."""
     profile = get_profile.sync(client=user)
@@ -115,8 +133,10 @@ def main(url: str, organizer_email: str, user_email: str) -> None:
         sign_up_and_log_in(url, organizer_email, is_organizer=True) as organizer,
         sign_up_and_log_in(url, user_email, is_organizer=False) as user,
     ):
-        booking = book(user, create_and_list_event(organizer))
+        event = create_and_list_event(organizer)
+        booking = book(user, event)
         cancel(organizer, user, booking)
+        book_with_key(url, organizer, event)
         log_out(user, booking)
     sys.stdout.write(f"{booking.reference}\n")
 
