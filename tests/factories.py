@@ -160,7 +160,7 @@ def organization_of(client: FlaskClient, account: Account) -> str:
         return str(db.session.scalars(query.where(Membership.role.is_not(None))).one())
 
 
-ALL_SCOPES = ["events:read", "events:write", "bookings:read", "bookings:write"]
+ALL_SCOPES = ["events:read", "events:write", "bookings:read", "bookings:write", "check-in"]
 
 
 def make_key(client: FlaskClient, owner: Account, **changes: Any) -> Key:

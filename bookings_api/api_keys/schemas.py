@@ -19,8 +19,8 @@ from bookings_api.models.api_key import HINT_LENGTH
 MAX_EVENTS = 100
 MAX_OVERLAP_MINUTES = 7 * 24 * 60
 
-# Other scopes belong to operations that do not exist yet.
-_SCOPES = (Scope.EVENTS_READ, Scope.EVENTS_WRITE, Scope.BOOKINGS_READ, Scope.BOOKINGS_WRITE)
+# `webhooks` belongs to operations that do not exist yet.
+_SCOPES = (Scope.EVENTS_READ, Scope.EVENTS_WRITE, Scope.BOOKINGS_READ, Scope.BOOKINGS_WRITE, Scope.CHECK_IN)
 _EXAMPLE_SCOPES = [Scope.BOOKINGS_READ.value, Scope.BOOKINGS_WRITE.value]
 
 _NAME = "The name of the key, such as the program that uses it."

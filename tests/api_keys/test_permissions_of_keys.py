@@ -26,6 +26,7 @@ publishEvent            200   403                 403
 cancelEvent             200   403                 403
 deleteEvent             204   403                 403
 listAttendees           200   403                 403
+getDoorList             200   403                 403
 
 createBooking           201   403                 403
 listBookings            200   403                 200

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from tests.factories import API, add_to_team, make_event
+from tests.factories import API, Account, add_to_team, make_event
 from tests.permissions import CALLERS, make_scenes
 
 
@@ -15,7 +15,7 @@ def test_the_list_of_events_contains_exactly_the_drafts_that_the_caller_can_read
     draft = make_event(client, responsible, status="draft")
     for caller, role in (("helper", "check_in"), ("co-org", "co_organizer")):
         account = scenes[caller].caller
-        assert account
+        assert isinstance(account, Account)
         add_to_team(client, responsible, draft, account, role)
     readers, listers = set(), set()
 
