@@ -136,11 +136,11 @@ def test_each_caller_gets_the_status_in_the_permission_table(
     assert {str(status) for status in statuses.values()} <= operation["responses"].keys()
     refusals = {caller: status for caller, status in statuses.items() if status >= 400}
     assert {caller: responses[caller].json["code"] for caller in refusals} == {
-        caller: CONFLICTS[caller] if status == 409 else CODES.get(status, f"{_named_last(path)}-not-found")
+        caller: CONFLICTS[caller] if status == 409 else CODES.get(status, f"{_named_first(path)}-not-found")
         for caller, status in refusals.items()
     }
 
 
-def _named_last(path: str) -> str:
-    """Return the resource that the last parameter of a path identifies, such as `booking`."""
-    return path.rpartition("{")[2].partition("_id}")[0]
+def _named_first(path: str) -> str:
+    """Return the resource that the first parameter of a path identifies, such as `booking`."""
+    return path.partition("{")[2].partition("_id}")[0]

@@ -31,8 +31,8 @@ from bookings_api.permissions import Action, Actor, may_see, require, require_sc
 class Order:
     """The tickets to book. The guest defaults to the account's owner.
 
-    API keys must name the guest. Only they can set an `external_id` and `metadata`. `requires_verified_email` is true if
-    the operator accepts orders only from accounts with a verified email.
+    API keys must name the guest. Only they can set an `external_id` and `metadata`. `requires_verified_email` is
+    whether the operator accepts orders only from accounts with a verified email.
     """
 
     event_id: UUID

@@ -11,7 +11,6 @@ from bookings_api.models import Booking
 from bookings_api.permissions import Action, Actor
 
 _NAME = folded(sa.type_coerce(Booking.guest_name, sa.Text))
-_NAME = folded(sa.type_coerce(Booking.guest_name, sa.Text))
 _DOOR_LIST = ListQuery(
     sa.select(Booking).where(Booking.event_id == sa.bindparam("event_id")),
     filters={

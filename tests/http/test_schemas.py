@@ -14,6 +14,7 @@ from bookings_api.accounts.schemas import UserSchema
 from bookings_api.api_keys.schemas import ApiKeySchema, ApiKeyWithSecretSchema
 from bookings_api.auth.schemas import TokenSchema
 from bookings_api.bookings.schemas import BookingSchema, EmailSchema
+from bookings_api.check_in.schemas import DoorListEntrySchema
 from bookings_api.database.listing import Listing, Order
 from bookings_api.events.schemas import EventSchema, ListedEventSchema
 from bookings_api.extensions import db
@@ -21,13 +22,16 @@ from bookings_api.http.json import json_body
 from bookings_api.http.pagination import fetch_page, page_headers
 from bookings_api.http.problems import FieldErrorSchema, ProblemSchema
 from bookings_api.http.schemas import ResponseSchema
-from bookings_api.models import ApiKey, Booking, Event, OutboxEmail, Person
+from bookings_api.models import ApiKey, Booking, Event, OutboxEmail, OwnOrganization, Person, TeamEntry
+from bookings_api.organizations.schemas import OrganizationSchema
+from bookings_api.teams.schemas import TeamMemberSchema
 from bookings_api.users.schemas import ExportSchema
-from tests.factories import book, book_for_guest, make_event, make_key, make_organizer, make_user
+from tests.factories import add_to_team, book, book_for_guest, make_event, make_key, make_organizer, make_user
 
 ROWS = [
     (EventSchema, Event), (ListedEventSchema, Event), (BookingSchema, Booking), (EmailSchema, OutboxEmail),
-    (UserSchema, Person), (ApiKeySchema, ApiKey),
+    (UserSchema, Person), (ApiKeySchema, ApiKey), (OrganizationSchema, OwnOrganization),
+    (TeamMemberSchema, TeamEntry), (DoorListEntrySchema, Booking),
 ]  # fmt: skip
 
 
@@ -40,11 +44,12 @@ def test_rows_and_pages_are_serialized_exactly_as_by_marshmallow(
     event = make_event(client, organizer, booking_opens_at="2020-01-01T00:00:00.5+02:00")
     make_key(client, organizer, event_ids=[event["id"]])
     book_for_guest(client, make_key(client, organizer), event, external_id="order-1", metadata={"seat": "12"})
+    add_to_team(client, organizer, event, make_user(client), "check_in")
     booking = book(client, user, event).json
     client.delete(f"/api/v1/bookings/{booking['id']}", headers=user.headers)
-    items, selected = schema(many=True), sa.select(model).order_by(model.id)
+    items, selected = schema(many=True), sa.select(model).order_by(*sa.inspect(model).primary_key)
     rows = db.session.scalars(selected).all()
-    listing = Listing(selected, {}, Order(model.id), is_filtered=False)
+    listing = Listing(selected, {}, Order(*sa.inspect(model).primary_key), is_filtered=False)
     page = fetch_page(listing, items, PaginationParameters(1, 100))
 
     expected = json.loads(json.dumps(ma.Schema.dump(items, rows)))
