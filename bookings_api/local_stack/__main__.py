@@ -20,6 +20,11 @@ from bookings_api.local_stack.processes import ROOT, STOP_SIGNALS, Child, StackE
 from bookings_api.local_stack.servers import LocalStack
 
 CELERY = ["celery", "--quiet", "--app=wsgi.celery"]
+WHO_ORGANIZES = {
+    "invite_only": "only people who are invited become organizers",
+    "open": "anyone can become an organizer and manage all accounts; only for evaluation and trusted networks",
+    "own_organization": "anyone can become an organizer, of a new organization",
+}
 
 
 @click.command()
@@ -82,6 +87,8 @@ def _service(port: int, directory: Path, *, demo: bool) -> Iterator[list[Child]]
                 click.echo(f"  {account.role.capitalize():<10}  {account.email}  password: {account.password}")
             embedded = "MAIL_SERVER" in stack.settings
             emails = f"{stack.mailbox}/new" if embedded else f"sent through {environment['MAIL_SERVER']}"
+            signup = environment["ORGANIZER_SIGNUP"]
+            click.echo(f"  Sign-up     ORGANIZER_SIGNUP={signup}: {WHO_ORGANIZES[signup]}")
             click.echo(f"  Swagger UI  {url}/docs\n  Emails      {emails}\n  Stop with   Ctrl-C\n")
             yield [*stack.children, *children]
         finally:

@@ -35,6 +35,7 @@ def test_demo_data_and_signing_key_survive_a_restart(tmp_path: Path) -> None:
         assert len(titles) == 12
         for word in ("Swagger UI", f"http://localhost:{first.port}/docs", str(first.mail), "Ctrl-C"):
             assert word in first.output
+        assert "ORGANIZER_SIGNUP=open: anyone can become an organizer and manage all accounts; only for" in first.output
         email, password = re.findall(r"User +(\S+) +password: (\S+)", first.output)[0]
         login = httpx.post(f"{first.url}/api/v1/auth/login", json={"email": email, "password": password})
         assert login.status_code == 200
@@ -54,6 +55,18 @@ def test_startup_output_is_clean(tmp_path: Path) -> None:
 
     assert "{" not in run.output  # a line of the JSON log
     assert "warning" not in run.output.lower()
+
+
+@pytest.mark.parametrize(
+    ("setting", "meaning"),
+    [
+        ("invite_only", "only people who are invited become organizers"),
+        ("own_organization", "anyone can become an organizer, of a new organization"),
+    ],
+)
+def test_startup_output_says_who_can_become_an_organizer(tmp_path: Path, setting: str, meaning: str) -> None:
+    with running(tmp_path, ORGANIZER_SIGNUP=setting) as run:
+        assert f"ORGANIZER_SIGNUP={setting}: {meaning}\n" in run.output
 
 
 @pytest.mark.parametrize("command", [RUN, PORTABLE_RUN], ids=["Linux", "other systems"])
