@@ -2,6 +2,7 @@
 
     extensions       the Flask extensions, which create_app binds
     errors           domain errors, independent of HTTP
+    permissions      decides what people and API keys may do
     celery_app       Celery, bound to the application
     redis_client     creates Redis clients from REDIS_URL
     cleanup          deletes expired rows every hour
@@ -15,9 +16,9 @@
       openapi/         the OpenAPI document and its examples
       rate_limiting/   limits per client, account and email, counted in Redis
       response_cache/  cached responses to anonymous reads
-    accounts/        shared by auth and users: passwords, tokens, logins, one-time tokens
+    accounts/        shared by several features: passwords, tokens, logins, actors, memberships
     auth/ users/ organizations/ api_keys/ events/ teams/ bookings/ check_in/
-                     one package per feature: routes, schemas, services, queries, permissions
+                     one package per feature: routes, schemas, services, queries
     calendar/        events and bookings as iCalendar and iTIP
     mail/            emails: outbox, messages, Celery tasks, SMTP
     observability/   logs, metrics, traces, health checks

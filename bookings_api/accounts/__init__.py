@@ -1,1 +1,1 @@
-"""Passwords, tokens, logins and one-time tokens, shared by auth and users."""
+"""Passwords, tokens, logins, actors and memberships, shared by several features."""
