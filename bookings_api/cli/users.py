@@ -66,8 +66,8 @@ def show(*, q: str | None, role: str | None, is_active: bool | None, as_json: bo
 def deactivate(email: str) -> None:
     """Revoke an account's access, end its logins and notify its owner by email.
 
-    Its data is kept, and an organizer can restore access through the API. The last active organizer cannot be
-    deactivated.
+    Its data is kept, and an organizer can restore access through the API. The last owner of an organization, or if
+    ORGANIZER_SIGNUP=open its last organizer, cannot be deactivated.
     """
     try:
         user = user_by_email(email)

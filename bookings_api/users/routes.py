@@ -1,4 +1,4 @@
-"""`/users`: the caller's account and, for organizers, all accounts."""
+"""`/users`: the caller's account and, for organizers, the people of their organization."""
 
 from http import HTTPStatus
 from typing import Any
@@ -200,7 +200,8 @@ def change_password(passwords: dict[str, str]) -> None:
 def list_users(**filters: Any) -> Listing:
     """List accounts.
 
-    Returns all accounts, including invited and deactivated ones, sorted by email, or with `after` by ID.
+    Returns the people in your organization, including customers and invited and deactivated accounts, sorted by email,
+    or with `after` by ID.
     """
     return queries.list_people(current_actor, **filters)
 
@@ -264,8 +265,8 @@ def get_user(organization: dict[str, UUID], user_id: UUID) -> Person:
 def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id: UUID) -> Person:
     """Change the name, role or access of an account.
 
-    A change of role or access logs the user out everywhere and notifies them by email. The last active
-    organizer cannot be demoted or deactivated.
+    The person is notified by email of a new role or access. Where there is a single organization, this also logs them
+    out everywhere. The last owner, or where organizers manage everything the last organizer, keeps role and access.
     """
     return services.change_person(
         actor=current_actor, user_id=user_id, changes=changes, precondition=if_match(), **organization
@@ -282,7 +283,9 @@ def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id:
 def deactivate_user(organization: dict[str, UUID], user_id: UUID) -> None:
     """Deactivate an account.
 
-    Logs the user out everywhere, prevents new logins, and notifies them by email. Their bookings and events remain, and
-    setting `is_active` to `true` reactivates the account. The last active organizer cannot be deactivated.
+    Revokes the person's access to your organization and notifies them by email. Where there is a single organization,
+    this also logs them out everywhere and prevents new logins. Their bookings and events remain, and setting
+    `is_active` to `true` restores access. The last owner, or where organizers manage everything the last organizer,
+    cannot be deactivated.
     """
     services.remove_access(actor=current_actor, user_id=user_id, precondition=if_match(), **organization)
