@@ -28,7 +28,6 @@ CONNECT_SECONDS = 10
 LOCK_TIMEOUT = "3s"
 
 ADMIN, USER, ORGANIZER = "admin", "user", "organizer"
-KNOWN_ROLES = {ADMIN, USER, ORGANIZER}
 NO_ROLE = "NULL"
 ENUM = "userrole"
 NEW_TYPE = "varchar(32)"
@@ -156,8 +155,10 @@ def one_line(text: str) -> str:
 def migrate(cursor: extensions.cursor, *, to: str, only: Sequence[str] | None) -> list[str]:
     """Make all changes without committing and return lines that describe them. Raises `Refusal` or `psycopg2.Error`."""
     lock_users(cursor)
-    column = read_role_column(cursor)
-    accounts = read_accounts(cursor)
+    cursor.execute("SELECT to_regclass('memberships')")
+    if cursor.fetchall() != [(None,)]:  # a database of this service, where memberships have the roles
+        return ["Nothing to do."]
+    column, accounts = read_role_column(cursor), read_accounts(cursor)
     require_known([*column.labels, *(account.role for account in accounts), column.default or USER])
     chosen = choose_admins(accounts, only=only, to=to)
 
@@ -236,7 +237,8 @@ def read_accounts(cursor: extensions.cursor) -> list[Account]:
 
 
 def require_known(roles: Iterable[str]) -> None:
-    unknown = sorted({role if role == NO_ROLE else repr(role) for role in roles if role.lower() not in KNOWN_ROLES})
+    known = {ADMIN, USER, ORGANIZER}
+    unknown = sorted({role if role == NO_ROLE else repr(role) for role in roles if role.lower() not in known})
     if unknown:
         raise Refusal(f"The column users.role may only contain admin, user and organizer; found {listed(unknown)}.")
 
@@ -253,8 +255,7 @@ def choose_admins(accounts: Sequence[Account], *, only: Sequence[str] | None, to
     unknown = [address for address in only if address.lower() not in addresses]
     if unknown:
         raise Refusal(f"No admin has the address {listed(unknown)}.")
-    named = {address.lower() for address in only}
-    return {admin for admin in admins if admin.email.lower() in named}
+    return {admin for admin in admins if admin.email.lower() in [address.lower() for address in only]}
 
 
 def new_role(role: str, of_admins: str | None) -> str:

@@ -39,6 +39,33 @@ class BookingSchema(ResponseSchema):
             "example": URI_ID,
         },
     )
+    ticket_count = ma.fields.Integer(required=True, metadata={"description": "The number of tickets.", "example": 2})
+    guest_name = ma.fields.String(required=True, metadata={"description": "The name of the guest.", "example": "Grace"})
+    guest_email = ma.fields.Email(
+        required=True,
+        metadata={
+            "description": "The email of the guest, who receives all emails about the booking.",
+            "example": GRACE_EMAIL,
+        },
+    )
+    status = ma.fields.Enum(
+        BookingStatus, by_value=ma.fields.String, required=True, metadata={"example": BookingStatus.CONFIRMED.value}
+    )
+    version = ma.fields.Integer(
+        required=True,
+        metadata={"description": "The version of the booking. Each change increases it by 1.", "example": 1},
+    )
+    created_at = ma.fields.AwareDateTime(
+        required=True, metadata={"description": "When the booking was made.", "example": BOOKED_AT}
+    )
+    updated_at = ma.fields.AwareDateTime(
+        required=True, metadata={"description": "When the booking last changed.", "example": BOOKED_AT}
+    )
+    cancelled_at = ma.fields.AwareDateTime(
+        required=True,
+        allow_none=True,
+        metadata={"description": "When the booking was cancelled. `null` if it is confirmed.", "example": None},
+    )
     api_key_id = ma.fields.UUID(
         required=True,
         allow_none=True,
@@ -67,33 +94,6 @@ class BookingSchema(ResponseSchema):
         required=True,
         allow_none=True,
         metadata={"description": "Your data about the booking, set with an API key.", "example": None},
-    )
-    ticket_count = ma.fields.Integer(required=True, metadata={"description": "The number of tickets.", "example": 2})
-    guest_name = ma.fields.String(required=True, metadata={"description": "The name of the guest.", "example": "Grace"})
-    guest_email = ma.fields.Email(
-        required=True,
-        metadata={
-            "description": "The email of the guest, who receives all emails about the booking.",
-            "example": GRACE_EMAIL,
-        },
-    )
-    status = ma.fields.Enum(
-        BookingStatus, by_value=ma.fields.String, required=True, metadata={"example": BookingStatus.CONFIRMED.value}
-    )
-    version = ma.fields.Integer(
-        required=True,
-        metadata={"description": "The version of the booking. Each change increases it by 1.", "example": 1},
-    )
-    created_at = ma.fields.AwareDateTime(
-        required=True, metadata={"description": "When the booking was made.", "example": BOOKED_AT}
-    )
-    updated_at = ma.fields.AwareDateTime(
-        required=True, metadata={"description": "When the booking last changed.", "example": BOOKED_AT}
-    )
-    cancelled_at = ma.fields.AwareDateTime(
-        required=True,
-        allow_none=True,
-        metadata={"description": "When the booking was cancelled. `null` if it is confirmed.", "example": None},
     )
 
 

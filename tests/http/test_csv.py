@@ -59,7 +59,7 @@ def test_the_file_is_utf_8_with_a_byte_order_mark_header_row_and_crlf(
     assert response.headers["Content-Disposition"] == f'attachment; filename="bookings-{attendee_list.event["id"]}.csv"'
     assert response.data == (
         b'\xef\xbb\xbf"id","reference","event_id","user_id","ticket_count","guest_name","guest_email","status",'
-        b'"version","created_at","updated_at","cancelled_at"\r\n'
+        b'"version","created_at","updated_at","cancelled_at","api_key_id","booked_by","external_id","metadata"\r\n'
     )
 
 

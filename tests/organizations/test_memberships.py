@@ -59,7 +59,7 @@ def test_an_account_in_two_organizations_has_separate_roles(
     _change(client, other, account, role="user")
 
     refused = client.post(f"{API}/events/", headers=account.headers, json={**EVENT, "organization_id": away})
-    assert (refused.status_code, refused.json["code"]) == (404, "organization-not-found")
+    assert (refused.status_code, refused.json["code"]) == (403, "permission-denied")
     assert client.post(f"{API}/events/", headers=account.headers, json=EVENT).json["organization_id"] == home
 
 
