@@ -39,14 +39,21 @@ class UserSchema(ResponseSchema):
     )
     email_verified = ma.fields.Boolean(
         required=True,
-        metadata={"description": "Whether the user has proved that the email is theirs.", "example": False},
+        metadata={
+            "description": "Whether the user has proved that the email is theirs. `false` in pending invitations.",
+            "example": False,
+        },
     )
     version = ma.fields.Integer(
         required=True,
         metadata={"description": "The version of the account. Each change increases it by 1.", "example": 1},
     )
     created_at = ma.fields.AwareDateTime(
-        required=True, metadata={"description": "When the account was created.", "example": SIGNED_UP_AT}
+        required=True,
+        metadata={
+            "description": "When the account was created. For a pending invitation, when it was first sent.",
+            "example": SIGNED_UP_AT,
+        },
     )
 
 

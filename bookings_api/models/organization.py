@@ -82,6 +82,13 @@ def _literal(value: str) -> sa.ColumnElement[str]:
 
 _users, _memberships = User.__table__, Membership.__table__
 
+# Until a person accepts an invitation, it looks the same whether or not they had an account.
+_is_known = sa.or_(_memberships.c.role.is_not(None), _memberships.c.invited_as.is_(None))
+_earlier = _memberships.alias("earlier")
+_was_known = sa.exists().where(
+    _earlier.c.user_id == _memberships.c.user_id, _earlier.c.created_at < _memberships.c.created_at
+)
+
 
 class Person(Base):
     """A membership and its account, as the organization's organizers see them. Read-only.
@@ -95,10 +102,10 @@ class Person(Base):
             _memberships.c.organization_id,
             _users.c.id,
             _users.c.email,
-            # the name of an existing account is not shown before its owner accepts the invitation
+            # the organization that created an invited account may see the name that it gave the account
             sa.case(
-                (sa.or_(_memberships.c.role.is_not(None), _memberships.c.invited_as.is_(None)), _users.c.name),
-                (_users.c.password_hash.is_(None), _users.c.name),
+                (_is_known, _users.c.name),
+                (_users.c.password_hash.is_(None) & ~_was_known, _users.c.name),
             ).label("name"),
             sa.type_coerce(
                 sa.case(
@@ -113,9 +120,9 @@ class Person(Base):
             sa.func.coalesce(_memberships.c.role == _literal(MemberRole.OWNER), sa.false()).label("is_owner"),
             sa.and_(_users.c.is_active, _memberships.c.is_active).label("is_active"),
             _memberships.c.invited_as.is_not(None).label("is_invited"),
-            _users.c.email_verified_at.is_not(None).label("email_verified"),
+            sa.and_(_is_known, _users.c.email_verified_at.is_not(None)).label("email_verified"),
             _memberships.c.version,
-            _users.c.created_at,
+            sa.case((_is_known, _users.c.created_at), else_=_memberships.c.created_at).label("created_at"),
         )
         .join(_users, _memberships.c.user_id == _users.c.id)
         .subquery("people")

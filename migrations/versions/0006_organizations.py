@@ -155,11 +155,11 @@ def _create_default_organization() -> None:
     organization = sa.table("organizations", sa.column("id", sa.Uuid), sa.column("name"))
     op.execute(organization.insert().values(id=uuid7(), name="Default organization"))
     op.execute("""
-        INSERT INTO memberships (organization_id, user_id, role, invited_as, is_active)
+        INSERT INTO memberships (organization_id, user_id, role, invited_as, is_active, created_at)
         SELECT organizations.id, users.id,
             CASE WHEN password_hash IS NULL THEN NULL WHEN role = 'organizer' THEN 'owner' ELSE 'user' END,
             CASE WHEN password_hash IS NULL THEN role END,
-            is_active
+            is_active, users.created_at
         FROM users, organizations
     """)
     op.execute("UPDATE users SET email_verified_at = now() WHERE role = 'organizer' AND password_hash IS NOT NULL")

@@ -61,6 +61,26 @@ def test_an_existing_account_joins_when_it_accepts_and_keeps_its_password(
     assert [_log_in(client, account.email, password) for password in (PASSWORD, NEW_PASSWORD)] == [200, 401]
 
 
+def test_an_invitation_shows_nothing_about_an_existing_account(own_organizations: FlaskClient) -> None:
+    client = own_organizations
+    owner, account = make_organizer(client), make_user(client)
+
+    invited = _invite(client, owner, account.email).json
+
+    assert (invited["name"], invited["email_verified"]) == (None, False)
+    assert invited["created_at"] > _me(client, account).json["created_at"]
+
+
+def test_an_invitation_does_not_show_the_name_that_another_organization_gave(own_organizations: FlaskClient) -> None:
+    client, address = own_organizations, new_email()
+    first, second = make_organizer(client), make_organizer(client)
+
+    invited = _invite(client, first, address, name="Colette").json
+
+    assert _invite(client, second, address).json["name"] is None
+    assert _person(client, first, invited["id"]).json["name"] == "Colette"
+
+
 def test_an_invitation_does_not_show_the_name_of_an_existing_account(own_organizations: FlaskClient) -> None:
     client = own_organizations
     owner, account = make_organizer(client), make_user(client)
