@@ -8,7 +8,7 @@ from flask import current_app
 
 from bookings_api.database.transactions import require_transaction
 from bookings_api.extensions import db
-from bookings_api.models import Booking, Event, MemberRole, Membership, Organization, TeamMember, User
+from bookings_api.models import ApiKey, Booking, Event, MemberRole, Membership, Organization, TeamMember, User
 from bookings_api.permissions import Tenancy
 
 
@@ -44,6 +44,19 @@ def lock_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> Sequen
     """
     require_transaction()
     return db.session.scalars(_leaders(organization_id, roles).with_for_update(key_share=True)).all()
+
+
+def hand_over_keys(membership: Membership, leaders: Collection[UUID]) -> None:
+    """If a member lost their role or access, let another leader answer for the events that their API keys create."""
+    heirs = [leader for leader in leaders if leader != membership.user_id]
+    leads = membership.is_active and membership.role in {MemberRole.OWNER, MemberRole.ORGANIZER}
+    if heirs and not leads:
+        db.session.execute(
+            sa.update(ApiKey)
+            .where(ApiKey.created_by_id == membership.user_id, ApiKey.organization_id == membership.organization_id)
+            .values(created_by_id=heirs[0]),
+            execution_options={"synchronize_session": False},
+        )
 
 
 def has_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from bookings_api.accounts.locks import lock_account, lock_account_by_email
 from bookings_api.accounts.logins import revoke_logins_of
 from bookings_api.accounts.memberships import (
+    hand_over_keys,
     lock_leaders,
     membership_of,
     memberships_of,
@@ -119,6 +120,7 @@ def change_person(
         changed = _apply(user, membership, changes)
         if {"role", "is_active"} & changed:
             _require_leader(actor, membership, leaders)
+            hand_over_keys(membership, leaders)
             if actor.tenancy.is_single:
                 user.is_active = membership.is_active
                 revoke_logins_of(user)

@@ -13,6 +13,7 @@ from tests.factories import (
     Account,
     book,
     make_event,
+    make_key,
     make_organizer,
     make_owner,
     make_user,
@@ -157,3 +158,18 @@ def test_a_removed_customer_cannot_book_that_organizations_events_but_others(
     assert client.get(f"{API}/bookings/{booking['id']}", headers=customer.headers).json["status"] == "confirmed"
     assert _change(client, owner, customer, is_active=True).status_code == 200
     assert book(client, customer, event).status_code == 201
+
+
+@pytest.mark.parametrize("change", [{"role": "user"}, {"is_active": False}])
+def test_an_owner_answers_for_the_api_keys_of_a_departed_member(
+    own_organizations: FlaskClient, database: sa.Engine, change: dict[str, Any]
+) -> None:
+    client = own_organizations
+    owner = make_organizer(client)
+    departed = join_organization(client, database, owner, make_user(client), "owner")
+    key = make_key(client, departed)
+
+    assert _change(client, owner, departed, **change).status_code == 200
+
+    created = client.post(f"{API}/events/", headers=key.headers, json=EVENT)
+    assert (created.status_code, created.json["organizer_id"]) == (201, owner.id)
