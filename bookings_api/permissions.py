@@ -4,7 +4,8 @@
     organizer      its people and new events, and everything on the events they are responsible for
     co_organizer   edits an event and manages its bookings, but cannot delete it or manage its team
     check_in       sees the door list of an event
-    API key        what its scopes allow, on the events it is restricted to or on all events of its organization
+    API key        what its scopes allow, on the events it is restricted to or on all events of its organization;
+                   if its creator was no owner, only on those that the creator is responsible for
 
 Everyone else may only see public events and manage their own bookings.
 """
@@ -163,9 +164,31 @@ def may_manage_booking(actor: Actor, booking: Booking, event: Event) -> bool:
     return is_buyer(actor, booking) or may(actor, Action.MANAGE_BOOKINGS, event)
 
 
-def bookings_of_key(key: ApiKey) -> tuple[UUID, Collection[UUID] | None]:
-    """Return the organization and the events, or None for all, whose bookings by keys a key may list."""
-    return key.organization_id, key.event_ids
+class KeyReach(NamedTuple):
+    """The events that a key may act on: those of its organization, restricted by `events` and `organizer` if set."""
+
+    organization: UUID
+    events: Collection[UUID] | None
+    organizer: UUID | None
+
+
+def reach_of_key(key: ApiKey) -> KeyReach:
+    """Return the events that a key may act on, for queries."""
+    return KeyReach(key.organization_id, key.event_ids, key.created_by_id if key.own_events_only else None)
+
+
+def is_owner(actor: Actor, organization_id: UUID) -> bool:
+    """Whether the account is an owner of the organization."""
+    return actor.roles.get(organization_id) is MemberRole.OWNER
+
+
+def require_own_key(actor: Actor, key: ApiKey) -> None:
+    """Raise `PermissionDenied` unless `actor` created the key or is an owner.
+
+    Other organizers could rotate the key and use the new secret on events that they are not responsible for.
+    """
+    if key.created_by_id != actor.id and not is_owner(actor, key.organization_id):
+        raise PermissionDenied("Only owners may change the API keys of others.")
 
 
 def may_see_booking(actor: Actor, booking: Booking, event: Event) -> bool:
@@ -188,6 +211,8 @@ def _key_may(key: ApiKey, action: Action, event: Event | None, organization_id: 
         return False
     if key.event_ids is not None and (event is None or event.id not in key.event_ids):
         return False
+    if key.own_events_only and event is not None and event.organizer_id != key.created_by_id:
+        return False
     return any(action in _OF_SCOPE.get(scope, ()) for scope in key.scopes)
 
 
@@ -203,11 +228,15 @@ def _member_may(actor: Actor, role: MemberRole | None, action: Action, event: Ev
 
 
 class Drafts(NamedTuple):
-    """The drafts that an actor may see: those of `organizations`, its own in `own_in`, and `events`."""
+    """The drafts that an actor may see: those of `organizations`, its own in `own_in`, and `events`.
+
+    If `organizer` is set, only those of `events` that it organizes.
+    """
 
     organizations: Collection[UUID] = ()
     own_in: Collection[UUID] = ()
     events: Collection[UUID] = ()
+    organizer: UUID | None = None
 
 
 def visible_drafts(viewer: Actor | None) -> Drafts:
@@ -218,7 +247,14 @@ def visible_drafts(viewer: Actor | None) -> Drafts:
     if key is not None:
         if not any(Action.SEE_DRAFT in _OF_SCOPE.get(scope, ()) for scope in key.scopes):
             return Drafts()
-        return Drafts(organizations=[key.organization_id]) if key.event_ids is None else Drafts(events=key.event_ids)
+        reach = reach_of_key(key)
+        if reach.events is not None:
+            return Drafts(events=reach.events, organizer=reach.organizer)
+        return (
+            Drafts(organizations=[reach.organization])
+            if reach.organizer is None
+            else Drafts(own_in=[reach.organization])
+        )
     return Drafts(
         organizations=[one for one, role in viewer.roles.items() if role is MemberRole.OWNER],
         own_in=[one for one, role in viewer.roles.items() if role is MemberRole.ORGANIZER],

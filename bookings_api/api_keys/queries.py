@@ -10,7 +10,7 @@ from bookings_api.database.transactions import require_transaction
 from bookings_api.errors import ApiKeyNotFound
 from bookings_api.extensions import db
 from bookings_api.models import ApiKey, Event
-from bookings_api.permissions import Action, Actor, organization_for
+from bookings_api.permissions import Action, Actor, organization_for, require_own_key
 
 _KEYS = ListQuery(
     sa.select(ApiKey).where(ApiKey.organization_id == sa.bindparam("organization_id"), ApiKey.revoked_at.is_(None)),
@@ -30,12 +30,14 @@ def get_key(actor: Actor, organization_id: UUID, key_id: UUID) -> ApiKey:
 
 
 def lock_key(actor: Actor, organization_id: UUID, key_id: UUID) -> ApiKey:
-    """Lock and return a key. Raises what `get_key` raises.
+    """Lock and return a key, to change it. Raises what `get_key` and `require_own_key` raise.
 
     Bookings with the key only need its ID, so they do not wait for this lock.
     """
     require_transaction()
-    return _one(_key(actor, organization_id, key_id).with_for_update(key_share=True))
+    key = _one(_key(actor, organization_id, key_id).with_for_update(key_share=True))
+    require_own_key(actor, key)
+    return key
 
 
 def are_events_of(organization_id: UUID, event_ids: Collection[UUID]) -> bool:

@@ -39,7 +39,7 @@ def list_api_keys(organization_id: UUID) -> Listing:
     """List the API keys of an organization.
 
     Returns the oldest first, including expired keys, but no revoked ones. Only owners manage API keys; if
-    `ORGANIZER_SIGNUP` is `open`, all organizers do.
+    `ORGANIZER_SIGNUP` is `open`, organizers can list all keys, and create and change their own.
     """
     return queries.list_keys(current_actor, organization_id)
 

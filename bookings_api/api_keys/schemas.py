@@ -25,7 +25,10 @@ _EXAMPLE_SCOPES = [Scope.BOOKINGS_READ.value, Scope.BOOKINGS_WRITE.value]
 
 _NAME = "The name of the key, such as the program that uses it."
 _SCOPES_TEXT = "What the key may do."
-_EVENTS_TEXT = "Restricts the key to these events of the organization. `null` means all events."
+_EVENTS_TEXT = (
+    "Restricts the key to these events of the organization. `null` means all events. The key of an organizer who was"
+    " not an owner always acts only on events whose organizer they are."
+)
 _EXPIRES_TEXT = "When the key stops working. `null` means never."
 
 

@@ -21,7 +21,7 @@ from bookings_api.extensions import db
 from bookings_api.idempotency import IdempotentRequest, store_response
 from bookings_api.models import ApiKey, Scope
 from bookings_api.models.api_key import HINT_LENGTH, hash_secret, new_secret
-from bookings_api.permissions import Action, Actor, organization_for
+from bookings_api.permissions import Action, Actor, is_owner, organization_for
 
 audit_logger = logging.getLogger("bookings_api.audit")
 
@@ -38,6 +38,7 @@ def create_key(
 ) -> ApiKey:
     """Create a key, and return it with its secret. Events created with the key name the actor as their organizer.
 
+    A key acts on the events that its creator may manage: all of them for an owner, their own for an organizer.
     Raises `InvalidFields`, `IdempotencyKeyReused`, and what `organization_for` raises.
     """
     organization_id = organization_for(actor, Action.MANAGE_KEYS, organization_id)
@@ -48,6 +49,7 @@ def create_key(
         key = ApiKey(
             organization_id=organization_id,
             created_by_id=actor.responsible_id,
+            own_events_only=not is_owner(actor, organization_id),
             name=name,
             hint=secret[:HINT_LENGTH],
             secret_hash=hash_secret(secret),

@@ -14,7 +14,7 @@ from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
 from bookings_api.models import ApiKey, Booking, EmailStatus, Event, Login, OutboxEmail, User
 from bookings_api.models.user import is_logged_in
-from bookings_api.permissions import Action, Actor, bookings_of_key, may, may_see_booking
+from bookings_api.permissions import Action, Actor, may, may_see_booking, reach_of_key
 
 _OF_EVENT = Booking.event_id == sa.bindparam("event_id")
 _WITH_STATUS = Booking.status == sa.bindparam("status")
@@ -55,7 +55,11 @@ _BOOKINGS_OF_LOGIN = ListQuery(
 )
 _BOOKINGS_OF_KEYS = ListQuery(
     sa.select(Booking).where(Booking.organization_id == sa.bindparam("organization_id")),
-    filters=_OWN_FILTERS | {"event_ids": is_one_of(Booking.event_id, "event_ids")},
+    filters=_OWN_FILTERS
+    | {
+        "event_ids": is_one_of(Booking.event_id, "event_ids"),
+        "organizer_id": Booking.event.has(Event.organizer_id == sa.bindparam("organizer_id")),
+    },
     orders=[_NEWEST_FIRST],
 )
 _BOOKINGS_FOR_EVENT = ListQuery(
@@ -85,9 +89,9 @@ def bookings_of(*, login_id: UUID, **filters: Any) -> Listing:
 
 def bookings_made_with_keys(key: ApiKey, **filters: Any) -> Listing:
     """Return the bookings made with any key of a key's organization, newest first, for the events of the key."""
-    organization_id, event_ids = bookings_of_key(key)
+    organization_id, event_ids, organizer_id = reach_of_key(key)
     only = None if event_ids is None else array_of(event_ids)
-    return _BOOKINGS_OF_KEYS(organization_id=organization_id, event_ids=only, **filters)
+    return _BOOKINGS_OF_KEYS(organization_id=organization_id, event_ids=only, organizer_id=organizer_id, **filters)
 
 
 def bookings_for(event: Event, *, q: str | None = None, **filters: Any) -> Listing:

@@ -47,7 +47,10 @@ _IS_VISIBLE = sa.or_(
     Event.status != EventStatus.DRAFT,
     is_one_of(Event.organization_id, "organizations"),
     sa.and_(Event.organizer_id == sa.bindparam("viewer_id"), is_one_of(Event.organization_id, "own_in")),
-    is_one_of(Event.id, "events"),
+    sa.and_(
+        is_one_of(Event.id, "events"),
+        Event.organizer_id == sa.func.coalesce(sa.bindparam("only_of", type_=sa.Uuid), Event.organizer_id),
+    ),
 )
 
 _UPCOMING_EVENTS = ListQuery(_EVENTS.where(_IS_UPCOMING), filters=_FILTERS, orders=_ORDERS)
@@ -68,10 +71,11 @@ def all_events(
     drafts = visible_drafts(viewer)
     return _VISIBLE_EVENTS(
         sort,
-        viewer_id=viewer.id if viewer else None,
+        viewer_id=viewer.responsible_id if viewer else None,
         organizations=array_of(drafts.organizations),
         own_in=array_of(drafts.own_in),
         events=array_of(drafts.events),
+        only_of=drafts.organizer,
         **search(q),
         **filters,
     )

@@ -44,9 +44,9 @@ class Scope(StrEnum):
 class ApiKey(Identified, Timestamped, Base):
     """An API key. Only the SHA-256 hash of its secret is stored; `hint` is the beginning of the secret.
 
-    `event_ids` restricts the key to these events. After a rotation, the previous secret stays valid until
-    `previous_expires_at`. `last_used_at` has a precision of one minute. Events created with the key name `created_by`
-    as their organizer.
+    `event_ids` restricts the key to these events, and `own_events_only` to those that `created_by` organizes. After a
+    rotation, the previous secret stays valid until `previous_expires_at`. `last_used_at` has a precision of one minute.
+    Events created with the key name `created_by` as their organizer.
     """
 
     __tablename__ = "api_keys"
@@ -65,6 +65,7 @@ class ApiKey(Identified, Timestamped, Base):
     name: Mapped[str] = mapped_column(sa.String(100))
     scopes: Mapped[list[str]] = mapped_column(sa.ARRAY(sa.Text))
     event_ids: Mapped[list[UUID] | None] = mapped_column(sa.ARRAY(sa.Uuid))
+    own_events_only: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     hint: Mapped[str] = mapped_column(sa.String(HINT_LENGTH))
     secret_hash: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
     previous_hash: Mapped[bytes | None] = mapped_column(sa.LargeBinary(32))

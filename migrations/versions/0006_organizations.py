@@ -176,6 +176,7 @@ def _create_api_keys() -> None:
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("scopes", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("event_ids", sa.ARRAY(sa.Uuid()), nullable=True),
+        sa.Column("own_events_only", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("hint", sa.String(length=12), nullable=False),
         sa.Column("secret_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("previous_hash", sa.LargeBinary(length=32), nullable=True),

@@ -8,7 +8,19 @@ from flask.testing import FlaskClient
 from bookings_api.audit import violations
 from bookings_api.mail.tasks import drain
 from bookings_api.models import OutboxEmail
-from tests.factories import API, EVENT, Account, book_for_guest, make_event, make_key, new_email
+from tests.factories import (
+    API,
+    EVENT,
+    Account,
+    book,
+    book_for_guest,
+    make_event,
+    make_key,
+    make_organizer,
+    make_owner,
+    make_user,
+    new_email,
+)
 
 
 def test_a_key_manages_events_for_the_account_that_created_it(client: FlaskClient, organizer: Account) -> None:
@@ -83,3 +95,45 @@ def test_the_audit_accepts_bookings_made_with_keys(
 
     with database.connect() as connection:
         assert list(violations(connection, emails_since=timedelta(days=90))) == []
+
+
+def test_a_key_of_an_organizer_cannot_touch_events_of_other_organizers(client: FlaskClient, organizer: Account) -> None:
+    other = make_organizer(client)
+    event, draft = make_event(client, other), make_event(client, other, status="draft")
+    own_draft = make_event(client, organizer, status="draft")
+    booking = book(client, make_user(client), event).json["id"]
+    booked_by_key = book_for_guest(client, make_key(client, other), event).json["id"]
+    drafts = [own_draft["id"], draft["id"]]
+
+    for key in (make_key(client, organizer), make_key(client, organizer, event_ids=[event["id"], *drafts])):
+        path = f"{API}/events/{event['id']}"
+        for response in (
+            client.patch(path, headers=key.headers, json={"title": "Mine"}),
+            client.post(f"{path}/cancel", headers=key.headers),
+            client.delete(path, headers=key.headers),
+            client.get(f"{path}/bookings", headers=key.headers),
+            client.get(f"{path}/door-list", headers=key.headers),
+            book_for_guest(client, key, event),
+        ):
+            assert (response.status_code, response.json["code"]) == (403, "permission-denied")
+        for one in (booking, booked_by_key):
+            assert client.get(f"{API}/bookings/{one}", headers=key.headers).status_code == 404
+            assert client.delete(f"{API}/bookings/{one}", headers=key.headers).status_code == 404
+        assert client.get(f"{API}/bookings/", headers=key.headers).json == []
+        assert client.get(f"{API}/events/{draft['id']}", headers=key.headers).status_code == 404
+        listed = {one["id"] for one in client.get(f"{API}/events/all", headers=key.headers).json}
+        assert listed == {event["id"], own_draft["id"]}
+        assert client.get(f"{API}/events/{own_draft['id']}", headers=key.headers).status_code == 200
+
+
+def test_a_key_of_an_owner_manages_the_events_of_all_organizers(client: FlaskClient, organizer: Account) -> None:
+    event, draft = make_event(client, organizer), make_event(client, organizer, status="draft")
+
+    key = make_key(client, make_owner(client))
+
+    booked = book_for_guest(client, key, event)
+    assert booked.status_code == 201
+    assert [one["id"] for one in client.get(f"{API}/bookings/", headers=key.headers).json] == [booked.json["id"]]
+    changed = client.patch(f"{API}/events/{draft['id']}", headers=key.headers, json={"title": "Ours"})
+    assert changed.status_code == 200
+    assert draft["id"] in {one["id"] for one in client.get(f"{API}/events/all", headers=key.headers).json}

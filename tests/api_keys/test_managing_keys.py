@@ -17,6 +17,8 @@ from tests.factories import (
     keys_path,
     make_event,
     make_key,
+    make_organizer,
+    make_owner,
     make_user,
     organization_of,
 )
@@ -250,3 +252,19 @@ def test_a_key_can_be_restricted_to_events(client: FlaskClient, organizer: Accou
     key = make_key(client, organizer, event_ids=[event["id"]])
 
     assert client.get(key.path, headers=organizer.headers).json["event_ids"] == [event["id"]]
+
+
+def test_organizers_change_only_the_keys_they_created_and_owners_all(client: FlaskClient, organizer: Account) -> None:
+    """Otherwise organizers could rotate the key of an owner, and use the new secret."""
+    of_organizer = make_key(client, organizer)
+
+    for account in (make_owner(client), make_organizer(client)):
+        key = make_key(client, account)
+        for response in (
+            client.patch(key.path, headers=organizer.headers, json={"name": "Mine"}),
+            client.post(f"{key.path}/rotate", headers=organizer.headers, json={}),
+            client.delete(key.path, headers=organizer.headers),
+        ):
+            assert (response.status_code, response.json["code"]) == (403, "permission-denied")
+        assert _status(client, key.token) == 200
+    assert client.delete(of_organizer.path, headers=make_owner(client).headers).status_code == 204
