@@ -7,7 +7,7 @@ the same situation always gets the same response.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from uuid import UUID
 
@@ -45,8 +45,13 @@ class Order:
 
     @property
     def hash(self) -> bytes:
-        """The SHA-256 hash that identifies a repeated order with the same external ID."""
-        order = asdict(self) | {"requires_verified_email": None}  # not part of the order
+        """The SHA-256 hash that identifies a repeated order with the same external ID.
+
+        Fields with their default values are omitted, so that a later release can add fields without changing it.
+        """
+        values = [(field, getattr(self, field.name)) for field in fields(self)]
+        order = {field.name: value for field, value in values if value != field.default}
+        order.pop("requires_verified_email", None)  # not part of the order
         return hashlib.sha256(json.dumps(order, sort_keys=True, default=str).encode()).digest()
 
 
