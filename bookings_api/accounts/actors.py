@@ -1,6 +1,6 @@
 """Finds who sends a request: the account of a login, with its roles, or an API key."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -44,16 +44,28 @@ _ACTOR_OF_LOGIN = Prepared(
 
 _ACTOR_OF_KEY = Prepared(
     "actor_of_key",
-    sa.select(ApiKey.__table__).where(is_usable(sa.bindparam("secret_hash", type_=sa.LargeBinary()))),
-)
-_RECORD_USE = Prepared(
-    "record_use_of_key",
-    sa.update(ApiKey)
-    .where(ApiKey.id == sa.bindparam("key_id", type_=sa.Uuid()))
-    .values(last_used_at=sa.func.now(), updated_at=ApiKey.updated_at),
+    sa.select(sa.func.clock_timestamp(), ApiKey.__table__).where(
+        is_usable(sa.bindparam("secret_hash", type_=sa.LargeBinary()))
+    ),
 )
 # The precision of `last_used_at`. A key in constant use causes one write per minute.
 _PRECISION = timedelta(minutes=1)
+# Skips a locked key: bookings run this while they hold the event's lock, so they must not wait for other requests.
+_RECORD_USE = Prepared(
+    "record_use_of_key",
+    sa.update(ApiKey)
+    .where(
+        ApiKey.id.in_(
+            sa.select(ApiKey.id)
+            .where(
+                ApiKey.id == sa.bindparam("key_id", type_=sa.Uuid()),
+                sa.func.coalesce(ApiKey.last_used_at <= sa.func.clock_timestamp() - _PRECISION, sa.true()),
+            )
+            .with_for_update(key_share=True, skip_locked=True)
+        )
+    )
+    .values(last_used_at=sa.func.clock_timestamp(), updated_at=ApiKey.updated_at),
+)
 
 
 def actor_of_login(login_id: UUID, *, tenancy: Tenancy = Tenancy.INVITE_ONLY) -> Actor | None:
@@ -75,20 +87,21 @@ def actor_of_key(secret_hash: bytes) -> Actor | None:
     rows = _ACTOR_OF_KEY(secret_hash=secret_hash)
     if not rows:
         return None
-    actor = Actor(key=read_row(ApiKey, rows[0]))
-    record_use(actor)
+    now, *key = rows[0]
+    actor = Actor(key=read_row(ApiKey, key))
+    record_use(actor, now=now)
     return actor
 
 
-def record_use(actor: Actor) -> None:
-    """Update when a key was last used, if a minute has passed."""
-    for statement in use_to_record(actor):
+def record_use(actor: Actor, *, now: datetime) -> None:
+    """Update when a key was last used, if a minute has passed. `now` is the database's time."""
+    for statement in use_to_record(actor, now=now):
         run(statement)
 
 
-def use_to_record(actor: Actor) -> list[BoundStatement]:
+def use_to_record(actor: Actor, *, now: datetime) -> list[BoundStatement]:
     """Return the statement that updates when a key was last used, if a minute has passed, for a larger transaction."""
     key = actor.key
-    if key is None or (key.last_used_at and datetime.now(UTC) - key.last_used_at < _PRECISION):
+    if key is None or (key.last_used_at and now - key.last_used_at < _PRECISION):
         return []
     return [_RECORD_USE.with_values(key_id=key.id)]

@@ -97,7 +97,7 @@ def book_tickets(
             return Booked(_book(tx, plan, order, request), is_new=True)
     except DomainError as error:
         if facts and facts.actor:
-            record_use(facts.actor)
+            record_use(facts.actor, now=facts.now)
         if isinstance(error, (EventNotFound, EventNotOpen, SoldOut)):
             recent_refusals.note(order.event_id)
         raise
@@ -231,7 +231,7 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
         writes.append(ADMIT.with_values(organization_id=event.organization_id, user_id=user.id))
     if request:
         writes.append(request.record(actor.id, booking))
-    writes += use_to_record(actor)
+    writes += use_to_record(actor, now=now)
     tx.after_commit(outbox.wake_worker)
     try:
         tx.write_and_commit(*writes)

@@ -6,9 +6,13 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
-from bookings_api.models import Booking, Event
+from bookings_api.accounts.actors import record_use
+from bookings_api.database.prepared import read_row
+from bookings_api.models import ApiKey, Booking, Event
+from bookings_api.permissions import Actor
 from tests.factories import (
     API,
     Account,
@@ -132,3 +136,33 @@ def test_a_key_is_revoked_during_load_with_the_next_request(
     # a booking whose transaction began before the revocation may end after it
     assert _scalar(database, count) <= booked + len(outcomes)
     assert _scalar(database, sa.select(Event.tickets_booked)) == sum(successes for successes, _ in outcomes)
+
+
+def test_booking_does_not_wait_for_a_change_of_the_key(
+    client: FlaskClient, key: Key, event: dict[str, Any], database: sa.Engine, organizer: Account
+) -> None:
+    """Recording the use would otherwise wait while it holds the event's lock."""
+    with database.begin() as connection:
+        connection.execute(sa.update(ApiKey).values(name="Box office"))
+        assert book_for_guest(client, key, event).status_code == 201
+
+    assert book_for_guest(client, key, event).status_code == 201
+    assert client.get(key.path, headers=organizer.headers).json["last_used_at"] is not None
+
+
+def test_simultaneous_requests_record_a_use_once(
+    application: Flask, client: FlaskClient, key: Key, database: sa.Engine
+) -> None:
+    last_use, clock = sa.select(ApiKey.last_used_at), sa.select(sa.func.clock_timestamp())
+    with application.app_context():
+        with database.connect() as connection:
+            unused = read_row(ApiKey, connection.execute(sa.select(ApiKey.__table__)).one())
+            now = connection.execute(clock).scalar_one()
+        actor = Actor(key=unused)
+        record_use(actor, now=now)
+        with database.connect() as connection:
+            first = connection.scalar(last_use)
+        assert first is not None
+        record_use(actor, now=now)
+    with database.connect() as connection:
+        assert connection.scalar(last_use) == first
