@@ -8,7 +8,7 @@ import flask
 
 from bookings_api.bookings import queries
 from bookings_api.errors import StaleVersion
-from bookings_api.http.authentication import current_actor, current_user_id
+from bookings_api.http.authentication import current_actor, current_key_hash, current_user_id
 from bookings_api.http.conditional import if_match
 from bookings_api.http.rate_limiting.limits import by_mailbox, mailbox_to_count
 from bookings_api.idempotency import find_response
@@ -29,10 +29,19 @@ def guest(
         address, is_organizer = queries.guest_of(booking_id, viewer=current_actor)
         flask.g.counted_guest_email = address
     mailbox, user_id = mailbox_to_count(address), current_user_id()
-    if mailbox and user_id and header and "key" in header and find_response(UUID(user_id), header["key"]):
+    if mailbox and body and header is not None and _is_repeat(body, header):
         return None
     flask.g.guest_mailbox = None if is_organizer and user_id else mailbox
     return by_mailbox(mailbox)
+
+
+def _is_repeat(order: dict[str, Any], header: dict[str, str]) -> bool:
+    """Whether the caller has booked with the same `Idempotency-Key` or `external_id` before."""
+    user_id, key_hash = current_user_id(), current_key_hash()
+    key, external_id = header.get("key"), order.get("external_id")
+    if key_hash is not None and (key or external_id):
+        return queries.has_booked(key_hash, key=key, external_id=external_id)
+    return bool(user_id and key and find_response(UUID(user_id), key))
 
 
 def guest_mailbox(*args: Any, **kwargs: Any) -> str | None:

@@ -8,11 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
 from bookings_api.database.listing import Listing, ListQuery, Order, array_of, folded, is_one_of, search, words_in
-from bookings_api.database.prepared import PLAN_ONCE
+from bookings_api.database.prepared import PLAN_ONCE, Prepared
 from bookings_api.errors import BookingNotFound
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
-from bookings_api.models import ApiKey, Booking, EmailStatus, Event, Login, OutboxEmail, User
+from bookings_api.models import ApiKey, Booking, EmailStatus, Event, IdempotencyKey, Login, OutboxEmail, User
+from bookings_api.models.api_key import is_usable
 from bookings_api.models.user import is_logged_in
 from bookings_api.permissions import Action, Actor, may, may_see_booking, reach_of_key
 
@@ -77,6 +78,21 @@ _EMAILS_OF_BOOKING = ListQuery(
     filters={},
     orders=[Order(OutboxEmail.id, is_descending=True)],
 )
+_HAS_BOOKED = Prepared(
+    "has_booked_with_key",
+    sa.select(sa.literal_column("1")).where(
+        is_usable(sa.bindparam("secret_hash", type_=sa.LargeBinary())),
+        sa.or_(
+            sa.exists().where(
+                IdempotencyKey.actor_id == ApiKey.id, IdempotencyKey.key == sa.bindparam("key", type_=sa.Text())
+            ),
+            sa.exists().where(
+                Booking.organization_id == ApiKey.organization_id,
+                Booking.external_id == sa.bindparam("external_id", type_=sa.Text()),
+            ),
+        ),
+    ),
+)
 
 
 def bookings_of(*, login_id: UUID, **filters: Any) -> Listing:
@@ -92,6 +108,11 @@ def bookings_made_with_keys(key: ApiKey, **filters: Any) -> Listing:
     organization_id, event_ids, organizer_id = reach_of_key(key)
     only = None if event_ids is None else array_of(event_ids)
     return _BOOKINGS_OF_KEYS(organization_id=organization_id, event_ids=only, organizer_id=organizer_id, **filters)
+
+
+def has_booked(secret_hash: bytes, *, key: str | None, external_id: str | None) -> bool:
+    """Whether an API key has used this `Idempotency-Key`, or its organization has a booking with this external ID."""
+    return bool(_HAS_BOOKED(secret_hash=secret_hash, key=key, external_id=external_id))
 
 
 def bookings_for(event: Event, *, q: str | None = None, **filters: Any) -> Listing:

@@ -84,6 +84,23 @@ def test_a_repeated_order_does_not_count_as_an_email(
     assert book_for_guest(client, key, event, guest_email=guest).status_code == 201
 
 
+def test_an_order_can_be_repeated_when_the_mailbox_gets_no_more_emails(
+    client: FlaskClient, organizer: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(client.application.config, "MAILBOX_LIMIT", "2 per hour")
+    key, event, guest = make_key(client, organizer), make_event(client, organizer), new_email()
+    order = {"event_id": event["id"], "guest_name": "Grace", "guest_email": guest}
+    with_id = book_for_guest(client, key, event, guest_email=guest, external_id="order-1").json
+    headers = {**key.headers, "Idempotency-Key": "one"}
+    with_key = client.post(f"{API}/bookings/", headers=headers, json=order).json
+    assert book_for_guest(client, key, event, guest_email=guest, external_id="order-2").status_code == 429
+
+    again = book_for_guest(client, key, event, guest_email=guest, external_id="order-1")
+    assert (again.status_code, again.json.get("id")) == (200, with_id["id"])
+    replayed = client.post(f"{API}/bookings/", headers=headers, json=order)
+    assert (replayed.status_code, replayed.json) == (201, with_key)
+
+
 def test_unknown_keys_are_not_counted(client: FlaskClient, organizer: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(client.application.config, "API_KEY_LIMIT", "1 per hour")
     event, unknown = make_event(client, organizer), Key("", "", "ebk_unknown")
