@@ -19,6 +19,8 @@ from uuid import UUID
 from bookings_api.errors import OrganizationNotFound, OrganizationRequired, PermissionDenied
 from bookings_api.models import ApiKey, Booking, Event, EventStatus, MemberRole, Scope, TeamRole, User
 
+ORGANIZERS_ONLY = "Only organizers may do that."
+
 
 class Tenancy(StrEnum):
     """Who can become an organizer, and of which organization (`ORGANIZER_SIGNUP`).
@@ -71,7 +73,7 @@ _OF_TEAM: Mapping[TeamRole, frozenset[Action]] = {
 _OF_SCOPE: Mapping[str, frozenset[Action]] = {
     Scope.EVENTS_READ: frozenset({Action.SEE_DRAFT}),
     Scope.EVENTS_WRITE: frozenset({Action.CREATE_EVENTS, Action.SEE_DRAFT, Action.EDIT_EVENT, Action.DELETE_EVENT}),
-    Scope.BOOKINGS_READ: frozenset({Action.SEE_BOOKINGS, Action.SEE_DOOR_LIST}),
+    Scope.BOOKINGS_READ: frozenset({Action.SEE_BOOKINGS}),
     # responses to changes contain the booking
     Scope.BOOKINGS_WRITE: frozenset({Action.MANAGE_BOOKINGS, Action.SEE_BOOKINGS}),
     Scope.CHECK_IN: frozenset({Action.SEE_DOOR_LIST}),
@@ -123,7 +125,7 @@ def may(
 def require(actor: Actor, action: Action, event: Event) -> None:
     """Raise `PermissionDenied` unless `actor` may do this to an event that it can see."""
     if not may(actor, action, event):
-        raise PermissionDenied("You may not do that with this event.")
+        raise PermissionDenied("You are not allowed to do this with the event.")
 
 
 def require_scope(actor: Actor, scope: Scope | None) -> None:
@@ -146,7 +148,7 @@ def organization_for(actor: Actor, action: Action, organization_id: UUID | None 
         raise OrganizationNotFound
     allowed = [one for one in own if organization_id in {None, one} and may(actor, action, organization_id=one)]
     if not allowed:
-        raise PermissionDenied("Only organizers may do that.")
+        raise PermissionDenied(ORGANIZERS_ONLY)
     if len(allowed) > 1:
         raise OrganizationRequired
     return allowed[0]

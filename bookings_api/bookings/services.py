@@ -194,7 +194,7 @@ def _locked(actor: Actor, booking_id: UUID) -> Iterator[tuple[Transaction, Booki
     with turns.turn(event_id), transaction() as tx:
         booking, event, now = lock_booking(booking_id, event_id=event_id)
         if not may_manage_booking(actor, booking, event):
-            raise PermissionDenied("You may see this booking, but not change it.")
+            raise PermissionDenied("You can see this booking but cannot change it.")
         yield tx, booking, event, now
 
 

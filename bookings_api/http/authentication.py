@@ -14,7 +14,7 @@ from werkzeug.local import LocalProxy
 from bookings_api.errors import PermissionDenied, Unauthenticated
 from bookings_api.models import ApiKey, Scope, User
 from bookings_api.models.api_key import HINT_LENGTH, SECRET_PREFIX, hash_secret
-from bookings_api.permissions import Action, Actor, may, require_scope
+from bookings_api.permissions import ORGANIZERS_ONLY, Action, Actor, may, require_scope
 
 _AUTHENTICATE, _AUTHENTICATE_KEY, _VERIFY = (
     f"bookings_api.{name}" for name in ("authenticate", "authenticate_key", "verify")
@@ -90,9 +90,7 @@ def require_actor(action: Action | None = None, scope: Scope | None = None) -> N
     actor = flask.g.actor
     require_scope(actor, scope)
     if action and not may(actor, action):
-        raise PermissionDenied(
-            "This API key is restricted to certain events." if actor.key else "Only organizers may do that."
-        )
+        raise PermissionDenied("This API key is restricted to certain events." if actor.key else ORGANIZERS_ONLY)
 
 
 def load_actor() -> None:

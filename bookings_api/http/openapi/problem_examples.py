@@ -25,11 +25,12 @@ from bookings_api.http.problems import (
     field_errors_of,
     problem_body,
 )
+from bookings_api.permissions import ORGANIZERS_ONLY
 
 _RAISED = (
     *(error() for error in DOMAIN_PROBLEMS if hasattr(error, "message")),
     errors.Unauthenticated("The access token has expired."),
-    errors.PermissionDenied("Only organizers may do that."),
+    errors.PermissionDenied(ORGANIZERS_ONLY),
     errors.EventEnded("The event has ended and cannot be cancelled."),
     errors.CapacityBelowBooked(tickets_booked=2),
     errors.EventNotOpen("Booking for this event has closed."),
