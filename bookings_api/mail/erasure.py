@@ -25,7 +25,7 @@ _RECIPIENT = {"name": None, "guest_name": None, "invited_by": None, **_BUYER}
 def erase_person(user: User) -> None:
     """Remove a locked account's name and email from all emails.
 
-    If the address is not verified, emails to it that other accounts caused stay: it may be somebody else's.
+    If the address is not verified, it stays where other accounts entered it, because it may be another person's.
     """
     require_transaction()
     email, payload = user.email.lower(), OutboxEmail.payload
@@ -41,32 +41,29 @@ def erase_person(user: User) -> None:
     _update(is_theirs & _IS_UNSENT, erase_when_done=True)
     _erase_recipient(is_theirs & ~_IS_UNSENT)
 
-    _update(sa.func.lower(payload["buyer_email"].astext) == email, payload=_with(payload, _BUYER))
-    of_their_events = OutboxEmail.booking_id.in_(
-        sa.select(Booking.id).join(Event, Event.id == Booking.event_id).where(Event.organizer_id == user.id)
-    )
-    _update(
-        (sa.func.lower(payload["contact_email"].astext) == email)
-        | ((payload["contact_name"].astext == (user.name or user.email)) & of_their_events),
-        payload=_with(payload, _CONTACT),
-    )
+    is_buyer = sa.func.lower(payload["buyer_email"].astext) == email
+    _update(is_buyer & (user.email_verified or OutboxEmail.user_id == user.id), payload=_with(payload, _BUYER))
+    their_events = sa.select(Event.id).where(Event.organizer_id == user.id)
+    of_their_events = OutboxEmail.booking_id.in_(sa.select(Booking.id).where(Booking.event_id.in_(their_events)))
+    _update(_is_contact(user, payload, of_their_events), payload=_with(payload, _CONTACT))
+    broadcast = EventBroadcast.payload
+    is_contact = _is_contact(user, broadcast, EventBroadcast.event_id.in_(their_events))
+    _execute(sa.update(EventBroadcast).where(is_contact).values(payload=_with(broadcast, _CONTACT)))
     if user.name:
         invited = OutboxEmail.kind.in_(_INVITATIONS) & (payload["invited_by"].astext == user.name)
         _update(invited, payload=_with(payload, {"invited_by": None}))
-    _execute(
-        sa.update(EventBroadcast)
-        .where(
-            (sa.func.lower(EventBroadcast.payload["contact_email"].astext) == email)
-            | EventBroadcast.event_id.in_(sa.select(Event.id).where(Event.organizer_id == user.id))
-        )
-        .values(payload=_with(EventBroadcast.payload, _CONTACT))
-    )
 
 
 def finish() -> None:
     """Remove the recipients of emails that were needed when their account was deleted, and are now done."""
     require_transaction()
     _erase_recipient(OutboxEmail.erase_when_done & ~_IS_UNSENT)
+
+
+def _is_contact(user: User, payload: Any, is_of_their_event: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    has_email = sa.func.lower(payload["contact_email"].astext) == user.email.lower()
+    has_name = payload["contact_name"].astext == (user.name or user.email)
+    return sa.or_(has_email & (user.email_verified or is_of_their_event), has_name & is_of_their_event)
 
 
 def _erase_recipient(condition: sa.ColumnElement[bool]) -> None:

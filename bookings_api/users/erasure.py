@@ -137,8 +137,10 @@ def _erase_contact(user: User) -> None:
 
 
 def _erase_responses(user: User) -> None:
-    """Remove the person from the responses that are stored for repeated requests."""
+    """Remove the person from the responses that are stored for repeated requests, from others' if verified."""
     _execute(sa.delete(IdempotencyKey).where(IdempotencyKey.actor_id == user.id))
+    if not user.email_verified:
+        return
     response = IdempotencyKey.response
     mentions = [sa.func.lower(response[member].as_string()) == user.email.lower() for member in _ADDRESSES]
     for stored in db.session.scalars(sa.select(IdempotencyKey).where(sa.or_(*mentions))):
