@@ -14,6 +14,7 @@ from bookings_api.database.clock import database_time
 from bookings_api.database.transactions import transaction
 from bookings_api.mail import account_links, claims, messages, mime, reminders, smtp
 from bookings_api.mail.claims import Outcome
+from bookings_api.mail.erasure import ERASED_DOMAIN
 from bookings_api.mail.outdated import bring_up_to_date
 from bookings_api.models import EmailKind, EmailStatus, OutboxEmail
 from bookings_api.observability.logging import bound_request_id
@@ -87,7 +88,8 @@ def _check(email: OutboxEmail) -> Outcome | None:
     if email.attempts > limit:
         return _failure(email, f"Gave up after {limit} attempts. {email.last_error or ''}".rstrip())
     try:
-        if reason := bring_up_to_date(email):
+        is_erased = email.recipient.endswith(f"@{ERASED_DOMAIN}")
+        if reason := "The recipient has deleted their account." if is_erased else bring_up_to_date(email):
             logger.info("email %s dropped: %s", email.id, reason, extra=_log_fields(email))
             return Outcome(EmailStatus.DROPPED, reason)
         # all other emails are still useful when they arrive late
