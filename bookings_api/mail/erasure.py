@@ -30,9 +30,10 @@ def erase_person(user: User) -> None:
     require_transaction()
     email, payload = user.email.lower(), OutboxEmail.payload
     is_about_account = (OutboxEmail.user_id == user.id) & OutboxEmail.booking_id.is_(None)
-    is_addressed = sa.func.lower(OutboxEmail.recipient) == email
-    if not user.email_verified:
-        is_addressed &= OutboxEmail.user_id == user.id
+    is_own, recipient = OutboxEmail.user_id == user.id, sa.func.lower(OutboxEmail.recipient)
+    is_addressed = is_own & recipient.in_(user.known_as)
+    if user.email_verified:
+        is_addressed |= recipient == email
     # nobody needs emails about the account any more
     is_pending = OutboxEmail.status == EmailStatus.PENDING
     attempts = sa.func.greatest(1, OutboxEmail.attempts)
@@ -41,17 +42,21 @@ def erase_person(user: User) -> None:
     _update(is_theirs & _IS_UNSENT, erase_when_done=True)
     _erase_recipient(is_theirs & ~_IS_UNSENT)
 
-    is_buyer = sa.func.lower(payload["buyer_email"].astext) == email
-    _update(is_buyer & (user.email_verified or OutboxEmail.user_id == user.id), payload=_with(payload, _BUYER))
+    buyer = sa.func.lower(payload["buyer_email"].astext)
+    is_buyer = is_own & buyer.in_(user.known_as)
+    if user.email_verified:
+        is_buyer |= buyer == email
+    _update(is_buyer, payload=_with(payload, _BUYER))
+    is_named = is_own & sa.func.lower(payload["guest_name"].astext).in_(user.known_as)
+    _update(is_named & ~_IS_UNSENT, payload=_with(payload, {"guest_name": None}))
     their_events = sa.select(Event.id).where(Event.organizer_id == user.id)
     of_their_events = OutboxEmail.booking_id.in_(sa.select(Booking.id).where(Booking.event_id.in_(their_events)))
-    _update(_is_contact(user, payload, of_their_events), payload=_with(payload, _CONTACT))
+    _update(_names_contact(user, payload, of_their_events), payload=_with(payload, _CONTACT))
     broadcast = EventBroadcast.payload
-    is_contact = _is_contact(user, broadcast, EventBroadcast.event_id.in_(their_events))
+    is_contact = _names_contact(user, broadcast, EventBroadcast.event_id.in_(their_events))
     _execute(sa.update(EventBroadcast).where(is_contact).values(payload=_with(broadcast, _CONTACT)))
-    if user.name:
-        invited = OutboxEmail.kind.in_(_INVITATIONS) & (payload["invited_by"].astext == user.name)
-        _update(invited, payload=_with(payload, {"invited_by": None}))
+    invited = OutboxEmail.kind.in_(_INVITATIONS) & sa.func.lower(payload["invited_by"].astext).in_(user.known_as)
+    _update(invited, payload=_with(payload, {"invited_by": None}))
 
 
 def finish() -> None:
@@ -60,10 +65,14 @@ def finish() -> None:
     _erase_recipient(OutboxEmail.erase_when_done & ~_IS_UNSENT)
 
 
-def _is_contact(user: User, payload: Any, is_of_their_event: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    has_email = sa.func.lower(payload["contact_email"].astext) == user.email.lower()
-    has_name = payload["contact_name"].astext == (user.name or user.email)
-    return sa.or_(has_email & (user.email_verified or is_of_their_event), has_name & is_of_their_event)
+def is_contact(user: User, name: Any, email: Any, is_of_their_event: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Whether the account is an event's contact: under any name of its own events, and at its verified address."""
+    is_theirs = sa.or_(*(sa.func.lower(column).in_(user.known_as) for column in (name, email))) & is_of_their_event
+    return is_theirs | (sa.func.lower(email) == user.email.lower()) if user.email_verified else is_theirs
+
+
+def _names_contact(user: User, payload: Any, is_of_their_event: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    return is_contact(user, payload["contact_name"].astext, payload["contact_email"].astext, is_of_their_event)
 
 
 def _erase_recipient(condition: sa.ColumnElement[bool]) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.ext.hybrid import hybrid_property
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from bookings_api.database.base import Base, Identified, Timestamped, choice
 
@@ -33,6 +33,22 @@ class User(Identified, Timestamped, Base):
     is_active: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
 
     version: Mapped[int] = mapped_column(default=1, server_default="1")
+    # earlier names and emails, which bookings and emails still contain; erasure needs them
+    formerly: Mapped[list[str]] = mapped_column(
+        sa.ARRAY(sa.Text), default=list, server_default=sa.text("'{}'"), deferred=True
+    )
+
+    @validates("name", "email")
+    def _remember(self, field: str, value: str | None) -> str | None:
+        former = getattr(self, field)
+        if former and former != value:
+            self.formerly = [*self.formerly, former]
+        return value
+
+    @property
+    def known_as(self) -> list[str]:
+        """All names and emails that the account has had, in lower case."""
+        return sorted({text.lower() for text in (self.email, self.name, *self.formerly) if text})
 
     @hybrid_property
     def is_invited(self) -> bool:

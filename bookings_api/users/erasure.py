@@ -89,9 +89,10 @@ def _require_no_events(user_id: UUID) -> None:
 
 def _erase(user: User) -> None:
     placeholder = f"erased-{user.id}@{erasure.ERASED_DOMAIN}"
-    erasure.erase_person(user)
-    _erase_bookings(user, placeholder)
+    # in the lock order of bookings: events, bookings, emails
     _erase_contact(user)
+    _erase_bookings(user, placeholder)
+    erasure.erase_person(user)
     _erase_responses(user)
     for owned in (Login, OneTimeToken, TeamMember):
         _execute(sa.delete(owned).where(owned.user_id == user.id))
@@ -102,6 +103,7 @@ def _erase(user: User) -> None:
     _execute(organizations.values(name="Organization", version=Organization.version + 1))
     _execute(sa.delete(Membership).where(Membership.user_id == user.id))
     user.email, user.name, user.password_hash, user.email_verified_at = placeholder, None, None, None
+    user.formerly = []
     user.is_active = False
     user.version += 1
 
@@ -111,17 +113,20 @@ def _erase_bookings(user: User, placeholder: str) -> None:
 
     The account that booked for them becomes the guest, so that it gets all further emails.
     """
-    email = user.email.lower()
-    own, is_guest = Booking.user_id == user.id, sa.func.lower(Booking.guest_email) == email
-    _execute(sa.update(Booking).where(own, is_guest).values(guest_name=ERASED, guest_email=placeholder))
-    _execute(sa.update(Booking).where(own, Booking.guest_name.in_([user.name, user.email])).values(guest_name=ERASED))
+    own = Booking.user_id == user.id
+    has_name, has_email = (
+        sa.func.lower(column).in_(user.known_as) for column in (Booking.guest_name, Booking.guest_email)
+    )
+    _execute(sa.update(Booking).where(own, has_email).values(guest_name=ERASED, guest_email=placeholder))
+    _execute(sa.update(Booking).where(own, has_name).values(guest_name=ERASED))
     if user.email_verified:
         buyer = sa.select(User).where(User.id == Booking.user_id).correlate(Booking)
         name, address = sa.func.coalesce(User.name, User.email), User.email
         _execute(
             sa.update(Booking)
-            .where(is_guest)
+            .where(sa.func.lower(Booking.guest_email) == user.email.lower())
             .values(
+                client_metadata=None,
                 guest_name=sa.func.coalesce(buyer.with_only_columns(name).scalar_subquery(), ERASED),
                 guest_email=sa.func.coalesce(buyer.with_only_columns(address).scalar_subquery(), placeholder),
             )
@@ -130,9 +135,8 @@ def _erase_bookings(user: User, placeholder: str) -> None:
 
 def _erase_contact(user: User) -> None:
     """Remove the person as the contact of events."""
-    is_contact = sa.func.lower(Event.contact_email) == user.email.lower()
-    is_named = (Event.organizer_id == user.id) & (Event.contact_name == (user.name or user.email))
-    events = sa.update(Event).where((is_contact & (user.email_verified or Event.organizer_id == user.id)) | is_named)
+    is_contact = erasure.is_contact(user, Event.contact_name, Event.contact_email, Event.organizer_id == user.id)
+    events = sa.update(Event).where(is_contact)
     _execute(events.values(contact_name=None, contact_email=None, version=Event.version + 1))
 
 

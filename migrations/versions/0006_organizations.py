@@ -162,6 +162,7 @@ def _create_default_organization() -> None:
             is_active, users.created_at
         FROM users, organizations
     """)
+    op.add_column("users", sa.Column("formerly", sa.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False))
     op.execute("UPDATE users SET email_verified_at = now() WHERE role = 'organizer' AND password_hash IS NOT NULL")
     op.drop_index("ix_users_active_organizers", "users")
     op.drop_column("users", "role")
@@ -266,6 +267,7 @@ def downgrade() -> None:
         WHERE user_id = users.id AND coalesce(invited_as, memberships.role) <> 'user'
     """)
     op.alter_column("users", "role", nullable=False)
+    op.drop_column("users", "formerly")
     op.drop_column("users", "email_verified_at")
     op.create_index(
         "ix_users_active_organizers",

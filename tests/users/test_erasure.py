@@ -1,5 +1,7 @@
 """Erasing the personal data of an account."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,11 +13,12 @@ from flask.testing import FlaskClient
 
 from bookings_api.cleanup import delete_expired
 from bookings_api.mail.tasks import drain
-from bookings_api.models import Booking, Event
+from bookings_api.models import Booking, EmailKind, EmailStatus, Event, OutboxEmail
 from tests.factories import (
     API,
     PASSWORD,
     Account,
+    add_to_team,
     book,
     book_for_guest,
     make_account,
@@ -28,8 +31,12 @@ from tests.factories import (
     new_email,
 )
 from tests.mailbox import Mailbox
+from tests.polling import wait_until
+from tests.sql import waiting_sessions
+from tests.tokens import token_sent_to
 
-NAME = "Zuleika Dobson"
+NAME, OLD_NAME = "Zuleika Dobson", "Zuleika Smith"
+METADATA = "customer 4711"
 
 
 def _delete(client: FlaskClient, account: Account, **body: Any) -> Any:
@@ -53,6 +60,15 @@ def _occurrences(database: sa.Engine, *texts: str) -> dict[str, int]:
     return found
 
 
+def _change_name_and_email(client: FlaskClient, database: sa.Engine, account: Account) -> Account:
+    email = new_email()
+    changes = {"name": NAME, "email": email, "current_password": PASSWORD}
+    client.patch(f"{API}/users/me", headers=account.headers, json=changes)
+    token = token_sent_to(client, database, email)
+    assert client.post(f"{API}/auth/verify-email", json={"token": token}).status_code == 204
+    return replace(account, email=email)
+
+
 def _run_hourly_cleanup(app: Flask) -> None:
     with app.app_context():
         drain()
@@ -69,9 +85,22 @@ def test_after_erasure_no_column_contains_the_name_or_the_email(
     app: Flask, client: FlaskClient, database: sa.Engine
 ) -> None:
     owner, friend = make_owner(client), make_user(client)
-    person = make_account(client, is_organizer=True, name=NAME)
+    person = make_account(client, is_organizer=True, name=OLD_NAME)
+    earlier = [
+        make_event(client, person, contact_email=person.email),
+        make_event(client, person),
+        make_event(client, owner),
+        make_event(client, owner),
+    ]
+    for event in earlier:
+        book(client, person, event)
+        book(client, person, event, guest_name="Grace Hopper", guest_email=new_email())
+    person, first_email = _change_name_and_email(client, database, person), person.email
+    names = (first_email, person.email, OLD_NAME, NAME, METADATA)
     past = make_event(client, person, contact_email=person.email)
     attended, upcoming = make_event(client, owner), make_event(client, owner)
+    add_to_team(client, owner, attended, person)
+    book_for_guest(client, make_key(client, owner), attended, guest_email=person.email, metadata={"account": METADATA})
     for number, (account, event, guest) in enumerate(
         (
             (person, attended, {}),
@@ -90,17 +119,17 @@ def test_after_erasure_no_column_contains_the_name_or_the_email(
     with app.app_context():
         drain()
     client.post(f"{API}/auth/password-reset", json={"email": person.email})
-    for event in (past, attended):
+    for event in (*earlier, past, attended):
         _end_event(database, event)
     totals = _totals(database)
     assert {"users.email", "users.name", "bookings.guest_email", "outbox_emails.payload"} <= {
-        *_occurrences(database, person.email, NAME)
+        *_occurrences(database, *names)
     }
 
     assert _delete(client, person, cancel_bookings=True).status_code == 204
     _run_hourly_cleanup(app)
 
-    assert _occurrences(database, person.email, NAME) == {}
+    assert _occurrences(database, *names) == {}
     cancelled = {**totals, UUID(upcoming["id"]): (0, 2)}
     assert _totals(database) == cancelled
     audit = app.test_cli_runner().invoke(args=["audit"])
@@ -129,6 +158,42 @@ def test_cancellations_are_sent_before_the_address_is_erased(
     [cancellation] = mailbox.wait_for(person.email)
     assert "cancelled" in str(cancellation["Subject"])
     assert _occurrences(database, person.email, NAME) == {}
+
+
+def test_a_deleted_guest_of_a_running_event_is_not_emailed(
+    app: Flask, client: FlaskClient, database: sa.Engine
+) -> None:
+    organizer, person = make_organizer(client), make_user(client)
+    event = make_event(client, organizer)
+    book(client, person, event)
+    started = {"starts_at": sa.func.now() - timedelta(hours=1)}
+    with database.begin() as connection:
+        connection.execute(sa.update(Event).where(Event.id == UUID(event["id"])).values(started))
+    assert _delete(client, person).status_code == 204
+
+    client.post(f"{API}/events/{event['id']}/cancel", headers=organizer.headers)
+    _run_hourly_cleanup(app)
+
+    with database.connect() as connection:
+        emails = sa.select(OutboxEmail.status).where(OutboxEmail.kind == EmailKind.EVENT_CANCELLED)
+        assert set(connection.scalars(emails)) == {EmailStatus.DROPPED}
+
+
+def test_erasure_locks_events_before_their_bookings(client: FlaskClient, database: sa.Engine) -> None:
+    """Like bookings and cancellations, so that they cannot wait for each other."""
+    person = make_user(client)
+    event = make_event(client, contact_email=person.email)
+    booking = book(client, person, event).json
+    _end_event(database, event)
+
+    with ThreadPoolExecutor() as pool:
+        with database.connect() as holder:
+            holder.execute(sa.select(Event.id).where(Event.id == UUID(event["id"])).with_for_update())
+            deletion = pool.submit(_delete, client, person)
+            wait_until(lambda: waiting_sessions(database) == 1)
+            of_booking = sa.select(Booking.id).where(Booking.id == UUID(booking["id"]))
+            holder.execute(of_booking.with_for_update(nowait=True))
+        assert deletion.result().status_code == 204
 
 
 def test_a_deleted_account_cannot_log_in_and_is_not_listed(client: FlaskClient) -> None:
