@@ -63,6 +63,7 @@ class Booking(Identified, Timestamped, Base):
         ),
         sa.Index("ix_bookings_user_id_id", "user_id", "id"),
         sa.Index("ix_bookings_event_id_id", "event_id", "id"),
+        sa.Index("ix_bookings_guest_email", sa.text("lower(guest_email)")),
         sa.Index(
             "ix_bookings_event_id_reminded_for",
             "event_id",

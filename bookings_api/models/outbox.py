@@ -72,6 +72,8 @@ class OutboxEmail(Identified, Timestamped, Base):
         ),
         sa.Index("ix_outbox_emails_not_sent", "id", postgresql_where=sa.text("status IN ('failed', 'dropped')")),
         sa.Index("ix_outbox_emails_booking_id", "booking_id"),
+        sa.Index("ix_outbox_emails_user_id", "user_id"),
+        sa.Index("ix_outbox_emails_recipient", sa.text("lower(recipient)")),
         sa.Index(
             "ix_outbox_emails_event_id",
             "event_id",

@@ -101,6 +101,12 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("erase_when_done"),
     )
+    # for exports and erasures
+    op.create_index("ix_bookings_guest_email", "bookings", [sa.literal_column("lower(guest_email)")], unique=False)
+    op.create_index("ix_outbox_emails_user_id", "outbox_emails", ["user_id"], unique=False)
+    op.create_index(
+        "ix_outbox_emails_recipient", "outbox_emails", [sa.literal_column("lower(recipient)")], unique=False
+    )
 
 
 def _create_organizations() -> None:
@@ -222,6 +228,9 @@ def downgrade() -> None:
     ):
         rows = sa.table(table, sa.column(column, sa.String))
         op.execute(rows.delete().where(rows.c[column].in_(values)))
+    op.drop_index("ix_bookings_guest_email", "bookings")
+    op.drop_index("ix_outbox_emails_user_id", "outbox_emails")
+    op.drop_index("ix_outbox_emails_recipient", "outbox_emails")
     op.drop_column("outbox_emails", "erase_when_done")  # with its index
     for table in ("outbox_emails", "event_broadcasts"):
         _allow(table, "kind", *EMAIL_KINDS)
