@@ -1,13 +1,13 @@
 """Use case: users delete their accounts. Their name and email disappear, and their bookings and all totals stay."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from bookings_api.accounts.credentials import lock_verified_account
-from bookings_api.accounts.memberships import memberships_of
 from bookings_api.bookings.services import cancel_booking
 from bookings_api.database.transactions import Precondition, no_precondition, transaction
 from bookings_api.errors import BookingsOpen, EventNotOpen, ResponsibleForEvents
@@ -21,6 +21,7 @@ from bookings_api.models import (
     EventStatus,
     IdempotencyKey,
     Login,
+    MemberRole,
     Membership,
     OneTimeToken,
     Organization,
@@ -47,26 +48,28 @@ def delete_account(
 ) -> None:
     """Erase the account's personal data and prevent further logins.
 
-    `cancel_bookings` first cancels the bookings that can still be cancelled. Raises `WrongPassword`, `BookingsOpen`,
-    `ResponsibleForEvents`, and `LastOwner` or `LastOrganizer`.
+    Closes organizations without other members. `cancel_bookings` first cancels the bookings that can still be
+    cancelled. Raises `WrongPassword`, `BookingsOpen`, `ResponsibleForEvents`, and `LastOwner` or `LastOrganizer`.
     """
     user_id, password_hash = user.id, user.password_hash
     require_password(user, password)
     precondition(user)
     _require_no_events(user_id)
     with transaction():
-        require_other_leaders(actor.tenancy, user_id)
+        _other_leaders(actor, user_id, _abandoned(actor, user_id))
     if cancel_bookings:
         for booking_id in _open_bookings(user_id):
             with suppress(EventNotOpen):  # too late by now
                 cancel_booking(actor=actor, booking_id=booking_id)
     with transaction():
-        new_owners = require_other_leaders(actor.tenancy, user_id)
+        abandoned = _abandoned(actor, user_id)
+        new_owners = _other_leaders(actor, user_id, abandoned)
         account = lock_verified_account(user_id, password_hash, password)
         precondition(account)
         _require_no_events(user_id)
         if open_bookings := _open_bookings(user_id):
             raise BookingsOpen(booking_ids=[str(booking_id) for booking_id in open_bookings])
+        _close(abandoned)
         _erase(account)
         for organization_id, owner_id in new_owners.items():
             keys = sa.update(ApiKey).where(ApiKey.created_by_id == user_id, ApiKey.organization_id == organization_id)
@@ -81,10 +84,48 @@ def _open_bookings(user_id: UUID) -> Sequence[UUID]:
 
 
 def _require_no_events(user_id: UUID) -> None:
-    is_running = (Event.ends_at > sa.func.now()) & (Event.status != EventStatus.CANCELLED) & Event.deleted_at.is_(None)
-    events = sa.select(Event.id).where(Event.organizer_id == user_id, is_running).order_by(Event.id)
+    events = sa.select(Event.id).where(Event.organizer_id == user_id, _is_running()).order_by(Event.id)
     if found := db.session.scalars(events).all():
         raise ResponsibleForEvents(event_ids=[str(event_id) for event_id in found])
+
+
+def _is_running() -> sa.ColumnElement[bool]:
+    return (Event.ends_at > sa.func.now()) & (Event.status != EventStatus.CANCELLED) & Event.deleted_at.is_(None)
+
+
+def _other_leaders(actor: Actor, user_id: UUID, abandoned: Collection[UUID]) -> Mapping[UUID, UUID]:
+    """See `require_other_leaders`. People who never had rights lock no one else."""
+    has_rights = sa.exists().where(Membership.user_id == user_id, Membership.role != MemberRole.USER)
+    has_keys = sa.exists().where(ApiKey.created_by_id == user_id)
+    if not db.session.scalars(sa.select(has_rights | has_keys)).one():
+        return {}
+    return require_other_leaders(actor.tenancy, user_id, except_for=abandoned)
+
+
+def _abandoned(actor: Actor, user_id: UUID) -> Sequence[UUID]:
+    """Return the organizations whose only member is this account. Invited people count as members, customers do not.
+
+    An organization with running or upcoming events needs its owner.
+    """
+    if actor.tenancy.is_single:
+        return ()
+    others = aliased(Membership)
+    has_others = sa.exists().where(
+        others.organization_id == Membership.organization_id,
+        others.user_id != user_id,
+        others.role.is_not(None) | others.invited_as.is_not(None),
+    )
+    has_events = sa.exists().where(Event.organization_id == Membership.organization_id, _is_running())
+    of_user = sa.select(Membership.organization_id).where(Membership.user_id == user_id, Membership.role.is_not(None))
+    return db.session.scalars(of_user.where(~has_others, ~has_events)).all()
+
+
+def _close(organization_ids: Collection[UUID]) -> None:
+    """Revoke the keys of organizations without members, and remove their names, which may be a person's."""
+    organizations = sa.update(Organization).where(Organization.id.in_(organization_ids))
+    _execute(organizations.values(name="Deleted organization", version=Organization.version + 1))
+    keys = sa.update(ApiKey).where(ApiKey.organization_id.in_(organization_ids), ApiKey.revoked_at.is_(None))
+    _execute(keys.values(revoked_at=sa.func.now(), version=ApiKey.version + 1))
 
 
 def _erase(user: User) -> None:
@@ -97,10 +138,6 @@ def _erase(user: User) -> None:
     for owned in (Login, OneTimeToken, TeamMember):
         _execute(sa.delete(owned).where(owned.user_id == user.id))
     _execute(sa.delete(OneTimeToken).where(sa.func.lower(OneTimeToken.new_email) == user.email.lower()))
-    joined = [membership.organization_id for membership in memberships_of(user.id)]
-    named_after = f"Organization of {user.name or user.email}"
-    organizations = sa.update(Organization).where(Organization.id.in_(joined), Organization.name == named_after)
-    _execute(organizations.values(name="Organization", version=Organization.version + 1))
     _execute(sa.delete(Membership).where(Membership.user_id == user.id))
     user.email, user.name, user.password_hash, user.email_verified_at = placeholder, None, None, None
     user.formerly = []

@@ -183,13 +183,13 @@ def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
     _log_change(None, user_id, {"is_active": "False"})
 
 
-def require_other_leaders(tenancy: Tenancy, user_id: UUID) -> Mapping[UUID, UUID]:
+def require_other_leaders(tenancy: Tenancy, user_id: UUID, *, except_for: Collection[UUID] = ()) -> Mapping[UUID, UUID]:
     """Lock the owners of an account's organizations, and return another one for each organization that it owns.
 
-    Raises `LastOwner` or `LastOrganizer` if there is no other.
+    Ignores the organizations in `except_for`. Raises `LastOwner` or `LastOrganizer` if there is no other.
     """
     others = {}
-    for organization_id in sorted(one.organization_id for one in memberships_of(user_id)):
+    for organization_id in sorted({one.organization_id for one in memberships_of(user_id)} - {*except_for}):
         leaders = _lock_leaders(tenancy, organization_id)
         if [*leaders] == [user_id]:
             raise _no_leader(tenancy)
