@@ -10,6 +10,7 @@ from bookings_api.database.transactions import transaction
 from bookings_api.extensions import db
 from bookings_api.mail import erasure, outbox
 from bookings_api.models import IdempotencyKey, Login, OneTimeToken
+from bookings_api.users.erasure import erase_late_bookings
 
 KEEP_IDEMPOTENCY_KEYS = timedelta(hours=24)
 EMAILS_PER_TRANSACTION = 5000
@@ -30,6 +31,7 @@ def delete_expired() -> None:
             sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < now - KEEP_IDEMPOTENCY_KEYS),
         ):
             db.session.execute(statement, execution_options={"synchronize_session": False})
+        erase_late_bookings()
         erasure.finish()
     kept_for = timedelta(days=current_app.config["MAIL_RETENTION_DAYS"])
     is_done = False

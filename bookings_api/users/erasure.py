@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from bookings_api.models import (
     Membership,
     OneTimeToken,
     Organization,
+    OutboxEmail,
     TeamMember,
     User,
 )
@@ -33,6 +35,9 @@ from bookings_api.users.own_account import require_password
 from bookings_api.users.services import require_other_leaders
 
 ERASED = "Deleted account"
+
+# No transaction takes longer to book.
+LONGEST_BOOKING = timedelta(minutes=1)
 
 # The members of responses that contain an address or the name next to it.
 _ADDRESSES = {"email": "name", "guest_email": "guest_name", "contact_email": "contact_name", "recipient": "name"}
@@ -74,6 +79,20 @@ def delete_account(
         for organization_id, owner_id in new_owners.items():
             keys = sa.update(ApiKey).where(ApiKey.created_by_id == user_id, ApiKey.organization_id == organization_id)
             _execute(keys.values(created_by_id=owner_id))
+
+
+def erase_late_bookings() -> None:
+    """Remove people from bookings that read their account before its deletion and were committed after it."""
+    placeholder = sa.func.concat("erased-", Booking.user_id, f"@{erasure.ERASED_DOMAIN}")
+    is_late = (
+        (User.id == Booking.user_id)
+        & (User.email == placeholder)
+        & (Booking.created_at > User.updated_at - LONGEST_BOOKING)
+        & (Booking.guest_email != placeholder)
+    )
+    late = db.session.scalars(sa.select(Booking.id).join(User, is_late).order_by(Booking.id)).all()
+    _execute(sa.update(OutboxEmail).where(OutboxEmail.booking_id.in_(late)).values(erase_when_done=True))
+    _execute(sa.update(Booking).where(Booking.id.in_(late)).values(guest_name=ERASED, guest_email=placeholder))
 
 
 def _open_bookings(user_id: UUID) -> Sequence[UUID]:
