@@ -24,6 +24,16 @@ def test_the_wording_matches_the_snapshot(kind: EmailKind) -> None:
     assert email.html == (SNAPSHOTS / f"{kind}.html").read_text()
 
 
+def test_emails_about_access_mention_logins_only_where_there_is_a_single_organization() -> None:
+    account = {"name": "Grace", "role": "user", "is_active": False, "organization": None}
+
+    assert "you can no longer log in" in render(EmailKind.ACCESS_CHANGED, account).text
+    assert "Please log in again" in render(EmailKind.ROLE_CHANGED, account).text
+    several = account | {"organization": "Chamber Music Society"}
+    assert "log in" not in render(EmailKind.ACCESS_CHANGED, several).text
+    assert "log in" not in render(EmailKind.ROLE_CHANGED, several).text
+
+
 def test_times_are_in_the_events_time_zone_and_name_it() -> None:
     email = _rendered(timezone="Asia/Kolkata")
 
