@@ -145,11 +145,11 @@ class AlreadyOnTeam(DomainError):
 
 
 class AccessRevoked(DomainError):
-    message = "Your organization has revoked the access of this person. Restore it first."
+    message = "Your organization has revoked this person's access. Restore it first."
 
 
 class NotAnOrganizer(DomainError):
-    message = "This person is not an active organizer of the organization. Make them one first."
+    message = "This person is not an active organizer of the organization. Give them that role first."
 
 
 class EmailNotVerified(DomainError):

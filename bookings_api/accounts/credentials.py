@@ -33,7 +33,7 @@ def set_password(user: User, password_hash: str) -> None:
 
 
 def verify_email(user: User) -> None:
-    """Note that the owner of a locked account has proved that they read email at its address."""
+    """Note that the owner of a locked account has verified its email."""
     if not user.email_verified:
         revoke_tokens(user, TokenPurpose.EMAIL_VERIFICATION)
         user.email_verified_at = sa.func.now()

@@ -30,7 +30,7 @@ LIFETIMES = {
 def issue_token(
     user: User, purpose: TokenPurpose, *, subject_id: UUID | None = None, new_email: str | None = None
 ) -> UUID:
-    """Replace the locked user's token for this purpose and subject, and return its ID, from which `token_of` makes it.
+    """Replace the locked user's token for this purpose and subject. Returns the new token's ID; see `token_of`.
 
     The model explains `subject_id` and `new_email`.
     """

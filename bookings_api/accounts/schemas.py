@@ -40,7 +40,7 @@ class UserSchema(ResponseSchema):
     email_verified = ma.fields.Boolean(
         required=True,
         metadata={
-            "description": "Whether the user has proved that the email is theirs. `false` in pending invitations.",
+            "description": "Whether the user has verified this email. `false` in pending invitations.",
             "example": False,
         },
     )

@@ -28,7 +28,7 @@ class User(Identified, Timestamped, Base):
     name: Mapped[str | None] = mapped_column(sa.String(100))
     # None until the invitation is accepted
     password_hash: Mapped[str | None] = mapped_column(sa.String(255))
-    # when the account's owner proved that they read email at this address
+    # when the account's owner verified this email
     email_verified_at: Mapped[datetime | None]
     is_active: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
 

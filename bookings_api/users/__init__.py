@@ -1,1 +1,1 @@
-"""Account management: users change their own account, organizers manage all accounts."""
+"""Account management: users change their own account, organizers manage the people of their organization."""

@@ -32,7 +32,7 @@ def organization_id() -> Identifier:
 
 
 class OrganizationQuerySchema(BaseSchema):
-    """The organization in which to look."""
+    """The organization of the account."""
 
     organization_id = organization_id()
 
@@ -88,13 +88,13 @@ class UserChangeSchema(BaseSchema):
     role = Choice(
         *MemberRole,
         metadata={
-            "description": "The role of the account. Changing it ends all logins of the account.",
+            "description": "The role of the person. In a single organization, changing it ends their logins.",
             "example": Role.ORGANIZER.value,
         },
     )
     is_active = Boolean(
         metadata={
-            "description": "Whether the account is active. `false` logs the user out everywhere.",
+            "description": "Whether the person has access. In a single organization, `false` ends their logins.",
             "example": True,
         }
     )

@@ -41,7 +41,7 @@ def test_a_new_email_replaces_the_old_one_once_it_is_confirmed(client: FlaskClie
     assert logins == [401, 200]
 
 
-def test_the_old_address_is_told(client: FlaskClient, database: sa.Engine) -> None:
+def test_the_old_address_is_notified(client: FlaskClient, database: sa.Engine) -> None:
     user, new = make_user(client), new_email()
 
     _request(client, user, new)
