@@ -8,8 +8,19 @@ from flask import current_app
 
 from bookings_api.database.transactions import require_transaction
 from bookings_api.extensions import db
-from bookings_api.models import ApiKey, Booking, Event, MemberRole, Membership, Organization, TeamMember, User
-from bookings_api.permissions import Tenancy
+from bookings_api.models import (
+    ApiKey,
+    Booking,
+    Event,
+    MemberRole,
+    Membership,
+    OneTimeToken,
+    Organization,
+    TeamMember,
+    TokenPurpose,
+    User,
+)
+from bookings_api.permissions import Actor, Tenancy
 
 
 def only_organization() -> UUID:
@@ -36,14 +47,26 @@ def roles_of(user_id: UUID) -> Collection[MemberRole]:
     return [one.role for one in memberships_of(user_id) if one.role and one.is_active]
 
 
-def lock_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> Sequence[UUID]:
-    """Lock the members with these roles who can log in, and return their IDs.
+def with_current_role(actor: Actor, organization_id: UUID) -> Actor:
+    """Return the actor with its current role, because it may have lost it while waiting for the locks."""
+    membership = membership_of(actor.id, organization_id)
+    role = membership.role if membership and membership.is_active else None
+    return Actor(user=actor.user, roles={organization_id: role} if role else {}, tenancy=actor.tenancy)
 
-    Taken before the lock on an account, in the order of the IDs, so that all such changes take their locks in the same
-    order. If two owners demote each other at the same time, one waits for the other and then finds that it is the last.
+
+def lock_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> Sequence[UUID]:
+    """Lock the accounts of the members with these roles who can log in, and return their IDs.
+
+    Locks accounts in the order of their IDs, and before any other account, so that all such changes take their locks in
+    the same order. If two owners demote each other at the same time, one waits for the other and then finds that it is
+    the last.
     """
     require_transaction()
-    return db.session.scalars(_leaders(organization_id, roles).with_for_update(key_share=True)).all()
+    locked: set[UUID] = set()
+    while not locked.issuperset(leaders := db.session.scalars(_leaders(organization_id, roles)).all()):
+        accounts = sa.select(User.id).where(User.id.in_(leaders)).order_by(User.id)
+        locked.update(db.session.scalars(accounts.with_for_update(key_share=True)))
+    return leaders
 
 
 def hand_over_keys(membership: Membership, leaders: Collection[UUID]) -> None:
@@ -64,9 +87,9 @@ def has_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> bool:
     return db.session.scalars(_leaders(organization_id, roles).limit(1)).one_or_none() is not None
 
 
-def pending_invitation(user_id: UUID) -> UUID | None:
-    """Return the organization whose invitation to an account is the latest that is pending."""
-    pending = sa.select(Membership.organization_id).where(
+def pending_invitation(user_id: UUID) -> Membership | None:
+    """Return the membership whose invitation to an account is the latest that is pending."""
+    pending = sa.select(Membership).where(
         Membership.user_id == user_id, Membership.invited_as.is_not(None), Membership.is_active
     )
     return db.session.scalars(pending.order_by(Membership.updated_at.desc()).limit(1)).one_or_none()
@@ -90,11 +113,32 @@ def withdraw_invitations(user: User) -> None:
             continue
         of_organization = events.where(Event.organization_id == membership.organization_id).limit(1)
         if membership.role or db.session.scalars(of_organization).one_or_none():
-            membership.invited_as = None
+            membership.invited_as, membership.invited_name = None, None
         else:
             db.session.delete(membership)
     pending = sa.delete(TeamMember).where(TeamMember.user_id == user.id, ~TeamMember.is_accepted)
     db.session.execute(pending, execution_options={"synchronize_session": False})
+
+
+def forget_if_uninvited(user: User, organization_id: UUID) -> None:
+    """Delete the pending membership of a locked account for which no invitation is left.
+
+    Only where there is a single organization: there, an invitation to a team also creates a membership.
+    """
+    membership = membership_of(user.id, organization_id)
+    if membership is None or membership.role or membership.invited_as is None:
+        return
+    invitations = sa.select(OneTimeToken.id).where(
+        OneTimeToken.user_id == user.id,
+        OneTimeToken.purpose == TokenPurpose.INVITATION,
+        OneTimeToken.subject_id.in_(
+            sa.select(Event.id)
+            .where(Event.organization_id == organization_id, Event.deleted_at.is_(None))
+            .union_all(sa.select(sa.literal(organization_id, sa.Uuid())))
+        ),
+    )
+    if db.session.scalars(invitations.limit(1)).first() is None:
+        db.session.delete(membership)
 
 
 def pending_team_invitation(user_id: UUID) -> tuple[TeamMember, Event] | None:

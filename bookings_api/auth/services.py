@@ -82,7 +82,7 @@ def _join_organization(user: User, tenancy: Tenancy, *, role: MemberRole, name: 
     elif role is MemberRole.USER:
         return
     else:
-        organization = Organization(name=name or f"Organization of {user.name or user.email}")
+        organization = Organization(name=name or "My organization")
         db.session.add(organization)
         db.session.flush()
         organization_id, role = organization.id, MemberRole.OWNER
@@ -221,7 +221,7 @@ def accept_invitation(*, token: str, password: str | None = None, name: str | No
     """Join the organization or team that an invitation is for, and verify the account's address.
 
     A person who has used their account at a verified address keeps their password and name. Otherwise the password is
-    required, because somebody else may have signed up with the address; their logins end. Raises `InvalidToken`, and
+    required, because another person may have signed up with the address; their logins end. Raises `InvalidToken`, and
     `InvalidFields` without a password.
     """
     password_hash = hash_password(password) if password else None
@@ -231,7 +231,7 @@ def accept_invitation(*, token: str, password: str | None = None, name: str | No
             raise InvalidToken
         user, invitation = owner
         subject_id = invitation.subject_id
-        joined = _join(user.id, subject_id)
+        joined = _join(user, subject_id)
         if joined is None and not _join_team(user.id, subject_id, tenancy):
             raise InvalidToken
         revoke_tokens(user, TokenPurpose.INVITATION, subject_id=subject_id)
@@ -250,12 +250,17 @@ def accept_invitation(*, token: str, password: str | None = None, name: str | No
         return profile_of(user, roles_of(user.id))
 
 
-def _join(user_id: UUID, organization_id: UUID | None) -> Membership | None:
-    """Accept the pending invitation to an organization. Returns None if there is none."""
-    membership = membership_of(user_id, organization_id) if organization_id else None
+def _join(user: User, organization_id: UUID | None) -> Membership | None:
+    """Accept the pending invitation to an organization, which never lowers a role. Returns None without one."""
+    membership = membership_of(user.id, organization_id) if organization_id else None
     if membership is None or not membership.is_active or membership.invited_as is None:
         return None
-    membership.role, membership.invited_as = membership.invited_as, None
+    offered, membership.invited_as = membership.invited_as, None
+    if membership.role is None or offered.outranks(membership.role):
+        membership.role = offered
+    if user.is_invited:
+        user.name = membership.invited_name or user.name
+    membership.invited_name = None
     return membership
 
 

@@ -11,11 +11,12 @@ from bookings_api.auth.schemas import SignupSchema
 from bookings_api.auth.services import sign_up
 from bookings_api.cli.group import Group
 from bookings_api.errors import DomainError, EmailTaken, UserNotFound
+from bookings_api.mail.erasure import ERASED_DOMAIN
 from bookings_api.models import MemberRole, Person, Role
 from bookings_api.permissions import Tenancy
 from bookings_api.text import one_line
+from bookings_api.users.operators import activate_account, deactivate_account
 from bookings_api.users.queries import all_people
-from bookings_api.users.services import deactivate_account
 
 users = Group("users", help="Manage accounts.")
 
@@ -66,8 +67,8 @@ def show(*, q: str | None, role: str | None, is_active: bool | None, as_json: bo
 def deactivate(email: str) -> None:
     """Revoke an account's access, end its logins and notify its owner by email.
 
-    Its data is kept, and an organizer can restore access through the API. The last owner of an organization, or if
-    ORGANIZER_SIGNUP=open its last organizer, cannot be deactivated.
+    Its data is kept, and `flask users activate` restores access. The last owner cannot be deactivated; if
+    ORGANIZER_SIGNUP is open, the last organizer.
     """
     try:
         user = user_by_email(email)
@@ -80,6 +81,23 @@ def deactivate(email: str) -> None:
     except DomainError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{user.email} no longer has access.")
+
+
+@users.command()
+@click.argument("email")
+def activate(email: str) -> None:
+    """Restore the access of a deactivated account and notify its owner by email."""
+    try:
+        user = user_by_email(email)
+        if user is None or user.email.endswith(f"@{ERASED_DOMAIN}"):
+            raise UserNotFound
+        if user.is_active:
+            click.echo(f"{user.email} already has access.")
+            return
+        activate_account(user.id, tenancy=Tenancy(current_app.config["ORGANIZER_SIGNUP"]))
+    except DomainError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{user.email} has access again.")
 
 
 def _organizer_role(tenancy: Tenancy) -> MemberRole:

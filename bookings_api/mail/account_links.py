@@ -51,9 +51,9 @@ def resolve_account(email: OutboxEmail) -> bool:
             return False
         payload: dict[str, Any] = {"name": user.name, "invited_by": None}
         kind, purpose, subject_id = EmailKind.PASSWORD_RESET, TokenPurpose.PASSWORD_RESET, None
-        if user.is_invited and (organization_id := pending_invitation(user.id)):
-            kind, purpose, subject_id = EmailKind.INVITATION, TokenPurpose.INVITATION, organization_id
-            payload |= {"organization": name_in_invitation(organization_id)}
+        if user.is_invited and (pending := pending_invitation(user.id)):
+            kind, purpose, subject_id = EmailKind.INVITATION, TokenPurpose.INVITATION, pending.organization_id
+            payload |= {"name": pending.invited_name, "organization": name_in_invitation(subject_id)}
         elif user.is_invited and (invitation := pending_team_invitation(user.id)):
             member, event = invitation
             kind, purpose, subject_id = EmailKind.TEAM_INVITATION, TokenPurpose.INVITATION, event.id

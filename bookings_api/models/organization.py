@@ -13,11 +13,19 @@ from bookings_api.models.user import Role, User
 
 
 class MemberRole(StrEnum):
-    """Owners manage everything in their organization, organizers its people and their own events, users nothing."""
+    """Owners manage everything in their organization, organizers its people and their own events.
+
+    Users can only book.
+    """
 
     OWNER = "owner"
     ORGANIZER = "organizer"
     USER = "user"
+
+    def outranks(self, other: "MemberRole") -> bool:
+        """Whether this role has more rights than another."""
+        ranks = [*MemberRole]
+        return ranks.index(self) < ranks.index(other)
 
 
 class TeamRole(StrEnum):
@@ -39,8 +47,9 @@ class Organization(Identified, Timestamped, Base):
 class Membership(Timestamped, Base):
     """An account that an organization knows: a member, an invited person, or a customer who booked one of its events.
 
-    Only members have a `role`. `invited_as` is the role that a pending invitation offers. Without access (`is_active`),
-    members lose their rights, and nobody can book the organization's events.
+    Only members have a `role`. `invited_as` is the role that a pending invitation offers, and `invited_name` the name
+    that its sender gave a person without an account. Without access (`is_active`), members lose their rights, and
+    customers can no longer book the organization's events.
     """
 
     __tablename__ = "memberships"
@@ -59,6 +68,7 @@ class Membership(Timestamped, Base):
     user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"), primary_key=True)
     role: Mapped[MemberRole | None] = mapped_column(choice(MemberRole, "role"))
     invited_as: Mapped[MemberRole | None] = mapped_column(choice(MemberRole, "invited_as"))
+    invited_name: Mapped[str | None] = mapped_column(sa.String(100))
     is_active: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
     version: Mapped[int] = mapped_column(default=1, server_default="1")
 
@@ -81,13 +91,7 @@ def _literal(value: str) -> sa.ColumnElement[str]:
 
 
 _users, _memberships = User.__table__, Membership.__table__
-
-# Until a person accepts an invitation, it looks the same whether or not they had an account.
-_is_known = sa.or_(_memberships.c.role.is_not(None), _memberships.c.invited_as.is_(None))
-_earlier = _memberships.alias("earlier")
-_was_known = sa.exists().where(
-    _earlier.c.user_id == _memberships.c.user_id, _earlier.c.created_at < _memberships.c.created_at
-)
+_is_pending = sa.and_(_memberships.c.role.is_(None), _memberships.c.invited_as.is_not(None))
 
 
 class Person(Base):
@@ -102,11 +106,8 @@ class Person(Base):
             _memberships.c.organization_id,
             _users.c.id,
             _users.c.email,
-            # the organization that created an invited account may see the name that it gave the account
-            sa.case(
-                (_is_known, _users.c.name),
-                (_users.c.password_hash.is_(None) & ~_was_known, _users.c.name),
-            ).label("name"),
+            # nothing about an existing account is shown before its owner accepts the invitation
+            sa.case((_is_pending, _memberships.c.invited_name), else_=_users.c.name).label("name"),
             sa.type_coerce(
                 sa.case(
                     (
@@ -118,11 +119,11 @@ class Person(Base):
                 choice(Role, "role"),
             ).label("role"),
             sa.func.coalesce(_memberships.c.role == _literal(MemberRole.OWNER), sa.false()).label("is_owner"),
-            sa.and_(_users.c.is_active, _memberships.c.is_active).label("is_active"),
+            sa.and_(sa.or_(_is_pending, _users.c.is_active), _memberships.c.is_active).label("is_active"),
             _memberships.c.invited_as.is_not(None).label("is_invited"),
-            sa.and_(_is_known, _users.c.email_verified_at.is_not(None)).label("email_verified"),
+            sa.and_(sa.not_(_is_pending), _users.c.email_verified_at.is_not(None)).label("email_verified"),
             _memberships.c.version,
-            sa.case((_is_known, _users.c.created_at), else_=_memberships.c.created_at).label("created_at"),
+            sa.case((_is_pending, _memberships.c.created_at), else_=_users.c.created_at).label("created_at"),
         )
         .join(_users, _memberships.c.user_id == _users.c.id)
         .subquery("people")

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from bookings_api.accounts.locks import lock_account, lock_account_by_email, lock_or_create_account
-from bookings_api.accounts.memberships import membership_of, team_member
+from bookings_api.accounts.memberships import forget_if_uninvited, membership_of, team_member
 from bookings_api.accounts.one_time_tokens import issue_token, revoke_tokens
 from bookings_api.database.changes import apply_changes
 from bookings_api.database.transactions import Precondition, Transaction, no_precondition, transaction
@@ -49,7 +49,7 @@ def add_team_member(
                 organization_id=event.organization_id, user_id=user.id, invited_as=MemberRole.USER, is_active=True
             )
             db.session.add(membership)
-        if membership is not None and not membership.is_active:
+        if not user.is_active or (membership is not None and not membership.is_active):
             raise AccessRevoked
         member = team_member(event_id, user.id)
         if user.id == event.organizer_id or (member is not None and member.is_accepted):
@@ -103,6 +103,9 @@ def remove_team_member(
         revoke_tokens(user, TokenPurpose.INVITATION, subject_id=event_id)
         if member.is_accepted:
             _mail(tx, EmailKind.TEAM_CHANGED, user, event, role=None)
+        elif actor.tenancy.is_single:
+            db.session.flush()
+            forget_if_uninvited(user, event.organization_id)
 
 
 def transfer_event(
@@ -172,7 +175,7 @@ def _announce(tx: Transaction, actor: Actor, event: Event, user: User, member: T
 
 
 def _mail(tx: Transaction, kind: EmailKind, user: User, event: Event, **payload: Any) -> None:
-    # somebody else may have chosen the name of an unverified account
+    # another person may have chosen the name of an unverified account
     name = user.name if user.email_verified else None
     about = {"name": name, "event_id": str(event.id), "event_title": event.title}
     outbox.queue_email(tx, kind=kind, recipient=user.email, payload=about | payload, user_id=user.id)

@@ -55,7 +55,10 @@ from bookings_api.users.schemas import (
 )
 
 blp = Blueprint(
-    "users", __name__, url_prefix="/users", description="Manage your account and, as an organizer, all accounts"
+    "users",
+    __name__,
+    url_prefix="/users",
+    description="Manage your account and, as an organizer, the people of your organization",
 )
 
 
@@ -97,7 +100,9 @@ def _status_and_location(user_id: UUID | str, version: int) -> tuple[HTTPStatus,
     """Return the status and headers for an invited account. A version above 1 means that it was invited again."""
     if version > 1:
         return HTTPStatus.OK, {}
-    return HTTPStatus.CREATED, {"Location": flask.url_for("users.get_user", user_id=user_id)}
+    organization_id = flask.request.json.get("organization_id")
+    location = flask.url_for("users.get_user", user_id=user_id, organization_id=organization_id)
+    return HTTPStatus.CREATED, {"Location": location}
 
 
 @blp.route("/me", methods=["GET"])
@@ -198,10 +203,10 @@ def change_password(passwords: dict[str, str]) -> None:
 @blp.problems(OrganizationNotFound, OrganizationRequired)
 @blp.listing(UserQuerySchema, UserSchema)
 def list_users(**filters: Any) -> Listing:
-    """List accounts.
+    """List people.
 
-    Returns the people in your organization, including customers and invited and deactivated accounts, sorted by email,
-    or with `after` by ID.
+    Returns the people of your organization: its members and everyone who has booked its events, including invited and
+    deactivated ones. Sorted by email, or with `after` by ID.
     """
     return queries.list_people(current_actor, **filters)
 
@@ -265,8 +270,8 @@ def get_user(organization: dict[str, UUID], user_id: UUID) -> Person:
 def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id: UUID) -> Person:
     """Change the name, role or access of an account.
 
-    The person is notified by email of a new role or access. Where there is a single organization, this also logs them
-    out everywhere. The last owner, or where organizers manage everything the last organizer, keeps role and access.
+    The user is notified of a new role or access by email. In a single organization, all their logins end. The last
+    owner cannot be demoted or deactivated; if `ORGANIZER_SIGNUP` is `open`, the last organizer.
     """
     return services.change_person(
         actor=current_actor, user_id=user_id, changes=changes, precondition=if_match(), **organization
@@ -283,9 +288,9 @@ def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id:
 def deactivate_user(organization: dict[str, UUID], user_id: UUID) -> None:
     """Deactivate an account.
 
-    Revokes the person's access to your organization and notifies them by email. Where there is a single organization,
-    this also logs them out everywhere and prevents new logins. Their bookings and events remain, and setting
-    `is_active` to `true` restores access. The last owner, or where organizers manage everything the last organizer,
-    cannot be deactivated.
+    The user is notified by email. In a single organization, all their logins end and they cannot log in again.
+    Otherwise, they only lose access to your organization. Their bookings and events remain, and setting `is_active` to
+    `true` restores their access. The last owner cannot be deactivated; if `ORGANIZER_SIGNUP` is `open`, the last
+    organizer.
     """
     services.remove_access(actor=current_actor, user_id=user_id, precondition=if_match(), **organization)

@@ -16,7 +16,7 @@ from bookings_api.accounts.memberships import (
     membership_of,
     memberships_of,
     name_in_invitation,
-    notice_change,
+    with_current_role,
 )
 from bookings_api.accounts.one_time_tokens import issue_token, revoke_tokens
 from bookings_api.database.transactions import Precondition, Transaction, no_precondition, transaction
@@ -51,9 +51,9 @@ def invite_user(
     """Email an invitation to join an organization. It takes effect when it is accepted. The default role is `USER`.
 
     Inviting again before that revokes the earlier invitation; role and name change only if given. `name` applies only
-    to people without an account whom no other organization knows. A new invitation has version 1. Raises `EmailTaken`
-    for a member with a verified address, `PermissionDenied`, `IdempotencyKeyReused`, and the errors of
-    `organization_for`.
+    to people without an account, and only this organization sees it. A new invitation has version 1. Raises
+    `EmailTaken` for a member with a verified address or a higher role, `PermissionDenied`, `IdempotencyKeyReused`, and
+    the errors of `organization_for`.
     """
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
     _require_may_grant(actor, role, organization_id)
@@ -70,10 +70,11 @@ def invite_user(
                 db.session.add(membership)
             elif not membership.is_active or (membership.role and user.email_verified):
                 raise EmailTaken
-            if not user.is_active:
+            _require_may_change(actor, membership)
+            if not user.is_active or _would_lose_rights(membership, role):
                 raise EmailTaken
-            if user.is_invited and len(memberships_of(user.id)) == 1:
-                user.name = name or user.name
+            if user.is_invited:
+                membership.invited_name = name or membership.invited_name
             membership.invited_as = role or membership.invited_as or membership.role or MemberRole.USER
             membership.version += 1
             token_id = issue_token(user, TokenPurpose.INVITATION, subject_id=organization_id)
@@ -81,6 +82,7 @@ def invite_user(
                 tx,
                 EmailKind.INVITATION,
                 user,
+                name=user.name if user.email_verified else membership.invited_name,
                 token_id=str(token_id),
                 invited_by=actor.user and actor.user.name,
                 organization=name_in_invitation(organization_id),
@@ -92,7 +94,7 @@ def invite_user(
         if isinstance(error.orig, UniqueViolation):  # a concurrent request created it
             raise EmailTaken from error
         raise
-    _log_change(actor, user.id, {"invited_as": membership.invited_as.value})
+    log_change(actor, user.id, {"invited_as": membership.invited_as.value})
     return person
 
 
@@ -111,12 +113,14 @@ def change_person(
     new role, `LastOwner` or `LastOrganizer` if none would remain, and what `organization_for` raises.
     """
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
-    _require_may_grant(actor, changes.get("role"), organization_id)
     with transaction() as tx:
         leaders = _lock_leaders(actor.tenancy, organization_id) if changes.keys() & {"role", "is_active"} else ()
         user, membership = _lock_person(user_id, organization_id)
+        actor = with_current_role(actor, organization_id)
+        organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
+        _require_may_grant(actor, changes.get("role"), organization_id)
         precondition(membership)
-        _require_may_grant(actor, membership.role, organization_id)
+        _require_may_change(actor, membership)
         changed = _apply(user, membership, changes)
         if {"role", "is_active"} & changed:
             _require_leader(actor, membership, leaders)
@@ -126,8 +130,9 @@ def change_person(
                 revoke_logins_of(user)
             if not membership.is_active:
                 _revoke_invitations(user, organization_id, tenancy=actor.tenancy)
-        if changed:
-            notice_change(user)
+        if changed:  # other organizations see no change
+            user.version += 1
+            membership.version += 1
         if not user.is_invited:  # invited users have never logged in
             if "role" in changed:
                 _notify(tx, EmailKind.ROLE_CHANGED, user, membership)
@@ -135,7 +140,7 @@ def change_person(
                 _notify(tx, EmailKind.ACCESS_CHANGED, user, membership)
     if changed:
         # names are personal data and stay out of the log
-        _log_change(actor, user_id, {field: "changed" if field == "name" else str(changes[field]) for field in changed})
+        log_change(actor, user_id, {field: "changed" if field == "name" else str(changes[field]) for field in changed})
     return person_in(organization_id, user_id)
 
 
@@ -156,33 +161,6 @@ def remove_access(
     )
 
 
-def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
-    """End an account's logins and prevent new ones, on behalf of an operator. Its data is kept.
-
-    Raises `UserNotFound`, and `LastOwner` or `LastOrganizer` if no other would remain in an organization.
-    """
-    with transaction() as tx:
-        require_other_leaders(tenancy, user_id)
-        user = lock_account(user_id)
-        if user is None:
-            raise UserNotFound
-        user.is_active = False
-        revoke_logins_of(user)
-        revoke_tokens(user, *TokenPurpose)
-        for membership in memberships_of(user_id):
-            membership.is_active = False
-        notice_change(user)
-        if not user.is_invited:
-            outbox.queue_email(
-                tx,
-                kind=EmailKind.ACCESS_CHANGED,
-                recipient=user.email,
-                payload={"name": user.name, "is_active": False, "organization_id": None},
-                user_id=user.id,
-            )
-    _log_change(None, user_id, {"is_active": "False"})
-
-
 def require_other_leaders(tenancy: Tenancy, user_id: UUID, *, except_for: Collection[UUID] = ()) -> Mapping[UUID, UUID]:
     """Lock the owners of an account's organizations, and return another one for each organization that it owns.
 
@@ -198,17 +176,10 @@ def require_other_leaders(tenancy: Tenancy, user_id: UUID, *, except_for: Collec
     return others
 
 
-def _lock_user(user_id: UUID) -> User:
-    user = lock_account(user_id)
-    if user is None:
-        raise UserNotFound
-    return user
-
-
 def _lock_person(user_id: UUID, organization_id: UUID) -> tuple[User, Membership]:
-    user = _lock_user(user_id)
+    user = lock_account(user_id)
     membership = membership_of(user_id, organization_id)
-    if membership is None:
+    if user is None or membership is None:
         raise UserNotFound
     return user, membership
 
@@ -232,6 +203,17 @@ def _no_leader(tenancy: Tenancy) -> LastOwner | LastOrganizer:
     return LastOrganizer() if tenancy is Tenancy.OPEN else LastOwner()
 
 
+def _would_lose_rights(membership: Membership, role: MemberRole | None) -> bool:
+    """Whether a new invitation offers a member less than they have. Only `change_person` can lower a role."""
+    return role is not None and membership.role is not None and membership.role.outranks(role)
+
+
+def _require_may_change(actor: Actor, membership: Membership) -> None:
+    """Raise `PermissionDenied` if the person is an owner, or invited as one, and the actor is not an owner."""
+    for role in (membership.role, membership.invited_as):
+        _require_may_grant(actor, role, membership.organization_id)
+
+
 def _require_may_grant(actor: Actor, role: MemberRole | None, organization_id: UUID) -> None:
     """Only owners may make someone an owner, or change one."""
     if role is MemberRole.OWNER and not may(actor, Action.MANAGE_ORGANIZATION, organization_id=organization_id):
@@ -241,28 +223,46 @@ def _require_may_grant(actor: Actor, role: MemberRole | None, organization_id: U
 def _apply(user: User, membership: Membership, changes: dict[str, Any]) -> set[str]:
     """Change a person, and return the names of the fields that changed."""
     changed = set()
-    if "name" in changes:
-        if (not membership.role and not user.is_invited) or len(memberships_of(user.id)) > 1:
-            raise PermissionDenied("Only the person may change the name of an account outside your organization.")
-        if changes["name"] != user.name:
-            user.name = changes["name"]
-            changed.add("name")
-    role = changes.get("role")
-    if role and membership.invited_as:
-        if role is not membership.invited_as:
-            membership.invited_as = role
-            changed.add("role")
-    elif role and role is not membership.role:
-        if membership.role is None:
-            raise NotAMember
-        if role is not MemberRole.USER and not user.email_verified:
-            raise EmailNotVerified
-        membership.role = role
+    if "name" in changes and _change_name(user, membership, changes["name"]):
+        changed.add("name")
+    if "role" in changes and _change_role(user, membership, changes["role"]):
         changed.add("role")
     if changes.get("is_active", membership.is_active) != membership.is_active:
         membership.is_active = changes["is_active"]
         changed.add("is_active")
     return changed
+
+
+def _change_name(user: User, membership: Membership, name: str) -> bool:
+    """Change the name of a member, or of an invited person without an account. Returns whether it changed."""
+    if user.is_invited and membership.role is None:
+        changed = name != membership.invited_name
+        membership.invited_name = name
+        return changed
+    if membership.role is None or len(memberships_of(user.id)) > 1:
+        raise PermissionDenied(
+            "You cannot change this name, because the account also belongs outside your organization."
+        )
+    changed = name != user.name
+    user.name = name
+    return changed
+
+
+def _change_role(user: User, membership: Membership, role: MemberRole) -> bool:
+    """Change the role of a member and the one that a pending invitation offers. Returns whether either changed.
+
+    An unverified member gains a role only by accepting an invitation, but loses one immediately.
+    """
+    if membership.role is None and membership.invited_as is None:
+        raise NotAMember
+    before = (membership.role, membership.invited_as)
+    if membership.role and (user.email_verified or not role.outranks(membership.role)):
+        membership.role = role
+    elif membership.invited_as is None:
+        raise EmailNotVerified
+    if membership.invited_as:
+        membership.invited_as = role
+    return before != (membership.role, membership.invited_as)
 
 
 def _revoke_invitations(user: User, organization_id: UUID, *, tenancy: Tenancy) -> None:
@@ -281,6 +281,7 @@ def _notify(tx: Transaction, kind: EmailKind, user: User, membership: Membership
         role=role.value,
         is_active=membership.is_active,
         organization_id=str(membership.organization_id),
+        organization=name_in_invitation(membership.organization_id),
     )
 
 
@@ -288,7 +289,7 @@ def _mail(tx: Transaction, kind: EmailKind, user: User, **payload: Any) -> None:
     outbox.queue_email(tx, kind=kind, recipient=user.email, payload={"name": user.name, **payload}, user_id=user.id)
 
 
-def _log_change(actor: Actor | None, user_id: UUID, changes: dict[str, str]) -> None:
+def log_change(actor: Actor | None, user_id: UUID, changes: dict[str, str]) -> None:
     actor_id = str(actor.id) if actor else "an operator"
     audit_logger.info(
         "account %s changed by %s: %s",

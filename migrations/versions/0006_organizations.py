@@ -124,6 +124,7 @@ def _create_organizations() -> None:
         sa.Column("user_id", sa.Uuid(), nullable=False),
         sa.Column("role", _choice("role", *MEMBER_ROLES), nullable=True),
         sa.Column("invited_as", _choice("invited_as", *MEMBER_ROLES), nullable=True),
+        sa.Column("invited_name", sa.String(length=100), nullable=True),
         sa.Column("is_active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         *_timestamps(),
@@ -161,10 +162,11 @@ def _create_default_organization() -> None:
     organization = sa.table("organizations", sa.column("id", sa.Uuid), sa.column("name"))
     op.execute(organization.insert().values(id=uuid7(), name="Default organization"))
     op.execute("""
-        INSERT INTO memberships (organization_id, user_id, role, invited_as, is_active, created_at)
+        INSERT INTO memberships (organization_id, user_id, role, invited_as, invited_name, is_active, created_at)
         SELECT organizations.id, users.id,
             CASE WHEN password_hash IS NULL THEN NULL WHEN role = 'organizer' THEN 'owner' ELSE 'user' END,
             CASE WHEN password_hash IS NULL THEN role END,
+            CASE WHEN password_hash IS NULL THEN users.name END,
             is_active, users.created_at
         FROM users, organizations
     """)

@@ -152,3 +152,27 @@ def test_unknown_account_cannot_be_deactivated(app: Flask) -> None:
     done = _users(app, "deactivate", new_email())
 
     assert (done.exit_code, done.output) == (1, "Error: The account does not exist.\n")
+
+
+def test_an_activated_account_can_log_in_again_and_is_notified(
+    app: Flask, client: FlaskClient, database: sa.Engine
+) -> None:
+    user = make_user(client)
+    _users(app, "deactivate", user.email)
+
+    done = _users(app, "activate", user.email)
+    again = _users(app, "activate", user.email)
+
+    assert (done.exit_code, done.output) == (0, f"{user.email} has access again.\n")
+    assert (again.exit_code, again.output) == (0, f"{user.email} already has access.\n")
+    login = {"email": user.email, "password": PASSWORD}
+    assert client.post(f"{API}/auth/login", json=login).status_code == 200
+    with database.connect() as connection:
+        emails = connection.scalars(sa.select(OutboxEmail.kind).where(OutboxEmail.recipient == user.email)).all()
+    assert emails == ["access_changed", "access_changed"]
+
+
+def test_unknown_account_cannot_be_activated(app: Flask) -> None:
+    done = _users(app, "activate", new_email())
+
+    assert (done.exit_code, done.output) == (1, "Error: The account does not exist.\n")

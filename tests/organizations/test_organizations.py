@@ -5,7 +5,18 @@ from typing import Any
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from tests.factories import API, Account, book, make_event, make_organizer, make_user, verify_email
+from tests.factories import (
+    API,
+    PASSWORD,
+    Account,
+    book,
+    log_in,
+    make_event,
+    make_organizer,
+    make_user,
+    new_email,
+    verify_email,
+)
 from tests.teams.invitations import join_organization
 
 ORGANIZATIONS = f"{API}/organizations/"
@@ -28,9 +39,20 @@ def test_members_see_their_organizations_with_their_exact_role(
     listed = [_organizations(client, account) for account in (owner, organizer, member)]
 
     assert [[one["role"] for one in each] for each in listed] == [["owner"], ["organizer"], ["user"]]
-    assert {one["name"] for each in listed for one in each} == {"Organization of Olivia Organizer"}
+    assert {one["name"] for each in listed for one in each} == {"My organization"}
     path = f"{ORGANIZATIONS}{listed[2][0]['id']}"
     assert client.get(path, headers=member.headers).json == listed[2][0]
+
+
+def test_an_organization_is_not_named_after_its_owner_however_long_the_name(own_organizations: FlaskClient) -> None:
+    client, email = own_organizations, new_email()
+    account = {"email": email, "password": PASSWORD, "name": "x" * 100, "is_organizer": True}
+
+    created = client.post(f"{API}/auth/signup", json=account)
+
+    assert created.status_code == 201
+    [organization] = _organizations(client, log_in(client, Account(created.json["id"], email, "", "")))
+    assert organization["name"] == "My organization"
 
 
 def test_customers_and_strangers_do_not_see_an_organization(own_organizations: FlaskClient) -> None:
@@ -86,3 +108,11 @@ def test_a_name_must_not_be_empty_or_contain_a_link(own_organizations: FlaskClie
         response = client.patch(f"{ORGANIZATIONS}{organization['id']}", headers=owner.headers, json={"name": name})
         assert response.status_code == 422
         assert [error["field"] for error in response.json["errors"]] == ["name"]
+
+
+def test_signing_up_as_an_organizer_creates_an_organization(own_organizations: FlaskClient) -> None:
+    owner = make_organizer(own_organizations)
+
+    assert own_organizations.get(f"{API}/users/me", headers=owner.headers).json["is_owner"]
+    people = own_organizations.get(f"{API}/users/", headers=owner.headers).json
+    assert [person["id"] for person in people] == [owner.id]

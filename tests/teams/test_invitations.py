@@ -153,7 +153,51 @@ def test_an_invitation_to_a_deleted_event_cannot_be_accepted(
     assert accept(client, token, password=NEW_PASSWORD).json["code"] == "invalid-token"
 
 
-def test_nobody_has_two_roles_in_an_event(client: FlaskClient, organizer: Account, event: dict[str, Any]) -> None:
+def test_a_deactivated_account_cannot_be_added(
+    client: FlaskClient, database: sa.Engine, organizer: Account, event: dict[str, Any]
+) -> None:
+    account = make_user(client)
+    with database.begin() as connection:
+        connection.execute(sa.text("UPDATE users SET is_active = false WHERE id = :id"), {"id": account.id})
+
+    refused = invite(client, organizer, event, account.email)
+
+    assert (refused.status_code, refused.json["code"]) == (409, "access-revoked")
+    assert emails_to(database, account.email) == []
+
+
+def test_revoking_the_only_invitation_removes_the_person_from_the_organization(
+    client: FlaskClient, database: sa.Engine, organizer: Account, event: dict[str, Any]
+) -> None:
+    address, other = new_email(), make_event(client, organizer)
+    member = invite(client, organizer, event, address).json
+    invite(client, organizer, other, address)
+    person = f"{API}/users/{member['user_id']}"
+
+    client.delete(f"{team_of(event)}/{member['user_id']}", headers=organizer.headers)
+    assert client.get(person, headers=organizer.headers).json["is_invited"]
+    client.delete(f"{team_of(other)}/{member['user_id']}", headers=organizer.headers)
+
+    assert client.get(person, headers=organizer.headers).status_code == 404
+    client.post(f"{API}/auth/password-reset", json={"email": address})
+    reset = {"token": token_sent_to(client, database, address), "password": NEW_PASSWORD}
+    assert client.post(f"{API}/auth/password-reset/confirm", json=reset).status_code == 204
+
+
+def test_revoking_a_team_invitation_keeps_an_invitation_to_the_organization(
+    client: FlaskClient, organizer: Account, event: dict[str, Any]
+) -> None:
+    address = new_email()
+    person = client.post(f"{API}/users/", headers=organizer.headers, json={"email": address}).json
+    invite(client, organizer, event, address)
+
+    client.delete(f"{team_of(event)}/{person['id']}", headers=organizer.headers)
+
+    kept = client.get(f"{API}/users/{person['id']}", headers=organizer.headers)
+    assert (kept.status_code, kept.json["is_invited"]) == (200, True)
+
+
+def test_a_person_has_only_one_role_in_an_event(client: FlaskClient, organizer: Account, event: dict[str, Any]) -> None:
     member = add_to_team(client, organizer, event, make_user(client))
 
     for address in (member.email, organizer.email):

@@ -1,0 +1,57 @@
+"""Use cases: operators deactivate and activate accounts."""
+
+from uuid import UUID
+
+from bookings_api.accounts.locks import lock_account
+from bookings_api.accounts.logins import revoke_logins_of
+from bookings_api.accounts.memberships import memberships_of, notice_change
+from bookings_api.accounts.one_time_tokens import revoke_tokens
+from bookings_api.database.transactions import Transaction, transaction
+from bookings_api.errors import UserNotFound
+from bookings_api.mail import outbox
+from bookings_api.models import EmailKind, TokenPurpose, User
+from bookings_api.permissions import Tenancy
+from bookings_api.users.services import log_change, require_other_leaders
+
+
+def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
+    """End an account's logins and prevent new ones. Its data is kept.
+
+    Raises `UserNotFound`, and `LastOwner` or `LastOrganizer` if no other would remain in an organization.
+    """
+    with transaction() as tx:
+        require_other_leaders(tenancy, user_id)
+        user = _set_access(tx, user_id, tenancy, is_active=False)
+        revoke_logins_of(user)
+        revoke_tokens(user, *TokenPurpose)
+    log_change(None, user_id, {"is_active": "False"})
+
+
+def activate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
+    """Let the owner of a deactivated account log in again. Raises `UserNotFound`.
+
+    Where there are several organizations, each one's decision about the account's access stays.
+    """
+    with transaction() as tx:
+        _set_access(tx, user_id, tenancy, is_active=True)
+    log_change(None, user_id, {"is_active": "True"})
+
+
+def _set_access(tx: Transaction, user_id: UUID, tenancy: Tenancy, *, is_active: bool) -> User:
+    user = lock_account(user_id)
+    if user is None:
+        raise UserNotFound
+    user.is_active = is_active
+    if tenancy.is_single:
+        for membership in memberships_of(user_id):
+            membership.is_active = is_active
+    notice_change(user)
+    if not user.is_invited:
+        outbox.queue_email(
+            tx,
+            kind=EmailKind.ACCESS_CHANGED,
+            recipient=user.email,
+            payload={"name": user.name, "is_active": is_active, "organization_id": None},
+            user_id=user.id,
+        )
+    return user
