@@ -5,7 +5,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from bookings_api.accounts.locks import lock_account
-from bookings_api.accounts.memberships import notice_change
+from bookings_api.accounts.memberships import bump_versions
 from bookings_api.accounts.one_time_tokens import revoke_tokens
 from bookings_api.accounts.passwords import verify_password
 from bookings_api.errors import InvalidCredentials
@@ -37,4 +37,4 @@ def verify_email(user: User) -> None:
     if not user.email_verified:
         revoke_tokens(user, TokenPurpose.EMAIL_VERIFICATION)
         user.email_verified_at = sa.func.now()
-        notice_change(user)
+        bump_versions(user)

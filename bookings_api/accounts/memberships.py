@@ -158,7 +158,7 @@ def team_member(event_id: UUID, user_id: UUID) -> TeamMember | None:
     return db.session.get(TeamMember, (event_id, user_id), populate_existing=True)
 
 
-def notice_change(user: User) -> None:
+def bump_versions(user: User) -> None:
     """Increase the versions that show a change of a locked account: its own and those in its organizations."""
     user.version += 1
     for membership in memberships_of(user.id):

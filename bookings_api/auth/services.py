@@ -12,8 +12,8 @@ from bookings_api.accounts.credentials import lock_verified_account, set_passwor
 from bookings_api.accounts.locks import lock_account
 from bookings_api.accounts.logins import begin_login, revoke_login, revoke_logins_of, rotate_refresh_token
 from bookings_api.accounts.memberships import (
+    bump_versions,
     membership_of,
-    notice_change,
     only_organization,
     roles_of,
     team_member,
@@ -181,7 +181,7 @@ def _change_email(tx: Transaction, user: User, email: str, *, login_id: UUID | N
     withdraw_invitations(user)
     revoke_logins_of(user, except_for=login_id)
     user.email, user.email_verified_at = email, sa.func.now()
-    notice_change(user)
+    bump_versions(user)
 
 
 def _send_verification(tx: Transaction, user: User) -> None:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from bookings_api.accounts.locks import lock_account
 from bookings_api.accounts.logins import revoke_logins_of
-from bookings_api.accounts.memberships import memberships_of, notice_change
+from bookings_api.accounts.memberships import bump_versions, memberships_of
 from bookings_api.accounts.one_time_tokens import revoke_tokens
 from bookings_api.database.transactions import Transaction, transaction
 from bookings_api.errors import UserNotFound
@@ -45,7 +45,7 @@ def _set_access(tx: Transaction, user_id: UUID, tenancy: Tenancy, *, is_active: 
     if tenancy.is_single:
         for membership in memberships_of(user_id):
             membership.is_active = is_active
-    notice_change(user)
+    bump_versions(user)
     if not user.is_invited:
         outbox.queue_email(
             tx,

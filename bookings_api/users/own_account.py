@@ -7,7 +7,7 @@ from bookings_api.accounts.actors import actor_of_login
 from bookings_api.accounts.credentials import lock_verified_account, set_password
 from bookings_api.accounts.locks import lock_account
 from bookings_api.accounts.logins import revoke_logins_of
-from bookings_api.accounts.memberships import notice_change, roles_of
+from bookings_api.accounts.memberships import bump_versions, roles_of
 from bookings_api.accounts.one_time_tokens import issue_token, revoke_tokens
 from bookings_api.accounts.passwords import hash_password, verify_password
 from bookings_api.accounts.profiles import Profile, profile_of
@@ -33,7 +33,7 @@ def change_profile(
         precondition(user)
         if changes.get("name", user.name) != user.name:
             user.name = changes["name"]
-            notice_change(user)
+            bump_versions(user)
         if email and email != user.email:
             _confirm_new_email(tx, user, email, login_id=login_id)
         roles = roles_of(user.id)
