@@ -55,7 +55,7 @@ def test_an_owner_demoted_in_the_meantime_cannot_demote_others(
             wait_until(lambda: _count(database, _WAITING) > 0)
             demoted = sa.text("UPDATE memberships SET role = 'user' WHERE user_id = :id")
             # fails if the waiting request has locked the membership before the account
-            holder.execute(sa.text("SET LOCAL lock_timeout = '2s'"))
+            holder.execute(sa.text("SELECT FROM memberships WHERE user_id = :id FOR UPDATE NOWAIT"), {"id": owner.id})
             holder.execute(demoted, {"id": owner.id})
             holder.commit()
         assert late.result() == "403 permission-denied"
