@@ -123,7 +123,7 @@ def may(
 
 
 def require(actor: Actor, action: Action, event: Event) -> None:
-    """Raise `PermissionDenied` unless `actor` may do this to an event that it can see."""
+    """Raise `PermissionDenied` unless `actor`, which must be able to see the event, may perform `action` on it."""
     if not may(actor, action, event):
         raise PermissionDenied("You are not allowed to do this with the event.")
 
@@ -242,7 +242,7 @@ class Drafts(NamedTuple):
 
 
 def visible_drafts(viewer: Actor | None) -> Drafts:
-    """Return the drafts for which `may_see` is true, for queries."""
+    """Return what describes to queries which drafts satisfy `may_see`."""
     if viewer is None:
         return Drafts()
     key = viewer.key

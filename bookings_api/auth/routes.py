@@ -188,8 +188,8 @@ def logout() -> None:
 def verify_email(verification: dict[str, str]) -> None:
     """Verify your email with an emailed token.
 
-    Accepts the token sent when you signed up, and the one sent to a new email. A new email replaces the earlier one and
-    ends your other logins. Each token works once.
+    Accepts the token sent when you signed up, or the one sent to a new email address. Verifying a new address replaces
+    the old one and ends your other logins. Each token works once.
     """
     services.confirm_email(**verification)
 

@@ -112,7 +112,7 @@ def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Pla
 
 
 def _require_fields(order: Order, *, is_by_key: bool) -> None:
-    """Raise `InvalidFields` for fields that an API key must set, or that an account cannot set."""
+    """Raise `InvalidFields` if an API key omits a field, or an account sets one that is reserved for API keys."""
     if is_by_key:
         required = {"guest_name": order.guest_name, "guest_email": order.guest_email}
         invalid = [name for name, value in required.items() if value is None]

@@ -76,7 +76,7 @@ def book_tickets(
     key_hash: bytes | None = None,
     request: IdempotentRequest | None = None,
 ) -> Booked:
-    """Book tickets for the account of a login or with an API key, or repeat the response to the same request.
+    """Book tickets, for the logged-in account or with an API key. A repeated request gets the original response.
 
     The event's row is locked while the order is decided, so that concurrent buyers cannot get the same tickets. The
     login or key is checked under the same lock. Raises the errors of `decide`, and `InvalidApiKey`.

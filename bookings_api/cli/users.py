@@ -67,8 +67,8 @@ def show(*, q: str | None, role: str | None, is_active: bool | None, as_json: bo
 def deactivate(email: str) -> None:
     """Revoke an account's access, end its logins and notify its owner by email.
 
-    Its data is kept, and `flask users activate` restores access. The last owner cannot be deactivated; if
-    ORGANIZER_SIGNUP is open, the last organizer.
+    The account's data is kept, and `flask users activate` restores access. The last owner cannot be deactivated. If
+    ORGANIZER_SIGNUP is open, this applies to the last organizer instead.
     """
     try:
         user = user_by_email(email)

@@ -97,7 +97,7 @@ class Text(ma.fields.String):
 
 
 class EmailedText(Text):
-    """Text without links, for fields that anyone can have emailed to a stranger."""
+    """Text without links, for fields whose contents anyone can cause to be emailed to a stranger."""
 
     default_error_messages = {"link": "Must not contain a link. Remove :// and www."}
 

@@ -69,7 +69,7 @@ def _replay(member: dict[str, Any]) -> tuple[HTTPStatus, dict[str, str]]:
 def list_team(event_id: UUID) -> Listing:
     """List the team of your event.
 
-    Returns the people who help with the event and those who are invited to, sorted by email.
+    Returns the members of the team and the people invited to it, sorted by email.
     """
     return queries.team_of(current_actor, event_id)
 

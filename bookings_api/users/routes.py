@@ -270,8 +270,9 @@ def get_user(organization: dict[str, UUID], user_id: UUID) -> Person:
 def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id: UUID) -> Person:
     """Change the name, role or access of an account.
 
-    The user is notified of a new role or access by email. In a single organization, all their logins end. The last
-    owner cannot be demoted or deactivated; if `ORGANIZER_SIGNUP` is `open`, the last organizer.
+    The user is notified of a new role or access by email. Unless `ORGANIZER_SIGNUP` is
+    `own_organization`, all their logins end. The last owner cannot be demoted or deactivated. If `ORGANIZER_SIGNUP` is
+    `open`, this applies to the last organizer instead.
     """
     return services.change_person(
         actor=current_actor, user_id=user_id, changes=changes, precondition=if_match(), **organization
@@ -288,9 +289,9 @@ def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id:
 def deactivate_user(organization: dict[str, UUID], user_id: UUID) -> None:
     """Deactivate an account.
 
-    The user is notified by email. In a single organization, all their logins end and they cannot log in again.
-    Otherwise, they only lose access to your organization. Their bookings and events remain, and setting `is_active` to
-    `true` restores their access. The last owner cannot be deactivated; if `ORGANIZER_SIGNUP` is `open`, the last
-    organizer.
+    The user is notified by email. All their logins end and they cannot log in again. If `ORGANIZER_SIGNUP` is
+    `own_organization`, they only lose access to your organization. Their bookings and events remain, and setting
+    `is_active` to `true` restores their access. The last owner cannot be deactivated. If `ORGANIZER_SIGNUP` is `open`,
+    this applies to the last organizer instead.
     """
     services.remove_access(actor=current_actor, user_id=user_id, precondition=if_match(), **organization)

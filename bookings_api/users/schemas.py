@@ -88,13 +88,15 @@ class UserChangeSchema(BaseSchema):
     role = Choice(
         *MemberRole,
         metadata={
-            "description": "The role of the person. In a single organization, changing it ends their logins.",
+            "description": "The role of the person. Changing it ends their logins, unless organizers have their own"
+            " organizations.",
             "example": Role.ORGANIZER.value,
         },
     )
     is_active = Boolean(
         metadata={
-            "description": "Whether the person has access. In a single organization, `false` ends their logins.",
+            "description": "Whether the person has access. `false` ends their logins, unless organizers have their own"
+            " organizations.",
             "example": True,
         }
     )

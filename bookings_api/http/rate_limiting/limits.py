@@ -95,7 +95,7 @@ def by_client(*args: Any, **kwargs: Any) -> str:
 
 
 def by_email(field: str) -> Key:
-    """Count requests per email in `field` of the body, even if it has no account. Place the limit below `arguments`."""
+    """Count requests per address in `field` of the body, with or without an account. Place it below `arguments`."""
     return lambda body, *args, **kwargs: of_email(body[field])
 
 
