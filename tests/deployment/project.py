@@ -109,6 +109,10 @@ class ComposeProject:
         if name == "postgres":
             port = httpx.URL(self._servers["DATABASE_URL"]).port
             return _run([str(postgres_binary("pg_isready")), *command[1:], f"--port={port}"])
+        return self.execute(name, command)
+
+    def execute(self, name: str, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command in the container of a service, like `docker compose exec`."""
         return _run(self._with_local_addresses(command), env=self._environment(name), cwd=self.tree.directory)
 
     def nginx(self, directory: Path) -> Any:

@@ -65,7 +65,7 @@ def _counted(service: Flask) -> Iterator[Counter[str]]:
     def count_pages_of(server: str) -> Callable[..., None]:
         class CountingCursor(extensions.cursor):
             def execute(self, query: Any, parameters: Any = None) -> None:
-                if query.startswith("EXECUTE page_") or (query.startswith("SELECT") and " LIMIT " in query):
+                if "EXECUTE page_" in query or (query.startswith("SELECT") and " LIMIT " in query):
                     pages[server] += 1
                 super().execute(query, parameters)
 
