@@ -125,7 +125,7 @@ INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name
 INSERT INTO outbox_emails (id, kind, recipient, payload, booking_id, user_id, message_id)
     VALUES ({booking}, 'booking_confirmed', 'user@example.com', '{_PAYLOAD}', {booking}, {user},
             :key::bigint || '@example.com');
-INSERT INTO idempotency_keys (user_id, key, request_hash, response)
+INSERT INTO idempotency_keys (actor_id, key, request_hash, response)
     VALUES ({user}, :key::bigint::text, decode(repeat('00', 32), 'hex'), '{_RESPONSE}');
 COMMIT;
 """  # noqa: S608 - contains only constants

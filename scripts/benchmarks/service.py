@@ -144,33 +144,39 @@ def _prepare() -> list[str]:
 
 
 _ACCOUNTS = """
-INSERT INTO users (id, email, name, password_hash, role)
-SELECT id, 'user' || n || '@example.com', 'User ' || n, %(hash)s, CASE n WHEN 1 THEN 'organizer' ELSE 'user' END
+INSERT INTO users (id, email, name, password_hash)
+SELECT id, 'user' || n || '@example.com', 'User ' || n, %(hash)s
 FROM (SELECT n, ('00000000-0000-7000-a000-' || lpad(to_hex(n), 12, '0'))::uuid AS id
       FROM generate_series(1, %(users)s) AS n) AS numbered;
+INSERT INTO memberships (organization_id, user_id, role)
+SELECT organizations.id, users.id, CASE email WHEN 'user1@example.com' THEN 'organizer' ELSE 'user' END
+FROM users, organizations;
 INSERT INTO logins (id, user_id, refresh_jti, expires_at)
 SELECT id, id, gen_random_uuid(), now() + interval '1 day' FROM users;
 """
 _EVENT = """
 INSERT INTO events (
-    id, organizer_id, title, description, location, timezone, starts_at, ends_at, capacity, tickets_booked, status
+    id, organization_id, organizer_id, title, description, location, timezone, starts_at, ends_at, capacity,
+    tickets_booked, status
 )
 """
 _FIXED_EVENTS = f"""
-{_EVENT} SELECT id, organizer, 'An Evening of Chamber Music', 'Quartets.', 'Konzerthaus', 'Europe/Berlin',
-       now() + interval '20 years', now() + interval '20 years 2 hours', capacity, booked, 'published'
+{_EVENT} SELECT id, organization_id, organizer, 'An Evening of Chamber Music', 'Quartets.', 'Konzerthaus',
+       'Europe/Berlin', now() + interval '20 years', now() + interval '20 years 2 hours', capacity, booked, 'published'
 FROM (VALUES (%(hot)s::uuid, 1000000, 0), (%(sold_out)s::uuid, 1, 1)) AS fixed (id, capacity, booked),
-     (SELECT id AS organizer FROM users WHERE role = 'organizer') AS organizers;
+     (SELECT organization_id, user_id AS organizer FROM memberships WHERE role = 'organizer') AS organizers;
 INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email, created_at)
 SELECT uuidv7(), 'SOLDOUT', %(sold_out)s::uuid, id, 1, name, email, now() - interval '300 days'
-FROM users WHERE role = 'organizer';
+FROM users WHERE email = 'user1@example.com';
 """  # noqa: S608 - contains only constants
 _INSERT_EVENTS = f"""
-{_EVENT} SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, organizer, 'Concert ' || n,
+{_EVENT} SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, organization_id, organizer,
+       'Concert ' || n,
        repeat('Quartets by Haydn, Schubert and Bartók. ', 5), 'Konzerthaus Berlin', 'Europe/Berlin',
        now() + n * interval '1 minute' + interval '10 days', now() + n * interval '1 minute' + interval '11 days',
        1000000, 0, 'published'
-FROM generate_series(1, %(events)s) AS n, (SELECT id AS organizer FROM users WHERE role = 'organizer') AS organizers
+FROM generate_series(1, %(events)s) AS n,
+     (SELECT organization_id, user_id AS organizer FROM memberships WHERE role = 'organizer') AS organizers
 ON CONFLICT DO NOTHING
 """  # noqa: S608 - as above
 _INSERT_BOOKINGS = """
@@ -183,7 +189,7 @@ FROM generate_series((SELECT count(*) FROM bookings WHERE guest_name = 'Grace Ho
 """
 # Keys of the last day. Otherwise PostgreSQL would plan for an empty table and keep that plan for a while.
 _INSERT_KEYS = """
-INSERT INTO idempotency_keys (user_id, key, request_hash, response)
+INSERT INTO idempotency_keys (actor_id, key, request_hash, response)
 SELECT user_id, id::text, decode(repeat('00', 32), 'hex'), '{}' FROM bookings ORDER BY id DESC LIMIT 10000
 ON CONFLICT DO NOTHING
 """
