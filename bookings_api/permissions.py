@@ -84,8 +84,8 @@ _OF_SCOPE: Mapping[str, frozenset[Action]] = {
 class Actor:
     """Whoever sends a request: an account with its roles, or an API key.
 
-    `roles` has the account's role in each organization where it is an owner or organizer, and `team` its role in the
-    team of each event.
+    `roles` has the account's role in each organization that it is a member of, and `team` its role in the team of each
+    event.
     """
 
     user: User | None = None

@@ -69,17 +69,22 @@ def lock_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> Sequen
     return leaders
 
 
-def hand_over_keys(membership: Membership, leaders: Collection[UUID]) -> None:
-    """If a member lost their role or access, let another leader answer for the events that their API keys create."""
-    heirs = [leader for leader in leaders if leader != membership.user_id]
-    leads = membership.is_active and membership.role in {MemberRole.OWNER, MemberRole.ORGANIZER}
-    if heirs and not leads:
-        db.session.execute(
-            sa.update(ApiKey)
-            .where(ApiKey.created_by_id == membership.user_id, ApiKey.organization_id == membership.organization_id)
-            .values(created_by_id=heirs[0]),
-            execution_options={"synchronize_session": False},
-        )
+def settle_keys(user_id: UUID, organization_id: UUID) -> None:
+    """Hand the API keys of a person who loses their rights to another owner, or revoke them.
+
+    Keys that reach only their creator's events are revoked, because the person knows the secrets: with a new creator,
+    the keys would reach that person's events.
+    """
+    others = _leaders(organization_id, [MemberRole.OWNER]).where(Membership.user_id != user_id)
+    owner_id = db.session.scalars(others.limit(1)).one_or_none()
+    keys = sa.update(ApiKey).where(
+        ApiKey.created_by_id == user_id, ApiKey.organization_id == organization_id, ApiKey.revoked_at.is_(None)
+    )
+    changes = [keys.values(revoked_at=sa.func.now(), version=ApiKey.version + 1)]
+    if owner_id is not None:
+        changes = [changes[0].where(ApiKey.own_events_only), keys.values(created_by_id=owner_id)]
+    for change in changes:
+        db.session.execute(change, execution_options={"synchronize_session": False})
 
 
 def has_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> bool:

@@ -1,6 +1,6 @@
 """Use case: users delete their accounts. Their name and email disappear, and their bookings and all totals stay."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from bookings_api.accounts.credentials import lock_verified_account
+from bookings_api.accounts.memberships import memberships_of, settle_keys
 from bookings_api.bookings.services import cancel_booking
 from bookings_api.database.transactions import Precondition, no_precondition, transaction
 from bookings_api.errors import BookingsOpen, EventNotOpen, ResponsibleForEvents
@@ -61,24 +62,23 @@ def delete_account(
     precondition(user)
     _require_no_events(user_id)
     with transaction():
-        _other_leaders(actor, user_id, _abandoned(actor, user_id))
+        _require_other_leaders(actor, user_id, _abandoned(actor, user_id))
     if cancel_bookings:
         for booking_id in _open_bookings(user_id):
             with suppress(EventNotOpen):  # too late by now
                 cancel_booking(actor=actor, booking_id=booking_id)
     with transaction():
         abandoned = _abandoned(actor, user_id)
-        new_owners = _other_leaders(actor, user_id, abandoned)
+        _require_other_leaders(actor, user_id, abandoned)
         account = lock_verified_account(user_id, password_hash, password)
         precondition(account)
         _require_no_events(user_id)
         if open_bookings := _open_bookings(user_id):
             raise BookingsOpen(booking_ids=[str(booking_id) for booking_id in open_bookings])
+        for membership in memberships_of(user_id):
+            settle_keys(user_id, membership.organization_id)
         _close(abandoned)
         _erase(account)
-        for organization_id, owner_id in new_owners.items():
-            keys = sa.update(ApiKey).where(ApiKey.created_by_id == user_id, ApiKey.organization_id == organization_id)
-            _execute(keys.values(created_by_id=owner_id))
 
 
 def erase_late_bookings() -> None:
@@ -86,7 +86,7 @@ def erase_late_bookings() -> None:
     placeholder = sa.func.concat("erased-", Booking.user_id, f"@{erasure.ERASED_DOMAIN}")
     is_late = (
         (User.id == Booking.user_id)
-        & (User.email == placeholder)
+        & User.email.endswith(f"@{erasure.ERASED_DOMAIN}")
         & (Booking.created_at > User.updated_at - LONGEST_BOOKING)
         & (Booking.guest_email != placeholder)
     )
@@ -112,13 +112,11 @@ def _is_running() -> sa.ColumnElement[bool]:
     return (Event.ends_at > sa.func.now()) & (Event.status != EventStatus.CANCELLED) & Event.deleted_at.is_(None)
 
 
-def _other_leaders(actor: Actor, user_id: UUID, abandoned: Collection[UUID]) -> Mapping[UUID, UUID]:
-    """See `require_other_leaders`. People who never had rights lock no one else."""
+def _require_other_leaders(actor: Actor, user_id: UUID, abandoned: Collection[UUID]) -> None:
+    """See `require_other_leaders`. People without rights lock no one else."""
     has_rights = sa.exists().where(Membership.user_id == user_id, Membership.role != MemberRole.USER)
-    has_keys = sa.exists().where(ApiKey.created_by_id == user_id)
-    if not db.session.scalars(sa.select(has_rights | has_keys)).one():
-        return {}
-    return require_other_leaders(actor.tenancy, user_id, except_for=abandoned)
+    if db.session.scalars(sa.select(has_rights)).one():
+        require_other_leaders(actor.tenancy, user_id, except_for=abandoned)
 
 
 def _abandoned(actor: Actor, user_id: UUID) -> Sequence[UUID]:

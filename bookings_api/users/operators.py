@@ -4,7 +4,7 @@ from uuid import UUID
 
 from bookings_api.accounts.locks import lock_account
 from bookings_api.accounts.logins import revoke_logins_of
-from bookings_api.accounts.memberships import bump_versions, memberships_of
+from bookings_api.accounts.memberships import bump_versions, memberships_of, settle_keys
 from bookings_api.accounts.one_time_tokens import revoke_tokens
 from bookings_api.database.transactions import Transaction, transaction
 from bookings_api.errors import UserNotFound
@@ -22,6 +22,8 @@ def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
     with transaction() as tx:
         require_other_leaders(tenancy, user_id)
         user = _set_access(tx, user_id, tenancy, is_active=False)
+        for membership in memberships_of(user_id):
+            settle_keys(user_id, membership.organization_id)
         revoke_logins_of(user)
         revoke_tokens(user, *TokenPurpose)
     log_change(None, user_id, {"is_active": "False"})

@@ -1,21 +1,18 @@
 """Use cases: organizers manage the people of their organization."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from psycopg2.errors import UniqueViolation
-from sqlalchemy.exc import IntegrityError
-
-from bookings_api.accounts.locks import lock_account, lock_account_by_email
+from bookings_api.accounts.locks import lock_account, lock_or_create_account
 from bookings_api.accounts.logins import revoke_logins_of
 from bookings_api.accounts.memberships import (
-    hand_over_keys,
     lock_leaders,
     membership_of,
     memberships_of,
     name_in_invitation,
+    settle_keys,
     with_current_role,
 )
 from bookings_api.accounts.one_time_tokens import issue_token, revoke_tokens
@@ -38,6 +35,8 @@ from bookings_api.users.queries import person_in
 
 audit_logger = logging.getLogger("bookings_api.audit")
 
+_LEADERS = (MemberRole.OWNER, MemberRole.ORGANIZER)
+
 
 def invite_user(
     *,
@@ -57,43 +56,34 @@ def invite_user(
     """
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
     _require_may_grant(actor, role, organization_id)
-    try:
-        with transaction() as tx:
-            user = lock_account_by_email(email)
-            if user is None:
-                user = User(email=email)
-                db.session.add(user)
-                db.session.flush()
-            membership = membership_of(user.id, organization_id)
-            if membership is None:
-                membership = Membership(organization_id=organization_id, user_id=user.id, version=0)
-                db.session.add(membership)
-            elif not membership.is_active or (membership.role and user.email_verified):
-                raise EmailTaken
-            _require_may_change(actor, membership)
-            if not user.is_active or _would_lose_rights(membership, role):
-                raise EmailTaken
-            if user.is_invited:
-                membership.invited_name = name or membership.invited_name
-            membership.invited_as = role or membership.invited_as or membership.role or MemberRole.USER
-            membership.version += 1
-            token_id = issue_token(user, TokenPurpose.INVITATION, subject_id=organization_id)
-            _mail(
-                tx,
-                EmailKind.INVITATION,
-                user,
-                name=user.name if user.email_verified else membership.invited_name,
-                token_id=str(token_id),
-                invited_by=actor.user and actor.user.name,
-                organization=name_in_invitation(organization_id),
-            )
-            db.session.flush()
-            person = person_in(organization_id, user.id)
-            store_response(request, actor.id, person)
-    except IntegrityError as error:
-        if isinstance(error.orig, UniqueViolation):  # a concurrent request created it
-            raise EmailTaken from error
-        raise
+    with transaction() as tx:
+        user = lock_or_create_account(email)
+        membership = membership_of(user.id, organization_id)
+        if membership is None:
+            membership = Membership(organization_id=organization_id, user_id=user.id, version=0)
+            db.session.add(membership)
+        elif not membership.is_active or (membership.role and user.email_verified):
+            raise EmailTaken
+        _require_may_change(actor, membership)
+        if not user.is_active or _would_lose_rights(membership, role):
+            raise EmailTaken
+        if user.is_invited:
+            membership.invited_name = name or membership.invited_name
+        membership.invited_as = role or membership.invited_as or membership.role or MemberRole.USER
+        membership.version += 1
+        token_id = issue_token(user, TokenPurpose.INVITATION, subject_id=organization_id)
+        _mail(
+            tx,
+            EmailKind.INVITATION,
+            user,
+            name=user.name if user.email_verified else membership.invited_name,
+            token_id=str(token_id),
+            invited_by=actor.user and actor.user.name,
+            organization=name_in_invitation(organization_id),
+        )
+        db.session.flush()
+        person = person_in(organization_id, user.id)
+        store_response(request, actor.id, person)
     log_change(actor, user.id, {"invited_as": membership.invited_as.value})
     return person
 
@@ -114,7 +104,8 @@ def change_person(
     """
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
     with transaction() as tx:
-        leaders = _lock_leaders(actor.tenancy, organization_id) if changes.keys() & {"role", "is_active"} else ()
+        changes_rights = changes.keys() & {"role", "is_active"}
+        leaders = lock_leaders(organization_id, _leading_roles(actor.tenancy)) if changes_rights else ()
         user, membership = _lock_person(user_id, organization_id)
         actor = with_current_role(actor, organization_id)
         organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
@@ -124,7 +115,8 @@ def change_person(
         changed = _apply(user, membership, changes)
         if {"role", "is_active"} & changed:
             _require_leader(actor, membership, leaders)
-            hand_over_keys(membership, leaders)
+            if not (membership.is_active and membership.role in _LEADERS):
+                settle_keys(user_id, organization_id)
             if actor.tenancy.is_single:
                 user.is_active = membership.is_active
                 revoke_logins_of(user)
@@ -161,19 +153,14 @@ def remove_access(
     )
 
 
-def require_other_leaders(tenancy: Tenancy, user_id: UUID, *, except_for: Collection[UUID] = ()) -> Mapping[UUID, UUID]:
-    """Lock the owners of an account's organizations, and return another one for each organization that it owns.
+def require_other_leaders(tenancy: Tenancy, user_id: UUID, *, except_for: Collection[UUID] = ()) -> None:
+    """Lock the owners of an account's organizations, and raise `LastOwner` or `LastOrganizer` where it is the only one.
 
-    Ignores the organizations in `except_for`. Raises `LastOwner` or `LastOrganizer` if there is no other.
+    Ignores the organizations in `except_for`.
     """
-    others = {}
     for organization_id in sorted({one.organization_id for one in memberships_of(user_id)} - {*except_for}):
-        leaders = _lock_leaders(tenancy, organization_id)
-        if [*leaders] == [user_id]:
+        if [*lock_leaders(organization_id, _leading_roles(tenancy))] == [user_id]:
             raise _no_leader(tenancy)
-        if remaining := [leader for leader in leaders if leader != user_id]:
-            others[organization_id] = remaining[0]
-    return others
 
 
 def _lock_person(user_id: UUID, organization_id: UUID) -> tuple[User, Membership]:
@@ -184,18 +171,14 @@ def _lock_person(user_id: UUID, organization_id: UUID) -> tuple[User, Membership
     return user, membership
 
 
-def _lock_leaders(tenancy: Tenancy, organization_id: UUID) -> Collection[UUID]:
-    """Lock those of whom one must remain: the owners or, if every organizer manages everything, the organizers."""
-    roles = [MemberRole.OWNER]
-    if tenancy is Tenancy.OPEN:
-        roles.append(MemberRole.ORGANIZER)
-    return lock_leaders(organization_id, roles)
+def _leading_roles(tenancy: Tenancy) -> Collection[MemberRole]:
+    """Return the roles of which one must remain: owners or, if every organizer manages everything, organizers."""
+    return _LEADERS if tenancy is Tenancy.OPEN else (MemberRole.OWNER,)
 
 
 def _require_leader(actor: Actor, membership: Membership, leaders: Collection[UUID]) -> None:
-    is_open = actor.tenancy is Tenancy.OPEN
-    leads = membership.role is MemberRole.OWNER or (is_open and membership.role is MemberRole.ORGANIZER)
-    if [*leaders] == [membership.user_id] and not (leads and membership.is_active):
+    leads = membership.is_active and membership.role in _leading_roles(actor.tenancy)
+    if [*leaders] == [membership.user_id] and not leads:
         raise _no_leader(actor.tenancy)
 
 

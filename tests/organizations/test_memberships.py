@@ -173,3 +173,29 @@ def test_an_owner_answers_for_the_api_keys_of_a_departed_member(
 
     created = client.post(f"{API}/events/", headers=key.headers, json=EVENT)
     assert (created.status_code, created.json["organizer_id"]) == (201, owner.id)
+
+
+@pytest.mark.parametrize("change", [{"role": "user"}, {"is_active": False}])
+def test_the_api_keys_of_an_organizer_end_with_their_rights(
+    client: FlaskClient, database: sa.Engine, change: dict[str, Any]
+) -> None:
+    """The organizer knows the secret, so no other organizer's events may become reachable with it."""
+    departed, other = (verify_email(client, make_organizer(client)) for _ in range(2))
+    key, event = make_key(client, departed), make_event(client, other)
+
+    assert _change(client, other, departed, **change).status_code == 200
+
+    refused = client.patch(f"{API}/events/{event['id']}", headers=key.headers, json={"title": "Mine"})
+    assert (refused.status_code, refused.json["code"]) == (401, "unauthenticated")
+
+
+def test_the_api_keys_of_the_only_owner_are_not_handed_to_an_organizer(
+    client: FlaskClient, database: sa.Engine
+) -> None:
+    owner, organizer = make_owner(client), verify_email(client, make_organizer(client))
+    key = make_key(client, owner)
+
+    assert _change(client, owner, owner, role="user").status_code == 200
+
+    assert client.post(f"{key.path}/rotate", headers=organizer.headers, json={}).status_code == 404
+    assert client.get(f"{API}/bookings/", headers=key.headers).status_code == 401
