@@ -57,8 +57,8 @@ def create_api_key(
     """Create an API key.
 
     The response contains the secret, which cannot be read again later. Programs send it like an access token:
-    `Authorization: Bearer ebk_...`. If you lose your rights in the organization, another owner takes over the key. A key
-    that reaches only your own events is revoked instead.
+    `Authorization: Bearer ebk_...`. If you lose your rights in the organization, another owner takes over the key. If
+    it reaches only your own events, it is revoked instead.
     """
     created = services.create_key(actor=current_actor, organization_id=organization_id, request=request, **key)
     return created, _location(created.id)

@@ -45,7 +45,7 @@ def _is_repeat(order: dict[str, Any], header: dict[str, str]) -> bool:
 
 
 def guest_mailbox(*args: Any, **kwargs: Any) -> str | None:
-    """Return the mailbox that `guest` found, so that many accounts together cannot flood it together.
+    """Return the mailbox that `guest` found, so that many accounts together cannot flood it.
 
     The event's organizer is exempt; otherwise strangers could use up the limit and block changes to a guest's booking.
     API keys are not exempt.

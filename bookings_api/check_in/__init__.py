@@ -1,1 +1,1 @@
-"""What helpers at the door see."""
+"""The door list for check-in helpers."""

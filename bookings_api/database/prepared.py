@@ -6,7 +6,7 @@ transaction may use another server connection, the same statements are sent as p
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache
 from queue import Empty, SimpleQueue
@@ -157,15 +157,14 @@ def send(
 @contextmanager
 def statement_slot() -> Iterator[None]:
     """Wait briefly for one of this process's slots for statements, then run the block with or without a slot."""
-    try:
+    slot = None
+    with suppress(Empty):
         slot = _slots.get(timeout=SLOT_WAIT_SECONDS)
-    except Empty:
-        yield
-        return
     try:
         yield
     finally:
-        _slots.put(slot)
+        if slot is not None:
+            _slots.put(slot)
 
 
 def read_row(model: type[Model], row: Sequence[Any]) -> Model:

@@ -34,7 +34,7 @@ def erase_person(user: User) -> None:
     is_addressed = is_own & recipient.in_(user.known_as)
     if user.email_verified:
         is_addressed |= recipient == email
-    # nobody needs emails about the account any more
+    # emails about the account are no longer needed
     is_pending = OutboxEmail.status == EmailStatus.PENDING
     attempts = sa.func.greatest(1, OutboxEmail.attempts)
     _update(is_about_account & is_pending, status=EmailStatus.DROPPED, attempts=attempts)
@@ -76,7 +76,7 @@ def _names_contact(user: User, payload: Any, is_of_their_event: sa.ColumnElement
 
 
 def _erase_recipient(condition: sa.ColumnElement[bool]) -> None:
-    """Failed emails become dropped ones, so that nobody sends them again."""
+    """Remove the recipients. Failed emails become dropped ones, so that they cannot be sent again."""
     _update(
         condition,
         recipient=sa.func.concat("erased-", OutboxEmail.id, f"@{ERASED_DOMAIN}"),

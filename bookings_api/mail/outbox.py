@@ -120,9 +120,8 @@ def delete_old(*, kept_for: timedelta, limit: int) -> int:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    # an array is computed once; depending on the plan, IN would repeat the query and exceed its limit
-    ids = sa.func.array(old.scalar_subquery(), type_=sa.ARRAY(sa.Uuid))
-    return _execute(sa.delete(OutboxEmail).where(OutboxEmail.id.in_(sa.select(sa.func.unnest(ids)))))
+    # a CTE runs once; depending on the plan, a subquery would run repeatedly and exceed its limit
+    return _execute(sa.delete(OutboxEmail).where(OutboxEmail.id.in_(sa.select(old.cte().c.id))))
 
 
 def _make_due(condition: sa.ColumnElement[bool], **values: Any) -> int:

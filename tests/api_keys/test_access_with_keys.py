@@ -28,16 +28,6 @@ from tests.service import Service
 GRACE = {"guest_name": "Grace Hopper", "guest_email": "grace@example.com"}
 
 
-@pytest.fixture
-def key(client: FlaskClient, organizer: Account) -> Key:
-    return make_key(client, organizer)
-
-
-@pytest.fixture
-def event(client: FlaskClient, organizer: Account) -> dict[str, Any]:
-    return make_event(client, organizer, contact_name="Box office", contact_email="office@example.com")
-
-
 def test_a_restricted_key_sees_and_changes_only_its_events(
     client: FlaskClient, key: Key, event: dict[str, Any], organizer: Account
 ) -> None:

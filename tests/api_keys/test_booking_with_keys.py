@@ -24,16 +24,6 @@ from tests.service import Service
 GRACE = {"guest_name": "Grace Hopper", "guest_email": "grace@example.com"}
 
 
-@pytest.fixture
-def key(client: FlaskClient, organizer: Account) -> Key:
-    return make_key(client, organizer)
-
-
-@pytest.fixture
-def event(client: FlaskClient, organizer: Account) -> dict[str, Any]:
-    return make_event(client, organizer, contact_name="Box office", contact_email="office@example.com")
-
-
 def _list(client: FlaskClient, key: Key, query: str = "") -> list[str]:
     response = client.get(f"{API}/bookings/?{query}", headers=key.headers)
     assert response.status_code == 200, response.text

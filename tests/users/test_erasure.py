@@ -204,7 +204,7 @@ def test_a_deleted_account_cannot_log_in_and_is_not_listed(client: FlaskClient) 
     assert again.status_code == 201
 
 
-def test_upcoming_bookings_are_listed_unless_they_are_to_be_cancelled(client: FlaskClient) -> None:
+def test_upcoming_bookings_prevent_deletion_unless_they_are_cancelled(client: FlaskClient) -> None:
     person = make_user(client)
     booking = book(client, person, make_event(client)).json
 
