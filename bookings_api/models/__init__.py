@@ -1,4 +1,4 @@
-"""Tables and constraints. Models do not send email, build URLs or commit."""
+"""Database tables and constraints. Models do not send email, build URLs or commit."""
 
 from bookings_api.database.base import Base
 from bookings_api.models.api_key import ApiKey, Scope

@@ -1,4 +1,4 @@
-"""API keys of organizations, for programs."""
+"""API keys, with which programs act for an organization."""
 
 import hashlib
 import secrets
@@ -11,21 +11,21 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from bookings_api.database.base import Base, Identified, Timestamped
 
-# Tells API keys from access tokens, and lets secret scanners find keys that were published by mistake.
+# Distinguishes API keys from access tokens, and lets secret scanners find keys that were published by mistake.
 SECRET_PREFIX = "ebk_"  # noqa: S105 - not a secret
 HINT_LENGTH = 12
 
 
 def new_secret() -> str:
-    """Return a random secret of 256 bits."""
+    """Return `ebk_` followed by 256 random bits in URL-safe Base64."""
     return SECRET_PREFIX + secrets.token_urlsafe(32)
 
 
 def hash_secret(secret: str) -> bytes:
-    """Return the hash under which a key is stored and looked up.
+    """Return the SHA-256 hash of a secret, which is stored instead of the secret.
 
-    A fast hash suffices, because nobody can guess 256 random bits. The duration of the lookup depends only on the hash
-    of what the client sent, so it reveals nothing about any secret, like a comparison in constant time.
+    A fast hash suffices, because 256 random bits cannot be guessed. The lookup compares hashes, so its duration reveals
+    nothing about the stored secrets.
     """
     return hashlib.sha256(secret.encode()).digest()
 
@@ -42,11 +42,11 @@ class Scope(StrEnum):
 
 
 class ApiKey(Identified, Timestamped, Base):
-    """An API key. Only the SHA-256 hash of its secret is stored; `hint` is the beginning of the secret.
+    """An API key. Only the SHA-256 hash of its secret is stored, and the beginning of the secret as `hint`.
 
-    `event_ids` restricts the key to these events, and `own_events_only` to those that `created_by` organizes. After a
-    rotation, the previous secret stays valid until `previous_expires_at`. `last_used_at` has a precision of one minute.
-    Events created with the key name `created_by` as their organizer.
+    `event_ids` restricts the key to certain events, and `own_events_only` to the events that the account
+    `created_by_id` organizes. That account also becomes the organizer of events created with the key. After a rotation,
+    the previous secret stays valid until `previous_expires_at`. `last_used_at` has a precision of one minute.
     """
 
     __tablename__ = "api_keys"
@@ -80,7 +80,7 @@ class ApiKey(Identified, Timestamped, Base):
 
 
 def is_usable(secret_hash: sa.ColumnElement[bytes]) -> sa.ColumnElement[bool]:
-    """Return the condition for the key that a secret belongs to, unless it is revoked or expired."""
+    """Return the condition that a key has this secret, now or before a rotation, and is neither revoked nor expired."""
     return sa.and_(
         sa.or_(
             ApiKey.secret_hash == secret_hash,

@@ -21,20 +21,20 @@ MAX_EXTERNAL_ID = 255
 
 
 def new_reference() -> str:
-    """Return a random reference of 45 bits, which is hard to guess. A constraint rejects duplicates."""
+    """Return a random reference with 45 bits of entropy, which is hard to guess. A constraint rejects duplicates."""
     letters = len(REFERENCE_ALPHABET)  # the modulo makes some letters more likely, which costs less than half a bit
     return "".join([REFERENCE_ALPHABET[byte % letters] for byte in secrets.token_bytes(REFERENCE_LENGTH)])
 
 
 class BookingStatus(StrEnum):
-    """A `confirmed` booking holds its tickets. A `cancelled` booking has released them permanently."""
+    """The status of a booking. A cancelled booking has released its tickets permanently."""
 
     CONFIRMED = "confirmed"
     CANCELLED = "cancelled"
 
 
 class Booking(Identified, Timestamped, Base):
-    """Tickets for one event, booked by a user for a guest."""
+    """Tickets for one event, booked for a guest by an account or with an API key."""
 
     __tablename__ = "bookings"
     __table_args__ = (
@@ -74,13 +74,14 @@ class Booking(Identified, Timestamped, Base):
 
     reference: Mapped[str] = mapped_column(sa.String(REFERENCE_LENGTH), default=new_reference)
     event_id: Mapped[UUID] = mapped_column(sa.ForeignKey("events.id"))
-    # a booking is made by an account or with an API key
+    # exactly one of `user_id` and `api_key_id` is set
     user_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("users.id"))
     api_key_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("api_keys.id"))
     # the name that the key had when the booking was made
     booked_by: Mapped[str | None] = mapped_column(sa.String(100))
-    # the key's organization, within which `external_id`, the client's identifier, is unique
+    # the organization of the API key
     organization_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("organizations.id"))
+    # the client's identifier, unique within the organization
     external_id: Mapped[str | None] = mapped_column(sa.String(MAX_EXTERNAL_ID))
     # the SHA-256 hash of the order with this `external_id`, which identifies a repeated request
     external_request_hash: Mapped[bytes | None] = mapped_column(sa.LargeBinary(32))
@@ -96,19 +97,19 @@ class Booking(Identified, Timestamped, Base):
     # the event's version when the booking was made, or when it was cancelled together with the event
     event_version: Mapped[int] = mapped_column(server_default="1")
     cancelled_at: Mapped[datetime | None]
-    # the start of the event as of the latest reminder; if the start changes, the guest gets another reminder
+    # the start of the event in the latest reminder; if the start changes, the guest gets another reminder
     reminded_for: Mapped[datetime | None]
 
-    # the organizer who replaced the guest, or None if the buyer chose the guest
+    # the organizer who replaced the guest, or None if the buyer or an API key chose the guest
     guest_chosen_by_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("users.id"))
 
     event: Mapped[Event] = relationship(lazy="raise")
     user: Mapped[User | None] = relationship(lazy="raise", foreign_keys=[user_id])
     api_key: Mapped[ApiKey | None] = relationship(lazy="raise")
-    # too rare to be loaded with every booking
+    # loaded only when needed, because organizers rarely replace guests
     guest_chosen_by: Mapped[User | None] = relationship(foreign_keys=[guest_chosen_by_id])
 
     @property
     def sender(self) -> User | None:
-        """The account on whose behalf the guest gets emails: the buyer, or the organizer who replaced the guest."""
+        """The account that emails to the guest name: the organizer who replaced the guest, or else the buyer."""
         return self.guest_chosen_by or self.user

@@ -15,14 +15,14 @@ MAX_TICKETS_PER_BOOKING = 1_000
 DEFAULT_TICKETS_PER_BOOKING = 10
 SUMMARY_LENGTH = 200
 
-# Lists are sorted and searched by these expressions, which have indexes. A function's result has the collation of its
-# argument. Sorting by the beginning of a title is enough, and keeps cursors short.
+# Lists are sorted and searched by these indexed expressions. The result of `fold_text` has the collation of its
+# argument. Sorting by the first 100 characters of a title is enough, and keeps cursors short.
 TITLE_ORDER = 'left(fold_text(title COLLATE "C"), 100)'
 SEARCHED = "fold_text(title || ' ' || location || ' ' || description)"
 
 
 class EventStatus(StrEnum):
-    """Only those who manage it can see a `draft`. A `published` event can be booked. `cancelled` is final."""
+    """The status of an event. Drafts are hidden from the public. A cancellation is final."""
 
     DRAFT = "draft"
     PUBLISHED = "published"
@@ -41,11 +41,11 @@ class EventSort(StrEnum):
 
 
 class Event(Identified, Timestamped, Base):
-    """An event. `tickets_booked` counts the tickets of its confirmed bookings.
+    """An event. `tickets_booked` is the number of tickets in its confirmed bookings.
 
-    The counter changes only under the row's lock, in the transaction that writes the booking. Its CHECK constraint
-    makes overselling impossible. All other columns except `updated_at` define the event: when one of them changes, a
-    trigger increments `EventCatalog.version`. A migration that adds a column must add it to the trigger as well.
+    `tickets_booked` changes only under the row's lock, in the transaction that writes the booking. A CHECK constraint
+    makes overselling impossible. When any other column except `updated_at` changes, a trigger increments
+    `EventCatalog.version`. A migration that adds a column must add it to the trigger as well.
     """
 
     __tablename__ = "events"
@@ -73,7 +73,7 @@ class Event(Identified, Timestamped, Base):
     )
 
     organization_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organizations.id"))
-    # the person responsible
+    # the account responsible for the event
     organizer_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"))
     title: Mapped[str] = mapped_column(sa.String(200))
     description: Mapped[str] = mapped_column(sa.Text, default="", server_default="")
@@ -89,7 +89,7 @@ class Event(Identified, Timestamped, Base):
     )
     location: Mapped[str] = mapped_column(sa.String(200))
     timezone: Mapped[str] = mapped_column(sa.String(64))
-    # whom guests can contact with questions
+    # the contact for guests' questions
     contact_name: Mapped[str | None] = mapped_column(sa.String(100))
     contact_email: Mapped[str | None] = mapped_column(sa.String(254))
     starts_at: Mapped[datetime]
@@ -111,11 +111,11 @@ class Event(Identified, Timestamped, Base):
 
 
 class EventCatalog(Base):
-    """A single row with the version of all event definitions. A cached list is valid for one version.
+    """A single row with the version of the event catalog. A cached list of events is valid for one version.
 
-    A trigger increments the version at the end of each transaction that creates, deletes or redefines events. A
-    snapshot that contains a version therefore contains all changes up to it. Bookings change only ticket counts and
-    never touch this row.
+    A trigger increments the version at the end of each transaction that creates, changes or deletes events. A snapshot
+    that contains a version therefore contains all changes up to that version. Bookings only change `tickets_booked` and
+    do not increment the version.
     """
 
     __tablename__ = "event_catalog"

@@ -13,9 +13,9 @@ from bookings_api.models.user import Role, User
 
 
 class MemberRole(StrEnum):
-    """Owners manage everything in their organization, organizers its people and their own events.
+    """The role of a member in an organization, from most to fewest rights.
 
-    Users can only book.
+    Owners manage everything. Organizers manage people and their own events. Users can only book.
     """
 
     OWNER = "owner"
@@ -23,20 +23,23 @@ class MemberRole(StrEnum):
     USER = "user"
 
     def outranks(self, other: "MemberRole") -> bool:
-        """Whether this role has more rights than another."""
+        """Whether this role has more rights than `other`."""
         ranks = [*MemberRole]
         return ranks.index(self) < ranks.index(other)
 
 
 class TeamRole(StrEnum):
-    """Co-organizers edit an event and manage its bookings. Check-in helpers only see the door list."""
+    """The role of a person in the team of an event.
+
+    Co-organizers edit the event and manage its bookings. Check-in helpers only see the event and its door list.
+    """
 
     CO_ORGANIZER = "co_organizer"
     CHECK_IN = "check_in"
 
 
 class Organization(Identified, Timestamped, Base):
-    """A group of people who publish events. Organizations share nothing."""
+    """A group of people who publish events. Organizations cannot see each other's people, bookings or API keys."""
 
     __tablename__ = "organizations"
 
@@ -45,11 +48,11 @@ class Organization(Identified, Timestamped, Base):
 
 
 class Membership(Timestamped, Base):
-    """An account that an organization knows: a member, an invited person, or a customer who booked one of its events.
+    """The relation of an account to an organization: member, invited person, or customer who booked one of its events.
 
-    Only members have a `role`. `invited_as` is the role that a pending invitation offers, and `invited_name` the name
-    that its sender gave a person without an account. Without access (`is_active`), members lose their rights, and
-    customers can no longer book the organization's events.
+    Only members have a `role`. `invited_as` is the role that a pending invitation offers, and `invited_name` is the
+    name that the sender entered. If the organization revokes a person's access, `is_active` is false. The person then
+    has no rights in the organization and cannot book its events.
     """
 
     __tablename__ = "memberships"
@@ -74,7 +77,7 @@ class Membership(Timestamped, Base):
 
 
 class TeamMember(Timestamped, Base):
-    """A role of an account in the team of one event. It gives no rights until `is_accepted`."""
+    """The role of an account in the team of one event. Until the account accepts the invitation, it has no rights."""
 
     __tablename__ = "event_team"
     __table_args__ = (sa.Index("ix_event_team_user_id", "user_id"),)
@@ -97,8 +100,8 @@ _is_pending = sa.and_(_memberships.c.role.is_(None), _memberships.c.invited_as.i
 class Person(Base):
     """A membership and its account, as the organization's organizers see them. Read-only.
 
-    `version` is that of the membership, so one organization learns nothing about changes in another. A pending
-    invitation shows the role that it offers, and owners are also organizers.
+    `version` is the version of the membership, which changes in other organizations do not affect. `role` is the role
+    that a pending invitation offers, or else the role of the member. Owners have the role `organizer`.
     """
 
     __table__ = (
@@ -148,9 +151,9 @@ _team, _organizations = TeamMember.__table__, Organization.__table__
 
 
 class TeamEntry(Base):
-    """A role in the team of an event with its account, as the event's organizer sees it. Read-only.
+    """A member of an event's team and their account, as the event's organizer sees them. Read-only.
 
-    The name is hidden until the person accepts the invitation.
+    `name` is null until the person accepts the invitation.
     """
 
     __table__ = (
@@ -181,7 +184,7 @@ class TeamEntry(Base):
 
 
 class OwnOrganization(Base):
-    """An organization as one of its active members sees it, with their role. Read-only.
+    """An organization and the role of one of its active members. Read-only.
 
     `version` increases when the organization or the membership changes.
     """

@@ -14,7 +14,7 @@ from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 
 class EmailKind(StrEnum):
-    """The reason for an email. The kinds that begin with `booking` or `event` are about a booking."""
+    """The reason for an email. Kinds that begin with `booking` or `event` are about a booking."""
 
     BOOKING_CONFIRMED = "booking_confirmed"
     BOOKING_CHANGED = "booking_changed"
@@ -35,9 +35,10 @@ class EmailKind(StrEnum):
 
 
 class EmailStatus(StrEnum):
-    """A `pending` email waits for its next attempt. A `sending` email is being sent. The other statuses are final.
+    """The status of an email.
 
-    A `dropped` email was outdated before it could be sent.
+    A pending email waits for its next attempt. A failed email is not retried automatically. A dropped email was
+    outdated before it could be sent, or its recipient deleted their account.
     """
 
     PENDING = "pending"
@@ -53,9 +54,9 @@ UNSENT = (EmailStatus.PENDING, EmailStatus.SENDING)
 class OutboxEmail(Identified, Timestamped, Base):
     """One email to one recipient.
 
-    `payload` is the data for the templates, as of the commit. `next_attempt_at` is when a worker may claim the email,
-    by the database's clock: immediately if the email is new, after a pause if an attempt has failed, and at the end of
-    the lease if it is claimed. A recipient's emails of the same kind about the same event (`event_id`) are sent as one
+    `payload` is the data for the templates, as of the commit. A worker may claim the email at `next_attempt_at`, by the
+    database's clock. That is immediately for a new email, after a pause for a deferred email, and at the end of the
+    lease for a claimed email. A recipient's emails of the same kind about the same event (`event_id`) are sent as one
     message.
     """
 
@@ -101,12 +102,12 @@ class OutboxEmail(Identified, Timestamped, Base):
     last_error: Mapped[str | None] = mapped_column(sa.Text)
     message_id: Mapped[str] = mapped_column(sa.String(320))
     sent_at: Mapped[datetime | None]
-    # the recipient has deleted their account
+    # set when the recipient has deleted their account
     erase_when_done: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
 
     @hybrid_property
     def due_at(self) -> datetime | None:
-        """When the next attempt is due, or None if no attempt is planned."""
+        """The time of the next attempt, or None if no attempt is planned."""
         return self.next_attempt_at if self.status in UNSENT else None
 
     @due_at.inplace.expression
@@ -116,11 +117,11 @@ class OutboxEmail(Identified, Timestamped, Base):
 
 
 class EventBroadcast(Identified, Timestamped, Base):
-    """Emails to all guests of an event, as one row, so that cancelling a large event is a small transaction.
+    """A message to all guests of an event. Stored as one row, so cancelling a large event is a small transaction.
 
-    `mail.broadcasts` turns the row into one email per booking. `payload` describes the event. `event_version` is the
-    event's version that caused the broadcast, and determines which bookings are affected. `due_at` is when a worker may
-    begin. `last_booking_id` records the progress.
+    `mail.broadcasts` expands the row into one email per booking, starting at `due_at`. `last_booking_id` records the
+    progress. `payload` describes the event. `event_version` is the version of the event after the change that caused
+    the broadcast, and determines which bookings are affected.
     """
 
     __tablename__ = "event_broadcasts"

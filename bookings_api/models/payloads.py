@@ -1,4 +1,4 @@
-"""The `payload` of outbox emails: the data about an event and a booking for templates and calendars, as JSON."""
+"""Builds the `payload` of outbox emails: JSON data about an event and a booking, for templates and calendars."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from bookings_api.models.booking import Booking
 from bookings_api.models.event import Event
 from bookings_api.models.user import User
 
-# What people enter. Anyone can have it sent to any address, where it would look like our own text.
+# Text that users enter. Emails to any address can contain it, and recipients might take it for the service's own text.
 FREE_TEXT = (
     "event_title",
     "location",
@@ -42,9 +42,10 @@ def booking_payload(booking: Booking) -> dict[str, Any]:
 
 
 def guest_payload(event: dict[str, Any], booking: Booking, sender: User | None) -> dict[str, Any]:
-    """Return the data for emails to the guest: the event, the booking, and its sender if that is someone else.
+    """Return the payload of an email to a guest: the event, the booking, and the buyer unless the guest is the buyer.
 
-    Without a sender, because of an API key, the event's contact takes their place if it has an email.
+    If there is no `sender`, because an API key made the booking, the event's contact is named as the buyer, provided
+    it has an email.
     """
     name, email = (sender.name, sender.email) if sender else (event["contact_name"], event["contact_email"])
     is_other = email is not None and email.lower() != booking.guest_email.lower()
@@ -57,7 +58,7 @@ def guest_payload(event: dict[str, Any], booking: Booking, sender: User | None) 
 
 
 def buyer_payload(buyer: User) -> dict[str, Any]:
-    """Return what replaces the data about a booking in emails to an account that booked only for others."""
+    """Return the fields that replace the booking's in an email to an account that booked only for other people."""
     return {
         "reference": None,
         "ticket_count": None,

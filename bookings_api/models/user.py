@@ -12,28 +12,28 @@ from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 
 class Role(StrEnum):
-    """Users can book tickets. Organizers, which include owners, can also manage events and people."""
+    """The role of a person as the API shows it. Owners have the role `organizer`."""
 
     ORGANIZER = "organizer"
     USER = "user"
 
 
 class User(Identified, Timestamped, Base):
-    """An account. Its email is unique, ignoring case."""
+    """An account. Its email is unique regardless of case."""
 
     __tablename__ = "users"
     __table_args__ = (sa.Index("uq_users_email_lower", sa.text("lower(email)"), unique=True),)
 
     email: Mapped[str] = mapped_column(sa.String(254))
     name: Mapped[str | None] = mapped_column(sa.String(100))
-    # None until the invitation is accepted
+    # None until the account accepts its first invitation, and after erasure
     password_hash: Mapped[str | None] = mapped_column(sa.String(255))
     # when the account's owner verified this email
     email_verified_at: Mapped[datetime | None]
     is_active: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
 
     version: Mapped[int] = mapped_column(default=1, server_default="1")
-    # earlier names and emails, which bookings and emails still contain; erasure needs them
+    # earlier names and emails, which erasure must find in bookings and emails
     formerly: Mapped[list[str]] = mapped_column(
         sa.ARRAY(sa.Text), default=list, server_default=sa.text("'{}'"), deferred=True
     )
@@ -47,12 +47,12 @@ class User(Identified, Timestamped, Base):
 
     @property
     def known_as(self) -> list[str]:
-        """All names and emails that the account has had, in lower case."""
+        """All current and earlier names and emails of the account, in lower case and sorted."""
         return sorted({text.lower() for text in (self.email, self.name, *self.formerly) if text})
 
     @hybrid_property
     def is_invited(self) -> bool:
-        """Whether the account has a pending invitation. It cannot log in until the invitation is accepted."""
+        """Whether the account has no password yet. It cannot log in until it accepts an invitation."""
         return self.password_hash is None
 
     @is_invited.inplace.expression
@@ -66,7 +66,7 @@ class User(Identified, Timestamped, Base):
 
 
 class Login(Identified, Timestamped, Base):
-    """A login of a user. Its ID is the `sid` claim of its access and refresh tokens.
+    """A login of an account. Its ID is the `sid` claim of its access and refresh tokens.
 
     `refresh_jti` identifies the only valid refresh token. Setting `revoked_at` ends the login.
     """
@@ -84,7 +84,10 @@ class Login(Identified, Timestamped, Base):
 
 
 def is_logged_in() -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the conditions for a valid login, for queries that join logins with accounts."""
+    """Return the conditions that a login is not revoked and its account is active, for queries that join both tables.
+
+    Expiry is not checked, because each token has an expiry time.
+    """
     return Login.revoked_at.is_(None), User.is_active.is_(True)
 
 
@@ -96,10 +99,10 @@ class TokenPurpose(StrEnum):
 
 
 class OneTimeToken(Identified, Timestamped, Base):
-    """The hash of an emailed token. A user has at most one for each purpose and subject.
+    """The hash of an emailed token. An account has at most one token per purpose and subject.
 
-    `subject_id` is the organization or event that an invitation is for, or the login that requested a change of email.
-    `new_email` is the address that the token of an email change was sent to.
+    `subject_id` is the organization or event of an invitation, or the login that requested a change of email.
+    `new_email` is the address that receives the token for a change of email.
     """
 
     __tablename__ = "one_time_tokens"
