@@ -1,7 +1,7 @@
-"""Reads and validates settings from the environment or a `.env` file next to this module.
+"""Reads and validates settings from the environment and a `.env` file next to this module.
 
-Only `wsgi.py` and scripts import this module. `create_app` gets a `Config`, and the package never reads settings from
-the environment itself.
+The variable `ENV_FILE` can name a different file. `wsgi.py` passes the settings to `create_app`, so the package does
+not import this module or read settings from the environment.
 """
 
 import dataclasses
@@ -26,8 +26,8 @@ from sqlalchemy.exc import ArgumentError
 ENV_FILE = Path(os.environ.get("ENV_FILE") or Path(__file__).with_name(".env"))
 MIN_SECRET_BYTES = 32
 MAX_LIMIT_SECONDS = 366 * 24 * 3600
-SUBMISSION_PORT, SUBMISSIONS_PORT = 587, 465  # with STARTTLS and with TLS from the first byte (RFC 8314)
-# contains user and password, Sentinels, service name and database number
+SUBMISSION_PORT, SUBMISSIONS_PORT = 587, 465  # STARTTLS and implicit TLS (RFC 8314)
+# user and password, Sentinels, service name, and database number
 _SENTINEL_URL = re.compile(
     r"redis\+sentinel://([^:@/]*:[^@/]*@)?[^@/,:]+:\d{1,5}(,[^@/,:]+:\d{1,5})*/[^/]+(/\d{1,5})?/?"
 )
@@ -41,13 +41,13 @@ _ASCII = Regexp(
 _TOKEN = Regexp(
     r"([\w.~+/-]{16,}=*)?\Z", re.ASCII, error="Must have at least 16 characters, only from A-Z a-z 0-9 - . _ ~ + /."
 )
-# Dot-string@domain (RFC 5321, section 4.1.2) of at most 254 characters (section 4.5.3.1). Must not contain the start of
-# an encoded word (RFC 2047), which mail programs would decode.
+# Dot-string@domain (RFC 5321, section 4.1.2) of at most 254 characters (section 4.5.3.1). Must not contain =?, which
+# starts an encoded word (RFC 2047) that mail programs would decode.
 _ATOM, _LABEL = r"[\w!#$%&'*+/=?^`{|}~-]+", r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"(?!.*=\?)(?=.{{1,254}}$){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 _DOMAIN = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*", re.ASCII)
 
-# The operations that accept the tokens of emailed links.
+# The IDs of the API operations that accept the tokens in emailed links.
 _OPERATIONS = {
     "INVITATION_URL": "acceptInvitation",
     "PASSWORD_RESET_URL": "confirmPasswordReset",
@@ -128,7 +128,7 @@ def _validate_secret(value: str) -> None:
 
 
 def _validate_sender(value: str) -> None:
-    # unlike parseaddr(), getaddresses() detects text that mail programs may read as several addresses
+    # getaddresses() instead of parseaddr(), because it detects text that mail programs may read as several addresses
     addresses = [address for _, address in getaddresses([value])]
     if len(addresses) != 1 or not _ADDRESS.fullmatch(addresses[0]) or not value.isprintable():
         raise ma.ValidationError(
@@ -138,12 +138,12 @@ def _validate_sender(value: str) -> None:
 
 
 def usable_cores() -> int:
-    """Return the number of CPU cores this process may run on, which can be fewer than the machine has."""
+    """Return the number of CPU cores that this process may use, which can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _setting(default: Any = ..., *, validate: Callable[[Any], object] | None = None) -> Any:
-    """Declare a setting. It is required unless it has a default, to which `validate` is not applied."""
+    """Declare a setting. A setting without a default is required. `validate` is not applied to the default."""
     return dataclasses.field(metadata={"default": default, "validate": validate})
 
 
@@ -186,7 +186,7 @@ class Config:
     REMINDER_HOURS: int = _setting(24, validate=Range(0, 8760))
     NOTICE_DELAY_SECONDS: int = _setting(180, validate=Range(0, 3600))
 
-    # High enough for an office that shares one address, and low enough to stop password guessing and floods of email.
+    # High enough for an office that shares one IP address, and low enough to stop password guessing and email floods.
     SIGNUP_LIMIT: str = _limit("60 per minute")
     LOGIN_LIMIT: str = _limit("120 per minute")
     LOGIN_ACCOUNT_LIMIT: str = _limit("60 per minute")
@@ -218,9 +218,9 @@ class Config:
 
     @classmethod
     def from_environment(cls, env_file: Path = ENV_FILE) -> "Config":
-        """Read and validate all settings; the environment takes precedence over `env_file`.
+        """Read and validate all settings. Environment variables take precedence over `env_file`.
 
-        Raises `ConfigError`, which lists all missing and invalid settings.
+        Raises `ConfigError` with a list of all missing and invalid settings.
         """
         env = Env(eager=False)
         env.read_env(str(env_file), recurse=False)
@@ -249,7 +249,7 @@ class Config:
             ]
         if problems:
             raise ConfigError(problems)
-        # By default, the links in emails open Swagger UI.
+        # by default, the links in emails open Swagger UI
         docs = f"{values['PUBLIC_URL'].rstrip('/')}/docs#/auth"
         for name, operation in _OPERATIONS.items():
             values[name] = values[name] or f"{docs}/{operation}"
@@ -266,7 +266,7 @@ LIMITS = {
 
 
 def _with_psycopg2(value: str) -> str:
-    """Replace the URL's driver by psycopg2. For a plain `postgresql://`, SQLAlchemy 2.1 would use psycopg 3."""
+    """Set the driver of the URL to psycopg2. By default, SQLAlchemy 2.1 uses psycopg 3 for `postgresql://`."""
     url = _parse_postgres_url(value).set(drivername="postgresql+psycopg2")
     if "ssl" in url.query:  # asyncpg's name for sslmode
         url = url.difference_update_query(["ssl"]).update_query_dict({"sslmode": url.query["ssl"]})

@@ -1,9 +1,9 @@
-"""gunicorn's settings. The settings of the service itself come from the environment (config.py)."""
+"""gunicorn's settings. The service itself is configured by environment variables (config.py)."""
 # ruff: noqa: E402 - the patch and prometheus_client's variable must precede all other imports
 
 from gevent import monkey
 
-# Lets a process handle other requests while a request waits for PostgreSQL, Redis or a slow client.
+# Lets a worker handle other requests while a request waits for PostgreSQL, Redis or a slow client.
 monkey.patch_all()
 
 import gc
@@ -12,8 +12,8 @@ import shutil
 import tempfile
 from typing import Any
 
-# prometheus_client reads this variable when it is imported. The default directory is in memory where possible, because
-# a process that writes to a memory-mapped file is killed if the disk is full.
+# prometheus_client reads this variable when it is imported. The default directory is in memory if possible, because a
+# full disk kills processes that write to memory-mapped files.
 MULTIPROC_DIR = "PROMETHEUS_MULTIPROC_DIR"
 os.environ.setdefault(MULTIPROC_DIR, "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())  # noqa: S108 - the directory gets a random name
 
@@ -30,8 +30,8 @@ from wsgi import app
 
 workers = app.config["WEB_CONCURRENCY"]
 worker_class = "gevent"
-# Simultaneous connections per worker. This only limits memory, at up to 256 KiB per request. Scarce resources have
-# separate limits: DATABASE_POOL_SIZE for connections to PostgreSQL, and MAX_CONCURRENT_HASHES for password hashes.
+# Simultaneous connections per worker. This limits memory, because a request body can have up to 256 KiB. Other limits
+# are DATABASE_POOL_SIZE for connections to PostgreSQL and MAX_CONCURRENT_HASHES for password hashes.
 worker_connections = 1000
 timeout = 30
 graceful_timeout = 20
@@ -40,27 +40,27 @@ keepalive = 5
 # Workers are forked from the loaded application, so they start immediately and share its memory.
 preload_app = True
 
-# The control socket would be created in the home directory, which a service account may not have.
+# gunicorn creates the control socket in the home directory, which a service account may not have.
 control_socket_disable = True
 
-# The application writes the access log; gunicorn's own messages use the same format.
+# The application writes the access log. gunicorn's own messages use the same format.
 logger_class = "bookings_api.http.server.Log"
 logconfig_dict = logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"])
 # In messages below ERROR, gunicorn quotes input that it cannot parse, which may contain a password or a token.
 logconfig_dict["loggers"]["gunicorn.error"] = {"level": "ERROR", "handlers": [], "propagate": True}
 
-# Only TRUSTED_PROXIES decides which forwarding headers are trusted (http/proxies.py). By default, gunicorn would trust
-# local peers and Unix sockets.
+# TRUSTED_PROXIES decides which forwarding headers are trusted (http/proxies.py). By default, gunicorn also trusts the
+# headers of local peers and Unix sockets.
 forwarder_headers = ""
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 
 
 def when_ready(server: Any) -> None:
-    """Prepare for forking workers, which inherit a new, empty directory for their metrics.
+    """Create an empty metrics directory and freeze loaded objects, before the workers are forked.
 
-    `gc.freeze` excludes all objects loaded so far from garbage collection, which would copy the memory that workers
-    share.
+    `gc.freeze` excludes all loaded objects from garbage collection. Otherwise, the collector would write to the memory
+    that workers share, which copies it.
     """
     server.metrics_directory = tempfile.mkdtemp(prefix="bookings-metrics-", dir=os.environ[MULTIPROC_DIR])
     os.chown(server.metrics_directory, server.cfg.uid, server.cfg.gid)
@@ -76,7 +76,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start metrics and tracing, which need the worker's user ID and its gevent loop."""
+    """Start metrics and tracing in the worker, because both need its user ID and its gevent loop."""
     metrics.create_initial_series()
     with app.app_context():
         metrics.watch_pool(db.engine)
@@ -87,7 +87,7 @@ def post_worker_init(worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Remove the gauges of a dead worker. Its counters remain in the sums."""
+    """Remove the gauges of a dead worker. Its counters still count towards the totals."""
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call] # prometheus_client's
 
 

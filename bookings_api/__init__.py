@@ -2,13 +2,13 @@
 
     extensions       the Flask extensions, which create_app binds
     errors           domain errors, independent of HTTP
-    permissions      decides what people and API keys may do
+    permissions      decides what accounts and API keys may do
     celery_app       Celery, bound to the application
     redis_client     creates Redis clients from REDIS_URL
     cleanup          deletes expired rows every hour
-    idempotency      stored responses to requests with an Idempotency-Key
+    idempotency      stores and repeats responses to requests with an Idempotency-Key
     email_addresses  validates new addresses, and lists the spellings of an address
-    text             cleans text for logs, headers and calendars, and detects links
+    text             cleans text for logs, headers, emails and calendars, and detects links
 
     database/        engine and timeouts, transaction(), base model, read replica, prepared statements
     models/          tables and constraints
@@ -33,7 +33,7 @@ this.
 
 from flask import Flask
 
-from bookings_api import models as models  # Flask-Migrate compares the database with them
+from bookings_api import models as models  # imported so that Flask-Migrate knows all tables
 from bookings_api.accounts.passwords import init_passwords
 from bookings_api.accounts.tokens import authenticate, authenticate_key, init_tokens, verify_access_token
 from bookings_api.api_keys.routes import blp as api_keys
@@ -65,12 +65,12 @@ from bookings_api.organizations.routes import blp as organizations
 from bookings_api.teams.routes import blp as teams
 from bookings_api.users.routes import blp as users
 
-# Enough for the longest possible event, even if every character of its description is escaped.
+# Large enough for the longest valid event, even if every character of its description is escaped.
 MAX_BODY_BYTES = 256 * 1024
 
 
 def create_app(config: object) -> Flask:
-    """Create the application. `config` has the settings of `config.Config` as attributes."""
+    """Create the application. `config` must have the attributes of `config.Config`."""
     app = Application(__name__)
     app.config.from_object(config)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -102,6 +102,6 @@ def create_app(config: object) -> Flask:
 
 
 def init_mail(app: Flask) -> None:
-    """Bind Flask-Mail, and create the worker notifier."""
+    """Bind Flask-Mail and create the worker notifier."""
     mail.init_app(app)
     app.extensions["worker_notifier"] = WorkerNotifier(app)

@@ -1,4 +1,4 @@
-"""Celery, bound to the Flask application: tasks run in its context, with its logging and request IDs."""
+"""Configures Celery. Tasks run in the context of the Flask application, with its logging and request IDs."""
 
 import logging.config
 import ssl
@@ -17,7 +17,7 @@ from bookings_api.database.engine import forget_connections
 from bookings_api.observability.logging import bound_request_id, current_request_id, logging_config
 from bookings_api.redis_client import NO_RETRY, split_sentinel_url
 
-# Publishing gives up after this time and is not retried, because the sweep finds every email in the outbox.
+# The timeout for publishing a task. Publishing is not retried, because a periodic task also sends all due emails.
 REDIS_TIMEOUT_SECONDS = 0.5
 # When a worker is killed, its unfinished tasks are redelivered after this time.
 VISIBILITY_SECONDS = 60
@@ -31,18 +31,18 @@ SENTINEL = "sentinel"
 
 
 class Channel(redis.Channel):
-    """Survives a lost Redis connection. With kombu's own class, the resulting error ends the worker."""
+    """A channel that lets the worker reconnect to Redis. With kombu's own class, a lost connection ends the worker."""
 
     @property
     def do_restore(self) -> bool:  # type: ignore[override] # a plain attribute in kombu
-        """Whether unfinished messages can be returned to the queue when the channel closes."""
+        """Whether the channel can return unfinished messages to the queue when it closes."""
         return self.connection is not None and self.connection.client is not None
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
-        """Yield a client, for example to acknowledge a task.
+        """Yield a Redis client, for example to acknowledge a task.
 
-        If the connection is lost, raise an error that makes Celery reconnect.
+        Raises redis-py's `ConnectionError` if the connection is lost, which makes Celery reconnect.
         """
         if not self.do_restore:
             raise RedisConnectionError("the channel has lost its connection")
@@ -51,23 +51,23 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """The Redis transport with `Channel`."""
+    """kombu's Redis transport with our `Channel`."""
 
     Channel = Channel
 
 
 class SentinelChannel(Channel, redis.SentinelChannel):
-    """`Channel` for a primary monitored by Sentinels."""
+    """The channel for a Redis primary monitored by Sentinels."""
 
 
 class SentinelTransport(redis.SentinelTransport):
-    """The Sentinel transport with `SentinelChannel`."""
+    """kombu's Sentinel transport with our `SentinelChannel`."""
 
     Channel = SentinelChannel
 
 
 class Connection(kombu.Connection):
-    """A broker connection that uses the transports above and tries to reconnect every few seconds."""
+    """A broker connection with our transports that tries to reconnect every `RECONNECT_SECONDS`."""
 
     def get_transport_cls(self) -> type[redis.Transport]:
         return SentinelTransport if self.transport_cls == SENTINEL else Transport
@@ -86,7 +86,10 @@ _SHORT_TIMEOUTS = {"socket_timeout": REDIS_TIMEOUT_SECONDS, "socket_connect_time
 
 
 def broker_settings(redis_url: str) -> tuple[str, dict[str, Any]]:
-    """Return the broker URL and transport options for `redis_url`. kombu expects one URL for each Sentinel."""
+    """Return the broker URL and the transport options for `redis_url`.
+
+    With Sentinels, the broker URL contains one URL for each Sentinel, separated by semicolons.
+    """
     service, urls = split_sentinel_url(redis_url)
     if service is None:
         return redis_url, {}
@@ -95,10 +98,10 @@ def broker_settings(redis_url: str) -> tuple[str, dict[str, Any]]:
 
 
 def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
-    """Create the Celery application, `app.extensions["celery"]`."""
+    """Create the Celery application and store it in `app.extensions["celery"]`."""
 
     class ApplicationTask(Task):  # type: ignore[type-arg] # only the stubs are generic
-        """Runs in the context of the Flask application, with the ID of the request that published the task."""
+        """A task that runs in an application context, with the ID of the request that published the task."""
 
         abstract = True
 
@@ -124,9 +127,10 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
             "unacked_restore_throttle": 1,
         },
         task_publish_retry_policy={"max_retries": 0},
-        # the outbox stores the results
+        # the outbox table stores the outcome of each email
         task_ignore_result=True,
-        # Redelivers the tasks of a dead worker. A claim in the database decides which worker sends an email.
+        # Redelivers the tasks of a dead worker. Running a task twice does no harm, because workers claim emails in the
+        # database before they send them.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         # a worker that loses Redis finishes its current email
@@ -134,7 +138,7 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         beat_schedule=beat_schedule,
-        # keeps no file of past runs, because running a task early does no harm
+        # does not store past runs in a file as the default scheduler does; running a task early does no harm
         beat_scheduler="celery.beat:Scheduler",
         timezone="UTC",
     )

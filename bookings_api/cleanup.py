@@ -22,7 +22,10 @@ BEAT_SCHEDULE = {
 
 @shared_task(name="cleanup.delete_expired")
 def delete_expired() -> None:
-    """Delete expired logins and one-time tokens, old idempotency keys, old emails, and the data of erased accounts."""
+    """Delete expired logins and one-time tokens, old idempotency keys and emails, and leftovers of erased accounts.
+
+    Idempotency keys are kept for a day, and sent or dropped emails for `MAIL_RETENTION_DAYS`.
+    """
     now = sa.func.now()
     with transaction():
         for statement in (

@@ -1,4 +1,4 @@
-"""Validates new email addresses, and lists the spellings of an address that belong to the same account."""
+"""Validates new email addresses, and lists the spellings under which an existing account may be stored."""
 
 import unicodedata
 from collections.abc import Collection
@@ -7,14 +7,15 @@ from email_validator import EmailNotValidError, validate_email
 
 from bookings_api.text import has_link
 
-# The local part of an intranet address is checked as if it belonged to this domain.
+# Intranet addresses are validated with this domain instead of their own, which the validator would reject.
 _PUBLIC_DOMAIN = "example.com"
 
 
 def checked_address(text: str, *, intranet_domains: Collection[str]) -> str:
-    """Validate a new address and return it with its domain lowercased and IDNA-encoded. Raises `ValueError`.
+    """Validate a new address and return it with its domain lowercased and IDNA-encoded.
 
-    The local part must be ASCII. The domain must be public or one of `intranet_domains`.
+    The local part must be ASCII. The domain must be public or one of `intranet_domains`. Raises `ValueError` if the
+    address is invalid.
     """
     text = text.strip()
     local, _, domain = text.rpartition("@")
@@ -33,9 +34,10 @@ def checked_address(text: str, *, intranet_domains: Collection[str]) -> str:
 
 
 def spellings(address: str) -> tuple[str, str, str]:
-    """Return the address unchanged, with its domain IDNA-encoded, and with its domain in Unicode.
+    """Return three spellings of an address: unchanged, with an IDNA-encoded domain, and with a Unicode domain.
 
-    Older accounts may be stored in either form, and their local part may be one that `checked_address` rejects.
+    The emails of older accounts may be stored in any of these forms. Their local part is not validated, because
+    `checked_address` now rejects some that are in use.
     """
     local, at, domain = unicodedata.normalize("NFC", address).rpartition("@")
     try:
@@ -48,5 +50,5 @@ def spellings(address: str) -> tuple[str, str, str]:
 
 
 def encoded_address(address: str) -> str:
-    """Return the address with its domain IDNA-encoded, if possible."""
+    """Return the address with its domain IDNA-encoded, or unchanged if the domain is invalid."""
     return spellings(address)[1]

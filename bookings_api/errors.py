@@ -1,44 +1,44 @@
 """Domain errors, independent of HTTP.
 
     DomainError
-    ├── Unauthenticated          no access token, or an invalid one
-    │   ├── LoginEnded           logged out, or the account is inactive
-    │   ├── InvalidApiKey        unknown, expired or revoked
-    │   └── InvalidCredentials   incorrect email or password
-    │       └── InvalidGrant     the same, as OAuth2 reports it
-    ├── PermissionDenied         the account lacks the required role or ownership
+    ├── Unauthenticated          the token is missing, invalid or expired
+    │   ├── LoginEnded           the user has logged out, or the account is inactive
+    │   ├── InvalidApiKey        the API key is unknown, expired or revoked
+    │   └── InvalidCredentials   the email or the password is incorrect
+    │       └── InvalidGrant     InvalidCredentials in the format of OAuth 2.0
+    ├── PermissionDenied         the actor lacks the required role, scope or ownership
     ├── OrganizationNotFound
-    ├── OrganizationRequired     the actor belongs to several organizations
+    ├── OrganizationRequired     the actor belongs to several organizations and must choose one
     ├── UserNotFound
     ├── TeamMemberNotFound       the person has no role in the team of the event
     ├── ApiKeyNotFound
     ├── EventNotFound
     ├── BookingNotFound
-    ├── InvalidFields            fields that contradict the rest of the record
-    ├── InvalidToken             an emailed token that is unknown, used or expired
+    ├── InvalidFields            the fields contradict the rest of the record
+    ├── InvalidToken             the emailed token is unknown, used or expired
     ├── WrongPassword            the current password is incorrect
     ├── EmailTaken
-    ├── NotAMember               only members of an organization have a role in it
-    ├── AlreadyOnTeam            the person already has a role in the event
+    ├── NotAMember               the person is not a member of the organization
+    ├── AlreadyOnTeam            the person is already on the team of the event
     ├── AccessRevoked            the organization has revoked the person's access
-    ├── NotAnOrganizer           only organizers can be responsible for an event
-    ├── EmailNotVerified         an unverified address gets no rights
-    │   └── UnverifiedBuyer      only verified addresses may book
-    ├── LastOwner                no active owner would remain
-    ├── LastOrganizer            no active organizer would remain
+    ├── NotAnOrganizer           the person is not an organizer, so they cannot be responsible for an event
+    ├── EmailNotVerified         the person's email is not verified, so they cannot get a role
+    │   └── UnverifiedBuyer      the account must verify its email before it can book
+    ├── LastOwner                the organization would have no active owner
+    ├── LastOrganizer            the organization would have no active organizer
     ├── BookingsOpen             the account has bookings that can still be cancelled
     ├── ResponsibleForEvents     the account organizes events that have not ended
     ├── StaleVersion             the resource has changed since the client read it
     ├── ExternalIdTaken          a different booking of the organization has this external ID
-    ├── EventNotOpen             draft, cancelled, ended, or outside the booking window
-    ├── EventStarted             the start can no longer be changed
+    ├── EventNotOpen             the event is a draft, cancelled, ended, or outside its booking window
+    ├── EventStarted             the event has started, so its start can no longer be changed
     ├── EventEnded               the event has ended, so this change is no longer possible
     ├── EventNotPublished        the event is a draft
     ├── EventCancelled
     ├── BookingCancelled
-    ├── SoldOut                  fewer tickets left than requested
+    ├── SoldOut                  fewer tickets are left than requested
     ├── CapacityBelowBooked      the new capacity is below the number of booked tickets
-    ├── TooManyTickets           more tickets than the event allows per booking
+    ├── TooManyTickets           the booking has more tickets than the event allows per booking
     └── IdempotencyKeyReused     the key was already used for a different request
 
 `str(error)` is a message for the client. `bookings_api.http.problems` maps each class to a status and a `code`.
@@ -50,7 +50,7 @@ from collections.abc import Mapping
 class DomainError(Exception):
     """Base class of all domain errors. `extensions` are machine-readable details."""
 
-    message: str  # the default message; not set if the message always depends on the situation
+    message: str  # the default message; not set in classes whose message always depends on the situation
 
     def __init__(self, message: str | None = None, **extensions: object) -> None:
         super().__init__(message or self.message)
@@ -58,11 +58,11 @@ class DomainError(Exception):
 
 
 class Unauthenticated(DomainError):
-    """The request carries no valid access token."""
+    """The request has no valid token."""
 
 
 class LoginEnded(Unauthenticated):
-    """The login has ended, for example because of a logout, a new password or a deactivation."""
+    """The login has ended, for example because of a logout, a new password or a deactivated account."""
 
     message = "This login has ended. Please log in again."
 
@@ -72,20 +72,20 @@ class InvalidApiKey(Unauthenticated):
 
 
 class InvalidCredentials(Unauthenticated):
-    """The email or the password is incorrect. The message never says which."""
+    """The email or the password is incorrect. The message does not say which."""
 
     message = "The email or the password is incorrect."
 
 
 class InvalidGrant(InvalidCredentials):
-    """Invalid credentials in an OAuth2 password form, with the members that RFC 6749, section 5.2 requires."""
+    """Invalid credentials in an OAuth 2.0 password form. Includes the members required by RFC 6749, section 5.2."""
 
     def __init__(self) -> None:
         super().__init__(error="invalid_grant", error_description=self.message)
 
 
 class PermissionDenied(DomainError):
-    """The account is active but lacks the required role or ownership."""
+    """The actor lacks the required role, scope or ownership."""
 
 
 class OrganizationNotFound(DomainError):
@@ -117,7 +117,7 @@ class BookingNotFound(DomainError):
 
 
 class InvalidFields(DomainError):
-    """Fields that are valid on their own but contradict the rest of the record. `fields` maps names to messages."""
+    """Fields are valid on their own but contradict the rest of the record. `fields` maps their names to messages."""
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{name}: {message}" for name, message in fields.items()))
@@ -161,13 +161,13 @@ class UnverifiedBuyer(EmailNotVerified):
 
 
 class LastOwner(DomainError):
-    """The account must keep its role and access because no other active owner would remain."""
+    """The account must keep its role and access, because the organization has no other active owner."""
 
     message = "This is the last owner of an organization. Make another member an owner first."
 
 
 class LastOrganizer(DomainError):
-    """The account must keep its role and access because no other active organizer would remain."""
+    """The account must keep its role and access, because the organization has no other active organizer."""
 
     message = "This is the last active organizer. Make another account an organizer first."
 
@@ -234,7 +234,7 @@ class ExternalIdTaken(DomainError):
 
 
 class TooManyTickets(DomainError):
-    """More tickets than the event allows per booking."""
+    """The booking has more tickets than the event allows per booking."""
 
     def __init__(self, limit: int) -> None:
         message = f"A booking for this event can have at most {limit} {'ticket' if limit == 1 else 'tickets'}."

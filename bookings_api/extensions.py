@@ -7,7 +7,7 @@ from flask_smorest import Api
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData
 
-# Constraints have names, so that migrations can drop them and code can recognize them in integrity errors.
+# Names for constraints, so that migrations can drop them and code can recognize them in integrity errors.
 NAMING_CONVENTION = {
     "ix": "ix_%(column_0_N_label)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -16,7 +16,7 @@ NAMING_CONVENTION = {
     "pk": "pk_%(table_name)s",
 }
 
-# Objects stay readable after a commit, so responses need no second read.
+# Objects stay loaded after a commit, so a response does not have to read them again.
 db = SQLAlchemy(
     metadata=MetaData(naming_convention=NAMING_CONVENTION),
     session_options={"expire_on_commit": False},

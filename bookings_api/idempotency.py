@@ -1,7 +1,7 @@
 """Idempotent requests (draft-ietf-httpapi-idempotency-key-header).
 
-One transaction writes the effect of a request and stores its response. Repeating the request returns the stored
-response; a different request with the same key is refused.
+The response to a request is stored in the transaction of the request. A repeated request gets the stored response. A
+different request with the same key is refused.
 """
 
 from collections.abc import Callable
@@ -22,34 +22,37 @@ from bookings_api.models import IdempotencyKey
 
 @dataclass(frozen=True)
 class IdempotentRequest:
-    """A request with an `Idempotency-Key`. Its hash and its response are computed only when needed."""
+    """A request with an `Idempotency-Key`.
+
+    `hash` computes the SHA-256 hash of the request. `response_to` renders the response for the created resource.
+    """
 
     key: str
     hash: Callable[[], bytes]
     response_to: Callable[[Any], dict[str, Any]]
 
     def replay(self, stored: IdempotencyKey) -> IdempotencyKey:
-        """Return the stored response. Raises `IdempotencyKeyReused` if it belongs to a different request."""
+        """Return `stored` if it belongs to this request. Otherwise raises `IdempotencyKeyReused`."""
         if bytes(stored.request_hash) != self.hash():
             raise IdempotencyKeyReused
         return stored
 
     def record(self, actor_id: UUID, created: Any) -> BoundStatement:
-        """Return the statement that stores the response, for the transaction that creates the resource."""
+        """Return a statement that stores the response. Runs in the transaction that creates the resource."""
         response = self.response_to(created)
         return _STORE.with_values(actor_id=actor_id, key=self.key, request_hash=self.hash(), response=response)
 
 
 def find_response(actor_id: UUID, key: str) -> IdempotencyKey | None:
-    """Return the stored response to the actor's request with this key."""
+    """Return the stored response to the actor's request with this key, or None."""
     return _STORED.one_or_none(IdempotencyKey, actor_id=actor_id, key=key)
 
 
 def store_response(request: IdempotentRequest | None, actor_id: UUID, created: Any) -> None:
-    """Store the response in the open transaction, as its last statement, unless the request has no key.
+    """Store the response in the open transaction, unless `request` is None. Call this after all other writes.
 
-    Waits for a concurrent request with the same key. If that request succeeds, raises `IdempotencyKeyReused`, which
-    rolls this transaction back.
+    Waits for a concurrent request with the same key. Raises `IdempotencyKeyReused` if the other request succeeds. The
+    error rolls back the open transaction.
     """
     require_transaction()
     if request is None:
@@ -64,7 +67,7 @@ def store_response(request: IdempotentRequest | None, actor_id: UUID, created: A
 
 
 def is_key_taken(error: IntegrityError) -> bool:
-    """Whether a concurrent request has stored a response with the same key."""
+    """Whether the error means that a concurrent request has stored a response with the same key."""
     return isinstance(error.orig, UniqueViolation) and error.orig.diag.constraint_name == "pk_idempotency_keys"
 
 

@@ -1,13 +1,13 @@
-"""Decides what people and programs may do. All permissions go through `may`.
+"""Decides what accounts and API keys may do. `may` checks all roles and scopes.
 
-    owner          everything in their organization
-    organizer      its people and new events, and everything on the events they are responsible for
+    owner          does everything in the organization
+    organizer      manages the organization's people, creates events, and does everything with their own events
     co_organizer   edits an event and manages its bookings, but cannot delete it or manage its team
-    check_in       sees the door list of an event
-    API key        what its scopes allow, on the events it is restricted to or on all events of its organization;
-                   if its creator was no owner, only on those that the creator is responsible for
+    check_in       sees an event and its door list
+    API key        does what its scopes allow with the organization's events; the key can be restricted to certain
+                   events, and the key of an organizer is restricted to the organizer's own events
 
-Everyone else may only see public events and manage their own bookings.
+All other accounts may only see public events and manage their own bookings.
 """
 
 from collections.abc import Collection, Mapping
@@ -23,9 +23,10 @@ ORGANIZERS_ONLY = "Only organizers may do that."
 
 
 class Tenancy(StrEnum):
-    """Who can become an organizer, and of which organization (`ORGANIZER_SIGNUP`).
+    """How accounts become organizers (the setting `ORGANIZER_SIGNUP`).
 
-    Only `OWN_ORGANIZATION` has several organizations. In the others, every account is a member of the only one.
+    With `OWN_ORGANIZATION`, there can be several organizations. Otherwise, there is a single organization, and every
+    account is a member.
     """
 
     INVITE_ONLY = "invite_only"
@@ -38,7 +39,7 @@ class Tenancy(StrEnum):
 
 
 class Action(Enum):
-    """What needs a permission. The first group concerns an organization, the second one event."""
+    """An action that requires permission. The first four concern an organization, and the others a single event."""
 
     MANAGE_ORGANIZATION = auto()
     MANAGE_KEYS = auto()
@@ -74,7 +75,7 @@ _OF_SCOPE: Mapping[str, frozenset[Action]] = {
     Scope.EVENTS_READ: frozenset({Action.SEE_DRAFT}),
     Scope.EVENTS_WRITE: frozenset({Action.CREATE_EVENTS, Action.SEE_DRAFT, Action.EDIT_EVENT, Action.DELETE_EVENT}),
     Scope.BOOKINGS_READ: frozenset({Action.SEE_BOOKINGS}),
-    # responses to changes contain the booking
+    # includes SEE_BOOKINGS, because the response to a change contains the booking
     Scope.BOOKINGS_WRITE: frozenset({Action.MANAGE_BOOKINGS, Action.SEE_BOOKINGS}),
     Scope.CHECK_IN: frozenset({Action.SEE_DOOR_LIST}),
 }
@@ -82,10 +83,10 @@ _OF_SCOPE: Mapping[str, frozenset[Action]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Whoever sends a request: an account with its roles, or an API key.
+    """The sender of a request: an account with its roles, or an API key.
 
-    `roles` has the account's role in each organization that it is a member of, and `team` its role in the team of each
-    event.
+    `roles` maps the IDs of organizations to the account's roles in them. `team` maps the IDs of events to the account's
+    roles in their teams.
     """
 
     user: User | None = None
@@ -101,14 +102,17 @@ class Actor:
 
     @property
     def responsible_id(self) -> UUID:
-        """The ID of the account that answers for what the actor creates: for a key, the one that created the key."""
+        """The ID of the account responsible for what the actor creates. For an API key, this is the key's creator."""
         return self.key.created_by_id if self.key else self.id
 
 
 def may(
     actor: Actor | None, action: Action, event: Event | None = None, *, organization_id: UUID | None = None
 ) -> bool:
-    """Whether `actor` may do this to an event or in an organization; without either, in any organization."""
+    """Whether `actor` may perform `action` on an event or in an organization.
+
+    Without `event` and `organization_id`, whether the actor may perform it in any organization.
+    """
     if actor is None:
         return False
     if event is not None:
@@ -123,13 +127,16 @@ def may(
 
 
 def require(actor: Actor, action: Action, event: Event) -> None:
-    """Raise `PermissionDenied` unless `actor`, which must be able to see the event, may perform `action` on it."""
+    """Raise `PermissionDenied` unless `actor` may perform `action` on the event.
+
+    Callers must first check that the actor can see the event, because the error reveals that the event exists.
+    """
     if not may(actor, action, event):
         raise PermissionDenied("You are not allowed to do this with the event.")
 
 
 def require_scope(actor: Actor, scope: Scope | None) -> None:
-    """Raise `PermissionDenied` if `actor` is an API key without this scope. None means that keys are refused."""
+    """Raise `PermissionDenied` if `actor` is an API key without this scope. If `scope` is None, refuse all API keys."""
     if actor.key is None:
         return
     if scope is None:
@@ -139,9 +146,10 @@ def require_scope(actor: Actor, scope: Scope | None) -> None:
 
 
 def organization_for(actor: Actor, action: Action, organization_id: UUID | None = None) -> UUID:
-    """Return the given organization, or the only one where `actor` may do this.
+    """Return the ID of the given organization, or of the only organization where `actor` may perform `action`.
 
-    Raises `PermissionDenied`, `OrganizationNotFound`, and `OrganizationRequired` if there are several.
+    Raises `OrganizationNotFound` if the actor does not belong to the given organization, `PermissionDenied` if the
+    action is not allowed, and `OrganizationRequired` if several organizations are possible.
     """
     own = [actor.key.organization_id] if actor.key else [*actor.roles]
     if organization_id is not None and organization_id not in own:
@@ -155,19 +163,25 @@ def organization_for(actor: Actor, action: Action, organization_id: UUID | None 
 
 
 def may_see(viewer: Actor | None, event: Event) -> bool:
-    """Published and cancelled events are public, drafts are visible to those who manage them, deleted events hidden."""
+    """Whether `viewer` may see the event.
+
+    Published and cancelled events are public. Drafts require `Action.SEE_DRAFT`. Deleted events are always hidden.
+    """
     if event.deleted_at is not None:
         return False
     return event.status is not EventStatus.DRAFT or may(viewer, Action.SEE_DRAFT, event)
 
 
 def may_manage_booking(actor: Actor, booking: Booking, event: Event) -> bool:
-    """Whether `actor` may change and cancel a booking: its buyer may, and those who manage the event's bookings."""
+    """Whether `actor` may change and cancel a booking, as its buyer or as a manager of the event's bookings."""
     return is_buyer(actor, booking) or may(actor, Action.MANAGE_BOOKINGS, event)
 
 
 class KeyReach(NamedTuple):
-    """The events that a key may act on: those of its organization, restricted by `events` and `organizer` if set."""
+    """The events that an API key may act on.
+
+    These are the events of `organization`, restricted to `events` and to the events of `organizer` if these are set.
+    """
 
     organization: UUID
     events: Collection[UUID] | None
@@ -175,7 +189,7 @@ class KeyReach(NamedTuple):
 
 
 def reach_of_key(key: ApiKey) -> KeyReach:
-    """Return the events that a key may act on, for queries."""
+    """Return the events that an API key may act on, as IDs for queries."""
     return KeyReach(key.organization_id, key.event_ids, key.created_by_id if key.own_events_only else None)
 
 
@@ -187,7 +201,7 @@ def is_owner(actor: Actor, organization_id: UUID) -> bool:
 def require_own_key(actor: Actor, key: ApiKey) -> None:
     """Raise `PermissionDenied` unless `actor` created the key or is an owner.
 
-    Other organizers could rotate the key and use the new secret on events that they are not responsible for.
+    Otherwise, an organizer could rotate another person's key and use its new secret on that person's events.
     """
     if key.created_by_id != actor.id and not is_owner(actor, key.organization_id):
         raise PermissionDenied("Only owners may change the API keys of others.")
@@ -199,12 +213,12 @@ def may_see_booking(actor: Actor, booking: Booking, event: Event) -> bool:
 
 
 def is_self(actor: Actor, user_id: UUID) -> bool:
-    """Whether this is the actor's own account."""
+    """Whether `user_id` is the ID of the actor's own account."""
     return actor.user is not None and actor.user.id == user_id
 
 
 def is_buyer(actor: Actor, booking: Booking) -> bool:
-    """Whether the account made the booking. Programs manage bookings only by their scopes."""
+    """Whether the actor's account made the booking. Always false for API keys, whose scopes decide instead."""
     return actor.user is not None and booking.user_id == actor.user.id
 
 
@@ -230,9 +244,11 @@ def _member_may(actor: Actor, role: MemberRole | None, action: Action, event: Ev
 
 
 class Drafts(NamedTuple):
-    """The drafts that an actor may see: those of `organizations`, its own in `own_in`, and `events`.
+    """The drafts that an actor may see, as IDs for queries.
 
-    If `organizer` is set, only those of `events` that it organizes.
+    `organizations` are organizations whose drafts are all visible. `own_in` are organizations where only the actor's
+    own drafts are visible. `events` are additional visible events. If `organizer` is set, only the `events` that this
+    account organizes are visible.
     """
 
     organizations: Collection[UUID] = ()
@@ -242,7 +258,7 @@ class Drafts(NamedTuple):
 
 
 def visible_drafts(viewer: Actor | None) -> Drafts:
-    """Return what describes to queries which drafts satisfy `may_see`."""
+    """Return the drafts for which `may_see` is true."""
     if viewer is None:
         return Drafts()
     key = viewer.key

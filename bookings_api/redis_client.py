@@ -1,4 +1,4 @@
-"""Creates Redis clients from `REDIS_URL`, which may name Sentinels."""
+"""Creates Redis clients from `REDIS_URL`, which may list Sentinels."""
 
 import select
 from typing import Any
@@ -11,13 +11,13 @@ from redis.connection import DefaultParser, parse_url
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-# By default, the client retries three times, seconds apart.
+# By default, the client retries three times, with growing pauses.
 NO_RETRY: dict[str, Any] = {"retry": Retry(NoBackoff(), 0)}
 _poll = monkey.get_original("select", "poll")
 
 
 class _Parser(DefaultParser):  # type: ignore[misc, valid-type] # redis-py chooses the class when imported
-    """Checks connections with the original `poll`. gevent's always lets other requests run first."""
+    """A parser that checks connections with the unpatched `poll`, because gevent's `poll` runs other requests first."""
 
     def can_read(self, timeout: float = 0) -> bool:
         poller = _poll()
@@ -25,12 +25,12 @@ class _Parser(DefaultParser):  # type: ignore[misc, valid-type] # redis-py choos
         return bool(timeout or poller.poll(0)) and super().can_read(timeout)
 
 
-# Separate limits for connecting and for the reply: half a second in total.
+# Limits for connecting and for each reply, in seconds.
 _BRIEFLY = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25, **NO_RETRY}
 
 
 def connect(redis_url: str) -> Redis:
-    """Return a client with short timeouts and no retries, for any form of `REDIS_URL`."""
+    """Return a client with short timeouts and no retries. `redis_url` can have any form that `REDIS_URL` accepts."""
     # As many connections as gunicorn's worker_connections; redis-py's default is 100.
     options: dict[str, Any] = {**_BRIEFLY, "parser_class": _Parser, "max_connections": 1000}
     service, urls = split_sentinel_url(redis_url)
@@ -46,7 +46,10 @@ def connect(redis_url: str) -> Redis:
 
 
 def split_sentinel_url(redis_url: str) -> tuple[str | None, list[str]]:
-    """Return the name of the service that the Sentinels monitor, or None, and a `redis://` URL for each server."""
+    """Return the name of the service that the Sentinels monitor, and a `redis://` URL for each Sentinel.
+
+    For any other URL, returns None and the URL unchanged.
+    """
     url = urlsplit(redis_url)
     if url.scheme != "redis+sentinel":
         return None, [redis_url]

@@ -111,5 +111,5 @@ class Booking(Identified, Timestamped, Base):
 
     @property
     def sender(self) -> User | None:
-        """The account that emails to the guest name: the organizer who replaced the guest, or else the buyer."""
+        """The account named in emails to the guest: the organizer who replaced the guest, or else the buyer."""
         return self.guest_chosen_by or self.user

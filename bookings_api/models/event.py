@@ -77,7 +77,7 @@ class Event(Identified, Timestamped, Base):
     organizer_id: Mapped[UUID] = mapped_column(sa.ForeignKey("users.id"))
     title: Mapped[str] = mapped_column(sa.String(200))
     description: Mapped[str] = mapped_column(sa.Text, default="", server_default="")
-    # The beginning of the description for lists, cut between words unless a word is very long.
+    # The beginning of the description, for lists. Cut between words, unless the last word is very long.
     summary: Mapped[str] = column_property(
         sa.case(
             (sa.func.length(description) <= SUMMARY_LENGTH, description),

@@ -100,8 +100,8 @@ _is_pending = sa.and_(_memberships.c.role.is_(None), _memberships.c.invited_as.i
 class Person(Base):
     """A membership and its account, as the organization's organizers see them. Read-only.
 
-    `version` is the version of the membership, which changes in other organizations do not affect. `role` is the role
-    that a pending invitation offers, or else the role of the member. Owners have the role `organizer`.
+    `version` is the membership's version, so changes in other organizations do not affect it. `role` is the role that a
+    pending invitation offers, or else the member's role. Owners have the role `organizer`.
     """
 
     __table__ = (

@@ -44,8 +44,8 @@ def booking_payload(booking: Booking) -> dict[str, Any]:
 def guest_payload(event: dict[str, Any], booking: Booking, sender: User | None) -> dict[str, Any]:
     """Return the payload of an email to a guest: the event, the booking, and the buyer unless the guest is the buyer.
 
-    If there is no `sender`, because an API key made the booking, the event's contact is named as the buyer, provided
-    it has an email.
+    A booking made with an API key has no `sender`. The email then names the event's contact, if the contact has an
+    email.
     """
     name, email = (sender.name, sender.email) if sender else (event["contact_name"], event["contact_email"])
     is_other = email is not None and email.lower() != booking.guest_email.lower()
@@ -58,7 +58,7 @@ def guest_payload(event: dict[str, Any], booking: Booking, sender: User | None) 
 
 
 def buyer_payload(buyer: User) -> dict[str, Any]:
-    """Return the fields that replace the booking's in an email to an account that booked only for other people."""
+    """Return what replaces the booking's fields in an email to an account that booked only for other people."""
     return {
         "reference": None,
         "ticket_count": None,
