@@ -1,1 +1,1 @@
-"""Connections, transactions, and the base classes of all tables."""
+"""Connections, transactions, prepared statements, and the base classes of all models."""

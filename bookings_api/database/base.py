@@ -1,4 +1,4 @@
-"""Base classes of all models: UUIDv7 keys and timestamps with time zone."""
+"""Base classes of all models, with UUIDv7 primary keys and timestamps in UTC."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,14 +11,14 @@ from uuid_utils.compat import uuid7
 
 from bookings_api.extensions import db
 
-# not now(), which is the time when the transaction began, possibly before it waited for a lock
+# instead of now(), the time when the transaction began, because the transaction may have waited for a lock since
 _now = sa.func.clock_timestamp()
 
 
 def choice(enum: type[StrEnum], name: str) -> sa.Enum:
-    """Return a text column type for the values of `enum`, with a named CHECK.
+    """Return the type of a text column with a CHECK constraint called `name` that allows only the values of `enum`.
 
-    Unlike for a PostgreSQL enum, a single migration can add and remove values.
+    Unlike the values of a PostgreSQL enum type, these values can be added and removed in a single migration.
     """
     return sa.Enum(
         enum,
@@ -34,26 +34,26 @@ class Base(DeclarativeBase):
     """Declarative base with the metadata that Flask-Migrate reads."""
 
     metadata = db.metadata
-    # statements that write a row also return the columns that the database computes, such as `updated_at`
+    # INSERT and UPDATE also return the columns that the database computes, such as `updated_at`
     __mapper_args__ = {"eager_defaults": True}
     type_annotation_map = {datetime: sa.DateTime(timezone=True), UUID: sa.Uuid()}
 
     @classmethod
     def from_row(cls, **columns: Any) -> Self:
-        """Create an object from loaded columns. It belongs to no session, so its changes are not tracked."""
+        """Create an object from column values, outside any session. Changes to the object are not saved."""
         row = cls.__mapper__.class_manager.new_instance()
         row.__dict__.update(columns)
         return cast("Self", row)
 
 
 class Identified:
-    """A UUIDv7 primary key (RFC 9562). Keys are ordered by creation time, so their index grows at one end."""
+    """Adds a UUIDv7 primary key (RFC 9562). The keys are ordered by creation time, so inserts touch few index pages."""
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-1)
 
 
 class Timestamped:
-    """The times of creation and of the last change, by the database's clock."""
+    """Adds the times when the row was created and last changed, by the database's clock."""
 
     created_at: Mapped[datetime] = mapped_column(default=_now, server_default=sa.func.now(), sort_order=90)
     updated_at: Mapped[datetime] = mapped_column(

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def apply_changes(row: Any, changes: Mapping[str, Any]) -> set[str]:
-    """Set the fields whose values differ and return their names. Increments the row's version if there are any."""
+    """Set the fields whose values differ, and return their names. Increments `row.version` if any field differs."""
     changed = {field for field, value in changes.items() if getattr(row, field) != value}
     for field in changed:
         setattr(row, field, changes[field])

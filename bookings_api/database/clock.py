@@ -1,6 +1,7 @@
-"""The database's clock. Stored times are compared only with this clock, because machines' clocks differ.
+"""The database's clock. Stored times are compared only with this clock, because the clocks of machines differ.
 
-SQL uses `now()`, or `clock_timestamp()` after waiting for a lock. Access tokens use the machine's clock.
+SQL statements use `now()`, or `clock_timestamp()` after waiting for a lock. Access tokens are the exception: their
+expiry is checked by the clock of the machine.
 """
 
 from datetime import datetime
@@ -13,6 +14,6 @@ _NOW = Prepared("database_time", sa.select(sa.func.clock_timestamp()))
 
 
 def database_time() -> datetime:
-    """Return the current time by the database's clock."""
+    """Return the current time by the database's clock, in UTC."""
     [(now,)] = _NOW()
     return now  # type: ignore[no-any-return] # psycopg2's rows are untyped

@@ -1,4 +1,4 @@
-"""Connects to PostgreSQL and sets its timeouts. `unresponsive` handles a server that hangs and cannot enforce them."""
+"""Connects to PostgreSQL and sets its timeouts. The module `unresponsive` adds timeouts for servers that hang."""
 
 import time
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from bookings_api.database import timeouts, unresponsive
 from bookings_api.extensions import db, migrate
 
 READ_ONLY = "25006"  # read_only_sql_transaction
-# Errors of prepared statements: tables have changed, the statement does not exist, or it already exists.
+# SQLSTATEs for prepared statements: a table has changed, the statement does not exist, or the statement already exists.
 _STALE = {"0A000", "26000", "42P05"}
 
 # Bind key of the engine for the read replica.
 REPLICA = "replica"
 
-# The DATABASE_POOL_MODE in which PgBouncer assigns a server connection per transaction.
+# The DATABASE_POOL_MODE in which PgBouncer assigns a server connection to each transaction.
 TRANSACTION = "transaction"
 
 _SETTINGS = {
@@ -59,7 +59,7 @@ def init_database(app: Flask) -> None:
 
 
 def unpooled_engine(app: Flask) -> sa.Engine:
-    """Create an engine without a pool, for connections that must be available even if the pool is exhausted."""
+    """Create an engine without a pool. Its connections are available even if the pool is exhausted."""
     engine = sa.create_engine(app.config["DATABASE_URL"], poolclass=sa.NullPool, **_options(app))
     _add_listeners(engine)
     return engine
@@ -67,10 +67,10 @@ def unpooled_engine(app: Flask) -> sa.Engine:
 
 @contextmanager
 def snapshot(app: Flask) -> Iterator[sa.Connection]:
-    """Open a read-only connection to a single snapshot of the database, without time limits.
+    """Open a read-only connection that sees a single snapshot of the database and has no time limits.
 
-    Its application name exempts it from the limits of `wait_for_response`. PostgreSQL's limits are lifted inside the
-    transaction, which works through any connection pooler.
+    The connection's application name exempts it from the time limits of `wait_for_response`. PostgreSQL's limits are
+    lifted by SET LOCAL, which works through any connection pooler.
     """
     options = _options(app, f"{app.name} snapshot") | {"isolation_level": "REPEATABLE READ"}
     engine = sa.create_engine(app.config["DATABASE_URL"], poolclass=sa.NullPool, **options)
@@ -81,22 +81,22 @@ def snapshot(app: Flask) -> Iterator[sa.Connection]:
 
 
 def forget_connections() -> None:
-    """Drop the connections a forked process inherited. Sharing one with the parent would mix up responses."""
+    """Drop the connections that a forked process has inherited. Parent and child must not use the same connection."""
     for engine in db.engines.values():
         engine.dispose(close=False)
 
 
 def begin(connection: sa.Connection) -> None:
-    """Begin a transaction. Returning the connection to the pool restores autocommit."""
+    """Begin a transaction. The connection returns to autocommit mode when it returns to the pool."""
     connection.connection.dbapi_connection.autocommit = False  # type: ignore[union-attr] # not None while checked out
     connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{timeouts.STATEMENT_SECONDS}s'")
 
 
 class SessionlessCursor(extensions.cursor):
-    """Cursor for PgBouncer in transaction mode, where a session cannot keep settings.
+    """A cursor for PgBouncer in transaction mode, where settings of a session do not persist.
 
     Sends the settings together with the first statement of each transaction. PostgreSQL runs the statements of a
-    message as one transaction, so the settings also apply to a single statement in autocommit mode.
+    message as one transaction, so the settings also apply to a statement in autocommit mode.
     """
 
     def execute(self, query: Any, parameters: Any = None) -> None:
@@ -107,11 +107,11 @@ class SessionlessCursor(extensions.cursor):
 def _options(app: Flask, application_name: str = unresponsive.PRIMARY_NAME) -> dict[str, Any]:
     is_sessionless = app.config["DATABASE_POOL_MODE"] == TRANSACTION
     return {
-        # saves the round trips of BEGIN and ROLLBACK around single reads
+        # avoids the round trips of BEGIN and ROLLBACK for a single read
         "isolation_level": "AUTOCOMMIT",
         "hide_parameters": True,  # they must not appear in logs
         "connect_args": {
-            # libpq ignores this while the wait callback waits, but applies it when it tries several addresses in turn
+            # libpq ignores this inside the wait callback, but applies it when it tries several addresses in turn
             "connect_timeout": timeouts.CONNECT_SECONDS,
             "application_name": application_name,
             **({"cursor_factory": SessionlessCursor} if is_sessionless else {"options": _SESSION_OPTIONS}),
@@ -133,7 +133,7 @@ def _on_checkin(connection: extensions.connection | None, record: sa.pool.Connec
 def _ping_idle_connection(
     connection: extensions.connection, record: sa.pool.ConnectionPoolEntry, _: sa.pool.PoolProxiedConnection
 ) -> None:
-    """Ping a connection that was idle. If it has died, make SQLAlchemy replace it."""
+    """Ping a connection that has been idle. Raises `DisconnectionError` if it is dead, so SQLAlchemy replaces it."""
     if time.monotonic() - record.info.get(_RETURNED_AT, float("inf")) < timeouts.PING_AFTER_SECONDS:
         return
     try:
@@ -143,6 +143,6 @@ def _ping_idle_connection(
 
 
 def _discard_unusable_connections(context: sa.engine.ExceptionContext) -> None:
-    """Replace connections after a failover to a read-only server or a migration that breaks prepared statements."""
+    """Discard a connection if its server has become read-only or its prepared statements are no longer valid."""
     if getattr(context.original_exception, "pgcode", None) in {READ_ONLY, *_STALE}:
         context.is_disconnect = True

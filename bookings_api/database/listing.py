@@ -1,7 +1,7 @@
 """Lists of rows with optional filters.
 
-Building a SQLAlchemy statement takes longer than reading a page with it, so the statement for each combination of
-filters and order is built once, with parameters instead of values.
+Building a SQLAlchemy statement takes longer than executing it. Therefore each combination of filters and sort order has
+one statement, which is built once and takes the values as parameters.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,17 +11,17 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-# Limits the number of different statements, and the work that each causes.
+# Limits the number of different statements and the cost of a search.
 MAX_WORDS = 5
 _WORDS = [f"word_{number}" for number in range(MAX_WORDS)]
-# Ignored at both ends of a word, for addresses copied from emails, such as `Hopper, Grace <grace@example.com>;`
+# Removed from both ends of a word, so that text copied from an email matches: `Hopper, Grace <grace@example.com>;`
 _PUNCTUATION = ",;<>"
 
 
 class Order:
-    """A sort order. Its keys are unique in combination, and all of them are ascending or all descending.
+    """A sort order. The combination of its `keys` is unique. Either all keys are ascending, or all are descending.
 
-    `name` distinguishes the orders of a list.
+    `name` is the value of the `sort` parameter that selects the order.
     """
 
     def __init__(self, *keys: Any, name: str = "", is_descending: bool = False) -> None:
@@ -33,15 +33,16 @@ class Order:
         return [key.desc() if self._is_descending else key for key in self.keys]
 
     def is_after(self) -> sa.ColumnElement[bool]:
-        """Return the condition for rows that follow the position given by the parameters."""
+        """Return the condition for the rows after a position. The parameters `after_0`, `after_1` etc. are its keys."""
         row, position = sa.tuple_(*self.keys), sa.tuple_(*self.parameters)
         return row < position if self._is_descending else row > position
 
 
 class Listing(NamedTuple):
-    """A list. `statement` selects all its rows in `order`; `values` are the values of its parameters.
+    """A list of rows with filters applied.
 
-    `settings` are sent with the statement that reads a page, see `Prepared`.
+    `statement` selects all rows in `order`, and `values` are its parameters. `settings` are SET LOCAL statements for
+    reading a page (see `Prepared`).
     """
 
     statement: sa.Select[Any]
@@ -51,14 +52,15 @@ class Listing(NamedTuple):
     settings: str = ""
 
     def with_values(self) -> sa.Select[Any]:
-        """Return the statement with its parameters bound to the values."""
+        """Return the statement with `values` as its parameters."""
         return self.statement.params(self.values)
 
 
 class ListQuery:
-    """A query for a list. Builds a statement for each combination of filters and order that is used.
+    """A query for a list. Builds one statement for each combination of filters and sort order that is used.
 
-    `rows` selects one model. `filters` maps the names of parameters to conditions. A single order needs no name.
+    `rows` selects one model. `filters` maps the names of parameters to conditions. The name of an order may be empty if
+    there are no other orders.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class ListQuery:
         self._statement = cache(self._build)
 
     def __call__(self, sort: str = "", /, **values: Any) -> Listing:
-        """Return the list filtered by these values. Filters whose value is missing or None do not apply."""
+        """Return the list filtered by `values` in the order called `sort`. Ignores missing values and None."""
         names = frozenset(name for name in self._filters if values.get(name) is not None)
         order = self._orders[sort]
         statement = self._statement(order, names)
@@ -86,13 +88,13 @@ class ListQuery:
 
 
 def is_one_of(column: sa.SQLColumnExpression[Any], name: str) -> sa.ColumnElement[bool]:
-    """Whether the column is one of the IDs in the parameter `name`, which `array_of` writes."""
+    """Return the condition that the column contains one of the IDs in the parameter `name`, a result of `array_of`."""
     ids = sa.cast(sa.bindparam(name, type_=sa.Text), sa.ARRAY(sa.Uuid))
     return column.in_(sa.select(sa.func.unnest(ids, type_=sa.Uuid)))
 
 
 def array_of(ids: Iterable[UUID]) -> str:
-    """Return an array of IDs as PostgreSQL writes it."""
+    """Return the IDs as a PostgreSQL array literal, such as `{ID,ID}`."""
     return f"{{{','.join(map(str, ids))}}}"
 
 
@@ -102,20 +104,20 @@ def folded(text: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
 
 
 def words_in(text: sa.ColumnElement[str]) -> dict[str, sa.ColumnElement[bool]]:
-    """Return filters for the words of `search`, each of which must occur in the folded `text`.
+    """Return filters for the words of a search. Each word must occur in `text`, which must already be folded.
 
-    Each word has a separate condition, because PostgreSQL uses no index for LIKE ALL.
+    Each word has a separate condition, because PostgreSQL cannot use an index for LIKE ALL.
     """
     return {name: text.contains(_literally(folded(sa.bindparam(name, type_=sa.Text)))) for name in _WORDS}
 
 
 def search(q: str | None) -> dict[str, str]:
-    """Map the names of the filters to the words of `q`. Uses only the `MAX_WORDS` longest words."""
+    """Return the values of the filters from `words_in`: the longest words of `q`, at most `MAX_WORDS`."""
     stripped = (word.strip(_PUNCTUATION) or word for word in (q or "").split())
     words = sorted(dict.fromkeys(stripped), key=len, reverse=True)
     return dict(zip(_WORDS, words, strict=False))
 
 
 def _literally(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """Escape the special characters of LIKE patterns, in SQL because folding can create them, such as % from \uff05."""
+    """Escape the special characters of LIKE patterns. Done in SQL, because folding can create them (% from \uff05)."""
     return sa.func.regexp_replace(text, r"([\\%_])", r"\\\1", "g", type_=sa.Text)

@@ -1,7 +1,7 @@
-"""Prepared statements: compiled once per process, and parsed and planned once per connection (PREPARE).
+"""Prepared statements, which SQLAlchemy compiles once per process and PostgreSQL parses once per connection.
 
-Compiling and planning a statement takes longer than running it. Behind PgBouncer in transaction mode, where each
-transaction may use another server connection, the same statements are sent as plain SQL.
+Compiling and planning a statement takes longer than running it. Behind PgBouncer in transaction mode, statements are
+sent as plain SQL, because each transaction may use a different server connection.
 """
 
 import re
@@ -23,17 +23,17 @@ from bookings_api.extensions import db
 
 Model = TypeVar("Model", bound=Base)
 
-# A SQLAlchemy dialect that renders parameters in the form that PREPARE expects: `$1::UUID`. Its driver is not used.
+# Renders parameters in the form that PREPARE expects, such as `$1::UUID`. The driver asyncpg itself is not used.
 _DIALECT = asyncpg.dialect(json_serializer=lambda value: orjson.dumps(value).decode())  # type: ignore[no-untyped-call] # SQLAlchemy's
 
 _PREPARED = "bookings_api.database.prepared"
 
-# For a statement whose parameters do not affect the best plan. By default, PostgreSQL plans a statement with a LIMIT
-# again for each execution, which takes longer than the execution.
+# Use this setting for a statement whose best plan does not depend on its parameters. By default, PostgreSQL plans a
+# statement with a LIMIT again for each execution, which takes longer than the execution itself.
 PLAN_ONCE = "SET LOCAL plan_cache_mode = force_generic_plan; "
 
 # How many statements a process runs at the same time. Running more takes longer in total, because PostgreSQL's
-# processes compete for the same cores. Other statements wait only briefly, because the running ones may be slow.
+# processes compete for the same cores. After a short wait, a statement runs anyway, because others may be slow.
 MAX_CONCURRENT = 2
 SLOT_WAIT_SECONDS = 0.05
 _slots: SimpleQueue[object] = SimpleQueue()  # several times as fast as a semaphore
@@ -42,17 +42,17 @@ for _ in range(MAX_CONCURRENT):
 
 
 class Prepared:
-    """A SQLAlchemy Core statement that is prepared on first use. Each bind parameter must have a type."""
+    """A SQLAlchemy Core statement, prepared on each connection's first use. Each bind parameter must have a type."""
 
     _names: ClassVar[set[str]] = set()
 
     def __init__(
         self, name: str, statement: sa.ClauseElement, settings: str = "", *, stays_on_server: bool = True
     ) -> None:
-        """Compile the statement. `settings` are SET LOCAL statements sent with each execution.
+        """Compile the statement. `settings` are SET LOCAL statements, which are sent with each execution.
 
-        Set `stays_on_server` to False for statements with many variants, because each connection would keep all of
-        them. Raises `ValueError` if `name` is taken.
+        With `stays_on_server=False`, the statement is sent as plain SQL. Use this for statements with many variants,
+        because each connection would keep all of them in memory. Raises `ValueError` if `name` is taken.
         """
         if name in self._names:
             raise ValueError(f"a statement named {name} already exists")
@@ -69,9 +69,9 @@ class Prepared:
         self._plain = settings + re.sub(r"\$\d+", "%s", compiled.string.replace("%", "%%")), repeated
 
     def __call__(self, **values: Any) -> list[tuple[Any, ...]]:
-        """Return the rows as psycopg2 reads them, with enums as text. Raises SQLAlchemy's errors.
+        """Run the statement and return its rows as psycopg2 reads them, with enums as text. Raises SQLAlchemy's errors.
 
-        Runs in the session's transaction if there is one. Otherwise the statement is a transaction by itself, and its
+        Runs in the session's transaction if it is open. Otherwise, the statement is a separate transaction, and its
         connection returns to the pool immediately.
         """
         return run(self.with_values(**values))
@@ -81,7 +81,10 @@ class Prepared:
         return send(connection, self.with_values(**values))
 
     def one_or_none(self, model: type[Model], **values: Any) -> Model | None:
-        """Return the row as an object outside any session. The statement must select all columns of `model`."""
+        """Run the statement and return its row as an object outside any session, or None if there is no row.
+
+        The statement must select all columns of `model`, in their order.
+        """
         rows = self(**values)
         return read_row(model, rows[0]) if rows else None
 
@@ -104,7 +107,7 @@ class BoundStatement(NamedTuple):
 
 
 def insert_into(model: type[Base], *columns: str) -> Prepared:
-    """Return a statement that inserts a row with the given columns, or with all columns.
+    """Return a statement that inserts a row with the given columns, or with all columns if none are given.
 
     The database must have defaults for all other columns.
     """
@@ -117,7 +120,7 @@ def insert_into(model: type[Base], *columns: str) -> Prepared:
 
 
 def run(bound: BoundStatement) -> list[tuple[Any, ...]]:
-    """Run one statement in the session's transaction, or as a transaction by itself."""
+    """Run a statement in the session's transaction if it is open, otherwise as a separate transaction."""
     if db.session.registry.has() and db.session().in_transaction():
         return send(db.session.connection(), bound)
     with statement_slot(), db.engine.connect() as connection:
@@ -127,9 +130,9 @@ def run(bound: BoundStatement) -> list[tuple[Any, ...]]:
 def send(
     connection: sa.Connection, *statements: BoundStatement, begin: str = "", end: str = ""
 ) -> list[tuple[Any, ...]]:
-    """Send statements, between the SQL `begin` and `end`, in one message; return the rows of the last one.
+    """Send all statements in one message and return the rows of the last statement. Raises SQLAlchemy's errors.
 
-    Raises SQLAlchemy's errors.
+    `begin` and `end` are SQL that runs before and after the statements.
     """
     text = ""
     try:
@@ -145,7 +148,7 @@ def send(
             texts.append(sql)
             parameters += values
         text = "; ".join(part for part in (begin, *texts, end) if part)
-        # without parameters, psycopg2 does not unescape percent signs
+        # psycopg2 unescapes percent signs only if there are parameters
         cursor.execute(text if parameters else text.replace("%%", "%"), parameters or None)
         rows: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
     except psycopg2.Error as error:
@@ -156,7 +159,7 @@ def send(
 
 @contextmanager
 def statement_slot() -> Iterator[None]:
-    """Wait briefly for one of this process's slots for statements, then run the block with or without a slot."""
+    """Wait briefly for one of the process's `MAX_CONCURRENT` slots, then run the block with or without a slot."""
     slot = None
     with suppress(Empty):
         slot = _slots.get(timeout=SLOT_WAIT_SECONDS)
@@ -168,7 +171,7 @@ def statement_slot() -> Iterator[None]:
 
 
 def read_row(model: type[Model], row: Sequence[Any]) -> Model:
-    """Turn a row with all columns of `model`, in their order, into an object outside any session."""
+    """Convert a row to an object outside any session. The row must have all columns of `model`, in their order."""
     keys, enums = _columns_of(model)
     values = dict(zip(keys, row, strict=True))
     for key, enum in enums:
@@ -191,7 +194,7 @@ def _columns_of(model: type[Base]) -> tuple[list[str], list[tuple[str, Callable[
     return columns.keys(), [(c.key, c.type.python_type) for c in columns if isinstance(c.type, sa.Enum)]
 
 
-# These types are passed as text, which psycopg2 quotes in C. For the objects, it would call Python code each time.
+# Values of these types are passed as text, which psycopg2 quotes in C. It quotes the original objects in slower Python.
 _TEXT: dict[type[sa.types.TypeEngine[Any]], Callable[[Any], str]] = {
     sa.Uuid: str,
     sa.DateTime: datetime.isoformat,
@@ -200,6 +203,6 @@ _TEXT: dict[type[sa.types.TypeEngine[Any]], Callable[[Any], str]] = {
 
 
 def _converter(compiled: Any, key: str) -> Callable[[Any], Any] | None:
-    """Return the function that converts a parameter's values for psycopg2, or None if no conversion is needed."""
+    """Return the function that converts the values of a parameter for psycopg2, or None if psycopg2 needs none."""
     by_type = _TEXT.get(type(compiled.binds[key].type))
     return compiled._bind_processors.get(key) or by_type  # noqa: SLF001 - what SQLAlchemy does for each type

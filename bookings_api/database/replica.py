@@ -1,9 +1,9 @@
-"""Reads lists from a replica, once it has replayed everything the primary had committed when the request began.
+"""Reads lists from a replica after it has replayed everything that the primary has committed.
 
-Each read gets the primary's position in the write-ahead log, which is cheap, and waits briefly until the replica has
-replayed the log up to that position. Clients therefore see every committed change, without cookies or sticky sessions.
-If the replica lags, does not respond or does not replicate the primary, lists are read from the primary for a few
-seconds.
+Each read first gets the primary's position in the write-ahead log, which is cheap. It then waits briefly until the
+replica has replayed the log up to that position. Clients therefore see every committed change, without cookies or
+sticky sessions. If the replica lags, does not respond or does not replicate the primary, the process reads lists from
+the primary for a few seconds.
 """
 
 import logging
@@ -23,17 +23,17 @@ from bookings_api.extensions import db
 
 logger = logging.getLogger(__name__)
 
-# Enough for a healthy replica to catch up, because streaming replication lags by a millisecond or two.
+# How long a read waits for the replica to catch up. Streaming replication usually lags by one or two milliseconds.
 REPLAY_SECONDS = 0.05
 POLL_SECONDS = 0.002
 # Time limit for a read from the replica, including the checks before it.
 READ_SECONDS = 1.0
-# How long the replica is not used after it has lagged, and after any other failure.
+# How long the replica is not used after it lagged, and after any other failure.
 LAG_PAUSE_SECONDS = 1.0
 FAILURE_PAUSE_SECONDS = 5.0
 
-# Key in a connection's info: the timeline and the number of failures when its server was verified. Stored per
-# connection, because a host name may resolve to several servers.
+# Key in a connection's `info` for the timeline and the number of failures when the connection was verified. Each
+# connection is verified, because a host name may resolve to several servers.
 _VERIFIED = "bookings_api.verified"
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ def _as_bytes(lsn: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
     return sa.cast(sa.func.pg_wal_lsn_diff(lsn, sa.literal_column("'0/0'")), sa.BigInteger)
 
 
-# A promoted server starts a new timeline. The names of log files begin with the timeline's number in hexadecimal.
+# A promoted server starts a new timeline. The name of a log file begins with the timeline in 8 hexadecimal digits.
 _POSITION = Prepared("position", sa.select(_as_bytes(_lsn), sa.func.left(sa.func.pg_walfile_name(_lsn), 8)))
 _HAS_REPLAYED = Prepared(
     "has_replayed",
@@ -93,12 +93,12 @@ class Position(NamedTuple):
 
 
 def position_of_primary() -> Position:
-    """Return the primary's position after everything committed so far."""
+    """Return the primary's current position, which is after all committed changes."""
     return Position(*_POSITION()[0])
 
 
 class Replica:
-    """The read replica, and whether this process currently uses it."""
+    """The read replica. After a failure, the process does not use the replica for a few seconds."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -106,7 +106,7 @@ class Replica:
         self._failures = 0
 
     def allow_read(self) -> bool:
-        """Whether the caller may read from the replica. After a failure, only one request at a time may try."""
+        """Whether the caller may read from the replica. After a pause, one caller at a time may try the replica."""
         if self._paused_until:
             now = time.monotonic()
             if now < self._paused_until:
@@ -115,9 +115,9 @@ class Replica:
         return True
 
     def run(self, read: Callable[[sa.Connection], T], position: Position, *, seconds: float = READ_SECONDS) -> T:
-        """Call `read` once the replica has replayed the log up to `position`.
+        """Wait until the replica has replayed the log up to `position`, then return the result of `read`.
 
-        Raises `UnusableReplica` and SQLAlchemy's errors.
+        The time limit `seconds` includes the wait. Raises `UnusableReplica` and SQLAlchemy's errors.
         """
         with time_limit(seconds), self._engine.connect() as connection:
             state = position.timeline, self._failures
@@ -134,7 +134,7 @@ class Replica:
         return result
 
     def record_failure(self, error: Exception) -> None:
-        """Stop using the replica for a while, unless all its connections are merely busy."""
+        """Pause the use of the replica, unless the read failed because no connection was available in the pool."""
         if isinstance(error, sa.exc.TimeoutError):
             return
         seconds = LAG_PAUSE_SECONDS if isinstance(error, LaggingReplica) else FAILURE_PAUSE_SECONDS
@@ -145,7 +145,7 @@ class Replica:
 
 
 def _require_replica_of_primary(connection: sa.Connection, position: Position) -> None:
-    """Raise `UnusableReplica` unless the server replicates the primary. Otherwise positions cannot be compared."""
+    """Raise `UnusableReplica` unless the server replicates the primary, which makes their positions comparable."""
     [(cluster, database, *_)] = _IDENTITY()
     [(replicated_cluster, replicated_database, replicated_timeline, is_replica)] = _IDENTITY.on(connection)
     if (cluster, database) != (replicated_cluster, replicated_database):
@@ -157,7 +157,7 @@ def _require_replica_of_primary(connection: sa.Connection, position: Position) -
 
 
 def init_replica(app: flask.Flask) -> None:
-    """Use the replica that `DATABASE_READ_URL` names, if any."""
+    """Use the replica in `DATABASE_READ_URL`, if it is set."""
     with app.app_context():
         if REPLICA in db.engines:
             app.extensions[REPLICA] = Replica(db.engines[REPLICA])

@@ -12,12 +12,13 @@ _scripts = cache(ScriptDirectory)
 
 
 def missing_revisions(connection: sa.Connection) -> set[str]:
-    """Return the newest revisions of this release that the database lacks.
+    """Return the newest revisions of this release, unless the database has them.
 
-    Raises `ProgrammingError` if the database was never migrated.
+    Returns an empty set if the database belongs to a newer release. Raises `ProgrammingError` if the database was never
+    migrated.
     """
     present = set(connection.scalars(sa.text("SELECT version_num FROM alembic_version")))
     scripts = _scripts(str(MIGRATIONS))
-    # an unknown revision belongs to a newer release that is being rolled out
+    # an unknown revision belongs to a newer release, for example during a rolling update
     is_newer = bool(present - {revision.revision for revision in scripts.walk_revisions()})
     return set() if is_newer else set(scripts.get_heads()) - present

@@ -1,6 +1,6 @@
-"""Transactions: one use case, one transaction, one commit.
+"""Transactions. Each use case has one transaction and one commit.
 
-Services write inside `transaction()`, through the session, or inside `row_locked()`, with prepared statements.
+Services write through the session inside `transaction()`, or with prepared statements inside `row_locked()`.
 """
 
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 _ACTIVE = "bookings_api.transaction"
 
 
-# A service calls this with the locked row it is about to change. Raises an error if the row must not change.
+# A function that a service calls with a locked row before changing it. Raises an error if the row must not change.
 Precondition = Callable[[Any], None]
 
 
@@ -36,7 +36,7 @@ class Transaction:
         self._hooks: list[Callable[[], object]] = []
 
     def after_commit(self, hook: Callable[[], object]) -> None:
-        """Run `hook` after a successful commit, for example to wake a worker."""
+        """Run `hook` after the commit, for example to wake a worker. Errors in the hook are only logged."""
         self._hooks.append(hook)
 
     def run_hooks(self) -> None:
@@ -48,26 +48,26 @@ class Transaction:
 
 
 class RowLockedTransaction(Transaction):
-    """A transaction in two round trips: lock and read, then write and commit."""
+    """A transaction with two round trips: the first locks and reads, and the second writes and commits."""
 
     def __init__(self, connection: sa.Connection) -> None:
         super().__init__()
         self._connection = connection
 
     def lock_and_read(self, lock: BoundStatement, facts: BoundStatement) -> list[tuple[Any, ...]]:
-        """Begin, wait for the lock, and return the facts.
+        """Begin, run `lock`, then run `facts` and return its rows.
 
-        The lock is a separate statement, because a statement that waits for a lock sees other tables as they were
-        before the wait. The next statement sees current data.
+        The statements are separate because a statement that waits for a lock sees other tables as they were before the
+        wait. The statement after it sees current data.
         """
         return send(self._connection, lock, facts, begin="BEGIN")
 
     def write_and_commit(self, *writes: BoundStatement) -> None:
-        """Write everything and commit. If the connection is lost meanwhile, the outcome is unknown."""
+        """Run `writes` and commit. If the connection is lost, it is unknown whether the transaction was committed."""
         send(self._connection, *writes, end="COMMIT")
 
     def roll_back(self) -> None:
-        """Roll back unless committed. psycopg2's own method ignores a transaction begun by our BEGIN."""
+        """Roll back unless committed. Sends ROLLBACK, because psycopg2's `rollback` ignores a BEGIN sent as SQL."""
         if self._connection.closed or self._connection.invalidated:
             return
         connection: Any = self._connection.connection.dbapi_connection
@@ -76,20 +76,20 @@ class RowLockedTransaction(Transaction):
         try:
             connection.cursor().execute("ROLLBACK")
         except BaseException as error:
-            self._connection.invalidate()  # closing it releases the lock as well
+            self._connection.invalidate()  # closes the connection, which also releases the lock
             if not isinstance(error, psycopg2.Error):
                 raise
 
 
 @contextmanager
 def transaction() -> Iterator[Transaction]:
-    """Commit on exit; on any exception, roll back and re-raise it.
+    """Open a transaction. Commits at the end of the block, or rolls back if the block raises an exception.
 
     Raises `RuntimeError` when nested, because the inner commit would commit half of the outer use case.
     """
     _require_no_transaction()
     session = db.session()
-    session.commit()  # ends earlier reads, each of which was a transaction by itself
+    session.commit()  # releases the connection of earlier reads, which ran in autocommit mode
     tx = session.info[_ACTIVE] = Transaction()
     try:
         begin(session.connection())
@@ -105,10 +105,9 @@ def transaction() -> Iterator[Transaction]:
 
 @contextmanager
 def row_locked() -> Iterator[RowLockedTransaction]:
-    """Open a transaction that holds its row lock for only two round trips. Rolls back on exit unless committed.
+    """Open a `RowLockedTransaction`. Rolls back at the end of the block unless `write_and_commit` has committed.
 
-    No transaction stays open on the pooled connection, even if gevent kills the greenlet. Raises `RuntimeError` inside
-    `transaction()`.
+    The rollback also happens if gevent kills the greenlet. Raises `RuntimeError` inside `transaction()`.
     """
     _require_no_transaction()
     with statement_slot(), db.engine.connect() as connection:
@@ -121,12 +120,12 @@ def row_locked() -> Iterator[RowLockedTransaction]:
 
 
 def end_reading() -> None:
-    """Return the connection to the pool before slow work that needs none, such as hashing a password."""
+    """Return the session's connection to the pool. Call this before slow work, such as hashing a password."""
     db.session.rollback()
 
 
 def require_transaction() -> None:
-    """Raise `RuntimeError` outside `transaction()`, where a row lock would be released immediately."""
+    """Raise `RuntimeError` outside `transaction()`, where PostgreSQL would release a row lock immediately."""
     if not _is_open():
         raise RuntimeError("rows can be locked only inside transaction()")
 

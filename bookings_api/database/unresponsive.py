@@ -1,11 +1,12 @@
-"""Detects a PostgreSQL server that has stopped responding, and keeps requests from waiting for it.
+"""Detects a PostgreSQL server that has stopped responding, and lets requests fail fast.
 
-A server that hangs (a stopped process, a stuck disk) does not enforce its timeouts, and TCP settings do not help,
+A server that hangs, for example because of a stuck disk, does not enforce its timeouts. TCP timeouts do not help,
 because its kernel still acknowledges packets. Therefore psycopg2 waits in `wait_for_response`, which gives up after a
-time limit. The connection is then closed and the request fails with 503. If it was committing, the outcome is unknown.
+time limit. psycopg2 then closes the connection, and the request fails with 503. If the request was committing, the
+outcome is unknown.
 
-A circuit breaker spares other threads the same wait: until the server responds again, one thread at a time probes it,
-and all others fail immediately.
+A circuit breaker protects other threads from the same wait. Until the server responds again, one thread at a time
+probes the server, and all other threads fail immediately.
 """
 
 import select
@@ -20,15 +21,15 @@ from psycopg2 import extensions, extras
 
 from bookings_api.database import timeouts
 
-# Application names of our connections. `wait_for_response` recognizes the server by them, so neither may be a prefix of
-# the other.
+# Application names of connections to each server. `wait_for_response` searches for them, so neither name may be a
+# prefix of the other.
 PRIMARY_NAME = "event-booking-api"
 REPLICA_NAME = f"listings-of-{PRIMARY_NAME}"
 
 _MESSAGE = "PostgreSQL does not respond"
 _POLL_EVENTS = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: select.POLLOUT}
 
-# By time.monotonic(); set by `time_limit`.
+# A value of time.monotonic(), set by `time_limit`.
 _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 _is_pinging: ContextVar[bool] = ContextVar("is_pinging", default=False)
 
@@ -38,7 +39,7 @@ class CircuitBreaker:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open_until = 0.0  # by time.monotonic(); 0 while closed
+        self._open_until = 0.0  # a value of time.monotonic(), or 0 while the breaker is closed
         self._prober = 0
         self._responded_at = 0.0
 
@@ -53,7 +54,7 @@ class CircuitBreaker:
             self._open_until, self._prober = now + timeouts.CONNECT_SECONDS, thread
 
     def record_failure(self, *, sent_at: float, is_new_connection: bool) -> None:
-        """Open the breaker. A thread that lost an old connection may still try a new one."""
+        """Open the breaker. After the failure of an existing connection, the same thread may try a new connection."""
         with self._lock:
             now, thread = time.monotonic(), threading.get_ident()
             if self._responded_at > sent_at:  # another thread got a response
@@ -73,7 +74,7 @@ _primary, _replica = CircuitBreaker(), CircuitBreaker()
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Limit all waiting for PostgreSQL inside the block to `seconds` in total. The usual timeouts still apply."""
+    """Limit the time that the block waits for PostgreSQL to `seconds` in total. Other timeouts still apply."""
     token = _deadline.set(time.monotonic() + seconds)
     try:
         yield
@@ -82,15 +83,15 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def require_responsive(*_: object) -> None:
-    """Listener for `do_connect`: raises `OperationalError` instead of connecting to an unresponsive primary.
+    """Raise `OperationalError` if the primary is unresponsive. Listens to SQLAlchemy's event `do_connect`.
 
-    Each attempt would stay in the server's accept queue after the client gives up, and delay later attempts.
+    Without this check, failed attempts to connect would stay in the server's accept queue and delay later attempts.
     """
     _primary.require_closed()
 
 
 def ping(connection: extensions.connection) -> None:
-    """Check a connection. Raises `psycopg2.Error` if it is dead."""
+    """Send a short query over a connection. Raises `psycopg2.Error` if the connection is dead."""
     token = _is_pinging.set(True)
     try:
         with connection.cursor() as cursor:
@@ -100,9 +101,10 @@ def ping(connection: extensions.connection) -> None:
 
 
 def wait_for_response(connection: extensions.connection) -> None:
-    """Wait callback of psycopg2. Raises `OperationalError` after a time limit; psycopg2 then closes the connection.
+    """Wait until the server has responded. psycopg2 calls this function for every query and connection attempt.
 
-    There is no limit for connections with other application names, such as snapshots.
+    Raises `OperationalError` after a time limit, and psycopg2 then closes the connection. Connections with other
+    application names, such as those of `snapshot`, have no time limit.
     """
     if f"application_name={PRIMARY_NAME}" in connection.dsn:
         breaker = _primary
@@ -130,7 +132,7 @@ def wait_for_response(connection: extensions.connection) -> None:
 
 
 def _timeout(connection: extensions.connection) -> float:
-    """Return how long to wait: longer than PostgreSQL's own timeouts for statements, and briefly for all else."""
+    """Return how many seconds to wait. For statements, this is longer than PostgreSQL's own timeouts."""
     if connection.status == extensions.STATUS_BEGIN:
         return timeouts.STATEMENT_SECONDS + timeouts.GRACE_SECONDS
     is_statement = connection.status == extensions.STATUS_READY and connection.autocommit and not _is_pinging.get()
