@@ -1,1 +1,1 @@
-"""Shared by all routes: authentication, blueprint, parser, fields, problems, pagination, conditional requests."""
+"""HTTP code shared by all routes: authentication, parsing, problems, pagination, conditional requests, rate limits."""

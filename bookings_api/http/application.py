@@ -15,26 +15,26 @@ class NoSessions(SessionInterface):
     """Disables session cookies, because clients send tokens."""
 
     def open_session(self, app: flask.Flask, request: flask.Request) -> None:
-        """Return None, so that no session is saved."""
+        """Return None, so Flask saves no session."""
 
 
 class Application(flask.Flask):
-    """Flask without sessions, with orjson, and with relative redirects."""
+    """Flask application with relative redirects, orjson and no sessions."""
 
     json_provider_class = OrjsonProvider
     session_interface = NoSessions()
 
     def make_default_options_response(self) -> flask.Response:
-        """Respond to OPTIONS without a body. Flask's response is an empty HTML page."""
+        """Respond to OPTIONS with 204. Flask's default is an empty response with the media type of HTML."""
         response = super().make_default_options_response()
         response.status_code = HTTPStatus.NO_CONTENT
         del response.headers["Content-Type"]
         return response
 
     def raise_routing_exception(self, request: flask.Request) -> NoReturn:
-        """Make redirects to a trailing slash relative. Otherwise they would contain the Host that the client sent.
+        """Make redirects to a trailing slash relative. By default, they contain the `Host` that the client sent.
 
-        Flask calls no error handlers for `RequestRedirect`, so this changes the exception before it is raised.
+        Flask calls no error handlers for `RequestRedirect`, so this method changes the exception before raising it.
         """
         redirect = request.routing_exception
         if isinstance(redirect, RequestRedirect):

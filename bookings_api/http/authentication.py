@@ -1,7 +1,7 @@
-"""Authenticates requests by the bearer token in their `Authorization` header (RFC 6750): an access token or an API key.
+"""Authenticates requests by a bearer token (RFC 6750), which is an access token or an API key.
 
-`accounts.tokens` verifies the token and finds its account or key. `create_app` passes in its functions, because `http`
-must not import `accounts`.
+`accounts.tokens` verifies the token and finds its account or key. `create_app` passes the functions of that module to
+`init_authentication`, because `http` must not import `accounts`.
 """
 
 from collections.abc import Callable
@@ -20,9 +20,9 @@ _AUTHENTICATE, _AUTHENTICATE_KEY, _VERIFY = (
     f"bookings_api.{name}" for name in ("authenticate", "authenticate_key", "verify")
 )
 
-# The caller, in operations with `login_required`. Operations with `login_optional` use `viewer()`.
+# The caller in operations with `login_required`. Operations with `login_optional` use `viewer()`.
 current_actor: Actor = LocalProxy(lambda: flask.g.actor)  # type: ignore[assignment] # a proxy for it
-# The account, in operations that refuse API keys.
+# The caller's account in operations that refuse API keys.
 current_user: User = LocalProxy(lambda: flask.g.actor.user)  # type: ignore[assignment] # a proxy for it
 
 
@@ -32,7 +32,7 @@ def init_authentication(
     authenticate_key: Callable[[bytes], Actor],
     verify: Callable[[str], tuple[UUID, UUID, str | None]],
 ) -> None:
-    """Register these functions of `accounts.tokens` for requests."""
+    """Register the functions of `accounts.tokens` that authenticate requests."""
     app.extensions[_AUTHENTICATE] = authenticate
     app.extensions[_AUTHENTICATE_KEY] = authenticate_key
     app.extensions[_VERIFY] = verify
@@ -45,13 +45,16 @@ def viewer() -> Actor | None:
 
 
 def current_key() -> ApiKey:
-    """Return the API key that the request was sent with. Requires `require_actor`."""
+    """Return the API key that sent the request. Call `require_actor` first."""
     key: ApiKey = flask.g.actor.key
     return key
 
 
 def current_actor_id() -> str:
-    """Return the ID of the caller's account or API key. Requires `login_required`, or `token_required` and a login."""
+    """Return the ID of the caller's account or API key.
+
+    Requires `login_required`, or `token_required` and an access token.
+    """
     return current_user_id() or str(current_actor.id)
 
 
@@ -68,13 +71,13 @@ def current_login_id() -> UUID:
 
 
 def current_key_hash() -> bytes | None:
-    """Return the hash of the API key that the request was sent with, or None if it was sent without one."""
+    """Return the hash of the API key that sent the request, or None if the request has no API key."""
     key_hash: bytes | None = flask.g.get("key_hash")
     return key_hash
 
 
 def bearer_token() -> str:
-    """Return the request's bearer token. Raises `Unauthenticated` if it has none."""
+    """Return the request's bearer token. Raises `Unauthenticated` if the request has no bearer token."""
     scheme, _, token = flask.request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated("Send a token as `Authorization: Bearer TOKEN`.")
@@ -82,9 +85,9 @@ def bearer_token() -> str:
 
 
 def require_actor(action: Action | None = None, scope: Scope | None = None) -> None:
-    """Load the caller: an account, or an API key with this scope. Without a scope, API keys are refused.
+    """Load the caller, which must be an account or an API key with `scope`. If `scope` is None, refuse API keys.
 
-    Raises `Unauthenticated`, and `PermissionDenied` unless the caller may do `action` somewhere.
+    Raises `Unauthenticated`. Raises `PermissionDenied` unless the caller may perform `action` in any organization.
     """
     load_actor()
     actor = flask.g.actor
@@ -94,7 +97,7 @@ def require_actor(action: Action | None = None, scope: Scope | None = None) -> N
 
 
 def load_actor() -> None:
-    """Load the account or API key that sent the request. Raises `Unauthenticated`."""
+    """Load the account or API key that sent the request. Raises `Unauthenticated` if the token is invalid."""
     forget_actor()
     if _is_key(token := bearer_token()):
         key_hash = hash_secret(token)
@@ -106,15 +109,15 @@ def load_actor() -> None:
 
 
 def allow_anonymous() -> None:
-    """Load the caller if the request has a token or an API key. Raises `Unauthenticated` for an invalid one."""
+    """Load the caller if the request has a token. Raises `Unauthenticated` if the token is invalid."""
     if "Authorization" in flask.request.headers:
         load_actor()
 
 
 def require_token() -> None:
-    """Verify the access token. Raises `Unauthenticated`.
+    """Verify the signature and expiry of an access token. Raises `Unauthenticated`.
 
-    The service checks later whether the login has ended, or whether the API key is valid.
+    The service must check whether the login has ended, or whether an API key is valid.
     """
     forget_actor()
     if _is_key(token := bearer_token()):
@@ -125,13 +128,13 @@ def require_token() -> None:
 
 
 def require_login(scope: Scope | None = None) -> None:
-    """Check the login or API key after `require_token`. Raises `Unauthenticated` if it is no longer valid."""
+    """After `require_token`, check that the login or API key is still valid. Raises `Unauthenticated` otherwise."""
     if viewer() is None and (current_user_id() or current_key_hash()):
         require_actor(scope=scope)
 
 
 def forget_actor() -> None:
-    """Clear the caller's data from an earlier check, so that neither views nor log lines use it."""
+    """Clear the data of a caller from an earlier check, so that views and log lines do not use it."""
     pop = flask.g.pop  # looked up once, because `flask.g` is a slow proxy
     for name in ("actor", "current_login_id", "user_id", "shared_mailbox", "key_hash", "key_hint"):
         pop(name, None)
@@ -142,7 +145,7 @@ def _is_key(token: str) -> bool:
 
 
 def _remember_key(secret: str, key_hash: bytes) -> None:
-    """Remember the key, and for the log the beginning of its secret."""
+    """Store the hash of the key, and the beginning of its secret for the log."""
     flask.g.key_hash, flask.g.key_hint = key_hash, secret[:HINT_LENGTH]
 
 

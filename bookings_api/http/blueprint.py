@@ -1,4 +1,4 @@
-"""The blueprint class of all features. Each decorator both enforces a rule and documents it in OpenAPI."""
+"""The blueprint class of all features. Its decorators enforce rules and document them in OpenAPI."""
 
 import re
 from collections.abc import Callable
@@ -52,7 +52,7 @@ _API_KEY: dict[str, list[str]] = {"api_key": []}
 
 
 class Blueprint(flask_smorest.Blueprint):
-    """flask-smorest's blueprint with our parser, login, problems and lists.
+    """flask-smorest's blueprint with decorators for authentication, rate limits, problems, lists and more.
 
     Order of the decorators, from the top: `doc`, `login_required`, `limited`, `if_match` or `if_none_match`,
     `problems`, `arguments` or `listing`, `idempotent`, `response`. If the key of a limit depends on the body, `limited`
@@ -72,7 +72,7 @@ class Blueprint(flask_smorest.Blueprint):
         return partial(documented_by, super().alt_response(*args, **kwargs))
 
     def arguments(self, schema: type[ma.Schema], *, location: str = "json", **options: Any) -> Callable[[View], View]:
-        """Parse the request and append the result to the view's positional arguments."""
+        """Parse `location` of the request, and append the result to the view's positional arguments."""
         parsed = schema()
         document = super().arguments(parsed, location=location, **options)
 
@@ -88,7 +88,7 @@ class Blueprint(flask_smorest.Blueprint):
     def add_url_rule(
         self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
     ) -> None:
-        """Register a view, retry it after serialization failures, and document its path parameters."""
+        """Register a view, retry it after conflicts between transactions, and document its path parameters."""
         view = retried(view_func) if view_func else None
         names = _IN_PATH.findall(rule)
         if view and names:
@@ -100,15 +100,15 @@ class Blueprint(flask_smorest.Blueprint):
         super().add_url_rule(rule, endpoint, view, **options)
 
     def login_required(self, action: Action | None = None, *, scope: Scope | None = None) -> Callable[[View], View]:
-        """Require an access token of an active account that may do `action` somewhere, or a key with the `scope`."""
+        """Require an access token or an API key with `scope`, and a caller who may perform `action` anywhere."""
         check = partial(authentication.require_actor, action, scope)
         return self._guarded(check, PermissionDenied, scope=scope)
 
     def token_required(self, *, scope: Scope) -> Callable[[View], View]:
-        """Require a valid access token or API key, but leave reading the account or key to the service.
+        """Require an access token or API key, but let the service check the login or key, which saves a query.
 
-        That saves a query. The service raises `Unauthenticated` before any other error, and `PermissionDenied` for a
-        key without the `scope`. Requests with an ended login or an invalid key do not count against any limits.
+        The service must raise `Unauthenticated` before any other error, and `PermissionDenied` for a key without
+        `scope`. Requests with an ended login or an invalid key do not count against any limits.
         """
 
         def decorate(view: View) -> View:
@@ -118,7 +118,7 @@ class Blueprint(flask_smorest.Blueprint):
                     try:
                         return view(*args, **kwargs)
                     except HTTPException:  # raised before the service checked the login
-                        authentication.require_login(scope)  # reports an ended login or an invalid key first
+                        authentication.require_login(scope)  # raises Unauthenticated instead, if the login has ended
                         raise
                 except Unauthenticated:
                     authentication.forget_actor()
@@ -130,7 +130,7 @@ class Blueprint(flask_smorest.Blueprint):
         return decorate
 
     def login_optional(self) -> Callable[[View], View]:
-        """Allow anonymous requests and those of all API keys, but refuse an invalid token or key."""
+        """Allow anonymous requests and any valid access token or API key. Refuse invalid tokens."""
         return self._guarded(authentication.allow_anonymous, security=[{}, *_BEARER, _API_KEY])
 
     def public(self) -> Callable[[View], View]:
@@ -138,7 +138,7 @@ class Blueprint(flask_smorest.Blueprint):
         return self.doc(security=[])
 
     def limited(self, setting: str, *, by: Key, counts: Counted = attempts) -> Callable[[View], View]:
-        """Apply the rate limit `setting`, counted separately for each value of `by`; see `http.rate_limiting`."""
+        """Apply the rate limit in `setting`. Requests are counted separately for each key that `by` returns."""
         enforced = limit(setting, by=by, counts=counts)
         return lambda view: with_problems(TOO_MANY_REQUESTS)(enforced(view))
 
@@ -150,9 +150,9 @@ class Blueprint(flask_smorest.Blueprint):
         headers: dict[str, Any] | None = None,
         **options: Any,
     ) -> Callable[[View], View]:
-        """Serialize the view's result, with an `ETag` and 304 responses for every resource that has a version.
+        """Serialize the view's result with `schema`. Adds an `ETag` and 304 responses if the schema has a version.
 
-        `headers` documents further headers. `example` replaces the example body made from the fields' examples.
+        `headers` documents additional headers. `example` replaces the example built from the examples of the fields.
         """
         schema = schema() if isinstance(schema, type) else schema
         is_versioned = schema is not None and "version" in schema.fields
@@ -206,10 +206,10 @@ class Blueprint(flask_smorest.Blueprint):
     ) -> Callable[[View], View]:
         """Accept an `Idempotency-Key`, and replay the stored response to an earlier request with the same key.
 
-        Place it below `arguments`, and above the limits that do not apply to replays. The view passes `request` to its
-        service, which stores the response. `replay` returns the status and headers of a stored body. `actor_id`
-        returns the account that the key belongs to, given the body; the default is the caller. `may_replay` decides
-        from the body of a repeated request whether its client may see the stored response.
+        Place this decorator below `arguments`, and above the limits that do not apply to replays. The view passes its
+        argument `request` to its service, which stores the response. `replay` returns the status and headers for a
+        stored body. From the body of the request, `actor_id` returns the ID of the account or API key that the
+        idempotency key belongs to, and `may_replay` decides whether the client may see the stored response.
         """
         keyed = self.arguments(IdempotencyKeySchema, location="headers")
         dump = schema().dump
@@ -228,9 +228,9 @@ class Blueprint(flask_smorest.Blueprint):
         *,
         csv_file: csv.CsvFile | None = None,
     ) -> Callable[[View], View]:
-        """Serve a list in pages, and with `csv_file` also as a CSV file.
+        """Serve a list in pages and, with `csv_file`, also as a CSV file.
 
-        The view gets the filters by name and returns a `Listing`.
+        The view gets the filters as keyword arguments and returns a `Listing`.
         """
         parsed, items = query_schema(), item_schema(many=True)
         ok = HTTPStatus.OK.value
@@ -252,7 +252,7 @@ class Blueprint(flask_smorest.Blueprint):
                 else:
                     rows, headers = fetch_after(listing, items, after, page.page_size)
                 if not rows:
-                    authentication.require_login()  # the list of an account is empty if its login has ended
+                    authentication.require_login()  # if the login has ended, the list is empty
                 return json_response(rows, ok, headers | varying)
 
             documented = documented_by(document, page_of_view)

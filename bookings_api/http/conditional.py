@@ -1,8 +1,10 @@
 """Conditional requests (RFC 9110, section 13): `ETag`, `If-None-Match` and `If-Match`.
 
-An ETag contains the resource's version. For an event, it also contains the number of booked tickets and the time of the
-last change: a booking changes the response but not the version, and a cancellation restores the number. `If-Match`
-compares only versions, while the row is locked, so a booking never makes an organizer's change fail.
+An ETag contains the resource's version. A booking changes the response for an event but not its version, so the ETag of
+an event also contains the number of booked tickets and the time of the last change. The number alone is not enough,
+because a cancellation restores it.
+
+`If-Match` compares only versions, while the row is locked. A booking therefore never makes an organizer's change fail.
 """
 
 import re
@@ -14,7 +16,7 @@ import flask
 from bookings_api.errors import StaleVersion
 from bookings_api.models import ApiKey, Event
 
-# Weak tags (W/"...") never match (section 13.1.1).
+# Does not match weak tags (W/"..."), which If-Match must ignore (section 13.1.1).
 _STRONG_TAG = re.compile(r'(?:^|[,\s])"([^"]*)"')
 
 _TEXT = {"type": "string"}
@@ -50,7 +52,7 @@ class Versioned(Protocol):
 
 def etag_of(resource: Versioned) -> str:
     """Return the ETag of a resource, without quotation marks."""
-    if isinstance(resource, ApiKey):  # using a key changes the response, but not the version
+    if isinstance(resource, ApiKey):  # each use changes `last_used_at`, but not the version
         return f"{resource.version}-{resource.last_used_at.timestamp() if resource.last_used_at else 0}"
     if isinstance(resource, Event):
         return f"{resource.version}-{resource.tickets_booked}-{resource.updated_at.timestamp()}"
@@ -58,10 +60,10 @@ def etag_of(resource: Versioned) -> str:
 
 
 def if_match() -> Callable[[Versioned], None]:
-    """Return a function that checks `If-Match` against a row. The service calls it with the locked row.
+    """Return a function that checks a row against the request's `If-Match`. Services call it with a locked row.
 
-    The check raises `StaleVersion` if no tag matches or the header is malformed, because ignoring it could overwrite a
-    change. Without the header, every version passes.
+    The function raises `StaleVersion` if no tag matches, or if the header is malformed. Without the header, it accepts
+    every version.
     """
     header = flask.request.headers.get("If-Match")
     versions = {tag.partition("-")[0] for tag in _STRONG_TAG.findall(header or "")}
@@ -74,5 +76,5 @@ def if_match() -> Callable[[Versioned], None]:
 
 
 def is_not_modified(etag: str) -> bool:
-    """Whether the request is a read whose `If-None-Match` contains this ETag."""
+    """Whether the request is GET or HEAD and its `If-None-Match` contains `etag`."""
     return flask.request.method in {"GET", "HEAD"} and flask.request.if_none_match.contains_weak(etag)

@@ -1,17 +1,18 @@
 """Lists as CSV files (RFC 4180) for spreadsheets.
 
 A file contains the whole list. Rows are read in batches by keyset pagination, and each batch is sent before the next
-one is read. Memory use is therefore bounded, and a slow client holds neither a database connection nor a snapshot. A
-row that exists throughout the download appears exactly once, but a row added or deleted meanwhile may be missing. If
-the database fails halfway, the response ends without its last chunk, which clients treat as an error (RFC 9112, section
-8). HTTP/1.0 has no chunks, so it is rejected.
+batch is read. Memory use is therefore bounded, and slow clients hold no database connection or snapshot. A row that
+exists throughout the download appears exactly once. A row that is added or deleted during the download may be missing.
+If the database fails during the download, the response ends without its last chunk, which clients treat as an error
+(RFC 9112, section 8). HTTP/1.0 has no chunks, so requests with HTTP/1.0 are rejected.
 
-To prevent formula injection (OWASP, "CSV Injection"), an apostrophe is inserted before anything that a spreadsheet
-would evaluate. This applies at the start of a field and after any character that Excel may use as a separator, even if
-quotation marks or invisible characters come first. Text that looks like a number, date, time, truth value or error also
-gets an apostrophe, because spreadsheets convert it even if it is quoted: 0012345 to 12345, and 1/2 to a date. Words are
-only recognized in English; docs/api.md describes how to import text unchanged in any language. Every field is quoted.
-The file starts with a byte order mark, because Excel would otherwise misread UTF-8.
+To prevent formula injection (OWASP, "CSV Injection"), an apostrophe is inserted before text that spreadsheets evaluate.
+Such text can occur at the start of a field or after any character that Excel may use as a separator, also behind
+quotation marks or invisible characters. Text that looks like a number, date, time, truth value or error also gets an
+apostrophe, because spreadsheets convert even quoted text: 0012345 to 12345, and 1/2 to a date. Only English words are
+recognized. docs/api.md describes how to import text unchanged in any language.
+
+Every field is quoted. The file starts with a byte order mark, because Excel otherwise misreads UTF-8.
 """
 
 import csv
@@ -51,7 +52,7 @@ BATCH = 500
 CSV_FILE = {"content_type": CSV, "schema": {"type": "string"}, "headers": FILE_NAME}
 ALSO_CSV = "JSON, or CSV if `Accept` prefers it"
 
-# The only values allowed in a request for a CSV file. Swagger UI always sends the default of `page_size`.
+# The only values of these parameters that a request for CSV may have. Swagger UI always sends the default `page_size`.
 _WHOLE_LIST = {"page": "1", "page_size": str(DEFAULT_PAGE_SIZE), "after": None}
 
 _BYTE_ORDER_MARK = "\ufeff"
@@ -64,12 +65,12 @@ _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
-# With digits and these words, text is a number (1E5), date (1-Mar) or time (7 PM).
+# Text with digits and only these words is a number (1E5), date (1-Mar) or time (7 PM).
 _IN_NUMBERS = frozenset(["e", "a", "p", "m", "am", "pm", "sept", *_MONTHS, *(month[:3] for month in _MONTHS)])
 _CONSTANTS = frozenset(["TRUE", "FALSE", "#N/A", "#REF!", "#DIV/0!", "#NAME?", "#NUM!", "#VALUE!", "#NULL!"])
 
-# Held while a batch is built, so that downloads delay other requests of the process by at most one batch. Waiting
-# downloads hold no database connection.
+# Held while a batch is built, so downloads delay other requests of the process by at most one batch. Downloads that
+# wait for the lock hold no database connection.
 batch_lock = threading.Lock()
 LOCK_TIMEOUT_SECONDS = 15
 
@@ -86,7 +87,7 @@ _CHARACTERS = {Separator.COMMA: ",", Separator.SEMICOLON: ";", Separator.TAB: "\
 
 
 class CsvQuerySchema(PageQuerySchema):
-    """Parameters of a list that is also served as a CSV file."""
+    """Query parameters of lists that are also available as CSV files."""
 
     separator = Choice(
         *Separator,
@@ -97,7 +98,7 @@ class CsvQuerySchema(PageQuerySchema):
 
 @dataclass(frozen=True)
 class CsvFile:
-    """A file's name, with path parameters in braces, and the unique column by which its rows are sorted."""
+    """A CSV file. `name` is its file name with path parameters in braces. `key` is a unique column to sort rows by."""
 
     name: str
     key: InstrumentedAttribute[Any]
@@ -106,7 +107,7 @@ class CsvFile:
 def is_preferred() -> bool:
     """Whether the request's `Accept` prefers CSV to JSON (RFC 9110, section 12.5.1).
 
-    Falls back to JSON without the header, or when neither type is acceptable.
+    Falls back to JSON without the header, or if neither type is acceptable.
     """
     accepted = [(kind.partition(";")[0].strip(), quality) for kind, quality in flask.request.accept_mimetypes]
     return MIMEAccept(accepted).best_match([JSON, CSV]) == CSV
@@ -115,10 +116,10 @@ def is_preferred() -> bool:
 def csv_file(
     query: sa.Select[Any], schema: BaseSchema, file: CsvFile, separator: Separator, **path: Any
 ) -> flask.Response:
-    """Return a response with all rows of `query`, one column per member of `schema`.
+    """Return a CSV response with all rows of `query`, and a column for each member of `schema`.
 
-    Raises the database errors of the first batch, SQLAlchemy's `TimeoutError` if that batch has to wait too long, and
-    `HTTPException` for HTTP/1.0 or a request for a page.
+    Reads the first batch immediately and raises its database errors, including SQLAlchemy's `TimeoutError` if other
+    downloads take too long. Raises `HTTPException` for HTTP/1.0 or a request for a page.
     """
     pages = [name for name, value in _WHOLE_LIST.items() if flask.request.args.get(name, value) != value]
     if pages:
@@ -134,7 +135,7 @@ def csv_file(
 
 
 def example(schema: BaseSchema) -> str:
-    """Return an example file for the OpenAPI document."""
+    """Return an example of a CSV file for the OpenAPI document."""
     row = schema.example()
     return _BYTE_ORDER_MARK + _lines([row, row.values()])
 
@@ -142,9 +143,9 @@ def example(schema: BaseSchema) -> str:
 def _batches(
     engine: sa.Engine, query: sa.Select[Any], schema: BaseSchema, key: InstrumentedAttribute[Any], separator: str
 ) -> Iterator[bytes]:
-    """Yield a header row and the rows as CSV lines, in the order of `key`.
+    """Yield a header row and the rows as CSV lines, sorted by `key`.
 
-    Holds no connection and no lock while a batch is sent.
+    Holds no connection and no lock while the server sends a batch.
     """
     names = [field.data_key or name for name, field in schema.dump_fields.items()]
     header = _BYTE_ORDER_MARK + _lines([names], separator)
@@ -154,7 +155,7 @@ def _batches(
             with engine.connect() as connection:
                 rows = connection.execute(batch_query).all()
             lines = (header + _lines((row.values() for row in schema.dump(rows, many=True)), separator)).encode()
-        time.sleep(0)  # lets greenlets that wait for the lock or a connection run
+        time.sleep(0)  # runs greenlets that wait for the lock or a connection
         yield lines
         if len(rows) < BATCH:
             return
@@ -189,7 +190,7 @@ def _lines(rows: Iterable[Iterable[Any]], separator: str = ",") -> str:
 
 
 def _field(value: Any) -> str:
-    """Format a value as in JSON (times in RFC 3339), except that null becomes an empty field."""
+    """Format a value as in JSON, with times in RFC 3339. None becomes an empty field. Escapes formulas."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -201,7 +202,7 @@ def _field(value: Any) -> str:
 
 
 def _is_converted(text: str) -> bool:
-    """Whether spreadsheets convert text that has no apostrophe yet."""
+    """Whether spreadsheets convert the text to a number, date, time, truth value or error."""
     if _DIGIT.search(text):
         return not text.startswith("'") and _IN_NUMBERS.issuperset(_WORD.findall(text.lower()))
     return text.strip().upper() in _CONSTANTS

@@ -1,6 +1,6 @@
-"""Reads the part of a list that follows a cursor. Unlike pages, it does not shift when rows are added or deleted.
+"""Reads the part of a list that follows a cursor. Unlike page numbers, cursors work while rows are added and deleted.
 
-A cursor contains the sort values of the last item that was read. It stays valid if that item is deleted.
+A cursor contains the sort keys of the last item that was read. The cursor stays valid if that item is deleted.
 """
 
 from base64 import b64decode, urlsafe_b64encode
@@ -20,7 +20,7 @@ from bookings_api.database.replica import read_listing
 from bookings_api.http.pagination import list_url, selected_members
 from bookings_api.http.schemas import ResponseSchema
 
-# Cannot occur in PostgreSQL's text.
+# PostgreSQL's text cannot contain this character.
 _SEPARATOR = "\0"
 
 _numbers = count(1)
@@ -29,9 +29,9 @@ _numbers = count(1)
 def fetch_after(
     listing: Listing, schema: ResponseSchema, cursor: str, page_size: int
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Return the items after the cursor, and a `Link` to the next ones if any. An empty cursor returns the first items.
+    """Return the items after the cursor, and a `Link` header if more items follow.
 
-    Aborts with 422 for a cursor from another list or with another order.
+    An empty cursor returns the first items. Aborts with 422 for a cursor from another list or sort order.
     """
     try:
         position = _decode(cursor, listing.order) if cursor else {}
@@ -55,7 +55,7 @@ def fetch_after(
 def _statement(
     listed: sa.Select[Any], schema: ResponseSchema, order: Order, *, is_first: bool, stays_on_server: bool
 ) -> Prepared:
-    """Select the members of `schema`, followed by the keys of the order."""
+    """Return a statement that selects the members of `schema`, followed by the sort keys."""
     items = listed.with_only_columns(*selected_members(listed, schema), *order.keys)
     if not is_first:
         items = items.where(order.is_after())
@@ -69,7 +69,7 @@ def _encode(values: Sequence[Any], order: Order) -> str:
 
 
 def _decode(cursor: str, order: Order) -> dict[str, Any]:
-    """Return the parameters of `Order.is_after`. Raises `ValueError`."""
+    """Return the parameters of `Order.is_after`. Raises `ValueError` if the cursor is invalid."""
     text = b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     name, *values = text.split(_SEPARATOR)
     if name != order.name:

@@ -30,10 +30,10 @@ from bookings_api.observability import metrics
 
 logger = logging.getLogger(__name__)
 
-# Transient errors that psycopg2 does not report as operational; 25P03 is idle_in_transaction_session_timeout.
+# SQLSTATEs of transient errors that are not `OperationalError`. 25P03 is idle_in_transaction_session_timeout.
 _TRANSIENT_STATES = {READ_ONLY, "25P03"}
 
-# Maps webargs' names of locations to those that clients see.
+# Maps webargs' locations to the locations in problems.
 _LOCATIONS = {
     "json": ErrorLocation.BODY,
     "form": ErrorLocation.BODY,
@@ -43,7 +43,7 @@ _LOCATIONS = {
 
 
 def register_error_handlers(app: flask.Flask) -> None:
-    """Handle domain errors, HTTP errors, an unavailable database and unexpected exceptions."""
+    """Register handlers for domain errors, HTTP errors, an unavailable database and unexpected exceptions."""
     app.register_error_handler(DomainError, _domain_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(DBAPIError, _database_error)
@@ -64,7 +64,7 @@ def _http_error(error: HTTPException) -> flask.Response:
         response = problem_response(problem_for_status(status), error.description or status.phrase)
     for name, value in error.get_headers():
         if name.lower() != "content-type":
-            response.headers.setdefault(name, value)  # such as Allow for 405 and Retry-After for 429
+            response.headers.setdefault(name, value)  # for example Allow for 405 and Retry-After for 429
     return response
 
 
@@ -79,7 +79,7 @@ def _invalid_input(messages: dict[str, Any]) -> flask.Response:
 
 
 def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (dotted path, message) pairs from marshmallow's nested messages. `_schema` means the whole body."""
+    """Yield pairs of dotted path and message from marshmallow's nested messages. An empty path means the whole body."""
     if isinstance(messages, dict):
         for name, below in messages.items():
             yield from _flatten(below, path if name == "_schema" else f"{path}.{name}".lstrip("."))
@@ -89,9 +89,11 @@ def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _database_error(error: DBAPIError) -> flask.Response:
-    """Return 503 if the failure is transient, otherwise 500."""
-    # Transient failures are lost connections, server restarts, a full disk, lock and statement timeouts, and conflicts
-    # that persisted through all retries.
+    """Return 503 for a transient failure, otherwise 500.
+
+    Transient failures are lost connections, server restarts, a full disk, lock and statement timeouts, and conflicts
+    that remain after all retries.
+    """
     is_operational = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
     code = getattr(error.orig, "pgcode", None)
     return _unavailable(error) if is_operational or code in _TRANSIENT_STATES else _unexpected(error)

@@ -1,4 +1,4 @@
-"""The field types of all schemas. They are strict, limit the size of values, and document their limits in OpenAPI."""
+"""The strict field types of all schemas, which limit the size of values and document the limits in OpenAPI."""
 
 import re
 import unicodedata
@@ -39,7 +39,7 @@ _time_zones = cache(available_timezones)
 
 
 def _pattern(*, multiline: bool, visible: bool) -> str:
-    """Return a JSON Schema pattern for the allowed characters, as far as a pattern can express them."""
+    """Return a JSON Schema pattern for the allowed characters. `Text` is stricter than a pattern can express."""
     controls = "\\u0000-\\u0008\\u000b-\\u001f" if multiline else "\\u0000-\\u001f"
     forbidden = controls + r"\u007f-\u009f\u2028-\u202e\u2066-\u2069"
     allowed = f"[^{forbidden}]*"
@@ -50,8 +50,8 @@ def _pattern(*, multiline: bool, visible: bool) -> str:
 class Text(ma.fields.String):
     """Text of `min_length` to `max_length` characters in any script, normalized to NFC and stripped.
 
-    Rejects control, surrogate and bidirectional-override characters; `multiline` allows line feeds and tabs. Unless the
-    text may be empty, it must contain a visible character. Joiners are allowed, because many scripts need them.
+    Rejects control characters, surrogates and bidirectional controls. `multiline` allows line feeds and tabs. Text that
+    is not empty must contain a visible character. Joiners are allowed, because many scripts need them.
     """
 
     default_error_messages = {
@@ -85,7 +85,7 @@ class Text(ma.fields.String):
         return text
 
     def _require_few_marks(self, text: str) -> None:
-        """Reject long runs of combining marks, because the time to normalize them grows quadratically."""
+        """Reject long runs of combining marks. The time to normalize a run grows quadratically."""
         marks = 0
         for character in text:
             marks = marks + 1 if unicodedata.combining(character) else 0
@@ -97,7 +97,7 @@ class Text(ma.fields.String):
 
 
 class EmailedText(Text):
-    """Text without links, for fields whose contents anyone can cause to be emailed to a stranger."""
+    """Text without links, for fields that users can have emailed to strangers."""
 
     default_error_messages = {"link": "Must not contain a link. Remove :// and www."}
 
@@ -168,7 +168,7 @@ class Boolean(ma.fields.Boolean):
 
 
 class Choice(ma.fields.String):
-    """The value of one of the given enum members."""
+    """One of the given enum members, selected by its value."""
 
     def __init__(self, *members: StrEnum, **kwargs: Any) -> None:
         self.enumeration = type(members[0])
@@ -181,7 +181,7 @@ class Choice(ma.fields.String):
 
 
 class StringMap(ma.fields.Dict):
-    """An object with text as its keys and values. Values may be empty."""
+    """A JSON object whose keys and values are text. Values may be empty."""
 
     default_error_messages = {"pairs": "Must have at most {limit} members."}
 
@@ -218,7 +218,7 @@ class Instant(ma.fields.AwareDateTime):
         if not isinstance(value, str) or not _DATE_TIME.fullmatch(value):
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
         try:
-            # RFC 3339 allows a lower-case t and z, Python does not
+            # unlike RFC 3339, Python does not allow a lower-case t and z
             moment: datetime = super()._deserialize(value.upper(), attr, data, **kwargs).astimezone(UTC)
         except OverflowError:
             raise self.make_error("range") from None
@@ -243,11 +243,11 @@ class TimeZone(ma.fields.String):
 
 
 class EmailAddress(ma.fields.Email):
-    """A new email address: the local part in ASCII, the domain in lower case and IDNA-encoded."""
+    """A new email address, with an ASCII local part. The domain is lowercased and IDNA-encoded."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(validate=[ma.validate.Length(max=MAX_EMAIL)], **kwargs)
-        # removes marshmallow's own check, whose pattern would appear in the OpenAPI document
+        # without marshmallow's own check, because its pattern would appear in the OpenAPI document
         self.validators = [check for check in self.validators if isinstance(check, ma.validate.Length)]
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
@@ -261,7 +261,7 @@ class EmailAddress(ma.fields.Email):
 
 
 class AccountEmail(Text):
-    """The email of an existing account. Older accounts may have addresses that `EmailAddress` refuses."""
+    """The email of an existing account. Also accepts addresses of older accounts that `EmailAddress` rejects."""
 
     default_error_messages = {"address": "Must contain an @ sign."}
 
@@ -270,7 +270,7 @@ class AccountEmail(Text):
         self.metadata = {**self.metadata, "pattern": "@"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        # stripped first, because tabs and line breaks are often copied with an address, and text must not contain them
+        # stripped first, because users often copy an address with tabs or line breaks, which text must not contain
         stripped = value.strip() if isinstance(value, str) else value
         address = super()._deserialize(stripped, attr, data, **kwargs)
         if "@" not in address:

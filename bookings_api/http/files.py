@@ -28,12 +28,12 @@ CALENDAR_FILE = {
 
 
 def file_name(name: str) -> dict[str, str]:
-    """Return the `Content-Disposition` header. `name` must not contain user input, because it is not escaped."""
+    """Return a `Content-Disposition` header. `name` must not contain user input, because it is not escaped."""
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
 def calendar_file(calendar: icalendar.Calendar, name: str) -> flask.Response:
-    """Return the calendar as a file, or 304 if the client's copy is current. The ETag is a hash of the content."""
+    """Return the calendar as a file, or 304 if the client's copy is current. The `ETag` is a hash of the file."""
     data = calendar.to_ical()
     etag = generate_etag(data)
     headers, content_type = {"ETag": quote_etag(etag)}, f"{CALENDAR}; charset=utf-8"

@@ -12,9 +12,9 @@ from bookings_api.http.openapi.document import API_PREFIX
 from bookings_api.http.rate_limiting.limits import RATE_LIMIT, RETRY_AFTER
 from bookings_api.observability.logging import REQUEST_ID_HEADER
 
-# For JSON, which a browser should neither run nor frame.
+# For JSON: prevents browsers from running or framing it.
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
-# For Swagger UI: same-origin assets only, except for icons in data URLs.
+# For Swagger UI: allows only assets of the same origin, and icons in data URLs.
 PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self';"
     " frame-ancestors 'none'"
@@ -28,7 +28,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 NO_STORE = "no-store"
-_STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"  # over TLS only (RFC 6797, section 7.2)
+_STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"  # sent only over TLS (RFC 6797, section 7.2)
 
 # How long browsers may cache a CORS preflight response.
 _PREFLIGHT_SECONDS = 600
@@ -44,7 +44,7 @@ _EXPOSED_HEADERS = [
 def init_headers(app: flask.Flask) -> None:
     """Add security and caching headers to all responses, and CORS headers for `CORS_ORIGINS`."""
     origins: list[str] = app.config["CORS_ORIGINS"]
-    # flask-cors omits `Vary: Origin` from responses to origins that are not allowed
+    # set here, because flask-cors omits `Vary: Origin` from responses to origins that are not allowed
     app.after_request(partial(_add_headers, vary="Authorization, Origin" if origins else "Authorization"))
     if origins:
         CORS(
@@ -58,7 +58,7 @@ def init_headers(app: flask.Flask) -> None:
 
 
 def _add_headers(response: flask.Response, *, vary: str) -> flask.Response:
-    request, headers = request_ctx.request, response.headers  # not the proxy, which takes longer
+    request, headers = request_ctx.request, response.headers  # faster than the proxy `flask.request`
     is_page = response.mimetype == "text/html" or request.endpoint == "static"
     policy = PAGE_POLICY if is_page else API_POLICY
     for name, value in (*SECURITY_HEADERS.items(), ("Content-Security-Policy", policy)):
@@ -73,7 +73,10 @@ def _add_headers(response: flask.Response, *, vary: str) -> flask.Response:
 
 
 def _cache_control(method: str, status: int) -> str:
-    """Forbid storing errors and responses to writes. Shared caches may store only anonymous reads (RFC 9111)."""
+    """Return the `Cache-Control` of a response (RFC 9111).
+
+    Caches must not store errors and responses to writes. Shared caches may store only anonymous reads.
+    """
     if method not in {"GET", "HEAD"} or status >= HTTPStatus.BAD_REQUEST:
         return NO_STORE
     return "private, no-cache" if flask.g.get("user_id") else "no-cache"

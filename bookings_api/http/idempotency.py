@@ -29,7 +29,7 @@ REPLAYED = {
 
 
 class IdempotencyKeySchema(ma.Schema):
-    """The header that makes it safe to retry a request."""
+    """The `Idempotency-Key` header, which makes it safe to retry a request."""
 
     class Meta:
         unknown = ma.EXCLUDE
@@ -45,7 +45,7 @@ class IdempotencyKeySchema(ma.Schema):
 
 
 def request_hash(arguments: Mapping[str, Any]) -> bytes:
-    """Return the SHA-256 hash of a request's arguments. Whitespace and key order in the JSON do not affect it."""
+    """Return the SHA-256 hash of a request's parsed arguments, in any order."""
     return hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode()).digest()
 
 
@@ -57,14 +57,14 @@ def with_replays(
     actor_id: Callable[..., UUID | None],
     may_replay: Callable[..., bool],
 ) -> View:
-    """Replay the stored response, or call `view`. Without a key, the view's `request` is None."""
+    """Wrap `view` so that a repeated request gets the stored response. Without a key, the view's `request` is None."""
 
     @wraps(view)
     def replaying(*args: Any, **kwargs: Any) -> Any:
         *bodies, header = args
         if "key" not in header:
             return view(*bodies, **kwargs, request=None)
-        # Excludes passwords, which this fast hash would make guessable. `may_replay` verifies them instead.
+        # Without passwords, because the fast hash would make them guessable. `may_replay` verifies them instead.
         fields = [{name: value for name, value in body.items() if name != "password"} for body in bodies]
         hashed = request_hash({"path": flask.request.path, "body": fields})
         request = IdempotentRequest(header["key"], lambda: hashed, response_to)
@@ -85,7 +85,7 @@ def with_replays(
             return response
         try:
             return view(*bodies, **kwargs, request=request)
-        except (DomainError, TooManyRequests):  # perhaps because a concurrent copy of this request succeeded
+        except (DomainError, TooManyRequests):  # a concurrent copy of this request may have succeeded
             response = stored()
             if response is None:
                 raise

@@ -23,26 +23,26 @@ class OrjsonProvider(DefaultJSONProvider):
         try:
             layout = orjson.OPT_INDENT_2 if kwargs.get("indent") else 0
             return orjson.dumps(obj, default=self.default, option=layout).decode()
-        except orjson.JSONEncodeError:  # such as a lone surrogate, in a test's request
+        except orjson.JSONEncodeError:  # for example because a test sends a lone surrogate
             return super().dumps(obj, **kwargs)
 
 
 def json_body(data: Any) -> bytes:
-    """Serialize data dumped by a schema, in the same format as marshmallow's fields."""
+    """Serialize data dumped by a schema. Values have the same format as those of marshmallow's fields."""
     try:
         return orjson.dumps(data)
-    except orjson.JSONEncodeError:  # an error message quotes a field name that contains a lone surrogate
+    except orjson.JSONEncodeError:  # the data contains a lone surrogate, for example a field name in an error message
         return json.dumps(data).encode()
 
 
 class JsonResponse(flask.Response):
-    """A response with a body, and with an ASCII path as its Location, if it has one."""
+    """A response with a body. Its `Location`, if any, must be an ASCII path."""
 
     def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
-        """Return the headers as they are. werkzeug would copy them for corrections that they do not need."""
+        """Return the headers unchanged. werkzeug's method copies and corrects them, which is slow and not needed."""
         return self.headers
 
 
 def json_response(data: Any, status: int, headers: dict[str, str], *, content_type: str = JSON) -> flask.Response:
-    """Return a JSON response with data dumped by a schema."""
+    """Return a response with data dumped by a schema, serialized as JSON."""
     return JsonResponse(json_body(data), status, headers, content_type=content_type)

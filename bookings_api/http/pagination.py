@@ -16,10 +16,10 @@ from bookings_api.database.replica import read_listing
 from bookings_api.http.json import JSON
 from bookings_api.http.schemas import MAX_PAGE, ResponseSchema
 
-# Proxies limit the total size of a response's headers, nginx to 4 KiB by default.
+# Proxies limit the total size of a response's headers. nginx's default limit is 4 KiB.
 MAX_LINK_LENGTH = 2048
 
-# X-Pagination contains JSON, which OpenAPI describes with `content` rather than `schema`.
+# X-Pagination contains JSON, which OpenAPI describes with `content` instead of `schema`.
 PAGINATION = {
     "X-Pagination": {
         "description": "The position of this page in the list. Not sent with `after`.",
@@ -48,7 +48,7 @@ def fetch_page(listing: Listing, schema: ResponseSchema, page: PaginationParamet
     """Return the items of a page as `schema` dumps them. Sets `page.item_count` to the length of the whole list."""
     statement = _page_statement(listing.statement, schema, listing.settings, stays_on_server=not listing.is_filtered)
     rows = counted = read_listing(statement, **listing.values, page_size=page.page_size, first_item=page.first_item)
-    if not rows and page.first_item > 0:  # beyond the last page, where no row contains the length
+    if not rows and page.first_item > 0:  # beyond the last page, there is no row with the length
         counted = read_listing(statement, **listing.values, page_size=1, first_item=0)
     page.item_count = counted[0][-1] if counted else 0
     return [dict(zip(schema.members, row, strict=False)) for row in rows]
@@ -58,7 +58,7 @@ def fetch_page(listing: Listing, schema: ResponseSchema, page: PaginationParamet
 def _page_statement(
     listed: sa.Select[Any], schema: ResponseSchema, settings: str, *, stays_on_server: bool
 ) -> Prepared:
-    """Select the members of `schema`, followed by the length of the whole list."""
+    """Return a statement that selects the members of `schema`, followed by the length of the whole list."""
     total = listed.with_only_columns(sa.func.count(), maintain_column_froms=True).order_by(None).correlate(None)
     page = (
         listed.with_only_columns(*selected_members(listed, schema), total.scalar_subquery())
@@ -69,7 +69,7 @@ def _page_statement(
 
 
 def selected_members(listed: sa.Select[Any], schema: ResponseSchema) -> list[sa.ColumnElement[Any]]:
-    """Return the columns for the members of `schema`."""
+    """Return the columns that contain the members of `schema`."""
     model = listed.column_descriptions[0]["entity"]
     members = [getattr(model, attribute) for attribute in schema.members.values()]
     # as text, which is faster than creating UUID objects and formatting them for JSON
@@ -77,9 +77,9 @@ def selected_members(listed: sa.Select[Any], schema: ResponseSchema) -> list[sa.
 
 
 def page_headers(page: PaginationParameters) -> dict[str, str]:
-    """Return the headers of a fetched page: `X-Pagination` as flask-smorest documents it, and `Link`.
+    """Return the `X-Pagination` and `Link` headers of a page that `fetch_page` has read.
 
-    Links are relative, so that they do not depend on the client's Host header or on a proxy.
+    Links are relative, so that they do not depend on the client's `Host` header or on a proxy.
     """
     number, last = page.page, -(-page.item_count // page.page_size)
     position = {"total": page.item_count, "total_pages": last}
@@ -103,7 +103,10 @@ def page_headers(page: PaginationParameters) -> dict[str, str]:
 
 
 def list_url(**changes: Any) -> str:
-    """Return the list's URL with changed parameters, percent-encoded (RFC 3986) so that none can break the header."""
+    """Return the relative URL of the list with changed query parameters.
+
+    The URL is percent-encoded (RFC 3986), so that no parameter can break the `Link` header.
+    """
     request = flask.request
     query = {**request.args, **changes}
     return f"{quote(request.root_path + request.path)}?{urlencode(query, quote_via=quote, safe='')}"

@@ -12,7 +12,7 @@ from flask.globals import request_ctx
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
-# More than any operation accepts. Limits the work that a request causes, and the size of error responses.
+# More names than any operation accepts. Limits the work that a request causes and the size of error responses.
 MAX_NAMES = 100
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -21,7 +21,7 @@ FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 class StrictParser(webargs.flaskparser.FlaskParser):
     """webargs' parser, restricted to input that all JSON and form parsers read in the same way.
 
-    Raises `BadRequest` for malformed JSON, duplicate names, NaN, and excessive nesting or digits, and
+    Raises `BadRequest` for malformed JSON, duplicate names, NaN, deep nesting, and numbers with too many digits. Raises
     `UnsupportedMediaType` for a body of the wrong type.
     """
 
@@ -29,8 +29,8 @@ class StrictParser(webargs.flaskparser.FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {**webargs.flaskparser.FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}
 
     def load(self, schema: ma.Schema, location: str) -> Any:
-        """Parse and validate a part of the current request. webargs' `parse` takes longer, because of its options."""
-        request = request_ctx.request  # the proxy `flask.request` looks it up for each attribute
+        """Parse and validate `location` of the current request. Faster than webargs' more general `parse`."""
+        request = request_ctx.request  # faster than the proxy `flask.request`
         try:
             data = self._load_location_data(schema=schema, req=request, location=location)
             unknown: Any = self.DEFAULT_UNKNOWN_BY_LOCATION.get(location)
@@ -42,7 +42,7 @@ class StrictParser(webargs.flaskparser.FlaskParser):
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
         body = _read_body(req)
         if not body and not req.mimetype:
-            if not any(field.required for field in schema.fields.values()):  # otherwise the schema names missing fields
+            if not any(field.required for field in schema.fields.values()):  # otherwise, the schema reports the fields
                 raise ma.ValidationError("A JSON object is required.")
             return webargs.core.missing
         if not webargs.flaskparser.is_json_request(req):
@@ -79,7 +79,7 @@ def _read_body(req: flask.Request) -> bytes:
         raise UnsupportedMediaType("Send the body without Content-Encoding.")  # RFC 9110, section 8.4
     try:
         body = req.get_data(cache=True)
-        # Werkzeug silently truncates a chunked body at the limit, so check whether any data is left.
+        # werkzeug silently truncates a chunked body at the limit, so check whether any data is left
         is_truncated = req.content_length is None and len(body) == req.max_content_length
         too_large = is_truncated and bool(req.environ["wsgi.input"].read(1))
     except HTTPException:
@@ -92,7 +92,7 @@ def _read_body(req: flask.Request) -> bytes:
 
 
 def _reject_repeated(values: MultiDict[str, str]) -> None:
-    """Reject repeated parameters, because no operation accepts a list and parsers disagree about which value counts."""
+    """Reject repeated parameters. No operation accepts a list, and parsers disagree about which value counts."""
     if len(values) > MAX_NAMES:
         raise BadRequest(f"The request has more than {MAX_NAMES} parameters.")
     repeated = {name: ["Must not be given more than once."] for name, items in values.lists() if len(items) > 1}
@@ -101,7 +101,7 @@ def _reject_repeated(values: MultiDict[str, str]) -> None:
 
 
 def _require_utf_8(encoded: bytes) -> None:
-    """Reject invalid UTF-8. Werkzeug would leave it percent-encoded, so that different inputs could look the same."""
+    """Reject invalid UTF-8. werkzeug leaves invalid bytes percent-encoded, so different inputs could look the same."""
     try:
         unquote_to_bytes(encoded).decode()
     except UnicodeDecodeError:

@@ -1,6 +1,6 @@
-"""Error responses: `application/problem+json` (RFC 9457).
+"""Error responses in the format `application/problem+json` (RFC 9457).
 
-Only `DOMAIN_PROBLEMS` maps domain errors to statuses and codes.
+`DOMAIN_PROBLEMS` maps each domain error to a status and a code.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class ErrorLocation(StrEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """A type of problem: HTTP status, stable `code`, title and, if the problem concerns one field, its name."""
+    """A type of problem. Its `code` is stable. If the problem always concerns the same field, `field` is its name."""
 
     status: HTTPStatus
     code: str
@@ -37,7 +37,7 @@ class Problem:
 
     @property
     def type(self) -> str:
-        """The URI of the problem type. It is an identifier and cannot be opened."""
+        """The URI that identifies the type of problem. The URI cannot be opened."""
         return f"urn:problem-type:{self.code}"
 
 
@@ -104,7 +104,7 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
 }
 
 
-# RFC 9110's reason phrases; Python before 3.13 has older ones.
+# Reason phrases of RFC 9110. Python before 3.13 has the phrases of an older RFC.
 _PHRASES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
     HTTPStatus.REQUEST_URI_TOO_LONG: "URI Too Long",
@@ -144,7 +144,7 @@ def problem_body(
 def problem_response(
     problem: Problem, detail: str, field_errors: list[dict[str, str]] | None = None, **extensions: Any
 ) -> flask.Response:
-    """Return the response for a problem, and record its code for `problem_code`."""
+    """Return the response for a problem. Also stores its code for `problem_code`."""
     flask.g.problem_code = problem.code
     headers = {"WWW-Authenticate": "Bearer"} if problem.status is HTTPStatus.UNAUTHORIZED else {}
     body = problem_body(problem, detail, field_errors, **extensions)
@@ -158,14 +158,14 @@ def problem_code() -> str | None:
 
 
 def field_errors_of(error: errors.DomainError) -> list[dict[str, str]]:
-    """Return the `errors` members of a domain error, one for each invalid body field."""
+    """Return the `errors` of a domain error, with an entry for each invalid field of the body."""
     problem = DOMAIN_PROBLEMS[type(error)]
     fields = {problem.field: str(error)} if problem.field else getattr(error, "fields", {})
     return [field_error(ErrorLocation.BODY, field, detail) for field, detail in fields.items()]
 
 
 def field_error(location: str, field: str, detail: str) -> dict[str, str]:
-    """Return one member of `errors`: the part of the request, the dotted path of the field, and an explanation."""
+    """Return an entry of `errors`: the part of the request, the dotted path of the field, and an explanation."""
     return {"in": location, "field": field, "detail": detail}
 
 

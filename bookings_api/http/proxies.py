@@ -5,10 +5,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 
 def init_proxies(app: flask.Flask) -> None:
-    """Trust X-Forwarded-For and X-Forwarded-Proto from the nearest `TRUSTED_PROXIES` proxies only.
+    """Trust the X-Forwarded-For and X-Forwarded-Proto headers of the nearest `TRUSTED_PROXIES` proxies.
 
-    Each proxy appends the address it sees, so forged addresses are to the left of the trusted ones. X-Forwarded-Host is
-    ignored, because a proxy that does not set it forwards the client's value.
+    Each proxy appends the address that it sees to X-Forwarded-For. Addresses forged by a client are therefore to the
+    left of the trusted addresses. X-Forwarded-Host is ignored, because some proxies forward the client's value.
     """
     proxies = app.config["TRUSTED_PROXIES"]
     if proxies:

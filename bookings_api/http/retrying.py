@@ -1,7 +1,8 @@
-"""Retries requests whose transaction PostgreSQL aborted because it conflicted with another one.
+"""Retries requests whose transaction PostgreSQL has aborted because of a conflict with another transaction.
 
-The whole view runs again. A request has only one transaction, so an aborted request has changed nothing, and the next
-attempt reads, checks and locks everything again. Tasks need no retry, because the next sweep does the remaining work.
+The whole view runs again, and reads, checks and locks everything again. The aborted transaction has changed nothing. If
+a view has several transactions, the earlier transactions stay committed, so the view must be safe to repeat. Tasks are
+not retried, because their next run does the remaining work.
 """
 
 import logging
@@ -17,18 +18,18 @@ from bookings_api.extensions import db
 
 logger = logging.getLogger(__name__)
 
-# serialization_failure, deadlock_detected: PostgreSQL documentation, section 13.5
+# serialization_failure and deadlock_detected (PostgreSQL documentation, section 13.5)
 CONFLICTS = {"40001", "40P01"}
 ATTEMPTS = 4
-# The longest pause before the second attempt, doubled for each further attempt. Pauses are random, so that conflicting
-# requests do not run at the same time again.
+# The longest pause before the second attempt, which doubles for each further attempt. Pauses are random, so that
+# conflicting requests do not run at the same time again.
 PAUSE_SECONDS = 0.05
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 def retried(view: View) -> View:
-    """Run `view` again if its transaction was aborted by a conflict. Raises the error of the last attempt."""
+    """Wrap `view` so that it runs again if a conflict aborts its transaction. Raises the error of the last attempt."""
 
     @wraps(view)
     def run(*args: Any, **kwargs: Any) -> Any:

@@ -19,16 +19,16 @@ class BaseSchema(ma.Schema):
 
     @classmethod
     def example(cls, **changes: Any) -> dict[str, Any]:
-        """Return an example for the OpenAPI document: the fields' examples, overridden by `changes`."""
+        """Return an example for the OpenAPI document: the examples of the fields, overridden by `changes`."""
         fields = {field.data_key or name: field.metadata for name, field in cls().fields.items()}
         return {name: metadata["example"] for name, metadata in fields.items() if "example" in metadata} | changes
 
 
 class ResponseSchema(BaseSchema):
-    """Base of response schemas. The OpenAPI document allows additional members, so that later versions can add some.
+    """Base of response schemas. The OpenAPI document allows additional members, so that later versions can add members.
 
-    A schema only selects the members, and `http.json` serializes the values, which is faster than marshmallow with the
-    same result. Therefore fields must not be nested or customize serialization.
+    A schema only selects the members, and `http.json` serializes the values. The result is the same as marshmallow's,
+    but faster. Therefore fields must not be nested or customize serialization.
     """
 
     class Meta:
@@ -40,7 +40,7 @@ class ResponseSchema(BaseSchema):
         self.members = {field.data_key or name: field.attribute or name for name, field in self.dump_fields.items()}
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
-        """Return the members of `obj`, which is a row or a dictionary."""
+        """Return the members of `obj`, a row or a dictionary. If `many` is true, `obj` is a sequence of them."""
         if self.many if many is None else many:
             return [self.dump(row, many=False) for row in obj]
         if isinstance(obj, dict):
@@ -49,13 +49,13 @@ class ResponseSchema(BaseSchema):
 
 
 class PageQuerySchema(BaseSchema):
-    """Pagination parameters: the base of the query schemas of all lists."""
+    """Pagination parameters. Base of the query schemas of all lists."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.error_messages["unknown"] = f"Unknown parameter. Known parameters: {', '.join(self.fields)}."
 
-    # has no documented default, because Swagger UI would always send it
+    # without a documented default, which Swagger UI would always send
     page = QueryInteger(
         minimum=1, maximum=MAX_PAGE, metadata={"description": "The page number, starting at 1 (the default)."}
     )

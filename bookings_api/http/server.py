@@ -1,4 +1,4 @@
-"""Adapts gunicorn: checks requests more strictly, sends and counts errors as problems, and writes no access log."""
+"""Adapts gunicorn. Checks requests more strictly, sends gunicorn's errors as problems, and disables its access log."""
 
 import json
 import re
@@ -25,13 +25,13 @@ _HEADERS = {
 # RFC 9110, section 7.2. An empty host is not valid in an http URL.
 _HOST = re.compile(r"[\w.~!$&'()*+,;=%:\[\]-]+", re.ASCII)
 
-# Replaces `gunicorn.util.close`, which resets the connection if the request body was not read completely. The client
-# may then lose the response (RFC 9112, section 9.6). This function reads and discards the rest of the body first.
+# Replaces `gunicorn.util.close`, which resets the connection if the application has not read the whole request body.
+# The client may then lose the response (RFC 9112, section 9.6). This function first discards the rest of the body.
 close_gracefully = partial(util.close_graceful, timeout=5.0, max_drain=64 * 1024 * 1024)
 
 
 def check_request(worker: Any, request: Any) -> None:
-    """Refuse requests that gunicorn accepts but RFC 9112 forbids. This is gunicorn's `pre_request` hook."""
+    """Reject requests that gunicorn accepts but RFC 9112 forbids. gunicorn calls this as its `pre_request` hook."""
     if request.version not in {(1, 0), (1, 1)}:
         raise InvalidHTTPVersion(request.version)
     hosts = [value for name, value in request.headers if name == "HOST"]
@@ -40,9 +40,9 @@ def check_request(worker: Any, request: Any) -> None:
 
 
 def write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
-    """Replace `gunicorn.util.write_error`, which sends HTML.
+    """Send an error as a problem, and count it. Replaces `gunicorn.util.write_error`, which sends HTML.
 
-    Leaves out `mesg`, because it quotes the request, which may contain a password, a token or markup.
+    Ignores `mesg`, which quotes the request and may therefore contain a password, a token or markup.
     """
     status = HTTPStatus(status_int)
     metrics.count_gunicorn_error(status.value)
@@ -57,4 +57,4 @@ class Log(glogging.Logger):  # type: ignore[misc] # gunicorn is untyped
     """gunicorn's logger without an access log, because the application writes one."""
 
     def access(self, *_: object) -> None:
-        """Do nothing. gunicorn's own method formats a line for each request, even if no handler writes it."""
+        """Do nothing. gunicorn's method formats a line for each request, even if no handler writes the line."""

@@ -22,7 +22,7 @@ SEARCHED = "fold_text(title || ' ' || location || ' ' || description)"
 
 
 class EventStatus(StrEnum):
-    """The status of an event. Drafts are hidden from the public. A cancellation is final."""
+    """A draft is hidden from the public. A published event is visible and can be booked. A cancellation is final."""
 
     DRAFT = "draft"
     PUBLISHED = "published"

@@ -12,7 +12,7 @@ from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 
 class Role(StrEnum):
-    """The role of a person as the API shows it. Owners have the role `organizer`."""
+    """Users can book tickets. Organizers, including owners, also manage events and people."""
 
     ORGANIZER = "organizer"
     USER = "user"

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document and Swagger UI at `/docs`, with all assets served locally."""
+"""The OpenAPI 3.1 document, and Swagger UI at `/docs`. The service itself serves all assets of Swagger UI."""
 
 from copy import deepcopy
 
@@ -34,7 +34,7 @@ _SETTINGS = {
     "OPENAPI_JSON_PATH": f"{API_PREFIX}/openapi.json",
     "OPENAPI_SWAGGER_UI_PATH": "/docs",
     "OPENAPI_SWAGGER_UI_URL": "/static/swagger-ui/",
-    "API_SPEC_OPTIONS": {  # ordered as in the document
+    "API_SPEC_OPTIONS": {  # in the order of the document
         "openapi": _VERSION,
         "info": {
             "summary": "Book event tickets without overselling, confirmed by email.",
@@ -77,7 +77,7 @@ _SETTINGS = {
 
 def init_openapi(app: flask.Flask) -> None:
     """Set up flask-smorest, the OpenAPI document and Swagger UI."""
-    app.config.update(deepcopy(_SETTINGS))  # apispec modifies its options
+    app.config.update(deepcopy(_SETTINGS))  # a copy, because apispec modifies its options
     app.url_map.merge_slashes = False  # each resource has exactly one URL
     api.ERROR_SCHEMA = ProblemSchema
     api.DEFAULT_ERROR_RESPONSE_NAME = None  # each operation documents its own errors

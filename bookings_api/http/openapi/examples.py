@@ -1,6 +1,6 @@
-"""Values for the examples in the OpenAPI document: Olivia organizes a concert, and Uri books tickets for Grace.
+"""Values for the examples in the OpenAPI document. Olivia organizes a concert, and Uri books tickets for Grace.
 
-The tests replace IDs, addresses and tokens by real ones and send the example requests to the running service.
+The tests replace the IDs, addresses and tokens with real values, and send the example requests to a running service.
 """
 
 ORGANIZATION_ID = "019df20a-61c4-7d93-8e07-b24f9a6c3158"
@@ -33,7 +33,7 @@ COLLEAGUE = {
 PASSWORD = "a seat by the aisle"  # noqa: S105 - an example
 NEW_PASSWORD = "standing room only"  # noqa: S105 - an example
 
-# Placeholders. The first part is a real JWT header.
+# Placeholders for tokens. Their first part is a real JWT header.
 ACCESS_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.access.signature"  # noqa: S105 - an example
 REFRESH_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.refresh.signature"  # noqa: S105 - an example
 API_KEY_SECRET = "ebk_Q3VydGFpbi11cC1hdC1oYWxmLXBhc3Qtc2V2ZW4"  # noqa: S105 - an example

@@ -1,4 +1,4 @@
-"""Adds named enums, problem codes and an example of every body to flask-smorest's OpenAPI document."""
+"""Adds named enums, problems and examples of all bodies to flask-smorest's OpenAPI document."""
 
 import re
 from collections import defaultdict
@@ -31,7 +31,7 @@ from bookings_api.http.schemas import BaseSchema
 
 # The key under which decorators record the problems of a view.
 PROBLEMS = "problems"
-# The key under which they record the scope that an operation requires from API keys, an extension of OpenAPI.
+# The key under which decorators record the scope that API keys need. Also a member of the OpenAPI operation.
 SCOPE = "x-api-key-scope"
 
 _PROBLEM_HEADERS: dict[HTTPStatus, dict[str, Any]] = {
@@ -44,20 +44,20 @@ _PROBLEM_HEADERS: dict[HTTPStatus, dict[str, Any]] = {
 
 
 def unwrapped(text: str) -> str:
-    """Join the lines of each paragraph and list item, because Swagger UI renders line breaks."""
+    """Join the lines of each paragraph and list item. Swagger UI would render the line breaks."""
     return re.sub(r"(?<!\n)\n *(?=[^\s-])", " ", text)
 
 
 class _Converter(OpenAPIConverter):
-    """apispec's converter, with the JSON Schema 2020-12 keywords of OpenAPI 3.1."""
+    """apispec's converter with keywords of JSON Schema 2020-12, which OpenAPI 3.1 uses."""
 
     def schema2jsonschema(self, schema: ma.Schema) -> dict[str, Any]:
-        """Describe the schema by the first paragraph of its docstring."""
+        """Convert a schema. The first paragraph of its docstring becomes the description."""
         about, _, _ = (getdoc(type(schema)) or "").partition("\n\n")
         return {"description": unwrapped(about), **super().schema2jsonschema(schema)}  # type: ignore[no-untyped-call] # untyped in apispec
 
     def field2property(self, field: ma.fields.Field[Any]) -> dict[str, Any]:
-        """Turn enums into named schemas, `example` into `examples`, and enums with one value into `const`."""
+        """Convert a field. Enums become named schemas or, with one value, `const`. `example` becomes `examples`."""
         found: dict[str, Any] = super().field2property(field)
         if "example" in found:
             found["examples"] = [found.pop("example")]
@@ -75,7 +75,7 @@ class _Converter(OpenAPIConverter):
             self.spec.components.schema(name, {"description": about, "type": "string", "enum": values})
         found.pop("type")
         if found["enum"] == values:
-            del found["enum"]  # needed only if some members are not allowed
+            del found["enum"]  # needed only if the field does not allow all members
         return {"$ref": f"#/components/schemas/{name}", **found}
 
 
@@ -86,14 +86,14 @@ class DocumentPlugin(MarshmallowPlugin):
 
 
 def document_operation(doc: dict[str, Any], doc_info: dict[str, Any], *, spec: APISpec, **_: Any) -> dict[str, Any]:
-    """Complete the documentation of an operation. flask-smorest calls this for each one."""
+    """Add problems, examples and headers to the documentation of an operation. flask-smorest calls this function."""
     texts = doc_info["docstring"]
     texts["description"] = unwrapped(texts.get("description", ""))
     if scope := doc_info.get("manual_doc", {}).get(SCOPE):
         texts["description"] += f"\n\nAlso accepts API keys with the scope `{scope}`."
     problems: list[Problem] = [*_parser_problems(doc), *doc_info.get(PROBLEMS, []), INTERNAL_ERROR, UNAVAILABLE]
     responses = doc["responses"]
-    responses.pop(INVALID_INPUT.status.value, None)  # flask-smorest adds one without content
+    responses.pop(INVALID_INPUT.status.value, None)  # flask-smorest adds a response without content
     if TOO_MANY_REQUESTS in problems:
         for status in doc_info["success_status_codes"]:
             responses[status]["headers"] = responses[status].get("headers", {}) | RATE_LIMIT
@@ -116,7 +116,7 @@ def _parser_problems(doc: dict[str, Any]) -> list[Problem]:
 
 
 def _add_examples(content: dict[str, Any]) -> None:
-    """Add an example made from the fields' examples, unless the route defines one."""
+    """Add an example built from the examples of the fields, unless the route defines an example."""
     for media in content.values():
         schema = media.get("schema")
         if isinstance(schema, BaseSchema) and not media.keys() & {"example", "examples"}:
@@ -124,7 +124,7 @@ def _add_examples(content: dict[str, Any]) -> None:
 
 
 def _shared_headers(spec: APISpec, headers: dict[str, Any]) -> dict[str, str]:
-    """Move header definitions to the shared components and return references to them."""
+    """Move header definitions to the shared components, and return references to them."""
     for name, header in headers.items():
         if name not in spec.components.headers:
             spec.components.header(name, deepcopy(header))
@@ -132,7 +132,7 @@ def _shared_headers(spec: APISpec, headers: dict[str, Any]) -> dict[str, str]:
 
 
 def _problem_responses(spec: APISpec, problems: list[Problem]) -> dict[int, str]:
-    """Map each status to the name of a response component. Operations with the same problems share components."""
+    """Map each status to the name of a response component. Operations with the same problems share a component."""
     by_status: dict[HTTPStatus, list[Problem]] = defaultdict(list)
     for problem in dict.fromkeys(problems):
         by_status[problem.status].append(problem)

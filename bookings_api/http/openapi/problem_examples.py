@@ -1,4 +1,4 @@
-"""Examples of all problems for the OpenAPI document, built by the same code as real responses."""
+"""Examples of all problems for the OpenAPI document. The code of real responses also builds the examples."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Adds documentation to views, where flask-smorest keeps it."""
+"""Adds documentation to the attribute of a view in which flask-smorest stores it."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def with_problems(*problems: Problem) -> Callable[[View], View]:
-    """Record the problems of a view, which `openapi.operations` documents."""
+    """Record problems that a view can return, so that `openapi.operations` documents them."""
 
     def decorate(view: View) -> View:
         known = getattr(view, "_apidoc", {})
@@ -21,6 +21,6 @@ def with_problems(*problems: Problem) -> Callable[[View], View]:
 
 
 def documented_by(document: Callable[[Any], Any], view: Any) -> Any:
-    """Add the documentation of flask-smorest's decorator to `view` without wrapping it in another function."""
+    """Add the documentation of flask-smorest's decorator `document` to `view`, without wrapping the view again."""
     view._apidoc = document(view)._apidoc  # noqa: SLF001 - where flask-smorest keeps its documentation
     return view

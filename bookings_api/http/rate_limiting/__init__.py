@@ -1,1 +1,1 @@
-"""Rate limits."""
+"""Rate limits per client, account and email address, counted in Redis."""

@@ -1,6 +1,6 @@
-"""Rate limits. Each setting is one limit, shared by all operations that name it.
+"""Rate limits for operations. Operations with the same setting share a limit.
 
-A request over the limit is rejected before any slow work, with 429 and `Retry-After`. All responses of limited
+A request over the limit is rejected with 429 and `Retry-After` before any slow work. All responses of limited
 operations have the headers of draft-ietf-httpapi-ratelimit-headers-06, because few clients support later drafts.
 """
 
@@ -35,21 +35,21 @@ RATE_LIMIT = {
 }
 RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait before retrying."} | _INTEGER}
 
-# Returns a key from the view's arguments, or None to exempt the request. Requests with the same key count together.
+# Returns a key for the view's arguments, or None to exempt the request. Requests with the same key count together.
 Key = Callable[..., str | None]
-# Decides from the view's exception or result whether the request counts.
+# Decides from the exception or result of the view whether the request counts.
 Counted = Callable[[Exception | None, Any], bool]
 View = TypeVar("View", bound=Callable[..., Any])
 
 STORAGE = "bookings_api.rate_limits"
 _storage: RateLimitStorage = LocalProxy(lambda: flask.current_app.extensions[STORAGE])  # type: ignore[assignment] # a proxy for it
-# The windows this request has been counted in, by setting and key.
+# The windows in which this request is counted, by setting and key.
 _hits: dict[tuple[str, str], list[Window]] = LocalProxy(lambda: flask.g.setdefault("rate_limit_hits", {}))  # type: ignore[assignment] # a proxy for it
 _parsed = cache(parse_many)
 
 
 def init_limits(app: flask.Flask) -> None:
-    """Set up counting in Redis, and add the rate limit headers to responses."""
+    """Set up counting in Redis, and add `RateLimit-*` headers to the responses of limited operations."""
     app.extensions[STORAGE] = RateLimitStorage(app.config["REDIS_URL"])
     app.after_request(_add_headers)
 
@@ -57,7 +57,7 @@ def init_limits(app: flask.Flask) -> None:
 def by_account(*parameters: str) -> Key:
     """Count requests per account and per value of these path parameters. Place the limit below `login_required`.
 
-    Without parameters, API keys are exempt; `API_KEY_LIMIT` applies to them.
+    Without parameters, API keys are exempt, because `API_KEY_LIMIT` applies to them.
     """
 
     def key(*args: Any, **kwargs: Any) -> str | None:
@@ -69,23 +69,23 @@ def by_account(*parameters: str) -> Key:
 
 
 def by_invited_mailbox(invitation: dict[str, Any], *args: Any, **kwargs: Any) -> str:
-    """Return the mailbox that an invitation goes to, whoever invites. Place the limit below `arguments`."""
+    """Count invitations per recipient mailbox, regardless of their sender. Place the limit below `arguments`."""
     return f"invitation/{of_mailbox(invitation['email'])}"
 
 
 def by_inviter_and_mailbox(invitation: dict[str, Any], *args: Any, **kwargs: Any) -> str | None:
-    """Return the organizer and the mailbox of an invitation, as a key that bookings do not share."""
+    """Count invitations per sender and recipient mailbox. Emails about bookings are counted separately."""
     return by_mailbox(by_invited_mailbox(invitation))
 
 
 def by_key(*args: Any, **kwargs: Any) -> str | None:
-    """Count requests per API key. After a rotation, each of the two valid secrets is counted separately."""
+    """Count requests per secret of an API key. After a rotation, both valid secrets are counted separately."""
     key_hash = current_key_hash()
     return None if key_hash is None else key_hash.hex()
 
 
 def by_client(*args: Any, **kwargs: Any) -> str:
-    """Count requests per IPv4 address or IPv6 /64, of which a client may use any address (RFC 6177, section 2)."""
+    """Count requests per IPv4 address or IPv6 /64 network. A client can use any address of its /64 (RFC 6177)."""
     text = flask.request.remote_addr or ""
     with suppress(ValueError):  # a Unix socket has no address
         address = ip_address(text)
@@ -95,17 +95,20 @@ def by_client(*args: Any, **kwargs: Any) -> str:
 
 
 def by_email(field: str) -> Key:
-    """Count requests per address in `field` of the body, with or without an account. Place it below `arguments`."""
+    """Count requests per email address in `field` of the body. The address needs no account.
+
+    Place the limit below `arguments`.
+    """
     return lambda body, *args, **kwargs: of_email(body[field])
 
 
 def of_email(address: str) -> str:
-    """Return the key of an email address, ignoring case and whether its domain is IDNA-encoded."""
+    """Return the key of an email address. Ignores case and whether the domain is IDNA-encoded."""
     return keyed_hash(encoded_address(address).lower())
 
 
 def of_mailbox(address: str) -> str:
-    """Return the key of an address's mailbox. Addresses that differ only after a `+` usually share one (RFC 5233)."""
+    """Return the key of a mailbox. Addresses that differ only after a `+` usually share a mailbox (RFC 5233)."""
     local, _, domain = address.rpartition("@")
     return of_email(f"{local.partition('+')[0]}@{domain}")
 
@@ -116,10 +119,10 @@ def shared_mailbox(address: str) -> str | None:
 
 
 def mailbox_to_count(address: str | None) -> str | None:
-    """Return the key of the mailbox that the caller sends an email to, by default their own. None if only they have it.
+    """Return the key of the mailbox that the caller sends an email to. The default address is the caller's own.
 
-    Only one account has an address without a `+`. Any number of accounts, possibly of strangers, can share the mailbox
-    of an address with one, so their emails to themselves count like emails to someone else.
+    Returns None for an email to the caller's own address, unless the address contains a `+`. Many accounts can share a
+    mailbox through addresses with a `+`, so emails to such an address count even if the caller owns it.
     """
     if current_key_hash() is not None:
         return of_mailbox(address) if address else None
@@ -134,13 +137,13 @@ def mailbox_to_count(address: str | None) -> str | None:
 
 
 def by_mailbox(mailbox: str | None) -> str | None:
-    """Count per account and mailbox, so that no account uses up the share of another. API keys are exempt."""
+    """Count per account and mailbox, so that accounts do not use up each other's limit. API keys are exempt."""
     user_id = current_user_id()
     return f"{user_id}/{mailbox}" if user_id and mailbox else None
 
 
 def keyed_hash(address: str) -> str:
-    """Return a keyed hash of an address, so that Redis and logs never contain the address."""
+    """Return a keyed hash of an IP or email address, so that Redis and logs never contain the address."""
     key = flask.current_app.config["SECRET_KEY"].encode()
     return hmac.digest(key, b"limit " + address.encode(), "sha256").hex()[:32]
 
@@ -156,15 +159,15 @@ def successes(error: Exception | None, result: Any) -> bool:
 
 
 def failures(*kinds: type[Exception]) -> Counted:
-    """Count only requests that fail with these errors, so that an outage on our side uses up no attempts."""
+    """Count only requests that fail with these errors. Other failures, such as an outage, do not count."""
     return lambda error, result: isinstance(error, kinds)
 
 
 def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
     """Apply the limit in `setting`, for example `3 per hour; 10 per day`, to a view. Raises `TooManyRequests`.
 
-    Requests are counted before the view runs, and uncounted afterwards if they should not count. Concurrent requests
-    therefore cannot exceed the limit.
+    A request is counted before the view runs, so concurrent requests cannot exceed the limit. If `counts` then returns
+    false, the request is uncounted.
     """
 
     def decorate(view: View) -> View:
@@ -191,9 +194,9 @@ def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
 
 
 def count_email(address: str) -> None:
-    """Count an email that is never refused. It leaves less for the caller, but not for others.
+    """Count an email that is sent even over the limit. Only the limit of the caller's account is affected.
 
-    For an API key, counting the request suffices.
+    Does nothing for API keys, because `API_KEY_LIMIT` already counts their requests.
     """
     user_id = current_user_id()
     if user_id is None:
@@ -204,7 +207,7 @@ def count_email(address: str) -> None:
 
 
 def uncount() -> None:
-    """Uncount this request in all its windows, and send no `RateLimit-*` headers."""
+    """Uncount this request under all limits, and omit the `RateLimit-*` headers."""
     for windows in _hits.values():
         _storage.give_back([window for window in windows if not window.is_given_back])
     _hits.clear()
@@ -212,7 +215,7 @@ def uncount() -> None:
 
 def _hit(setting: str, whose: str) -> list[Window]:
     windows = _hits.get((setting, whose), [])
-    if windows and not windows[0].is_given_back:  # a retried request is counted once
+    if windows and not windows[0].is_given_back:  # a retried request is counted only once
         return windows
     windows = _hits[setting, whose] = _storage.hit(_parsed(flask.current_app.config[setting]), setting, whose)
     exceeded = [window for window in windows if window.count > window.item.amount]
@@ -230,7 +233,7 @@ def _plural(number: int, unit: str) -> str:
 
 
 def _add_headers(response: flask.Response) -> flask.Response:
-    """Report the window with the fewest requests left. Of several, report the one that ends last."""
+    """Report the window with the fewest remaining requests. If several windows are equal, report the last to end."""
     windows = [window for windows in _hits.values() for window in windows]
     if windows:
         closest = min(windows, key=lambda window: (window.remaining, -window.ends_at))

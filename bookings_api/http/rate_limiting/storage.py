@@ -1,7 +1,4 @@
-"""Request counts, shared by all processes in Redis.
-
-While Redis is unavailable, each process counts in its own memory.
-"""
+"""Request counts in Redis, which all processes share. While Redis is unavailable, each process counts in memory."""
 
 import logging
 import math
@@ -21,9 +18,9 @@ from bookings_api.redis_client import connect
 logger = logging.getLogger(__name__)
 
 KEY_PREFIX = "bookings_api:limits"
-# After a failure, requests are counted in memory for this long. Then one of them tries Redis again.
+# How long requests are counted in memory after a failure. Then one request tries Redis again.
 PAUSE_SECONDS = 2
-# A request that has waited for Redis this long in total is counted in memory, even if each reply came in time.
+# How long a request waits for all replies of Redis together before it is counted in memory.
 PATIENCE_SECONDS = 0.25
 MAX_REMEMBERED = 10_000
 # `RedisStorage` reports the end of a window rounded to the nearest second.
@@ -32,7 +29,7 @@ _ROUNDING_SECONDS = 0.5
 
 @dataclass
 class Window:
-    """The count of requests under one limit, and when it starts over."""
+    """The number of requests that count towards a limit until `ends_at`, a Unix time."""
 
     key: str
     item: RateLimitItem
@@ -47,25 +44,25 @@ class Window:
 
     @cached_property
     def seconds_left(self) -> int:
-        """The whole seconds until the window ends, computed only once so that all headers agree."""
+        """The whole seconds until the window ends. Computed only once, so that all headers agree."""
         seconds = math.ceil(self.ends_at + _ROUNDING_SECONDS - time.time())
         return min(max(1, seconds), self.item.get_expiry())
 
 
 class RateLimitStorage:
-    """Counts requests in fixed windows. A window starts with the first request that counts in it."""
+    """Counts requests in fixed windows. A window starts with its first request."""
 
     def __init__(self, redis_url: str) -> None:
         self.is_local = False
         pool = connect(redis_url).connection_pool
         self._redis = RedisStorage("redis://", connection_pool=pool, key_prefix=KEY_PREFIX)
         self._retry_at = 0.0
-        # The ends of windows in Redis that this process knows, which saves most requests a round trip.
+        # the known ends of windows in Redis, which saves most requests a round trip
         self._ends_at: dict[str, float] = {}
 
     @cached_property
     def _memory(self) -> MemoryStorage:
-        """The counts in memory, created on first use because a thread does not survive gunicorn's fork."""
+        """The counts in memory. Created on first use, because the storage's thread does not survive gunicorn's fork."""
         return MemoryStorage()
 
     def hit(self, items: Sequence[RateLimitItem], *identifiers: str) -> list[Window]:
@@ -87,7 +84,7 @@ class RateLimitStorage:
         return [self._hit_locally(item, identifiers) for item in items]
 
     def give_back(self, windows: Sequence[Window]) -> None:
-        """Uncount a request, except in windows that may have ended or are not in the storage currently used."""
+        """Uncount a request. Skips windows that may have ended, and windows of a storage that is not in use now."""
         for window in windows:
             window.count -= 1
             window.is_given_back = True
@@ -99,7 +96,7 @@ class RateLimitStorage:
                     self._fall_back(error)
 
     def _hit(self, item: RateLimitItem, identifiers: Sequence[str], *, until: float) -> Window:
-        """Count a request in Redis, usually in one round trip. The library's own strategy takes three."""
+        """Count a request in Redis, usually in one round trip. The strategies of `limits` take three round trips."""
         key, seconds = item.key_for(*identifiers), item.get_expiry()
         count = self._redis.incr(key, seconds)
         if time.monotonic() > until:
@@ -119,7 +116,7 @@ class RateLimitStorage:
 
     def _fall_back(self, error: RedisError) -> None:
         self._retry_at = time.monotonic() + PAUSE_SECONDS
-        # A plain ResponseError is a mistake in the setup. For a full or read-only Redis, redis-py has subclasses.
+        # a plain ResponseError means a mistake in the setup; redis-py has subclasses for a full or read-only Redis
         if type(error) is ResponseError:
             logger.error("rate limits are counted in memory because Redis refuses the command: %s", error)
         elif not self.is_local:

@@ -1,1 +1,1 @@
-"""Cached responses to anonymous reads."""
+"""Caches responses to anonymous reads."""

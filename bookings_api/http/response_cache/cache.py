@@ -2,13 +2,14 @@
 
 A page of a list is reused for at most `PAGE_SECONDS`, and only while `EventCatalog.version` stays the same. Lists
 therefore show new and changed events immediately, but their ticket counts may be up to `PAGE_SECONDS` old. The version
-is read before the page, so the page contains all changes up to that version, even if a replica serves it (see
-`database.replica`). The time limit also covers what the version does not reflect: events end, and after a failover, a
-version may occur again.
+is read before the page. The page therefore contains all changes up to that version, even if it comes from a replica
+(see `database.replica`). The version does not reflect that events end, and after a failover it may repeat. The time
+limit covers both cases.
 
-A single event is always exact: each request reads it or shares a concurrent read. Only the headers are reused.
+A response with a single event is always current. Each request reads the event or shares a concurrent read, and only the
+headers are reused.
 
-Cached responses have `Cache-Control: no-cache` like all others, so clients see their own changes.
+Cached responses have `Cache-Control: no-cache` like all other anonymous reads, so clients see their own changes.
 """
 
 import threading
@@ -50,7 +51,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 Headers = list[tuple[str, str]]
 
 _EXTENSION = "response_cache"
-# Keys of the WSGI environment: the error from revalidating a cached response, and the policy of the new one.
+# Keys of the WSGI environment: the error of a failed revalidation, and the policy for the response of the view.
 _FAILURE, _POLICY = "bookings_api.failure", "bookings_api.cache_policy"
 
 _VERSION = Prepared("event_catalog_version", sa.select(sa.func.coalesce(sa.func.max(EventCatalog.version), 0)))
@@ -63,9 +64,9 @@ class _Response(NamedTuple):
 
 
 class _Policy(NamedTuple):
-    """How to reuse a response. `revalidate` returns its current form, or None if it must be replaced.
+    """How to reuse a response. `revalidate` returns the current response, or None if the view must run again.
 
-    The request that replaces a page holds the lock `renewal`. Others wait for the lock.
+    The request that replaces a page holds the lock `renewal`, and other requests wait for the lock.
     """
 
     revalidate: Callable[[_Response], _Response | None]
@@ -100,7 +101,7 @@ def cached_page(view: View) -> View:
 def cached_resource(read: Callable[..., Versioned | None], schema: type[ResponseSchema]) -> Callable[[View], View]:
     """Let anonymous clients share concurrent reads of a resource.
 
-    `read` gets a connection and the view's arguments. It returns None if anonymous clients cannot see the resource.
+    `read` gets a connection and the view's arguments. It must return None if anonymous clients cannot see the resource.
     """
     dump = schema().dump
 
@@ -133,7 +134,7 @@ def cached_resource(read: Callable[..., Versioned | None], schema: type[Response
 
 
 class ResponseCache:
-    """WSGI middleware (PEP 3333) that caches the responses of views with one of the decorators above."""
+    """WSGI middleware (PEP 3333) that caches responses of views with `cached_page` or `cached_resource`."""
 
     def __init__(self, app: flask.Flask) -> None:
         self._application: WSGIApplication = app.wsgi_app
@@ -190,12 +191,12 @@ class ResponseCache:
 
 
 def init_response_cache(app: flask.Flask) -> None:
-    """Wrap the application in the cache. Call this before `init_proxies`, whose middleware must run first."""
+    """Wrap the application in the cache. Call this before `init_proxies`, whose middleware runs first."""
     app.wsgi_app = ResponseCache(app)  # type: ignore[method-assign] # as Flask documents it
 
 
 def _may_cache() -> bool:
-    """Whether the response to this request may be cached. Raises the database error of an earlier revalidation."""
+    """Whether the response to this request may be cached. If revalidation has failed, raises its database error."""
     environ = flask.request.environ
     if _FAILURE in environ:
         raise environ[_FAILURE]
@@ -203,7 +204,7 @@ def _may_cache() -> bool:
 
 
 def _cache_key(environ: "WSGIEnvironment") -> tuple[str, ...] | None:
-    """Return all parts of the request that its response depends on, or None if it is not an anonymous read."""
+    """Return the parts of the request that determine the response, or None unless the request is an anonymous read."""
     if environ["REQUEST_METHOD"] != "GET" or "HTTP_AUTHORIZATION" in environ:
         return None
     path, query, origin = environ["PATH_INFO"], environ.get("QUERY_STRING", ""), environ.get("HTTP_ORIGIN", "")
@@ -216,7 +217,7 @@ def _send_if_fresh(
     try:
         current = cached and cached.policy.revalidate(cached.response)
     except SQLAlchemyError as error:
-        environ[_FAILURE] = error  # the view raises it instead of waiting for the database again
+        environ[_FAILURE] = error  # the view raises this error instead of waiting for the database again
         return None
     if cached is None or current is None:
         return None
