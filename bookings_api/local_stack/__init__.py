@@ -1,9 +1,10 @@
-"""PostgreSQL, Valkey and an SMTP sink, run from wheels as child processes for scripts/run and the tests.
+"""Runs PostgreSQL, Valkey and an SMTP sink as child processes, for scripts/run and the tests.
 
-    processes    child processes that end with their parent
-    servers      `LocalStack`, which starts and stops the three servers
-    __main__     `python -m bookings_api.local_stack`, which scripts/run calls
+    processes       child processes that end with their parent
+    servers         `LocalStack`, which starts and stops the three servers
+    system_calls    system calls that exist only on Linux
+    __main__        `python -m bookings_api.local_stack`, which scripts/run calls
 
-The wheels' own Python launchers are not used, because they leave servers running and, as root, change the machine
-(useradd, chmod of parent directories).
+The programs of the servers are part of wheels. The Python launchers in the wheels are not used, because they leave
+servers running. As root, they also create users and change the permissions of parent directories.
 """

@@ -23,7 +23,7 @@ CELERY = ["celery", "--quiet", "--app=wsgi.celery"]
 WHO_ORGANIZES = {
     "invite_only": "only people who are invited become organizers",
     "open": "anyone can become an organizer and manage all accounts; only for evaluation and trusted networks",
-    "own_organization": "anyone can become an organizer, of a new organization",
+    "own_organization": "anyone can become the owner of a new organization",
 }
 
 
@@ -53,7 +53,7 @@ def main(*, port: int, data_dir: Path, demo: bool) -> None:
 
 @contextmanager
 def _service(port: int, directory: Path, *, demo: bool) -> Iterator[list[Child]]:
-    """Run the service. Yields the processes that must keep running, and stops them in reverse order."""
+    """Run the service and yield the processes that must keep running. Stops them in reverse order on exit."""
     began = time.monotonic()
     click.echo(f"Data directory: {directory}")
     with ExitStack() as cleanup:
@@ -74,7 +74,7 @@ def _service(port: int, directory: Path, *, demo: bool) -> Iterator[list[Child]]
             }
             children = []
             for name, command in commands.items():
-                # None of them needs root, and Celery would warn about it.
+                # without root, which these processes do not need and Celery would warn about
                 child = Child(name, [sys.executable, "-m", *command], environment=environment, unprivileged=True)
                 cleanup.callback(child.stop)
                 children.append(child)
@@ -97,7 +97,10 @@ def _service(port: int, directory: Path, *, demo: bool) -> Iterator[list[Child]]
 
 
 def _environment(stack: LocalStack, url: str) -> dict[str, str]:
-    """Start the servers that are not set in the environment or `.env`, and return the settings for all processes."""
+    """Start the servers that are not configured, and return the environment for all processes.
+
+    A server is configured if its variable, such as `DATABASE_URL`, is set in the environment or in `.env`.
+    """
     load_dotenv(os.environ.get("ENV_FILE") or ROOT / ".env")
     servers: dict[str, Callable[[], object]] = {
         "DATABASE_URL": stack.start_postgres,
@@ -118,14 +121,14 @@ def _environment(stack: LocalStack, url: str) -> dict[str, str]:
 
 
 def _run_flask(command: str, stack: LocalStack, environment: dict[str, str]) -> None:
-    """Run a `flask` command and wait for it."""
+    """Run a `flask` command and wait until it ends. Raises `StackError` if it fails."""
     name = f"flask {command}"
     arguments = [sys.executable, "-m", "flask", *command.split()]
     Child(name, arguments, environment=environment, log=stack.log_of(name)).wait()
 
 
 def _require_worker(redis_url: str) -> None:
-    """Raise `StackError` unless a worker responds through Redis."""
+    """Raise `StackError` unless a Celery worker responds to a ping through Redis."""
     url, options = broker_settings(redis_url)
     if not Celery(broker=url, broker_transport_options=options).control.ping(timeout=0.3, limit=1):
         raise StackError("the Celery worker does not respond")
@@ -137,7 +140,7 @@ def _require_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            message = f"Port {port} is not available ({error.strerror}). Choose another one with --port."
+            message = f"Port {port} is not available ({error.strerror}). Choose another port with --port."
             raise StackError(message) from None
 
 

@@ -17,16 +17,16 @@ from bookings_api.local_stack import system_calls
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-# How many lines of a failed child's log are shown. Enough even if every setting is invalid.
+# How many lines of a failed child's log the error shows. Enough even if every setting is invalid.
 LOG_TAIL_LINES = 30
 
 
 class StackError(click.ClickException):
-    """A server or the service could not be started. click prints the message."""
+    """A server or the service could not be started, or has ended. click prints the message."""
 
 
 class Child:
-    """A child process in a separate session. Ctrl-C reaches only the parent, which stops its children in order."""
+    """A child process in a separate session. Ctrl-C therefore reaches only the parent, which stops its children."""
 
     def __init__(
         self,
@@ -43,9 +43,11 @@ class Child:
     ) -> None:
         """Start `command` in `directory`.
 
-        `stop_signal` requests a clean shutdown; the child also gets it when this process dies. `log` is the file for
-        the output, which by default goes to this process's output. `configuration` is written to standard input.
-        `keep_open` lists the descriptors to inherit. `unprivileged` switches from root to nobody.
+        `stop_signal` requests a clean shutdown. The child also gets this signal when the current process dies. `log` is
+        a file for the output, which otherwise goes to the output of the current process. `configuration` is written to
+        standard input. `keep_open` lists file descriptors to inherit. With `unprivileged`, root becomes nobody.
+
+        Raises `StackError` if the system cannot switch from root to nobody.
         """
         self.name = name
         self.log = log
@@ -58,11 +60,11 @@ class Child:
         def before_exec() -> None:
             if drop_root:
                 system_calls.become_nobody()
-            end_with_parent()  # after changing the user, which clears the death signal
+            end_with_parent()  # after become_nobody(), because changing the user clears the death signal
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
         output: IO[bytes] | None = log.open("ab") if log else None
-        # Signals are blocked, because Python discards an exception that a signal handler raises during a fork.
+        # signals are blocked, because Python discards an exception that a signal handler raises during a fork
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             self._process = subprocess.Popen(
@@ -90,13 +92,13 @@ class Child:
 
     @property
     def exit_status(self) -> int | None:
-        """The exit status: None while the process runs, negative if a signal ended it."""
+        """The exit status. None while the process runs, and negative if a signal has ended it."""
         if self._process.returncode is None and self._process.poll() is not None:
-            self._kill_session()  # processes that a killed child leaves behind
+            self._kill_session()  # a killed child may leave processes behind
         return self._process.returncode
 
     def wait(self) -> None:
-        """Wait until the process ends; stop it if interrupted. Raises `StackError` if it failed."""
+        """Wait until the process ends. Stops the process if interrupted. Raises `StackError` if it fails."""
         try:
             while self.exit_status is None:
                 time.sleep(0.02)
@@ -106,13 +108,13 @@ class Child:
             raise StackError(self._failure())
 
     def wait_until_ready(self, probe: Callable[[], object], *, seconds: float = 30) -> None:
-        """Call `probe` until it succeeds. Raises `StackError` if the child ends first or takes too long."""
+        """Call `probe` until it raises no exception. Raises `StackError` if the child ends or takes too long."""
         deadline = time.monotonic() + seconds
         while True:
             self.require_running()
             try:
                 probe()
-            except Exception as error:  # a client library may raise anything while its server is starting
+            except Exception as error:  # client libraries may raise any exception while the server is starting
                 if time.monotonic() > deadline:
                     raise StackError(f"{self.name} is not ready after {seconds:.0f} s: {error}") from error
                 time.sleep(0.03)
@@ -125,7 +127,7 @@ class Child:
             raise StackError(self._failure())
 
     def stop(self, *, seconds: float = 30) -> None:
-        """Stop the process cleanly. After `seconds`, kill it and its children."""
+        """Stop the process cleanly. After `seconds`, kill the process and its children."""
         if self.exit_status is None:
             self._process.send_signal(self._stop_signal)
         deadline = time.monotonic() + seconds
@@ -139,7 +141,7 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
 
     def log_lines(self, text: str) -> list[str]:
-        """Return the lines of the log so far that contain `text`."""
+        """Return the lines of the log that contain `text`."""
         log = self.log.read_text(errors="replace") if self.log else ""
         return [line for line in log.splitlines() if text in line]
 

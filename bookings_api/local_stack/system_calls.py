@@ -1,6 +1,6 @@
 """System calls that exist only on Linux, with substitutes for other systems.
 
-Uses only the standard library, because scripts/bootstrap.py loads this file before anything is installed.
+This module uses only the standard library, because scripts/bootstrap.py loads it before any package is installed.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 
 IS_LINUX = sys.platform == "linux"
-# Whether the kernel can send a signal to a process when its parent dies
+# Whether the kernel can send a signal to a process when the parent of the process dies.
 HAS_DEATH_SIGNAL = IS_LINUX
 NOBODY = 65534
 SECONDS_TO_STOP = 30
@@ -29,9 +29,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def end_with_parent(stop_signal: int) -> Callable[[], None]:
-    """Return a `preexec_fn` that makes the child receive `stop_signal` when this process dies, even if it is killed.
+    """Return a `preexec_fn` that sends `stop_signal` to the child when the current process dies.
 
-    The child must start a new session. When the child ends, the caller must kill the other processes of the session.
+    The signal is sent even if the current process is killed. The child must start a new session. When the child ends,
+    the caller must kill the other processes of the session.
     """
     if HAS_DEATH_SIGNAL:
         return partial(_request_death_signal, os.getpid(), stop_signal)
@@ -46,14 +47,14 @@ def _request_death_signal(parent: int, stop_signal: int) -> None:
 
 @cache
 def _pipe() -> tuple[int, int]:
-    """Return a pipe whose writing end is open only in this process, so that it closes when this process dies."""
+    """Return a pipe. Its writing end is open only in the current process, and closes when the process dies."""
     return os.pipe()
 
 
 def _fork_watcher(reading: int, writing: int, stop_signal: int) -> None:
-    """Fork a process that stops this one when the writing end closes.
+    """Fork a watcher that stops the current process when the writing end of the pipe closes.
 
-    It is a grandchild, so that the program executed next has no unexpected child.
+    The watcher is a grandchild, so that the program that is executed next has no unexpected child.
     """
     watched = os.getpid()
     between = os.fork()
@@ -79,10 +80,11 @@ def _fork_watcher(reading: int, writing: int, stop_signal: int) -> None:
 
 
 def become_nobody() -> None:
-    """Switch to uid 65534, because PostgreSQL refuses to run as root, but keep root's access to files.
+    """Switch to user ID 65534, because PostgreSQL refuses to run as root. Keeps root's access to files.
 
-    The checkout and the data directory can then be inside a home directory of mode 0700. An ambient capability survives
-    exec. initdb calls access(2), which honors the capability once the set-user-ID fix-up is off. See capabilities(7).
+    The checkout and the data directory can therefore be inside a home directory of mode 0700. An ambient capability
+    survives exec. initdb calls access(2), which honors the capability if the set-user-ID fix-up is off. See
+    capabilities(7).
     """
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
@@ -90,7 +92,7 @@ def become_nobody() -> None:
     os.setresuid(NOBODY, NOBODY, NOBODY)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     mask = 1 << _CAP_DAC_OVERRIDE
-    # effective, permitted, inheritable; each a low and a high word
+    # the effective, permitted and inheritable sets, each as a low and a high word
     _check(_libc.capset(header, (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)))
     _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0))
 

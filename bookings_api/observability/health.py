@@ -1,7 +1,7 @@
 """`GET /health/live` and `GET /health/ready`, for process managers and load balancers.
 
-Neither requires a login or reveals server names, and both respond quickly. Like `/metrics`, they are not in the OpenAPI
-document.
+Both operations respond quickly, require no login, and reveal no server names. Like `/metrics`, they are not in the
+OpenAPI document.
 """
 
 import logging
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 DATABASE_SECONDS = 1.0
 REPLICA_SECONDS = 0.5
 
-# PostgreSQL reserves some connections for superusers.
+# The number of connections for ordinary users. PostgreSQL reserves the others for superusers.
 _CONNECTIONS = sa.text("""
     SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
 """)
@@ -34,18 +34,19 @@ OK, UNAVAILABLE, LAGGING, OUTDATED = "ok", "unavailable", "lagging", "outdated"
 
 
 def init_health(app: flask.Flask) -> None:
-    """Add both routes."""
+    """Add the routes `/health/live` and `/health/ready`."""
 
     @app.get("/health/live", endpoint="health_live")
     def live() -> flask.Response:
-        """Report that the process responds. Checks no other servers, because a restart would not repair them."""
+        """Report that the process responds. Does not check other servers, because a restart would not repair them."""
         return _response(HTTPStatus.OK, status=OK)
 
     @app.get("/health/ready", endpoint="health_ready")
     def ready() -> flask.Response:
-        """Report whether PostgreSQL is available with a current schema.
+        """Respond with 200 if PostgreSQL is available and has the current schema, otherwise with 503.
 
-        Without Redis, only emails and rate limits degrade; without the read replica, lists become slower.
+        The service is only degraded without Redis, which delays emails and weakens rate limits, and without the read
+        replica, which slows down lists.
         """
         checks = {"database": _check_database(), "redis": _check_redis()}
         if checks["database"] != OK:

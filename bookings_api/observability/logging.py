@@ -1,6 +1,6 @@
-"""Structured logs with request IDs, and one access line per request.
+"""Structured logs with request IDs and an access line for each request.
 
-Log lines contain no bodies, headers, query strings or emails. The engine hides SQL parameters.
+Log lines contain no request bodies, headers, query strings or email addresses. The SQLAlchemy engine hides parameters.
 """
 
 import json
@@ -23,21 +23,21 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 from bookings_api.observability import metrics
 
 REQUEST_ID_HEADER = "X-Request-ID"
-# Keys in the WSGI environment: the time of arrival by time.perf_counter(), and the URL rule that matched.
+# Keys in the WSGI environment: the time of arrival, by time.perf_counter(), and the matching URL rule.
 STARTED_AT, ROUTE = "bookings_api.started_at", "bookings_api.route"
 
-# The form of request IDs that are accepted from proxies and clients. Such IDs cannot break a log line or a header.
+# The form of request IDs that are accepted from proxies and clients. These IDs cannot break a log line or a header.
 _ACCEPTED_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
-# Logged at DEBUG, because they are polled every few seconds. Failures are logged separately.
+# The prefix of routes that are logged at DEBUG, because clients poll them. Failures are logged separately.
 QUIET_ROUTES = "/health/"
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
-# Attributes of every record, as opposed to those passed as `extra`
+# Attributes that every record has. Other attributes were passed as `extra`.
 _STANDARD_ATTRIBUTES = frozenset(RESERVED_ATTRS)
 
-# At INFO, these repeat our own lines or report routine work every few seconds.
+# Loggers that, at INFO, repeat our log lines or report routine work every few seconds.
 _REPETITIVE_LOGGERS = (
     "celery.beat", "celery.worker.consumer.connection", "celery.worker.strategy", "celery.app.trace",
     "alembic.runtime.plugins",
@@ -52,7 +52,7 @@ def current_request_id() -> str | None:
 
 
 def request_id_for(given: str) -> str:
-    """Return the given request ID if it is acceptable, otherwise a random one."""
+    """Return the given request ID if it is acceptable, otherwise a random request ID."""
     return given if _ACCEPTED_REQUEST_ID.fullmatch(given) else token_hex(16)
 
 
@@ -70,7 +70,7 @@ class RecordFormatter(OrjsonFormatter):
     """JSON lines with `time` (UTC, ISO 8601), `level`, `logger`, `message`, `request_id` and the `extra` fields."""
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """Add the fields. The library's version is slower, because it looks them up by name for every line."""
+        """Add the fields of a record. The library's method is slower, because it looks up fields by name."""
         log_data["level"] = record.levelname
         log_data["logger"] = record.name
         log_data["message"] = record.message
@@ -103,7 +103,7 @@ def init_logging(app: flask.Flask) -> None:
     """Configure logging, and log and count each request."""
     logging.config.dictConfig(logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"]))
     logging.captureWarnings(capture=True)
-    # collects no data that the log lines do not contain; see "Optimization" in Python's Logging HOWTO
+    # collects only the data that log lines contain; see "Optimization" in Python's Logging HOWTO
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # noqa: SLF001 - as documented there
     app.before_request(_begin_request)
@@ -116,7 +116,7 @@ def _begin_request() -> None:
 
 
 def _end_request(error: BaseException | None) -> None:
-    """Reset the request ID, because the thread may do other work next."""
+    """Reset the request ID, because the thread may continue with other work."""
     _request_id.set(None)
 
 
@@ -154,7 +154,7 @@ def record_request(
     user_id: str | None = None,
     api_key: str | None = None,
 ) -> None:
-    """Write the access line of a request, and count it. `api_key` is the hint of a key, not its secret."""
+    """Write the access line of a request, and count the request. `api_key` is the `hint` of an API key."""
     seconds = time.perf_counter() - started_at
     metrics.count_request(method, route, status, seconds)
     milliseconds = round(seconds * 1000, 1)

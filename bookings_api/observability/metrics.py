@@ -1,11 +1,11 @@
 """Records the service's metrics, and serves them at `/metrics` in the Prometheus text format.
 
-Names and units follow https://prometheus.io/docs/practices/naming/. Clients cannot create label values: routes are
-URL rules, and unknown methods share one label.
+Names and units follow https://prometheus.io/docs/practices/naming/. Clients cannot create label values, because routes
+are URL rules and unknown methods share one label.
 
 gunicorn.conf.py enables prometheus_client's multiprocess mode, in which each process writes its values to files. A
-metric without labels opens its file when it is defined, which must not happen before the fork. Metrics defined at
-import time therefore have labels, and each worker defines the others.
+metric without labels opens its file when it is defined, which must not happen before the fork. Metrics that are defined
+at import time therefore have labels. Each worker defines the metrics without labels.
 """
 
 import os
@@ -32,16 +32,16 @@ from bookings_api.errors import Unauthenticated
 
 _registry = CollectorRegistry()
 
-# Labels for responses without a route: unknown URLs, and errors sent by gunicorn itself.
+# Labels for responses without a route: those to unknown URLs, and errors that gunicorn itself sends.
 NO_ROUTE, GUNICORN = "(no route)", "(gunicorn)"
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 _OTHER_METHOD = "(other)"
-# Matches parameters of URL rules: `<uuid:event_id>`, which is `{event_id}` in OpenAPI.
+# Matches the parameters of URL rules, such as `<uuid:event_id>`.
 _CONVERTER = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
-# In seconds. Cached responses take fractions of a millisecond, bookings tens of milliseconds, and logins hundreds.
-# Requests give up on PostgreSQL after 2, 6, 7, 15 or 17 s.
+# In seconds. Cached responses take less than a millisecond, bookings tens of milliseconds, and logins hundreds of
+# milliseconds. Timeouts for PostgreSQL are 2, 6, 7, 15 and 17 s.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 20)
 
 _requests = Counter(
@@ -61,7 +61,7 @@ _database_failures = Counter(
 
 
 def init_metrics(app: flask.Flask, collectors: Iterable[Collector]) -> None:
-    """Add `GET /metrics` for clients with the `METRICS_TOKEN`. `collectors` provide more metrics for each request."""
+    """Add `GET /metrics`, which requires the `METRICS_TOKEN`. Each request also reads the metrics of `collectors`."""
     token: str | None = app.config["METRICS_TOKEN"]
     if not token:
         return
@@ -87,7 +87,7 @@ def _metrics_of_all_processes() -> CollectorRegistry:
 
 
 def count_request(method: str, route: str | None, status: int, seconds: float) -> None:
-    """Count a response. `route` is the URL rule that matched, or None."""
+    """Count a response and its duration. `route` is the matching URL rule, or None."""
     if method not in _METHODS:
         method = _OTHER_METHOD
     _requests_with(method, route, status).inc()
@@ -95,7 +95,7 @@ def count_request(method: str, route: str | None, status: int, seconds: float) -
 
 
 def count_gunicorn_error(status: int) -> None:
-    """Count an error response sent by gunicorn itself, whose duration is unknown."""
+    """Count an error response that gunicorn itself sends. Its duration is unknown."""
     _requests.labels(_OTHER_METHOD, GUNICORN, str(status)).inc()
 
 
@@ -105,19 +105,19 @@ def count_booking(outcome: str) -> None:
 
 
 def count_database_failure(error: Exception) -> None:
-    """Count a request that failed with 503, labeled with the class of the SQLAlchemy error."""
+    """Count a request that failed with 503. The label is the class of the SQLAlchemy error."""
     _database_failures.labels(type(error).__name__).inc()
 
 
 def create_initial_series() -> None:
-    """Start the series that alerts use at 0, because `rate()` sees no increase in a series that starts at 1."""
+    """Create the series that alerts use with the value 0. `rate()` sees no increase in a series that starts at 1."""
     for error in ("OperationalError", "TimeoutError"):
         _database_failures.labels(error)
     _bookings.labels("confirmed")
 
 
 def watch_pool(engine: sa.Engine) -> None:
-    """Update the numbers of used and idle connections at every checkout and checkin."""
+    """Define gauges for the pool, and update the numbers of used and idle connections at every checkout and checkin."""
     gauge = partial(Gauge, registry=_registry, multiprocess_mode="livesum")
     limit = gauge("database_pool_limit", "Maximum number of connections in the pool.")
     limit.set(engine.pool.size())  # type: ignore[attr-defined] # QueuePool has it
@@ -131,16 +131,16 @@ def watch_pool(engine: sa.Engine) -> None:
         idle.set(available)
 
     sa.event.listen(engine, "checkout", partial(update, 0))
-    # SQLAlchemy fires this just before it returns the connection
+    # SQLAlchemy sends this event just before it returns the connection
     sa.event.listen(engine, "checkin", partial(update, 1))
 
 
 def route_label(route: str | None) -> str:
-    """Convert a URL rule to OpenAPI notation, such as `/api/v1/events/{event_id}`."""
+    """Convert a URL rule to OpenAPI notation: `<uuid:event_id>` becomes `{event_id}`."""
     return NO_ROUTE if route is None else _CONVERTER.sub(r"{\1}", route)
 
 
-# Cached, because finding a series by its labels takes as long as counting.
+# Cached, because finding a series by its labels takes as long as incrementing it.
 @cache
 def _requests_with(method: str, route: str | None, status: int) -> Counter:
     return _requests.labels(method, route_label(route), str(status))

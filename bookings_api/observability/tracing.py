@@ -1,10 +1,10 @@
 """OpenTelemetry traces of requests, SQL statements and tasks.
 
-Imported only with `TELEMETRY=true`. OpenTelemetry's own variables, such as `OTEL_EXPORTER_OTLP_ENDPOINT`, configure the
-rest: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/.
+This module is imported only with `TELEMETRY=true`. Variables such as `OTEL_EXPORTER_OTLP_ENDPOINT` configure the
+export: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/.
 
-Only attributes on an allowlist are exported, because the instrumentation libraries also record addresses, query
-strings, program names and error messages, in which PostgreSQL quotes rows.
+Only the attributes in `_EXPORTED_ATTRIBUTES` are exported. The instrumentation libraries also record personal data,
+such as IP addresses, query strings, and error messages in which PostgreSQL quotes rows.
 """
 
 import os
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 NAME = "event-booking-api"
 REQUEST_ID = "bookings.request_id"
 
-# From https://opentelemetry.io/docs/specs/semconv/, except for those of the Celery instrumentation
+# Names from https://opentelemetry.io/docs/specs/semconv/ and from the Celery instrumentation
 _EXPORTED_ATTRIBUTES = {
     "celery.action",
     "celery.state",
@@ -51,7 +51,7 @@ _EXPORTED_ATTRIBUTES = {
 
 
 class FilteringExporter(OTLPSpanExporter):
-    """Exports spans by OTLP over HTTP, with only the allowed attributes and without events and error messages."""
+    """Exports spans by OTLP over HTTP, without events, error messages, and attributes that are not allowed."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         return super().export([_filtered(span) for span in spans])
@@ -60,10 +60,9 @@ class FilteringExporter(OTLPSpanExporter):
 def init_telemetry(app: flask.Flask) -> None:
     """Instrument requests, statements and tasks.
 
-    To start exporting, each process must call `app.extensions["telemetry"]()` after the fork, because a fork does not
-    copy the exporting thread.
+    Each process must call `app.extensions["telemetry"]()` after the fork, which starts the thread that exports spans.
     """
-    # read when the libraries are set up; selects the stable names of attributes
+    # selects the stable names of attributes; the libraries read this variable when they are set up
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
     app.wsgi_app = OpenTelemetryMiddleware(app.wsgi_app, _on_request, _on_response)  # type: ignore[method-assign] # as Flask documents it
     Psycopg2Instrumentor().instrument()
@@ -81,14 +80,14 @@ def _start(**_: object) -> None:
 
 
 def _stop(**_: object) -> None:
-    """Export the remaining spans, because Celery's pool processes skip Python's exit handlers."""
+    """Export the remaining spans. Celery's pool processes do not run Python's exit handlers."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
         provider.shutdown()
 
 
 def _on_request(span: trace.Span, environ: "WSGIEnvironment") -> None:
-    """Rename the span. By default, its name contains the path, which clients choose."""
+    """Rename the span. Its default name contains the path, which clients choose."""
     span.update_name("HTTP")
 
 
@@ -119,7 +118,7 @@ def _filtered(span: ReadableSpan) -> ReadableSpan:
 
 
 def _without_state(context: trace.SpanContext | None) -> trace.SpanContext | None:
-    """Remove `tracestate`, which clients can set to anything (W3C Trace Context, section 3.3)."""
+    """Remove `tracestate`, because clients can set it to any value (W3C Trace Context, section 3.3)."""
     if context is None:
         return None
     return trace.SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)

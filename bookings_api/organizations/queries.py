@@ -1,4 +1,4 @@
-"""Queries for organizations. All start from the actor's memberships."""
+"""Queries for organizations. They return only organizations that the actor is a member of."""
 
 from uuid import UUID
 
@@ -23,7 +23,7 @@ def organizations_of(actor: Actor) -> Listing:
 
 
 def get_organization(actor: Actor, organization_id: UUID) -> OwnOrganization:
-    """Return an organization that the actor is a member of. Raises `OrganizationNotFound`."""
+    """Return an organization that the actor is a member of. Raises `OrganizationNotFound` for any other ID."""
     own = db.session.get(OwnOrganization, (organization_id, actor.id), populate_existing=True)
     if own is None:
         raise OrganizationNotFound

@@ -23,7 +23,8 @@ class OrganizationSchema(ResponseSchema):
         required=True,
         metadata={
             "description": (
-                "Your role. Owners manage everything, organizers the people and their own events, users nothing."
+                "Your role. Owners manage everything. Organizers manage people and their own events."
+                " Users can only book."
             ),
             "example": MemberRole.ORGANIZER.value,
         },
@@ -31,7 +32,7 @@ class OrganizationSchema(ResponseSchema):
     version = ma.fields.Integer(
         required=True,
         metadata={
-            "description": "The version. Changes of the organization and of your membership increase it.",
+            "description": "The version, which increases when the organization or your membership changes.",
             "example": 1,
         },
     )

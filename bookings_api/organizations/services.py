@@ -1,4 +1,4 @@
-"""Use cases of owners."""
+"""Use case: owners rename their organization."""
 
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,10 @@ from bookings_api.permissions import Action, Actor, may
 def change_organization(
     *, actor: Actor, organization_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> OwnOrganization:
-    """Change the name of an organization. Raises `OrganizationNotFound`, `PermissionDenied`."""
+    """Change the name of an organization.
+
+    Raises `OrganizationNotFound`. Raises `PermissionDenied` unless the actor is an owner.
+    """
     get_organization(actor, organization_id)
     if not may(actor, Action.MANAGE_ORGANIZATION, organization_id=organization_id):
         raise PermissionDenied("Only owners may do that.")

@@ -61,7 +61,7 @@ def test_startup_output_is_clean(tmp_path: Path) -> None:
     ("setting", "meaning"),
     [
         ("invite_only", "only people who are invited become organizers"),
-        ("own_organization", "anyone can become an organizer, of a new organization"),
+        ("own_organization", "anyone can become the owner of a new organization"),
     ],
 )
 def test_startup_output_says_who_can_become_an_organizer(tmp_path: Path, setting: str, meaning: str) -> None:
