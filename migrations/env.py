@@ -1,4 +1,4 @@
-"""Runs migrations with the metadata, database URL and logging of the application."""
+"""Runs migrations with the metadata, database URL and logging configuration of the application."""
 
 import time
 
@@ -10,7 +10,7 @@ from flask import current_app
 MIGRATION_LOCK = 7_283_451
 POLL_SECONDS = 0.2
 
-# For each transaction, because a migration may take longer than the timeouts of the database role.
+# Disables the timeouts of the database role in each transaction, because a migration may take longer.
 _SETTINGS = """
     SET LOCAL statement_timeout = 0;
     SET LOCAL lock_timeout = 0;
@@ -22,15 +22,15 @@ db = current_app.extensions["migrate"].db
 
 
 def run_online() -> None:
-    engine = sa.create_engine(db.engine.url, poolclass=sa.NullPool)  # without the timeouts of requests
+    engine = sa.create_engine(db.engine.url, poolclass=sa.NullPool)  # without the timeouts of the application's engine
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(_SETTINGS))
     # A separate connection holds the lock, because a migration may commit to create an index CONCURRENTLY.
     with engine.begin() as lock, engine.connect() as connection:
-        # Polling, because CREATE INDEX CONCURRENTLY would wait for a transaction that is blocked in a statement.
+        # Polls for the lock. CREATE INDEX CONCURRENTLY would wait for a transaction that is blocked in a statement.
         while not lock.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(MIGRATION_LOCK))):
             time.sleep(POLL_SECONDS)
         context.configure(connection=connection, target_metadata=db.metadata, compare_server_default=True)
-        with context.begin_transaction():  # all migrations or none
+        with context.begin_transaction():  # runs either all migrations or none
             context.run_migrations()
 
 

@@ -1,6 +1,6 @@
 """`bootstrap.py GROUP MODULE [ARGUMENT ...]`: installs the locked dependencies and executes `python -m MODULE`.
 
-Requires only Python >= 3.11 and either uv or pip. The process keeps its PID, and its child processes end with it.
+Requires only Python >= 3.11, and uv or pip. The module runs in the same process. Child processes end with this process.
 """
 
 import os
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def install(group: str) -> Path:
-    """Install the locked dependencies into `.venv` and return its interpreter."""
+    """Install the locked dependencies of `group` into `.venv`, and return the path of its interpreter."""
     if not (ROOT / ".venv").exists():
         print("Installing the locked dependencies ...", flush=True)
     # --inexact, because scripts/run and scripts/test share .venv but need different groups
@@ -38,7 +38,7 @@ def install(group: str) -> Path:
 
 
 def find_uv() -> Path:
-    """Return the uv on PATH. If there is none, install one with pip into `.local`."""
+    """Return the path of uv. If uv is not on PATH, install it with pip into `.local`."""
     on_path = shutil.which("uv")
     if on_path:
         return Path(on_path)
@@ -54,7 +54,7 @@ def find_uv() -> Path:
             try:
                 Path(unfinished, "uv").rename(OWN_UV)
             except OSError:
-                if not OWN_UV.exists():  # otherwise a concurrent run has installed it
+                if not OWN_UV.exists():  # otherwise, a concurrent run has installed uv
                     raise
     return OWN_UV / "bin" / "uv"
 
@@ -66,7 +66,7 @@ def require_pip() -> None:
 
 
 def run(*command: str | Path) -> None:
-    """Run a command and wait for it. The command ends with this process, even if this process is killed."""
+    """Run a command and wait until it ends. The command also ends if the current process is killed."""
     end_with_parent = SYSTEM_CALLS["end_with_parent"](signal.SIGTERM)
     with subprocess.Popen(
         [str(part) for part in command], preexec_fn=end_with_parent, start_new_session=True

@@ -37,11 +37,11 @@ LITERAL = re.compile(r"'((?:[^']|'')*)'::[^']+")
 
 
 class Refusal(Exception):
-    """The migration is refused and nothing was changed. The message is one line for the operator."""
+    """The migration is refused, and nothing has changed. The message is a line for the operator."""
 
 
 class Account(NamedTuple):
-    """A row of `users` as text. NULL becomes "" for an email address and `NO_ROLE` for a role."""
+    """A row of `users` as text. If `email` is NULL in the table, it is "". If `role` is NULL, it is `NO_ROLE`."""
 
     id: str
     email: str
@@ -54,7 +54,7 @@ class Account(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RoleColumn:
-    """The column `users.role`. `labels` are those of the enum; empty for text."""
+    """The column `users.role`. `labels` are the labels of the enum, or empty for a text column."""
 
     type: str
     type_schema: str
@@ -90,7 +90,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def run(url: str | None, *, to: str, only: Sequence[str] | None, dry_run: bool) -> list[str]:
-    """Migrate in one transaction and return lines that describe the changes. Raises `Refusal`."""
+    """Migrate in one transaction, and return lines that describe the changes. Raises `Refusal`."""
     connection = connect(url_from_environment() if url is None else url)
     try:
         with connection.cursor() as cursor:
@@ -117,12 +117,12 @@ def url_from_environment() -> str:
 
 
 def connect(text: str) -> extensions.connection:
-    """Connect like the service. Raises `Refusal`, whose message never contains the password."""
+    """Connect to the database. Raises `Refusal` with a message that does not contain the password."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
         url = None
-    # Reject a second @, which must be %40 in a password; otherwise part of the password would appear as the host name.
+    # Reject a second @, which must be %40 in a password. Otherwise, error messages might show part of the password.
     if url is None or url.get_backend_name() not in DATABASES or not url.database or text.count("@") > 1:
         raise Refusal("The database URL must look like postgresql://user:password@host:5432/name.")
     url = url.set(drivername="postgresql+psycopg2")
@@ -153,7 +153,7 @@ def one_line(text: str) -> str:
 
 
 def migrate(cursor: extensions.cursor, *, to: str, only: Sequence[str] | None) -> list[str]:
-    """Make all changes without committing and return lines that describe them. Raises `Refusal` or `psycopg2.Error`."""
+    """Make all changes without a commit, and return lines that describe them. Raises `Refusal` or `psycopg2.Error`."""
     lock_users(cursor)
     cursor.execute("SELECT to_regclass('memberships')")
     if cursor.fetchall() != [(None,)]:  # a database of this service, where memberships have the roles
@@ -220,7 +220,7 @@ def read_role_column(cursor: extensions.cursor) -> RoleColumn:
 
 
 def literal(expression: str | None) -> str | None:
-    """Return the role in a column default. Raises `Refusal` for anything but a string constant."""
+    """Return the role in a column default, or None. Raises `Refusal` if the default is not a constant."""
     if expression is None or expression.startswith("NULL::"):
         return None
     match = LITERAL.fullmatch(expression)
@@ -244,9 +244,9 @@ def require_known(roles: Iterable[str]) -> None:
 
 
 def choose_admins(accounts: Sequence[Account], *, only: Sequence[str] | None, to: str) -> set[Account]:
-    """Return the admins listed in `only`, or all of them. Raises `Refusal` for an address that is not an admin's.
+    """Return the admins whose email is in `only`, or all admins. Raises `Refusal` for an email of another account.
 
-    Accounts that already have the new role are accepted, so the same command can be repeated.
+    Emails of accounts that already have the new role are accepted, so that operators can repeat the same command.
     """
     admins = {account for account in accounts if account.is_admin}
     if only is None:
@@ -259,14 +259,14 @@ def choose_admins(accounts: Sequence[Account], *, only: Sequence[str] | None, to
 
 
 def new_role(role: str, of_admins: str | None) -> str:
-    """Return the new name of a role. Admins keep theirs if `of_admins` is None."""
+    """Return the new name of `role`. The new role of admins is `of_admins`, or unchanged if that is None."""
     if role.lower() == ADMIN:
         return of_admins or role
     return role.lower()
 
 
 def alter_column(cursor: extensions.cursor, column: RoleColumn, default: str | None) -> list[str]:
-    """Convert the column to text wide enough for the new roles, convert its default, and drop an unused enum."""
+    """Convert the column to text and convert its default, if necessary. Drop the enum if nothing else uses it."""
     clauses, lines = [], []
     if column.needs_conversion:
         clauses = ["ALTER role DROP DEFAULT", f"ALTER role TYPE {NEW_TYPE} USING role::text"]

@@ -3,7 +3,7 @@
     scripts/soak [--minutes 15] [--seed N] [--clients 6]
 
 Uses the cluster, load generator and invariants of tests/faults. The seed determines the order of the faults and the
-actions of each client; the timing also depends on the machine. Exits with status 1 if an invariant is broken.
+actions of each client. The timing also depends on the machine. Exits with status 1 if an invariant is broken.
 """
 
 import argparse
@@ -34,13 +34,13 @@ from tests.faults.load_generator import SharedState, SimulatedUser
 from tests.local_stack.running import descendants
 
 RECOVERY_SECONDS = 10
-# With this MAIL_TIMEOUT, the lease of an email left by a killed worker ends within 66 s.
+# With a MAIL_TIMEOUT of 3 s, the lease of an email that a killed worker has claimed ends within 66 s.
 DELIVERY_SECONDS = 150
 SETTINGS = {**FIXED_SETTINGS, "MAIL_TIMEOUT": "3"}
 
 
 class Faults:
-    """Injects faults, and records how often each was injected and how long the service took to recover."""
+    """Injects faults. Records the number of each fault and the longest time that the service took to recover."""
 
     def __init__(self, cluster: Cluster, rng: random.Random) -> None:
         self.cluster = cluster
@@ -63,7 +63,7 @@ class Faults:
     def inject_one(self) -> str:
         """Inject the next fault and wait until the service is healthy again."""
         if not self._next:
-            # Every fault occurs once before any is repeated.
+            # every fault occurs once before any fault is repeated
             self._next = self.rng.sample(sorted(self._all), len(self._all))
         name = self._next.pop()
         self.counts[name] += 1
@@ -178,7 +178,7 @@ def _report(cluster: Cluster, shared: SharedState, faults: Faults) -> int:
 
 
 def _deliver(cluster: Cluster) -> int:
-    """Wait until all emails are sent or none was sent for `DELIVERY_SECONDS`. Returns the number of unsent emails."""
+    """Wait until all emails are sent, or none for `DELIVERY_SECONDS`. Returns the number of unsent emails."""
     fewest, since = sys.maxsize, time.monotonic()
     while True:
         with sa.orm.Session(cluster.database) as session:

@@ -1,4 +1,4 @@
-"""Accounts, events, bookings and the outbox."""
+"""Create the tables of accounts, events, bookings and the outbox."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,7 +22,7 @@ EMAIL_KINDS = (
     "access_changed",
 )
 
-# Every column of events except tickets_booked and updated_at, the only ones that a booking changes.
+# All columns of events except tickets_booked and updated_at, the only columns that a booking changes.
 EVENT_DEFINITION = (
     "id",
     "organizer_id",
@@ -44,7 +44,7 @@ EVENT_DEFINITION = (
 
 
 def upgrade() -> None:
-    # The database owner may create it, because it is a trusted extension (since PostgreSQL 13).
+    # The database owner may create this extension, because it is trusted (since PostgreSQL 13).
     op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
     op.create_table(
         "users",

@@ -13,11 +13,12 @@ _SEARCHED = "title || ' ' || location || ' ' || description"
 
 
 def upgrade() -> None:
-    # Like pg_trgm, it is trusted: the database's owner may create it.
+    # The database owner may create this extension, because it is trusted.
     op.execute("CREATE EXTENSION IF NOT EXISTS unaccent")
-    # Indexes need an immutable function; unaccent() is only stable, because its dictionary can be replaced. A RETURN
-    # body is parsed on creation, so it works with any search_path, for example during a restore. lower() changes only
-    # ASCII letters where the database's LC_CTYPE is C, so it uses the first of these collations that the server has.
+    # Indexes need an immutable function, but unaccent() is only stable, because its dictionary can be replaced. A body
+    # with RETURN is parsed on creation, so it works with any search_path, for example during a restore. If LC_CTYPE of
+    # the database is C, lower() changes only ASCII letters. The function therefore uses the first of these collations
+    # that the server has.
     op.execute("""
         DO $$
         DECLARE
@@ -35,7 +36,7 @@ def upgrade() -> None:
             );
         END $$
     """)
-    # Folded text is sorted by its bytes, so that every server has the same order, with or without ICU.
+    # Folded text is sorted by its bytes, so that all servers have the same order, with or without ICU.
     _replace_indexes('left(fold_text(title COLLATE "C"), 100)', f"fold_text({_SEARCHED}) gin_trgm_ops")
 
 

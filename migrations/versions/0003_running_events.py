@@ -1,4 +1,4 @@
-"""Include running events in the list of upcoming ones."""
+"""Include running events in the list of upcoming events."""
 
 import sqlalchemy as sa
 from alembic import op

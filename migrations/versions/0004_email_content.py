@@ -1,4 +1,4 @@
-"""Add contacts of events, emails to former guests, and notices to accounts that booked for others."""
+"""Add the contact of an event, emails to replaced guests, and emails to accounts that booked for other people."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 CONTACT = ("contact_name", "contact_email")
 
-# The columns whose changes redefine an event; see 0001.
+# The columns of events that increment the version of the event catalog; see 0001.
 EVENT_DEFINITION = (
     "id",
     "organizer_id",

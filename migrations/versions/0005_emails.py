@@ -1,4 +1,4 @@
-"""Drop outdated emails, remind once per start time, send one message per guest and event, and name its sender."""
+"""Add columns for dropped emails, reminders per start time, one message per guest and event, and replaced guests."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -30,7 +30,7 @@ def upgrade() -> None:
         "UPDATE bookings SET reminded_for = starts_at FROM events"
         " WHERE events.id = event_id AND reminded_at IS NOT NULL"
     )
-    op.drop_column("bookings", "reminded_at")  # with its index
+    op.drop_column("bookings", "reminded_at")  # also drops its index
     op.create_index(
         "ix_bookings_event_id_reminded_for",
         "bookings",
@@ -55,7 +55,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_column("outbox_emails", "event_id")  # with its index
+    op.drop_column("outbox_emails", "event_id")  # also drops its index
     op.drop_column("event_broadcasts", "due_at")
     op.add_column("bookings", sa.Column("reminded_at", sa.DateTime(timezone=True), nullable=True))
     op.execute("UPDATE bookings SET reminded_at = now() WHERE reminded_for IS NOT NULL")

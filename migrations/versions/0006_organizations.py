@@ -1,7 +1,7 @@
-"""Add organizations with members, event teams and API keys, and verified email addresses.
+"""Add organizations, members, event teams, API keys and verified email addresses.
 
-One organization receives all existing accounts and events. Organizers become its owners, and keep their rights as if
-their addresses had been verified.
+All existing accounts and events are assigned to one organization. Organizers become its owners, and their email
+addresses count as verified.
 """
 
 import sqlalchemy as sa
@@ -101,7 +101,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("erase_when_done"),
     )
-    # for exports and erasures
+    # indexes for exporting and erasing the data of an account
     op.create_index("ix_bookings_guest_email", "bookings", [sa.literal_column("lower(guest_email)")], unique=False)
     op.create_index("ix_outbox_emails_user_id", "outbox_emails", ["user_id"], unique=False)
     op.create_index(
@@ -223,7 +223,7 @@ def _redefine_events() -> None:
 
 
 def downgrade() -> None:
-    """Lose what the older schema cannot represent: organizations, teams, keys, and bookings made with keys."""
+    """Drop organizations, teams and API keys. Bookings made with an API key are assigned to the creator of the key."""
     for table, column, values in (
         ("outbox_emails", "kind", NEW_EMAIL_KINDS),
         ("one_time_tokens", "purpose", NEW_TOKEN_PURPOSES),
@@ -233,7 +233,7 @@ def downgrade() -> None:
     op.drop_index("ix_bookings_guest_email", "bookings")
     op.drop_index("ix_outbox_emails_user_id", "outbox_emails")
     op.drop_index("ix_outbox_emails_recipient", "outbox_emails")
-    op.drop_column("outbox_emails", "erase_when_done")  # with its index
+    op.drop_column("outbox_emails", "erase_when_done")  # also drops its index
     for table in ("outbox_emails", "event_broadcasts"):
         _allow(table, "kind", *EMAIL_KINDS)
     _allow("one_time_tokens", "purpose", *TOKEN_PURPOSES)
@@ -270,7 +270,7 @@ def downgrade() -> None:
         "booked_by",
         "api_key_id",
     ):
-        op.drop_column("bookings", column)  # with its constraints and indexes
+        op.drop_column("bookings", column)  # also drops its constraints and indexes
 
     op.add_column("users", sa.Column("role", _choice("role", "organizer", "user"), server_default="user"))
     op.execute("""
@@ -312,7 +312,7 @@ def _allow(table: str, column: str, *values: str) -> None:
 
 
 def _recreate_trigger() -> None:
-    """Raise the catalog's version for changes to all columns but the counters; see 0001."""
+    """Increment the version of the event catalog when any column changes that a booking does not change; see 0001."""
     columns = op.get_bind().scalars(
         sa.text(
             "SELECT attname FROM pg_attribute WHERE attrelid = 'events'::regclass AND attnum > 0 AND NOT attisdropped"

@@ -1,14 +1,15 @@
-"""Compares the service with PostgreSQL doing the same work, and with a bare Flask route on the same gunicorn.
+"""Compares the service with the same work in PostgreSQL, and with a bare Flask route.
 
     scripts/benchmark [--rounds 3] [--seconds 10] [--only NAME ...] [--large] [--requests N] [--output FILE]
 
-Runs of the service alternate with runs of its counterpart, because the machine may be busy; compare the ratios of their
-medians. PostgreSQL keeps its durability settings, and the worker sends the bookings' emails at the same time. After
-each round, no event may be oversold and each booking must have its email. `on sale` measures readers and buyers alone
-and together. `--large` also measures with 1,000,000 bookings and 100,000 events. `--requests` also measures how long
-processes take to start and how much memory they use over that many requests.
+Runs of the service alternate with runs of its counterpart, because the machine may be busy. Compare the ratios of their
+medians. PostgreSQL keeps its durability settings, and the worker sends the emails for bookings at the same time. After
+each round, the script checks that no event is oversold and that each booking has its email.
 
-Writes Markdown tables to FILE. Exits with status 1 if a check failed, and with 2 if wrk is not installed.
+The load `on sale` measures readers and buyers, alone and together. `--large` adds measurements with 1,000,000 bookings
+and 100,000 events. `--requests` adds the time that processes take to start, and their memory over N requests.
+
+Writes Markdown tables to FILE. Exits with status 1 if a check fails, and with 2 if wrk is not installed.
 """
 
 import argparse
@@ -35,7 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=10, help="duration of each run (default: 10)")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="loads whose names begin with one of these")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="run only loads whose names begin with a NAME")
     parser.add_argument("--large", action="store_true", help="also measure with large tables")
     parser.add_argument("--requests", type=int, default=0, help="also measure memory over this many requests")
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help=f"default: {OUTPUT}")
@@ -118,7 +119,7 @@ def _measure(
 
 
 def _measure_processes(service: Service, directory: Path, *, requests: int) -> str:
-    """Measure startup time, replacement time and memory of gunicorn's processes."""
+    """Measure the startup time, replacement time and memory of gunicorn's processes."""
     replaced = replacement_seconds(service)
     lines = [
         f"gunicorn starts within {service.start_seconds:.1f} s and replaces a process within {replaced * 1000:.0f} ms.",

@@ -1,4 +1,4 @@
-"""The bare Flask route for comparison: `/50` returns a body of 50 bytes."""
+"""A bare Flask route for comparison. For example, `/50` returns a body of 50 bytes."""
 
 import flask
 

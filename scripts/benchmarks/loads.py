@@ -1,4 +1,4 @@
-"""The kinds of requests that wrk sends, each with its counterpart for comparison."""
+"""The kinds of requests that wrk sends, and the work that each is compared with."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,11 @@ BOOKINGS, EVENTS = "/api/v1/bookings/", "/api/v1/events/"
 
 @dataclass(frozen=True)
 class Load:
-    """One kind of request.
+    """A kind of request.
 
     `request` is the body of wrk's Lua function, in which `user` is a token and `n` a counter. `pgbench` is a script
-    that does the same work in PostgreSQL; without one, the counterpart is the bare route. `goal` is the ratio to reach.
+    that does the same work in PostgreSQL. Without a script, the load is compared with the bare route. `goal` is the
+    ratio of the rates that the service should reach. If `is_refused`, the expected response is 409.
     """
 
     name: str
@@ -33,7 +34,7 @@ def loads(*, events: int, deepest_page: int) -> list[Load]:
         Load("own bookings", _get(BOOKINGS, with_token=True), goal=0.2),
         Load("login", _LOGIN),
         Load("refusal, sold out", _booking(f'"{SOLD_OUT_EVENT}"'), goal=0.22, is_refused=True),
-        # last, because the worker is busy with the emails for a while
+        # bookings come last, because the worker then sends emails for a while
         Load(
             "spread booking",
             _booking(f'"{any_event}" .. string.format("%012x", math.random(1, {events}))'),
@@ -57,7 +58,7 @@ def _booking(event: str) -> str:
     """
 
 
-# The loads of the day on which tickets for the hot event go on sale.
+# The loads of the benchmark "on sale": tickets for the hot event go on sale.
 _LIST = _get(f"{EVENTS}?page_size=50")
 READING = [Load("list of 50 events", _LIST), Load("hot event", _get(f"{EVENTS}{HOT_EVENT}"))]
 BUYING = Load("hot booking", _booking(f'"{HOT_EVENT}"'))
@@ -69,7 +70,10 @@ _LOGIN = f"""
 
 
 def lua(load: Load, tokens: str, bare_size: int | None) -> str:
-    """Return the script for wrk. `tokens` is a file with one token per line; `bare_size` selects the bare route."""
+    """Return the script for wrk.
+
+    `tokens` is the path of a file with a token on each line. With `bare_size`, the script requests the bare route.
+    """
     at = "return path" if bare_size is None else f'return "/{bare_size}"'
     return f"""
 local tokens, headers, n = {{}}, {{["Content-Type"] = "application/json"}}, 0
@@ -91,7 +95,7 @@ end
 """
 
 
-# If a refusal is expected, any other response is an error. Each thread of wrk has separate variables.
+# Counts responses other than 409, for loads whose requests must be refused. Each thread of wrk has its variables.
 _COUNT_OTHER_THAN_409 = """
 local threads = {}
 wrong = 0
@@ -107,7 +111,7 @@ _COUNT_ERRORS = "local function others(summary) return summary.errors.status end
 
 
 def _pgbench(event: str, *, events: int = 1) -> str:
-    """Return a script that reads, locks and writes the same rows as a booking with an Idempotency-Key."""
+    """Return a pgbench script that reads, locks and writes the same rows as a booking with an `Idempotency-Key`."""
     event = f"({event})::uuid"
     user = "('00000000-0000-7000-a000-' || lpad(to_hex(:user::bigint), 12, '0'))::uuid"
     booking = "('00000000-0000-7000-9000-' || lpad(to_hex(:key::bigint), 12, '0'))::uuid"

@@ -2,9 +2,9 @@
 
     .venv/bin/python -m scripts.benchmarks.mail [--emails 10000] [--rounds 3]
 
-PostgreSQL, Valkey, the worker (one process) and the SMTP server (aiosmtpd, which discards each email) run on this
-machine. The loop sends the bytes of one such email over one connection, without using the database. Rounds of worker
-and loop alternate; compare the ratio of their medians.
+PostgreSQL, Valkey, the worker (one process) and the SMTP server run on this machine. The SMTP server (aiosmtpd)
+discards all emails. The loop sends the bytes of an email from the outbox over one connection, without the database.
+Rounds of worker and loop alternate. Compare the ratio of their medians.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def _print_row(name: str, worker: float, loop: float) -> None:
 
 
 def _fill(count: int) -> bytes:
-    """Write `count` due emails and return the bytes of one of them."""
+    """Write `count` due emails to the outbox, and return the bytes of the last email."""
     now = datetime.now(UTC)
     event = Event(
         title="An Evening of Chamber Music", location="Konzerthaus Berlin", timezone="Europe/Berlin",
@@ -86,7 +86,7 @@ def _fill(count: int) -> bytes:
 
 
 def _drain(app: Flask, stack: LocalStack) -> float:
-    """Start a worker on the full outbox and return the seconds between its first and last email."""
+    """Start a worker and wait until the outbox is empty. Returns the seconds between the first and the last email."""
     since = db.session.scalars(sa.select(sa.func.now())).one()
     db.session.rollback()
     command = [sys.executable, "-m", "celery", "--quiet", "--app=wsgi.celery", "worker", "--concurrency=1", "--beat"]
@@ -105,7 +105,7 @@ def _drain(app: Flask, stack: LocalStack) -> float:
 
 
 def _send_in_a_loop(port: int, message: bytes, count: int) -> float:
-    """Send the same bytes `count` times over one connection and return the seconds it took."""
+    """Send `message` `count` times over one connection, and return the duration in seconds."""
     with smtplib.SMTP("127.0.0.1", port) as connection:
         began = time.perf_counter()
         for number in range(count):

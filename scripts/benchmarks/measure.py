@@ -16,13 +16,13 @@ from scripts.benchmarks.loads import Load, lua
 from scripts.benchmarks.service import Service
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-# Threads of wrk and pgbench. More would take CPU time from the servers.
+# Threads of wrk and pgbench. More threads would take CPU time from the servers.
 _THREADS = 2
 
 
 @dataclass(frozen=True)
 class Figures:
-    """The result of one run. Times are in milliseconds, CPU times per request."""
+    """The result of a run. `rate` is in requests per second. Times are in milliseconds, CPU times per request."""
 
     rate: float
     p50: float
@@ -42,14 +42,17 @@ class Figures:
 
 
 def missing_wrk() -> str | None:
-    """Return an error message if wrk is not installed."""
+    """Return an error message if wrk is not installed, otherwise None."""
     return None if shutil.which("wrk") else "wrk is not installed: apt-get install wrk (https://github.com/wg/wrk)"
 
 
 def run_wrk(
     service: Service, load: Load, directory: Path, *, seconds: int, connections: int = 16, bare_size: int | None = None
 ) -> Figures:
-    """Send requests back to back. With `bare_size`, send them to the bare route, which returns that many bytes."""
+    """Send requests with wrk, without pauses.
+
+    With `bare_size`, sends the requests to the bare route, which returns bodies of this size in bytes.
+    """
     script = _write_lua(service, load, directory, bare_size)
     url = service.url if bare_size is None else service.bare_url
     before = _cpu_seconds(service.server.pid), _cpu_seconds(service.postgres.pid)
@@ -70,7 +73,7 @@ def run_wrk(
 
 
 def body_size(service: Service, load: Load, directory: Path) -> int:
-    """Return the number of bytes in the body of a response."""
+    """Return the size of the body of a response in bytes."""
     script = _write_lua(service, load, directory, None)
     with script.open("a") as file:
         file.write('response = function(_, _, body) io.write("SIZE ", #body, "\\n") end')
@@ -78,7 +81,7 @@ def body_size(service: Service, load: Load, directory: Path) -> int:
 
 
 def run_pgbench(service: Service, load: Load, directory: Path, *, seconds: int, connections: int = 16) -> Figures:
-    """Do the same work in PostgreSQL with the same number of connections and prepared statements."""
+    """Do the work of a load with pgbench, with as many connections as `run_wrk` and with prepared statements."""
     script, log = directory / "load.sql", directory / "pgbench"
     script.write_text(load.pgbench or "")
     for old in directory.glob("pgbench.*"):
@@ -105,7 +108,7 @@ def run_pgbench(service: Service, load: Load, directory: Path, *, seconds: int, 
 
 
 def children(pid: int) -> list[int]:
-    """Return the running child processes of a process."""
+    """Return the IDs of the running child processes of a process."""
     return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
 
 
@@ -124,10 +127,10 @@ def _write_lua(service: Service, load: Load, directory: Path, bare_size: int | N
 
 
 def _cpu_seconds(root: int) -> float:
-    """Return the CPU time of a process and its descendants, including those that have ended."""
+    """Return the CPU time of a process and its descendants in seconds. Includes descendants that have ended."""
     try:
         fields = Path(f"/proc/{root}/stat").read_text().rpartition(")")[2].split()
         below = children(root)
-    except (FileNotFoundError, ProcessLookupError):  # it has just ended; its parent's time includes its own
+    except (FileNotFoundError, ProcessLookupError):  # the process has just ended, and the parent's time includes it
         return 0
     return sum(map(int, fields[11:15])) / _TICKS + sum(map(_cpu_seconds, below))

@@ -1,7 +1,8 @@
-"""Measures twelve readers and four buyers of the hot event, together and each side alone.
+"""Measures twelve readers and four buyers of the hot event, alone and together.
 
-A side's share is its rate together divided by its rate alone. The shares add up to 1 if requests cost the same in both
-cases, to less if reads and bookings make each other more expensive, and to more if a side alone leaves CPU time unused.
+The share of a side is its rate together, divided by its rate alone. The sum of both shares is 1 if requests cost the
+same in both cases. The sum is lower if reads and bookings make each other more expensive, and higher if a side alone
+does not use all CPU time.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ _COLUMNS = "readers alone /s | readers /s | p99 ms | buyers alone /s | buyers /s
 
 @dataclass(frozen=True)
 class Sale:
-    """One round: each side alone, then both together."""
+    """The results of a round: readers and buyers, alone and together."""
 
     readers_alone: Figures
     buyers_alone: Figures
@@ -30,7 +31,7 @@ class Sale:
 
     @property
     def shares(self) -> float:
-        """The readers' share plus the buyers' share."""
+        """The sum of the readers' share and the buyers' share."""
         return self.readers.rate / self.readers_alone.rate + self.buyers.rate / self.buyers_alone.rate
 
     @property
@@ -39,7 +40,7 @@ class Sale:
 
 
 def measure_sale(service: Service, reading: Load, directory: Path, *, seconds: int) -> Sale:
-    """Measure one round with this kind of read."""
+    """Measure a round in which readers send the load `reading`. Each run takes `seconds`."""
     for side in ("readers", "buyers"):
         (directory / side).mkdir(exist_ok=True)
 
@@ -56,7 +57,7 @@ def measure_sale(service: Service, reading: Load, directory: Path, *, seconds: i
 
 
 def sale_table(rounds: dict[str, list[Sale]]) -> str:
-    """Return a Markdown table with the medians of each kind of read."""
+    """Return a Markdown table with the medians for each load of the readers."""
     lines = [f"| on sale | {_COLUMNS} |", "|---" * (_COLUMNS.count("|") + 2) + "|"]
     for name, sales in rounds.items():
         cells = [name]

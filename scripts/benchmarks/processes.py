@@ -11,13 +11,13 @@ from scripts.benchmarks.loads import Load
 from scripts.benchmarks.measure import children, run_wrk
 from scripts.benchmarks.service import Service
 
-# Duration of each load.
+# The duration of each load.
 _SECONDS = 3
 _SAMPLE_EVERY = 20_000
 
 
 def replacement_seconds(service: Service) -> float:
-    """Kill a process and return the seconds until gunicorn has forked a new one."""
+    """Kill a worker process, and return the seconds until gunicorn has forked a new process."""
     before = set(children(service.server.pid))
     os.kill(min(before), signal.SIGKILL)
     killed_at = time.monotonic()
@@ -29,7 +29,7 @@ def replacement_seconds(service: Service) -> float:
 def sample_memory(
     service: Service, loads: list[Load], directory: Path, *, requests: int
 ) -> Iterator[tuple[int, list[int]]]:
-    """Send all loads in turn. Yield the private MiB of each process about every 20,000 requests."""
+    """Send all loads in turn. About every 20,000 requests, yield their number and the private MiB of each process."""
     sent, next_sample = 0, 0
     while sent < requests:
         for load in loads:
@@ -41,12 +41,12 @@ def sample_memory(
 
 
 def private_mebibytes(service: Service) -> list[int]:
-    """Return the memory that each process does not share with others (unique set size)."""
+    """Return the memory that each process does not share (unique set size), in MiB."""
     return [_mebibytes(pid, "Private_Clean", "Private_Dirty") for pid in children(service.server.pid)]
 
 
 def resident_mebibytes(service: Service) -> list[int]:
-    """Return the memory of each process, including shared memory (resident set size)."""
+    """Return the memory of each process including shared memory (resident set size), in MiB."""
     return [_mebibytes(pid, "Rss") for pid in children(service.server.pid)]
 
 

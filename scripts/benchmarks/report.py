@@ -1,4 +1,4 @@
-"""Formats the results."""
+"""Formats the results as Markdown."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ _COLUMNS = "req/s | p50 ms | p99 ms | errors | app CPU ms | PostgreSQL CPU ms | 
 
 
 def table(results: list[dict[str, Any]], *, small: list[dict[str, Any]] | None = None) -> str:
-    """Return a Markdown table. With `small`, the last column compares the rates with those for small tables."""
+    """Return a Markdown table. With `small`, the last column compares the rates with the rates for small tables."""
     lines = [f"| | {_COLUMNS} | goal | errors with 64 connections |" + (" relative to small tables |" if small else "")]
     lines.append("|---" * (lines[0].count("|") - 1) + "|")
     for number, result in enumerate(results):

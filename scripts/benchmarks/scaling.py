@@ -1,9 +1,9 @@
-"""Measures the service behind PgBouncer and with a read replica, compared with a direct connection.
+"""Compares PgBouncer and a read replica with a direct connection to PostgreSQL.
 
     .venv/bin/python -m scripts.benchmarks.scaling [--rounds 3] [--seconds 5]
 
-The setups alternate on one machine. The figures show what each one costs and how much work it takes from the primary,
-not what additional machines would gain. Needs wrk and PgBouncer (Debian package pgbouncer).
+The setups alternate on one machine. The figures show the cost of each setup and how much work it takes from the
+primary. They do not show the gain from additional machines. Requires wrk and PgBouncer (Debian package pgbouncer).
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tests.scaling.pgbouncer import running_pgbouncer
 from tests.scaling.replica import Replica
 
 EVENTS = BOOKINGS = 10_000
-# Enough for both processes and the worker, so PgBouncer does not reduce concurrency.
+# Enough for all processes, so that PgBouncer does not reduce concurrency.
 SERVER_CONNECTIONS = 10
 LOADS = ("own bookings", "refusal", "spread booking")
 
@@ -72,7 +72,7 @@ def main() -> int:
 
 @contextmanager
 def _another_gunicorn(service: Service, directory: Path, **settings: str) -> Iterator[Service]:
-    """Run another gunicorn with the same data and different settings for its database connections."""
+    """Run another gunicorn with the same data but other database settings."""
     url = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "gunicorn", f"--bind={url[7:]}", "wsgi:app"]
     server = Child("gunicorn", command, environment={**os.environ, **settings}, log=directory / f"{url[17:]}.log")

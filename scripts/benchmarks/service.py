@@ -1,7 +1,7 @@
-"""Runs the service as in production, next to the bare route, with tables of any size.
+"""Runs the service as in production, and the bare route for comparison. Fills tables with any number of rows.
 
 PostgreSQL has its default durability (fsync, synchronous_commit), gunicorn uses all cores, and the Celery worker
-includes beat. The SMTP server discards each email.
+includes beat. The SMTP server discards all emails.
 """
 
 import os
@@ -28,13 +28,13 @@ from bookings_api.models import Login
 from config import LIMITS, Config
 
 USERS = 100
-# Priority of the worker and the mail server, which in production would not take CPU time from the API.
+# The low priority of the worker and the SMTP server, which take no CPU time from the API in production.
 NICENESS = 19
 PASSWORD = "a password for the benchmark"  # noqa: S105 - for accounts that exist only during the benchmark
 HOT_EVENT = UUID("00000000-0000-7000-8000-0000000f0001")
 SOLD_OUT_EVENT = UUID("00000000-0000-7000-8000-0000000f0002")
 
-# Rate limits are counted but never reached.
+# With these settings, requests are counted but never reach a rate limit.
 SETTINGS = {
     "PUBLIC_URL": "http://localhost",
     "ENV_FILE": os.devnull,
@@ -44,7 +44,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Service:
-    """The running service: its addresses, and the processes whose CPU time is measured."""
+    """The running service, with its addresses and the processes whose CPU time is measured."""
 
     url: str
     bare_url: str
@@ -57,14 +57,14 @@ class Service:
 
     @contextmanager
     def cursor(self) -> Iterator[psycopg2.extensions.cursor]:
-        """Connect to PostgreSQL directly; each statement is a transaction."""
+        """Connect to PostgreSQL in autocommit mode and yield a cursor."""
         with closing(psycopg2.connect(self.database_url)) as connection:
             connection.autocommit = True
             yield connection.cursor()
 
 
 def event_id(number: int) -> UUID:
-    """Return the ID of one of the events that share the bookings, numbered from 1."""
+    """Return the ID of the event with this number. `fill_tables` creates events with the numbers from 1."""
     return UUID(f"00000000-0000-7000-8000-{number:012x}")
 
 
@@ -104,20 +104,20 @@ def running_service(directory: Path) -> Iterator[Service]:
 
 
 def _lower_priority(child: Child) -> None:
-    os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)  # before it has children
+    os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)  # its later children inherit the niceness
     group = Path(f"/proc/{child.pid}/autogroup")
-    if group.exists():  # niceness only matters within a session, see sched(7)
+    if group.exists():  # with autogroups, the niceness of a process has an effect only within its session, see sched(7)
         group.write_text(str(NICENESS))
 
 
 def mark_emails_sent(service: Service) -> None:
-    """Mark all pending emails as sent, so that the next measurement does not include the worker's backlog."""
+    """Mark all pending emails as sent, so that the worker does not send them during the next measurement."""
     with service.cursor() as cursor:
         cursor.execute("UPDATE outbox_emails SET status = 'sent', sent_at = now() WHERE status = 'pending'")
 
 
 def fill_tables(service: Service, *, events: int, bookings: int) -> None:
-    """Fill the tables with events and old bookings, whose emails have been deleted."""
+    """Fill the tables with events and old bookings, which have no emails."""
     with service.cursor() as cursor:
         cursor.execute(_INSERT_EVENTS, {"events": events})
         cursor.execute(_INSERT_BOOKINGS, {"bookings": bookings, "events": events, "users": USERS})
@@ -187,7 +187,7 @@ SELECT uuidv7(- interval '300 days' + n * interval '1 second'), upper(lpad(to_he
 FROM generate_series((SELECT count(*) FROM bookings WHERE guest_name = 'Grace Hopper') + 1, %(bookings)s) AS n,
      (SELECT array_agg(id) AS ids FROM users) AS accounts
 """
-# Keys of the last day. Otherwise PostgreSQL would plan for an empty table and keep that plan for a while.
+# Creates the idempotency keys of a day. For an empty table, PostgreSQL would use a bad plan for a while.
 _INSERT_KEYS = """
 INSERT INTO idempotency_keys (actor_id, key, request_hash, response)
 SELECT user_id, id::text, decode(repeat('00', 32), 'hex'), '{}' FROM bookings ORDER BY id DESC LIMIT 10000

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from bookings_api import audit
 from scripts.benchmarks.service import Service
 
-# The other rules do not hold for the rows that the benchmark itself inserted.
+# The rows that the benchmark itself inserts violate the other rules.
 RULES = ("schema", "tickets_booked", "oversold", "ck_events_not_oversold", "confirmation_email_missing")
 EMAIL_RETENTION = timedelta(days=90)
 
@@ -17,7 +17,7 @@ _CONFIRMED_TWICE = sa.text("""
 
 
 def violations(service: Service) -> list[str]:
-    """Return one line per broken guarantee. Inserted bookings are too old to need emails."""
+    """Return a line for each broken guarantee. The bookings that `fill_tables` inserts are too old to need emails."""
     url = sa.make_url(service.database_url).set(drivername="postgresql+psycopg2")
     with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
         broken = [
