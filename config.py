@@ -1,7 +1,7 @@
 """Reads and validates settings from the environment and a `.env` file next to this module.
 
-The variable `ENV_FILE` can name a different file. `wsgi.py` passes the settings to `create_app`, so the package does
-not import this module or read settings from the environment.
+The environment variable `ENV_FILE` can name a different file. `wsgi.py` passes the settings to `create_app`, so the
+application does not import this module.
 """
 
 import dataclasses

@@ -111,7 +111,7 @@ def may(
 ) -> bool:
     """Whether `actor` may perform `action` on an event or in an organization.
 
-    Without `event` and `organization_id`, whether the actor may perform it in any organization.
+    Without `event` and `organization_id`, whether the actor may perform `action` in at least one organization.
     """
     if actor is None:
         return False

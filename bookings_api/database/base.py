@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from bookings_api.extensions import db
 
-# instead of now(), the time when the transaction began, because the transaction may have waited for a lock since
+# correct even if the transaction has waited for a lock, unlike now(), the time when the transaction began
 _now = sa.func.clock_timestamp()
 
 

@@ -109,7 +109,7 @@ def _options(app: Flask, application_name: str = unresponsive.PRIMARY_NAME) -> d
     return {
         # avoids the round trips of BEGIN and ROLLBACK for a single read
         "isolation_level": "AUTOCOMMIT",
-        "hide_parameters": True,  # they must not appear in logs
+        "hide_parameters": True,  # keeps personal data out of logs
         "connect_args": {
             # libpq ignores this inside the wait callback, but applies it when it tries several addresses in turn
             "connect_timeout": timeouts.CONNECT_SECONDS,

@@ -33,7 +33,7 @@ class Order:
         return [key.desc() if self._is_descending else key for key in self.keys]
 
     def is_after(self) -> sa.ColumnElement[bool]:
-        """Return the condition for the rows after a position. The parameters `after_0`, `after_1` etc. are its keys."""
+        """Return the condition for the rows after a position, which is given by `parameters`."""
         row, position = sa.tuple_(*self.keys), sa.tuple_(*self.parameters)
         return row < position if self._is_descending else row > position
 
@@ -88,7 +88,7 @@ class ListQuery:
 
 
 def is_one_of(column: sa.SQLColumnExpression[Any], name: str) -> sa.ColumnElement[bool]:
-    """Return the condition that the column contains one of the IDs in the parameter `name`, a result of `array_of`."""
+    """Return the condition that the column contains an ID of the parameter `name`, which `array_of` formats."""
     ids = sa.cast(sa.bindparam(name, type_=sa.Text), sa.ARRAY(sa.Uuid))
     return column.in_(sa.select(sa.func.unnest(ids, type_=sa.Uuid)))
 
@@ -112,7 +112,7 @@ def words_in(text: sa.ColumnElement[str]) -> dict[str, sa.ColumnElement[bool]]:
 
 
 def search(q: str | None) -> dict[str, str]:
-    """Return the values of the filters from `words_in`: the longest words of `q`, at most `MAX_WORDS`."""
+    """Return values for the filters of `words_in`: the longest words of `q`, at most `MAX_WORDS`."""
     stripped = (word.strip(_PUNCTUATION) or word for word in (q or "").split())
     words = sorted(dict.fromkeys(stripped), key=len, reverse=True)
     return dict(zip(_WORDS, words, strict=False))

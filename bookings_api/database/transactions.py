@@ -1,4 +1,4 @@
-"""Transactions. Each use case has one transaction and one commit.
+"""Transactions. A use case normally has one transaction and one commit.
 
 Services write through the session inside `transaction()`, or with prepared statements inside `row_locked()`.
 """

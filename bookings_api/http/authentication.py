@@ -87,7 +87,7 @@ def bearer_token() -> str:
 def require_actor(action: Action | None = None, scope: Scope | None = None) -> None:
     """Load the caller, which must be an account or an API key with `scope`. If `scope` is None, refuse API keys.
 
-    Raises `Unauthenticated`. Raises `PermissionDenied` unless the caller may perform `action` in any organization.
+    Raises `Unauthenticated`, and `PermissionDenied` if no organization allows the caller to perform `action`.
     """
     load_actor()
     actor = flask.g.actor

@@ -46,7 +46,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 # Path parameters in a routing rule.
 _IN_PATH = re.compile(r"<(?:\w+:)?(\w+)>")
 
-# OpenAPI security schemes that accept an access token, and the one that accepts an API key
+# OpenAPI security schemes that accept an access token, and the scheme that accepts an API key
 _BEARER: list[dict[str, list[str]]] = [{"bearer": []}, {"password": []}]
 _API_KEY: dict[str, list[str]] = {"api_key": []}
 
@@ -100,7 +100,10 @@ class Blueprint(flask_smorest.Blueprint):
         super().add_url_rule(rule, endpoint, view, **options)
 
     def login_required(self, action: Action | None = None, *, scope: Scope | None = None) -> Callable[[View], View]:
-        """Require an access token or an API key with `scope`, and a caller who may perform `action` anywhere."""
+        """Require an access token or an API key with `scope`. If `scope` is None, refuse API keys.
+
+        With `action`, the caller must have this permission in at least one organization.
+        """
         check = partial(authentication.require_actor, action, scope)
         return self._guarded(check, PermissionDenied, scope=scope)
 

@@ -34,7 +34,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.I
 _MAX_MARKS = 30
 _ASCII_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
-# Cached, because it walks the file system.
+# Cached, because `available_timezones` walks the file system.
 _time_zones = cache(available_timezones)
 
 
@@ -109,7 +109,7 @@ class EmailedText(Text):
 
 
 class Name(EmailedText):
-    """A person's name."""
+    """The name of a person or an organization."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=100, **kwargs)

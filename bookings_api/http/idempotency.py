@@ -45,7 +45,7 @@ class IdempotencyKeySchema(ma.Schema):
 
 
 def request_hash(arguments: Mapping[str, Any]) -> bytes:
-    """Return the SHA-256 hash of a request's parsed arguments, in any order."""
+    """Return the SHA-256 hash of a request's parsed arguments. Their order does not affect the hash."""
     return hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode()).digest()
 
 
@@ -64,7 +64,7 @@ def with_replays(
         *bodies, header = args
         if "key" not in header:
             return view(*bodies, **kwargs, request=None)
-        # Without passwords, because the fast hash would make them guessable. `may_replay` verifies them instead.
+        # Without passwords, because the fast hash would make them guessable. `may_replay` verifies passwords.
         fields = [{name: value for name, value in body.items() if name != "password"} for body in bodies]
         hashed = request_hash({"path": flask.request.path, "body": fields})
         request = IdempotentRequest(header["key"], lambda: hashed, response_to)

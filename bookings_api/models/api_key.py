@@ -50,7 +50,7 @@ class ApiKey(Identified, Timestamped, Base):
     """
 
     __tablename__ = "api_keys"
-    __allow_unmapped__ = True  # for `secret`
+    __allow_unmapped__ = True  # for `secret`, which is not a column
     __table_args__ = (
         sa.UniqueConstraint("secret_hash"),
         sa.UniqueConstraint("previous_hash"),
@@ -80,7 +80,10 @@ class ApiKey(Identified, Timestamped, Base):
 
 
 def is_usable(secret_hash: sa.ColumnElement[bytes]) -> sa.ColumnElement[bool]:
-    """Return the condition that a key has this secret, now or before a rotation, and is neither revoked nor expired."""
+    """Return the condition that a key with this secret is usable.
+
+    The key must not be revoked or expired. After a rotation, the previous secret is usable until it expires.
+    """
     return sa.and_(
         sa.or_(
             ApiKey.secret_hash == secret_hash,

@@ -48,10 +48,10 @@ class Organization(Identified, Timestamped, Base):
 
 
 class Membership(Timestamped, Base):
-    """The relation of an account to an organization: member, invited person, or customer who booked one of its events.
+    """The relationship of an account with an organization: member, invited person, or customer who booked an event.
 
     Only members have a `role`. `invited_as` is the role that a pending invitation offers, and `invited_name` is the
-    name that the sender entered. If the organization revokes a person's access, `is_active` is false. The person then
+    name that the inviter entered. If the organization revokes a person's access, `is_active` is false. The person then
     has no rights in the organization and cannot book its events.
     """
 

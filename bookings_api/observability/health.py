@@ -45,8 +45,8 @@ def init_health(app: flask.Flask) -> None:
     def ready() -> flask.Response:
         """Respond with 200 if PostgreSQL is available and has the current schema, otherwise with 503.
 
-        The service is only degraded without Redis, which delays emails and weakens rate limits, and without the read
-        replica, which slows down lists.
+        The service is merely degraded without Redis or the read replica. Without Redis, emails are delayed and each
+        process counts rate limits separately. Without the replica, lists are slower.
         """
         checks = {"database": _check_database(), "redis": _check_redis()}
         if checks["database"] != OK:

@@ -312,7 +312,7 @@ def _allow(table: str, column: str, *values: str) -> None:
 
 
 def _recreate_trigger() -> None:
-    """Increment the version of the event catalog when any column changes that a booking does not change; see 0001."""
+    """Recreate the trigger for all columns of events that bookings do not change; see 0001."""
     columns = op.get_bind().scalars(
         sa.text(
             "SELECT attname FROM pg_attribute WHERE attrelid = 'events'::regclass AND attnum > 0 AND NOT attisdropped"

@@ -16,7 +16,7 @@ Programs use API keys, which owners of an organization create.
 
 - **Errors** are `application/problem+json` (RFC 9457). Each operation documents the possible values of `code`, which
   are stable, so programs can rely on them. `errors` lists the invalid fields.
-- **Pagination**: lists are arrays. `X-Pagination` contains the totals, and `Link` the URLs of the other pages.
+- **Pagination**: lists are arrays. `X-Pagination` contains the totals, and `Link` contains the URLs of other pages.
 - **Versions**: each resource has an `ETag`. Send it in `If-None-Match` to get 304 if nothing has changed, or in
   `If-Match` to make a change fail with 412 if the resource has changed since you read it.
 - **Rate limits**: requests over a limit fail with 429. `Retry-After` says how many seconds to wait.
