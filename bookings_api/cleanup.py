@@ -22,7 +22,7 @@ BEAT_SCHEDULE = {
 
 @shared_task(name="cleanup.delete_expired")
 def delete_expired() -> None:
-    """Delete expired logins and one-time tokens, old idempotency keys and emails, and leftovers of erased accounts.
+    """Delete expired logins and one-time tokens, old idempotency keys and emails, and data of erased accounts.
 
     Idempotency keys are kept for a day, and sent or dropped emails for `MAIL_RETENTION_DAYS`.
     """

@@ -1,8 +1,8 @@
 """`migrate_admin_roles.py [--to ROLE] [--only EMAIL ...] [--dry-run]`: converts the roles of an older `users` table.
 
 The older schema has the roles `ADMIN` and `USER`, as the PostgreSQL enum `userrole` or as text. This service has
-`organizer` and `user`, as text. The script locks the table for one transaction, so stop the older service first. If it
-does not recognize the table, it changes nothing and reports what it found.
+`organizer` and `user`, as text. The script locks the table for one transaction, so stop the older service first. If the
+script does not recognize the table, it changes nothing and reports what it found.
 """
 
 import argparse
@@ -37,11 +37,11 @@ LITERAL = re.compile(r"'((?:[^']|'')*)'::[^']+")
 
 
 class Refusal(Exception):
-    """The migration is refused, and nothing has changed. The message is a line for the operator."""
+    """The migration is refused, and nothing has changed. The message for the operator has one line."""
 
 
 class Account(NamedTuple):
-    """A row of `users` as text. If `email` is NULL in the table, it is "". If `role` is NULL, it is `NO_ROLE`."""
+    """A row of `users` as text. A NULL email becomes an empty string, and a NULL role becomes `NO_ROLE`."""
 
     id: str
     email: str

@@ -1,4 +1,4 @@
-"""Child processes that end with this process, even if it is killed."""
+"""Child processes that end when their parent ends, even if the parent is killed."""
 
 import os
 import signal

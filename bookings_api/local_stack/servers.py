@@ -1,4 +1,4 @@
-"""The embedded servers. Each server listens on a free port of 127.0.0.1 and stores its data in the same directory."""
+"""The embedded servers. They listen on free ports of 127.0.0.1 and store all data in one directory."""
 
 import fcntl
 import json
@@ -130,7 +130,7 @@ class LocalStack:
         return server
 
     def start_smtp_sink(self, *, discard: bool = False) -> Child:
-        """Start an SMTP server that stores emails in `mailbox/new` or discards them. Sets `MAIL_SERVER` and others."""
+        """Start an SMTP server that stores emails in `mailbox/new` or discards them. Sets the `MAIL_*` variables."""
         port = free_port()
         address = f"127.0.0.1:{port}"
         handler = ["aiosmtpd.handlers.Sink"] if discard else ["aiosmtpd.handlers.Mailbox", str(self.mailbox)]
@@ -159,7 +159,7 @@ class LocalStack:
         return Child(name, command, log=self.log_of(name), keep_open=[self._lock], **options)
 
     def _initialize_cluster(self, data: Path, password: str) -> None:
-        """Create a database cluster in `data`, in a directory that is then renamed.
+        """Create a database cluster in a temporary directory, then rename the directory to `data`.
 
         An interrupted run therefore leaves no incomplete cluster in `data`.
         """

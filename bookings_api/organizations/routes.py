@@ -56,7 +56,7 @@ def get_organization(organization_id: UUID) -> OwnOrganization:
 def change_organization(changes: dict[str, Any], organization_id: UUID) -> OwnOrganization:
     """Rename an organization.
 
-    Only its owners can do this.
+    Only owners of the organization can do this.
     """
     return services.change_organization(
         actor=current_actor, organization_id=organization_id, changes=changes, precondition=if_match()
