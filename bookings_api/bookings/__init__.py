@@ -1,1 +1,1 @@
-"""Booking tickets, changing and cancelling bookings, without ever overselling an event."""
+"""Book tickets, and change and cancel bookings, without overselling an event."""

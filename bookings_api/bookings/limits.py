@@ -1,4 +1,4 @@
-"""The keys of the limits on emails about bookings."""
+"""Rate limit keys for emails about bookings."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,11 @@ def guest(
     booking_id: UUID | None = None,
     **_: Any,
 ) -> str | None:
-    """Return the key that counts emails to a mailbox per account, or None for a replay, which sends no email."""
+    """Return the key for `GUEST_MAIL_LIMIT`, which counts emails per account and guest mailbox.
+
+    Returns None for API keys and for repeated requests, which send no email. Also sets `flask.g.guest_mailbox` for
+    `guest_mailbox`, and `flask.g.counted_guest_email` for `precondition`.
+    """
     flask.g.guest_mailbox, is_organizer = None, False
     address: str | None = (body or {}).get("guest_email")
     if address is None and booking_id is not None:
@@ -36,7 +40,7 @@ def guest(
 
 
 def _is_repeat(order: dict[str, Any], header: dict[str, str]) -> bool:
-    """Whether the caller has booked with the same `Idempotency-Key` or `external_id` before."""
+    """Whether the caller has already booked with this `Idempotency-Key` or `external_id`."""
     user_id, key_hash = current_user_id(), current_key_hash()
     key, external_id = header.get("key"), order.get("external_id")
     if key_hash is not None and (key or external_id):
@@ -45,17 +49,17 @@ def _is_repeat(order: dict[str, Any], header: dict[str, str]) -> bool:
 
 
 def guest_mailbox(*args: Any, **kwargs: Any) -> str | None:
-    """Return the mailbox that `guest` found, so that many accounts together cannot flood it.
+    """Return the key for `MAILBOX_LIMIT`, which counts emails to a guest's mailbox across all accounts and API keys.
 
-    The event's organizer is exempt; otherwise strangers could use up the limit and block changes to a guest's booking.
-    API keys are not exempt.
+    Place it below the limit by `guest`. Organizers who email the current guest of a booking are exempt. Otherwise
+    strangers could use up the limit and block the organizer's changes.
     """
     mailbox: str | None = flask.g.guest_mailbox
     return mailbox
 
 
 def former_guest(changes: dict[str, Any], *, booking_id: UUID) -> str | None:
-    """Count the email to a guest who is replaced by another one."""
+    """Return the key that counts the notification to a replaced guest, or None if the guest is not replaced."""
     if "guest_email" not in changes:
         return None
     former, _ = queries.guest_of(booking_id, viewer=current_actor)
@@ -63,7 +67,10 @@ def former_guest(changes: dict[str, Any], *, booking_id: UUID) -> str | None:
 
 
 def precondition() -> Callable[[Booking], None]:
-    """Return a check of `If-Match`, and of whether the guest's email is still the one that `guest` counted."""
+    """Return a check of `If-Match` that also requires the guest's email to be the one that `guest` counted.
+
+    The check raises `StaleVersion`.
+    """
     matches, counted = if_match(), flask.g.get("counted_guest_email")
 
     def check(booking: Booking) -> None:

@@ -1,6 +1,6 @@
 """Locks an event, reads the facts that determine whether an order can be booked, and takes or releases tickets.
 
-Only `take` and `release` change an event's `tickets_booked`, except for cancelling the event and `audit --repair`.
+Apart from `take` and `release`, only the cancellation of an event and `audit --repair` change `tickets_booked`.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ from bookings_api.permissions import Actor
 
 
 def take(event: Event, count: int) -> BoundStatement:
-    """Return the statement that takes tickets from a locked event. The caller must check the rules first."""
+    """Return the statement that takes tickets from a locked event. Check the rules first."""
     return _COUNT_TICKETS.with_values(event_id=event.id, count=count)
 
 
@@ -45,7 +45,10 @@ def release(event: Event, count: int) -> BoundStatement:
 
 
 class Inquiry(NamedTuple):
-    """What identifies the facts about an order: the login or the API key (its hash), and what it might repeat."""
+    """The values used to look up the facts about an order.
+
+    Set either `login_id` or `key_hash`. `key` is the `Idempotency-Key`.
+    """
 
     event_id: UUID
     login_id: UUID | None = None
@@ -55,13 +58,13 @@ class Inquiry(NamedTuple):
 
 
 def lock_and_read_facts(tx: RowLockedTransaction, inquiry: Inquiry) -> Facts:
-    """Lock the event, then read the facts that determine whether an order can be booked. Raises `InvalidApiKey`."""
+    """Lock the event, then read the facts about the order. Raises `InvalidApiKey`."""
     rows = tx.lock_and_read(_LOCK_EVENT.with_values(event_id=inquiry.event_id), _statement(inquiry))
     return _facts_of_login(rows) if inquiry.key_hash is None else _facts_of_key(rows)
 
 
 def peek_at_facts(inquiry: Inquiry) -> Facts:
-    """Read the same facts without a lock. They suffice to refuse an order, but not to book it."""
+    """Read the facts about an order without a lock. These suffice to refuse the order, but not to book it."""
     rows = run(_statement(inquiry))
     return _facts_of_login(rows) if inquiry.key_hash is None else _facts_of_key(rows)
 
@@ -103,7 +106,10 @@ def _facts_of_login(rows: list[tuple[Any, ...]]) -> Facts:
 
 
 def is_external_id_taken(error: IntegrityError) -> bool:
-    """Whether a concurrent request, for another event, has created a booking with the same external ID."""
+    """Whether the booking was rejected because another booking has the same external ID.
+
+    This happens when two requests for different events run at the same time.
+    """
     return (
         isinstance(error.orig, UniqueViolation)
         and error.orig.diag.constraint_name == "uq_bookings_organization_id_external_id"
@@ -111,7 +117,7 @@ def is_external_id_taken(error: IntegrityError) -> bool:
 
 
 INSERT_BOOKING = insert_into(Booking)
-# Two first bookings of an account may run at the same time.
+# An account's first two bookings may run at the same time, so the membership may already exist.
 ADMIT = Prepared(
     "admit_customer",
     postgresql.insert(Membership)
@@ -157,9 +163,9 @@ def _facts(
     first: Sequence[sa.ColumnElement[Any]] = (),
     last: Sequence[sa.ColumnElement[Any]] = (),
 ) -> Prepared:
-    """Return the statement that reads the facts about an order of one of the `actors`.
+    """Return the statement that reads the facts about an order. `actors` contains the logins or the API keys.
 
-    Always returns one row, even if the actor, the idempotency key or the event does not exist.
+    The statement always returns one row, even if the actor, the idempotency key or the event does not exist.
     """
     joined: sa.FromClause = sa.select(sa.literal_column("1")).subquery("one")
     for joined_table, condition in (

@@ -20,7 +20,7 @@ from bookings_api.permissions import Action, Actor, may, may_see_booking, reach_
 _OF_EVENT = Booking.event_id == sa.bindparam("event_id")
 _WITH_STATUS = Booking.status == sa.bindparam("status")
 
-# An email that is being sent counts as pending. Dropped emails are ignored, because they were never sent to the guest.
+# An email that is being sent counts as pending. Dropped emails are ignored because the guest never received them.
 _latest_email_status = (
     sa.select(sa.case((OutboxEmail.status == EmailStatus.SENDING, EmailStatus.PENDING), else_=OutboxEmail.status))
     .where(
@@ -33,7 +33,7 @@ _latest_email_status = (
     .scalar_subquery()
 )
 
-# None if the login has ended
+# NULL if the login has ended
 _user_of_login = (
     sa.select(User.id)
     .join(Login, Login.user_id == User.id)
@@ -96,22 +96,26 @@ _HAS_BOOKED = Prepared(
 
 
 def bookings_of(*, login_id: UUID, **filters: Any) -> Listing:
-    """Return the bookings made by the account of a login, newest first, or none if the login has ended.
+    """Return the bookings made by a login's account, newest first. The list is empty if the login has ended.
 
-    The filters are those of `BookingQuerySchema`. `upcoming=False` selects the bookings for past events.
+    The filters are those of `BookingQuerySchema`. `upcoming=False` selects bookings for past events.
     """
     return _BOOKINGS_OF_LOGIN(login_id=login_id, **filters)
 
 
 def bookings_made_with_keys(key: ApiKey, **filters: Any) -> Listing:
-    """Return the bookings made with any key of a key's organization, newest first, for the events of the key."""
+    """Return the bookings made with any API key of the organization, newest first.
+
+    If `key` is restricted to some events, returns only bookings for those events. The filters are those of
+    `BookingQuerySchema`.
+    """
     organization_id, event_ids, organizer_id = reach_of_key(key)
     only = None if event_ids is None else array_of(event_ids)
     return _BOOKINGS_OF_KEYS(organization_id=organization_id, event_ids=only, organizer_id=organizer_id, **filters)
 
 
 def has_booked(secret_hash: bytes, *, key: str | None, external_id: str | None) -> bool:
-    """Whether an API key has used this `Idempotency-Key`, or its organization has a booking with this external ID."""
+    """Whether an API key has used this `Idempotency-Key` or its organization has a booking with this external ID."""
     return bool(_HAS_BOOKED(secret_hash=secret_hash, key=key, external_id=external_id))
 
 
@@ -121,12 +125,12 @@ def bookings_for(event: Event, *, q: str | None = None, **filters: Any) -> Listi
 
 
 def emails_of(booking: Booking) -> Listing:
-    """Return the emails about a booking, newest first. Old emails have been deleted."""
+    """Return the emails about a booking, newest first. Sent emails are deleted after the retention period."""
     return _EMAILS_OF_BOOKING(booking_id=booking.id)
 
 
 def get_booking(booking_id: UUID, *, viewer: Actor) -> Booking:
-    """Return the booking with its event, if `viewer` may see it. Raises `BookingNotFound`."""
+    """Return a booking with its event. Raises `BookingNotFound` unless `viewer` may see the booking."""
     query = sa.select(Booking).where(Booking.id == booking_id).options(joinedload(Booking.event))
     booking = db.session.scalars(query).one_or_none()
     if booking is None or not may_see_booking(viewer, booking, booking.event):
@@ -135,15 +139,15 @@ def get_booking(booking_id: UUID, *, viewer: Actor) -> Booking:
 
 
 def guest_of(booking_id: UUID, *, viewer: Actor) -> tuple[str, bool]:
-    """Return the guest's email, and whether `viewer` is the event's organizer. Raises `BookingNotFound`."""
+    """Return the guest's email, and whether `viewer` may manage the event's bookings. Raises `BookingNotFound`."""
     booking = get_booking(booking_id, viewer=viewer)
     return booking.guest_email, may(viewer, Action.MANAGE_BOOKINGS, booking.event)
 
 
 def lock_booking(booking_id: UUID, *, event_id: UUID) -> tuple[Booking, Event, datetime]:
-    """Lock and reread a booking and its event, and load its user. Also returns the time when the event was locked.
+    """Lock a booking and its event, and return their current state and the time when the event was locked.
 
-    The event is locked first, as in every transaction, to prevent deadlocks.
+    Also loads the booking's account. Locks the event first, as in every transaction, to prevent deadlocks.
     """
     event, now = lock_event(event_id, include_deleted=True)
     locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update(of=Booking)

@@ -1,4 +1,4 @@
-"""`/bookings`: book tickets, and manage your own bookings."""
+"""`/bookings`: book tickets and manage bookings."""
 
 from functools import partial
 from http import HTTPStatus
@@ -59,7 +59,7 @@ from bookings_api.observability import metrics
 from bookings_api.permissions import Action
 
 _BOOKING = BookingSchema()
-# Members of a booking made with an API key, for examples
+# Example fields of a booking made with an API key
 _BY_KEY = {
     "user_id": None,
     "api_key_id": API_KEY_ID,
@@ -86,7 +86,7 @@ blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Book 
     schema=BookingSchema,
     headers=LOCATION | REPLAYED | ETAG,
     example=BookingSchema.example(**_BY_KEY),
-    description="Booked before, with the same `external_id`",
+    description="The existing booking with the same `external_id`",
     success=True,
 )
 @blp.response(201, BookingSchema, headers=LOCATION | REPLAYED)
@@ -94,10 +94,10 @@ def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
     """Book tickets for an event.
 
     Books all of the tickets or none. The guest (you, by default) gets a confirmation by email. Send an
-    `Idempotency-Key` to make retries safe, for example after a timeout: the tickets are booked only once.
+    `Idempotency-Key` to retry safely, for example after a timeout. The tickets are booked only once.
 
-    With an API key, you book for a guest who needs no account, at an event of your organization. If you give the
-    booking an `external_id`, repeating the request at any time returns the existing booking as it is now.
+    With an API key, you book tickets for an event of your organization. The guest needs no account. If you set an
+    `external_id`, you can repeat the request at any time. The response is then the existing booking as it is now.
     """
     key = header.get("key")
     request = IdempotentRequest(key, partial(request_hash, body), _BOOKING.dump) if key else None
@@ -108,7 +108,7 @@ def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
     if isinstance(booking, Booking):
         replayed = {} if is_new else {REPLAYED_HEADER: "true"}
         return booking, HTTPStatus.CREATED if is_new else HTTPStatus.OK, _location(booking.id) | replayed
-    # without an ETag: the booking may have changed since
+    # no ETag, because the booking may have changed since the original response
     headers = _location(booking.response["id"]) | {REPLAYED_HEADER: "true"}
     return json_response(booking.response, HTTPStatus.CREATED, headers)
 
@@ -182,9 +182,9 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     """Change the ticket count or the guest of a booking.
 
-    Omitted fields keep their values. The guest is notified by email. A new guest gets a confirmation, and the former
-    guest learns that they are no longer booked. Additional tickets are booked only if all of them
-    are available. Released tickets are available again immediately.
+    Omitted fields keep their values. The guest is notified by email. If you replace the guest, the new guest gets a
+    confirmation, and an email informs the former guest that they are no longer booked. Additional tickets are booked
+    only if all of them are available. Released tickets are available again immediately.
 
     You can change your own booking until the event starts or booking closes, whichever comes later. For events you
     organize, you can change any booking until the event ends, within the event's capacity and limit per booking.
@@ -277,7 +277,7 @@ def list_attendees(event_id: UUID, **filters: Any) -> Listing:
     header row, every field quoted). Omit `page` and `page_size`, because the file has no pages. The file may lack
     changes made during the download. If the transfer is interrupted, the remaining rows are missing. Text that a
     spreadsheet would evaluate as a formula (starting with =, +, - or @) or convert (0012345, 1/2, Mar 1, TRUE) is
-    prefixed with an apostrophe. Words are only recognized in English. To keep all text unchanged, import the file with
+    prefixed with an apostrophe. Only English words are recognized. To keep text in other languages unchanged, import
     all columns as text. Use `separator=semicolon` for spreadsheets with a decimal comma.
     """
     return queries.bookings_for(get_event_for(current_actor, Action.SEE_BOOKINGS, event_id), **filters)

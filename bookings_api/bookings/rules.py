@@ -1,7 +1,7 @@
-"""The rules that decide whether tickets can be booked, for every use case that takes or releases them.
+"""The rules for booking tickets and changing bookings.
 
-They are plain functions of the data that was read under the event's lock. Errors are raised in a fixed order, so that
-the same situation always gets the same response.
+The rules only evaluate data that was read before, usually under the event's lock. Errors are raised in a fixed order,
+so that the same situation always results in the same response.
 """
 
 import hashlib
@@ -29,10 +29,10 @@ from bookings_api.permissions import Action, Actor, may_see, require, require_sc
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """The tickets to book. The guest defaults to the account's owner.
+    """A request for tickets. The guest defaults to the account's owner.
 
-    API keys must name the guest. Only they can set an `external_id` and `metadata`. `requires_verified_email` is
-    whether the operator accepts orders only from accounts with a verified email.
+    With an API key, `guest_name` and `guest_email` are required. Only API keys can set `external_id` and `metadata`.
+    `requires_verified_email` is true if only accounts with a verified email may book.
     """
 
     event_id: UUID
@@ -45,9 +45,10 @@ class Order:
 
     @property
     def hash(self) -> bytes:
-        """The SHA-256 hash that identifies a repeated order with the same external ID.
+        """The SHA-256 hash of the order, used to recognize repeated orders with the same external ID.
 
-        Fields with their default values are omitted, so that a later release can add fields without changing it.
+        Omits fields that have their default value. A later release can therefore add fields without changing the
+        hashes of existing orders.
         """
         values = [(field, getattr(self, field.name)) for field in fields(self)]
         order = {field.name: value for field, value in values if value != field.default}
@@ -57,12 +58,12 @@ class Order:
 
 @dataclass(frozen=True)
 class Facts:
-    """The data that decides whether an order can be booked.
+    """The data that determines whether an order can be booked.
 
-    `actor` is None if the login has ended or the account is inactive. `is_admitted` is whether the account belongs to
-    the event's organization or has booked there before, false if it lost its access there, and None for a newcomer.
-    `now` is the database's time, read after the event was locked. `same_external_id` is the booking of the API key's
-    organization that has the order's external ID.
+    `actor` is None if the login has ended or the account is inactive. `is_admitted` is true if the account is a member
+    or customer of the event's organization, false if the organization has revoked its access, and None if the account
+    is new to the organization. `stored` is the response to an earlier request with the same `Idempotency-Key`.
+    `now` is the database's time. `same_external_id` is the booking that already has the order's external ID.
     """
 
     actor: Actor | None
@@ -75,7 +76,10 @@ class Facts:
 
 @dataclass(frozen=True)
 class Plan:
-    """An accepted order, with the buyer, the event and the time of the decision."""
+    """An accepted order, with the buyer, the event and the time of the decision.
+
+    `is_newcomer` means that the organization has no membership for the account yet.
+    """
 
     actor: Actor
     is_newcomer: bool
@@ -84,9 +88,10 @@ class Plan:
 
 
 def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Plan | IdempotencyKey | Booking:
-    """Decide what to do with an order: book it, or return the stored response or the booking of the same request.
+    """Return a plan to book the order, or the result of an earlier identical request.
 
-    Raises the reason for a refusal: `LoginEnded`, `PermissionDenied`, `IdempotencyKeyReused`, `InvalidFields`,
+    The earlier result is a stored response (same `Idempotency-Key`) or a booking (same external ID). Raises the reason
+    for a refusal: `LoginEnded`, `PermissionDenied`, `IdempotencyKeyReused`, `InvalidFields`,
     `EventNotFound`, `ExternalIdTaken`, `UnverifiedBuyer`, `EventNotOpen`, `TooManyTickets` or `SoldOut`.
     """
     if facts.actor is None:
@@ -126,7 +131,7 @@ def _require_fields(order: Order, *, is_by_key: bool) -> None:
 
 
 def _same_booking(booking: Booking, order: Order) -> Booking:
-    """Return the booking, as it is now, if the same order created it. Raises `ExternalIdTaken`."""
+    """Return the booking if an identical order created it. Otherwise raises `ExternalIdTaken`."""
     if booking.external_request_hash is None or bytes(booking.external_request_hash) != order.hash:
         raise ExternalIdTaken
     return booking
@@ -145,7 +150,7 @@ def require_open(event: Event, *, now: datetime) -> None:
 
 
 def require_available(event: Event, count: int, *, in_all: int) -> None:
-    """Raise `TooManyTickets` or `SoldOut` unless a booking can take `count` more tickets, making `in_all` in total."""
+    """Raise `TooManyTickets` or `SoldOut` unless a booking can take `count` tickets more. `in_all` is its new total."""
     if in_all > event.max_tickets_per_booking:
         raise TooManyTickets(event.max_tickets_per_booking)
     if count > event.tickets_available:
@@ -155,8 +160,8 @@ def require_available(event: Event, count: int, *, in_all: int) -> None:
 def require_changeable(event: Event, *, by_organizer: bool, now: datetime) -> None:
     """Raise `EventNotOpen` if bookings can no longer change.
 
-    The event's organizer can change them until the event ends; others until it starts or booking closes, whichever
-    comes later.
+    Organizers can change bookings until the event ends. Others can change bookings until the event starts or booking
+    closes, whichever comes later.
     """
     if by_organizer:
         if now >= event.ends_at:

@@ -85,7 +85,7 @@ class BookingSchema(ResponseSchema):
     external_id = ma.fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "Your identifier of the booking, set with an API key.", "example": None},
+        metadata={"description": "Your identifier for the booking, set with an API key.", "example": None},
     )
     metadata = ma.fields.Dict(
         keys=ma.fields.String(),
@@ -93,12 +93,12 @@ class BookingSchema(ResponseSchema):
         attribute="client_metadata",
         required=True,
         allow_none=True,
-        metadata={"description": "Your data about the booking, set with an API key.", "example": None},
+        metadata={"description": "Your own data about the booking, set with an API key.", "example": None},
     )
 
 
 class BookingCreateSchema(BaseSchema):
-    """Tickets to book. The guest is the account's owner unless you name someone else. API keys must name the guest."""
+    """The tickets to book. The guest defaults to the account's owner. API keys must set the guest's name and email."""
 
     event_id = Identifier(required=True, metadata={"description": "The ID of the event.", "example": EVENT_ID})
     ticket_count = Integer(
@@ -120,7 +120,7 @@ class BookingCreateSchema(BaseSchema):
         max_length=MAX_EXTERNAL_ID,
         metadata={
             "description": (
-                "Your identifier of the booking, such as an order number; only with an API key. Unique in your"
+                "Your identifier for the booking, such as an order number. Requires an API key. Must be unique in your"
                 " organization. Repeating the same request returns the existing booking."
             )
         },
@@ -129,7 +129,7 @@ class BookingCreateSchema(BaseSchema):
         max_pairs=20,
         max_key_length=40,
         max_value_length=500,
-        metadata={"description": "Your data about the booking, returned with it; only with an API key."},
+        metadata={"description": "Your own data about the booking, returned in responses. Requires an API key."},
     )
 
 
@@ -169,7 +169,7 @@ class EmailSchema(ResponseSchema):
         required=True, metadata={"description": "The number of attempts to send the email.", "example": 1}
     )
     created_at = ma.fields.AwareDateTime(
-        required=True, metadata={"description": "When the email was written.", "example": BOOKED_AT}
+        required=True, metadata={"description": "When the email was created.", "example": BOOKED_AT}
     )
     sent_at = ma.fields.AwareDateTime(
         required=True,

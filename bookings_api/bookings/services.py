@@ -1,4 +1,4 @@
-"""Use cases of bookings."""
+"""Services that book tickets and change, cancel and confirm bookings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,7 +63,10 @@ from bookings_api.permissions import Action, Actor, may, may_manage_booking
 
 
 class Booked(NamedTuple):
-    """The outcome of an order: a new booking, or the stored response or the booking of an earlier request."""
+    """The outcome of an order: a new booking, or the result of an earlier identical request.
+
+    The earlier result is a stored response (same `Idempotency-Key`) or a booking (same external ID).
+    """
 
     booking: Booking | IdempotencyKey
     is_new: bool
@@ -76,10 +79,10 @@ def book_tickets(
     key_hash: bytes | None = None,
     request: IdempotentRequest | None = None,
 ) -> Booked:
-    """Book tickets, for the logged-in account or with an API key. A repeated request gets the original response.
+    """Book tickets with a login or an API key. A repeated request returns the earlier result.
 
-    The event's row is locked while the order is decided, so that concurrent buyers cannot get the same tickets. The
-    login or key is checked under the same lock. Raises the errors of `decide`, and `InvalidApiKey`.
+    Locks the event while checking availability, so that concurrent requests cannot oversell it. Checks the login or
+    key under the same lock. Raises `InvalidApiKey` and the errors of `decide`.
     """
     inquiry = Inquiry(order.event_id, login_id, key_hash, request.key if request else None, order.external_id)
     facts: Facts | None = None
@@ -106,10 +109,10 @@ def book_tickets(
 def change_booking(
     *, actor: Actor, booking_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Booking:
-    """Change the ticket count or the guest of a booking. Notifies the guest and, if replaced, the former guest.
+    """Change the ticket count or the guest of a booking, and notify the guest and any former guest.
 
-    The event's organizer can do so until the event ends, even after booking has closed. Raises `BookingNotFound`,
-    `BookingCancelled`, `EventNotOpen`, `TooManyTickets`, `SoldOut`.
+    Organizers can change bookings until the event ends, even after booking has closed. Raises `BookingNotFound`,
+    `PermissionDenied`, `BookingCancelled`, `EventNotOpen`, `TooManyTickets` or `SoldOut`.
     """
     with _locked(actor, booking_id) as (tx, booking, event, now):
         precondition(booking)
@@ -131,7 +134,7 @@ def change_booking(
             run(release(event, -more))
         kind, sender = EmailKind.BOOKING_CHANGED, booking.sender
         if former["recipient"].lower() != booking.guest_email.lower():
-            # a cancellation must have a higher version than the calendar entry it cancels
+            # calendar programs ignore a cancellation whose version is not higher than that of the entry
             former["payload"]["booking_version"] = booking.version
             outbox.queue_email(tx, **former)
             buyer = booking.user
@@ -145,7 +148,7 @@ def change_booking(
 def cancel_booking(*, actor: Actor, booking_id: UUID, precondition: Precondition = no_precondition) -> Booking:
     """Cancel a booking, release its tickets and email the guest. Cancelling again changes nothing.
 
-    Raises `BookingNotFound`, and `EventNotOpen` when it is too late to change the booking.
+    Raises `BookingNotFound`, `PermissionDenied`, or `EventNotOpen` if bookings can no longer change.
     """
     with _locked(actor, booking_id) as (tx, booking, event, now):
         if booking.status is BookingStatus.CANCELLED:
@@ -167,10 +170,10 @@ def resend_confirmation(
     precondition: Precondition = no_precondition,
     request: IdempotentRequest | None = None,
 ) -> OutboxEmail:
-    """Send the confirmation to the current guest again, with the current details; returns the pending email.
+    """Send the confirmation to the current guest again, with the current details. Returns the pending email.
 
-    Takes the same locks as a cancellation, so that no confirmation is written after one. Raises `BookingNotFound`,
-    `BookingCancelled`, `EventEnded`, `IdempotencyKeyReused`.
+    Locks the booking, so that no confirmation follows a cancellation. Raises `BookingNotFound`, `PermissionDenied`,
+    `BookingCancelled`, `EventEnded` or `IdempotencyKeyReused`.
     """
     with _locked(actor, booking_id) as (tx, booking, event, now):
         precondition(booking)
@@ -185,7 +188,7 @@ def resend_confirmation(
 
 @contextmanager
 def _locked(actor: Actor, booking_id: UUID) -> Iterator[tuple[Transaction, Booking, Event, datetime]]:
-    """Wait for the event's turn without holding a connection, then lock the event and the booking.
+    """Wait for a turn without holding a connection, then lock the event and the booking.
 
     Raises `BookingNotFound`, and `PermissionDenied` if the actor may see the booking but not change it.
     """
@@ -199,7 +202,7 @@ def _locked(actor: Actor, booking_id: UUID) -> Iterator[tuple[Transaction, Booki
 
 
 def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: IdempotentRequest | None) -> Booking:
-    """Write the booking, its confirmation email and the response to the request, and commit."""
+    """Write and commit the booking, its confirmation email and the response to store."""
     actor, user, key, event, now = plan.actor, plan.actor.user, plan.actor.key, plan.event, plan.now
     columns = {
         "id": uuid7(),
@@ -236,7 +239,7 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
     try:
         tx.write_and_commit(*writes)
     except IntegrityError as error:
-        # A copy of this request would have waited for this event's lock, so the other request is for another event.
+        # A retry would have waited for this event's lock, so the conflicting request must be for another event.
         if is_key_taken(error):
             raise IdempotencyKeyReused from None
         if is_external_id_taken(error):

@@ -1,8 +1,8 @@
-"""Keeps buyers of the same event in this process from competing for its row lock.
+"""Queues the bookings for each event in this process, so that they do not compete for the event's row lock.
 
-A booking holds the lock for two round trips. Between them, its greenlet may have to wait until others have run. With
-turns, it waits before it takes the lock, not while it holds it. `RecentRefusals` lets sold-out events refuse orders
-without a lock.
+A booking holds the lock for two round trips, and longer if other greenlets run in between. With turns, requests for the
+same event wait before they take a connection and the lock. `RecentRefusals` lets sold-out events refuse orders without
+a lock.
 """
 
 import threading
@@ -21,15 +21,15 @@ MAX_REFUSALS = 1024
 
 
 class TurnTimeout(PoolTimeoutError):
-    """Other requests for the event took too long. The response is 503, as for a busy connection pool."""
+    """Raised when a request waits too long for its turn. The response is 503, as for a busy connection pool."""
 
 
 class Turns:
-    """Lets one booking per event proceed at a time, in order of arrival. Plain locks would let newcomers overtake."""
+    """Lets one booking per event proceed at a time, in order of arrival. A plain lock does not keep the order."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        # the line for each event: every caller waits for its own lock, which is released when its turn begins
+        # The waiting line of each event. Each caller waits for its own lock, which is released when its turn begins.
         self._lines: dict[UUID, deque[threading.Lock]] = {}
 
     @contextmanager
@@ -49,7 +49,7 @@ class Turns:
             yield
         finally:
             with self._guard:
-                had_turn = line[0] is mine  # even if the turn came after the wait timed out
+                had_turn = line[0] is mine  # true even if the turn came just after the timeout
                 line.remove(mine)
                 if not line:
                     del self._lines[event_id]
@@ -58,13 +58,13 @@ class Turns:
 
 
 class RecentRefusals:
-    """Events that refused an order within the last second."""
+    """The events that refused an order within the last second."""
 
     def __init__(self) -> None:
         self._until: dict[UUID, float] = {}
 
     def note(self, event_id: UUID) -> None:
-        """Remember a refusal. If there are too many, forgets the others; their next order then takes the lock."""
+        """Remember a refusal. At `MAX_REFUSALS`, first forget all others. Their next orders then take the lock."""
         if len(self._until) >= MAX_REFUSALS:
             self._until.clear()
         self._until[event_id] = time.monotonic() + REFUSAL_SECONDS
