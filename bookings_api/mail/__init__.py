@@ -1,4 +1,4 @@
-"""Emails. The transaction that causes an email writes it to the outbox, and a Celery worker sends it.
+"""Emails. A service writes each email to the outbox in its own transaction, and a Celery worker sends the email.
 
     service        outbox.queue_email(tx, ...)       inserts a row in the service's transaction
        | commit
@@ -9,7 +9,7 @@
     worker         tasks.drain                       runs until no email is due
                    delivery.send_due_emails          for each email:
                      claims.claim_next                 claim the row, with a lease
-                     claims.claim_joined_emails        claim the emails that are sent in the same message
+                     claims.claim_joined_emails        claim the emails to send in the same message
                      outdated.bring_up_to_date         update the email, or drop it if it is outdated
                      messages.render                   fill in the templates
                      mime.compose                      build the MIME message, with an invitation from calendar.itip

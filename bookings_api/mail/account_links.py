@@ -1,7 +1,7 @@
-"""Links in emails about accounts. Tokens are derived when an email is sent, so no row contains one.
+"""Links in emails about accounts. Tokens are derived when an email is sent, so the outbox never contains a token.
 
-A password reset is queued for the address as typed, even if it has no account, so neither the response nor its timing
-reveals which addresses have accounts. The worker looks up the account when it sends the email.
+A password reset is queued for the address as typed, even if no account has the address. Therefore neither the response
+nor its timing reveals which addresses have accounts. The worker looks up the account when it sends the email.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ _URL_SETTINGS = {
 
 
 def links_for(kind: EmailKind, payload: dict[str, Any]) -> dict[str, str]:
-    """Return the template variables `token` and `url` of emails with a token."""
+    """Return the template variables `token` and `url`, or an empty dict for emails without a link."""
     if kind not in _URL_SETTINGS:
         return {}
     token = token_of(UUID(payload["token_id"]))
@@ -40,10 +40,10 @@ def needs_account(email: OutboxEmail) -> bool:
 
 
 def resolve_account(email: OutboxEmail) -> bool:
-    """Look up the account of a claimed password reset and issue its token. Returns False if there is no such account.
+    """Look up the account of a claimed password reset and issue a token. Returns False without an active account.
 
-    A person without a password who has a pending invitation gets a new invitation instead, because the first may have
-    expired. The token is committed, so a second attempt to send the email uses the same one.
+    If the person has a pending invitation and no password, sends the invitation again instead, because the first one
+    may have expired. Commits the token, so that later attempts to send the email use the same token.
     """
     with transaction():
         user = lock_account_by_email(email.recipient)

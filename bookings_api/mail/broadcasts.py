@@ -1,11 +1,11 @@
 """Emails to all guests of an event: one row per change, which a worker expands into one email per booking.
 
-Cancelling an event with 50,000 bookings inserts one row, so neither the request nor the event's lock waits for 50,000
-emails. No guest is missed or emailed twice: a batch of emails and the broadcast's progress are written in one
-transaction, and an email is unique per broadcast, booking and recipient. All emails to an address are in the same
-batch, because they are sent as one message.
+Cancelling an event with 50,000 bookings inserts one row. The request and the event's lock do not wait for 50,000
+emails. Each batch of emails is written in one transaction together with the broadcast's progress, and emails are unique
+per broadcast, booking and recipient. Therefore no guest is missed or emailed twice. All emails to an address are
+written in the same batch, because they are sent as one message.
 
-An account that booked for other people also receives one email, about its first booking, unless it is itself a guest.
+An account that booked only for other people also receives one email, about its first booking.
 """
 
 from collections.abc import Sequence
@@ -29,13 +29,14 @@ BATCH = 500
 
 
 def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
-    """Write a broadcast about the current version of `event`. A worker expands it after the commit.
+    """Write a broadcast about the current version of `event`. A worker expands the broadcast after the commit.
 
-    A change waits for `NOTICE_DELAY_SECONDS` unless the event ends earlier. Meanwhile, a later change replaces it.
+    A notice of a change is delayed by `NOTICE_DELAY_SECONDS`, unless the event ends within that time. A later change
+    replaces a waiting notice.
 
-    A cancellation goes to the bookings that were cancelled with this version of the event. Any other kind goes to the
-    confirmed bookings that were made under an earlier version. Versions are compared rather than times, because they
-    are assigned under the event's lock, while the clocks of machines may differ.
+    A cancellation concerns the bookings that were cancelled with this version of the event. Any other kind concerns the
+    confirmed bookings that were made under an earlier version. Versions are compared because they are assigned under
+    the event's lock. Times would be unreliable, because the clocks of machines may differ.
     """
     delay = timedelta(seconds=current_app.config["NOTICE_DELAY_SECONDS"])
     if kind is not EmailKind.EVENT_CHANGED or event.ends_at <= database_time() + delay:
@@ -50,7 +51,7 @@ def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
             payload=event_payload(event),
             request_id=current_request_id(),
             event_version=event.version,
-            # not later than the broadcast it replaces; otherwise frequent changes would delay the email forever
+            # Not later than the broadcast that it replaces. Otherwise frequent changes would delay the email forever.
             due_at=sa.func.least(sa.func.now() + delay, replaced.scalar_subquery()),
         )
     )
@@ -58,14 +59,14 @@ def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
 
 
 def write_next_batch() -> bool:
-    """Write the next emails of the oldest broadcast that is due. Returns False if there is nothing to do.
+    """Write the next emails of the oldest due broadcast. Returns False if no broadcast is due.
 
-    Skips a broadcast that another worker is expanding.
+    Skips broadcasts that another worker is expanding.
     """
     require_transaction()
     unfinished = (
         sa.select(EventBroadcast)
-        # skips kinds that a newer release has added, because this one cannot render them
+        # skips kinds added by a newer release, because this release cannot render them
         .where(
             EventBroadcast.finished_at.is_(None),
             EventBroadcast.due_at <= sa.func.now(),
@@ -79,7 +80,7 @@ def write_next_batch() -> bool:
     if broadcast is None:
         return False
     if broadcast.kind is EmailKind.EVENT_CHANGED and _is_superseded(broadcast):
-        # the later broadcast describes the current event, and its emails could arrive before these
+        # the later broadcast describes the current event, and its emails could arrive first
         broadcast.finished_at = sa.func.now()
         return True
     address = sa.func.lower(Booking.guest_email)
@@ -87,7 +88,7 @@ def write_next_batch() -> bool:
     if len(page) < BATCH:
         broadcast.finished_at = sa.func.now()
     of_page = _next_bookings(broadcast, Booking).where(address.in_([address for _, address in page]))
-    # the bookings of the page come first; a guest with too many bookings for the limit gets more than one message
+    # Also reads the same guests' later bookings. A guest with too many bookings for the limit gets several messages.
     of_page = of_page.options(joinedload(Booking.user)).order_by(Booking.id).limit(2 * BATCH)
     bookings = db.session.scalars(of_page).all()
     notified = _buyers_notified_anyway(broadcast, bookings)
@@ -140,7 +141,7 @@ def _is_affected(broadcast: EventBroadcast) -> sa.ColumnElement[bool]:
 
 
 def _buyers_notified_anyway(broadcast: EventBroadcast, bookings: Sequence[Booking]) -> set[UUID]:
-    """Return the buyers of `bookings` who are guests themselves, or had a booking in an earlier batch."""
+    """Return the IDs of buyers who are guests themselves or were notified about a booking in an earlier batch."""
     guests = sa.select(sa.func.lower(Booking.guest_email)).where(_is_affected(broadcast))
     had_booking = sa.exists().where(Booking.user_id == User.id, _is_affected(broadcast), _has_email(broadcast))
     buyers = {booking.user_id for booking in bookings if booking.user_id}

@@ -1,8 +1,8 @@
-"""Claims on due emails: a worker claims one, sends it and records the outcome before its lease ends.
+"""Claims on due emails. A worker claims an email, sends it and records the outcome before the lease ends.
 
-No two workers send the same email. A row is locked (`FOR UPDATE SKIP LOCKED`) while it is claimed and then leased, and
-only the holder of the current lease may record an outcome. All times are the database's, because the clocks of machines
-may differ.
+Claims prevent two workers from sending the same email. The claim locks the row with `FOR UPDATE SKIP LOCKED` and gives
+the worker a lease. Only the holder of the current lease may record an outcome. All times come from the database,
+because the clocks of machines may differ.
 """
 
 import random
@@ -17,7 +17,7 @@ from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.mail import smtp
 from bookings_api.models import UNSENT, EmailKind, EmailStatus, OutboxEmail
 
-# Added to the lease for recording the outcome.
+# The part of the lease that is reserved for recording the outcome
 RECORDING_TIME = timedelta(seconds=30)
 MAX_ERROR = 1000
 FIRST_BACKOFF = timedelta(seconds=30)
@@ -25,7 +25,7 @@ LONGEST_BACKOFF = timedelta(hours=2)
 # Spreads the next attempts of emails that failed at the same time.
 JITTER = 0.25
 
-# Literals rather than parameters: PostgreSQL must see that a condition matches a partial index.
+# Literals instead of parameters, because PostgreSQL must see that a condition matches a partial index
 _UNSENT: list[sa.ColumnElement[Any]] = [sa.literal_column(f"'{status}'") for status in UNSENT]
 _KNOWN_KINDS: list[sa.ColumnElement[Any]] = [sa.literal_column(f"'{kind}'") for kind in EmailKind]
 
@@ -34,8 +34,7 @@ _KNOWN_KINDS: list[sa.ColumnElement[Any]] = [sa.literal_column(f"'{kind}'") for 
 class Outcome:
     """The outcome of an attempt to send an email.
 
-    `status` is `sent`, `failed`, `dropped`, `pending` (another attempt follows after a pause), or None to delete the
-    row.
+    `status` is `sent`, `failed`, `dropped` or `pending` (another attempt follows after a pause). None deletes the row.
     """
 
     status: EmailStatus | None
@@ -53,8 +52,8 @@ def lease() -> timedelta:
 
 
 _earlier = aliased(OutboxEmail)
-# Not ordered by ID alone, which contains the time of the machine that wrote the email. Both conditions use the same
-# order; otherwise emails could wait for each other.
+# Compares `created_at` first, because IDs contain the time of the machine that wrote the email. Both conditions below
+# use the same order. Otherwise two emails could wait for each other.
 _is_earlier = sa.and_(
     sa.tuple_(_earlier.created_at, _earlier.id) < sa.tuple_(OutboxEmail.created_at, OutboxEmail.id),
     _earlier.status.in_(_UNSENT),
@@ -75,9 +74,9 @@ _joins_another = sa.exists().where(
 def is_due() -> sa.ColumnElement[bool]:
     """Return the condition for emails that may be sent now.
 
-    An email waits for earlier unsent emails about the same booking to the same recipient, so a confirmation never
-    arrives after the cancellation. Of the emails that become one message, only the first is due (see
-    `claim_joined_emails`). Emails of a kind that a newer release has introduced wait for workers of that release.
+    An email waits for earlier unsent emails about the same booking to the same recipient. A confirmation therefore
+    never arrives after the cancellation. If several emails become one message, only the first of them is due (see
+    `claim_joined_emails`). Emails of a kind added by a newer release wait for workers of that release.
     """
     return sa.and_(
         OutboxEmail.status.in_(_UNSENT),
@@ -156,7 +155,7 @@ _DELETE = Prepared("delete_email", sa.delete(OutboxEmail).where(_is_current_clai
 
 
 def claim_next() -> OutboxEmail | None:
-    """Claim the next due email, or return None.
+    """Claim the next due email and return it. Returns None if no email is due.
 
     First attempts come before retries. Within each group, the email that has been due longest comes first. Skips emails
     that another worker is claiming.
@@ -165,9 +164,9 @@ def claim_next() -> OutboxEmail | None:
 
 
 def claim_joined_emails(email: OutboxEmail) -> list[OutboxEmail]:
-    """Claim the emails that are sent in the same message as this claimed email. Returns the oldest first.
+    """Claim the emails to send in the same message as the claimed `email`. Returns the oldest first.
 
-    They have the same kind, event and recipient: one notice or reminder for each of a guest's bookings.
+    These are notices or reminders about the guest's other bookings: emails of the same kind about the same event.
     """
     if email.event_id is None:
         return []
@@ -185,13 +184,13 @@ def record(email: OutboxEmail, outcome: Outcome) -> bool:
     claim = {"email_id": email.id, "lease_ends_at": email.next_attempt_at}
     if outcome.status is None:
         return bool(_DELETE(**claim))
-    # a server's reply may be long, or contain NUL, which PostgreSQL cannot store
+    # a server's reply may be long or contain NUL, which PostgreSQL cannot store
     error = outcome.error and outcome.error.replace("\0", "")[:MAX_ERROR]
     pause = backoff(email.attempts) if outcome.status is EmailStatus.PENDING else None
     return bool(_RECORD(**claim, outcome=outcome.status, error=error, pause=pause))
 
 
 def backoff(attempts: int) -> timedelta:
-    """Return the pause after this many attempts: 30 seconds, doubled each time, at most 2 hours, plus jitter."""
+    """Return the pause before the next attempt: 30 seconds, doubled each time, plus jitter, and at most 2 hours."""
     pause: timedelta = min(FIRST_BACKOFF * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF / (1 + JITTER))
     return pause * random.uniform(1, 1 + JITTER)  # noqa: S311 - not used for security

@@ -1,4 +1,4 @@
-"""Delivery of due emails, one at a time over one SMTP connection: claim, render, compose, send, record."""
+"""Delivers due emails one at a time over one SMTP connection: claim, render, compose, send, record."""
 
 import logging
 import time
@@ -28,7 +28,7 @@ NOT_COMPOSED = Outcome(EmailStatus.PENDING, "The email could not be composed. Se
 def send_due_emails(sender: smtp.MailSender, *, until: float) -> bool:
     """Send emails until none is due or `time.monotonic()` reaches `until`. Returns False if the server is unavailable.
 
-    Each outcome is recorded before the next claim, so a killed worker leaves at most one message unrecorded.
+    Records each outcome before the next claim. A killed worker therefore leaves at most one message unrecorded.
     """
     while (email := claims.claim_next()) is not None:
         with bound_request_id(email.request_id):
@@ -49,7 +49,7 @@ def _send(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> bool:
 
 
 def attempt(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> Outcome:
-    """Send claimed emails as one message. Never raises, not even if the emails or the server's replies are invalid."""
+    """Send claimed emails as one message and return the outcome. Never raises, even if an email or reply is invalid."""
     email, *joined = emails
     log_fields = _log_fields(email)
     try:
@@ -66,7 +66,7 @@ def attempt(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> Outcome:
         level = logging.ERROR if is_unavailable else logging.WARNING
         logger.log(level, "email %s deferred: %s (%r)", email.id, error, error.__cause__, extra=log_fields)
         return Outcome(EmailStatus.PENDING, str(error), server_is_unavailable=is_unavailable)
-    except Exception:  # a bug: the email waits for a release that fixes it
+    except Exception:  # a bug; the email is retried, ideally by a release with a fix
         logger.exception("email %s could not be composed", email.id, extra=log_fields)
         return NOT_COMPOSED
     for each in emails:
@@ -75,7 +75,7 @@ def attempt(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> Outcome:
 
 
 def _is_deliverable(email: OutboxEmail) -> bool:
-    """Whether to send a claimed email. If not, records the reason."""
+    """Whether a claimed email should be sent. If not, records the outcome."""
     outcome = _check(email)
     if outcome:
         _record(email, outcome)
@@ -83,7 +83,7 @@ def _is_deliverable(email: OutboxEmail) -> bool:
 
 
 def _check(email: OutboxEmail) -> Outcome | None:
-    """Return the outcome of a claimed email that cannot be sent, or None. Never raises, not even for invalid emails."""
+    """Return the outcome of a claimed email that should not be sent, or None. Never raises, even for invalid emails."""
     limit = current_app.config["MAIL_MAX_ATTEMPTS"]
     if email.attempts > limit:
         return _failure(email, f"Gave up after {limit} attempts. {email.last_error or ''}".rstrip())
@@ -92,7 +92,7 @@ def _check(email: OutboxEmail) -> Outcome | None:
         if reason := "The recipient has deleted their account." if is_erased else bring_up_to_date(email):
             logger.info("email %s dropped: %s", email.id, reason, extra=_log_fields(email))
             return Outcome(EmailStatus.DROPPED, reason)
-        # all other emails are still useful when they arrive late
+        # all other kinds of email are useful even if they arrive late
         if email.kind is EmailKind.EVENT_REMINDER and _has_started(email):
             return _failure(email, "The event started before the reminder could be sent.")
     except Exception:  # a bug, as above
@@ -115,9 +115,10 @@ def _log_fields(email: OutboxEmail) -> dict[str, Any]:
 
 
 def _record(email: OutboxEmail, outcome: Outcome) -> None:
-    """Record the outcome, waiting for PostgreSQL if necessary: an unrecorded email would be sent again.
+    """Record the outcome of a claimed email. Retries while PostgreSQL is unavailable.
 
-    Keeps trying after the lease ends, because no other worker can claim the email while PostgreSQL is down.
+    Without a record, the email would be sent again. Retries continue even after the lease ends, because no other worker
+    can claim the email while PostgreSQL is down.
     """
     while True:
         try:
@@ -131,7 +132,7 @@ def _record(email: OutboxEmail, outcome: Outcome) -> None:
 
 
 def _drop(email: OutboxEmail, outcome: Outcome) -> bool:
-    """Record that an email is outdated. A dropped reminder is written again when it is due."""
+    """Record that an email is outdated. A dropped reminder is written again with current details if it is still due."""
     with transaction():
         is_recorded = claims.record(email, outcome)
         if is_recorded and email.kind is EmailKind.EVENT_REMINDER:

@@ -1,7 +1,8 @@
-"""Removes a person from the outbox when they delete their account.
+"""Removes a person's data from the outbox when they delete their account.
 
-Emails to them that are still needed, such as cancellations, keep their address until they are sent; `finish` then
-removes it. Rows stay, so that audits can count them, until the retention period ends.
+Unsent emails about bookings keep the person's address, because a cancellation must still reach them. `finish` removes
+the address once the email has been sent or dropped or has failed. The rows stay until the retention period ends, so
+that audits can count them.
 """
 
 from typing import Any
@@ -23,9 +24,9 @@ _RECIPIENT = {"name": None, "guest_name": None, "invited_by": None, **_BUYER}
 
 
 def erase_person(user: User) -> None:
-    """Remove a locked account's name and email from all emails.
+    """Remove the name and email of a locked account from all emails.
 
-    If the address is not verified, it stays where other accounts entered it, because it may be another person's.
+    Emails caused by other accounts keep an unverified address, because it may belong to another person.
     """
     require_transaction()
     email, payload = user.email.lower(), OutboxEmail.payload
@@ -34,7 +35,7 @@ def erase_person(user: User) -> None:
     is_addressed = is_own & recipient.in_(user.known_as)
     if user.email_verified:
         is_addressed |= recipient == email
-    # emails about the account are no longer needed
+    # the person no longer needs emails about the account
     is_pending = OutboxEmail.status == EmailStatus.PENDING
     attempts = sa.func.greatest(1, OutboxEmail.attempts)
     _update(is_about_account & is_pending, status=EmailStatus.DROPPED, attempts=attempts)
@@ -60,13 +61,17 @@ def erase_person(user: User) -> None:
 
 
 def finish() -> None:
-    """Remove the recipients of emails that were needed when their account was deleted, and are now done."""
+    """Remove the recipients of emails that were unsent when their account was deleted and have been finished since."""
     require_transaction()
     _erase_recipient(OutboxEmail.erase_when_done & ~_IS_UNSENT)
 
 
 def is_contact(user: User, name: Any, email: Any, is_of_their_event: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """Whether the account is an event's contact: under any name of its own events, and at its verified address."""
+    """Return the condition for an event's contact being this account.
+
+    On the account's own events, matches any of its names and addresses. On other events, matches only its verified
+    address.
+    """
     is_theirs = sa.or_(*(sa.func.lower(column).in_(user.known_as) for column in (name, email))) & is_of_their_event
     return is_theirs | (sa.func.lower(email) == user.email.lower()) if user.email_verified else is_theirs
 
@@ -76,7 +81,7 @@ def _names_contact(user: User, payload: Any, is_of_their_event: sa.ColumnElement
 
 
 def _erase_recipient(condition: sa.ColumnElement[bool]) -> None:
-    """Remove the recipients. Failed emails become dropped ones, so that they cannot be sent again."""
+    """Remove the recipients of the matching emails. Marks failed emails as dropped, so that they are never retried."""
     _update(
         condition,
         recipient=sa.func.concat("erased-", OutboxEmail.id, f"@{ERASED_DOMAIN}"),

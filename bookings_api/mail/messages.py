@@ -1,4 +1,4 @@
-"""Renders an email: turns its payload into a subject, text and HTML."""
+"""Renders the payload of an email as a subject, text and HTML."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _templates = jinja2.Environment(
 
 @dataclass(frozen=True)
 class RenderedEmail:
-    """The subject and the two bodies of an email. The subject is a single line."""
+    """The subject (a single line), the text body and the HTML body of an email."""
 
     subject: str
     text: str
@@ -35,7 +35,7 @@ class RenderedEmail:
 def render(kind: EmailKind, payload: dict[str, Any], joined: Sequence[dict[str, Any]] = ()) -> RenderedEmail:
     """Render the templates of `kind`. Raises `jinja2.UndefinedError` if the payload lacks a value.
 
-    `joined` contains the payloads for the guest's other bookings for the event.
+    `joined` contains the payloads about the guest's other bookings for the event.
     """
     payload, *joined = (without_links_in(each, FREE_TEXT) for each in (payload, *joined))
     payload["bookings"] = [payload, *joined]
@@ -46,14 +46,17 @@ def render(kind: EmailKind, payload: dict[str, Any], joined: Sequence[dict[str, 
 
 
 def _local_time(iso: str, timezone: str) -> str:
-    """Format as `Friday, 21 June 2030, 19:30 (Europe/Berlin, UTC+02:00)`. The offset tells repeated hours apart."""
+    """Format a time as `Friday, 21 June 2030, 19:30 (Europe/Berlin, UTC+02:00)`.
+
+    The UTC offset makes the time unambiguous when clocks are set back.
+    """
     local = datetime.fromisoformat(iso).astimezone(ZoneInfo(timezone))
     offset = local.strftime("%z")
     return f"{local:%A}, {local.day} {local:%B %Y, %H:%M} ({timezone}, UTC{offset[:3]}:{offset[3:5]})"
 
 
 def _person(name: str | None, email: str | None) -> str:
-    """Format as `Olivia (olivia@example.com)`, or as only the name or the email if the other is missing."""
+    """Format a person as `Olivia (olivia@example.com)`, or as the name or the email if the other is missing."""
     return f"{name} ({email})" if name and email else name or email or ""
 
 

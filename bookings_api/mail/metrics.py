@@ -12,7 +12,7 @@ from bookings_api.mail.status import outbox_state
 
 logger = logging.getLogger(__name__)
 
-# Shorter than Prometheus's default timeout of 10 s, so that it gets the other metrics while PostgreSQL hangs.
+# Shorter than Prometheus's default timeout of 10 s, so that Prometheus gets the other metrics while PostgreSQL hangs
 DATABASE_SECONDS = 5
 
 

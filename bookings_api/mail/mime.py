@@ -1,6 +1,6 @@
-"""Builds the MIME message of an email: with short lines, and safe from header injection.
+"""Builds the MIME message of an email, with short lines and without header injection.
 
-It is ASCII, except for a recipient whose local part is not (RFC 6531).
+Messages are ASCII, except for recipients with a non-ASCII local part (RFC 6531).
 """
 
 from collections.abc import Sequence
@@ -36,8 +36,8 @@ _QUOTED_PRINTABLE.body_encoding = QP
 class _PreencodedHeaders(policy.Compat32):
     """Serializes encoded headers unchanged.
 
-    Flask-Mail uses `policy.SMTP`, which parses them again. Parsing takes longer than all other work on an email, and
-    before Python 3.13 it loses spaces between the encoded words of a long subject.
+    Flask-Mail uses `policy.SMTP`, which parses the headers again. Parsing takes longer than all other work on an email.
+    Before Python 3.13, it also loses spaces between the encoded words of a long subject.
     """
 
     def fold_binary(self, name: str, value: str) -> bytes:
@@ -51,7 +51,7 @@ class EncodedMessage(Message):
     """Flask-Mail's message with headers that are already encoded, and without 8bit parts (RFC 6152)."""
 
     def _mimetext(self, text: str | None, subtype: str = "plain") -> MIMEText:
-        """Use quoted-printable only where necessary, so that links can be copied from a stored email."""
+        """Use quoted-printable only if necessary, so that links can be copied from a stored email."""
         lines = (text or "").split("\n")
         is_plain = all(line.isascii() and line.isprintable() and len(line) <= MAX_LINE for line in lines)
         return MIMEText(text or "", subtype, _PLAIN if is_plain else _QUOTED_PRINTABLE)  # type: ignore[arg-type]
@@ -76,11 +76,11 @@ class EncodedMessage(Message):
 
 
 class UnusableAddress(Exception):
-    """The recipient is not a single address."""
+    """Raised when a recipient is not a single email address."""
 
 
 def compose(email: OutboxEmail, rendered: RenderedEmail, joined: Sequence[OutboxEmail] = ()) -> Message:
-    """Return the message to send for `email` and the emails `joined` with it. Raises `UnusableAddress`."""
+    """Return one message for `email` and the `joined` emails. Raises `UnusableAddress`."""
     recipient = encoded_address(email.recipient)
     if not _is_one_address(recipient):
         raise UnusableAddress("The recipient is not an address that email can be sent to.")
@@ -94,22 +94,22 @@ def compose(email: OutboxEmail, rendered: RenderedEmail, joined: Sequence[Outbox
         reply_to=email.payload.get("contact_email"),
         extra_headers=_NO_AUTOMATIC_REPLIES,
     )
-    # not passed to the constructor, which would format the pair without quotes and misread the result
+    # set afterwards, because the constructor formats the pair without quotes and misreads the result
     message.sender = mailbox(mail_from)
     message.msgId = email.message_id
     message.mail_options = [] if recipient.isascii() else [SMTPUTF8]
     if calendar := invitation(email, mail_from=mail_from):
         _add_calendar(message, *calendar)
     for number, each in enumerate(joined, start=2):
-        # One file per booking: all entries of a REQUEST or CANCEL must have the same UID (RFC 5546, section 3.2). Not
-        # further bodies, because mail programs process only one of a message, and show others as attachments anyway.
+        # One file per booking, because all entries of a REQUEST or CANCEL must have the same UID (RFC 5546, section
+        # 3.2). The files are only attached, because mail programs process only one calendar body per message.
         if calendar := invitation(each, mail_from=mail_from):
             _attach_calendar(message, *calendar, number=number)
     return message
 
 
 def _add_calendar(message: Message, method: str, calendar: bytes) -> None:
-    """Add a calendar twice: as a body for programs that process invitations, and as a file for all others.
+    """Add a calendar twice: as a body for mail programs that process invitations, and as a file for all others.
 
     Outlook processes the body only if it is the last child of `multipart/alternative` ([MS-STANOICAL], 2.2.174).
     """

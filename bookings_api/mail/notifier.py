@@ -1,7 +1,7 @@
-"""Notifies Celery workers of waiting emails, from a thread of the process that wrote them.
+"""Notifies Celery workers of new emails, from a background thread of the process that wrote the emails.
 
-A request only sets a flag, so an unavailable Redis never delays it, and many emails at once need only one message.
-Losing a message loses no email: rows stay in the outbox, and beat makes workers check it every ten seconds.
+A request only sets a flag. Therefore an unavailable Redis never delays the request, and many emails need only one
+message. A lost message loses no email, because beat makes workers check the outbox every ten seconds.
 """
 
 import logging
@@ -16,18 +16,21 @@ from bookings_api.mail import status
 logger = logging.getLogger(__name__)
 
 DRAIN = "mail.drain"
-# After this time, beat's sweep has made a message redundant. If messages never expired, they would pile up in front of
-# other tasks while a slow mail server occupies all workers.
+# After this time, beat has sent another message anyway. Without an expiry, messages would pile up in front of other
+# tasks while a slow mail server occupies all workers.
 EXPIRES_SECONDS = 30
-# The pause between messages. One message is enough for many emails, because a worker sends all that are due.
+# The pause between messages. One message is enough for many emails, because a worker sends all due emails.
 PAUSE_SECONDS = 0.2
 RETRY_SECONDS = 1
-# Processes that write emails also check that they are sent, because workers cannot report that no worker is running.
+# Processes that write emails also check for overdue emails, because beat or all workers may have stopped.
 WATCH_SECONDS = 60
 
 
 class WorkerNotifier:
-    """Publishes messages to workers. Each process has one; its thread starts with the first email, after any fork."""
+    """Publishes Celery messages to workers. Each process has one notifier.
+
+    The notifier's thread starts with the first email, because threads do not survive the fork of a web process.
+    """
 
     def __init__(self, app: Flask) -> None:
         self._app = app
@@ -36,7 +39,7 @@ class WorkerNotifier:
         self._thread: threading.Thread | None = None
 
     def wake(self) -> None:
-        """Make a worker check the outbox soon. Returns immediately and never fails."""
+        """Ask a worker to check the outbox. Returns immediately and never fails."""
         self._requested.set()
         with self._starting:
             if self._thread is None or not self._thread.is_alive():
@@ -56,7 +59,7 @@ class WorkerNotifier:
                 watches_at = time.monotonic() + WATCH_SECONDS
 
     def _publish(self, *, was_down: bool) -> bool:
-        """Publish a message and return whether Redis accepted it. Logs only the beginning and the end of an outage."""
+        """Publish a message and return whether Redis accepted it. Logs only the start and the end of an outage."""
         try:
             self._app.extensions["celery"].send_task(DRAIN, expires=EXPIRES_SECONDS)
         except Exception as error:  # noqa: BLE001 - the thread must survive whatever a broker raises

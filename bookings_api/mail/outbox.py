@@ -1,7 +1,6 @@
-"""The outbox. Each email is a row, written in the transaction that causes it.
+"""The outbox. Each email is a row, written in the transaction that causes the email.
 
-An email is therefore sent if and only if that transaction commits. Sent and dropped emails are kept for
-`MAIL_RETENTION_DAYS`.
+An email is therefore sent only if that transaction commits. Sent and dropped emails are kept for `MAIL_RETENTION_DAYS`.
 """
 
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ _IS_DEFERRED = (OutboxEmail.status == EmailStatus.PENDING) & (OutboxEmail.next_a
 
 
 class NewEmail(TypedDict):
-    """Arguments that describe a new email. `request_id` defaults to the ID of the current request."""
+    """The arguments for a new email. `request_id` defaults to the ID of the current request."""
 
     kind: EmailKind
     recipient: str
@@ -47,10 +46,7 @@ def queue_email(tx: Transaction, **email: Unpack[NewEmail]) -> OutboxEmail:
 
 
 def add_email(**email: Unpack[NewEmail]) -> OutboxEmail:
-    """Write an email in the open transaction without waking a worker.
-
-    Raises `RuntimeError` outside a transaction.
-    """
+    """Write an email in the open transaction without waking a worker. Raises `RuntimeError` outside a transaction."""
     require_transaction()
     row = OutboxEmail(**email_columns(**email))
     db.session.add(row)
@@ -58,9 +54,9 @@ def add_email(**email: Unpack[NewEmail]) -> OutboxEmail:
 
 
 def email_columns(**email: Unpack[NewEmail]) -> dict[str, Any]:
-    """Return the columns of a new row, for callers that insert it themselves.
+    """Return the columns of a new row, for callers that insert the row themselves.
 
-    The Message-ID is part of the row, so every attempt sends the same ID and mail servers can detect duplicates.
+    The row contains the Message-ID. Every attempt sends the same ID, so that mail servers can detect duplicates.
     """
     email_id = uuid7()
     return {
@@ -78,7 +74,8 @@ def email_columns(**email: Unpack[NewEmail]) -> dict[str, Any]:
 def recheck_waiting(booking_ids: Sequence[UUID]) -> None:
     """Make all waiting emails about these bookings due immediately.
 
-    A new email may make them outdated, and has to wait until they are sent or dropped.
+    Call this before writing a new email about a booking. The new email may make earlier emails outdated, and it can be
+    sent only after these are sent or dropped.
     """
     _make_due((OutboxEmail.booking_id.in_(booking_ids)) & _IS_DEFERRED)
 
@@ -89,25 +86,25 @@ def _domain_of(sender: str) -> str:
 
 
 def wake_worker() -> None:
-    """Make a worker look for due emails. Never fails: without this signal, the next sweep finds them."""
+    """Ask a worker to check the outbox. Never fails, because workers also check the outbox periodically."""
     current_app.extensions["worker_notifier"].wake()
 
 
 def retry_failed() -> int:
-    """Make all failed emails due again, with the full number of attempts. Returns their number."""
+    """Make all failed emails due again, with the full number of attempts. Returns the number of emails."""
     return _make_due(OutboxEmail.status == EmailStatus.FAILED, attempts=0)
 
 
 def retry_deferred() -> int:
-    """Make all emails due that wait for their next attempt, for example after an outage. Returns their number."""
+    """Make all emails due that wait for another attempt, for example after an outage. Returns the number of emails."""
     return _make_due(_IS_DEFERRED)
 
 
 def delete_old(*, kept_for: timedelta, limit: int) -> int:
-    """Delete emails that were sent or dropped more than `kept_for` ago, at most `limit`. Returns their number."""
+    """Delete at most `limit` emails that were sent or dropped more than `kept_for` ago. Returns the number deleted."""
     require_transaction()
     until = database_time() - kept_for
-    # UUIDv7 IDs begin with the time of creation, so the primary key's index finds old rows
+    # UUIDv7 IDs begin with the time of creation, so the index of the primary key finds old rows
     first_id_after = UUID(int=int(until.timestamp() * 1000) << 80)
     old = (
         sa.select(OutboxEmail.id)

@@ -1,8 +1,8 @@
-"""Drops or updates waiting emails that are outdated.
+"""Drops or updates outdated emails just before they are sent.
 
 Cancellations are always sent, except to a former guest who received no email about the booking. All other emails are
-compared with the current data. No information is lost: the change that made an email outdated also wrote a later one
-with the current data.
+compared with the current data. Dropping an email loses no information, because the change that made it outdated also
+wrote a later email with the current data.
 """
 
 from datetime import datetime
@@ -39,7 +39,7 @@ _WITH_TOKEN = (
     EmailKind.EMAIL_VERIFICATION,
     EmailKind.EMAIL_CHANGE,
 )
-# The field of the membership that each kind of email is about.
+# The column of `Membership` that each kind of email announces
 _ANNOUNCES = {EmailKind.ROLE_CHANGED: "role", EmailKind.ACCESS_CHANGED: "is_active"}
 
 _later = aliased(OutboxEmail)
@@ -93,7 +93,7 @@ _MEMBERSHIP = Prepared(
         Membership.organization_id == sa.bindparam("organization_id", type_=sa.Uuid()),
     ),
 )
-# The role of an account in an event that has not been deleted.
+# The account's role in an event that has not been deleted
 _TEAM_ROLE = Prepared(
     "team_role_of_email",
     sa.select(
@@ -111,10 +111,10 @@ _TEAM_ROLE = Prepared(
 
 
 def bring_up_to_date(email: OutboxEmail) -> str | None:
-    """Compare a claimed email with the current data. Returns why it is outdated, or None if it can be sent.
+    """Compare a claimed email with the current data. Returns why the email is outdated, or None to send it.
 
-    Updates the event's details in an email that describes a booking, because the notice about a change of the event may
-    follow much later.
+    Updates the event's details in confirmations and in emails about changed bookings. Otherwise such an email could
+    contain old details long before the notice about the event's change follows.
     """
     if email.booking_id and email.kind in _ABOUT_BOOKING:
         return _changed_booking(email, email.booking_id)
@@ -138,7 +138,7 @@ def bring_up_to_date(email: OutboxEmail) -> str | None:
 def _unknown_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
     others = _OTHERS(booking_id=booking_id, recipient=email.recipient, email_id=email.id)
     was_reached = any(status == EmailStatus.SENT for _, status in others)
-    # if there is no confirmation any more, it was sent and then deleted after the retention period
+    # a missing confirmation was sent and then deleted after the retention period
     has_confirmation = any(kind == EmailKind.BOOKING_CONFIRMED for kind, _ in others)
     return "No email about the booking reached this address." if has_confirmation and not was_reached else None
 
@@ -151,7 +151,7 @@ def _changed_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
         recipient=email.recipient,
         **{name: payload.get(name) for name in _VERSIONS},
     )
-    is_guest = payload["reference"] is not None  # otherwise the account that booked for others
+    is_guest = payload["reference"] is not None  # otherwise the recipient booked for other people
     times = [datetime.fromisoformat(payload[name]) for name in ("starts_at", "ends_at")]
     event = read_row(Event, columns)
     details = [version, event.starts_at, event.ends_at, event.timezone, event.location, event.title]

@@ -1,7 +1,7 @@
 """Reminders of events that start soon: one per confirmed booking and start time.
 
-A reminder and the booking's `reminded_for` are written in one transaction, so no guest is missed or reminded twice for
-the same start, even after an outage.
+A reminder and the booking's `reminded_for` are written in one transaction. Therefore no guest is missed or reminded
+twice of the same start time, even after an outage.
 """
 
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ BATCH = 500
 
 
 def write_next_batch() -> int:
-    """Write up to `BATCH` reminders of events that start within `REMINDER_HOURS`. Returns their number."""
+    """Write at most `BATCH` reminders of events that start within `REMINDER_HOURS`. Returns the number written."""
     require_transaction()
     lead_time = timedelta(hours=current_app.config["REMINDER_HOURS"])
     now = sa.func.now()
@@ -34,14 +34,14 @@ def write_next_batch() -> int:
             Event.starts_at > now,
             Event.starts_at <= now + lead_time,
             Booking.status == BookingStatus.CONFIRMED,
-            # instead of IS DISTINCT FROM, which cannot use an index
+            # IS DISTINCT FROM cannot use an index
             sa.or_(
                 Booking.reminded_for.is_(None),
                 Booking.reminded_for < Event.starts_at,
                 Booking.reminded_for > Event.starts_at,
             ),
         )
-        # puts a guest's bookings for an event into the same batch where possible, so that they become one message
+        # puts a guest's bookings for an event into one batch where possible, so that one message covers all of them
         .order_by(Booking.event_id, sa.func.lower(Booking.guest_email), Booking.id)
         .limit(BATCH)
         .with_for_update(of=Booking, skip_locked=True)
@@ -62,7 +62,7 @@ def write_next_batch() -> int:
 
 
 def forget(reminder: OutboxEmail) -> None:
-    """Let a later batch queue the reminder again, with the current details, if it is still due."""
+    """Reset `reminded_for`, so that a later batch writes the reminder again if it is still due."""
     require_transaction()
     db.session.execute(
         sa.update(Booking)

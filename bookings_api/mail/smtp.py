@@ -1,8 +1,8 @@
 """Sends many emails over one SMTP connection, through Flask-Mail.
 
-No server can block a worker indefinitely. Each step is limited to `MAIL_TIMEOUT` seconds, and each email to
-`time_limit()`. The limit is six times as long for the reply to the message, because giving up at that point could send
-the email twice (RFC 5321, section 4.5.3.2.6).
+Timeouts prevent a server from blocking a worker indefinitely. Each step may take `MAIL_TIMEOUT` seconds, and each email
+may take `time_limit()`. The reply to the message may take six times `MAIL_TIMEOUT`, because giving up at that point
+could send the email twice (RFC 5321, section 4.5.3.2.6).
 """
 
 import signal
@@ -20,30 +20,30 @@ from flask_mail import Connection, Message, sanitize_address
 
 DATA_TIMEOUTS = 6
 ALL_TIMEOUTS = 12
-TRANSIENT, PERMANENT, HIGHEST = 400, 500, 599  # first codes of the two kinds of refusal (RFC 5321, section 4.2.1)
+TRANSIENT, PERMANENT, HIGHEST = 400, 500, 599  # the ranges of transient and permanent codes (RFC 5321, section 4.2.1)
 CLOSING = 421  # the server is closing the connection
 MAX_REPLY = 500
-# The extension for addresses whose local part is not ASCII (RFC 6531)
+# The SMTP extension for addresses with a non-ASCII local part (RFC 6531)
 SMTPUTF8 = "SMTPUTF8"
 
-# Errors that smtplib raises, and socket errors that it passes on.
+# smtplib's own errors and the socket errors that it passes on
 SMTP_ERRORS = (smtplib.SMTPException, OSError)
 
 
 class PermanentFailure(Exception):
-    """The server refused the email with 5xx or cannot express its recipient, and would do so again."""
+    """Raised when a retry is pointless: the server replied with a 5xx code or does not support the address."""
 
 
 class TransientFailure(Exception):
-    """The email was not accepted this time. The message says why."""
+    """Raised when the server does not accept the email, but may accept it later. The message says why."""
 
 
 class ServerUnavailable(TransientFailure):
-    """The server is unreachable or currently refuses all emails."""
+    """Raised when the server is unreachable or refuses all emails at the moment."""
 
 
 class _ConnectionLost(TransientFailure):
-    """The connection broke before the server received any part of the email."""
+    """Raised when the connection breaks before the server has received any part of the email."""
 
 
 def time_limit() -> timedelta:
@@ -52,7 +52,7 @@ def time_limit() -> timedelta:
 
 
 class _Steps:
-    """Mixin for smtplib's clients: detects a lost connection and extends the timeout for the message."""
+    """Mixin for smtplib's clients that detects a lost connection and extends the timeout for the message."""
 
     sock: Any
 
@@ -63,7 +63,7 @@ class _Steps:
             raise _ConnectionLost(_explain(error)) from error
 
     def data(self, msg: Any) -> tuple[int, bytes]:
-        """Wait longer for the reply to the message, because giving up here could send the email twice."""
+        """Send the message, with a longer timeout, because giving up here could send the email twice."""
         self.sock.settimeout(DATA_TIMEOUTS * _timeout().total_seconds())
         reply = super().data(msg)  # type: ignore[misc] # smtplib.SMTP's
         self.sock.settimeout(_timeout().total_seconds())
@@ -100,7 +100,7 @@ class TimedConnection(Connection):
         return host
 
     def send(self, message: Message, envelope_from: str | tuple[str, str] | None = None) -> None:
-        """Send `message`. Flask-Mail supports only ASCII addresses."""
+        """Send `message`. Sends to a non-ASCII address without Flask-Mail, which supports only ASCII addresses."""
         if self.host is None or SMTPUTF8 not in message.mail_options:
             super().send(message, envelope_from)
             return
@@ -111,7 +111,7 @@ class TimedConnection(Connection):
         self.host.sendmail(sender, [recipient], message.as_bytes(), message.mail_options)
 
     def __exit__(self, *_: object) -> None:
-        """Close the connection. Errors are ignored, because the server has already accepted the emails."""
+        """Close the connection. Ignores errors, because the server has already accepted the emails."""
         if self.host is not None:
             with suppress(*SMTP_ERRORS), _deadline(_timeout()):
                 self.host.quit()
@@ -119,7 +119,7 @@ class TimedConnection(Connection):
 
 
 class MailSender:
-    """Sends emails over one connection, opened for the first email and reopened if the server closes it."""
+    """Sends emails over one connection. Opens it for the first email and reopens it if the server closes it."""
 
     def __init__(self) -> None:
         self._connection: TimedConnection | None = None
@@ -134,7 +134,7 @@ class MailSender:
         """Send `message` to the server. Raises `PermanentFailure`, `TransientFailure` or `ServerUnavailable`."""
         with _deadline(time_limit()):
             if self._connection is not None:
-                # the connection may have timed out or reached the server's limit of emails per connection
+                # the server may have closed the connection, for example after its limit of emails per connection
                 with suppress(ServerUnavailable, _ConnectionLost):
                     self._send_on(self._connection, message)
                     return
@@ -170,10 +170,10 @@ def _timeout() -> timedelta:
 
 @contextmanager
 def _deadline(limit: timedelta) -> Iterator[None]:
-    """Raise `TimeoutError` in the body after `limit`.
+    """Raise `TimeoutError` in the body after `limit`. Has no effect outside the main thread.
 
-    Socket timeouts never expire if a server keeps sending single bytes. Signals work only in the main thread, in which
-    Celery's pool processes run their tasks.
+    Socket timeouts never expire if a server keeps sending single bytes. The deadline uses a signal, which Python
+    delivers only to the main thread. Celery's pool processes run tasks in their main thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

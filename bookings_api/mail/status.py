@@ -1,4 +1,4 @@
-"""The state of the outbox, for operators, metrics and the log."""
+"""Reads the state of the outbox, for operators, metrics and the log."""
 
 import logging
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ OVERDUE = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class OutboxState:
-    """Counts of emails, and waiting times.
+    """The numbers of emails by status, and the longest waiting times.
 
     `oldest_unsent` is the age of the oldest email that is pending or being sent. `oldest_due` is the longest time
     that an email has waited for a worker. Both include unfinished broadcasts and are zero if nothing is waiting.
@@ -32,7 +32,7 @@ class OutboxState:
 
 
 def outbox_state() -> OutboxState:
-    """Read the state of the outbox. Sent emails are counted by subtraction, because there may be millions."""
+    """Read the state of the outbox. Subtracts to count the sent emails, because no index covers that status."""
     statuses = [status for status in EmailStatus if status is not EmailStatus.SENT]
     counts: dict[EmailStatus, int] = {status: _count(OutboxEmail.status == status) for status in statuses}
     counts[EmailStatus.SENT] = _count(sa.true()) - sum(counts.values())
@@ -46,7 +46,7 @@ def outbox_state() -> OutboxState:
 
 
 def log_overdue_emails() -> None:
-    """Log an error if an email has been due, or a broadcast unfinished, for longer than `OVERDUE`."""
+    """Log an error if an email or an unfinished broadcast has been due for longer than `OVERDUE`."""
     age = _age_of_oldest(OutboxEmail.next_attempt_at, is_due())
     if age > OVERDUE:
         log_fields = {"oldest_due_seconds": round(age.total_seconds())}
@@ -58,7 +58,7 @@ def _count(condition: sa.ColumnElement[bool]) -> int:
 
 
 def _age_of_oldest(since: InstrumentedAttribute[datetime], condition: sa.ColumnElement[bool]) -> timedelta:
-    """Return the time since the earliest `since` of matching emails, or since an unfinished broadcast became due."""
+    """Return the time since the earliest `since` of matching emails or `due_at` of unfinished broadcasts."""
     emails = sa.select(sa.func.min(since).label("since")).where(condition)
     broadcasts = sa.select(sa.func.min(EventBroadcast.due_at)).where(EventBroadcast.finished_at.is_(None))
     earliest = emails.union_all(broadcasts).subquery().c.since

@@ -1,4 +1,4 @@
-"""Celery tasks that send emails. Only rows determine what is sent, so a task may run late, twice or in parallel."""
+"""Celery tasks that send emails. Tasks may run late, twice or in parallel, because only rows determine what is sent."""
 
 import time
 from datetime import timedelta
@@ -15,12 +15,12 @@ from bookings_api.mail.smtp import MailSender
 SWEEP_EVERY = timedelta(seconds=10)
 REMIND_EVERY = timedelta(minutes=1)
 WATCH_EVERY = timedelta(minutes=1)
-# A task that takes longer queues another one and ends, because a stopping worker waits for its current task.
+# A task that takes longer queues another task and ends, because a stopping worker waits for its current task.
 DRAIN_SECONDS = 10
 
 
 def _every(period: timedelta, task: str) -> dict[str, Any]:
-    """Return a beat entry. Its messages expire only after an hour, because a worker's clock may be ahead of beat's."""
+    """Return a beat entry. Messages expire only after an hour, because a worker's clock may be ahead of beat's."""
     return {"task": task, "schedule": period, "options": {"expires": 3600}}
 
 
@@ -33,10 +33,10 @@ BEAT_SCHEDULE = {
 
 @shared_task(name=DRAIN)
 def drain() -> None:
-    """Send due emails and expand broadcasts until nothing is left.
+    """Send due emails and expand due broadcasts, until none is left or `DRAIN_SECONDS` have passed.
 
-    Broadcasts are expanded one batch at a time, between emails, so a confirmation never waits behind thousands of
-    other emails.
+    Broadcasts are expanded one batch at a time, between emails. A confirmation therefore never waits behind thousands
+    of other emails.
     """
     ends_at = time.monotonic() + DRAIN_SECONDS
     with MailSender() as sender:
@@ -52,7 +52,7 @@ def drain() -> None:
 
 @shared_task(name="mail.remind")
 def remind() -> None:
-    """Write the reminders that are due, in batches."""
+    """Write all due reminders, in batches."""
     while True:
         with transaction() as tx:
             written = reminders.write_next_batch()
