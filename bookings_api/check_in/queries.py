@@ -1,4 +1,4 @@
-"""Queries for helpers at the door."""
+"""Queries for the door list."""
 
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,6 @@ _DOOR_LIST = ListQuery(
 
 
 def door_list(actor: Actor, event_id: UUID, *, q: str | None = None, **filters: Any) -> Listing:
-    """List the bookings of an event by guest name. Raises `EventNotFound`, `PermissionDenied`."""
+    """Return the bookings of an event, sorted by guest name. Raises `EventNotFound` or `PermissionDenied`."""
     event = get_event_for(actor, Action.SEE_DOOR_LIST, event_id)
     return _DOOR_LIST(event_id=event.id, **search(q), **filters)

@@ -1,4 +1,4 @@
-"""`/events/{event_id}/door-list`: the bookings of an event for helpers at the door."""
+"""`/events/{event_id}/door-list`: the bookings of an event, for check-in helpers."""
 
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,7 @@ blp = Blueprint("check-in", __name__, url_prefix="/events", description="Admit g
 def get_door_list(event_id: UUID, **filters: Any) -> Listing:
     """List the guests of an event for check-in.
 
-    Everyone on the team of the event can see this list. It is sorted by guest name and contains no email addresses.
-    Includes cancelled bookings unless you filter by `status`.
+    Returns the bookings sorted by guest name, without email addresses. Includes cancelled bookings unless you filter by
+    `status`. All members of the event's team can use this list.
     """
     return queries.door_list(current_actor, event_id, **filters)

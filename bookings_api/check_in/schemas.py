@@ -9,7 +9,7 @@ from bookings_api.models import BookingStatus
 
 
 class DoorListEntrySchema(ResponseSchema):
-    """A booking as helpers at the door see it, without email addresses."""
+    """A booking in the door list, without the guest's email."""
 
     reference = ma.fields.String(
         required=True, metadata={"description": "The reference in the guest's email.", "example": REFERENCE}
@@ -21,7 +21,7 @@ class DoorListEntrySchema(ResponseSchema):
         by_value=ma.fields.String,
         required=True,
         metadata={
-            "description": "Whether the booking is valid.",
+            "description": "Whether the booking is valid. Admit only guests with confirmed bookings.",
             "example": BookingStatus.CONFIRMED.value,
         },
     )

@@ -18,7 +18,7 @@ from bookings_api.permissions import Action, Actor, may_see, require, visible_dr
 
 _TITLE = sa.literal_column(TITLE_ORDER, sa.Text)
 
-# Each order has an index, and ends with the ID so that no two events have the same position.
+# Each order has an index and ends with the ID, so that no two events have the same position.
 _ORDERS = [
     Order(Event.starts_at, Event.id, name=EventSort.STARTS_AT),
     Order(Event.starts_at, Event.id, name=EventSort.STARTS_AT_DESC, is_descending=True),
@@ -42,7 +42,7 @@ _EVENTS = sa.select(Event).where(Event.deleted_at.is_(None))
 _IS_UPCOMING = sa.and_(Event.status == EventStatus.PUBLISHED, Event.ends_at > sa.func.now())
 
 
-# the condition of `permissions.may_see`
+# the SQL equivalent of `permissions.may_see`
 _IS_VISIBLE = sa.or_(
     Event.status != EventStatus.DRAFT,
     is_one_of(Event.organization_id, "organizations"),
@@ -60,14 +60,17 @@ _EVENT = Prepared("event", sa.select(Event).where(Event.id == sa.bindparam("even
 
 
 def upcoming_events(*, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any) -> Listing:
-    """List published events that have not ended, with the filters of `EventQuerySchema`."""
+    """Return published events that have not ended. The filters are those of `EventQuerySchema`."""
     return _UPCOMING_EVENTS(sort, **search(q), **filters)
 
 
 def all_events(
     *, viewer: Actor | None, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any
 ) -> Listing:
-    """List all events, including past and cancelled ones and `viewer`'s drafts, with the same filters."""
+    """Return all events that `viewer` may see, including past events, cancelled events and drafts.
+
+    The filters are those of `EventQuerySchema`.
+    """
     drafts = visible_drafts(viewer)
     return _VISIBLE_EVENTS(
         sort,
@@ -82,33 +85,33 @@ def all_events(
 
 
 def get_event(event_id: UUID, *, viewer: Actor | None) -> Event:
-    """Return the event if `viewer` may see it. Raises `EventNotFound`."""
+    """Return an event. Raises `EventNotFound` unless `viewer` may see it."""
     return require_visible(_EVENT.one_or_none(Event, event_id=event_id), viewer=viewer)
 
 
 def read_public_event(connection: sa.Connection, event_id: UUID) -> Event | None:
-    """Read an event on this connection. Returns None if anonymous clients may not see it."""
+    """Read an event on the given connection. Returns None unless anonymous clients may see the event."""
     rows = _EVENT.on(connection, event_id=event_id)
     event = read_row(Event, rows[0]) if rows else None
     return event if event is not None and may_see(None, event) else None
 
 
 def require_visible(event: Event | None, *, viewer: Actor | None) -> Event:
-    """Return the event if `viewer` may see it. Raises `EventNotFound`."""
+    """Return `event`. Raises `EventNotFound` if it is None or `viewer` may not see it."""
     if event is None or not may_see(viewer, event):
         raise EventNotFound
     return event
 
 
 def get_event_for(actor: Actor, action: Action, event_id: UUID) -> Event:
-    """Return the event if `actor` may do this to it. Raises `EventNotFound`, `PermissionDenied`."""
+    """Return an event if `actor` may perform `action` on it. Raises `EventNotFound` or `PermissionDenied`."""
     event = get_event(event_id, viewer=actor)
     require(actor, action, event)
     return event
 
 
 def has_guests(event_id: UUID) -> bool:
-    """Whether any tickets for the event are booked."""
+    """Whether the event has booked tickets."""
     return bool(db.session.scalar(sa.select(Event.tickets_booked).where(Event.id == event_id)))
 
 
@@ -118,7 +121,7 @@ def lock_event(event_id: UUID, *, include_deleted: bool = False) -> tuple[Event,
     Raises `EventNotFound`, and `RuntimeError` outside a transaction.
     """
     require_transaction()
-    # the lock is in a subquery, so that PostgreSQL reads its clock after waiting for the lock
+    # PostgreSQL evaluates the subquery first, and therefore reads its clock after waiting for the lock
     event = aliased(Event, sa.select(Event).where(Event.id == event_id).with_for_update().subquery())
     locked = sa.select(event, sa.func.clock_timestamp())
     # populate_existing refreshes an object that the session read before the lock was acquired

@@ -1,4 +1,4 @@
-"""`/events`: browse events and manage them."""
+"""`/events`: browse and manage events."""
 
 from http import HTTPStatus
 from typing import Any
@@ -41,14 +41,15 @@ from bookings_api.permissions import Action
 
 blp = Blueprint("events", __name__, url_prefix="/events", description="Browse and manage events")
 
-# Counts for the examples of events without bookings.
+# Ticket counts for examples of events without bookings
 _UNBOOKED = {"tickets_booked": 0, "tickets_available": 3}
 
 
 def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
-    """Count changes that notify guests, per organizer and event. Other changes are exempt.
+    """Return the key that counts changes per organizer and event, or None for changes that notify no guests.
 
-    A change counts even if the field already has the new value, because a concurrent request may be changing it.
+    A change counts even if the field already has the new value, because a concurrent request may be changing the field.
+    Also sets `flask.g.notifies` for `_notifier`.
     """
     notifies = bool(changes.keys() & services.NOTIFIED) and queries.has_guests(event_id)
     flask.g.notifies = notifies
@@ -56,7 +57,10 @@ def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
 
 
 def _notifier(*args: Any, **kwargs: Any) -> str | None:
-    """Count the same changes of all events of an organizer: a guest of all of them is emailed once for each change."""
+    """Return the key that counts the same changes across all events of an organizer. Place it below `_notice`.
+
+    One person may be a guest of all these events and would get an email about each change.
+    """
     return f"notices/{current_actor_id()}" if flask.g.notifies else None
 
 
@@ -69,7 +73,7 @@ def list_upcoming_events(**filters: Any) -> Listing:
     """List upcoming events.
 
     Returns the published events that have not ended and match all filters, sorted by start time unless `sort` is given.
-    Events in progress are included, because they can still be booked if the organizer allows it.
+    Includes events in progress, because organizers can keep booking open until an event ends.
 
     New and changed events are listed immediately. `tickets_booked` and `tickets_available`, which `min_available`
     filters by, can be up to one second out of date. For exact numbers, retrieve the event by its ID.
@@ -85,8 +89,8 @@ def list_upcoming_events(**filters: Any) -> Listing:
 def list_all_events(**filters: Any) -> Listing:
     """List all events.
 
-    Returns all events that match the filters, including past and cancelled ones and your own drafts, sorted by start
-    time unless `sort` is given.
+    Returns all events that match the filters, sorted by start time unless `sort` is given. Includes past events,
+    cancelled events and the drafts that you can see.
 
     New and changed events are listed immediately. `tickets_booked` and `tickets_available`, which `min_available`
     filters by, can be up to one second out of date. For exact numbers, retrieve the event by its ID.
@@ -167,10 +171,10 @@ def get_event_calendar(event_id: UUID) -> flask.Response:
 def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
     """Change one of your events.
 
-    Omitted fields keep their values. Guests get an email that updates their calendars when the title, time, place or
-    contact changes before the event ends. Changes within a few minutes are combined into one email. The capacity
-    cannot be lower than the number of booked tickets. Once an event has started, its start cannot change. Once it has
-    ended, none of its times can change.
+    Omitted fields keep their values. If you change the title, times, place or contact before the event ends, guests get
+    an email that updates their calendars. Changes within a few minutes are combined into one email. The capacity
+    cannot be lower than the number of booked tickets. The start cannot change once the event has started. No times can
+    change once the event has ended.
     """
     return services.change_event(actor=current_actor, event_id=event_id, changes=changes, precondition=if_match())
 
@@ -184,8 +188,8 @@ def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
 def delete_event(event_id: UUID) -> None:
     """Cancel one of your events and hide it.
 
-    Cancels all its bookings and notifies the guests by email. Guests can still see their bookings. A draft is only
-    hidden. An event that has ended cannot be deleted.
+    Cancels all bookings of the event and notifies the guests by email. The cancelled bookings stay visible. A draft is
+    only hidden. A published event cannot be deleted after it has ended.
     """
     services.delete_event(actor=current_actor, event_id=event_id, precondition=if_match())
 
@@ -217,9 +221,9 @@ def publish_event(event_id: UUID) -> Event:
 def cancel_event(event_id: UUID) -> Event:
     """Cancel one of your events.
 
-    Cancels all its bookings and notifies the guests by email. The event stays visible. Cancelling cannot be undone, and
-    cancelling again changes nothing. A draft cannot be cancelled; delete it instead. A running event can be cancelled
-    until it ends.
+    Cancels all bookings of the event and notifies the guests by email. The event stays visible. You cannot undo a
+    cancellation. Cancelling again changes nothing. You can cancel an event until it ends. To discard a draft, delete it
+    instead.
     """
     return services.cancel_event(actor=current_actor, event_id=event_id, precondition=if_match())
 

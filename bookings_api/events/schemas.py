@@ -31,11 +31,11 @@ from bookings_api.models.event import DEFAULT_TICKETS_PER_BOOKING, MAX_CAPACITY,
 _TITLE, _PLACE, _ZONE = "Schubert by Candlelight", "Kammermusiksaal", "Europe/Berlin"
 _DESCRIPTION = "Two late string quartets; doors open at 19:00."
 _ORGANIZER = "The ID of the account that manages the event."
-_TITLE_TEXT = "The title of the event. Cannot contain links; put them in the description."
-_PLACE_TEXT = "Where the event takes place. Cannot contain links; put them in the description."
+_TITLE_TEXT = "The title of the event. Cannot contain links. Put links in the description."
+_PLACE_TEXT = "Where the event takes place. Cannot contain links. Put links in the description."
 _ZONE_TEXT = "The IANA time zone used in emails and calendars."
-_CONTACT_NAME = "The name of the contact for guests, shown in emails and calendars. `null` means none."
-_CONTACT_EMAIL = "The email of the contact, which receives replies from guests. `null` means none."
+_CONTACT_NAME = "The name of the contact for guests, shown in emails and calendars. `null` means no name."
+_CONTACT_EMAIL = "The email of the contact, which receives replies from guests. `null` means no email."
 _STARTS = "When the event starts. Must be in the future."
 _ENDS = "When the event ends. Must be later than `starts_at` and in the future."
 _CAPACITY = "The total number of tickets."
@@ -98,7 +98,7 @@ class EventSchema(ResponseSchema):
     version = ma.fields.Integer(
         required=True,
         metadata={
-            "description": "The version of the event. Each change increases it by 1; bookings do not.",
+            "description": "The version of the event. Each change increases it by 1. Bookings do not change it.",
             "example": 1,
         },
     )
@@ -112,7 +112,7 @@ class EventSchema(ResponseSchema):
 
 
 class ListedEventSchema(EventSchema):
-    """An event in a list, where long descriptions are shortened."""
+    """An event in a list, with a shortened description."""
 
     description = ma.fields.String(
         attribute="summary",
@@ -131,7 +131,7 @@ class EventCreateSchema(BaseSchema):
     """A new event, published immediately unless `status` is `draft`."""
 
     organization_id = Identifier(
-        metadata={"description": "The organization. Required only if you are an organizer of several."}
+        metadata={"description": "The organization. Required only if you are an organizer of several organizations."}
     )
     title = EmailedText(max_length=200, required=True, metadata={"description": _TITLE_TEXT, "example": _TITLE})
     description = Text(
@@ -228,14 +228,14 @@ class EventQuerySchema(PageQuerySchema):
         *EventSort,
         metadata={
             "description": (
-                "The field to sort by: by default `starts_at`, or with `after`, `created_at`. A leading minus means"
-                " descending order. Titles are sorted ignoring case and accents. With `after`, other fields than"
-                " `created_at` can skip or repeat an event that changes meanwhile."
+                "The field to sort by. Defaults to `starts_at`, or to `created_at` if `after` is set. A leading minus"
+                " means descending order. Titles are sorted ignoring case and accents. If you set `after` and sort by"
+                " another field than `created_at`, events that change meanwhile can be skipped or repeated."
             )
         },
     )
 
     @ma.post_load
     def _sort_by_default(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Sort cursors by a field that never changes, so that no event is skipped."""
+        """Set the default of `sort`. With `after`, uses `created_at`, which never changes, so no event is skipped."""
         return {"sort": EventSort.CREATED_AT if "after" in data else EventSort.STARTS_AT} | data

@@ -1,4 +1,4 @@
-"""Use cases of organizers: create, change, publish, cancel and delete events."""
+"""Services that create, change, publish, cancel and delete events."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -40,7 +40,7 @@ NOTIFIED = {"title", "location", "timezone", "starts_at", "ends_at", "contact_na
 def create_event(
     *, actor: Actor, organization_id: UUID | None = None, request: IdempotentRequest | None = None, **fields: Any
 ) -> Event:
-    """Create an event from the fields of `EventCreateSchema`. Its organizer is the contact unless one is given.
+    """Create an event from the fields of `EventCreateSchema`. `contact_name` defaults to the organizer's name.
 
     Raises `PermissionDenied`, `OrganizationNotFound`, `OrganizationRequired`, `InvalidFields` for inconsistent times,
     and `IdempotencyKeyReused`.
@@ -59,10 +59,10 @@ def create_event(
 def change_event(
     *, actor: Actor, event_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Event:
-    """Change fields of an event. Until it ends, its guests are notified of changes to the `NOTIFIED` fields.
+    """Change fields of an event. Notifies the guests if a field in `NOTIFIED` changes before the event ends.
 
-    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventStarted` if a start that has passed would
-    change, `EventEnded` if any time of an ended event would change, `InvalidFields` and `CapacityBelowBooked`.
+    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventStarted` (the start cannot change after the
+    start), `EventEnded` (no times can change after the end), `InvalidFields` or `CapacityBelowBooked`.
     """
     with transaction() as tx:
         event, now = _lock_event(actor, Action.EDIT_EVENT, event_id)
@@ -88,7 +88,7 @@ def change_event(
 def publish_event(*, actor: Actor, event_id: UUID, precondition: Precondition = no_precondition) -> Event:
     """Publish a draft. Publishing again changes nothing and ignores the precondition.
 
-    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventEnded`.
+    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled` or `EventEnded`.
     """
     with transaction():
         event, now = _lock_event(actor, Action.EDIT_EVENT, event_id)
@@ -108,7 +108,7 @@ def cancel_event(*, actor: Actor, event_id: UUID, precondition: Precondition = n
     """Cancel an event and all its bookings, and notify the guests.
 
     Cancelling again changes nothing and ignores the precondition. Raises `EventNotFound`, `PermissionDenied`,
-    `EventNotPublished` and `EventEnded`.
+    `EventNotPublished` or `EventEnded`.
     """
     with transaction() as tx:
         event, now = _lock_event(actor, Action.EDIT_EVENT, event_id)
@@ -122,9 +122,9 @@ def cancel_event(*, actor: Actor, event_id: UUID, precondition: Precondition = n
 
 
 def delete_event(*, actor: Actor, event_id: UUID, precondition: Precondition = no_precondition) -> None:
-    """Hide an event, after cancelling it if it is published. Users can still read their bookings.
+    """Cancel an event if it is published, and hide it. Its bookings stay visible.
 
-    Raises `EventNotFound`, `PermissionDenied` and `EventEnded`.
+    Raises `EventNotFound`, `PermissionDenied`, or `EventEnded` if a published event has ended.
     """
     with transaction() as tx:
         event, now = _lock_event(actor, Action.DELETE_EVENT, event_id)
@@ -137,7 +137,7 @@ def delete_event(*, actor: Actor, event_id: UUID, precondition: Precondition = n
 def _cancel_bookings_of(event: Event, *, now: datetime) -> None:
     """Cancel all bookings of a locked event in one statement. The caller must notify the guests.
 
-    Stores the event's version in each booking, which shows that the booking was cancelled together with the event.
+    Stores the event's version in each booking, so that the broadcast includes only these bookings.
     """
     require_transaction()
     db.session.execute(
@@ -155,7 +155,7 @@ def _cancel_bookings_of(event: Event, *, now: datetime) -> None:
 
 
 def _has_passed(event: Event, time: datetime, *, now: datetime) -> bool:
-    """Whether this time of a published event has passed. Drafts never start or end, even if their times have passed."""
+    """Whether `time` of a published event has passed. Always false for drafts, which never start or end."""
     return event.status is EventStatus.PUBLISHED and time <= now
 
 
@@ -170,7 +170,7 @@ def _cancel(tx: Transaction, event: Event, *, now: datetime) -> None:
 
 
 def _lock_event(actor: Actor, action: Action, event_id: UUID) -> tuple[Event, datetime]:
-    """Return the locked event and the time. Raises `EventNotFound`, and `PermissionDenied` for the action."""
+    """Lock an event, and return its state and the time. Raises `EventNotFound` or `PermissionDenied`."""
     event, now = lock_event(event_id)
     require_visible(event, viewer=actor)
     require(actor, action, event)
