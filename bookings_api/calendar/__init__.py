@@ -1,1 +1,1 @@
-"""Events and bookings as iCalendar."""
+"""Events and bookings as iCalendar files and email invitations."""

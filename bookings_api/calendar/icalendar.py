@@ -1,10 +1,10 @@
 """Events and bookings as iCalendar (RFC 5545).
 
-A booking has the same entry in emails and downloads: calendar apps recognize it by its `UID` and keep the version with
-the highest `SEQUENCE`. Only emails have a METHOD (see `calendar.itip`).
+Emails and downloads contain the same entry for a booking. Calendar apps recognize the entry by its `UID` and keep the
+version with the highest `SEQUENCE`. Only emails have a METHOD (see `calendar.itip`).
 
-Times are in UTC, which every app converts to local time. Times in the event's zone would need a VTIMEZONE, which some
-apps replace with their own rules for a zone of that name. If those rules differ, the event is shown at the wrong time.
+Times are in UTC, and apps convert them to local time. Times in the event's zone would need a VTIMEZONE. Some apps
+replace a VTIMEZONE with their own rules for a zone of that name, and show a wrong time if their rules differ.
 """
 
 from datetime import UTC, datetime
@@ -38,12 +38,12 @@ class Text(icalendar.vText):
 
 @cache
 def mailbox(mail_from: str) -> tuple[str, str]:
-    """Split `MAIL_FROM` into a name, which may be empty, and an address."""
+    """Split `MAIL_FROM` into a name and an address. The name may be empty."""
     return parseaddr(one_line(mail_from))
 
 
 def calendar_of_event(event: Event, *, mail_from: str) -> icalendar.Calendar:
-    """Return a calendar with an event. A cancelled event has the status CANCELLED, a draft TENTATIVE."""
+    """Return a calendar with an event. Its status is CONFIRMED, CANCELLED, or TENTATIVE for a draft."""
     payload = event_payload(event)
     entry = _entry(payload, f"{event.id}@{_domain(mail_from)}", payload["event_version"] - 1, event.updated_at)
     if event.description:
@@ -53,7 +53,7 @@ def calendar_of_event(event: Event, *, mail_from: str) -> icalendar.Calendar:
 
 
 def calendar_of_booking(booking: Booking, *, mail_from: str) -> icalendar.Calendar:
-    """Return a calendar with the current state of a booking, whose event must be loaded."""
+    """Return a calendar with the current state of a booking. The booking's event must be loaded."""
     return booking_calendar(
         event_payload(booking.event) | booking_payload(booking),
         booking_id=booking.id,
@@ -125,9 +125,9 @@ def _organizer(payload: dict[str, Any], mail_from: str) -> icalendar.vCalAddress
 
 
 def _person(name: str, address: str) -> icalendar.vCalAddress:
-    """Return a calendar user. A `mailto` URI (RFC 6068, section 2) allows fewer characters than an email address."""
+    """Return a calendar user. Quotes the characters that a `mailto` URI cannot contain (RFC 6068, section 2)."""
     person = icalendar.vCalAddress("mailto:" + quote(address, safe="@!$'*+"))
-    # the library escapes parameters (RFC 6868) but keeps control characters
+    # the library escapes parameters (RFC 6868) but does not remove control characters
     if name := one_line(name):
         person.params["CN"] = name
     return person

@@ -1,4 +1,4 @@
-"""Invitations and cancellations (iTIP, RFC 5546) as parts of emails (iMIP, RFC 6047)."""
+"""Calendar invitations and cancellations (iTIP, RFC 5546) for emails (iMIP, RFC 6047)."""
 
 import icalendar
 
@@ -22,9 +22,9 @@ _METHODS = {
 
 
 def invitation(email: OutboxEmail, *, mail_from: str) -> tuple[str, bytes] | None:
-    """Return the method and the calendar of an email, or None if it has none.
+    """Return the method and the calendar to send with an email, or None for emails without a calendar.
 
-    Only guests get invitations, because only they attend.
+    Only emails to guests have a calendar, because other buyers do not attend the event.
     """
     method = _METHODS.get(email.kind)
     if method is None or email.booking_id is None or email.payload["reference"] is None:
@@ -42,7 +42,7 @@ def invitation(email: OutboxEmail, *, mail_from: str) -> tuple[str, bytes] | Non
 
 
 def _serialize(calendar: icalendar.Calendar) -> bytes:
-    """Return what `calendar.to_ical()` returns, which takes long because it counts the bytes of each character."""
+    """Return the same bytes as `calendar.to_ical()`, which is slow because it measures every character."""
     lines = (
         line.encode() if line.isascii() and len(line) < MAX_LINE else line.to_ical()
         for line in calendar.content_lines()
