@@ -1,4 +1,4 @@
-"""Finds who sends a request: the account of a login, with its roles, or an API key."""
+"""Finds the sender of a request: the account of a login, with its roles, or an API key."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,7 +17,7 @@ _roles = (
     .correlate(User)
     .scalar_subquery()
 )
-# a person whose access was revoked has no role in the teams of the organization's events
+# an account whose access was revoked has no role in the teams of the organization's events
 _is_revoked = (
     sa.exists()
     .where(
@@ -48,9 +48,9 @@ _ACTOR_OF_KEY = Prepared(
         is_usable(sa.bindparam("secret_hash", type_=sa.LargeBinary()))
     ),
 )
-# The precision of `last_used_at`. A key in constant use causes one write per minute.
+# The precision of `last_used_at`. A key in constant use causes only one write per minute.
 _PRECISION = timedelta(minutes=1)
-# Skips a locked key: bookings run this while they hold the event's lock, so they must not wait for other requests.
+# Skips a locked key. Bookings run this statement while they hold the event's lock, and must not wait for another lock.
 _RECORD_USE = Prepared(
     "record_use_of_key",
     sa.update(ApiKey)
@@ -83,7 +83,7 @@ def actor_of_login(login_id: UUID, *, tenancy: Tenancy = Tenancy.INVITE_ONLY) ->
 
 
 def actor_of_key(secret_hash: bytes) -> Actor | None:
-    """Return the API key with this secret, and record its use. Returns None if it is unknown, revoked or expired."""
+    """Return the API key with this secret and record its use. Returns None for an unknown, revoked or expired key."""
     rows = _ACTOR_OF_KEY(secret_hash=secret_hash)
     if not rows:
         return None
@@ -94,13 +94,13 @@ def actor_of_key(secret_hash: bytes) -> Actor | None:
 
 
 def record_use(actor: Actor, *, now: datetime) -> None:
-    """Update when a key was last used, if a minute has passed. `now` is the database's time."""
+    """Update `last_used_at` of an API key if a minute has passed. `now` is the database's time."""
     for statement in use_to_record(actor, now=now):
         run(statement)
 
 
 def use_to_record(actor: Actor, *, now: datetime) -> list[BoundStatement]:
-    """Return the statement that updates when a key was last used, if a minute has passed, for a larger transaction."""
+    """Return the statement of `record_use`, to run in a larger transaction. The list is empty if no update is due."""
     key = actor.key
     if key is None or (key.last_used_at and now - key.last_used_at < _PRECISION):
         return []

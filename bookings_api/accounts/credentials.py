@@ -1,4 +1,4 @@
-"""Checks and sets the password of an account, and verifies its email, under the account's lock."""
+"""Checks and sets an account's password, and verifies its email, under the account's lock."""
 
 from uuid import UUID
 
@@ -13,27 +13,28 @@ from bookings_api.models import TokenPurpose, User
 
 
 def lock_verified_account(user_id: UUID, password_hash: str | None, password: str) -> User:
-    """Lock an account whose password has already been verified. Verifying it under the lock would take too long.
+    """Lock an account whose password has already been verified against `password_hash`.
 
-    Raises `InvalidCredentials` if the password has changed in the meantime or the account is inactive.
+    The caller verifies the password without the lock, because hashing is slow. Raises `InvalidCredentials` if the
+    password has changed in the meantime or the account is inactive.
     """
     user = lock_account(user_id)
     if user is None or not user.is_active:
         raise InvalidCredentials
-    # A concurrent login may have upgraded the hash. This is rare, so the password can be verified under the lock.
+    # A concurrent login may have upgraded the hash. That is rare, so verifying the password again is acceptable here.
     if user.password_hash != password_hash and not verify_password(user.password_hash, password):
         raise InvalidCredentials
     return user
 
 
 def set_password(user: User, password_hash: str) -> None:
-    """Set the password of a locked account, and revoke pending password resets and changes of email."""
+    """Set the password of a locked account, and revoke pending password resets and email changes."""
     revoke_tokens(user, TokenPurpose.PASSWORD_RESET, TokenPurpose.EMAIL_CHANGE)
     user.password_hash = password_hash
 
 
 def verify_email(user: User) -> None:
-    """Note that the owner of a locked account has verified its email."""
+    """Record that the email of a locked account is verified, and revoke pending verifications."""
     if not user.email_verified:
         revoke_tokens(user, TokenPurpose.EMAIL_VERIFICATION)
         user.email_verified_at = sa.func.now()

@@ -17,20 +17,20 @@ def lock_account(user_id: UUID) -> User | None:
 
 
 def lock_account_by_email(email: str) -> User | None:
-    """Like `lock_account`, for the account with this email; see `user_by_email`."""
+    """Like `lock_account`, but find the account as `user_by_email` does."""
     return db.session.scalars(with_email(_locked(), email)).one_or_none()
 
 
 def lock_or_create_account(email: str) -> User:
-    """Like `lock_account_by_email`, but create an account without a password if there is none."""
+    """Like `lock_account_by_email`, but create a missing account, without a password."""
     while (user := lock_account_by_email(email)) is None:
-        # waits for a concurrent request that creates the same account
+        # the INSERT waits for a concurrent request that creates the same account
         db.session.execute(postgresql.insert(User).values(email=email).on_conflict_do_nothing())
     return user
 
 
 def _locked(*criteria: sa.ColumnElement[bool]) -> sa.Select[User]:
-    """Select accounts FOR NO KEY UPDATE, which still allows inserting rows that refer to them."""
+    """Select accounts FOR NO KEY UPDATE. Other transactions can still insert rows that refer to these accounts."""
     require_transaction()
     # populate_existing refreshes objects that the session read before the lock was acquired
     return sa.select(User).where(*criteria).with_for_update(key_share=True).execution_options(populate_existing=True)

@@ -24,42 +24,45 @@ from bookings_api.permissions import Actor, Tenancy
 
 
 def only_organization() -> UUID:
-    """Return the organization that all accounts belong to where there is a single one: the oldest.
+    """Return the ID of the organization that all accounts belong to if `Tenancy.is_single`.
 
-    A migration creates it.
+    A migration creates this organization. It is the oldest if there are several.
     """
     return db.session.scalars(sa.select(Organization.id).order_by(Organization.id).limit(1)).one()
 
 
 def membership_of(user_id: UUID, organization_id: UUID) -> Membership | None:
-    """Return the current membership of a locked account."""
+    """Return the current membership of a locked account in an organization, or None."""
     require_transaction()
     return db.session.get(Membership, (organization_id, user_id), populate_existing=True)
 
 
 def memberships_of(user_id: UUID) -> Sequence[Membership]:
-    """Return everything that organizations know about an account."""
+    """Return the memberships of an account in all organizations."""
     return db.session.scalars(sa.select(Membership).where(Membership.user_id == user_id)).all()
 
 
 def roles_of(user_id: UUID) -> Collection[MemberRole]:
-    """Return the roles of an account in its organizations."""
+    """Return the roles of an account in the organizations that it has access to."""
     return [one.role for one in memberships_of(user_id) if one.role and one.is_active]
 
 
 def with_current_role(actor: Actor, organization_id: UUID) -> Actor:
-    """Return the actor with its current role, because it may have lost it while waiting for the locks."""
+    """Return the actor with its current role in an organization.
+
+    The role may have changed since the request was authenticated, while the request waited for locks.
+    """
     membership = membership_of(actor.id, organization_id)
     role = membership.role if membership and membership.is_active else None
     return Actor(user=actor.user, roles={organization_id: role} if role else {}, tenancy=actor.tenancy)
 
 
 def lock_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> Sequence[UUID]:
-    """Lock the accounts of the members with these roles who can log in, and return their IDs.
+    """Lock the accounts of all members who have one of these roles and can log in. Returns their IDs.
 
-    Locks accounts in the order of their IDs, and before any other account, so that all such changes take their locks in
-    the same order. If two owners demote each other at the same time, one waits for the other and then finds that it is
-    the last.
+    If two owners demote each other at the same time, one request waits for the other and then finds only one owner
+    left. Call this before locking any other account. Accounts are locked in the order of their IDs to prevent
+    deadlocks.
     """
     require_transaction()
     locked: set[UUID] = set()
@@ -70,10 +73,10 @@ def lock_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> Sequen
 
 
 def settle_keys(user_id: UUID, organization_id: UUID) -> None:
-    """Hand the API keys of a person who loses their rights to another owner, or revoke them.
+    """Transfer the API keys of a member who loses their rights to another owner. Without another owner, revoke them.
 
-    Keys that reach only their creator's events are revoked, because the person knows the secrets: with a new creator,
-    the keys would reach that person's events.
+    Keys that are restricted to their creator's events are always revoked. After a transfer, the former member, who
+    knows the secrets, could use these keys on the new creator's events.
     """
     others = _leaders(organization_id, [MemberRole.OWNER]).where(Membership.user_id != user_id)
     owner_id = db.session.scalars(others.limit(1)).one_or_none()
@@ -88,12 +91,12 @@ def settle_keys(user_id: UUID, organization_id: UUID) -> None:
 
 
 def has_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> bool:
-    """Whether any member with these roles can log in."""
+    """Whether the organization has a member who has one of these roles and can log in."""
     return db.session.scalars(_leaders(organization_id, roles).limit(1)).one_or_none() is not None
 
 
 def pending_invitation(user_id: UUID) -> Membership | None:
-    """Return the membership whose invitation to an account is the latest that is pending."""
+    """Return the account's membership with the latest pending invitation, or None."""
     pending = sa.select(Membership).where(
         Membership.user_id == user_id, Membership.invited_as.is_not(None), Membership.is_active
     )
@@ -101,16 +104,16 @@ def pending_invitation(user_id: UUID) -> Membership | None:
 
 
 def name_in_invitation(organization_id: UUID) -> str | None:
-    """Return the organization's name for an invitation. Where there is a single one, invitations do not name it."""
+    """Return the organization's name for an invitation, or None if there is only a single organization."""
     if Tenancy(current_app.config["ORGANIZER_SIGNUP"]).is_single:
         return None
     return db.session.scalars(sa.select(Organization.name).where(Organization.id == organization_id)).one()
 
 
 def withdraw_invitations(user: User) -> None:
-    """Forget the pending invitations of a locked account, which were sent to an address that it gives up.
+    """Delete the pending invitations of a locked account whose email changes. They were sent to its previous email.
 
-    An organization keeps seeing the account only if it is a member or a customer.
+    Also deletes the membership, unless the account has a role in the organization or has booked one of its events.
     """
     events = sa.select(Booking.id).join(Event, Event.id == Booking.event_id).where(Booking.user_id == user.id)
     for membership in memberships_of(user.id):
@@ -126,9 +129,9 @@ def withdraw_invitations(user: User) -> None:
 
 
 def forget_if_uninvited(user: User, organization_id: UUID) -> None:
-    """Delete the pending membership of a locked account for which no invitation is left.
+    """Delete the pending membership of a locked account that has no invitation left.
 
-    Only where there is a single organization: there, an invitation to a team also creates a membership.
+    Needed only in a single organization, where an invitation to a team also creates a membership.
     """
     membership = membership_of(user.id, organization_id)
     if membership is None or membership.role or membership.invited_as is None:
@@ -147,7 +150,7 @@ def forget_if_uninvited(user: User, organization_id: UUID) -> None:
 
 
 def pending_team_invitation(user_id: UUID) -> tuple[TeamMember, Event] | None:
-    """Return the latest pending invitation of an account to the team of an event."""
+    """Return the account's latest pending invitation to the team of an event, with the event, or None."""
     pending = (
         sa.select(TeamMember, Event)
         .join(Event, Event.id == TeamMember.event_id)
@@ -158,13 +161,13 @@ def pending_team_invitation(user_id: UUID) -> tuple[TeamMember, Event] | None:
 
 
 def team_member(event_id: UUID, user_id: UUID) -> TeamMember | None:
-    """Return the current role of a locked account in the team of an event."""
+    """Return the current team membership of a locked account in an event, or None."""
     require_transaction()
     return db.session.get(TeamMember, (event_id, user_id), populate_existing=True)
 
 
 def bump_versions(user: User) -> None:
-    """Increase the versions that show a change of a locked account: its own and those in its organizations."""
+    """Increment the versions of a locked account and of all its memberships."""
     user.version += 1
     for membership in memberships_of(user.id):
         membership.version += 1

@@ -1,7 +1,7 @@
-"""Emailed tokens that work once.
+"""Single-use tokens that are sent by email.
 
-A token is an HMAC of its row's ID under the secret key. The email in the outbox contains only that ID, and the row only
-the token's hash, so access to the database is not enough to obtain a token.
+A token is an HMAC of its row's ID under the secret key. The outbox contains only the ID, and the row contains only the
+token's hash. Therefore, access to the database is not enough to obtain a token.
 """
 
 import hashlib
@@ -30,9 +30,9 @@ LIFETIMES = {
 def issue_token(
     user: User, purpose: TokenPurpose, *, subject_id: UUID | None = None, new_email: str | None = None
 ) -> UUID:
-    """Replace the locked user's token for this purpose and subject. Returns the new token's ID; see `token_of`.
+    """Replace the locked account's token for this purpose and subject. Returns the new token's ID (see `token_of`).
 
-    The model explains `subject_id` and `new_email`.
+    `OneTimeToken` describes `subject_id` and `new_email`.
     """
     revoke_tokens(user, purpose, subject_id=subject_id)
     token_id = uuid7()
@@ -51,17 +51,17 @@ def issue_token(
 
 
 def revoke_tokens(user: User, *purposes: TokenPurpose, subject_id: UUID | None = None) -> None:
-    """Invalidate the tokens sent to the locked user for these purposes; with `subject_id`, only those for it."""
+    """Delete the locked account's tokens for these purposes. With `subject_id`, delete only tokens for that subject."""
     require_transaction()
     tokens = sa.delete(OneTimeToken).where(OneTimeToken.user_id == user.id, OneTimeToken.purpose.in_(purposes))
     db.session.execute(tokens.where(OneTimeToken.subject_id == subject_id) if subject_id else tokens)
 
 
 def lock_token_owner(token: str, *purposes: TokenPurpose) -> tuple[User, OneTimeToken] | None:
-    """Lock the account a token was issued to for one of these purposes.
+    """Find a valid token for one of these purposes and lock its account. Returns the account and the token's row.
 
-    Returns None if the token is unknown, revoked or expired. The caller must revoke the token. Concurrent uses wait for
-    the lock and then find the token gone.
+    Returns None if the token is unknown, revoked or expired. The caller must revoke the token. A concurrent request
+    with the same token waits for the lock, and then gets None.
     """
     require_transaction()
     valid = sa.select(OneTimeToken).where(
@@ -78,7 +78,7 @@ def lock_token_owner(token: str, *purposes: TokenPurpose) -> tuple[User, OneTime
 
 
 def token_of(token_id: UUID) -> str:
-    """Return the token as 43 URL-safe characters. Use it only in the email."""
+    """Return the token with this ID, as 43 URL-safe characters. Use the token only in an email."""
     key = current_app.config["SECRET_KEY"].encode()
     return urlsafe_b64encode(hmac.digest(key, b"single-use token " + token_id.bytes, "sha256")).decode().rstrip("=")
 

@@ -13,24 +13,24 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 MIN_LENGTH = 10
 MAX_LENGTH = 128
-# Per process; further requests wait. Each hash uses ARGON2_MEMORY_KIB of memory.
+# The limit per process. Further requests wait. Each hash uses ARGON2_MEMORY_KIB of memory.
 MAX_CONCURRENT_HASHES = 2
 
 _DUMMY_HASH = "dummy_password_hash"
 
 T = TypeVar("T")
 
-# Shorter passwords are rejected for their length.
+# Excludes shorter passwords, which are rejected for their length
 _COMMON = frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= MIN_LENGTH)
 
 
 def init_passwords(app: Flask) -> None:
-    """Precompute the dummy hash; otherwise the first login for an unknown email is measurably slower."""
+    """Precompute the dummy hash. Otherwise the first login for an unknown email would be measurably slower."""
     app.extensions[_DUMMY_HASH] = _hasher(app).hash("dummy password")
 
 
 def is_common(password: str) -> bool:
-    """Whether zxcvbn lists the password as common, ignoring case."""
+    """Whether the password is in zxcvbn's list of common passwords, ignoring case."""
     return password.lower() in _COMMON
 
 
@@ -39,21 +39,21 @@ def hash_password(password: str) -> str:
 
 
 def verify_password(password_hash: str | None, password: str) -> bool:
-    """Whether the password matches the hash.
+    """Whether the password matches the hash. Always false without a hash.
 
-    Takes the same time without a hash, so timing does not reveal whether an account exists.
+    Takes the same time with or without a hash, so that timing does not reveal whether an account exists.
     """
     compared = password_hash or current_app.extensions[_DUMMY_HASH]
     return _in_thread(_matches, _hasher(current_app), compared, password) and password_hash is not None
 
 
 def needs_rehash(password_hash: str) -> bool:
-    """Whether the hash has cost parameters other than the configured ones."""
+    """Whether the hash was created with other cost parameters than the configured ones."""
     return _hasher(current_app).check_needs_rehash(password_hash)
 
 
 def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
-    """Under gevent, run CPU-bound work in a thread, so that it does not block the process's other requests."""
+    """Run CPU-bound work, under gevent in a thread, so that other requests of the process can continue."""
     if not monkey.is_module_patched("threading"):
         return work(*arguments)
     result: T = _thread_pool().apply(work, arguments)

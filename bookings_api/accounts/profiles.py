@@ -1,4 +1,4 @@
-"""Accounts as their owners see them."""
+"""Accounts as shown to their owners."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -8,15 +8,16 @@ from bookings_api.models import User
 
 
 def user_by_email(email: str) -> User | None:
-    """Return the account with this email, ignoring case and whether its domain is IDNA-encoded."""
+    """Return the account with this email, or None. Ignores case and whether the domain is IDNA-encoded."""
     return db.session.scalars(with_email(sa.select(User), email)).one_or_none()
 
 
 def with_email(accounts: sa.Select[User], email: str) -> sa.Select[User]:
-    """Select the account with this email, ignoring whether its domain is IDNA-encoded. An exact match comes first.
+    """Restrict a query to the account with this email, ignoring case and whether the domain is IDNA-encoded.
 
-    The email is lowercased in Python, like the keys of rate limits. PostgreSQL's `lower` also maps the Turkish dotted
-    capital I to i: such spellings would find the account, but be counted under separate limits.
+    If two accounts match, selects the account with the spelling in `email`. Lowercases the email in Python, as the rate
+    limits do. PostgreSQL's `lower` also maps the Turkish dotted capital I to i. Spellings with that letter would find
+    the account but have separate rate limits.
     """
     as_typed, *others = (spelling.lower() for spelling in spellings(email))
     stored = sa.func.lower(User.email)

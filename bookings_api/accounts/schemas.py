@@ -1,4 +1,4 @@
-"""Schemas and fields shared by auth and users: accounts in responses, and new passwords."""
+"""The account schema and the field for new passwords, shared by `auth` and `users`."""
 
 import marshmallow as ma
 

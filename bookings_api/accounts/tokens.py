@@ -1,7 +1,7 @@
-"""Access and refresh tokens: JWT (RFC 7519), HS256 only, with exp, iat, jti, sid, type, iss and aud.
+"""Access and refresh tokens: JWTs (RFC 7519), signed with HS256, with the claims in `REQUIRED_CLAIMS`.
 
-A token names a login (`sid`). For every request, `accounts.actors` checks in the database that the login is not revoked
-and its account is active. Tokens expire by the clock of the machine that checks them.
+The claim `sid` contains the ID of the login. For every request, `accounts.actors` checks in the database that the login
+is not revoked and the account is active. The expiry is checked against the clock of the local machine.
 """
 
 import time
@@ -24,14 +24,14 @@ from bookings_api.permissions import Actor, Tenancy
 ISSUER = "event-booking-api"
 ALGORITHM = "HS256"
 REQUIRED_CLAIMS = ["exp", "iat", "jti", "sid", "type", "iss", "aud", "sub"]
-# How far the clock of the issuing machine may be ahead of ours (RFC 7519, section 4.1.5).
+# How far the issuing machine's clock may be ahead of this machine's clock (RFC 7519, section 4.1.5)
 LEEWAY_SECONDS = 10
-# Per process.
+# The limit per process
 MAX_CACHED_TOKENS = 4096
 
 
 def init_tokens(app: flask.Flask) -> None:
-    """Bind flask-jwt-extended with the configured key and lifetimes."""
+    """Set up flask-jwt-extended with the configured key and lifetimes."""
     app.config.update(
         JWT_SECRET_KEY=app.config["SECRET_KEY"],
         JWT_ALGORITHM=ALGORITHM,
@@ -49,7 +49,7 @@ def refresh_lifetime() -> timedelta:
 
 
 def issue_tokens(login: Login) -> dict[str, Any]:
-    """Return the token response for a login: an access token with its lifetime, and the only valid refresh token."""
+    """Return the token response for a login: an access token, its lifetime, and the only valid refresh token."""
     owner, claims = str(login.user_id), {"sid": str(login.id)}
     actor = actor_of_login(login.id)
     if actor and actor.user and (mailbox := shared_mailbox(actor.user.email)):
@@ -63,7 +63,7 @@ def issue_tokens(login: Login) -> dict[str, Any]:
 
 
 def authenticate(token: str) -> tuple[Actor, UUID]:
-    """Return the active account that an access token was issued to, and the login's ID. Raises `Unauthenticated`."""
+    """Return the active account and the login's ID of an access token. Raises `Unauthenticated`."""
     _, login_id, _ = verify_access_token(token)
     actor = actor_of_login(login_id, tenancy=Tenancy(flask.current_app.config["ORGANIZER_SIGNUP"]))
     if actor is None:
@@ -82,15 +82,15 @@ def authenticate_key(secret_hash: bytes) -> Actor:
 def verify_access_token(token: str) -> tuple[UUID, UUID, str | None]:
     """Verify an access token. Returns the IDs of its account and login, and the account's `shared_mailbox`.
 
-    Does not check whether the login has ended. The service must do so in the statement that reads its other data.
-    Raises `Unauthenticated`.
+    Does not check whether the login has ended. The caller must check that in the statement that reads its data. Raises
+    `Unauthenticated`.
     """
     claims = _claims(token, "access")
     return UUID(claims["sub"]), UUID(claims["sid"]), claims.get("mailbox")
 
 
 def read_refresh_token(token: str) -> tuple[UUID, UUID]:
-    """Return the IDs of the login and of the refresh token itself. Raises `Unauthenticated`."""
+    """Verify a refresh token. Returns the IDs of its login and of the token itself. Raises `Unauthenticated`."""
     claims = _claims(token, "refresh")
     return UUID(claims["sid"]), UUID(claims["jti"])
 
@@ -113,7 +113,7 @@ def _claims(token: str, kind: str) -> dict[str, Any]:
 def _verified(token: str, secret_key: str) -> dict[str, Any]:
     """Return the claims of a token with a valid signature.
 
-    Cached, because clients send the same token with every request. The caller must check the expiry.
+    The result is cached, because clients send the same token with every request. The caller must check the expiry.
     """
     # uses PyJWT directly, because flask-jwt-extended fills in missing claims
     claims: dict[str, Any] = decode(
