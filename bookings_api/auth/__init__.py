@@ -1,1 +1,1 @@
-"""Signup, login and passwords."""
+"""Signup, login, verified emails, password resets and invitations."""

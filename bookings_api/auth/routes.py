@@ -45,41 +45,42 @@ from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import Login, MemberRole
 from bookings_api.permissions import Tenancy
 
-# The body of the token response, and its headers.
+# The body and the headers of the token response
 Tokens = tuple[dict[str, Any], dict[str, str]]
 
-# Failed logins are counted for every email, so the limit does not reveal which emails have accounts. Over the limit,
-# even the correct password is rejected; otherwise guessing could continue. An attacker can therefore prevent new logins
-# to an account for up to 15 minutes. Existing logins and password resets keep working.
+# Failed logins are counted for every email, so that the limit does not reveal which emails have accounts. Over the
+# limit, even the correct password is rejected. Otherwise an attacker could continue guessing. An attacker can therefore
+# prevent new logins to an account for up to 15 minutes. Existing logins and password resets keep working.
 blp = Blueprint("auth", __name__, url_prefix="/auth", description="Sign up, log in, and reset passwords")
 
 
 def _mailbox(account: dict[str, str]) -> str:
-    """Return the mailbox that a password reset goes to, whichever client requests it."""
+    """Return the key that counts password resets per mailbox, across all clients."""
     return f"reset/{of_mailbox(account['email'])}"
 
 
 def _requester_and_mailbox(account: dict[str, str]) -> str:
-    """Return the client and the mailbox of a reset, so that a stranger cannot use up the owner's limit."""
+    """Return the key that counts password resets per client and mailbox. A stranger cannot use up the owner's limit."""
     return f"{by_client()}/{_mailbox(account)}"
 
 
 def _unverified_mailbox(account: dict[str, Any] | None = None, **_: Any) -> str | None:
-    """Count verifications per mailbox for addresses with a `+` suffix, of which a stranger could use many.
+    """Return the key that counts verification emails per mailbox, or None for an address without a `+` suffix.
 
-    An address without a suffix gets few: one when its only account signs up, and those that its account requests.
+    A stranger could sign up with many suffixes of one mailbox. An address without a suffix needs no limit: it gets one
+    email when its only account signs up, and the emails that this account requests.
     """
     mailbox = shared_mailbox(account["email"] if account else current_user.email)
     return mailbox and f"verification/{mailbox}"
 
 
 def _signed_up(account: dict[str, Any]) -> UUID | None:
-    """Return the ID of the account that an earlier copy of this request may have created."""
+    """Return the ID of the account with this email, which an earlier attempt of the request may have created."""
     return services.find_account(account["email"])
 
 
 def _knows_password(account: dict[str, Any]) -> bool:
-    """Whether a repeated signup contains the account's password. Called only if everything else matches."""
+    """Whether a repeated signup contains the account's password. Called only if the rest of the request matches."""
     return services.is_password(email=account["email"], password=account["password"])
 
 
@@ -97,9 +98,9 @@ def _knows_password(account: dict[str, Any]) -> bool:
 def signup(account: dict[str, Any], request: IdempotentRequest | None) -> Profile:
     """Create an account.
 
-    You can log in immediately. An email with a token lets you verify your address. Signing up as an organizer works
-    only if the operator allows it; otherwise, organizers are invited. If you were invited, your account already exists:
-    request a password reset to receive the invitation again.
+    You can log in immediately. You get an email with a token to verify your address. You can sign up as an organizer
+    only if the operator allows it. Otherwise, ask an organizer to invite you. If you were invited, your account already
+    exists. To receive the invitation again, request a password reset.
     """
     tenancy = Tenancy(flask.current_app.config["ORGANIZER_SIGNUP"])
     role = MemberRole.ORGANIZER if account.pop("is_organizer") else MemberRole.USER
@@ -123,9 +124,9 @@ def signup(account: dict[str, Any], request: IdempotentRequest | None) -> Profil
 def login(credentials: dict[str, str]) -> Tokens:
     """Log in with email and password.
 
-    Returns an access token, which you send with each request, and a refresh token, which you exchange for the next
-    pair. The error does not reveal whether the account exists. After too many failed attempts, even the correct
-    password is rejected for up to 15 minutes; existing logins are unaffected.
+    Returns an access token, which you send with each request, and a refresh token, which you exchange for the next pair
+    of tokens. Errors do not reveal whether the account exists. After too many failed attempts, even the correct
+    password is rejected for up to 15 minutes. Existing logins are unaffected.
     """
     return _tokens_of(services.log_in(**credentials, lifetime=refresh_lifetime()))
 
@@ -188,8 +189,8 @@ def logout() -> None:
 def verify_email(verification: dict[str, str]) -> None:
     """Verify your email with an emailed token.
 
-    Accepts the token sent when you signed up, or the one sent to a new email address. Verifying a new address replaces
-    the old one and ends your other logins. Each token works once.
+    Accepts the token sent after signup and the token sent to a new email address. Verifying a new address replaces the
+    previous address and ends your other logins. Each token works once.
     """
     services.confirm_email(**verification)
 
@@ -201,7 +202,7 @@ def verify_email(verification: dict[str, str]) -> None:
 @blp.limited("MAILBOX_LIMIT", by=_unverified_mailbox)
 @blp.response(202)
 def resend_verification() -> None:
-    """Send the token that verifies your email again.
+    """Send a new token to verify your email.
 
     The earlier token stops working. Sends nothing if your email is already verified.
     """
@@ -219,8 +220,8 @@ def resend_verification() -> None:
 def request_password_reset(account: dict[str, str]) -> None:
     """Request a password reset.
 
-    Emails you a token for setting a new password. If you have not accepted your invitation yet, the invitation is sent
-    again instead. The response does not reveal whether an account with this email exists.
+    Emails you a token to set a new password. If you were invited and have no password yet, sends the invitation again
+    instead. The response does not reveal whether an account with this email exists.
     """
     services.request_password_reset(**account)
 
@@ -235,8 +236,8 @@ def request_password_reset(account: dict[str, str]) -> None:
 def confirm_password_reset(reset: dict[str, str]) -> None:
     """Set a new password with an emailed token.
 
-    Verifies your email and ends all logins of the account. Each token works once, and only the most recently sent one
-    is valid.
+    Also verifies your email and ends all logins of the account. Each token works once. Only the most recent token is
+    valid.
     """
     services.reset_password(**reset)
 
@@ -251,14 +252,14 @@ def confirm_password_reset(reset: dict[str, str]) -> None:
 def accept_invitation(acceptance: dict[str, str]) -> Profile:
     """Accept an invitation with the emailed token.
 
-    Makes you a member of the organization that invited you. If your email is verified, your account stays as it is.
-    Otherwise, this verifies it, sets your password and, if given, your name, and ends all logins of the account. The
-    token works once.
+    You join the organization or the event's team that invited you. If your email was already verified, you keep your
+    password and name. Otherwise, accepting verifies your email, sets your password and name, and ends all logins of the
+    account. The token works once.
     """
     tenancy = Tenancy(flask.current_app.config["ORGANIZER_SIGNUP"])
     return services.accept_invitation(**acceptance, tenancy=tenancy)
 
 
 def _tokens_of(login: Login) -> Tokens:
-    """Return the tokens of a login, with a header that forbids caching them (RFC 6749, section 5.1)."""
+    """Return the tokens of a login, with a header that forbids caching (RFC 6749, section 5.1)."""
     return issue_tokens(login), {"Cache-Control": "no-store"}

@@ -37,8 +37,8 @@ class SignupSchema(BaseSchema):
     )
     organization_name = Name(
         metadata={
-            "description": "The name of your new organization, if organizers have organizations of their own."
-            " Ignored otherwise.",
+            "description": "The name of your new organization. Ignored unless `ORGANIZER_SIGNUP` is"
+            " `own_organization`.",
             "example": "Chamber Music Society",
         }
     )
@@ -72,13 +72,16 @@ class TokenSchema(ResponseSchema):
     access_token = ma.fields.String(
         required=True,
         metadata={
-            "description": "Send it as `Authorization: Bearer TOKEN` with each request.",
+            "description": "The access token. Send `Authorization: Bearer TOKEN` with each request.",
             "example": ACCESS_TOKEN,
         },
     )
     refresh_token = ma.fields.String(
         required=True,
-        metadata={"description": "Exchange it for a new pair of tokens. Works once.", "example": REFRESH_TOKEN},
+        metadata={
+            "description": "The refresh token. Exchange it once for a new pair of tokens.",
+            "example": REFRESH_TOKEN,
+        },
     )
     token_type = ma.fields.String(
         required=True, metadata={"description": "Always `bearer`.", "enum": ["bearer"], "example": "bearer"}
@@ -108,16 +111,17 @@ class PasswordResetConfirmSchema(BaseSchema):
 
 
 class InvitationAcceptSchema(BaseSchema):
-    """The token of the invitation, and the details of your account."""
+    """The token from the invitation, and the password and name of your account."""
 
     token = emailed_token()
     password = new_password(
         is_required=False,
-        note=" Required unless you have an account with a verified email; such an account keeps its password.",
+        note=" Required unless your email is already verified. In that case, you keep your password.",
     )
     name = Name(
         metadata={
-            "description": "Your name. Defaults to the name in the invitation. Ignored if you keep your password.",
+            "description": "Your name. Defaults to the name in the invitation. Ignored if your email is already"
+            " verified.",
             "example": "Colette",
         }
     )

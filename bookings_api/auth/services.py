@@ -1,4 +1,4 @@
-"""Use cases: signup, login, logout, password resets, verified emails, and accepting invitations."""
+"""Services for signup, login, logout, verified emails, password resets and invitations."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -42,13 +42,11 @@ def sign_up(
     is_verified: bool = False,
     request: IdempotentRequest | None = None,
 ) -> Profile:
-    """Create an account and email a token that verifies its address.
+    """Create an account. Emails a token that verifies the address, unless `is_verified` is set.
 
-    Raises `EmailTaken` if an account with this email exists, ignoring case.
-
-    Where there is a single organization, the account becomes a member with this role. Otherwise, organizers become the
-    owner of a new organization. The caller decides which role is allowed, and whether the address counts as verified
-    without an email.
+    In a single organization, the account becomes a member with this role. Otherwise, an organizer becomes the owner of
+    a new organization. The caller must check which roles are allowed. Raises `EmailTaken` if an account has this email,
+    ignoring case.
     """
     taken = queries.user_by_email(email) is not None
     end_reading()
@@ -68,7 +66,7 @@ def sign_up(
             profile = profile_of(user, roles_of(user.id))
             store_response(request, user.id, profile)
     except IntegrityError as error:
-        # The unique index decides. The check above only avoids a needless hash.
+        # The check above only avoids a needless hash. Only the unique index detects concurrent signups.
         if isinstance(error.orig, UniqueViolation):
             raise EmailTaken from error
         raise
@@ -76,7 +74,7 @@ def sign_up(
 
 
 def _join_organization(user: User, tenancy: Tenancy, *, role: MemberRole, name: str | None) -> None:
-    """Make a new account a member of the only organization, or an organizer the owner of a new one."""
+    """Add a new account to the only organization, or make a new organizer the owner of a new organization."""
     if tenancy.is_single:
         organization_id = only_organization()
     elif role is MemberRole.USER:
@@ -90,7 +88,7 @@ def _join_organization(user: User, tenancy: Tenancy, *, role: MemberRole, name: 
 
 
 def find_account(email: str) -> UUID | None:
-    """Return the ID of the account with this email."""
+    """Return the ID of the account with this email, or None."""
     found = queries.user_by_email(email)
     return found.id if found else None
 
@@ -103,9 +101,9 @@ def is_password(*, email: str, password: str) -> bool:
 
 
 def log_in(*, email: str, password: str, lifetime: timedelta) -> Login:
-    """Create a login whose refresh token is valid for `lifetime`. Raises `InvalidCredentials`.
+    """Create a login with a refresh token that is valid for `lifetime`. Raises `InvalidCredentials`.
 
-    Renews the password hash if the cost parameters have changed.
+    Also renews the password hash if the cost parameters have changed.
     """
     found = queries.user_by_email(email)
     user_id, password_hash = (found.id, found.password_hash) if found and found.is_active else (None, None)
@@ -123,7 +121,7 @@ def log_in(*, email: str, password: str, lifetime: timedelta) -> Login:
 def refresh(*, login_id: UUID, jti: UUID, lifetime: timedelta) -> Login:
     """Replace the refresh token `jti` of a login and return the login.
 
-    If the token was already used, it may have been stolen, so this ends the login and raises `Unauthenticated`
+    If the token was already used, ends the login and raises `Unauthenticated`, because the token may have been stolen
     (RFC 9700, section 4.14.2).
     """
     with transaction():
@@ -141,7 +139,7 @@ def log_out(*, login_id: UUID) -> None:
 
 
 def resend_verification(*, user: User) -> None:
-    """Email a new token that verifies the account's address, unless it is verified. Earlier tokens stop working."""
+    """Email a new verification token to an account with an unverified address. Earlier tokens stop working."""
     with transaction() as tx:
         account = lock_account(user.id)
         if account and not account.email_verified:
@@ -149,10 +147,11 @@ def resend_verification(*, user: User) -> None:
 
 
 def confirm_email(*, token: str) -> None:
-    """Verify the address that a token was sent to. If that is a new address, it replaces the account's.
+    """Verify the address that a token was sent to.
 
-    A new address is reported to the old one, ends all logins but the one that requested it, and revokes the tokens sent
-    to the old one. Raises `InvalidToken`, and `EmailTaken` if another account has the new address by now.
+    If this is a new address, it replaces the account's address. The previous address is notified, its tokens are
+    revoked, and all logins end except the login that requested the change. Raises `InvalidToken`, or `EmailTaken` if
+    another account has taken the new address in the meantime.
     """
     try:
         with transaction() as tx:
@@ -196,16 +195,17 @@ def _send_verification(tx: Transaction, user: User) -> None:
 
 
 def request_password_reset(*, email: str) -> None:
-    """Email a password-reset token to the account with this address, if there is one.
+    """Queue an email with a password reset token. The email is sent only if an account has this address.
 
-    The account is looked up when the email is sent (`mail.account_links`), so the response time reveals nothing.
+    The worker looks up the account (see `mail.account_links`), so that the response time does not reveal whether the
+    account exists.
     """
     with transaction() as tx:
         outbox.queue_email(tx, kind=EmailKind.PASSWORD_RESET, recipient=email, payload={})
 
 
 def reset_password(*, token: str, password: str) -> None:
-    """Set the password of the token's owner and end their logins. Raises `InvalidToken`."""
+    """Set the password of the token's account, verify its email and end its logins. Raises `InvalidToken`."""
     password_hash = hash_password(password)
     with transaction():
         owner = lock_token_owner(token, TokenPurpose.PASSWORD_RESET)
@@ -218,11 +218,11 @@ def reset_password(*, token: str, password: str) -> None:
 
 
 def accept_invitation(*, token: str, password: str | None = None, name: str | None = None, tenancy: Tenancy) -> Profile:
-    """Join the organization or team that an invitation is for, and verify the account's address.
+    """Join the organization or team that the invitation is for, and verify the account's address.
 
-    A person who has used their account at a verified address keeps their password and name. Otherwise the password is
-    required, because another person may have signed up with the address; their logins end. Raises `InvalidToken`, and
-    `InvalidFields` without a password.
+    If the address is already verified, the account keeps its password and name. Otherwise a password is required and
+    all logins end, because another person may have signed up with the address. Raises `InvalidToken`, or
+    `InvalidFields` if the password is missing.
     """
     password_hash = hash_password(password) if password else None
     with transaction():
@@ -242,7 +242,7 @@ def accept_invitation(*, token: str, password: str | None = None, name: str | No
             revoke_logins_of(user)
             user.name = name or user.name
             verify_email(user)
-        else:  # other organizations see no change
+        else:  # the memberships in other organizations do not change
             user.version += 1
             if joined:
                 joined.version += 1
@@ -251,7 +251,7 @@ def accept_invitation(*, token: str, password: str | None = None, name: str | No
 
 
 def _join(user: User, organization_id: UUID | None) -> Membership | None:
-    """Accept the pending invitation to an organization, which never lowers a role. Returns None without one."""
+    """Accept the pending invitation to an organization. Never lowers a role. Returns None without an invitation."""
     membership = membership_of(user.id, organization_id) if organization_id else None
     if membership is None or not membership.is_active or membership.invited_as is None:
         return None
@@ -265,9 +265,9 @@ def _join(user: User, organization_id: UUID | None) -> Membership | None:
 
 
 def _join_team(user_id: UUID, event_id: UUID | None, tenancy: Tenancy) -> bool:
-    """Accept the pending invitation to the team of an event. Returns False if there is none.
+    """Accept the pending invitation to the team of an event. Returns False if no invitation is pending.
 
-    Where there is a single organization, a new account also becomes a member of it.
+    In a single organization, a new account also becomes a member of the organization.
     """
     event = db.session.get(Event, event_id) if event_id else None
     member = team_member(event.id, user_id) if event else None

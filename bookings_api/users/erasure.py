@@ -1,4 +1,4 @@
-"""Use case: users delete their accounts. Their name and email disappear, and their bookings and all totals stay."""
+"""Deletes accounts. Erases names and emails, but keeps bookings and totals."""
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -37,10 +37,10 @@ from bookings_api.users.services import require_other_leaders
 
 ERASED = "Deleted account"
 
-# No transaction takes longer to book.
+# The maximum duration of a transaction that books tickets
 LONGEST_BOOKING = timedelta(minutes=1)
 
-# The members of responses that contain an address or the name next to it.
+# The fields of responses that contain an address, each with the field that contains the name
 _ADDRESSES = {"email": "name", "guest_email": "guest_name", "contact_email": "contact_name", "recipient": "name"}
 
 
@@ -54,8 +54,9 @@ def delete_account(
 ) -> None:
     """Erase the account's personal data and prevent further logins.
 
-    Closes organizations without other members. `cancel_bookings` first cancels the bookings that can still be
-    cancelled. Raises `WrongPassword`, `BookingsOpen`, `ResponsibleForEvents`, and `LastOwner` or `LastOrganizer`.
+    With `cancel_bookings`, first cancels all bookings that can still be cancelled. Closes organizations without other
+    members. Raises `WrongPassword`, `InvalidCredentials`, `BookingsOpen`, `ResponsibleForEvents`, `LastOwner` or
+    `LastOrganizer`.
     """
     user_id, password_hash = user.id, user.password_hash
     require_password(user, password)
@@ -65,7 +66,7 @@ def delete_account(
         _require_other_leaders(actor, user_id, _abandoned(actor, user_id))
     if cancel_bookings:
         for booking_id in _open_bookings(user_id):
-            with suppress(EventNotOpen):  # too late by now
+            with suppress(EventNotOpen):  # it has become too late to cancel
                 cancel_booking(actor=actor, booking_id=booking_id)
     with transaction():
         abandoned = _abandoned(actor, user_id)
@@ -82,7 +83,10 @@ def delete_account(
 
 
 def erase_late_bookings() -> None:
-    """Remove people from bookings that read their account before its deletion and were committed after it."""
+    """Erase deleted accounts from bookings that were committed just after the deletion.
+
+    The transactions of these bookings read the account before its deletion.
+    """
     placeholder = sa.func.concat("erased-", Booking.user_id, f"@{erasure.ERASED_DOMAIN}")
     is_late = (
         (User.id == Booking.user_id)
@@ -96,7 +100,7 @@ def erase_late_bookings() -> None:
 
 
 def _open_bookings(user_id: UUID) -> Sequence[UUID]:
-    """Return the account's bookings that its owner can still cancel."""
+    """Return the IDs of the account's confirmed bookings that its owner can still cancel."""
     ends = sa.func.greatest(Event.starts_at, Event.booking_closes_at)
     is_open = (Booking.user_id == user_id) & (Booking.status == BookingStatus.CONFIRMED) & (ends > sa.func.now())
     return db.session.scalars(sa.select(Booking.id).join(Event).where(is_open).order_by(Booking.id)).all()
@@ -113,16 +117,16 @@ def _is_running() -> sa.ColumnElement[bool]:
 
 
 def _require_other_leaders(actor: Actor, user_id: UUID, abandoned: Collection[UUID]) -> None:
-    """See `require_other_leaders`. People without rights lock no one else."""
+    """Call `require_other_leaders` for accounts with rights. For other accounts, lock no one."""
     has_rights = sa.exists().where(Membership.user_id == user_id, Membership.role != MemberRole.USER)
     if db.session.scalars(sa.select(has_rights)).one():
         require_other_leaders(actor.tenancy, user_id, except_for=abandoned)
 
 
 def _abandoned(actor: Actor, user_id: UUID) -> Sequence[UUID]:
-    """Return the organizations whose only member is this account. Invited people count as members, customers do not.
+    """Return the IDs of organizations whose only member is this account and that have no running or upcoming events.
 
-    An organization with running or upcoming events needs its owner.
+    Invited people count as members. Customers do not.
     """
     if actor.tenancy.is_single:
         return ()
@@ -138,7 +142,7 @@ def _abandoned(actor: Actor, user_id: UUID) -> Sequence[UUID]:
 
 
 def _close(organization_ids: Collection[UUID]) -> None:
-    """Revoke the keys of organizations without members, and remove their names, which may be a person's."""
+    """Revoke the API keys of organizations and remove the organizations' names, which may contain personal names."""
     organizations = sa.update(Organization).where(Organization.id.in_(organization_ids))
     _execute(organizations.values(name="Deleted organization", version=Organization.version + 1))
     keys = sa.update(ApiKey).where(ApiKey.organization_id.in_(organization_ids), ApiKey.revoked_at.is_(None))
@@ -147,7 +151,7 @@ def _close(organization_ids: Collection[UUID]) -> None:
 
 def _erase(user: User) -> None:
     placeholder = f"erased-{user.id}@{erasure.ERASED_DOMAIN}"
-    # in the lock order of bookings: events, bookings, emails
+    # same lock order as in bookings: events, bookings, emails
     _erase_contact(user)
     _erase_bookings(user, placeholder)
     erasure.erase_person(user)
@@ -163,9 +167,9 @@ def _erase(user: User) -> None:
 
 
 def _erase_bookings(user: User, placeholder: str) -> None:
-    """Remove the person from their own bookings, and from those that others made for their verified address.
+    """Remove the person from their own bookings, and from other accounts' bookings for their verified address.
 
-    The account that booked for them becomes the guest, so that it gets all further emails.
+    In the latter, the account that made the booking becomes the guest and gets all further emails.
     """
     own = Booking.user_id == user.id
     has_name, has_email = (
@@ -195,7 +199,10 @@ def _erase_contact(user: User) -> None:
 
 
 def _erase_responses(user: User) -> None:
-    """Remove the person from the responses that are stored for repeated requests, from others' if verified."""
+    """Delete the responses stored for the person's repeated requests.
+
+    If their address is verified, also remove the person from responses to others.
+    """
     _execute(sa.delete(IdempotencyKey).where(IdempotencyKey.actor_id == user.id))
     if not user.email_verified:
         return

@@ -19,9 +19,9 @@ from bookings_api.models import (
 
 
 def personal_data(user: User) -> dict[str, Any]:
-    """Return the members of `ExportSchema`, except the account itself.
+    """Return the fields of `ExportSchema`, except `account`.
 
-    Bookings and emails that other accounts caused are included only if the address is verified.
+    Includes bookings and emails caused by other accounts only if the account's address is verified.
     """
     bookings = Booking.user_id == user.id
     emails = (OutboxEmail.user_id == user.id) | OutboxEmail.booking_id.in_(sa.select(Booking.id).where(bookings))

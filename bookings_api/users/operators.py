@@ -1,4 +1,4 @@
-"""Use cases: operators deactivate and activate accounts."""
+"""Services with which operators deactivate and activate accounts."""
 
 from uuid import UUID
 
@@ -15,9 +15,9 @@ from bookings_api.users.services import log_change, require_other_leaders
 
 
 def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
-    """End an account's logins and prevent new ones. Its data is kept.
+    """End an account's logins and prevent new logins. Keeps the account's data.
 
-    Raises `UserNotFound`, and `LastOwner` or `LastOrganizer` if no other would remain in an organization.
+    Raises `UserNotFound`, or `LastOwner` or `LastOrganizer` if an organization would have no other owner or organizer.
     """
     with transaction() as tx:
         require_other_leaders(tenancy, user_id)
@@ -32,7 +32,8 @@ def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
 def activate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
     """Let the owner of a deactivated account log in again. Raises `UserNotFound`.
 
-    Where there are several organizations, each one's decision about the account's access stays.
+    In a single organization, also restores the account's access to the organization. Otherwise, access that an
+    organization has revoked stays revoked.
     """
     with transaction() as tx:
         _set_access(tx, user_id, tenancy, is_active=True)

@@ -1,4 +1,4 @@
-"""Use cases: users change their own accounts."""
+"""Services with which users change their own accounts."""
 
 from typing import Any
 from uuid import UUID
@@ -21,9 +21,9 @@ from bookings_api.models import EmailKind, TokenPurpose, User
 def change_profile(
     *, user: User, login_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Profile:
-    """Change the user's own name, and email a token to a new address, which replaces the current one once confirmed.
+    """Change the user's name, and email a token to a new address. The address changes when the user confirms it.
 
-    Raises `WrongPassword`, `InvalidFields` for a new address without the password, and `EmailTaken`.
+    Raises `WrongPassword`, `InvalidFields` for a new address without the password, or `EmailTaken`.
     """
     email, password = changes.get("email"), changes.get("current_password")
     if email:
@@ -41,7 +41,7 @@ def change_profile(
 
 
 def require_password(user: User, password: str | None) -> None:
-    """Raise `WrongPassword` unless this is the account's password, and `InvalidFields` without one."""
+    """Raise `WrongPassword` if the password is incorrect, or `InvalidFields` if it is missing."""
     if password is None:
         raise InvalidFields({"current_password": "Required for this change."})
     password_hash = user.password_hash
@@ -68,7 +68,7 @@ def _confirm_new_email(tx: Transaction, user: User, email: str, *, login_id: UUI
 def change_password(*, user: User, login_id: UUID, current_password: str, new_password: str) -> None:
     """Change the user's password, end their other logins and revoke pending password resets.
 
-    Raises `WrongPassword`, and `InvalidCredentials` if the password or the login has changed in the meantime.
+    Raises `WrongPassword`, or `InvalidCredentials` if the password has changed or the login has ended in the meantime.
     """
     user_id, old_hash = user.id, user.password_hash
     end_reading()

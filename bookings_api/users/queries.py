@@ -1,4 +1,4 @@
-"""Queries for the people in an organization. All start from the actor's organization."""
+"""Queries for the people of organizations: members, invited people and customers."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -36,9 +36,9 @@ def list_people(
     is_active: bool | None = None,
     is_sorted_by_id: bool = False,
 ) -> Listing:
-    """List the people of an organization, sorted by email or ID. `q` searches emails and names; see `words_in`.
+    """Return the people of an organization, sorted by email or ID. `q` searches emails and names (see `words_in`).
 
-    Raises what `organization_for` raises.
+    Raises the errors of `organization_for`.
     """
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
     order = _BY_ID if is_sorted_by_id else _BY_EMAIL
@@ -46,18 +46,18 @@ def list_people(
 
 
 def all_people(*, q: str | None, role: Role | None, is_active: bool | None) -> Sequence[Person]:
-    """Return the people of all organizations, with the same filters, for operators."""
+    """Return the people of all organizations, for operators. The filters are those of `list_people`."""
     listing = _ALL_PEOPLE(role=role, is_active=is_active, **search(q))
     return db.session.scalars(listing.with_values()).all()
 
 
 def get_person(actor: Actor, user_id: UUID, *, organization_id: UUID | None = None) -> Person:
-    """Return a person of the actor's organization. Raises `UserNotFound`, and what `organization_for` raises."""
+    """Return a person of the actor's organization. Raises `UserNotFound` and the errors of `organization_for`."""
     return person_in(organization_for(actor, Action.MANAGE_PEOPLE, organization_id), user_id)
 
 
 def person_in(organization_id: UUID, user_id: UUID) -> Person:
-    """Return a person of this organization. Raises `UserNotFound`."""
+    """Return a person of the given organization. Raises `UserNotFound`."""
     person = db.session.get(Person, (organization_id, user_id), populate_existing=True)
     if person is None:
         raise UserNotFound

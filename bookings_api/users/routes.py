@@ -1,4 +1,4 @@
-"""`/users`: the caller's account and, for organizers, the people of their organization."""
+"""`/users`: your own account and, for organizers, the people of an organization."""
 
 from http import HTTPStatus
 from typing import Any
@@ -63,41 +63,41 @@ blp = Blueprint(
 
 
 def _caller_email(*_: Any) -> str:
-    """Return the key of the limits on logins, so that a stolen access token does not help guess the password."""
+    """Return the key of the login limits, so that a stolen access token does not help to guess the password."""
     return of_email(current_user.email)
 
 
 def _caller_choosing_email(changes: dict[str, Any]) -> str | None:
-    """Like `_caller_email`, for changes that require the password."""
+    """Like `_caller_email`, but return None for changes that do not require the password."""
     return _caller_email() if "email" in changes else None
 
 
 def _client_choosing_email(changes: dict[str, Any]) -> str | None:
-    """Count new emails like signups, which also reveal whether an email is taken."""
+    """Return the key that counts new emails together with signups. Both reveal whether an email is taken."""
     return by_client() if "email" in changes else None
 
 
 def _new_mailbox(changes: dict[str, Any]) -> str | None:
-    """Count tokens for new emails per mailbox, across all accounts."""
+    """Return the key that counts tokens for new emails per mailbox, across all accounts."""
     return f"new-email/{of_mailbox(changes['email'])}" if "email" in changes else None
 
 
 def _sender_and_new_mailbox(changes: dict[str, Any]) -> str | None:
-    """Count tokens for new emails per account and mailbox."""
+    """Return the key that counts tokens for new emails per account and mailbox."""
     return by_mailbox(_new_mailbox(changes))
 
 
 def _account_gaining_rights(organization: dict[str, UUID], changes: dict[str, Any], *, user_id: UUID) -> str | None:
     """Return the mailbox of an account that gains rights, so that several organizers cannot flood it with email.
 
-    Revoking rights is not limited; otherwise an account over the limit could not be deactivated.
+    Returns None if rights are revoked, so that an account over the limit can still be deactivated.
     """
     grants = changes.get("role", MemberRole.USER) is not MemberRole.USER or changes.get("is_active", False)
     return of_mailbox(queries.get_person(current_actor, user_id, **organization).email) if grants else None
 
 
 def _status_and_location(user_id: UUID | str, version: int) -> tuple[HTTPStatus, dict[str, str]]:
-    """Return the status and headers for an invited account. A version above 1 means that it was invited again."""
+    """Return the status and headers after an invitation. A version above 1 means that the person was invited again."""
     if version > 1:
         return HTTPStatus.OK, {}
     organization_id = flask.request.json.get("organization_id")
@@ -135,8 +135,8 @@ def change_profile(changes: dict[str, Any]) -> Profile:
 
     Future emails use the new name. Existing bookings keep the old name and email.
 
-    A new email requires your current password. It gets an email with a token, and replaces the current one when you
-    confirm it with `verifyEmail`. Your other logins then end, and the old address is notified.
+    To change your email, send your current password. A token is sent to the new address. When you confirm it with
+    `verifyEmail`, your email changes, your other logins end, and the old address is notified.
     """
     return own_account.change_profile(
         user=current_user, login_id=current_login_id(), changes=changes, precondition=if_match()
@@ -156,8 +156,8 @@ def delete_account(deletion: dict[str, Any]) -> None:
     """Delete your account.
 
     Erases your name and email everywhere, including in your bookings and the emails about them. Totals stay the same.
-    Cancel your upcoming bookings first or set `cancel_bookings`, and let someone else organize your upcoming events.
-    Incorrect passwords count as failed logins. This cannot be undone.
+    Cancel your upcoming bookings first, or set `cancel_bookings`. Transfer your upcoming events to another organizer
+    first. Incorrect passwords count as failed logins. You cannot undo the deletion.
     """
     erasure.delete_account(
         actor=current_actor,
@@ -175,7 +175,8 @@ def delete_account(deletion: dict[str, Any]) -> None:
 def export_account() -> dict[str, Any]:
     """Get all personal data of your account.
 
-    Contains your account, memberships, logins, bookings and emails. Sent emails are deleted after the retention period.
+    Contains your account, memberships, team roles, logins, bookings, emails, events and API keys. Sent emails are
+    deleted after the retention period.
     """
     profile = profile_of(current_user, current_actor.roles.values())
     return export.personal_data(current_user) | {"account": UserSchema().dump(profile)}
@@ -205,8 +206,8 @@ def change_password(passwords: dict[str, str]) -> None:
 def list_users(**filters: Any) -> Listing:
     """List people.
 
-    Returns the people of your organization: its members and everyone who has booked its events, including invited and
-    deactivated ones. Sorted by email, or with `after` by ID.
+    Returns the members of your organization and everyone who has booked one of its events. Includes invited people and
+    deactivated accounts. Sorted by email, or by ID if `after` is set.
     """
     return queries.list_people(current_actor, **filters)
 
@@ -225,7 +226,7 @@ def list_users(**filters: Any) -> Listing:
     schema=UserSchema,
     headers=ETAG | REPLAYED,
     example=UserSchema.example(**COLLEAGUE, is_invited=True, version=2),
-    description="Invited again; the earlier invitation is no longer valid",
+    description="The new invitation. The earlier invitation is no longer valid",
     success=True,
 )
 @blp.response(201, UserSchema, headers=LOCATION | REPLAYED, example=UserSchema.example(**COLLEAGUE, is_invited=True))
@@ -235,7 +236,7 @@ def invite_user(
     """Invite a user or an organizer by email.
 
     The email contains a token that works once and expires after seven days. You can invite the same person again until
-    they accept. The response is then 200, the earlier token stops working, and the role and name change only if given.
+    they accept. The response is then 200 and the earlier token stops working. Omitted fields keep their values.
     """
     person = services.invite_user(actor=current_actor, request=request, **invitation)
     return person, *_status_and_location(person.id, person.version)
@@ -270,9 +271,9 @@ def get_user(organization: dict[str, UUID], user_id: UUID) -> Person:
 def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id: UUID) -> Person:
     """Change the name, role or access of an account.
 
-    The user is notified of a new role or access by email. Unless `ORGANIZER_SIGNUP` is
-    `own_organization`, all their logins end. The last owner cannot be demoted or deactivated. If `ORGANIZER_SIGNUP` is
-    `open`, this applies to the last organizer instead.
+    If the role or access changes, the user is notified by email, and all their logins end unless `ORGANIZER_SIGNUP` is
+    `own_organization`. The last owner cannot be demoted or deactivated. If `ORGANIZER_SIGNUP` is `open`, this rule
+    applies to the last organizer instead.
     """
     return services.change_person(
         actor=current_actor, user_id=user_id, changes=changes, precondition=if_match(), **organization
@@ -290,8 +291,8 @@ def deactivate_user(organization: dict[str, UUID], user_id: UUID) -> None:
     """Deactivate an account.
 
     The user is notified by email. All their logins end and they cannot log in again. If `ORGANIZER_SIGNUP` is
-    `own_organization`, they only lose access to your organization. Their bookings and events remain, and setting
-    `is_active` to `true` restores their access. The last owner cannot be deactivated. If `ORGANIZER_SIGNUP` is `open`,
-    this applies to the last organizer instead.
+    `own_organization`, they only lose access to your organization. Their bookings and events remain. To restore access,
+    set `is_active` to `true`. The last owner cannot be deactivated. If `ORGANIZER_SIGNUP` is `open`, this rule applies
+    to the last organizer instead.
     """
     services.remove_access(actor=current_actor, user_id=user_id, precondition=if_match(), **organization)

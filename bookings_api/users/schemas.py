@@ -28,7 +28,9 @@ from bookings_api.models import BookingStatus, EmailKind, EmailStatus, MemberRol
 
 def organization_id() -> Identifier:
     """Return the field that selects one of the caller's organizations."""
-    return Identifier(metadata={"description": "The organization. Required only if you are an organizer of several."})
+    return Identifier(
+        metadata={"description": "The organization. Required only if you are an organizer of several organizations."}
+    )
 
 
 class OrganizationQuerySchema(BaseSchema):
@@ -58,7 +60,7 @@ class UserQuerySchema(PageQuerySchema):
 
     @ma.post_load
     def _sort(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Sort cursors by a field that never changes, so that no account is skipped."""
+        """Sort by ID with `after`. An ID never changes, so no account is skipped."""
         return data | {"is_sorted_by_id": "after" in data}
 
 
@@ -72,7 +74,7 @@ class InvitationSchema(BaseSchema):
     role = Choice(
         *MemberRole,
         metadata={
-            "description": "The role of the account. Defaults to `user`, or to the role of the earlier invitation.",
+            "description": "The role of the person. Defaults to the role in the earlier invitation, or to `user`.",
             "example": Role.ORGANIZER.value,
         },
     )
@@ -88,15 +90,15 @@ class UserChangeSchema(BaseSchema):
     role = Choice(
         *MemberRole,
         metadata={
-            "description": "The role of the person. Changing it ends their logins, unless organizers have their own"
-            " organizations.",
+            "description": "The role of the person. A new role ends their logins unless `ORGANIZER_SIGNUP` is"
+            " `own_organization`.",
             "example": Role.ORGANIZER.value,
         },
     )
     is_active = Boolean(
         metadata={
-            "description": "Whether the person has access. `false` ends their logins, unless organizers have their own"
-            " organizations.",
+            "description": "Whether the person has access. A change ends their logins unless `ORGANIZER_SIGNUP` is"
+            " `own_organization`.",
             "example": True,
         }
     )
@@ -107,7 +109,7 @@ class ProfileChangeSchema(BaseSchema):
 
     name = Name(metadata={"description": "Your name, used in emails to you.", "example": "Uri Levin"})
     email = EmailAddress(
-        metadata={"description": "Your new email. It changes when you confirm it with the token that is sent to it."}
+        metadata={"description": "Your new email. A token is sent to this address. Confirm it to change your email."}
     )
     current_password = Password(
         max_length=MAX_LENGTH, metadata={"description": "Your current password. Required to change your email."}
@@ -115,7 +117,7 @@ class ProfileChangeSchema(BaseSchema):
 
 
 class AccountDeletionSchema(BaseSchema):
-    """Your password, and what happens to your bookings."""
+    """Your password, and whether to cancel your bookings."""
 
     current_password = Password(
         max_length=MAX_LENGTH, required=True, metadata={"description": "Your current password."}
@@ -123,7 +125,8 @@ class AccountDeletionSchema(BaseSchema):
     cancel_bookings = Boolean(
         load_default=False,
         metadata={
-            "description": "Whether to cancel your upcoming bookings. Otherwise they are listed in a 409.",
+            "description": "Whether to cancel your upcoming bookings. If `false` and you have upcoming bookings, the"
+            " request fails with 409.",
             "example": True,
         },
     )
@@ -158,7 +161,7 @@ class ExportSchema(ResponseSchema):
         UserSchema, required=True, metadata={"description": "Your account.", "example": UserSchema.example()}
     )
     memberships = _rows(
-        "Your roles in organizations. Without a role, you are only a customer.",
+        "Your roles in organizations. `null` means that you are only a customer.",
         {
             "organization_id": ORGANIZATION_ID,
             "organization": "Default organization",

@@ -1,4 +1,4 @@
-"""Use cases: organizers manage the people of their organization."""
+"""Services with which organizers manage the people of their organization."""
 
 import logging
 from collections.abc import Collection
@@ -47,12 +47,13 @@ def invite_user(
     name: str | None = None,
     request: IdempotentRequest | None = None,
 ) -> Person:
-    """Email an invitation to join an organization. It takes effect when it is accepted. The default role is `USER`.
+    """Email an invitation to join an organization. The role, by default `USER`, applies once the person accepts.
 
-    Inviting again before that revokes the earlier invitation; role and name change only if given. `name` applies only
-    to people without an account, and only this organization sees it. A new invitation has version 1. Raises
-    `EmailTaken` for a member with a verified address or a higher role, `PermissionDenied`, `IdempotencyKeyReused`, and
-    the errors of `organization_for`.
+    Inviting a person again revokes the earlier invitation and changes only the role and name that are given. `name`
+    applies only to people without an account, and only this organization sees it. A first invitation has version 1.
+
+    Raises `EmailTaken` for people without access and for members with a verified address or a higher role. Also raises
+    `PermissionDenied`, `IdempotencyKeyReused` and the errors of `organization_for`.
     """
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
     _require_may_grant(actor, role, organization_id)
@@ -96,11 +97,11 @@ def change_person(
     organization_id: UUID | None = None,
     precondition: Precondition = no_precondition,
 ) -> Person:
-    """Change the name, role or access of a person in an organization. They are notified of a new role or access.
+    """Change the name, role or access of a person in an organization. Notifies the person of a new role or access.
 
-    Where there is a single organization, a change of role or access also ends the account's logins, and an account
-    without access cannot log in. Raises `UserNotFound`, `PermissionDenied`, `NotAMember` and `EmailNotVerified` for a
-    new role, `LastOwner` or `LastOrganizer` if none would remain, and what `organization_for` raises.
+    In a single organization, a new role or access also ends the account's logins, and an account without access cannot
+    log in. Raises `UserNotFound`, `PermissionDenied`, `NotAMember` or `EmailNotVerified` (the person cannot get the
+    role), `LastOwner` or `LastOrganizer` (no other would remain), and the errors of `organization_for`.
     """
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
     with transaction() as tx:
@@ -122,7 +123,7 @@ def change_person(
                 revoke_logins_of(user)
             if not membership.is_active:
                 _revoke_invitations(user, organization_id, tenancy=actor.tenancy)
-        if changed:  # other organizations see no change
+        if changed:  # the memberships in other organizations do not change
             user.version += 1
             membership.version += 1
         if not user.is_invited:  # invited users have never logged in
@@ -143,7 +144,7 @@ def remove_access(
     organization_id: UUID | None = None,
     precondition: Precondition = no_precondition,
 ) -> None:
-    """Revoke a person's access to an organization, but keep their data. Raises what `change_person` raises."""
+    """Revoke a person's access to an organization, but keep their data. Raises the errors of `change_person`."""
     change_person(
         actor=actor,
         user_id=user_id,
@@ -154,9 +155,9 @@ def remove_access(
 
 
 def require_other_leaders(tenancy: Tenancy, user_id: UUID, *, except_for: Collection[UUID] = ()) -> None:
-    """Lock the owners of an account's organizations, and raise `LastOwner` or `LastOrganizer` where it is the only one.
+    """Raise `LastOwner` or `LastOrganizer` if the account is the only owner or organizer of an organization.
 
-    Ignores the organizations in `except_for`.
+    Locks the accounts of all owners or organizers. Ignores the organizations in `except_for`.
     """
     for organization_id in sorted({one.organization_id for one in memberships_of(user_id)} - {*except_for}):
         if [*lock_leaders(organization_id, _leading_roles(tenancy))] == [user_id]:
@@ -172,7 +173,7 @@ def _lock_person(user_id: UUID, organization_id: UUID) -> tuple[User, Membership
 
 
 def _leading_roles(tenancy: Tenancy) -> Collection[MemberRole]:
-    """Return the roles of which one must remain: owners or, if every organizer manages everything, organizers."""
+    """Return the roles that count as leading: `OWNER`, and also `ORGANIZER` if `ORGANIZER_SIGNUP` is `open`."""
     return _LEADERS if tenancy is Tenancy.OPEN else (MemberRole.OWNER,)
 
 
@@ -187,24 +188,24 @@ def _no_leader(tenancy: Tenancy) -> LastOwner | LastOrganizer:
 
 
 def _would_lose_rights(membership: Membership, role: MemberRole | None) -> bool:
-    """Whether a new invitation offers a member less than they have. Only `change_person` can lower a role."""
+    """Whether an invitation offers a lower role than the member already has. Only `change_person` can lower a role."""
     return role is not None and membership.role is not None and membership.role.outranks(role)
 
 
 def _require_may_change(actor: Actor, membership: Membership) -> None:
-    """Raise `PermissionDenied` if the person is an owner, or invited as one, and the actor is not an owner."""
+    """Raise `PermissionDenied` if the person is an owner or invited as an owner, and the actor is not an owner."""
     for role in (membership.role, membership.invited_as):
         _require_may_grant(actor, role, membership.organization_id)
 
 
 def _require_may_grant(actor: Actor, role: MemberRole | None, organization_id: UUID) -> None:
-    """Only owners may make someone an owner, or change one."""
+    """Raise `PermissionDenied` if the role is `OWNER` and the actor is not an owner."""
     if role is MemberRole.OWNER and not may(actor, Action.MANAGE_ORGANIZATION, organization_id=organization_id):
         raise PermissionDenied("Only owners may do that.")
 
 
 def _apply(user: User, membership: Membership, changes: dict[str, Any]) -> set[str]:
-    """Change a person, and return the names of the fields that changed."""
+    """Apply changes to a person. Returns the names of the fields that changed."""
     changed = set()
     if "name" in changes and _change_name(user, membership, changes["name"]):
         changed.add("name")
@@ -217,7 +218,7 @@ def _apply(user: User, membership: Membership, changes: dict[str, Any]) -> set[s
 
 
 def _change_name(user: User, membership: Membership, name: str) -> bool:
-    """Change the name of a member, or of an invited person without an account. Returns whether it changed."""
+    """Change the name of a member or of an invited person without an account. Returns whether the name changed."""
     if user.is_invited and membership.role is None:
         changed = name != membership.invited_name
         membership.invited_name = name
@@ -232,9 +233,10 @@ def _change_name(user: User, membership: Membership, name: str) -> bool:
 
 
 def _change_role(user: User, membership: Membership, role: MemberRole) -> bool:
-    """Change the role of a member and the one that a pending invitation offers. Returns whether either changed.
+    """Change the role of a member and the role in a pending invitation. Returns whether one of the roles changed.
 
-    An unverified member gains a role only by accepting an invitation, but loses one immediately.
+    A member with an unverified email gets a higher role only by accepting an invitation. A lower role applies
+    immediately.
     """
     if membership.role is None and membership.invited_as is None:
         raise NotAMember
