@@ -1,7 +1,7 @@
 """Checks of data invariants, used by `flask audit`, the tests and the benchmarks.
 
-    rules        invariants across rows and tables, which PostgreSQL constraints cannot express
-    constraints  the constraints of the models, checked against the rows
+    rules        invariants across rows and tables that PostgreSQL constraints cannot express
+    constraints  the constraints of the models, checked against all rows
     schema       presence and validity of constraints, indexes, triggers and migrations
     repair       repairs that need no human decision
 
@@ -28,8 +28,8 @@ def violations(
 ) -> Iterator[Violation]:
     """Yield the violations of all rules, or of those named in `only`.
 
-    `connection` must read a single snapshot. Emails are only expected for changes within `emails_since`, because older
-    ones may have been deleted. If a table or column is missing, only the schema is checked.
+    `connection` must read a single snapshot. Only changes within the last `emails_since` need an email, because older
+    emails may have been deleted. If a table or column is missing, only the schema is checked.
     """
     found = list(schema.violations(connection))
     yield from (violation for violation in found if not only or violation.rule in only)

@@ -12,7 +12,7 @@ from sqlalchemy.sql.elements import Grouping
 
 from bookings_api.models import Base
 
-# The name of a constraint, and a query for its violations. The query returns the key of each row, and a message.
+# The name of a constraint and a query for its violations. The query returns the key of each row and a message.
 Rule = tuple[str, sa.Executable]
 
 

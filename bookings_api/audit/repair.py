@@ -1,7 +1,7 @@
-"""Repairs that need no human decision: wrong ticket counters and missing emails.
+"""Repairs wrong ticket counters and missing emails. These repairs need no human decision.
 
-Each repair is a transaction that takes the same locks as a request, so the service can keep running. Once it holds the
-lock, it checks again whether the violation exists.
+Each repair is a transaction that takes the same locks as a request, so that the service can keep running. Under the
+lock, the repair checks again whether the violation exists.
 """
 
 from uuid import UUID
@@ -17,7 +17,7 @@ from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, OutboxEmail
 from bookings_api.models.payloads import event_payload, guest_payload
 
-# The email that repairs a violation of each rule.
+# The kind of email that repairs a violation of each rule
 REPAIR_EMAILS = {
     "confirmation_email_missing": EmailKind.BOOKING_CONFIRMED,
     "cancellation_email_missing": EmailKind.BOOKING_CANCELLED,
@@ -34,7 +34,7 @@ def recount_tickets(event_id: UUID) -> str | None:
         booked = sa.select(sa.func.coalesce(sa.func.sum(Booking.ticket_count), 0)).where(
             Booking.event_id == event_id, Booking.status == BookingStatus.CONFIRMED
         )
-        # must be a separate statement after the lock, to see the commits of earlier lock holders
+        # a separate statement after the lock, because only that sees the commits of earlier lock holders
         actual, counted = db.session.scalars(booked).one(), event.tickets_booked
         if actual == counted:
             return None
@@ -45,7 +45,7 @@ def recount_tickets(event_id: UUID) -> str | None:
 
 
 def write_missing_email(rule: str, booking_id: UUID) -> str | None:
-    """Write the missing email that violates `rule`. Returns a report, or None if no email is missing any more."""
+    """Write the email that `rule` requires. Returns a report, or None if the email is no longer missing."""
     kind = REPAIR_EMAILS[rule]
     with transaction() as tx:
         event_id = db.session.scalars(sa.select(Booking.event_id).where(Booking.id == booking_id)).one()

@@ -1,4 +1,4 @@
-"""Invariants across rows and tables, which only the transactions that write the rows can enforce."""
+"""Invariants across rows and tables. PostgreSQL cannot enforce them, so services must write related rows together."""
 
 from collections.abc import Collection, Iterator
 from datetime import timedelta
@@ -18,7 +18,7 @@ _ATOM, _LABEL = r"[A-Za-z0-9_!#$%&'*+/=?^`{|}~-]+", r"[A-Za-z0-9]([A-Za-z0-9-]{0
 _ADDRESS = rf"^(?!.*=\?){_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})*$"
 _NOT_PUBLIC = rf"^[^.]*$|(^|\.)({'|'.join(SPECIAL_USE_DOMAIN_NAMES)})$"
 
-# Queries for violations. They return the ID of each row, and a message.
+# The query for violations of each rule. It returns the ID of each row and a message.
 RULES = {
     "tickets_booked": """
         SELECT id::text, format('event %s: tickets_booked is %s, but its confirmed bookings have %s tickets',
@@ -46,12 +46,12 @@ RULES = {
         SELECT id::text, format('event %s is deleted but was not cancelled', id)
         FROM events WHERE deleted_at IS NOT NULL AND status = 'published'
         """,
-    # needed for every email about the event
+    # every email about the event needs the time zone
     "time_zone": """
         SELECT id::text, format('event %s has the unknown time zone %L', id, timezone)
         FROM events WHERE timezone <> ALL (:zones)
         """,
-    # the range that the API accepts; Python cannot represent years after 9999
+    # The API accepts only this range. Python cannot represent years after 9999.
     "event_times": """
         SELECT id::text, format('event %s has a time before the year 2000 or after 2200', id)
         FROM events, unnest(ARRAY[starts_at, ends_at, booking_opens_at, booking_closes_at]) AS moment
@@ -66,7 +66,7 @@ RULES = {
                                          bookings.id, event_version, events.id, events.version)
         FROM bookings JOIN events ON events.id = event_id WHERE event_version NOT BETWEEN 1 AND events.version
         """,
-    # used in ETags
+    # ETags contain versions
     "version": """
         SELECT id::text, format('%s %s has the invalid version %s', kind, id, version)
         FROM (
@@ -110,8 +110,8 @@ RULES = {
             AND (last_booking_id IS NULL OR last_booking_id < bookings.id)
         )
         """,
-    # Each change and the cancellation increment the version. A change of guest sends booking_reassigned to the former
-    # guest, instead of booking_changed.
+    # Each change and the cancellation increment the version. A change sends booking_changed to the guest or, if the
+    # guest is replaced, booking_reassigned to the former guest.
     "change_email_count": """
         SELECT bookings.id::text, format('booking %s was changed %s times, but has %s change emails',
                                          bookings.id, changes, count(emails.id))
@@ -185,7 +185,7 @@ RULES = {
         WHERE emails.user_id IS DISTINCT FROM bookings.user_id OR broadcast.event_id <> bookings.event_id
         OR broadcast.kind <> emails.kind OR emails.event_id <> bookings.event_id
         """,
-    # lets mail servers recognize duplicates
+    # mail servers recognize duplicates by the Message-ID
     "message_id": """
         SELECT id::text, format('email %s has the invalid Message-ID %L', id, message_id)
         FROM outbox_emails WHERE message_id NOT LIKE '<' || id || '@%>'
@@ -220,7 +220,7 @@ RULES = {
         """,
 }
 
-# Not violations, but worth investigating.
+# Findings that are not violations but worth investigating
 _NOTES = {
     "failed emails: {count}; run `flask mail retry` to send them again": """
         SELECT count(*) FROM outbox_emails WHERE status = 'failed'""",
@@ -228,7 +228,7 @@ _NOTES = {
         SELECT count(*) FROM outbox_emails WHERE status = 'sending' AND next_attempt_at < now()""",
     "unfinished event broadcasts: {count}": """
         SELECT count(*) FROM event_broadcasts WHERE finished_at IS NULL""",
-    # these accounts can log in, but emails may not reach them
+    # emails may not reach these accounts
     "accounts with an email that would be rejected today: {count}; the first are {ids}": """
         SELECT count(*), array_to_string((array_agg(id::text ORDER BY id))[1:10], ', ') AS ids
         FROM users, split_part(lower(email), '@', 2) AS domain
@@ -237,7 +237,7 @@ _NOTES = {
 
 
 def parameters(emails_since: timedelta) -> dict[str, Any]:
-    """Return the values of all parameters in the rules."""
+    """Return the values of all query parameters of the rules."""
     return {
         "emails_since": emails_since - _CLOCK_SKEW,
         "zones": sorted(available_timezones()),

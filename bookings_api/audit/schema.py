@@ -13,11 +13,11 @@ from bookings_api.models import Base
 
 RULE = "schema"
 
-# The triggers that invalidate cached lists of events. SQLAlchemy's metadata does not contain triggers.
+# The triggers that invalidate cached lists of events, by table. SQLAlchemy's metadata does not contain triggers.
 _TRIGGERS = {"events": {"event_catalog_changed", "event_catalog_emptied"}}
 
-# A table's columns and whether they are NOT NULL, and its constraints, indexes and triggers and whether they are in
-# effect. Triggers that enforce a foreign key are listed under the name of its constraint.
+# The columns of a table and whether they are NOT NULL, and its constraints, indexes and triggers and whether they are in
+# effect. A trigger that enforces a foreign key has the name of the constraint.
 _OBJECTS = sa.text("""
     SELECT 'column', attname, attnotnull FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0
     UNION ALL
@@ -34,7 +34,7 @@ _DEFECTS = {"constraint": "not validated", "index": "not valid", "trigger": "dis
 
 
 def violations(connection: sa.Connection) -> Iterator[Violation]:
-    """Yield a violation for everything that is missing or not enforced."""
+    """Yield a violation for each object or migration that is missing, and for each object that is not in effect."""
     if not _exists(connection, "alembic_version"):
         yield Violation(RULE, "the database was never migrated; nothing else was checked", prevents_row_checks=True)
         return

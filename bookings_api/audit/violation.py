@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Violation:
-    """A violation of a rule, with the ID of the row if the violation concerns a single one.
+    """A violation of a rule. `row_id` is the ID of the row if the violation concerns a single row.
 
     `prevents_row_checks` is set if a table or column is missing, so that no rows can be checked.
     """

@@ -1,4 +1,4 @@
-"""The project's `flask` commands. They report what they did, or print one error line and exit with status 1."""
+"""The project's `flask` commands. On an error, a command prints one line and exits with a nonzero status."""
 
 from flask import Flask
 
@@ -16,5 +16,5 @@ def register_commands(app: Flask) -> None:
 
     @app.cli.command()
     def demo() -> None:
-        """Create demo accounts and events. Running it again changes nothing."""
+        """Create demo accounts and events. Skips accounts and events that already exist."""
         create_demo_data(Tenancy(app.config["ORGANIZER_SIGNUP"]))

@@ -37,11 +37,11 @@ Check = Callable[..., Iterator[Violation]]
 def audit(context: click.Context, *, repair: bool, repair_emails: bool, email_days: int | None) -> None:
     """Check that the data is consistent, for example after a restore. The service can keep running.
 
-    Prints one line per violation with the IDs of the rows. Reads a single snapshot and locks nothing. The exit status
-    is 0 without violations, 1 with violations, and 2 if the database could not be read completely.
+    Prints one line per violation with the IDs of the rows. Reads a single snapshot without locks. The exit status is 0
+    without violations, 1 with violations, and 2 if the database could not be read completely.
 
-    --repair corrects ticket counters. It locks one event at a time, as a booking does. It leaves oversold events alone,
-    because a person must decide which bookings to cancel.
+    --repair corrects ticket counters. It locks one event at a time, as a booking does. Oversold events are not
+    repaired, because a person must decide which bookings to cancel.
 
     --repair-emails writes missing confirmations and cancellations, except for past events. If a missing email was sent
     before its row was lost, the guest gets it twice.
@@ -82,7 +82,7 @@ def _report(check: Check) -> int:
     counts: Counter[str] = Counter()
     with snapshot(current_app) as connection:
         for violation in check(connection):
-            click.echo(one_line(str(violation)))  # it may quote unvalidated data
+            click.echo(one_line(str(violation)))  # the message may quote unvalidated data
             counts[violation.rule] += 1
         for note in notes(connection, intranet_domains=current_app.config["EMAIL_INTRANET_DOMAINS"]):
             click.echo(f"note: {note}")

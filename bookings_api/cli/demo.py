@@ -74,7 +74,7 @@ PLANS = (
 
 
 def create_demo_data(tenancy: Tenancy) -> None:
-    """Create missing accounts, and the events unless the organizer already has some."""
+    """Create the accounts that are missing, and the events unless the demo organizer already has events."""
     for account in ACCOUNTS:
         if user_by_email(account.email) is None:
             sign_up(**asdict(account), tenancy=tenancy, is_verified=True)

@@ -10,7 +10,7 @@ from bookings_api.text import one_line
 
 
 class Group(AppGroup):
-    """A group whose commands report database errors in one line."""
+    """A command group that reports database errors in one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -20,5 +20,5 @@ class Group(AppGroup):
 
 
 def reason(error: SQLAlchemyError) -> str:
-    """Return only the first line of the driver's message, because the others may quote a row."""
+    """Return the first line of the driver's message. Further lines may quote personal data from a row."""
     return one_line(str(error.__cause__ or error).strip().partition("\n")[0])

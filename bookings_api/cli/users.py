@@ -29,8 +29,8 @@ users = Group("users", help="Manage accounts.")
 def create(email: str, *, organizer: bool, name: str | None, password: str) -> None:
     """Create an account with a verified email.
 
-    The first organizer becomes the owner of the organization. If ORGANIZER_SIGNUP=own_organization, each organizer
-    becomes the owner of a new one.
+    The first organizer becomes the owner of the organization. If ORGANIZER_SIGNUP is own_organization, each organizer
+    becomes the owner of a new organization.
     """
     account = {"email": email, "password": password, "is_organizer": organizer}
     try:
@@ -68,7 +68,7 @@ def deactivate(email: str) -> None:
     """Revoke an account's access, end its logins and notify its owner by email.
 
     The account's data is kept, and `flask users activate` restores access. The last owner cannot be deactivated. If
-    ORGANIZER_SIGNUP is open, this applies to the last organizer instead.
+    ORGANIZER_SIGNUP is open, this rule applies to the last organizer instead.
     """
     try:
         user = user_by_email(email)
@@ -101,14 +101,14 @@ def activate(email: str) -> None:
 
 
 def _organizer_role(tenancy: Tenancy) -> MemberRole:
-    """Return the role of a new organizer: the owner of the only organization, unless it has one."""
+    """Return the role of a new organizer: owner, unless the only organization already has an owner."""
     has_owner = tenancy.is_single and has_leaders(only_organization(), [MemberRole.OWNER])
     return MemberRole.ORGANIZER if has_owner else MemberRole.OWNER
 
 
 def _row(user: Person) -> list[str]:
     access = "none" if not user.is_active else "invited" if user.is_invited else "active"
-    # one_line keeps line breaks and terminal escapes out of the table
+    # one_line removes line breaks and terminal escapes, which would corrupt the table
     email, name = one_line(user.email), one_line(user.name or "")
     return [email, user.role, access, f"{user.created_at:%Y-%m-%d}", str(user.id), name]
 
