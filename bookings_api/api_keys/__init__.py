@@ -1,1 +1,1 @@
-"""API keys, with which programs act for an organization."""
+"""API keys for programs that act for an organization."""

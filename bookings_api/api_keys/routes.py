@@ -38,8 +38,8 @@ blp = Blueprint("api-keys", __name__, url_prefix="/organizations", description="
 def list_api_keys(organization_id: UUID) -> Listing:
     """List the API keys of an organization.
 
-    Returns the oldest first, including expired keys, but no revoked ones. Only owners manage API keys; if
-    `ORGANIZER_SIGNUP` is `open`, organizers can list all keys, and create and change their own.
+    Returns the oldest first. Includes expired keys but not revoked keys. Only owners can manage API keys. If
+    `ORGANIZER_SIGNUP` is `open`, organizers can also list all keys, and create and change their own keys.
     """
     return queries.list_keys(current_actor, organization_id)
 
@@ -56,9 +56,9 @@ def create_api_key(
 ) -> tuple[ApiKey, dict[str, str]]:
     """Create an API key.
 
-    The response contains the secret, which cannot be read again later. Programs send it like an access token:
-    `Authorization: Bearer ebk_...`. If you lose your rights in the organization, another owner takes over the key. If
-    it reaches only your own events, it is revoked instead.
+    The response contains the secret. You cannot retrieve the secret later. Programs send it like an access token:
+    `Authorization: Bearer ebk_...`. If you lose your rights in the organization, the key is transferred to another
+    owner. A key that is limited to your own events is revoked instead.
     """
     created = services.create_key(actor=current_actor, organization_id=organization_id, request=request, **key)
     return created, _location(created.id)
@@ -88,7 +88,7 @@ def get_api_key(organization_id: UUID, key_id: UUID) -> ApiKey:
 def change_api_key(changes: dict[str, Any], organization_id: UUID, key_id: UUID) -> ApiKey:
     """Change the name, scopes, events or expiry of an API key.
 
-    Omitted fields keep their values. The change applies from the next request on.
+    Omitted fields keep their values. The change takes effect immediately.
     """
     return services.change_key(
         actor=current_actor,
@@ -108,7 +108,7 @@ def change_api_key(changes: dict[str, Any], organization_id: UUID, key_id: UUID)
 def revoke_api_key(organization_id: UUID, key_id: UUID) -> None:
     """Revoke an API key.
 
-    Both of its secrets stop working with the next request. Bookings and events made with the key stay.
+    The secret and the previous secret stop working immediately. Bookings and events created with the key are kept.
     """
     services.revoke_key(actor=current_actor, organization_id=organization_id, key_id=key_id, precondition=if_match())
 
@@ -136,8 +136,8 @@ def rotate_api_key(
 ) -> ApiKey:
     """Replace the secret of an API key.
 
-    The response contains the new secret. The previous one keeps working for `overlap_minutes`. Rotating again ends
-    the overlap of the earlier rotation.
+    The response contains the new secret. The previous secret keeps working for `overlap_minutes`. If you rotate again,
+    the secret from before the earlier rotation stops working.
     """
     return services.rotate_key(
         actor=current_actor,

@@ -19,15 +19,15 @@ from bookings_api.models.api_key import HINT_LENGTH
 MAX_EVENTS = 100
 MAX_OVERLAP_MINUTES = 7 * 24 * 60
 
-# `webhooks` belongs to operations that do not exist yet.
+# Excludes the scope `webhooks`, because its operations do not exist yet.
 _SCOPES = (Scope.EVENTS_READ, Scope.EVENTS_WRITE, Scope.BOOKINGS_READ, Scope.BOOKINGS_WRITE, Scope.CHECK_IN)
 _EXAMPLE_SCOPES = [Scope.BOOKINGS_READ.value, Scope.BOOKINGS_WRITE.value]
 
 _NAME = "The name of the key, such as the program that uses it."
 _SCOPES_TEXT = "What the key may do."
 _EVENTS_TEXT = (
-    "Restricts the key to these events of the organization. `null` means all events. The key of an organizer who was"
-    " not an owner always acts only on events whose organizer they are."
+    "Restricts the key to these events of the organization. `null` means all events. If the key's creator was not an"
+    " owner, the key is also restricted to the events that the creator organizes."
 )
 _EXPIRES_TEXT = "When the key stops working. `null` means never."
 
@@ -48,15 +48,15 @@ class ApiKeySchema(ResponseSchema):
     hint = ma.fields.String(
         required=True,
         metadata={
-            "description": "The beginning of the secret, by which you recognize the key. Logs also contain it.",
+            "description": "The beginning of the secret. Use it to recognize the key, for example in logs.",
             "example": API_KEY_SECRET[:HINT_LENGTH],
         },
     )
     created_by_id = ma.fields.UUID(
         required=True,
         metadata={
-            "description": "The ID of the account that created the key. It becomes the organizer of events created with"
-            " the key.",
+            "description": "The ID of the account that created the key. This account organizes the events that are"
+            " created with the key.",
             "example": OLIVIA_ID,
         },
     )
@@ -68,14 +68,17 @@ class ApiKeySchema(ResponseSchema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "Until when the previous secret works. `null` if the key was never rotated.",
+            "description": "When the previous secret stops working. `null` if the key was never rotated.",
             "example": None,
         },
     )
     last_used_at = ma.fields.AwareDateTime(
         required=True,
         allow_none=True,
-        metadata={"description": "When the key was last used, to the minute. `null` if never.", "example": None},
+        metadata={
+            "description": "When the key was last used, to the minute. `null` if it was never used.",
+            "example": None,
+        },
     )
     version = ma.fields.Integer(
         required=True,
@@ -94,8 +97,8 @@ class ApiKeyWithSecretSchema(ApiKeySchema):
         allow_none=True,
         metadata={
             "description": (
-                "The secret, which is shown only in this response. `null` if the response is repeated for the same"
-                " `Idempotency-Key`, because the secret is not stored. If you lost it, rotate the key."
+                "The secret. Only this response contains it. `null` if you repeat the request with the same"
+                " `Idempotency-Key`, because the secret is not stored. If you lost the secret, rotate the key."
             ),
             "example": API_KEY_SECRET,
         },
@@ -103,7 +106,7 @@ class ApiKeyWithSecretSchema(ApiKeySchema):
 
 
 class _UniqueList(ma.fields.List[Any]):
-    """A list of different values, at least one."""
+    """A list of 1 to `maximum` different values."""
 
     default_error_messages = {"duplicate": "Must not contain a value twice."}
 
@@ -150,14 +153,14 @@ class ApiKeyChangeSchema(BaseSchema):
 
 
 class RotationSchema(BaseSchema):
-    """How to replace the secret."""
+    """The options of a rotation."""
 
     overlap_minutes = Integer(
         minimum=0,
         maximum=MAX_OVERLAP_MINUTES,
         load_default=60,
         metadata={
-            "description": "How long the previous secret keeps working, so that you can replace it everywhere.",
+            "description": "How many minutes the previous secret keeps working. Use this time to replace the secret.",
             "example": 60,
         },
     )

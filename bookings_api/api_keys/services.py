@@ -1,7 +1,7 @@
-"""Use cases: create, change, rotate and revoke API keys.
+"""Services that create, change, rotate and revoke API keys.
 
-Only the hash of a secret is stored. The response with a secret is therefore not stored for its idempotency key either:
-a repeated request gets the key without the secret. A client that lost the response rotates the key.
+Only the hash of a secret is stored. Responses that are stored for idempotency keys do not contain the secret either, so
+a repeated request returns the key without the secret. A client that lost the first response must rotate the key.
 """
 
 import logging
@@ -36,10 +36,10 @@ def create_key(
     expires_at: datetime | None = None,
     request: IdempotentRequest | None = None,
 ) -> ApiKey:
-    """Create a key, and return it with its secret. Events created with the key name the actor as their organizer.
+    """Create a key and return it with its secret. The actor becomes the organizer of events created with the key.
 
-    A key acts on the events that its creator may manage: all of them for an owner, their own for an organizer.
-    Raises `InvalidFields`, `IdempotencyKeyReused`, and what `organization_for` raises.
+    The key of an owner can act on all events of the organization. The key of any other organizer can act only on events
+    that its creator organizes. Raises `InvalidFields`, `IdempotencyKeyReused` and the errors of `organization_for`.
     """
     organization_id = organization_for(actor, Action.MANAGE_KEYS, organization_id)
     secret = new_secret()
@@ -71,10 +71,7 @@ def change_key(
     changes: dict[str, Any],
     precondition: Precondition = no_precondition,
 ) -> ApiKey:
-    """Change the name, scopes, events or expiry of a key, from the next request on.
-
-    Raises `InvalidFields`, `ApiKeyNotFound`, and what `organization_for` raises.
-    """
+    """Change the name, scopes, events or expiry of a key. Raises `InvalidFields` and the errors of `lock_key`."""
     with transaction():
         key = lock_key(actor, organization_id, key_id)
         precondition(key)
@@ -94,10 +91,9 @@ def rotate_key(
     precondition: Precondition = no_precondition,
     request: IdempotentRequest | None = None,
 ) -> ApiKey:
-    """Give a key a new secret, and return the key with it. The previous secret stays valid for `overlap`.
+    """Replace the secret of a key, and return the key with its new secret. The previous secret works for `overlap`.
 
-    Ends the overlap of an earlier rotation. Raises `ApiKeyNotFound`, `IdempotencyKeyReused`, and what
-    `organization_for` raises.
+    Invalidates the secret from before an earlier rotation. Raises `IdempotencyKeyReused` and the errors of `lock_key`.
     """
     secret = new_secret()
     with transaction():
@@ -117,10 +113,7 @@ def rotate_key(
 def revoke_key(
     *, actor: Actor, organization_id: UUID, key_id: UUID, precondition: Precondition = no_precondition
 ) -> None:
-    """Revoke a key, from the next request on. Its bookings and events stay.
-
-    Raises `ApiKeyNotFound`, and what `organization_for` raises.
-    """
+    """Revoke a key, but keep its bookings and events. Raises the errors of `lock_key`."""
     with transaction():
         key = lock_key(actor, organization_id, key_id)
         precondition(key)

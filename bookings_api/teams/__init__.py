@@ -1,1 +1,1 @@
-"""Teams of events: people who help with one event, and the transfer of an event to another organizer."""
+"""Teams of people who help with one event, and the transfer of events to another organizer."""

@@ -19,20 +19,20 @@ _TEAM = ListQuery(
 
 
 def team_of(actor: Actor, event_id: UUID) -> Listing:
-    """List the team of an event, sorted by email. Raises `EventNotFound`, `PermissionDenied`."""
+    """Return the team of an event, sorted by email. Raises `EventNotFound` or `PermissionDenied`."""
     return _TEAM(event_id=get_event_for(actor, Action.MANAGE_TEAM, event_id).id)
 
 
 def get_entry(actor: Actor, event_id: UUID, user_id: UUID) -> TeamEntry:
-    """Return a role in the team of an event. Raises what `event_of_entry` raises, and `TeamMemberNotFound`."""
+    """Return an entry in the team of an event. Raises `TeamMemberNotFound` and the errors of `event_of_entry`."""
     event_of_entry(actor, event_id, user_id)
     return entry_of(event_id, user_id)
 
 
 def event_of_entry(actor: Actor, event_id: UUID, user_id: UUID) -> Event:
-    """Return the event if `actor` may manage its team, or if the role is their own.
+    """Return the event if `actor` may manage its team or `user_id` is their own account.
 
-    Raises `EventNotFound`, `PermissionDenied`.
+    Raises `EventNotFound` or `PermissionDenied`.
     """
     event = get_event(event_id, viewer=actor)
     if not is_self(actor, user_id):
@@ -41,7 +41,7 @@ def event_of_entry(actor: Actor, event_id: UUID, user_id: UUID) -> Event:
 
 
 def entry_of(event_id: UUID, user_id: UUID) -> TeamEntry:
-    """Return a role in the team of an event. Raises `TeamMemberNotFound`."""
+    """Return an entry in the team of an event. Raises `TeamMemberNotFound`."""
     entry = db.session.get(TeamEntry, (event_id, user_id), populate_existing=True)
     if entry is None:
         raise TeamMemberNotFound

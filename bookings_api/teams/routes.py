@@ -1,4 +1,4 @@
-"""`/events/{event_id}/team` and `/events/{event_id}/transfer`."""
+"""`/events/{event_id}/team` and `/events/{event_id}/transfer`: share or hand over the work on an event."""
 
 from http import HTTPStatus
 from typing import Any
@@ -44,12 +44,12 @@ blp = Blueprint("teams", __name__, url_prefix="/events", description="Share the 
 
 
 def _mailbox(changes: dict[str, Any], *, event_id: UUID, user_id: UUID) -> str:
-    """Return the mailbox of the affected person."""
+    """Return the key that counts changes per mailbox of the team member."""
     return of_mailbox(queries.get_entry(current_actor, event_id, user_id).email)
 
 
 def _status_and_location(event_id: UUID | str, user_id: UUID | str, version: int) -> tuple[HTTPStatus, dict[str, str]]:
-    """Return the status and headers for a new role. A version above 1 means that the person was invited again."""
+    """Return the status and headers for an added person. A version above 1 means that the person was invited again."""
     if version > 1:
         return HTTPStatus.OK, {}
     location = flask.url_for("teams.get_team_member", event_id=event_id, user_id=user_id)
@@ -88,7 +88,7 @@ def list_team(event_id: UUID) -> Listing:
     schema=TeamMemberSchema,
     headers=ETAG | REPLAYED,
     example=TeamMemberSchema.example(version=2),
-    description="Invited again; the earlier invitation is no longer valid",
+    description="The repeated invitation. The earlier invitation is no longer valid",
     success=True,
 )
 @blp.response(201, TeamMemberSchema, headers=LOCATION | REPLAYED)
@@ -98,8 +98,8 @@ def add_team_member(
     """Add a person to the team of your event.
 
     Members of your organization with a verified email join immediately and are notified by email. Everyone else gets
-    an email with a token that works once and expires after seven days, and joins when they accept. Until then, you can
-    invite them again. The response is then 200, and the earlier token stops working.
+    an email with a token, and joins by accepting the invitation. The token works once and expires after seven days. You
+    can invite the same person again until they accept. The response is then 200 and the earlier token stops working.
     """
     entry = services.add_team_member(actor=current_actor, event_id=event_id, request=request, **member)
     return entry, *_status_and_location(event_id, entry.user_id, entry.version)
@@ -114,7 +114,7 @@ def add_team_member(
 def get_team_member(event_id: UUID, user_id: UUID) -> TeamEntry:
     """Get a person on the team.
 
-    Only the event's organizer can see other people on the team. Everyone can see themselves.
+    You can get your own entry. Only the event's organizer and the owners can get the entries of other people.
     """
     return queries.get_entry(current_actor, event_id, user_id)
 
@@ -147,7 +147,7 @@ def change_team_member(changes: dict[str, Any], event_id: UUID, user_id: UUID) -
 def remove_team_member(event_id: UUID, user_id: UUID) -> None:
     """Remove a person from the team, or revoke their invitation.
 
-    Takes effect immediately and notifies the person by email. With your own ID, you leave the team.
+    Takes effect immediately. A removed person is notified by email. To leave the team, send your own ID.
     """
     services.remove_team_member(actor=current_actor, event_id=event_id, user_id=user_id, precondition=if_match())
 
@@ -165,7 +165,7 @@ def remove_team_member(event_id: UUID, user_id: UUID) -> None:
 def transfer_event(person: dict[str, Any], event_id: UUID) -> Event:
     """Make another organizer responsible for your event.
 
-    The person must be an active organizer of the organization with a verified email, and is notified by email. Unless
-    you are an owner, you lose access to the event. The contact for guests stays the same.
+    The new organizer must be an active organizer of the organization and have a verified email. They are notified by
+    email. Unless you are an owner, you lose access to the event. The contact for guests stays the same.
     """
     return services.transfer_event(actor=current_actor, event_id=event_id, precondition=if_match(), **person)

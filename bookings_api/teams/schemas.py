@@ -10,8 +10,8 @@ from bookings_api.http.schemas import BaseSchema, ResponseSchema
 from bookings_api.models import TeamRole
 
 _ROLE = (
-    "`co_organizer` can edit the event and manage its bookings, but not delete it or manage its team. `check_in` can"
-    " only see the door list."
+    "`co_organizer` can edit the event and manage its bookings, but cannot delete the event or manage its team."
+    " `check_in` can only see the event and its door list."
 )
 
 

@@ -1,6 +1,6 @@
-"""Use cases: give people roles in the team of an event, and make another organizer responsible for it.
+"""Services that manage the team of an event and transfer events to another organizer.
 
-All changes of a team happen under the account's lock, which is taken before the event's lock.
+Each change to a team locks the member's account. To prevent deadlocks, lock the account before the event.
 """
 
 from typing import Any
@@ -36,9 +36,10 @@ def add_team_member(
 ) -> TeamEntry:
     """Give a person a role in the team of an event.
 
-    Members of the organization with a verified address join immediately. Everyone else is invited, and joins when they
-    accept; inviting again revokes the earlier invitation. A new role has version 1. Raises `EventNotFound`,
-    `PermissionDenied`, `AccessRevoked`, `AlreadyOnTeam`, `IdempotencyKeyReused`.
+    Members of the organization with a verified address join immediately. Everyone else gets an invitation and joins by
+    accepting it. Inviting a person again revokes the earlier invitation. A new entry has version 1.
+
+    Raises `EventNotFound`, `PermissionDenied`, `AccessRevoked`, `AlreadyOnTeam` or `IdempotencyKeyReused`.
     """
     event = get_event_for(actor, Action.MANAGE_TEAM, event_id)
     with transaction() as tx:
@@ -75,9 +76,9 @@ def change_team_member(
     changes: dict[str, Any],
     precondition: Precondition = no_precondition,
 ) -> TeamEntry:
-    """Change a role in the team of an event. The person is notified; if they are invited, they are invited again.
+    """Change a person's role in the team of an event. Notifies a member. Sends an invited person a new invitation.
 
-    Raises `EventNotFound`, `PermissionDenied`, `TeamMemberNotFound`.
+    Raises `EventNotFound`, `PermissionDenied` or `TeamMemberNotFound`.
     """
     event = get_event_for(actor, Action.MANAGE_TEAM, event_id)
     with transaction() as tx:
@@ -91,9 +92,9 @@ def change_team_member(
 def remove_team_member(
     *, actor: Actor, event_id: UUID, user_id: UUID, precondition: Precondition = no_precondition
 ) -> None:
-    """Remove a person from the team of an event, or revoke their invitation. People may also leave by themselves.
+    """Remove a person from the team of an event, or revoke their invitation. People may also remove themselves.
 
-    Raises `EventNotFound`, `PermissionDenied`, `TeamMemberNotFound`.
+    Raises `EventNotFound`, `PermissionDenied` or `TeamMemberNotFound`.
     """
     event = event_of_entry(actor, event_id, user_id)
     with transaction() as tx:
@@ -116,10 +117,10 @@ def transfer_event(
     email: str | None = None,
     precondition: Precondition = no_precondition,
 ) -> Event:
-    """Make another organizer of the organization responsible for an event, and notify them. The contact stays.
+    """Make another organizer of the organization responsible for an event, and notify them. Keeps the contact.
 
-    Transferring the event to the person who is responsible already changes nothing and ignores the precondition. Raises
-    `EventNotFound`, `PermissionDenied`, `NotAnOrganizer`, `EmailNotVerified`.
+    A transfer to the current organizer changes nothing and ignores the precondition. Raises `EventNotFound`,
+    `PermissionDenied`, `NotAnOrganizer` or `EmailNotVerified`.
     """
     get_event_for(actor, Action.MANAGE_TEAM, event_id)
     with transaction() as tx:
@@ -156,7 +157,7 @@ def _lock_member(event_id: UUID, user_id: UUID) -> tuple[User, TeamMember]:
 
 
 def _announce(tx: Transaction, actor: Actor, event: Event, user: User, member: TeamMember) -> None:
-    """Tell a person about their role, or invite them to it."""
+    """Notify a member of their role, or send an invitation."""
     if member.is_accepted:
         revoke_tokens(user, TokenPurpose.INVITATION, subject_id=event.id)
         _mail(tx, EmailKind.TEAM_CHANGED, user, event, role=member.role.value)
@@ -175,7 +176,7 @@ def _announce(tx: Transaction, actor: Actor, event: Event, user: User, member: T
 
 
 def _mail(tx: Transaction, kind: EmailKind, user: User, event: Event, **payload: Any) -> None:
-    # another person may have chosen the name of an unverified account
+    # if the address is unverified, another person may have chosen the account's name
     name = user.name if user.email_verified else None
     about = {"name": name, "event_id": str(event.id), "event_title": event.title}
     outbox.queue_email(tx, kind=kind, recipient=user.email, payload=about | payload, user_id=user.id)

@@ -226,7 +226,7 @@ def list_users(**filters: Any) -> Listing:
     schema=UserSchema,
     headers=ETAG | REPLAYED,
     example=UserSchema.example(**COLLEAGUE, is_invited=True, version=2),
-    description="The new invitation. The earlier invitation is no longer valid",
+    description="The repeated invitation. The earlier invitation is no longer valid",
     success=True,
 )
 @blp.response(201, UserSchema, headers=LOCATION | REPLAYED, example=UserSchema.example(**COLLEAGUE, is_invited=True))
