@@ -104,7 +104,7 @@ def pending_invitation(user_id: UUID) -> Membership | None:
 
 
 def name_in_invitation(organization_id: UUID) -> str | None:
-    """Return the organization's name for an invitation, or None if there is only a single organization."""
+    """Return the organization's name for an invitation, or None with a single organization."""
     if Tenancy(current_app.config["ORGANIZER_SIGNUP"]).is_single:
         return None
     return db.session.scalars(sa.select(Organization.name).where(Organization.id == organization_id)).one()
@@ -113,7 +113,7 @@ def name_in_invitation(organization_id: UUID) -> str | None:
 def withdraw_invitations(user: User) -> None:
     """Delete the pending invitations of a locked account whose email changes. They were sent to its previous email.
 
-    Also deletes the membership, unless the account has a role in the organization or has booked one of its events.
+    Also deletes an invited membership, unless the account has a role in the organization or has booked its events.
     """
     events = sa.select(Booking.id).join(Event, Event.id == Booking.event_id).where(Booking.user_id == user.id)
     for membership in memberships_of(user.id):
@@ -131,7 +131,7 @@ def withdraw_invitations(user: User) -> None:
 def forget_if_uninvited(user: User, organization_id: UUID) -> None:
     """Delete the pending membership of a locked account that has no invitation left.
 
-    Needed only in a single organization, where an invitation to a team also creates a membership.
+    Needed only with a single organization, because then an invitation to a team also creates a membership.
     """
     membership = membership_of(user.id, organization_id)
     if membership is None or membership.role or membership.invited_as is None:

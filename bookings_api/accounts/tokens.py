@@ -63,7 +63,7 @@ def issue_tokens(login: Login) -> dict[str, Any]:
 
 
 def authenticate(token: str) -> tuple[Actor, UUID]:
-    """Return the active account and the login's ID of an access token. Raises `Unauthenticated`."""
+    """Verify an access token. Returns its active account and the ID of its login. Raises `Unauthenticated`."""
     _, login_id, _ = verify_access_token(token)
     actor = actor_of_login(login_id, tenancy=Tenancy(flask.current_app.config["ORGANIZER_SIGNUP"]))
     if actor is None:

@@ -16,8 +16,8 @@ RULE = "schema"
 # The triggers that invalidate cached lists of events, by table. SQLAlchemy's metadata does not contain triggers.
 _TRIGGERS = {"events": {"event_catalog_changed", "event_catalog_emptied"}}
 
-# The columns of a table and whether they are NOT NULL, and its constraints, indexes and triggers and whether they are in
-# effect. A trigger that enforces a foreign key has the name of the constraint.
+# The columns of a table and whether they are NOT NULL, and its constraints, indexes and triggers and whether they are
+# in effect. A trigger that enforces a foreign key has the name of the constraint.
 _OBJECTS = sa.text("""
     SELECT 'column', attname, attnotnull FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0
     UNION ALL

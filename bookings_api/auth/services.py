@@ -44,9 +44,9 @@ def sign_up(
 ) -> Profile:
     """Create an account. Emails a token that verifies the address, unless `is_verified` is set.
 
-    In a single organization, the account becomes a member with this role. Otherwise, an organizer becomes the owner of
-    a new organization. The caller must check which roles are allowed. Raises `EmailTaken` if an account has this email,
-    ignoring case.
+    With a single organization, the account becomes a member with this role. Otherwise, an organizer becomes the owner
+    of a new organization. The caller must check which roles are allowed. Raises `EmailTaken` if an account has this
+    email, ignoring case.
     """
     taken = queries.user_by_email(email) is not None
     end_reading()
@@ -267,7 +267,7 @@ def _join(user: User, organization_id: UUID | None) -> Membership | None:
 def _join_team(user_id: UUID, event_id: UUID | None, tenancy: Tenancy) -> bool:
     """Accept the pending invitation to the team of an event. Returns False if no invitation is pending.
 
-    In a single organization, a new account also becomes a member of the organization.
+    With a single organization, a new account also becomes a member of the organization.
     """
     event = db.session.get(Event, event_id) if event_id else None
     member = team_member(event.id, user_id) if event else None

@@ -120,7 +120,7 @@ def has_booked(secret_hash: bytes, *, key: str | None, external_id: str | None) 
 
 
 def bookings_for(event: Event, *, q: str | None = None, **filters: Any) -> Listing:
-    """Return the bookings of an event, oldest first, with the filters of `AttendeeQuerySchema`."""
+    """Return the bookings of an event, oldest first. The filters are those of `AttendeeQuerySchema`."""
     return _BOOKINGS_FOR_EVENT(event_id=event.id, **search(q), **filters)
 
 

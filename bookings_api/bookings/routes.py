@@ -146,7 +146,7 @@ def list_bookings(**filters: Any) -> Listing:
 def get_booking(booking_id: UUID) -> Booking:
     """Get a booking.
 
-    You can read your own bookings and those for events you organize.
+    You can get your own bookings and all bookings for events you organize.
     """
     return queries.get_booking(booking_id, viewer=current_actor)
 

@@ -90,9 +90,9 @@ class Plan:
 def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Plan | IdempotencyKey | Booking:
     """Return a plan to book the order, or the result of an earlier identical request.
 
-    The earlier result is a stored response (same `Idempotency-Key`) or a booking (same external ID). Raises the reason
-    for a refusal: `LoginEnded`, `PermissionDenied`, `IdempotencyKeyReused`, `InvalidFields`,
-    `EventNotFound`, `ExternalIdTaken`, `UnverifiedBuyer`, `EventNotOpen`, `TooManyTickets` or `SoldOut`.
+    The earlier result is a stored response (same `Idempotency-Key`) or a booking (same external ID). Raises
+    `LoginEnded`, `PermissionDenied`, `IdempotencyKeyReused`, `InvalidFields`, `EventNotFound`, `ExternalIdTaken`,
+    `UnverifiedBuyer`, `EventNotOpen`, `TooManyTickets` or `SoldOut`.
     """
     if facts.actor is None:
         raise LoginEnded
@@ -150,7 +150,7 @@ def require_open(event: Event, *, now: datetime) -> None:
 
 
 def require_available(event: Event, count: int, *, in_all: int) -> None:
-    """Raise `TooManyTickets` or `SoldOut` unless a booking can take `count` tickets more. `in_all` is its new total."""
+    """Raise `TooManyTickets` or `SoldOut` unless a booking can take `count` more tickets. `in_all` is its new total."""
     if in_all > event.max_tickets_per_booking:
         raise TooManyTickets(event.max_tickets_per_booking)
     if count > event.tickets_available:

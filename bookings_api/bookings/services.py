@@ -109,7 +109,7 @@ def book_tickets(
 def change_booking(
     *, actor: Actor, booking_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Booking:
-    """Change the ticket count or the guest of a booking, and notify the guest and any former guest.
+    """Change the ticket count or the guest of a booking. Notifies the guest and, if replaced, the former guest.
 
     Organizers can change bookings until the event ends, even after booking has closed. Raises `BookingNotFound`,
     `PermissionDenied`, `BookingCancelled`, `EventNotOpen`, `TooManyTickets` or `SoldOut`.

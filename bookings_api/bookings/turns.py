@@ -64,7 +64,10 @@ class RecentRefusals:
         self._until: dict[UUID, float] = {}
 
     def note(self, event_id: UUID) -> None:
-        """Remember a refusal. At `MAX_REFUSALS`, first forget all others. Their next orders then take the lock."""
+        """Remember a refusal for `REFUSAL_SECONDS`.
+
+        If `MAX_REFUSALS` events are already remembered, forgets these first. Orders for them then take the lock again.
+        """
         if len(self._until) >= MAX_REFUSALS:
             self._until.clear()
         self._until[event_id] = time.monotonic() + REFUSAL_SECONDS

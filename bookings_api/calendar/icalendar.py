@@ -116,7 +116,7 @@ def _calendar(entry: icalendar.Event) -> icalendar.Calendar:
 
 
 def _organizer(payload: dict[str, Any], mail_from: str) -> icalendar.vCalAddress:
-    """Return the event's contact. The service sends invitations on their behalf (RFC 5545, section 3.2.18)."""
+    """Return the event's contact. The service sends invitations on the contact's behalf (RFC 5545, section 3.2.18)."""
     name, address = mailbox(mail_from)
     organizer = _person(payload["contact_name"] or name, payload["contact_email"] or address)
     if payload["contact_email"]:

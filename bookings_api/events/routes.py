@@ -75,8 +75,8 @@ def list_upcoming_events(**filters: Any) -> Listing:
     Returns the published events that have not ended and match all filters, sorted by start time unless `sort` is given.
     Includes events in progress, because organizers can keep booking open until an event ends.
 
-    New and changed events are listed immediately. `tickets_booked` and `tickets_available`, which `min_available`
-    filters by, can be up to one second out of date. For exact numbers, retrieve the event by its ID.
+    New and changed events are listed immediately. `tickets_booked`, `tickets_available` and the filter `min_available`
+    can be up to one second out of date. For exact numbers, get the event by its ID.
     """
     return queries.upcoming_events(**filters)
 
@@ -92,8 +92,8 @@ def list_all_events(**filters: Any) -> Listing:
     Returns all events that match the filters, sorted by start time unless `sort` is given. Includes past events,
     cancelled events and the drafts that you can see.
 
-    New and changed events are listed immediately. `tickets_booked` and `tickets_available`, which `min_available`
-    filters by, can be up to one second out of date. For exact numbers, retrieve the event by its ID.
+    New and changed events are listed immediately. `tickets_booked`, `tickets_available` and the filter `min_available`
+    can be up to one second out of date. For exact numbers, get the event by its ID.
     """
     return queries.all_events(viewer=viewer(), **filters)
 

@@ -42,8 +42,8 @@ def needs_account(email: OutboxEmail) -> bool:
 def resolve_account(email: OutboxEmail) -> bool:
     """Look up the account of a claimed password reset and issue a token. Returns False without an active account.
 
-    If the person has a pending invitation and no password, sends the invitation again instead, because the first one
-    may have expired. Commits the token, so that later attempts to send the email use the same token.
+    If the person has a pending invitation and no password, sends the invitation again instead, because the earlier
+    email may have expired. Commits the token, so that later attempts to send the email use the same token.
     """
     with transaction():
         user = lock_account_by_email(email.recipient)

@@ -1,8 +1,8 @@
 """Removes a person's data from the outbox when they delete their account.
 
 Unsent emails about bookings keep the person's address, because a cancellation must still reach them. `finish` removes
-the address once the email has been sent or dropped or has failed. The rows stay until the retention period ends, so
-that audits can count them.
+the address after the email is sent, dropped or failed. The rows stay until the retention period ends, so that audits
+can count them.
 """
 
 from typing import Any
@@ -67,7 +67,7 @@ def finish() -> None:
 
 
 def is_contact(user: User, name: Any, email: Any, is_of_their_event: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """Return the condition for an event's contact being this account.
+    """Return the condition that the contact of an event is this account.
 
     On the account's own events, matches any of its names and addresses. On other events, matches only its verified
     address.

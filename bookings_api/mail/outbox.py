@@ -74,8 +74,8 @@ def email_columns(**email: Unpack[NewEmail]) -> dict[str, Any]:
 def recheck_waiting(booking_ids: Sequence[UUID]) -> None:
     """Make all waiting emails about these bookings due immediately.
 
-    Call this before writing a new email about a booking. The new email may make earlier emails outdated, and it can be
-    sent only after these are sent or dropped.
+    Call this before writing a new email about a booking. The new email may make earlier emails outdated, and must wait
+    until the earlier emails are sent or dropped.
     """
     _make_due((OutboxEmail.booking_id.in_(booking_ids)) & _IS_DEFERRED)
 

@@ -100,7 +100,7 @@ class TimedConnection(Connection):
         return host
 
     def send(self, message: Message, envelope_from: str | tuple[str, str] | None = None) -> None:
-        """Send `message`. Sends to a non-ASCII address without Flask-Mail, which supports only ASCII addresses."""
+        """Send `message`. Bypasses Flask-Mail for non-ASCII addresses, which Flask-Mail does not support."""
         if self.host is None or SMTPUTF8 not in message.mail_options:
             super().send(message, envelope_from)
             return

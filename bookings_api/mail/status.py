@@ -32,7 +32,7 @@ class OutboxState:
 
 
 def outbox_state() -> OutboxState:
-    """Read the state of the outbox. Subtracts to count the sent emails, because no index covers that status."""
+    """Read the state of the outbox. Subtracts all other emails from the total, because no index covers `sent`."""
     statuses = [status for status in EmailStatus if status is not EmailStatus.SENT]
     counts: dict[EmailStatus, int] = {status: _count(OutboxEmail.status == status) for status in statuses}
     counts[EmailStatus.SENT] = _count(sa.true()) - sum(counts.values())

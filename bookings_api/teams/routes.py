@@ -130,8 +130,8 @@ def get_team_member(event_id: UUID, user_id: UUID) -> TeamEntry:
 def change_team_member(changes: dict[str, Any], event_id: UUID, user_id: UUID) -> TeamEntry:
     """Change the role of a person on the team.
 
-    Notifies the person by email. If the invitation is still pending, they get a new one, and the earlier token stops
-    working.
+    Notifies the person by email. If the invitation is still pending, the person gets a new invitation, and the earlier
+    token stops working.
     """
     return services.change_team_member(
         actor=current_actor, event_id=event_id, user_id=user_id, changes=changes, precondition=if_match()

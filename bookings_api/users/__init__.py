@@ -1,1 +1,1 @@
-"""Account management: users change their own account, organizers manage the people of their organization."""
+"""Accounts: users change their own accounts, and organizers manage the people of their organization."""

@@ -117,7 +117,7 @@ def _is_running() -> sa.ColumnElement[bool]:
 
 
 def _require_other_leaders(actor: Actor, user_id: UUID, abandoned: Collection[UUID]) -> None:
-    """Call `require_other_leaders` for accounts with rights. For other accounts, lock no one."""
+    """Call `require_other_leaders` if the account has rights in an organization. Otherwise, avoid its locks."""
     has_rights = sa.exists().where(Membership.user_id == user_id, Membership.role != MemberRole.USER)
     if db.session.scalars(sa.select(has_rights)).one():
         require_other_leaders(actor.tenancy, user_id, except_for=abandoned)
@@ -169,7 +169,7 @@ def _erase(user: User) -> None:
 def _erase_bookings(user: User, placeholder: str) -> None:
     """Remove the person from their own bookings, and from other accounts' bookings for their verified address.
 
-    In the latter, the account that made the booking becomes the guest and gets all further emails.
+    In other accounts' bookings, the account that made the booking becomes the guest and gets all further emails.
     """
     own = Booking.user_id == user.id
     has_name, has_email = (
@@ -201,7 +201,7 @@ def _erase_contact(user: User) -> None:
 def _erase_responses(user: User) -> None:
     """Delete the responses stored for the person's repeated requests.
 
-    If their address is verified, also remove the person from responses to others.
+    If their address is verified, also remove the person from responses stored for other accounts.
     """
     _execute(sa.delete(IdempotencyKey).where(IdempotencyKey.actor_id == user.id))
     if not user.email_verified:

@@ -1,4 +1,4 @@
-"""Services with which operators deactivate and activate accounts."""
+"""Services that let operators deactivate and activate accounts."""
 
 from uuid import UUID
 
@@ -17,7 +17,8 @@ from bookings_api.users.services import log_change, require_other_leaders
 def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
     """End an account's logins and prevent new logins. Keeps the account's data.
 
-    Raises `UserNotFound`, or `LastOwner` or `LastOrganizer` if an organization would have no other owner or organizer.
+    Raises `UserNotFound`. Raises `LastOwner` or `LastOrganizer` if an organization would have no other owner or
+    organizer left.
     """
     with transaction() as tx:
         require_other_leaders(tenancy, user_id)
@@ -32,7 +33,7 @@ def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
 def activate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
     """Let the owner of a deactivated account log in again. Raises `UserNotFound`.
 
-    In a single organization, also restores the account's access to the organization. Otherwise, access that an
+    With a single organization, also restores the account's access to the organization. Otherwise, access that an
     organization has revoked stays revoked.
     """
     with transaction() as tx:

@@ -1,4 +1,4 @@
-"""Services with which users change their own accounts."""
+"""Services that let users change their own accounts."""
 
 from typing import Any
 from uuid import UUID

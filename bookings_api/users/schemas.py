@@ -60,7 +60,7 @@ class UserQuerySchema(PageQuerySchema):
 
     @ma.post_load
     def _sort(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Sort by ID with `after`. An ID never changes, so no account is skipped."""
+        """Sort by ID if `after` is set. IDs never change, so no account is skipped."""
         return data | {"is_sorted_by_id": "after" in data}
 
 
@@ -133,7 +133,7 @@ class AccountDeletionSchema(BaseSchema):
 
 
 class PasswordChangeSchema(BaseSchema):
-    """Your current password and the new one."""
+    """Your current password and your new password."""
 
     current_password = Password(
         max_length=MAX_LENGTH, required=True, metadata={"description": "Your current password."}

@@ -1,4 +1,4 @@
-"""Services with which organizers manage the people of their organization."""
+"""Services that let organizers manage the people of their organization."""
 
 import logging
 from collections.abc import Collection
@@ -99,9 +99,9 @@ def change_person(
 ) -> Person:
     """Change the name, role or access of a person in an organization. Notifies the person of a new role or access.
 
-    In a single organization, a new role or access also ends the account's logins, and an account without access cannot
-    log in. Raises `UserNotFound`, `PermissionDenied`, `NotAMember` or `EmailNotVerified` (the person cannot get the
-    role), `LastOwner` or `LastOrganizer` (no other would remain), and the errors of `organization_for`.
+    With a single organization, a new role or access also ends the account's logins, and an account without access
+    cannot log in. Raises `UserNotFound`, `PermissionDenied`, `NotAMember` or `EmailNotVerified` (the person cannot get
+    the role), `LastOwner` or `LastOrganizer` (no other would remain), and the errors of `organization_for`.
     """
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
     with transaction() as tx:
