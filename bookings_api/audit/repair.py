@@ -34,7 +34,7 @@ def recount_tickets(event_id: UUID) -> str | None:
         booked = sa.select(sa.func.coalesce(sa.func.sum(Booking.ticket_count), 0)).where(
             Booking.event_id == event_id, Booking.status == BookingStatus.CONFIRMED
         )
-        # a separate statement after the lock, because only that sees the commits of earlier lock holders
+        # only a separate statement after the lock sees the commits of earlier lock holders
         actual, counted = db.session.scalars(booked).one(), event.tickets_booked
         if actual == counted:
             return None

@@ -154,7 +154,7 @@ RULES = {
         ) AS reminders
         WHERE starts_at = previous
         """,
-    # a later broadcast replaces an unfinished one
+    # a later broadcast replaces an unfinished broadcast
     "broadcast": """
         SELECT bookings.id::text, format('booking %s did not get an email from broadcast %s of event %s',
                                          bookings.id, broadcast.id, broadcast.event_id)

@@ -108,8 +108,8 @@ _claim = (
 _CLAIM_NEXT = Prepared(
     "claim_next_email",
     _claim.where(OutboxEmail.id == _next_due),
-    # If the statistics are too old to include thousands of new emails, PostgreSQL would sort all of them for each
-    # claim. Reading the first one from the index is ten times as fast.
+    # If the statistics are too old to include thousands of new emails, PostgreSQL would sort all of these emails for
+    # each claim. Reading the first email from the index is ten times as fast.
     settings="SET LOCAL enable_sort = off; ",
 )
 

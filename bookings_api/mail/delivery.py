@@ -66,7 +66,7 @@ def attempt(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> Outcome:
         level = logging.ERROR if is_unavailable else logging.WARNING
         logger.log(level, "email %s deferred: %s (%r)", email.id, error, error.__cause__, extra=log_fields)
         return Outcome(EmailStatus.PENDING, str(error), server_is_unavailable=is_unavailable)
-    except Exception:  # a bug; the email is retried, ideally by a release with a fix
+    except Exception:  # a bug; later attempts may succeed with a fixed release
         logger.exception("email %s could not be composed", email.id, extra=log_fields)
         return NOT_COMPOSED
     for each in emails:
