@@ -27,7 +27,7 @@ class UserSchema(ResponseSchema):
     )
     is_owner = ma.fields.Boolean(
         required=True,
-        metadata={"description": "Whether the organizer is also an owner of the organization.", "example": False},
+        metadata={"description": "Whether the user is an owner of the organization.", "example": False},
     )
     is_active = ma.fields.Boolean(
         required=True,
@@ -51,7 +51,7 @@ class UserSchema(ResponseSchema):
     created_at = ma.fields.AwareDateTime(
         required=True,
         metadata={
-            "description": "When the account was created. For a pending invitation, when it was first sent.",
+            "description": "When the account was created. For a pending invitation, when the person was first invited.",
             "example": SIGNED_UP_AT,
         },
     )

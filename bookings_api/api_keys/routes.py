@@ -27,7 +27,9 @@ from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import ApiKey
 from bookings_api.models.api_key import HINT_LENGTH
 
-blp = Blueprint("api-keys", __name__, url_prefix="/organizations", description="Let programs act for your organization")
+blp = Blueprint(
+    "api-keys", __name__, url_prefix="/organizations", description="Manage the API keys of your organization"
+)
 
 
 @blp.route("/<uuid:organization_id>/api-keys", methods=["GET"])
@@ -38,8 +40,8 @@ blp = Blueprint("api-keys", __name__, url_prefix="/organizations", description="
 def list_api_keys(organization_id: UUID) -> Listing:
     """List the API keys of an organization.
 
-    Returns the oldest first. Includes expired keys but not revoked keys. Only owners can manage API keys. If
-    `ORGANIZER_SIGNUP` is `open`, organizers can also list all keys, and create and change their own keys.
+    Returns the oldest first. Includes expired keys but no revoked keys. Only owners can manage API keys. If
+    `ORGANIZER_SIGNUP` is `open`, organizers can also list all keys, and create and change their own.
     """
     return queries.list_keys(current_actor, organization_id)
 
@@ -56,9 +58,9 @@ def create_api_key(
 ) -> tuple[ApiKey, dict[str, str]]:
     """Create an API key.
 
-    The response contains the secret. You cannot retrieve the secret later. Programs send it like an access token:
-    `Authorization: Bearer ebk_...`. If you lose your rights in the organization, the key is transferred to another
-    owner. A key that is limited to your own events is revoked instead.
+    The response contains the secret, which cannot be retrieved later. Programs send it like an access token:
+    `Authorization: Bearer ebk_...`. If you lose your rights in the organization, another owner takes over the key. If
+    you were not an owner when you created the key, it is revoked instead.
     """
     created = services.create_key(actor=current_actor, organization_id=organization_id, request=request, **key)
     return created, _location(created.id)
@@ -108,7 +110,7 @@ def change_api_key(changes: dict[str, Any], organization_id: UUID, key_id: UUID)
 def revoke_api_key(organization_id: UUID, key_id: UUID) -> None:
     """Revoke an API key.
 
-    The secret and the previous secret stop working immediately. Bookings and events created with the key are kept.
+    The secret stops working immediately, and so does the previous secret. Bookings and events made with the key remain.
     """
     services.revoke_key(actor=current_actor, organization_id=organization_id, key_id=key_id, precondition=if_match())
 
@@ -136,8 +138,8 @@ def rotate_api_key(
 ) -> ApiKey:
     """Replace the secret of an API key.
 
-    The response contains the new secret. The previous secret keeps working for `overlap_minutes`. If you rotate again,
-    the secret from before the earlier rotation stops working.
+    The response contains the new secret. The previous secret keeps working for `overlap_minutes`. If you rotate the key
+    again, only the two latest secrets work.
     """
     return services.rotate_key(
         actor=current_actor,

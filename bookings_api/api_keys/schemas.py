@@ -23,11 +23,11 @@ MAX_OVERLAP_MINUTES = 7 * 24 * 60
 _SCOPES = (Scope.EVENTS_READ, Scope.EVENTS_WRITE, Scope.BOOKINGS_READ, Scope.BOOKINGS_WRITE, Scope.CHECK_IN)
 _EXAMPLE_SCOPES = [Scope.BOOKINGS_READ.value, Scope.BOOKINGS_WRITE.value]
 
-_NAME = "The name of the key, such as the program that uses it."
+_NAME = "The name of the key, such as the name of the program that uses it."
 _SCOPES_TEXT = "What the key may do."
 _EVENTS_TEXT = (
-    "Restricts the key to these events of the organization. `null` means all events. If the key's creator was not an"
-    " owner, the key is also restricted to the events that the creator organizes."
+    "The events that the key is restricted to. `null` means all events of the organization. If the creator of the"
+    " key was not an owner, the key works only for events that the creator organizes."
 )
 _EXPIRES_TEXT = "When the key stops working. `null` means never."
 
@@ -48,15 +48,15 @@ class ApiKeySchema(ResponseSchema):
     hint = ma.fields.String(
         required=True,
         metadata={
-            "description": "The beginning of the secret. Use it to recognize the key, for example in logs.",
+            "description": "The beginning of the secret. Identifies the key here and in logs.",
             "example": API_KEY_SECRET[:HINT_LENGTH],
         },
     )
     created_by_id = ma.fields.UUID(
         required=True,
         metadata={
-            "description": "The ID of the account that created the key. This account organizes the events that are"
-            " created with the key.",
+            "description": "The ID of the account that created the key. This account organizes the events created with"
+            " the key.",
             "example": OLIVIA_ID,
         },
     )
@@ -98,7 +98,7 @@ class ApiKeyWithSecretSchema(ApiKeySchema):
         metadata={
             "description": (
                 "The secret. Only this response contains it. `null` if you repeat the request with the same"
-                " `Idempotency-Key`, because the secret is not stored. If you lost the secret, rotate the key."
+                " `Idempotency-Key`, because the secret is not stored. If you have lost the secret, rotate the key."
             ),
             "example": API_KEY_SECRET,
         },
@@ -108,7 +108,7 @@ class ApiKeyWithSecretSchema(ApiKeySchema):
 class _UniqueList(ma.fields.List[Any]):
     """A list of 1 to `maximum` different values."""
 
-    default_error_messages = {"duplicate": "Must not contain a value twice."}
+    default_error_messages = {"duplicate": "Must not contain duplicates."}
 
     def __init__(self, item: ma.fields.Field[Any], *, maximum: int, **kwargs: Any) -> None:
         super().__init__(item, validate=[ma.validate.Length(1, maximum)], **kwargs)
@@ -153,14 +153,14 @@ class ApiKeyChangeSchema(BaseSchema):
 
 
 class RotationSchema(BaseSchema):
-    """The options of a rotation."""
+    """The overlap between the previous secret and the new one."""
 
     overlap_minutes = Integer(
         minimum=0,
         maximum=MAX_OVERLAP_MINUTES,
         load_default=60,
         metadata={
-            "description": "How many minutes the previous secret keeps working. Use this time to replace the secret.",
+            "description": "How many minutes the previous secret keeps working, so that you can replace it everywhere.",
             "example": 60,
         },
     )

@@ -98,9 +98,9 @@ def _knows_password(account: dict[str, Any]) -> bool:
 def signup(account: dict[str, Any], request: IdempotentRequest | None) -> Profile:
     """Create an account.
 
-    You can log in immediately. You get an email with a token to verify your address. You can sign up as an organizer
-    only if the operator allows it. Otherwise, ask an organizer to invite you. If you were invited, your account already
-    exists. To receive the invitation again, request a password reset.
+    You can log in immediately. An email with a token lets you verify your address. Signing up as an organizer works
+    only if the operator allows it. Otherwise, organizers are invited. If you were invited, your account already exists.
+    Request a password reset to get the invitation again.
     """
     tenancy = Tenancy(flask.current_app.config["ORGANIZER_SIGNUP"])
     role = MemberRole.ORGANIZER if account.pop("is_organizer") else MemberRole.USER
@@ -124,8 +124,8 @@ def signup(account: dict[str, Any], request: IdempotentRequest | None) -> Profil
 def login(credentials: dict[str, str]) -> Tokens:
     """Log in with email and password.
 
-    Returns an access token, which you send with each request, and a refresh token, which you exchange for the next pair
-    of tokens. Errors do not reveal whether the account exists. After too many failed attempts, even the correct
+    Returns an access token, which you send with each request, and a refresh token, which you exchange for the next
+    pair. The error does not reveal whether the account exists. After too many failed attempts, even the correct
     password is rejected for up to 15 minutes. Existing logins are unaffected.
     """
     return _tokens_of(services.log_in(**credentials, lifetime=refresh_lifetime()))
@@ -189,8 +189,8 @@ def logout() -> None:
 def verify_email(verification: dict[str, str]) -> None:
     """Verify your email with an emailed token.
 
-    Accepts the token sent after signup and the token sent to a new email address. Verifying a new address replaces the
-    previous address and ends your other logins. Each token works once.
+    Accepts the token that you got when you signed up, or the token sent to your new address. Verifying a new address
+    replaces your current email and ends your other logins. Each token works once.
     """
     services.confirm_email(**verification)
 
@@ -202,9 +202,9 @@ def verify_email(verification: dict[str, str]) -> None:
 @blp.limited("MAILBOX_LIMIT", by=_unverified_mailbox)
 @blp.response(202)
 def resend_verification() -> None:
-    """Send a new token to verify your email.
+    """Send the email verification again.
 
-    The earlier token stops working. Sends nothing if your email is already verified.
+    The earlier token stops working. Nothing is sent if your email is already verified.
     """
     services.resend_verification(user=current_user)
 
@@ -236,8 +236,7 @@ def request_password_reset(account: dict[str, str]) -> None:
 def confirm_password_reset(reset: dict[str, str]) -> None:
     """Set a new password with an emailed token.
 
-    Also verifies your email and ends all logins of the account. Each token works once. Only the most recent token is
-    valid.
+    Also verifies your email, and ends all logins of the account. Only the latest token is valid, and it works once.
     """
     services.reset_password(**reset)
 
@@ -252,8 +251,8 @@ def confirm_password_reset(reset: dict[str, str]) -> None:
 def accept_invitation(acceptance: dict[str, str]) -> Profile:
     """Accept an invitation with the emailed token.
 
-    You join the organization or the event's team that invited you. If your email was already verified, you keep your
-    password and name. Otherwise, accepting verifies your email, sets your password and name, and ends all logins of the
+    Makes you a member of the organization that invited you. If your email is already verified, your password and name
+    do not change. Otherwise, accepting verifies your email, sets your password and name, and ends all logins of the
     account. The token works once.
     """
     tenancy = Tenancy(flask.current_app.config["ORGANIZER_SIGNUP"])

@@ -37,8 +37,8 @@ class SignupSchema(BaseSchema):
     )
     organization_name = Name(
         metadata={
-            "description": "The name of your new organization. Ignored unless `ORGANIZER_SIGNUP` is"
-            " `own_organization`.",
+            "description": "The name of your new organization. Ignored unless you sign up as an organizer and"
+            " `ORGANIZER_SIGNUP` is `own_organization`.",
             "example": "Chamber Music Society",
         }
     )
@@ -72,14 +72,14 @@ class TokenSchema(ResponseSchema):
     access_token = ma.fields.String(
         required=True,
         metadata={
-            "description": "The access token. Send `Authorization: Bearer TOKEN` with each request.",
+            "description": "The token to send as `Authorization: Bearer TOKEN` with each request.",
             "example": ACCESS_TOKEN,
         },
     )
     refresh_token = ma.fields.String(
         required=True,
         metadata={
-            "description": "The refresh token. Exchange it once for a new pair of tokens.",
+            "description": "The token to exchange for the next pair. Works once.",
             "example": REFRESH_TOKEN,
         },
     )
@@ -98,7 +98,7 @@ class VerificationSchema(BaseSchema):
 
 
 class PasswordResetSchema(BaseSchema):
-    """The account whose password to reset."""
+    """The account whose password you want to reset."""
 
     email = AccountEmail(required=True, metadata={"description": "The email of the account.", "example": URI_EMAIL})
 
@@ -111,12 +111,12 @@ class PasswordResetConfirmSchema(BaseSchema):
 
 
 class InvitationAcceptSchema(BaseSchema):
-    """The token from the invitation, and the password and name of your account."""
+    """The token from the invitation, and your password and name."""
 
     token = emailed_token()
     password = new_password(
         is_required=False,
-        note=" Required unless your email is already verified. In that case, you keep your password.",
+        note=" Required unless your email is already verified, in which case you keep your password.",
     )
     name = Name(
         metadata={

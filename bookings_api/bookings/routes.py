@@ -94,10 +94,11 @@ def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
     """Book tickets for an event.
 
     Books all of the tickets or none. The guest (you, by default) gets a confirmation by email. Send an
-    `Idempotency-Key` to retry safely, for example after a timeout. The tickets are booked only once.
+    `Idempotency-Key` to make retries safe, for example after a timeout. The tickets are then booked only once.
 
-    With an API key, you book tickets for an event of your organization. The guest needs no account. If you set an
-    `external_id`, you can repeat the request at any time. The response is then the existing booking as it is now.
+    With an API key, you book an event of your organization for a guest, who does not need an account. If you set an
+    `external_id`, you can repeat the request at any time. The response then contains the current state of the existing
+    booking.
     """
     key = header.get("key")
     request = IdempotentRequest(key, partial(request_hash, body), _BOOKING.dump) if key else None
@@ -146,7 +147,7 @@ def list_bookings(**filters: Any) -> Listing:
 def get_booking(booking_id: UUID) -> Booking:
     """Get a booking.
 
-    You can get your own bookings and all bookings for events you organize.
+    You can get your own bookings and the bookings for events you organize.
     """
     return queries.get_booking(booking_id, viewer=current_actor)
 
@@ -182,12 +183,12 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     """Change the ticket count or the guest of a booking.
 
-    Omitted fields keep their values. The guest is notified by email. If you replace the guest, the new guest gets a
-    confirmation, and an email informs the former guest that they are no longer booked. Additional tickets are booked
-    only if all of them are available. Released tickets are available again immediately.
+    Omitted fields keep their values. The guest is notified by email. If you change the guest's email, the new guest
+    gets a confirmation, and the former guest is notified that the booking is no longer theirs. Additional tickets are
+    booked only if all of them are available. Released tickets are available immediately.
 
-    You can change your own booking until the event starts or booking closes, whichever comes later. For events you
-    organize, you can change any booking until the event ends, within the event's capacity and limit per booking.
+    You can change your own booking until the event starts or booking closes, whichever comes later. If you organize the
+    event, you can change any of its bookings until the event ends. The capacity and the limit per booking still apply.
     """
     return services.change_booking(
         actor=current_actor, booking_id=booking_id, changes=changes, precondition=precondition()
@@ -212,8 +213,8 @@ def cancel_booking(booking_id: UUID) -> Booking:
     Releases the tickets immediately and notifies the guest by email. Cancelling again changes nothing and returns the
     same response.
 
-    You can cancel your own booking until the event starts or booking closes, whichever comes later. For events you
-    organize, you can cancel any booking until the event ends.
+    You can cancel your own booking until the event starts or booking closes, whichever comes later. If you organize the
+    event, you can cancel any of its bookings until the event ends.
     """
     booking = services.cancel_booking(actor=current_actor, booking_id=booking_id, precondition=if_match())
     count_email(booking.guest_email)
@@ -255,7 +256,7 @@ def resend_confirmation(booking_id: UUID, request: IdempotentRequest | None) -> 
     """Send the confirmation of a booking again.
 
     The email contains the current details and goes to the current guest. The response describes the email, which is
-    sent shortly afterwards.
+    sent shortly after.
     """
     return services.resend_confirmation(
         actor=current_actor, booking_id=booking_id, precondition=precondition(), request=request
@@ -268,7 +269,7 @@ def resend_confirmation(booking_id: UUID, request: IdempotentRequest | None) -> 
 @events.problems(PermissionDenied, EventNotFound)
 @events.listing(AttendeeQuerySchema, BookingSchema, csv_file=CsvFile("bookings-{event_id}.csv", key=Booking.id))
 def list_attendees(event_id: UUID, **filters: Any) -> Listing:
-    """List the bookings for your event.
+    """List the bookings for an event.
 
     Returns the oldest first. Includes cancelled bookings unless you filter by `status`. Use `q` or `reference` to
     find a guest, and `email_status=failed` to find guests whose latest email could not be delivered.
@@ -277,8 +278,8 @@ def list_attendees(event_id: UUID, **filters: Any) -> Listing:
     header row, every field quoted). Omit `page` and `page_size`, because the file has no pages. The file may lack
     changes made during the download. If the transfer is interrupted, the remaining rows are missing. Text that a
     spreadsheet would evaluate as a formula (starting with =, +, - or @) or convert (0012345, 1/2, Mar 1, TRUE) is
-    prefixed with an apostrophe. Only English words are recognized. To keep text in other languages unchanged, import
-    all columns as text. Use `separator=semicolon` for spreadsheets with a decimal comma.
+    prefixed with an apostrophe. Words such as `Mar` and `TRUE` are recognized only in English. To keep all text
+    unchanged, import all columns of the file as text. Use `separator=semicolon` for spreadsheets with a decimal comma.
     """
     return queries.bookings_for(get_event_for(current_actor, Action.SEE_BOOKINGS, event_id), **filters)
 

@@ -35,7 +35,7 @@ class BookingSchema(ResponseSchema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "The ID of the account that made the booking. `null` if it was made with an API key.",
+            "description": "The ID of the account that made the booking. `null` if an API key made the booking.",
             "example": URI_ID,
         },
     )
@@ -70,7 +70,7 @@ class BookingSchema(ResponseSchema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "The ID of the API key that made the booking. `null` if it was made by an account.",
+            "description": "The ID of the API key that made the booking. `null` if an account made the booking.",
             "example": None,
         },
     )
@@ -78,7 +78,7 @@ class BookingSchema(ResponseSchema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "The name that the API key had when it made the booking. `null` for accounts.",
+            "description": "The name of the API key at the time of booking. `null` if an account made the booking.",
             "example": None,
         },
     )
@@ -98,7 +98,7 @@ class BookingSchema(ResponseSchema):
 
 
 class BookingCreateSchema(BaseSchema):
-    """The tickets to book. The guest defaults to the account's owner. API keys must set the guest's name and email."""
+    """The tickets to book. You are the guest unless you name another person. API keys must name the guest."""
 
     event_id = Identifier(required=True, metadata={"description": "The ID of the event.", "example": EVENT_ID})
     ticket_count = Integer(
@@ -120,7 +120,7 @@ class BookingCreateSchema(BaseSchema):
         max_length=MAX_EXTERNAL_ID,
         metadata={
             "description": (
-                "Your identifier for the booking, such as an order number. Requires an API key. Must be unique in your"
+                "Your identifier for the booking, such as an order number. Only allowed with an API key. Unique in your"
                 " organization. Repeating the same request returns the existing booking."
             )
         },
@@ -129,7 +129,7 @@ class BookingCreateSchema(BaseSchema):
         max_pairs=20,
         max_key_length=40,
         max_value_length=500,
-        metadata={"description": "Your own data about the booking, returned in responses. Requires an API key."},
+        metadata={"description": "Your data about the booking. Only allowed with an API key."},
     )
 
 
@@ -189,7 +189,7 @@ class EmailSchema(ResponseSchema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "Why the last attempt failed or the email was dropped. Otherwise `null`.",
+            "description": "Why the last attempt failed, or why the email was dropped. Otherwise `null`.",
             "example": None,
         },
     )
@@ -235,6 +235,6 @@ class BookingQuerySchema(PageQuerySchema):
     )
     upcoming = QueryBoolean(
         metadata={
-            "description": "Return only bookings for upcoming and running events (`true`) or for past ones (`false`)."
+            "description": "Return only bookings for upcoming and running events (`true`) or for past events (`false`)."
         }
     )

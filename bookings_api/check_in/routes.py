@@ -22,7 +22,7 @@ blp = Blueprint("check-in", __name__, url_prefix="/events", description="Admit g
 def get_door_list(event_id: UUID, **filters: Any) -> Listing:
     """List the guests of an event for check-in.
 
-    Returns the bookings sorted by guest name, without email addresses. Includes cancelled bookings unless you filter by
-    `status`. All members of the event's team can use this list.
+    Everyone on the team of the event can see this list. The list is sorted by guest name and contains no email
+    addresses. Includes cancelled bookings unless you filter by `status`.
     """
     return queries.door_list(current_actor, event_id, **filters)

@@ -9,10 +9,11 @@ from bookings_api.models import BookingStatus
 
 
 class DoorListEntrySchema(ResponseSchema):
-    """A booking in the door list, without the guest's email."""
+    """A booking on the door list. Contains no email address."""
 
     reference = ma.fields.String(
-        required=True, metadata={"description": "The reference in the guest's email.", "example": REFERENCE}
+        required=True,
+        metadata={"description": "The booking reference.", "example": REFERENCE},
     )
     guest_name = ma.fields.String(required=True, metadata={"description": "The guest's name.", "example": "Grace"})
     ticket_count = ma.fields.Integer(required=True, metadata={"description": "The number of tickets.", "example": 2})
@@ -21,7 +22,7 @@ class DoorListEntrySchema(ResponseSchema):
         by_value=ma.fields.String,
         required=True,
         metadata={
-            "description": "Whether the booking is valid. Admit only guests with confirmed bookings.",
+            "description": "The status of the booking. Admit only guests with `confirmed` bookings.",
             "example": BookingStatus.CONFIRMED.value,
         },
     )

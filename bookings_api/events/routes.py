@@ -73,10 +73,10 @@ def list_upcoming_events(**filters: Any) -> Listing:
     """List upcoming events.
 
     Returns the published events that have not ended and match all filters, sorted by start time unless `sort` is given.
-    Includes events in progress, because organizers can keep booking open until an event ends.
+    Events in progress are included, because booking can stay open until they end.
 
-    New and changed events are listed immediately. `tickets_booked`, `tickets_available` and the filter `min_available`
-    can be up to one second out of date. For exact numbers, get the event by its ID.
+    New and changed events are listed immediately. The ticket counts, including those that `min_available` compares, can
+    be up to one second out of date. To get exact counts, retrieve the event by its ID.
     """
     return queries.upcoming_events(**filters)
 
@@ -89,11 +89,11 @@ def list_upcoming_events(**filters: Any) -> Listing:
 def list_all_events(**filters: Any) -> Listing:
     """List all events.
 
-    Returns all events that match the filters, sorted by start time unless `sort` is given. Includes past events,
-    cancelled events and the drafts that you can see.
+    Returns all events that match the filters, including past and cancelled events and the drafts that you may see.
+    Sorted by start time unless `sort` is given.
 
-    New and changed events are listed immediately. `tickets_booked`, `tickets_available` and the filter `min_available`
-    can be up to one second out of date. For exact numbers, get the event by its ID.
+    New and changed events are listed immediately. The ticket counts, including those that `min_available` compares, can
+    be up to one second out of date. To get exact counts, retrieve the event by its ID.
     """
     return queries.all_events(viewer=viewer(), **filters)
 
@@ -171,10 +171,10 @@ def get_event_calendar(event_id: UUID) -> flask.Response:
 def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
     """Change one of your events.
 
-    Omitted fields keep their values. If you change the title, times, place or contact before the event ends, guests get
-    an email that updates their calendars. Changes within a few minutes are combined into one email. The capacity
-    cannot be lower than the number of booked tickets. The start cannot change once the event has started. No times can
-    change once the event has ended.
+    Omitted fields keep their values. Guests get an email that updates their calendars when the title, time, place or
+    contact changes before the event ends. Changes within a few minutes are combined into one email. The capacity cannot
+    be lower than the number of booked tickets. Once an event has started, its start time cannot change. Once an event
+    has ended, none of its times can change.
     """
     return services.change_event(actor=current_actor, event_id=event_id, changes=changes, precondition=if_match())
 
@@ -186,10 +186,10 @@ def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
 @blp.problems(PermissionDenied, EventNotFound, EventEnded)
 @blp.response(204)
 def delete_event(event_id: UUID) -> None:
-    """Cancel one of your events and hide it.
+    """Delete one of your events.
 
-    Cancels all bookings of the event and notifies the guests by email. The cancelled bookings stay visible. A draft is
-    only hidden. A published event cannot be deleted after it has ended.
+    Hides the event, cancels all its bookings, and notifies the guests by email. The bookings stay visible to the people
+    who made them. An event that has ended cannot be deleted.
     """
     services.delete_event(actor=current_actor, event_id=event_id, precondition=if_match())
 
@@ -221,9 +221,9 @@ def publish_event(event_id: UUID) -> Event:
 def cancel_event(event_id: UUID) -> Event:
     """Cancel one of your events.
 
-    Cancels all bookings of the event and notifies the guests by email. The event stays visible. You cannot undo a
-    cancellation. Cancelling again changes nothing. You can cancel an event until it ends. To discard a draft, delete it
-    instead.
+    Cancels all its bookings and notifies the guests by email. The event stays visible. Cancelling cannot be undone, and
+    cancelling again changes nothing. A draft cannot be cancelled, only deleted. An event can be cancelled until it
+    ends.
     """
     return services.cancel_event(actor=current_actor, event_id=event_id, precondition=if_match())
 

@@ -34,8 +34,8 @@ _ORGANIZER = "The ID of the account that manages the event."
 _TITLE_TEXT = "The title of the event. Cannot contain links. Put links in the description."
 _PLACE_TEXT = "Where the event takes place. Cannot contain links. Put links in the description."
 _ZONE_TEXT = "The IANA time zone used in emails and calendars."
-_CONTACT_NAME = "The name of the contact for guests, shown in emails and calendars. `null` means no name."
-_CONTACT_EMAIL = "The email of the contact, which receives replies from guests. `null` means no email."
+_CONTACT_NAME = "The name of the contact for guests, shown in emails and calendars. `null` means none."
+_CONTACT_EMAIL = "The email of the contact, who receives replies from guests. `null` means none."
 _STARTS = "When the event starts. Must be in the future."
 _ENDS = "When the event ends. Must be later than `starts_at` and in the future."
 _CAPACITY = "The total number of tickets."
@@ -98,7 +98,7 @@ class EventSchema(ResponseSchema):
     version = ma.fields.Integer(
         required=True,
         metadata={
-            "description": "The version of the event. Each change increases it by 1. Bookings do not change it.",
+            "description": "The version of the event. Each change of the event increases it by 1. Bookings do not.",
             "example": 1,
         },
     )
@@ -131,7 +131,7 @@ class EventCreateSchema(BaseSchema):
     """A new event, published immediately unless `status` is `draft`."""
 
     organization_id = Identifier(
-        metadata={"description": "The organization. Required only if you are an organizer of several organizations."}
+        metadata={"description": "The ID of the organization. Required only if you are an organizer of several."}
     )
     title = EmailedText(max_length=200, required=True, metadata={"description": _TITLE_TEXT, "example": _TITLE})
     description = Text(
@@ -228,9 +228,9 @@ class EventQuerySchema(PageQuerySchema):
         *EventSort,
         metadata={
             "description": (
-                "The field to sort by. Defaults to `starts_at`, or to `created_at` if `after` is set. A leading minus"
-                " means descending order. Titles are sorted ignoring case and accents. If you set `after` and sort by"
-                " another field than `created_at`, events that change meanwhile can be skipped or repeated."
+                "The field to sort by. Defaults to `starts_at`, or to `created_at` with `after`. A leading minus means"
+                " descending order. Sorting by `title` ignores case and accents. If you combine `after` with a field"
+                " other than `created_at`, events that change while you read the list can be skipped or repeated."
             )
         },
     )

@@ -192,7 +192,7 @@ class Blueprint(flask_smorest.Blueprint):
     def if_none_match(self) -> Callable[[View], View]:
         """Document `If-None-Match` for a read."""
         documented = self.doc(parameters=[IF_NONE_MATCH])
-        unchanged = self.alt_response(304, description="Not modified: your copy is current", headers=ETAG)
+        unchanged = self.alt_response(304, description="Not modified. Your cached copy is current.", headers=ETAG)
         return lambda view: documented(unchanged(view))
 
     def problems(self, *raised: type[DomainError]) -> Callable[[View], View]:

@@ -50,7 +50,7 @@ CSV = "text/csv"
 BATCH = 500
 
 CSV_FILE = {"content_type": CSV, "schema": {"type": "string"}, "headers": FILE_NAME}
-ALSO_CSV = "JSON, or CSV if `Accept` prefers it"
+ALSO_CSV = "JSON, or CSV if the `Accept` header prefers CSV"
 
 # The only values of these parameters that a request for CSV may have. Swagger UI always sends the default `page_size`.
 _WHOLE_LIST = {"page": "1", "page_size": str(DEFAULT_PAGE_SIZE), "after": None}

@@ -22,7 +22,7 @@ SEARCHED = "fold_text(title || ' ' || location || ' ' || description)"
 
 
 class EventStatus(StrEnum):
-    """A draft is hidden from the public. A published event is visible and can be booked. A cancellation is final."""
+    """A `draft` is visible only to people who manage it. A `published` event can be booked. `cancelled` is final."""
 
     DRAFT = "draft"
     PUBLISHED = "published"
@@ -30,7 +30,7 @@ class EventStatus(StrEnum):
 
 
 class EventSort(StrEnum):
-    """Sort orders for events. A leading minus means descending order."""
+    """The sort order of events. A leading minus means descending order."""
 
     STARTS_AT = "starts_at"
     STARTS_AT_DESC = "-starts_at"

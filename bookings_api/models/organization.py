@@ -13,9 +13,9 @@ from bookings_api.models.user import Role, User
 
 
 class MemberRole(StrEnum):
-    """The role of a member in an organization, from most to fewest rights.
+    """The role of a member of an organization.
 
-    Owners manage everything. Organizers manage people and their own events. Users can only book.
+    Owners manage everything in it. Organizers manage its people and their own events. Users can only book.
     """
 
     OWNER = "owner"
@@ -29,10 +29,7 @@ class MemberRole(StrEnum):
 
 
 class TeamRole(StrEnum):
-    """The role of a person in the team of an event.
-
-    Co-organizers edit the event and manage its bookings. Check-in helpers only see the event and its door list.
-    """
+    """Co-organizers edit an event and manage its bookings. Check-in helpers can only see the door list."""
 
     CO_ORGANIZER = "co_organizer"
     CHECK_IN = "check_in"

@@ -12,7 +12,7 @@ from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 
 class Role(StrEnum):
-    """Users can book tickets. Organizers, including owners, also manage events and people."""
+    """Users can book tickets. Organizers and owners can also manage events and people."""
 
     ORGANIZER = "organizer"
     USER = "user"

@@ -13,7 +13,9 @@ from bookings_api.models import MemberRole, OwnOrganization
 from bookings_api.organizations import queries, services
 from bookings_api.organizations.schemas import OrganizationChangeSchema, OrganizationSchema
 
-blp = Blueprint("organizations", __name__, url_prefix="/organizations", description="See your organizations")
+blp = Blueprint(
+    "organizations", __name__, url_prefix="/organizations", description="View and rename your organizations"
+)
 
 
 @blp.route("/", methods=["GET"])
@@ -23,7 +25,8 @@ blp = Blueprint("organizations", __name__, url_prefix="/organizations", descript
 def list_organizations() -> Listing:
     """List your organizations.
 
-    Returns the organizations that you are a member of, with your role. Booking an event does not make you a member.
+    Returns the organizations that you are a member of, and your role in each. Booking an event does not make you a
+    member.
     """
     return queries.organizations_of(current_actor)
 
@@ -37,7 +40,7 @@ def list_organizations() -> Listing:
 def get_organization(organization_id: UUID) -> OwnOrganization:
     """Get one of your organizations.
 
-    Returns its name and your role.
+    Returns the organization's name and your role.
     """
     return queries.get_organization(current_actor, organization_id)
 
@@ -56,7 +59,7 @@ def get_organization(organization_id: UUID) -> OwnOrganization:
 def change_organization(changes: dict[str, Any], organization_id: UUID) -> OwnOrganization:
     """Rename an organization.
 
-    Only owners of the organization can do this.
+    Only owners can rename their organization.
     """
     return services.change_organization(
         actor=current_actor, organization_id=organization_id, changes=changes, precondition=if_match()

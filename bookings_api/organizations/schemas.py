@@ -23,8 +23,7 @@ class OrganizationSchema(ResponseSchema):
         required=True,
         metadata={
             "description": (
-                "Your role. Owners manage everything. Organizers manage people and their own events."
-                " Users can only book."
+                "Your role. Owners manage everything. Organizers manage people and their own events. Users only book."
             ),
             "example": MemberRole.ORGANIZER.value,
         },
@@ -32,7 +31,7 @@ class OrganizationSchema(ResponseSchema):
     version = ma.fields.Integer(
         required=True,
         metadata={
-            "description": "The version, which increases when the organization or your membership changes.",
+            "description": "The version. Changes to the organization or to your membership increase it.",
             "example": 1,
         },
     )

@@ -40,7 +40,7 @@ from bookings_api.teams.schemas import (
     TransferSchema,
 )
 
-blp = Blueprint("teams", __name__, url_prefix="/events", description="Share the work on an event")
+blp = Blueprint("teams", __name__, url_prefix="/events", description="Manage the teams of events")
 
 
 def _mailbox(changes: dict[str, Any], *, event_id: UUID, user_id: UUID) -> str:
@@ -88,7 +88,7 @@ def list_team(event_id: UUID) -> Listing:
     schema=TeamMemberSchema,
     headers=ETAG | REPLAYED,
     example=TeamMemberSchema.example(version=2),
-    description="The repeated invitation. The earlier invitation is no longer valid",
+    description="Invited again. The earlier invitation is no longer valid.",
     success=True,
 )
 @blp.response(201, TeamMemberSchema, headers=LOCATION | REPLAYED)
@@ -97,9 +97,9 @@ def add_team_member(
 ) -> tuple[TeamEntry, HTTPStatus, dict[str, str]]:
     """Add a person to the team of your event.
 
-    Members of your organization with a verified email join immediately and are notified by email. Everyone else gets
-    an email with a token, and joins by accepting the invitation. The token works once and expires after seven days. You
-    can invite the same person again until they accept. The response is then 200 and the earlier token stops working.
+    Members of your organization with a verified email join immediately and are notified by email. Everyone else gets an
+    invitation by email and joins when they accept. The token in the email works once and expires after seven days.
+    Until they accept, you can invite them again. The response is then 200, and the earlier token stops working.
     """
     entry = services.add_team_member(actor=current_actor, event_id=event_id, request=request, **member)
     return entry, *_status_and_location(event_id, entry.user_id, entry.version)
@@ -112,9 +112,9 @@ def add_team_member(
 @blp.problems(PermissionDenied, EventNotFound, TeamMemberNotFound)
 @blp.response(200, TeamMemberSchema)
 def get_team_member(event_id: UUID, user_id: UUID) -> TeamEntry:
-    """Get a person on the team.
+    """Get a person on the team of an event.
 
-    You can get your own entry. Only the event's organizer and the owners can get the entries of other people.
+    You can always get your own role. Only the event's organizer and the owners can get other people's roles.
     """
     return queries.get_entry(current_actor, event_id, user_id)
 
@@ -130,8 +130,8 @@ def get_team_member(event_id: UUID, user_id: UUID) -> TeamEntry:
 def change_team_member(changes: dict[str, Any], event_id: UUID, user_id: UUID) -> TeamEntry:
     """Change the role of a person on the team.
 
-    Notifies the person by email. If the invitation is still pending, the person gets a new invitation, and the earlier
-    token stops working.
+    Notifies the person by email. If their invitation is still pending, they get a new invitation, and the earlier token
+    stops working.
     """
     return services.change_team_member(
         actor=current_actor, event_id=event_id, user_id=user_id, changes=changes, precondition=if_match()
@@ -147,7 +147,7 @@ def change_team_member(changes: dict[str, Any], event_id: UUID, user_id: UUID) -
 def remove_team_member(event_id: UUID, user_id: UUID) -> None:
     """Remove a person from the team, or revoke their invitation.
 
-    Takes effect immediately. A removed person is notified by email. To leave the team, send your own ID.
+    Takes effect immediately and notifies the person by email. To leave a team, send your own ID.
     """
     services.remove_team_member(actor=current_actor, event_id=event_id, user_id=user_id, precondition=if_match())
 
@@ -163,9 +163,9 @@ def remove_team_member(event_id: UUID, user_id: UUID) -> None:
     200, EventSchema, example=EventSchema.example(organizer_id=COLLEAGUE["id"], version=2, updated_at=CHANGED_AT)
 )
 def transfer_event(person: dict[str, Any], event_id: UUID) -> Event:
-    """Make another organizer responsible for your event.
+    """Transfer your event to another organizer.
 
-    The new organizer must be an active organizer of the organization and have a verified email. They are notified by
-    email. Unless you are an owner, you lose access to the event. The contact for guests stays the same.
+    The new organizer must be an active organizer of the same organization and have a verified email. They are notified
+    by email. Unless you are an owner, you lose access to the event. The contact for guests does not change.
     """
     return services.transfer_event(actor=current_actor, event_id=event_id, precondition=if_match(), **person)

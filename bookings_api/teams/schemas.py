@@ -39,7 +39,7 @@ class TeamMemberSchema(ResponseSchema):
     is_invited = ma.fields.Boolean(
         required=True,
         metadata={
-            "description": "Whether the invitation is still pending. The role has no effect until it is accepted.",
+            "description": "Whether the invitation is still pending. The role has no effect until the person accepts.",
             "example": True,
         },
     )

@@ -113,7 +113,7 @@ def _status_and_location(user_id: UUID | str, version: int) -> tuple[HTTPStatus,
 def get_profile() -> Profile:
     """Get your account.
 
-    `role` determines whether you can manage events and accounts.
+    The `role` determines whether you can manage events and accounts.
     """
     return profile_of(current_user, current_actor.roles.values())
 
@@ -135,8 +135,8 @@ def change_profile(changes: dict[str, Any]) -> Profile:
 
     Future emails use the new name. Existing bookings keep the old name and email.
 
-    To change your email, send your current password. A token is sent to the new address. When you confirm it with
-    `verifyEmail`, your email changes, your other logins end, and the old address is notified.
+    To change your email, also send your current password. A token is emailed to the new address. Your email changes
+    when you send the token to `POST /auth/verify-email`. Your other logins then end, and the old address is notified.
     """
     return own_account.change_profile(
         user=current_user, login_id=current_login_id(), changes=changes, precondition=if_match()
@@ -155,9 +155,10 @@ def change_profile(changes: dict[str, Any]) -> Profile:
 def delete_account(deletion: dict[str, Any]) -> None:
     """Delete your account.
 
-    Erases your name and email everywhere, including in your bookings and the emails about them. Totals stay the same.
-    Cancel your upcoming bookings first, or set `cancel_bookings`. Transfer your upcoming events to another organizer
-    first. Incorrect passwords count as failed logins. You cannot undo the deletion.
+    Erases your name and email everywhere, including in your bookings and the emails about them. Ticket counts do not
+    change. Before you delete your account, cancel your upcoming bookings or set `cancel_bookings`, and transfer, cancel
+    or delete the upcoming events that you organize. Incorrect passwords count as failed logins. Deleting an account
+    cannot be undone.
     """
     erasure.delete_account(
         actor=current_actor,
@@ -175,8 +176,8 @@ def delete_account(deletion: dict[str, Any]) -> None:
 def export_account() -> dict[str, Any]:
     """Get all personal data of your account.
 
-    Contains your account, memberships, team roles, logins, bookings, emails, events and API keys. Sent emails are
-    deleted after the retention period.
+    Returns your account, roles, logins, bookings, emails, events and API keys. Sent emails are deleted after the
+    retention period.
     """
     profile = profile_of(current_user, current_actor.roles.values())
     return export.personal_data(current_user) | {"account": UserSchema().dump(profile)}
@@ -204,10 +205,10 @@ def change_password(passwords: dict[str, str]) -> None:
 @blp.problems(OrganizationNotFound, OrganizationRequired)
 @blp.listing(UserQuerySchema, UserSchema)
 def list_users(**filters: Any) -> Listing:
-    """List people.
+    """List the people of your organization.
 
-    Returns the members of your organization and everyone who has booked one of its events. Includes invited people and
-    deactivated accounts. Sorted by email, or by ID if `after` is set.
+    Returns all members of the organization and everyone who has booked its events, including invited and deactivated
+    people. Sorted by email, or by ID if you send `after`.
     """
     return queries.list_people(current_actor, **filters)
 
@@ -226,7 +227,7 @@ def list_users(**filters: Any) -> Listing:
     schema=UserSchema,
     headers=ETAG | REPLAYED,
     example=UserSchema.example(**COLLEAGUE, is_invited=True, version=2),
-    description="The repeated invitation. The earlier invitation is no longer valid",
+    description="Invited again. The earlier invitation is no longer valid.",
     success=True,
 )
 @blp.response(201, UserSchema, headers=LOCATION | REPLAYED, example=UserSchema.example(**COLLEAGUE, is_invited=True))
@@ -236,7 +237,8 @@ def invite_user(
     """Invite a user or an organizer by email.
 
     The email contains a token that works once and expires after seven days. You can invite the same person again until
-    they accept. The response is then 200 and the earlier token stops working. Omitted fields keep their values.
+    they accept. The response is then 200, and the earlier token stops working. The role and name change only if you
+    send them.
     """
     person = services.invite_user(actor=current_actor, request=request, **invitation)
     return person, *_status_and_location(person.id, person.version)
@@ -271,9 +273,9 @@ def get_user(organization: dict[str, UUID], user_id: UUID) -> Person:
 def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id: UUID) -> Person:
     """Change the name, role or access of an account.
 
-    If the role or access changes, the user is notified by email, and all their logins end unless `ORGANIZER_SIGNUP` is
-    `own_organization`. The last owner cannot be demoted or deactivated. If `ORGANIZER_SIGNUP` is `open`, this rule
-    applies to the last organizer instead.
+    If the role or access changes, the user is notified by email. Unless `ORGANIZER_SIGNUP` is `own_organization`, all
+    their logins end. The last active owner cannot be demoted or deactivated. If `ORGANIZER_SIGNUP` is `open`, only the
+    last active organizer is protected.
     """
     return services.change_person(
         actor=current_actor, user_id=user_id, changes=changes, precondition=if_match(), **organization
@@ -290,9 +292,9 @@ def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id:
 def deactivate_user(organization: dict[str, UUID], user_id: UUID) -> None:
     """Deactivate an account.
 
-    The user is notified by email. All their logins end and they cannot log in again. If `ORGANIZER_SIGNUP` is
-    `own_organization`, they only lose access to your organization. Their bookings and events remain. To restore access,
-    set `is_active` to `true`. The last owner cannot be deactivated. If `ORGANIZER_SIGNUP` is `open`, this rule applies
-    to the last organizer instead.
+    The user is notified by email. All their logins end, and they cannot log in again. If `ORGANIZER_SIGNUP` is
+    `own_organization`, they only lose access to your organization. Their bookings and events remain. To restore their
+    access, set `is_active` to `true`. The last active owner cannot be deactivated. If `ORGANIZER_SIGNUP` is `open`,
+    only the last active organizer is protected.
     """
     services.remove_access(actor=current_actor, user_id=user_id, precondition=if_match(), **organization)

@@ -29,7 +29,7 @@ from bookings_api.models import BookingStatus, EmailKind, EmailStatus, MemberRol
 def organization_id() -> Identifier:
     """Return the field that selects one of the caller's organizations."""
     return Identifier(
-        metadata={"description": "The organization. Required only if you are an organizer of several organizations."}
+        metadata={"description": "The ID of the organization. Required only if you are an organizer of several."}
     )
 
 
@@ -90,14 +90,14 @@ class UserChangeSchema(BaseSchema):
     role = Choice(
         *MemberRole,
         metadata={
-            "description": "The role of the person. A new role ends their logins unless `ORGANIZER_SIGNUP` is"
+            "description": "The role of the user. Changing the role ends their logins, unless `ORGANIZER_SIGNUP` is"
             " `own_organization`.",
             "example": Role.ORGANIZER.value,
         },
     )
     is_active = Boolean(
         metadata={
-            "description": "Whether the person has access. A change ends their logins unless `ORGANIZER_SIGNUP` is"
+            "description": "Whether the user has access. `false` ends their logins, unless `ORGANIZER_SIGNUP` is"
             " `own_organization`.",
             "example": True,
         }
@@ -109,7 +109,7 @@ class ProfileChangeSchema(BaseSchema):
 
     name = Name(metadata={"description": "Your name, used in emails to you.", "example": "Uri Levin"})
     email = EmailAddress(
-        metadata={"description": "Your new email. A token is sent to this address. Confirm it to change your email."}
+        metadata={"description": "Your new email. It takes effect when you confirm the token sent to this address."}
     )
     current_password = Password(
         max_length=MAX_LENGTH, metadata={"description": "Your current password. Required to change your email."}
@@ -125,8 +125,7 @@ class AccountDeletionSchema(BaseSchema):
     cancel_bookings = Boolean(
         load_default=False,
         metadata={
-            "description": "Whether to cancel your upcoming bookings. If `false` and you have upcoming bookings, the"
-            " request fails with 409.",
+            "description": "Whether to cancel your upcoming bookings. If `false`, they make the request fail with 409.",
             "example": True,
         },
     )
@@ -161,7 +160,7 @@ class ExportSchema(ResponseSchema):
         UserSchema, required=True, metadata={"description": "Your account.", "example": UserSchema.example()}
     )
     memberships = _rows(
-        "Your roles in organizations. `null` means that you are only a customer.",
+        "Your memberships in organizations. The role is `null` if you were only invited or only booked an event.",
         {
             "organization_id": ORGANIZATION_ID,
             "organization": "Default organization",
@@ -177,7 +176,7 @@ class ExportSchema(ResponseSchema):
         {"id": LOGIN_ID, "created_at": SIGNED_UP_AT, "expires_at": "2026-05-18T08:12:47+00:00", "revoked_at": None},
     )
     bookings = _rows(
-        "The bookings that you made or that are for your email.",
+        "The bookings that you made, and those whose guest has your email.",
         {
             "id": BOOKING_ID,
             "reference": REFERENCE,
@@ -196,6 +195,8 @@ class ExportSchema(ResponseSchema):
         _email(EMAIL_ID, EmailKind.BOOKING_CONFIRMED, GRACE_EMAIL, BOOKING_ID, BOOKED_AT),
     )
     event_ids = ma.fields.List(
-        ma.fields.UUID(), required=True, metadata={"description": "The events that you organize.", "example": []}
+        ma.fields.UUID(),
+        required=True,
+        metadata={"description": "The events that you organize.", "example": []},
     )
     api_keys = _rows("The API keys that you created.")

@@ -12,15 +12,15 @@ API_PREFIX = "/api/v1"
 
 DESCRIPTION = """\
 To try the API here, sign up, click **Authorize**, and log in with your email and password (or paste an access token).
-Programs use API keys, which owners of an organization create.
+Programs use API keys, which the owners of an organization create.
 
 - **Errors** are `application/problem+json` (RFC 9457). Each operation documents the possible values of `code`, which
   are stable, so programs can rely on them. `errors` lists the invalid fields.
 - **Pagination**: lists are arrays. `X-Pagination` contains the totals, and `Link` contains the URLs of other pages.
-- **Versions**: each resource has an `ETag`. Send it in `If-None-Match` to get 304 if nothing has changed, or in
-  `If-Match` to make a change fail with 412 if the resource has changed since you read it.
+- **Versions**: each resource has an `ETag`. Send the ETag in `If-None-Match` to get 304 if the resource has not
+  changed. Send it in `If-Match` to make your request fail with 412 if the resource has changed since you read it.
 - **Rate limits**: requests over a limit fail with 429. `Retry-After` says how many seconds to wait.
-- **Times** are RFC 3339 with an offset. Responses use UTC.
+- **Times** are in RFC 3339 format with an offset. Responses use UTC.
 - **Request IDs**: every response has an `X-Request-ID`. Quote it when you report a problem.
 """
 
