@@ -241,7 +241,7 @@ class Config:
             tls = values["MAIL_PORT"] == SUBMISSIONS_PORT and not starttls
         values |= {"MAIL_USE_TLS": bool(starttls), "MAIL_USE_SSL": bool(tls)}
         if starttls and tls:
-            problems["MAIL_USE_SSL"] = ["MAIL_USE_TLS and MAIL_USE_SSL exclude each other. Unset one of them."]
+            problems["MAIL_USE_SSL"] = ["Cannot be combined with MAIL_USE_TLS. Unset one of them."]
         logs_in = values["MAIL_USERNAME"] and values["MAIL_PASSWORD"]
         if logs_in and not (starttls or tls) and not _is_this_machine(values["MAIL_SERVER"] or "localhost"):
             problems["MAIL_PASSWORD"] = [

@@ -93,7 +93,7 @@ class OrganizationNotFound(DomainError):
 
 
 class OrganizationRequired(DomainError):
-    message = "You belong to several organizations. Choose one of them."
+    message = "You belong to several organizations. Choose one with organization_id."
 
 
 class UserNotFound(DomainError):
@@ -141,7 +141,7 @@ class NotAMember(DomainError):
 
 
 class AlreadyOnTeam(DomainError):
-    message = "This person is already on the team of the event, or responsible for it."
+    message = "This person already organizes the event or is on its team."
 
 
 class AccessRevoked(DomainError):
@@ -149,21 +149,21 @@ class AccessRevoked(DomainError):
 
 
 class NotAnOrganizer(DomainError):
-    message = "This person is not an active organizer of the organization. Give them that role first."
+    message = "This person is not an active organizer of the organization. Make them an organizer first."
 
 
 class EmailNotVerified(DomainError):
-    message = "The email of this account is not verified. Send an invitation to it instead."
+    message = "The email of this account is not verified. Invite the person instead."
 
 
 class UnverifiedBuyer(EmailNotVerified):
-    message = "Verify your email before you book. The email you got when you signed up contains a token."
+    message = "Verify your email before you book. The token is in the email that you got when you signed up."
 
 
 class LastOwner(DomainError):
     """The account must keep its role and access, because the organization has no other active owner."""
 
-    message = "This is the last owner of an organization. Make another member an owner first."
+    message = "This is the last active owner of the organization. Make another member an owner first."
 
 
 class LastOrganizer(DomainError):
@@ -177,7 +177,7 @@ class BookingsOpen(DomainError):
 
 
 class ResponsibleForEvents(DomainError):
-    message = "You organize events that have not ended. Cancel or delete them first, or let someone else organize them."
+    message = "You organize events that have not ended. Cancel, delete or transfer these events first."
 
 
 class StaleVersion(DomainError):
@@ -185,7 +185,7 @@ class StaleVersion(DomainError):
 
 
 class EventStarted(DomainError):
-    message = "The event has started. Its start can no longer be changed."
+    message = "The event has started. Its start time can no longer be changed."
 
 
 class EventEnded(DomainError):

@@ -19,7 +19,7 @@ from uuid import UUID
 from bookings_api.errors import OrganizationNotFound, OrganizationRequired, PermissionDenied
 from bookings_api.models import ApiKey, Booking, Event, EventStatus, MemberRole, Scope, TeamRole, User
 
-ORGANIZERS_ONLY = "Only organizers may do that."
+ORGANIZERS_ONLY = "Only organizers can do this."
 
 
 class Tenancy(StrEnum):
@@ -132,7 +132,7 @@ def require(actor: Actor, action: Action, event: Event) -> None:
     Callers must first check that the actor can see the event, because the error reveals that the event exists.
     """
     if not may(actor, action, event):
-        raise PermissionDenied("You are not allowed to do this with the event.")
+        raise PermissionDenied("You do not have permission to do this to the event.")
 
 
 def require_scope(actor: Actor, scope: Scope | None) -> None:
@@ -204,7 +204,7 @@ def require_own_key(actor: Actor, key: ApiKey) -> None:
     Otherwise, an organizer could rotate another person's key and use its new secret on that person's events.
     """
     if key.created_by_id != actor.id and not is_owner(actor, key.organization_id):
-        raise PermissionDenied("Only owners may change the API keys of others.")
+        raise PermissionDenied("Only owners can change the API keys of other people.")
 
 
 def may_see_booking(actor: Actor, booking: Booking, event: Event) -> bool:

@@ -77,7 +77,7 @@ RULES = {
         ) AS rows
         """,
     "idempotency_key": """
-        SELECT NULL, format('idempotency key %L of %s refers to %s, which was created otherwise',
+        SELECT NULL, format('idempotency key %L of %s refers to %s, which does not exist or has another creator',
                             key, keys.actor_id, coalesce(response->>'id', '(none)'))
         FROM idempotency_keys AS keys LEFT JOIN (
             SELECT id, coalesce(user_id, api_key_id) AS actor_id FROM bookings

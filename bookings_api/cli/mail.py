@@ -12,7 +12,7 @@ mail = Group("mail", help="Manage the outbox.")
 
 @mail.command()
 def status() -> None:
-    """Show the number of emails by status, and how long the oldest emails have waited."""
+    """Show the number of emails by status, and the age of the oldest waiting emails."""
     state = outbox_state()
     for email_status, count in state.emails.items():
         click.echo(f"{email_status:<22}{count:>10}")

@@ -25,12 +25,12 @@ users = Group("users", help="Manage accounts.")
 @click.argument("email")
 @click.option("--organizer", is_flag=True, help="Create an organizer instead of a user.")
 @click.option("--name", help="The person's name.")
-@click.password_option(help="Prompted for if omitted, to keep it out of the shell history.")
+@click.password_option(help="Prompts for it if omitted, which keeps it out of the shell history.")
 def create(email: str, *, organizer: bool, name: str | None, password: str) -> None:
     """Create an account with a verified email.
 
-    The first organizer becomes the owner of the organization. If ORGANIZER_SIGNUP is own_organization, each organizer
-    becomes the owner of a new organization.
+    The first organizer becomes the owner of the organization. If ORGANIZER_SIGNUP is
+    own_organization, each organizer becomes the owner of a new organization.
     """
     account = {"email": email, "password": password, "is_organizer": organizer}
     try:
@@ -47,12 +47,12 @@ def create(email: str, *, organizer: bool, name: str | None, password: str) -> N
 
 
 @users.command("list")
-@click.option("-q", help="Words in the name or email address. Case and accents are ignored.")
+@click.option("-q", help="Only accounts with these words in the name or email.")
 @click.option("--role", type=click.Choice([role.value for role in Role]), help="Only accounts with this role.")
 @click.option("--active/--inactive", "is_active", default=None, help="Only accounts with or without access.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, as in the API.")
 def show(*, q: str | None, role: str | None, is_active: bool | None, as_json: bool) -> None:
-    """List accounts, sorted by email address. An account must match all filters."""
+    """List the accounts that match all filters, sorted by email."""
     found = all_people(q=q, role=Role(role) if role else None, is_active=is_active)
     if as_json:
         schema = UserSchema()
@@ -67,15 +67,15 @@ def show(*, q: str | None, role: str | None, is_active: bool | None, as_json: bo
 def deactivate(email: str) -> None:
     """Revoke an account's access, end its logins and notify its owner by email.
 
-    The account's data is kept, and `flask users activate` restores access. The last owner cannot be deactivated. If
-    ORGANIZER_SIGNUP is open, this rule applies to the last organizer instead.
+    The account's data is kept, and `flask users activate` restores access. The last active owner cannot be
+    deactivated. If ORGANIZER_SIGNUP is open, only the last active organizer is protected.
     """
     try:
         user = user_by_email(email)
         if user is None:
             raise UserNotFound
         if not user.is_active:
-            click.echo(f"{user.email} already has no access.")
+            click.echo(f"{user.email} is already deactivated.")
             return
         deactivate_account(user.id, tenancy=Tenancy(current_app.config["ORGANIZER_SIGNUP"]))
     except DomainError as error:

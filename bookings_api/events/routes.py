@@ -75,8 +75,8 @@ def list_upcoming_events(**filters: Any) -> Listing:
     Returns the published events that have not ended and match all filters, sorted by start time unless `sort` is given.
     Events in progress are included, because booking can stay open until they end.
 
-    New and changed events are listed immediately. The ticket counts, including those that `min_available` compares, can
-    be up to one second out of date. To get exact counts, retrieve the event by its ID.
+    New and changed events are listed immediately. The ticket counts and the filter `min_available` can be up to one
+    second out of date. To get exact counts, retrieve the event by its ID.
     """
     return queries.upcoming_events(**filters)
 
@@ -92,8 +92,8 @@ def list_all_events(**filters: Any) -> Listing:
     Returns all events that match the filters, including past and cancelled events and the drafts that you may see.
     Sorted by start time unless `sort` is given.
 
-    New and changed events are listed immediately. The ticket counts, including those that `min_available` compares, can
-    be up to one second out of date. To get exact counts, retrieve the event by its ID.
+    New and changed events are listed immediately. The ticket counts and the filter `min_available` can be up to one
+    second out of date. To get exact counts, retrieve the event by its ID.
     """
     return queries.all_events(viewer=viewer(), **filters)
 

@@ -98,7 +98,7 @@ class EventSchema(ResponseSchema):
     version = ma.fields.Integer(
         required=True,
         metadata={
-            "description": "The version of the event. Each change of the event increases it by 1. Bookings do not.",
+            "description": "The version of the event. Each change increases it by 1. Bookings do not change it.",
             "example": 1,
         },
     )

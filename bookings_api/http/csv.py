@@ -123,7 +123,7 @@ def csv_file(
     """
     pages = [name for name, value in _WHOLE_LIST.items() if flask.request.args.get(name, value) != value]
     if pages:
-        abort(422, messages={"query": {name: ["Not supported for CSV."] for name in pages}})
+        abort(422, messages={"query": {name: ["Not supported for CSV. Omit this parameter."] for name in pages}})
     if flask.request.environ["SERVER_PROTOCOL"] == "HTTP/1.0":
         raise HTTPVersionNotSupported("CSV downloads require HTTP/1.1 so that a truncated file can be detected.")
     batches = _batches(db.engine, query, schema, file.key, _CHARACTERS[separator])

@@ -22,7 +22,9 @@ FILE_NAME = {
 CALENDAR_FILE = {
     "content_type": CALENDAR,
     "schema": {"type": "string"},
-    "description": "An iCalendar file (RFC 5545) with one VEVENT. Its UID never changes, and its SEQUENCE increases.",
+    "description": (
+        "An iCalendar file (RFC 5545) with one VEVENT. Its UID never changes, and its SEQUENCE increases with each change."
+    ),
     "headers": ETAG | FILE_NAME,
 }
 

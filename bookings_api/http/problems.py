@@ -79,8 +79,10 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
     errors.UnverifiedBuyer: Problem(HTTPStatus.FORBIDDEN, "email-not-verified", "Email not verified"),
     errors.LastOwner: Problem(HTTPStatus.CONFLICT, "last-owner", "Last active owner"),
     errors.LastOrganizer: Problem(HTTPStatus.CONFLICT, "last-organizer", "Last active organizer"),
-    errors.BookingsOpen: Problem(HTTPStatus.CONFLICT, "open-bookings", "Upcoming bookings"),
-    errors.ResponsibleForEvents: Problem(HTTPStatus.CONFLICT, "responsible-for-events", "Upcoming events"),
+    errors.BookingsOpen: Problem(HTTPStatus.CONFLICT, "open-bookings", "Account has upcoming bookings"),
+    errors.ResponsibleForEvents: Problem(
+        HTTPStatus.CONFLICT, "responsible-for-events", "Account organizes upcoming events"
+    ),
     errors.StaleVersion: Problem(HTTPStatus.PRECONDITION_FAILED, "stale-version", "Resource has changed"),
     errors.EventStarted: Problem(HTTPStatus.CONFLICT, "event-started", "Event has started"),
     errors.EventEnded: Problem(HTTPStatus.CONFLICT, "event-ended", "Event has ended"),
@@ -205,7 +207,7 @@ class ProblemSchema(ResponseSchema):
         required=True,
         metadata={
             "format": "uri",
-            "description": "A URI that identifies the type of problem. It cannot be opened.",
+            "description": "A URI that identifies the type of problem. Cannot be opened.",
             "example": "urn:problem-type:sold-out",
         },
     )

@@ -123,9 +123,9 @@ def _record(email: OutboxEmail, outcome: Outcome) -> None:
     while True:
         try:
             if not (_drop(email, outcome) if outcome.status is EmailStatus.DROPPED else claims.record(email, outcome)):
-                logger.warning("email %s: the attempt outlasted its lease", email.id, extra={"email_id": str(email.id)})
+                logger.warning("email %s: the attempt exceeded its lease", email.id, extra={"email_id": str(email.id)})
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
-            logger.warning("recording the outcome of an email waits for PostgreSQL: %s", type(error).__name__)
+            logger.warning("waiting for PostgreSQL to record the outcome of an email: %s", type(error).__name__)
             time.sleep(DATABASE_RETRY_SECONDS)
         else:
             return

@@ -21,7 +21,7 @@ def change_organization(
     """
     get_organization(actor, organization_id)
     if not may(actor, Action.MANAGE_ORGANIZATION, organization_id=organization_id):
-        raise PermissionDenied("Only owners may do that.")
+        raise PermissionDenied("Only owners can do this.")
     with transaction():
         organization = db.session.get_one(Organization, organization_id, with_for_update=True, populate_existing=True)
         precondition(get_organization(actor, organization_id))

@@ -55,7 +55,7 @@ class UserQuerySchema(PageQuerySchema):
     )
     role = Choice(*Role, metadata={"description": "Return only accounts with this role."})
     is_active = QueryBoolean(
-        metadata={"description": "Return only active accounts (`true`) or only deactivated ones (`false`)."}
+        metadata={"description": "Return only active accounts (`true`) or only deactivated accounts (`false`)."}
     )
 
     @ma.post_load
@@ -125,7 +125,8 @@ class AccountDeletionSchema(BaseSchema):
     cancel_bookings = Boolean(
         load_default=False,
         metadata={
-            "description": "Whether to cancel your upcoming bookings. If `false`, they make the request fail with 409.",
+            "description": "Whether to cancel your upcoming bookings. If `false`, the request fails with 409 while"
+            " you have any.",
             "example": True,
         },
     )

@@ -201,7 +201,7 @@ def _require_may_change(actor: Actor, membership: Membership) -> None:
 def _require_may_grant(actor: Actor, role: MemberRole | None, organization_id: UUID) -> None:
     """Raise `PermissionDenied` if the role is `OWNER` and the actor is not an owner."""
     if role is MemberRole.OWNER and not may(actor, Action.MANAGE_ORGANIZATION, organization_id=organization_id):
-        raise PermissionDenied("Only owners may do that.")
+        raise PermissionDenied("Only owners can do this.")
 
 
 def _apply(user: User, membership: Membership, changes: dict[str, Any]) -> set[str]:
@@ -225,7 +225,7 @@ def _change_name(user: User, membership: Membership, name: str) -> bool:
         return changed
     if membership.role is None or len(memberships_of(user.id)) > 1:
         raise PermissionDenied(
-            "You cannot change this name, because the account also belongs outside your organization."
+            "You cannot change this name, because the account does not belong to your organization alone."
         )
     changed = name != user.name
     user.name = name

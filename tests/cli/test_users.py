@@ -129,7 +129,7 @@ def test_deactivated_account_loses_access_immediately_and_is_notified_once(
     again = _users(app, "deactivate", user.email)
 
     assert (done.exit_code, done.output) == (0, f"{user.email} no longer has access.\n")
-    assert (again.exit_code, again.output) == (0, f"{user.email} already has no access.\n")
+    assert (again.exit_code, again.output) == (0, f"{user.email} is already deactivated.\n")
     assert client.get(f"{API}/users/me", headers=user.headers).status_code == 401
     with database.connect() as connection:
         emails = connection.scalars(sa.select(OutboxEmail.kind).where(OutboxEmail.recipient == user.email)).all()
