@@ -23,7 +23,8 @@ CALENDAR_FILE = {
     "content_type": CALENDAR,
     "schema": {"type": "string"},
     "description": (
-        "An iCalendar file (RFC 5545) with one VEVENT. Its UID never changes, and its SEQUENCE increases with each change."
+        "An iCalendar file (RFC 5545) with one VEVENT. Its UID never changes, and its SEQUENCE increases with each"
+        " change."
     ),
     "headers": ETAG | FILE_NAME,
 }
