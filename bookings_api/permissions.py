@@ -71,13 +71,15 @@ _OF_TEAM: Mapping[TeamRole, frozenset[Action]] = {
     TeamRole.CO_ORGANIZER: _ON_OWN_EVENT - {Action.DELETE_EVENT, Action.MANAGE_TEAM},
     TeamRole.CHECK_IN: frozenset({Action.SEE_DRAFT, Action.SEE_DOOR_LIST}),
 }
-_OF_SCOPE: Mapping[str, frozenset[Action]] = {
-    Scope.EVENTS_READ: frozenset({Action.SEE_DRAFT}),
-    Scope.EVENTS_WRITE: frozenset({Action.CREATE_EVENTS, Action.SEE_DRAFT, Action.EDIT_EVENT, Action.DELETE_EVENT}),
-    Scope.BOOKINGS_READ: frozenset({Action.SEE_BOOKINGS}),
-    # includes SEE_BOOKINGS, because the response to a change contains the booking
-    Scope.BOOKINGS_WRITE: frozenset({Action.MANAGE_BOOKINGS, Action.SEE_BOOKINGS}),
-    Scope.CHECK_IN: frozenset({Action.SEE_DOOR_LIST}),
+# The scopes of API keys that allow each action. Keys may do nothing else.
+_SCOPES: Mapping[Action, tuple[Scope, ...]] = {
+    Action.CREATE_EVENTS: (Scope.EVENTS_WRITE,),
+    Action.SEE_DRAFT: (Scope.EVENTS_READ, Scope.EVENTS_WRITE),
+    Action.EDIT_EVENT: (Scope.EVENTS_WRITE,),
+    Action.DELETE_EVENT: (Scope.EVENTS_WRITE,),
+    Action.SEE_BOOKINGS: (Scope.BOOKINGS_READ,),
+    Action.MANAGE_BOOKINGS: (Scope.BOOKINGS_WRITE,),
+    Action.SEE_DOOR_LIST: (Scope.CHECK_IN,),
 }
 
 
@@ -135,14 +137,24 @@ def require(actor: Actor, action: Action, event: Event) -> None:
         raise PermissionDenied("You do not have permission to do this to the event.")
 
 
-def require_scope(actor: Actor, scope: Scope | None) -> None:
-    """Raise `PermissionDenied` if `actor` is an API key without this scope. If `scope` is None, refuse all API keys."""
+def require_key_may(actor: Actor, action: Action | None) -> None:
+    """Raise `PermissionDenied` if `actor` is an API key that may not perform `action` on any event.
+
+    If `action` is None, refuse all API keys.
+    """
     if actor.key is None:
         return
-    if scope is None:
+    if action is None:
         raise PermissionDenied("API keys cannot be used for this. Log in instead.")
-    if scope not in actor.key.scopes:
-        raise PermissionDenied(f"The API key needs the scope {scope}.")
+    if not _allows(actor.key, action):
+        raise PermissionDenied(f"The API key needs the scope {scope_for(action)}.")
+    if not may(actor, action):
+        raise PermissionDenied("This API key is restricted to certain events.")
+
+
+def scope_for(action: Action) -> Scope:
+    """Return the scope that the documentation and error messages name for an action."""
+    return _SCOPES[action][0]
 
 
 def organization_for(actor: Actor, action: Action, organization_id: UUID | None = None) -> UUID:
@@ -208,8 +220,8 @@ def require_own_key(actor: Actor, key: ApiKey) -> None:
 
 
 def may_see_booking(actor: Actor, booking: Booking, event: Event) -> bool:
-    """Whether `actor` may see a booking and its emails."""
-    return is_buyer(actor, booking) or may(actor, Action.SEE_BOOKINGS, event)
+    """Whether `actor` may see a booking and its emails. Responses to changes contain the booking."""
+    return may_manage_booking(actor, booking, event) or may(actor, Action.SEE_BOOKINGS, event)
 
 
 def is_self(actor: Actor, user_id: UUID) -> bool:
@@ -225,11 +237,15 @@ def is_buyer(actor: Actor, booking: Booking) -> bool:
 def _key_may(key: ApiKey, action: Action, event: Event | None, organization_id: UUID | None) -> bool:
     if organization_id not in {None, key.organization_id}:
         return False
-    if key.event_ids is not None and (event is None or event.id not in key.event_ids):
+    if key.event_ids is not None and (event.id not in key.event_ids if event else action not in _ON_OWN_EVENT):
         return False
     if key.own_events_only and event is not None and event.organizer_id != key.created_by_id:
         return False
-    return any(action in _OF_SCOPE.get(scope, ()) for scope in key.scopes)
+    return _allows(key, action)
+
+
+def _allows(key: ApiKey, action: Action) -> bool:
+    return any(scope in key.scopes for scope in _SCOPES.get(action, ()))
 
 
 def _member_may(actor: Actor, role: MemberRole | None, action: Action, event: Event | None) -> bool:
@@ -263,7 +279,7 @@ def visible_drafts(viewer: Actor | None) -> Drafts:
         return Drafts()
     key = viewer.key
     if key is not None:
-        if not any(Action.SEE_DRAFT in _OF_SCOPE.get(scope, ()) for scope in key.scopes):
+        if not _allows(key, Action.SEE_DRAFT):
             return Drafts()
         reach = reach_of_key(key)
         if reach.events is not None:

@@ -152,6 +152,14 @@ def test_only_transactions_commit(path: Path) -> None:
         assert ".commit()" not in path.read_text()
 
 
+def test_only_permissions_decide_what_the_scopes_of_api_keys_allow() -> None:
+    """Routes and services name actions. The other modules store and validate scopes."""
+    naming = re.compile(r"\bScope\.[A-Z]")
+    found = {str(path.relative_to(PACKAGE)) for path in MODULES if naming.search(path.read_text())}
+
+    assert found == {"permissions.py", "api_keys/schemas.py"}
+
+
 def test_only_a_few_modules_change_the_count_of_booked_tickets() -> None:
     """`take` and `release` add and subtract; cancelling an event and the audit's repair set the count."""
     writes = re.compile(r"\.tickets_booked\s*[-+]?=(?!=)|tickets_booked=Event\.")

@@ -54,7 +54,7 @@ from bookings_api.http.problems import problem_code
 from bookings_api.http.rate_limiting.limits import by_account, count_email, successes
 from bookings_api.http.schemas import PageQuerySchema
 from bookings_api.idempotency import IdempotentRequest
-from bookings_api.models import Booking, BookingStatus, EmailStatus, OutboxEmail, Scope
+from bookings_api.models import Booking, BookingStatus, EmailStatus, OutboxEmail
 from bookings_api.observability import metrics
 from bookings_api.permissions import Action
 
@@ -73,7 +73,7 @@ blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Book 
 
 @blp.route("/", methods=["POST"])
 @blp.doc(operationId="createBooking")
-@blp.token_required(scope=Scope.BOOKINGS_WRITE)
+@blp.token_required(with_key=Action.MANAGE_BOOKINGS)
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.problems(PermissionDenied, UnverifiedBuyer, EventNotFound, EventNotOpen)
 @blp.problems(SoldOut, TooManyTickets, ExternalIdTaken, IdempotencyKeyReused)
@@ -124,7 +124,7 @@ def count_outcome(response: flask.Response) -> flask.Response:
 
 @blp.route("/", methods=["GET"])
 @blp.doc(operationId="listBookings")
-@blp.token_required(scope=Scope.BOOKINGS_READ)
+@blp.token_required(with_key=Action.SEE_BOOKINGS)
 @blp.listing(BookingQuerySchema, BookingSchema)
 def list_bookings(**filters: Any) -> Listing:
     """List your bookings.
@@ -134,13 +134,13 @@ def list_bookings(**filters: Any) -> Listing:
     """
     if current_key_hash() is None:
         return queries.bookings_of(login_id=current_login_id(), **filters)
-    require_actor(scope=Scope.BOOKINGS_READ)
+    require_actor(with_key=Action.SEE_BOOKINGS)
     return queries.bookings_made_with_keys(current_key(), **filters)
 
 
 @blp.route("/<uuid:booking_id>", methods=["GET"])
 @blp.doc(operationId="getBooking")
-@blp.login_required(scope=Scope.BOOKINGS_READ)
+@blp.login_required(with_key=Action.SEE_BOOKINGS)
 @blp.if_none_match()
 @blp.problems(BookingNotFound)
 @blp.response(200, BookingSchema)
@@ -154,7 +154,7 @@ def get_booking(booking_id: UUID) -> Booking:
 
 @blp.route("/<uuid:booking_id>/calendar.ics", methods=["GET"])
 @blp.doc(operationId="getBookingCalendar")
-@blp.login_required(scope=Scope.BOOKINGS_READ)
+@blp.login_required(with_key=Action.SEE_BOOKINGS)
 @blp.if_none_match()
 @blp.problems(BookingNotFound)
 @blp.calendar(example=BOOKING_CALENDAR)
@@ -171,7 +171,7 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 
 @blp.route("/<uuid:booking_id>", methods=["PATCH"])
 @blp.doc(operationId="changeBooking")
-@blp.login_required(scope=Scope.BOOKINGS_WRITE)
+@blp.login_required(with_key=Action.MANAGE_BOOKINGS)
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.if_match()
 @blp.problems(PermissionDenied, BookingNotFound, BookingCancelled, EventNotOpen, SoldOut, TooManyTickets)
@@ -197,7 +197,7 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
 
 @blp.route("/<uuid:booking_id>", methods=["DELETE"])
 @blp.doc(operationId="cancelBooking")
-@blp.login_required(scope=Scope.BOOKINGS_WRITE)
+@blp.login_required(with_key=Action.MANAGE_BOOKINGS)
 @blp.if_match()
 @blp.problems(PermissionDenied, BookingNotFound, EventNotOpen)
 @blp.response(
@@ -223,7 +223,7 @@ def cancel_booking(booking_id: UUID) -> Booking:
 
 @blp.route("/<uuid:booking_id>/emails", methods=["GET"])
 @blp.doc(operationId="listBookingEmails")
-@blp.login_required(scope=Scope.BOOKINGS_READ)
+@blp.login_required(with_key=Action.SEE_BOOKINGS)
 @blp.problems(BookingNotFound)
 @blp.listing(PageQuerySchema, EmailSchema)
 def list_booking_emails(booking_id: UUID) -> Listing:
@@ -237,7 +237,7 @@ def list_booking_emails(booking_id: UUID) -> Listing:
 
 @blp.route("/<uuid:booking_id>/emails", methods=["POST"])
 @blp.doc(operationId="resendConfirmation")
-@blp.login_required(scope=Scope.BOOKINGS_WRITE)
+@blp.login_required(with_key=Action.MANAGE_BOOKINGS)
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.problems(PermissionDenied, BookingNotFound, BookingCancelled, EventEnded, StaleVersion)
 @blp.idempotent(EmailSchema, replay=lambda email: (HTTPStatus.ACCEPTED, {}))
@@ -265,7 +265,7 @@ def resend_confirmation(booking_id: UUID, request: IdempotentRequest | None) -> 
 
 @events.route("/<uuid:event_id>/bookings", methods=["GET"])
 @events.doc(operationId="listAttendees")
-@events.login_required(scope=Scope.BOOKINGS_READ)
+@events.login_required(with_key=Action.SEE_BOOKINGS)
 @events.problems(PermissionDenied, EventNotFound)
 @events.listing(AttendeeQuerySchema, BookingSchema, csv_file=CsvFile("bookings-{event_id}.csv", key=Booking.id))
 def list_attendees(event_id: UUID, **filters: Any) -> Listing:

@@ -23,8 +23,8 @@ from bookings_api.errors import (
     UnverifiedBuyer,
 )
 from bookings_api.idempotency import IdempotentRequest
-from bookings_api.models import Booking, Event, EventStatus, IdempotencyKey, Scope
-from bookings_api.permissions import Action, Actor, may_see, require, require_scope
+from bookings_api.models import Booking, Event, EventStatus, IdempotencyKey
+from bookings_api.permissions import Action, Actor, may_see, require, require_key_may
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Pla
     """
     if facts.actor is None:
         raise LoginEnded
-    require_scope(facts.actor, Scope.BOOKINGS_WRITE)
+    require_key_may(facts.actor, Action.MANAGE_BOOKINGS)
     if request and facts.stored:
         return request.replay(facts.stored)
     _require_fields(order, is_by_key=facts.actor.key is not None)

@@ -9,14 +9,14 @@ from bookings_api.database.listing import Listing
 from bookings_api.errors import EventNotFound, PermissionDenied
 from bookings_api.http.authentication import current_actor
 from bookings_api.http.blueprint import Blueprint
-from bookings_api.models import Scope
+from bookings_api.permissions import Action
 
 blp = Blueprint("check-in", __name__, url_prefix="/events", description="Admit guests at the door")
 
 
 @blp.route("/<uuid:event_id>/door-list", methods=["GET"])
 @blp.doc(operationId="getDoorList")
-@blp.login_required(scope=Scope.CHECK_IN)
+@blp.login_required(with_key=Action.SEE_DOOR_LIST)
 @blp.problems(PermissionDenied, EventNotFound)
 @blp.listing(DoorListQuerySchema, DoorListEntrySchema)
 def get_door_list(event_id: UUID, **filters: Any) -> Listing:

@@ -36,7 +36,7 @@ from bookings_api.http.openapi.examples import CHANGED_AT, EVENT_CALENDAR, PUBLI
 from bookings_api.http.rate_limiting.limits import by_account, successes
 from bookings_api.http.response_cache.cache import cached_page, cached_resource
 from bookings_api.idempotency import IdempotentRequest
-from bookings_api.models import Event, EventStatus, Scope
+from bookings_api.models import Event, EventStatus
 from bookings_api.permissions import Action
 
 blp = Blueprint("events", __name__, url_prefix="/events", description="Browse and manage events")
@@ -100,7 +100,7 @@ def list_all_events(**filters: Any) -> Listing:
 
 @blp.route("/", methods=["POST"])
 @blp.doc(operationId="createEvent")
-@blp.login_required(Action.CREATE_EVENTS, scope=Scope.EVENTS_WRITE)
+@blp.login_required(Action.CREATE_EVENTS, with_key=Action.CREATE_EVENTS)
 @blp.limited("EVENT_LIMIT", by=by_account())
 @blp.problems(OrganizationNotFound, OrganizationRequired)
 @blp.arguments(EventCreateSchema)
@@ -155,7 +155,7 @@ def get_event_calendar(event_id: UUID) -> flask.Response:
 
 @blp.route("/<uuid:event_id>", methods=["PATCH"])
 @blp.doc(operationId="changeEvent")
-@blp.login_required(scope=Scope.EVENTS_WRITE)
+@blp.login_required(with_key=Action.EDIT_EVENT)
 @blp.if_match()
 @blp.problems(PermissionDenied, EventNotFound, EventCancelled, EventStarted, EventEnded, CapacityBelowBooked)
 @blp.arguments(EventChangeSchema)
@@ -181,7 +181,7 @@ def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
 
 @blp.route("/<uuid:event_id>", methods=["DELETE"])
 @blp.doc(operationId="deleteEvent")
-@blp.login_required(scope=Scope.EVENTS_WRITE)
+@blp.login_required(with_key=Action.DELETE_EVENT)
 @blp.if_match()
 @blp.problems(PermissionDenied, EventNotFound, EventEnded)
 @blp.response(204)
@@ -196,7 +196,7 @@ def delete_event(event_id: UUID) -> None:
 
 @blp.route("/<uuid:event_id>/publish", methods=["POST"])
 @blp.doc(operationId="publishEvent")
-@blp.login_required(scope=Scope.EVENTS_WRITE)
+@blp.login_required(with_key=Action.EDIT_EVENT)
 @blp.if_match()
 @blp.problems(PermissionDenied, EventNotFound, EventCancelled, EventEnded)
 @blp.response(200, EventSchema, example=EventSchema.example(**_UNBOOKED, version=2, updated_at=CHANGED_AT))
@@ -210,7 +210,7 @@ def publish_event(event_id: UUID) -> Event:
 
 @blp.route("/<uuid:event_id>/cancel", methods=["POST"])
 @blp.doc(operationId="cancelEvent")
-@blp.login_required(scope=Scope.EVENTS_WRITE)
+@blp.login_required(with_key=Action.EDIT_EVENT)
 @blp.if_match()
 @blp.problems(PermissionDenied, EventNotFound, EventNotPublished, EventEnded)
 @blp.response(

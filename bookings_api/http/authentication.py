@@ -12,9 +12,9 @@ import flask
 from werkzeug.local import LocalProxy
 
 from bookings_api.errors import PermissionDenied, Unauthenticated
-from bookings_api.models import ApiKey, Scope, User
+from bookings_api.models import ApiKey, User
 from bookings_api.models.api_key import HINT_LENGTH, SECRET_PREFIX, hash_secret
-from bookings_api.permissions import ORGANIZERS_ONLY, Action, Actor, may, require_scope
+from bookings_api.permissions import ORGANIZERS_ONLY, Action, Actor, may, require_key_may
 
 _AUTHENTICATE, _AUTHENTICATE_KEY, _VERIFY = (
     f"bookings_api.{name}" for name in ("authenticate", "authenticate_key", "verify")
@@ -84,16 +84,17 @@ def bearer_token() -> str:
     return token.strip()
 
 
-def require_actor(action: Action | None = None, scope: Scope | None = None) -> None:
-    """Load the caller, which must be an account or an API key with `scope`. If `scope` is None, refuse API keys.
+def require_actor(action: Action | None = None, *, with_key: Action | None = None) -> None:
+    """Load the caller, which must be an account or an API key that may perform `with_key`.
 
-    Raises `Unauthenticated`, and `PermissionDenied` if no organization allows the caller to perform `action`.
+    If `with_key` is None, refuse API keys. Raises `Unauthenticated`, and `PermissionDenied` if no organization allows
+    the account to perform `action`, or the key to perform `with_key`.
     """
     load_actor()
     actor = flask.g.actor
-    require_scope(actor, scope)
-    if action and not may(actor, action):
-        raise PermissionDenied("This API key is restricted to certain events." if actor.key else ORGANIZERS_ONLY)
+    require_key_may(actor, with_key)
+    if action and actor.key is None and not may(actor, action):
+        raise PermissionDenied(ORGANIZERS_ONLY)
 
 
 def load_actor() -> None:
@@ -127,10 +128,10 @@ def require_token() -> None:
     flask.g.user_id = str(user_id)
 
 
-def require_login(scope: Scope | None = None) -> None:
+def require_login(*, with_key: Action | None = None) -> None:
     """After `require_token`, check that the login or API key is still valid. Raises `Unauthenticated` otherwise."""
     if viewer() is None and (current_user_id() or current_key_hash()):
-        require_actor(scope=scope)
+        require_actor(with_key=with_key)
 
 
 def forget_actor() -> None:

@@ -36,8 +36,7 @@ from bookings_api.http.problems import (
 from bookings_api.http.rate_limiting.limits import Counted, Key, attempts, by_key, limit, uncount
 from bookings_api.http.retrying import retried
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
-from bookings_api.models import Scope
-from bookings_api.permissions import Action
+from bookings_api.permissions import Action, scope_for
 
 LOCATION = {"Location": {"description": "The URL of the new resource.", "schema": {"type": "string"}}}
 
@@ -99,19 +98,19 @@ class Blueprint(flask_smorest.Blueprint):
             ]
         super().add_url_rule(rule, endpoint, view, **options)
 
-    def login_required(self, action: Action | None = None, *, scope: Scope | None = None) -> Callable[[View], View]:
-        """Require an access token or an API key with `scope`. If `scope` is None, refuse API keys.
+    def login_required(self, action: Action | None = None, *, with_key: Action | None = None) -> Callable[[View], View]:
+        """Require an access token or an API key that may perform `with_key`. If it is None, refuse API keys.
 
-        With `action`, the caller must have this permission in at least one organization.
+        With `action`, the account must have this permission in at least one organization.
         """
-        check = partial(authentication.require_actor, action, scope)
-        return self._guarded(check, PermissionDenied, scope=scope)
+        check = partial(authentication.require_actor, action, with_key=with_key)
+        return self._guarded(check, PermissionDenied, with_key=with_key)
 
-    def token_required(self, *, scope: Scope) -> Callable[[View], View]:
+    def token_required(self, *, with_key: Action) -> Callable[[View], View]:
         """Require an access token or API key, but let the service check the login or key, which saves a query.
 
-        The service must raise `Unauthenticated` before any other error, and `PermissionDenied` for a key without
-        `scope`. Requests with an ended login or an invalid key do not count against any limits.
+        The service must raise `Unauthenticated` before any other error, and `PermissionDenied` for a key that may not
+        perform `with_key`. Requests with an ended login or an invalid key do not count against any limits.
         """
 
         def decorate(view: View) -> View:
@@ -121,14 +120,15 @@ class Blueprint(flask_smorest.Blueprint):
                     try:
                         return view(*args, **kwargs)
                     except HTTPException:  # raised before the service checked the login
-                        authentication.require_login(scope)  # raises Unauthenticated instead, if the login has ended
+                        # raises Unauthenticated instead, if the login has ended
+                        authentication.require_login(with_key=with_key)
                         raise
                 except Unauthenticated:
                     authentication.forget_actor()
                     uncount()
                     raise
 
-            return self._guarded(authentication.require_token, PermissionDenied, scope=scope)(checked)  # type: ignore[return-value] # as below
+            return self._guarded(authentication.require_token, PermissionDenied, with_key=with_key)(checked)  # type: ignore[return-value] # as below
 
         return decorate
 
@@ -277,11 +277,12 @@ class Blueprint(flask_smorest.Blueprint):
         self,
         check: Callable[[], None],
         *raised: type[DomainError],
-        scope: Scope | None = None,
+        with_key: Action | None = None,
         security: list[dict[str, list[str]]] | None = None,
     ) -> Callable[[View], View]:
         """Run `check` before the view, and document the tokens that it accepts."""
-        security = security or ([*_BEARER, _API_KEY] if scope else _BEARER)
+        security = security or ([*_BEARER, _API_KEY] if with_key else _BEARER)
+        scope = {SCOPE: scope_for(with_key)} if with_key else {}
 
         def decorate(view: View) -> View:
             if _API_KEY in security:
@@ -293,6 +294,6 @@ class Blueprint(flask_smorest.Blueprint):
                 return view(*args, **kwargs)
 
             self.problems(Unauthenticated, *raised)(guarded)
-            return self.doc(security=security, **({SCOPE: scope} if scope else {}))(guarded)  # type: ignore[return-value] # wraps() keeps the signature
+            return self.doc(security=security, **scope)(guarded)  # type: ignore[return-value] # wraps() keeps the signature
 
         return decorate
