@@ -62,6 +62,29 @@ MUST_NOT_IMPORT = {
     "errors": {"flask", "http", "werkzeug", "marshmallow"},
 }  # fmt: skip
 
+# What belongs to a person or an organization
+OWNED = {
+    "ApiKey", "Booking", "Event", "Login", "Membership", "Organization", "OutboxEmail", "OwnOrganization", "Person",
+    "TeamEntry", "TeamMember", "User",
+}  # fmt: skip
+
+# Modules and functions of features that read it without knowing the actor, each with the reason
+READ_WITHOUT_ACTOR = {
+    "auth/services.py:_join_team": "an emailed token names the event",
+    "users/erasure.py": "starts from the account that is erased",
+    "users/export.py": "starts from the account that is exported",
+    "users/queries.py:all_people": "for operators",
+    "events/queries.py:upcoming_events": "published events are public",
+    "events/queries.py:read_public_event": "for anonymous clients",
+    "events/queries.py:lock_event": "its callers check the locked event, because it may have changed",
+    "bookings/locking.py": "the statements start from the login or the key, and `decide` checks the locked event",
+    "bookings/queries.py:bookings_of": "starts from the login, which saves a query",
+    "bookings/queries.py:bookings_made_with_keys": "starts from the key that sends the request",
+    "bookings/queries.py:has_booked": "starts from the key that sends the request",
+}
+# Those whose callers must know the actor
+UNCHECKED = {"lock_event"}
+
 # The factory in __init__.py may import everything.
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -158,6 +181,50 @@ def test_only_permissions_decide_what_the_scopes_of_api_keys_allow() -> None:
     found = {str(path.relative_to(PACKAGE)) for path in MODULES if naming.search(path.read_text())}
 
     assert found == {"permissions.py", "api_keys/schemas.py"}
+
+
+@each_module
+def test_features_read_what_is_owned_only_for_an_actor(path: Path) -> None:
+    """Functions that read it have a parameter for the actor and use it, so no route can forget to check it."""
+    name = str(path.relative_to(PACKAGE))
+    if _parts(path)[0] not in FEATURES or name in READ_WITHOUT_ACTOR:
+        return
+    statements, found = set(UNCHECKED), set()
+    for node in ast.parse(path.read_text()).body:
+        if not _reads_owned(node, statements):
+            continue
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            statements |= {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and _is_stored(one)}
+        elif isinstance(node, ast.FunctionDef) and not _uses_actor(node):
+            found.add(f"{name}:{node.name}")
+
+    assert found == {one for one in READ_WITHOUT_ACTOR if one.startswith(f"{name}:")}
+
+
+def _reads_owned(node: ast.AST, statements: set[str]) -> bool:
+    """Whether this code selects or gets a model in `OWNED`, or uses one of these statements."""
+    names = {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and not _is_stored(one)}
+    names |= {one.attr for one in ast.walk(node) if isinstance(one, ast.Attribute)}
+    calls = [one for one in ast.walk(node) if isinstance(one, ast.Call)]
+    selects = any(ast.unparse(call.func).rpartition(".")[2] == "select" for call in calls)
+    gets = any(
+        isinstance(call.func, ast.Attribute)
+        and call.func.attr in {"get", "get_one", "query"}
+        and ast.unparse(arg) in OWNED
+        for call in calls
+        for arg in call.args[:1]
+    )
+    return gets or (selects and bool(names & OWNED)) or bool(names & statements)
+
+
+def _is_stored(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Store)
+
+
+def _uses_actor(function: ast.FunctionDef) -> bool:
+    arguments = [*function.args.args, *function.args.kwonlyargs]
+    actors = {one.arg for one in arguments if one.annotation and "Actor" in ast.unparse(one.annotation).split()}
+    return any(isinstance(one, ast.Name) and one.id in actors for one in ast.walk(function))
 
 
 def test_only_a_few_modules_change_the_count_of_booked_tickets() -> None:

@@ -40,8 +40,9 @@ def lock_key(actor: Actor, organization_id: UUID, key_id: UUID) -> ApiKey:
     return key
 
 
-def are_events_of(organization_id: UUID, event_ids: Collection[UUID]) -> bool:
-    """Whether all of these events exist and belong to the organization."""
+def are_events_of(actor: Actor, organization_id: UUID, event_ids: Collection[UUID]) -> bool:
+    """Whether all of these events exist and belong to the organization. Raises the errors of `organization_for`."""
+    organization_id = organization_for(actor, Action.MANAGE_KEYS, organization_id)
     found = sa.select(sa.func.count()).where(Event.organization_id == organization_id, Event.id.in_(event_ids))
     return db.session.scalar(found) == len(set(event_ids))
 

@@ -45,7 +45,7 @@ def create_key(
     secret = new_secret()
     fields = {"scopes": scopes, "event_ids": event_ids, "expires_at": expires_at}
     with transaction():
-        _require_valid(organization_id, fields)
+        _require_valid(actor, organization_id, fields)
         key = ApiKey(
             organization_id=organization_id,
             created_by_id=actor.responsible_id,
@@ -75,7 +75,7 @@ def change_key(
     with transaction():
         key = lock_key(actor, organization_id, key_id)
         precondition(key)
-        _require_valid(organization_id, changes)
+        _require_valid(actor, organization_id, changes)
         changed = apply_changes(key, changes)
     if changed:
         _log(actor, key, f"changed {', '.join(sorted(changed))}")
@@ -122,10 +122,10 @@ def revoke_key(
     _log(actor, key, "revoked")
 
 
-def _require_valid(organization_id: UUID, fields: dict[str, Any]) -> None:
+def _require_valid(actor: Actor, organization_id: UUID, fields: dict[str, Any]) -> None:
     problems = {}
     event_ids, expires_at = fields.get("event_ids"), fields.get("expires_at")
-    if event_ids is not None and not are_events_of(organization_id, event_ids):
+    if event_ids is not None and not are_events_of(actor, organization_id, event_ids):
         problems["event_ids"] = "Must be IDs of events of the organization."
     if expires_at is not None and expires_at <= database_time():
         problems["expires_at"] = "Must be in the future."

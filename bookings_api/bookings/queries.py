@@ -9,13 +9,13 @@ from sqlalchemy.orm import joinedload
 
 from bookings_api.database.listing import Listing, ListQuery, Order, array_of, folded, is_one_of, search, words_in
 from bookings_api.database.prepared import PLAN_ONCE, Prepared
-from bookings_api.errors import BookingNotFound
-from bookings_api.events.queries import lock_event
+from bookings_api.errors import BookingNotFound, PermissionDenied
+from bookings_api.events.queries import get_event_for, lock_event
 from bookings_api.extensions import db
 from bookings_api.models import ApiKey, Booking, EmailStatus, Event, IdempotencyKey, Login, OutboxEmail, User
 from bookings_api.models.api_key import is_usable
 from bookings_api.models.user import is_logged_in
-from bookings_api.permissions import Action, Actor, may, may_see_booking, reach_of_key
+from bookings_api.permissions import Action, Actor, may, may_manage_booking, may_see_booking, reach_of_key
 
 _OF_EVENT = Booking.event_id == sa.bindparam("event_id")
 _WITH_STATUS = Booking.status == sa.bindparam("status")
@@ -119,14 +119,21 @@ def has_booked(secret_hash: bytes, *, key: str | None, external_id: str | None) 
     return bool(_HAS_BOOKED(secret_hash=secret_hash, key=key, external_id=external_id))
 
 
-def bookings_for(event: Event, *, q: str | None = None, **filters: Any) -> Listing:
-    """Return the bookings of an event, oldest first. The filters are those of `AttendeeQuerySchema`."""
+def bookings_for(actor: Actor, event_id: UUID, *, q: str | None = None, **filters: Any) -> Listing:
+    """Return the bookings of an event, oldest first. The filters are those of `AttendeeQuerySchema`.
+
+    Raises `EventNotFound` or `PermissionDenied`.
+    """
+    event = get_event_for(actor, Action.SEE_BOOKINGS, event_id)
     return _BOOKINGS_FOR_EVENT(event_id=event.id, **search(q), **filters)
 
 
-def emails_of(booking: Booking) -> Listing:
-    """Return the emails about a booking, newest first. Sent emails are deleted after the retention period."""
-    return _EMAILS_OF_BOOKING(booking_id=booking.id)
+def emails_of(actor: Actor, booking_id: UUID) -> Listing:
+    """Return the emails about a booking, newest first. Sent emails are deleted after the retention period.
+
+    Raises `BookingNotFound`.
+    """
+    return _EMAILS_OF_BOOKING(booking_id=get_booking(booking_id, viewer=actor).id)
 
 
 def get_booking(booking_id: UUID, *, viewer: Actor) -> Booking:
@@ -144,12 +151,16 @@ def guest_of(booking_id: UUID, *, viewer: Actor) -> tuple[str, bool]:
     return booking.guest_email, may(viewer, Action.MANAGE_BOOKINGS, booking.event)
 
 
-def lock_booking(booking_id: UUID, *, event_id: UUID) -> tuple[Booking, Event, datetime]:
+def lock_booking(actor: Actor, booking_id: UUID, *, event_id: UUID) -> tuple[Booking, Event, datetime]:
     """Lock a booking and its event, and return their current state and the time when the event was locked.
 
-    Also loads the booking's account. Locks the event first, as in every transaction, to prevent deadlocks.
+    Also loads the booking's account. Locks the event first, as in every transaction, to prevent deadlocks. Raises
+    `PermissionDenied` if `actor` may not change the booking.
     """
     event, now = lock_event(event_id, include_deleted=True)
     locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update(of=Booking)
     locked = locked.options(joinedload(Booking.user))
-    return db.session.scalars(locked.execution_options(populate_existing=True)).one(), event, now
+    booking = db.session.scalars(locked.execution_options(populate_existing=True)).one()
+    if not may_manage_booking(actor, booking, event):
+        raise PermissionDenied("You can see this booking but cannot change it.")
+    return booking, event, now

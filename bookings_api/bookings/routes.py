@@ -34,7 +34,6 @@ from bookings_api.errors import (
     TooManyTickets,
     UnverifiedBuyer,
 )
-from bookings_api.events.queries import get_event_for
 from bookings_api.events.routes import blp as events
 from bookings_api.http.authentication import (
     current_actor,
@@ -232,7 +231,7 @@ def list_booking_emails(booking_id: UUID) -> Listing:
     Returns the newest first. You can list the emails about your own bookings and about bookings for events you
     organize. Sent emails are deleted after the retention period.
     """
-    return queries.emails_of(queries.get_booking(booking_id, viewer=current_actor))
+    return queries.emails_of(current_actor, booking_id)
 
 
 @blp.route("/<uuid:booking_id>/emails", methods=["POST"])
@@ -281,7 +280,7 @@ def list_attendees(event_id: UUID, **filters: Any) -> Listing:
     prefixed with an apostrophe. Words such as `Mar` and `TRUE` are recognized only in English. To keep all text
     unchanged, import all columns of the file as text. Use `separator=semicolon` for spreadsheets with a decimal comma.
     """
-    return queries.bookings_for(get_event_for(current_actor, Action.SEE_BOOKINGS, event_id), **filters)
+    return queries.bookings_for(current_actor, event_id, **filters)
 
 
 def _location(booking_id: UUID | str) -> dict[str, str]:

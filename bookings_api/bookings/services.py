@@ -51,7 +51,6 @@ from bookings_api.errors import (
     EventNotOpen,
     ExternalIdTaken,
     IdempotencyKeyReused,
-    PermissionDenied,
     SoldOut,
 )
 from bookings_api.idempotency import IdempotentRequest, is_key_taken, store_response
@@ -59,7 +58,7 @@ from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, IdempotencyKey, OutboxEmail, User
 from bookings_api.models.booking import new_reference
 from bookings_api.models.payloads import event_payload, guest_payload
-from bookings_api.permissions import Action, Actor, may, may_manage_booking
+from bookings_api.permissions import Action, Actor, may
 
 
 class Booked(NamedTuple):
@@ -195,10 +194,7 @@ def _locked(actor: Actor, booking_id: UUID) -> Iterator[tuple[Transaction, Booki
     event_id = get_booking(booking_id, viewer=actor).event_id
     end_reading()
     with turns.turn(event_id), transaction() as tx:
-        booking, event, now = lock_booking(booking_id, event_id=event_id)
-        if not may_manage_booking(actor, booking, event):
-            raise PermissionDenied("You can see this booking but cannot change it.")
-        yield tx, booking, event, now
+        yield tx, *lock_booking(actor, booking_id, event_id=event_id)
 
 
 def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: IdempotentRequest | None) -> Booking:

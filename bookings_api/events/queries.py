@@ -110,9 +110,9 @@ def get_event_for(actor: Actor, action: Action, event_id: UUID) -> Event:
     return event
 
 
-def has_guests(event_id: UUID) -> bool:
-    """Whether the event has booked tickets."""
-    return bool(db.session.scalar(sa.select(Event.tickets_booked).where(Event.id == event_id)))
+def has_guests(actor: Actor, event_id: UUID) -> bool:
+    """Whether an event that `actor` may edit has booked tickets. Raises `EventNotFound` or `PermissionDenied`."""
+    return get_event_for(actor, Action.EDIT_EVENT, event_id).tickets_booked > 0
 
 
 def lock_event(event_id: UUID, *, include_deleted: bool = False) -> tuple[Event, datetime]:

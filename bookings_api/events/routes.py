@@ -51,7 +51,7 @@ def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
     A change counts even if the field already has the new value, because a concurrent request may be changing the field.
     Also sets `flask.g.notifies` for `_notifier`.
     """
-    notifies = bool(changes.keys() & services.NOTIFIED) and queries.has_guests(event_id)
+    notifies = bool(changes.keys() & services.NOTIFIED) and queries.has_guests(current_actor, event_id)
     flask.g.notifies = notifies
     return by_account("event_id")(event_id=event_id) if notifies else None
 

@@ -24,9 +24,8 @@ def team_of(actor: Actor, event_id: UUID) -> Listing:
 
 
 def get_entry(actor: Actor, event_id: UUID, user_id: UUID) -> TeamEntry:
-    """Return an entry in the team of an event. Raises `TeamMemberNotFound` and the errors of `event_of_entry`."""
-    event_of_entry(actor, event_id, user_id)
-    return entry_of(event_id, user_id)
+    """Return an entry in the team of an event. Raises `EventNotFound` and the errors of `entry_of`."""
+    return entry_of(actor, get_event(event_id, viewer=actor), user_id)
 
 
 def event_of_entry(actor: Actor, event_id: UUID, user_id: UUID) -> Event:
@@ -35,14 +34,19 @@ def event_of_entry(actor: Actor, event_id: UUID, user_id: UUID) -> Event:
     Raises `EventNotFound` or `PermissionDenied`.
     """
     event = get_event(event_id, viewer=actor)
-    if not is_self(actor, user_id):
-        require(actor, Action.MANAGE_TEAM, event)
+    _require_entry(actor, event, user_id)
     return event
 
 
-def entry_of(event_id: UUID, user_id: UUID) -> TeamEntry:
-    """Return an entry in the team of an event. Raises `TeamMemberNotFound`."""
-    entry = db.session.get(TeamEntry, (event_id, user_id), populate_existing=True)
+def entry_of(actor: Actor, event: Event, user_id: UUID) -> TeamEntry:
+    """Return an entry in the team of an event. Raises `PermissionDenied` or `TeamMemberNotFound`."""
+    _require_entry(actor, event, user_id)
+    entry = db.session.get(TeamEntry, (event.id, user_id), populate_existing=True)
     if entry is None:
         raise TeamMemberNotFound
     return entry
+
+
+def _require_entry(actor: Actor, event: Event, user_id: UUID) -> None:
+    if not is_self(actor, user_id):
+        require(actor, Action.MANAGE_TEAM, event)

@@ -63,7 +63,7 @@ def add_team_member(
         member.version += 1
         _announce(tx, actor, event, user, member)
         db.session.flush()
-        entry = entry_of(event_id, user.id)
+        entry = entry_of(actor, event, user.id)
         store_response(request, actor.id, entry)
     return entry
 
@@ -86,7 +86,7 @@ def change_team_member(
         precondition(member)
         if apply_changes(member, changes):
             _announce(tx, actor, event, user, member)
-    return entry_of(event_id, user_id)
+    return entry_of(actor, event, user_id)
 
 
 def remove_team_member(

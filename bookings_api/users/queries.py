@@ -53,11 +53,7 @@ def all_people(*, q: str | None, role: Role | None, is_active: bool | None) -> S
 
 def get_person(actor: Actor, user_id: UUID, *, organization_id: UUID | None = None) -> Person:
     """Return a person of the actor's organization. Raises `UserNotFound` and the errors of `organization_for`."""
-    return person_in(organization_for(actor, Action.MANAGE_PEOPLE, organization_id), user_id)
-
-
-def person_in(organization_id: UUID, user_id: UUID) -> Person:
-    """Return a person of the given organization. Raises `UserNotFound`."""
+    organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
     person = db.session.get(Person, (organization_id, user_id), populate_existing=True)
     if person is None:
         raise UserNotFound

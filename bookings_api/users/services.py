@@ -31,7 +31,7 @@ from bookings_api.idempotency import IdempotentRequest, store_response
 from bookings_api.mail import outbox
 from bookings_api.models import EmailKind, MemberRole, Membership, Person, TokenPurpose, User
 from bookings_api.permissions import Action, Actor, Tenancy, may, organization_for
-from bookings_api.users.queries import person_in
+from bookings_api.users.queries import get_person
 
 audit_logger = logging.getLogger("bookings_api.audit")
 
@@ -83,7 +83,7 @@ def invite_user(
             organization=name_in_invitation(organization_id),
         )
         db.session.flush()
-        person = person_in(organization_id, user.id)
+        person = get_person(actor, user.id, organization_id=organization_id)
         store_response(request, actor.id, person)
     log_change(actor, user.id, {"invited_as": membership.invited_as.value})
     return person
@@ -134,7 +134,7 @@ def change_person(
     if changed:
         # names are personal data and stay out of the log
         log_change(actor, user_id, {field: "changed" if field == "name" else str(changes[field]) for field in changed})
-    return person_in(organization_id, user_id)
+    return get_person(actor, user_id, organization_id=organization_id)
 
 
 def remove_access(
