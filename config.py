@@ -201,6 +201,7 @@ class Config:
     NOTIFICATION_LIMIT: str = _limit("10 per hour")
     INVITATION_LIMIT: str = _limit("100 per hour")
     MAIL_RESEND_LIMIT: str = _limit("3 per hour")
+    EXPORT_LIMIT: str = _limit("10 per hour")
 
     PUBLIC_URL: str = _setting("http://localhost:8000", validate=_WEB_URL)
     INVITATION_URL: str = _setting(None, validate=_WEB_URL)

@@ -241,7 +241,7 @@ def test_malformed_rate_limit_is_rejected(environment: pytest.MonkeyPatch, limit
     with pytest.raises(ConfigError) as caught:
         Config.from_environment(NO_ENV_FILE)
 
-    assert str(caught.value).count(": Must be a rate limit") == len(LIMITS) == 14
+    assert str(caught.value).count(": Must be a rate limit") == len(LIMITS) == 15
 
 
 def test_default_limits_suit_a_shared_address_but_slow_password_guessing(

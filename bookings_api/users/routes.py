@@ -100,9 +100,8 @@ def _status_and_location(user_id: UUID | str, version: int) -> tuple[HTTPStatus,
     """Return the status and headers after an invitation. A version above 1 means that the person was invited again."""
     if version > 1:
         return HTTPStatus.OK, {}
-    organization_id = flask.request.json.get("organization_id")
-    location = flask.url_for("users.get_user", user_id=user_id, organization_id=organization_id)
-    return HTTPStatus.CREATED, {"Location": location}
+    chosen = flask.request.json.get("organization_id")
+    return HTTPStatus.CREATED, {"Location": flask.url_for("users.get_user", user_id=user_id, organization_id=chosen)}
 
 
 @blp.route("/me", methods=["GET"])
@@ -172,6 +171,7 @@ def delete_account(deletion: dict[str, Any]) -> None:
 @blp.route("/me/export", methods=["GET"])
 @blp.doc(operationId="exportAccount")
 @blp.login_required()
+@blp.limited("EXPORT_LIMIT", by=by_account())
 @blp.response(200, ExportSchema)
 def export_account() -> dict[str, Any]:
     """Get all personal data of your account.

@@ -73,7 +73,7 @@ def test_rate_limited_operations_document_429_and_their_headers() -> None:
     accepting_keys = {name for name, operation in OPERATIONS.items() if {"api_key": []} in operation.doc["security"]}
     assert limited - accepting_keys == {
         "signup", "login", "token", "requestPasswordReset", "confirmPasswordReset", "acceptInvitation",
-        "verifyEmail", "resendVerification", "changeProfile", "deleteAccount",
+        "verifyEmail", "resendVerification", "changeProfile", "deleteAccount", "exportAccount",
         "inviteUser", "changeUser", "changePassword", "addTeamMember", "changeTeamMember", "transferEvent",
     }  # fmt: skip
     assert accepting_keys <= limited

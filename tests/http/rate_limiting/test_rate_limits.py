@@ -186,3 +186,12 @@ def test_redis_never_contains_an_email_or_client_address(app: Flask, client: Fla
 
     assert len(keys) == 3
     assert not [key for key in keys if address in key or email in key or email.partition("@")[0] in key]
+
+
+def test_an_account_can_export_its_data_ten_times_an_hour(client: FlaskClient, user: Account) -> None:
+    other = make_user(client)
+
+    exports = [client.get(f"{API}/users/me/export", headers=user.headers).status_code for _ in range(11)]
+
+    assert exports == [200] * 10 + [429]
+    assert client.get(f"{API}/users/me/export", headers=other.headers).status_code == 200
