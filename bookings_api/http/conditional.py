@@ -2,7 +2,8 @@
 
 An ETag contains the resource's version. A booking changes the response for an event but not its version, so the ETag of
 an event also contains the number of booked tickets and the time of the last change. The number alone is not enough,
-because a cancellation restores it.
+because a cancellation restores it. The ETag of a booking also contains this time, because reminders and the erasure of
+its guest do not change its version.
 
 `If-Match` compares only versions, while the row is locked. A booking therefore never makes an organizer's change fail.
 """
@@ -14,7 +15,7 @@ from typing import Protocol
 import flask
 
 from bookings_api.errors import StaleVersion
-from bookings_api.models import ApiKey, Event
+from bookings_api.models import ApiKey, Booking, Event
 
 # Does not match weak tags (W/"..."), which If-Match must ignore (section 13.1.1).
 _STRONG_TAG = re.compile(r'(?:^|[,\s])"([^"]*)"')
@@ -56,6 +57,8 @@ def etag_of(resource: Versioned) -> str:
         return f"{resource.version}-{resource.last_used_at.timestamp() if resource.last_used_at else 0}"
     if isinstance(resource, Event):
         return f"{resource.version}-{resource.tickets_booked}-{resource.updated_at.timestamp()}"
+    if isinstance(resource, Booking):
+        return f"{resource.version}-{resource.updated_at.timestamp()}"
     return str(resource.version)
 
 

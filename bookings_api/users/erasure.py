@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from sqlalchemy.orm import aliased
 from bookings_api.accounts.credentials import lock_verified_account
 from bookings_api.accounts.memberships import memberships_of, settle_keys
 from bookings_api.bookings.services import cancel_booking
+from bookings_api.database.listing import folded
 from bookings_api.database.transactions import Precondition, no_precondition, transaction
 from bookings_api.errors import BookingsOpen, EventNotOpen, ResponsibleForEvents
 from bookings_api.extensions import db
@@ -155,7 +157,7 @@ def _erase(user: User) -> None:
     _erase_contact(user)
     _erase_bookings(user, placeholder)
     erasure.erase_person(user)
-    _erase_responses(user)
+    _erase_responses(user, placeholder)
     for owned in (Login, OneTimeToken, TeamMember):
         _execute(sa.delete(owned).where(owned.user_id == user.id))
     _execute(sa.delete(OneTimeToken).where(sa.func.lower(OneTimeToken.new_email) == user.email.lower()))
@@ -167,16 +169,18 @@ def _erase(user: User) -> None:
 
 
 def _erase_bookings(user: User, placeholder: str) -> None:
-    """Remove the person from their own bookings, and from other accounts' bookings for their verified address.
+    """Remove the person from their own bookings, and from others' bookings for their verified address.
 
-    In other accounts' bookings, the account that made the booking becomes the guest and gets all further emails.
+    In other accounts' bookings, the account that made the booking becomes the guest and gets all further emails. A
+    booking made with an API key loses its metadata, which may describe the guest. It keeps its external ID, so that a
+    repeated request finds it, unless the ID contains a name or email of the guest.
     """
     own = Booking.user_id == user.id
     has_name, has_email = (
         sa.func.lower(column).in_(user.known_as) for column in (Booking.guest_name, Booking.guest_email)
     )
-    _execute(sa.update(Booking).where(own, has_email).values(guest_name=ERASED, guest_email=placeholder))
-    _execute(sa.update(Booking).where(own, has_name).values(guest_name=ERASED))
+    email = sa.case((has_email, placeholder), else_=Booking.guest_email)
+    _execute(sa.update(Booking).where(own, has_name | has_email).values(guest_name=ERASED, guest_email=email))
     if user.email_verified:
         buyer = sa.select(User).where(User.id == Booking.user_id).correlate(Booking)
         name, address = sa.func.coalesce(User.name, User.email), User.email
@@ -185,10 +189,24 @@ def _erase_bookings(user: User, placeholder: str) -> None:
             .where(sa.func.lower(Booking.guest_email) == user.email.lower())
             .values(
                 client_metadata=None,
+                external_id=sa.case(
+                    (_names(user, Booking.external_id), sa.func.concat("erased-", Booking.id)),
+                    else_=Booking.external_id,
+                ),
                 guest_name=sa.func.coalesce(buyer.with_only_columns(name).scalar_subquery(), ERASED),
                 guest_email=sa.func.coalesce(buyer.with_only_columns(address).scalar_subquery(), placeholder),
             )
         )
+
+
+def _names(user: User, text: Any) -> sa.ColumnElement[bool]:
+    """Whether text of a booking contains a name or email of its guest. `ADA-LOVELACE` contains `Ada Lovelace`."""
+
+    def bare(value: Any) -> sa.ColumnElement[str]:
+        return sa.func.regexp_replace(folded(value), r"[\s_.:/+@-]", "", "g", type_=sa.Text)
+
+    names = [Booking.guest_name, *(sa.literal(name, sa.Text) for name in user.known_as)]
+    return sa.or_(*(sa.func.strpos(bare(text), bare(name)) > 0 for name in names))
 
 
 def _erase_contact(user: User) -> None:
@@ -198,24 +216,29 @@ def _erase_contact(user: User) -> None:
     _execute(events.values(contact_name=None, contact_email=None, version=Event.version + 1))
 
 
-def _erase_responses(user: User) -> None:
+def _erase_responses(user: User, placeholder: str) -> None:
     """Delete the responses stored for the person's repeated requests.
 
-    If their address is verified, also remove the person from responses stored for other accounts.
+    If their address is verified, also remove the person from responses stored for other accounts and for API keys.
     """
     _execute(sa.delete(IdempotencyKey).where(IdempotencyKey.actor_id == user.id))
     if not user.email_verified:
         return
-    response = IdempotencyKey.response
-    mentions = [sa.func.lower(response[member].as_string()) == user.email.lower() for member in _ADDRESSES]
+    email, response = user.email.lower(), IdempotencyKey.response
+    mentions = [sa.func.lower(response[member].as_string()) == email for member in _ADDRESSES]
     for stored in db.session.scalars(sa.select(IdempotencyKey).where(sa.or_(*mentions))):
-        stored.response = stored.response | {
-            member: None
-            for address, name in _ADDRESSES.items()
-            if str(stored.response.get(address)).lower() == user.email.lower()
-            for member in (address, name)
-            if member in stored.response
-        }
+        for address, name in _ADDRESSES.items():
+            if str(stored.response.get(address)).lower() == email:
+                stored.response = stored.response | _erased(stored.response, address, name, placeholder)
+
+
+def _erased(response: dict[str, Any], address: str, name: str, placeholder: str) -> dict[str, Any]:
+    """Return what replaces the members of a response that name the person. All of them stay valid for its schema."""
+    erased: dict[str, Any] = {address: None if address == "contact_email" else placeholder, name: None}
+    if address == "guest_email":
+        external_id = sa.select(Booking.external_id).where(Booking.id == UUID(response["id"]))
+        erased |= {name: ERASED, "external_id": db.session.scalars(external_id).one_or_none(), "metadata": None}
+    return {member: value for member, value in erased.items() if member in response}
 
 
 def _execute(statement: sa.Update | sa.Delete) -> None:
