@@ -52,6 +52,15 @@ class SwaggerUI:
         form.get_by_role("button", name="Remove authorization").wait_for()
         form.get_by_role("button", name="Close").click()
 
+    def authorize_with_key(self, secret: str) -> None:
+        """Enter an API key in the dialog."""
+        dialog = self._open_dialog()
+        form = dialog.locator(".auth-container", has=self.page.get_by_role("heading", name="api_key"))
+        form.get_by_role("textbox").fill(secret)
+        form.get_by_role("button", name="Apply credentials").click()
+        form.get_by_role("button", name="Remove authorization").wait_for()
+        form.get_by_role("button", name="Close").click()
+
     def log_out(self) -> None:
         """Remove the access token with the dialog's logout button."""
         dialog = self._open_dialog()

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 
 from tests.browser.chromium import needs_chromium, running_chromium
 from tests.browser.swagger_ui import SwaggerUI
-from tests.factories import EVENT, PASSWORD, make_organizer, new_email
+from tests.factories import EVENT, PASSWORD, make_event, make_key, make_organizer, new_email
 from tests.service import Service
 
 pytestmark = needs_chromium
@@ -78,6 +78,19 @@ def test_users_can_sign_up_create_an_event_book_and_cancel(
 
     assert (swagger_ui.console, swagger_ui.failures, swagger_ui.violations) == ([], [], [])
     assert [address for address in swagger_ui.requests if not address.startswith(f"{service.url}/")] == []
+
+
+def test_the_dialog_accepts_an_api_key(swagger_ui: SwaggerUI, client: FlaskClient) -> None:
+    organizer = make_organizer(client)
+    event, key = make_event(client, organizer), make_key(client, organizer)
+    order = {"event_id": event["id"], "guest_name": "Grace Hopper", "guest_email": new_email()}
+    swagger_ui.open()
+
+    swagger_ui.authorize_with_key(key.token)
+
+    status, booking = swagger_ui.execute("createBooking", body=order)
+    assert (status, booking["api_key_id"], booking["guest_name"]) == ("201", key.id, "Grace Hopper")
+    assert swagger_ui.failures == []
 
 
 @pytest.mark.long
