@@ -64,8 +64,8 @@ MUST_NOT_IMPORT = {
 
 # What belongs to a person or an organization
 OWNED = {
-    "ApiKey", "Booking", "Event", "Login", "Membership", "Organization", "OutboxEmail", "OwnOrganization", "Person",
-    "TeamEntry", "TeamMember", "User",
+    "ApiKey", "Booking", "Event", "Login", "Membership", "Organization", "OutboxEmail", "OwnOrganization", "OwnPerson",
+    "Person", "TeamEntry", "TeamMember", "User",
 }  # fmt: skip
 
 # Modules and functions of features that read it without knowing the actor, each with the reason

@@ -8,22 +8,33 @@ import sqlalchemy as sa
 from bookings_api.database.listing import Listing, ListQuery, Order, folded, search, words_in
 from bookings_api.errors import UserNotFound
 from bookings_api.extensions import db
-from bookings_api.models import Person, Role
+from bookings_api.models import OwnPerson, Person, Role
 from bookings_api.permissions import Action, Actor, organization_for
 
-_FILTERS: dict[str, sa.ColumnElement[bool]] = {
-    **words_in(folded(sa.func.concat_ws(" ", Person.name, Person.email))),
-    "role": Person.role == sa.bindparam("role"),
-    "is_active": Person.is_active == sa.bindparam("is_active"),
-}
 _BY_EMAIL, _BY_ID = "email", "id"
+
+
+def _filters(person: type[Person]) -> dict[str, sa.ColumnElement[bool]]:
+    return {
+        **words_in(folded(sa.func.concat_ws(" ", person.name, person.email))),
+        "role": person.role == sa.bindparam("role"),
+        "is_active": person.is_active == sa.bindparam("is_active"),
+    }
+
+
+def _orders(person: type[Person]) -> list[Order]:
+    return [Order(sa.func.lower(person.email), name=_BY_EMAIL), Order(person.id, name=_BY_ID)]
+
+
+_OWN_PEOPLE = ListQuery(sa.select(OwnPerson), filters=_filters(OwnPerson), orders=_orders(OwnPerson))
+# Faster where there is a single organization: PostgreSQL reads a page in the order of an index.
 _PEOPLE = ListQuery(
     sa.select(Person).where(Person.organization_id == sa.bindparam("organization_id")),
-    filters=_FILTERS,
-    orders=[Order(sa.func.lower(Person.email), name=_BY_EMAIL), Order(Person.id, name=_BY_ID)],
+    filters=_filters(Person),
+    orders=_orders(Person),
 )
 _ALL_PEOPLE = ListQuery(
-    sa.select(Person), filters=_FILTERS, orders=[Order(sa.func.lower(Person.email), Person.organization_id)]
+    sa.select(Person), filters=_filters(Person), orders=[Order(sa.func.lower(Person.email), Person.organization_id)]
 )
 
 
@@ -41,8 +52,8 @@ def list_people(
     Raises the errors of `organization_for`.
     """
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
-    order = _BY_ID if is_sorted_by_id else _BY_EMAIL
-    return _PEOPLE(order, organization_id=organization_id, role=role, is_active=is_active, **search(q))
+    people, order = _PEOPLE if actor.tenancy.is_single else _OWN_PEOPLE, _BY_ID if is_sorted_by_id else _BY_EMAIL
+    return people(order, organization_id=organization_id, role=role, is_active=is_active, **search(q))
 
 
 def all_people(*, q: str | None, role: Role | None, is_active: bool | None) -> Sequence[Person]:
