@@ -31,7 +31,7 @@ def hash_secret(secret: str) -> bytes:
 
 
 class Scope(StrEnum):
-    """What an API key may do with the events of its organization."""
+    """What an API key may do with its organization's events."""
 
     EVENTS_READ = "events:read"
     EVENTS_WRITE = "events:write"
@@ -42,7 +42,7 @@ class Scope(StrEnum):
 
 
 class ApiKey(Identified, Timestamped, Base):
-    """An API key. Only the SHA-256 hash of its secret is stored, and the beginning of the secret as `hint`.
+    """An API key. Stores only the SHA-256 hash of the secret and, as `hint`, the first characters of the secret.
 
     `event_ids` restricts the key to certain events, and `own_events_only` to the events that the account
     `created_by_id` organizes. That account also becomes the organizer of events created with the key. After a rotation,
@@ -80,9 +80,10 @@ class ApiKey(Identified, Timestamped, Base):
 
 
 def is_usable(secret_hash: sa.ColumnElement[bytes]) -> sa.ColumnElement[bool]:
-    """Return the condition that a key with this secret is usable.
+    """Return the condition for a usable key whose secret has this hash.
 
-    The key must not be revoked or expired. After a rotation, the previous secret is usable until it expires.
+    A usable key is neither revoked nor expired. After a rotation, the previous secret works until
+    `previous_expires_at`.
     """
     return sa.and_(
         sa.or_(

@@ -21,7 +21,7 @@ MAX_EXTERNAL_ID = 255
 
 
 def new_reference() -> str:
-    """Return a random reference with 45 bits of entropy, which is hard to guess. A constraint rejects duplicates."""
+    """Return a random reference with 45 bits of entropy, so it is hard to guess. A constraint rejects duplicates."""
     letters = len(REFERENCE_ALPHABET)  # the modulo makes some letters more likely, which costs less than half a bit
     return "".join([REFERENCE_ALPHABET[byte % letters] for byte in secrets.token_bytes(REFERENCE_LENGTH)])
 
@@ -97,10 +97,11 @@ class Booking(Identified, Timestamped, Base):
     # the event's version when the booking was made, or when it was cancelled together with the event
     event_version: Mapped[int] = mapped_column(server_default="1")
     cancelled_at: Mapped[datetime | None]
-    # the start of the event in the latest reminder; if the start changes, the guest gets another reminder
+    # the event's start in the latest reminder; if the start changes, the guest gets another reminder
     reminded_for: Mapped[datetime | None]
 
-    # the organizer who replaced the guest, or None if the buyer or an API key chose the guest
+    # the manager of the event's bookings who replaced the guest, or None if the buyer or an API key chose the guest, or
+    # if the guest is the buyer
     guest_chosen_by_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("users.id"))
 
     event: Mapped[Event] = relationship(lazy="raise")
@@ -111,5 +112,5 @@ class Booking(Identified, Timestamped, Base):
 
     @property
     def sender(self) -> User | None:
-        """The account named in emails to the guest: the organizer who replaced the guest, or else the buyer."""
+        """The account named in emails to the guest: the person who replaced the guest, or else the buyer."""
         return self.guest_chosen_by or self.user

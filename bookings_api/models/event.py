@@ -15,14 +15,18 @@ MAX_TICKETS_PER_BOOKING = 1_000
 DEFAULT_TICKETS_PER_BOOKING = 10
 SUMMARY_LENGTH = 200
 
-# Lists are sorted and searched by these indexed expressions. The result of `fold_text` has the collation of its
+# Indexed expressions by which lists are sorted and searched. The result of `fold_text` has the same collation as its
 # argument. Sorting by the first 100 characters of a title is enough, and keeps cursors short.
 TITLE_ORDER = 'left(fold_text(title COLLATE "C"), 100)'
 SEARCHED = "fold_text(title || ' ' || location || ' ' || description)"
 
 
 class EventStatus(StrEnum):
-    """A `draft` is visible only to people who manage it. A `published` event can be booked. `cancelled` is final."""
+    """The status of an event.
+
+    A `draft` is hidden from the public. A `published` event is public and can be booked while its booking window is
+    open. A `cancelled` event is public but can no longer be booked or restored.
+    """
 
     DRAFT = "draft"
     PUBLISHED = "published"
@@ -30,7 +34,7 @@ class EventStatus(StrEnum):
 
 
 class EventSort(StrEnum):
-    """The sort order of events. A leading minus means descending order."""
+    """The sort order of events. A leading minus sign means descending order."""
 
     STARTS_AT = "starts_at"
     STARTS_AT_DESC = "-starts_at"
@@ -43,9 +47,9 @@ class EventSort(StrEnum):
 class Event(Identified, Timestamped, Base):
     """An event. `tickets_booked` is the number of tickets in its confirmed bookings.
 
-    `tickets_booked` changes only under the row's lock, in the transaction that writes the booking. A CHECK constraint
-    makes overselling impossible. When any other column except `updated_at` changes, a trigger increments
-    `EventCatalog.version`. A migration that adds a column must add it to the trigger as well.
+    `tickets_booked` changes only while the row is locked, in the same transaction as the bookings. A CHECK constraint
+    prevents overselling. When any other column except `updated_at` changes, a trigger increments
+    `EventCatalog.version`. A migration that adds a column must also add the column to the trigger.
     """
 
     __tablename__ = "events"
@@ -111,11 +115,11 @@ class Event(Identified, Timestamped, Base):
 
 
 class EventCatalog(Base):
-    """A single row with the version of the event catalog. A cached list of events is valid for one version.
+    """A single row with the version of the event catalog. A cached list of events is valid for only one version.
 
     A trigger increments the version at the end of each transaction that creates, changes or deletes events. A snapshot
-    that contains a version therefore contains all changes up to that version. Bookings only change `tickets_booked` and
-    do not increment the version.
+    that contains a version therefore contains all changes up to that version. Bookings do not increment the version,
+    because they change only `tickets_booked` and `updated_at`.
     """
 
     __tablename__ = "event_catalog"

@@ -13,9 +13,9 @@ from bookings_api.models.user import Role, User
 
 
 class MemberRole(StrEnum):
-    """The role of a member of an organization.
+    """A member's role in an organization.
 
-    Owners manage everything in it. Organizers manage its people and their own events. Users can only book.
+    Owners manage the whole organization. Organizers manage people and their own events. Users can only book tickets.
     """
 
     OWNER = "owner"
@@ -29,7 +29,11 @@ class MemberRole(StrEnum):
 
 
 class TeamRole(StrEnum):
-    """Co-organizers edit an event and manage its bookings. Check-in helpers can only see the door list."""
+    """A role in an event's team.
+
+    Co-organizers can edit the event and manage its bookings. Check-in helpers can only see the event, even as a draft,
+    and its door list.
+    """
 
     CO_ORGANIZER = "co_organizer"
     CHECK_IN = "check_in"
@@ -45,7 +49,7 @@ class Organization(Identified, Timestamped, Base):
 
 
 class Membership(Timestamped, Base):
-    """The relationship of an account with an organization: member, invited person, or customer who booked an event.
+    """An account's relationship with an organization: member, invited person, or customer who has booked an event.
 
     Only members have a `role`. `invited_as` is the role that a pending invitation offers, and `invited_name` is the
     name that the inviter entered. If the organization revokes a person's access, `is_active` is false. The person then
@@ -74,7 +78,7 @@ class Membership(Timestamped, Base):
 
 
 class TeamMember(Timestamped, Base):
-    """The role of an account in the team of one event. Until the account accepts the invitation, it has no rights."""
+    """An account's role in an event's team. The role has no effect until `is_accepted` is true."""
 
     __tablename__ = "event_team"
     __table_args__ = (sa.Index("ix_event_team_user_id", "user_id"),)
@@ -126,7 +130,7 @@ class Person(Base):
     """A membership and its account, as the organization's organizers see them. Read-only.
 
     `version` is the membership's version, so changes in other organizations do not affect it. `role` is the role that a
-    pending invitation offers, or else the member's role. Owners have the role `organizer`.
+    pending invitation offers, or else the member's role. Owners count as organizers, and customers as users.
     """
 
     __table__ = _people(_users).subquery("people")

@@ -1,4 +1,4 @@
-"""The tables of the outbox. Every email is a row, written in the transaction that causes it."""
+"""The outbox tables. Emails are stored in the same transaction as the change that causes them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 
 class EmailKind(StrEnum):
-    """The reason for an email. Kinds that begin with `booking` or `event` are about a booking."""
+    """The reason for an email. Emails whose kind begins with `booking` or `event` are about a booking."""
 
     BOOKING_CONFIRMED = "booking_confirmed"
     BOOKING_CHANGED = "booking_changed"
@@ -37,8 +37,8 @@ class EmailKind(StrEnum):
 class EmailStatus(StrEnum):
     """The status of an email.
 
-    A pending email waits for its next attempt. A failed email is not retried automatically. A dropped email was
-    outdated before it could be sent, or its recipient deleted their account.
+    A pending email waits for the next attempt to send it. A failed email is not retried automatically. A dropped email
+    was outdated before it could be sent, or its recipient deleted their account.
     """
 
     PENDING = "pending"
@@ -54,10 +54,10 @@ UNSENT = (EmailStatus.PENDING, EmailStatus.SENDING)
 class OutboxEmail(Identified, Timestamped, Base):
     """One email to one recipient.
 
-    `payload` is the data for the templates, as of the commit. A worker may claim the email at `next_attempt_at`, by the
-    database's clock. That is immediately for a new email, after a pause for a deferred email, and at the end of the
-    lease for a claimed email. A recipient's emails of the same kind about the same event (`event_id`) are sent as one
-    message.
+    `payload` contains the values for the templates, as of the commit. A worker may claim the email from
+    `next_attempt_at` on, by the database's clock. A new email is due immediately, a deferred email after a pause, and a
+    claimed email when its lease ends. If `event_id` is set, it is sent in one message with the recipient's other
+    unsent emails of the same kind about that event.
     """
 
     __tablename__ = "outbox_emails"
@@ -102,7 +102,7 @@ class OutboxEmail(Identified, Timestamped, Base):
     last_error: Mapped[str | None] = mapped_column(sa.Text)
     message_id: Mapped[str] = mapped_column(sa.String(320))
     sent_at: Mapped[datetime | None]
-    # set when the recipient has deleted their account
+    # true if the recipient has deleted their account; cleanup erases their data when the email is no longer unsent
     erase_when_done: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
 
     @hybrid_property
@@ -117,11 +117,11 @@ class OutboxEmail(Identified, Timestamped, Base):
 
 
 class EventBroadcast(Identified, Timestamped, Base):
-    """A message to all guests of an event. Stored as one row, so cancelling a large event is a small transaction.
+    """A notice of an event's change or cancellation. Stored as one row, so the change writes no email per booking.
 
-    `mail.broadcasts` expands the row into one email per booking, starting at `due_at`. `last_booking_id` records the
-    progress. `payload` describes the event. `event_version` is the version of the event after the change that caused
-    the broadcast, and determines which bookings are affected.
+    From `due_at` on, `mail.broadcasts` expands the row into emails about the affected bookings, and records its
+    progress in `last_booking_id`. `payload` describes the event. `event_version` is the event's version after the
+    change, and determines which bookings are affected.
     """
 
     __tablename__ = "event_broadcasts"

@@ -6,7 +6,8 @@ from bookings_api.models.booking import Booking
 from bookings_api.models.event import Event
 from bookings_api.models.user import User
 
-# Text that users enter. Emails to any address can contain it, and recipients might take it for the service's own text.
+# Payload values that users enter. Links in these values are disabled, because users can have emails sent to any
+# address, and recipients might take a link for one from the service.
 FREE_TEXT = (
     "event_title",
     "location",
@@ -42,10 +43,10 @@ def booking_payload(booking: Booking) -> dict[str, Any]:
 
 
 def guest_payload(event: dict[str, Any], booking: Booking, sender: User | None) -> dict[str, Any]:
-    """Return the payload of an email to a guest: the event, the booking, and the buyer unless the guest is the buyer.
+    """Return the payload of an email to a guest: the event, the booking, and the sender as the buyer.
 
-    A booking made with an API key has no `sender`. The email then names the event's contact, if the contact has an
-    email.
+    Without a `sender`, which is usual for bookings made with an API key, the event's contact takes their place. The
+    buyer is None if they are the guest, or if the contact has no email address.
     """
     name, email = (sender.name, sender.email) if sender else (event["contact_name"], event["contact_email"])
     is_other = email is not None and email.lower() != booking.guest_email.lower()
@@ -58,7 +59,7 @@ def guest_payload(event: dict[str, Any], booking: Booking, sender: User | None) 
 
 
 def buyer_payload(buyer: User) -> dict[str, Any]:
-    """Return what replaces the booking's fields in an email to an account that booked only for other people."""
+    """Return the values that replace the booking's in an email to a buyer who booked only for other people."""
     return {
         "reference": None,
         "ticket_count": None,

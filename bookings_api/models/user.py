@@ -12,7 +12,7 @@ from bookings_api.database.base import Base, Identified, Timestamped, choice
 
 
 class Role(StrEnum):
-    """Users can book tickets. Organizers and owners can also manage events and people."""
+    """Users can book tickets. Organizers, including owners, can also manage events and people."""
 
     ORGANIZER = "organizer"
     USER = "user"
@@ -33,7 +33,7 @@ class User(Identified, Timestamped, Base):
     is_active: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
 
     version: Mapped[int] = mapped_column(default=1, server_default="1")
-    # earlier names and emails, which erasure must find in bookings and emails
+    # earlier names and email addresses, so that erasure finds them in bookings and in the outbox
     formerly: Mapped[list[str]] = mapped_column(
         sa.ARRAY(sa.Text), default=list, server_default=sa.text("'{}'"), deferred=True
     )
@@ -47,7 +47,7 @@ class User(Identified, Timestamped, Base):
 
     @property
     def known_as(self) -> list[str]:
-        """All current and earlier names and emails of the account, in lower case and sorted."""
+        """The account's current and earlier names and email addresses, in lower case and sorted."""
         return sorted({text.lower() for text in (self.email, self.name, *self.formerly) if text})
 
     @hybrid_property
@@ -66,9 +66,9 @@ class User(Identified, Timestamped, Base):
 
 
 class Login(Identified, Timestamped, Base):
-    """A login of an account. Its ID is the `sid` claim of its access and refresh tokens.
+    """An account's login. Its ID is the `sid` claim of its access and refresh tokens.
 
-    `refresh_jti` identifies the only valid refresh token. Setting `revoked_at` ends the login.
+    `refresh_jti` is the ID of the only valid refresh token. Setting `revoked_at` ends the login.
     """
 
     __tablename__ = "logins"
@@ -86,7 +86,7 @@ class Login(Identified, Timestamped, Base):
 def is_logged_in() -> tuple[sa.ColumnElement[bool], ...]:
     """Return the conditions that a login is not revoked and its account is active, for queries that join both tables.
 
-    Expiry is not checked, because each token has an expiry time.
+    The login's expiry is not checked, because each token contains its own expiry time.
     """
     return Login.revoked_at.is_(None), User.is_active.is_(True)
 
@@ -101,8 +101,8 @@ class TokenPurpose(StrEnum):
 class OneTimeToken(Identified, Timestamped, Base):
     """The hash of an emailed token. An account has at most one token per purpose and subject.
 
-    `subject_id` is the organization or event of an invitation, or the login that requested a change of email.
-    `new_email` is the address that receives the token for a change of email.
+    For an invitation, `subject_id` is the ID of the organization or event. For a change of email, `subject_id` is the
+    ID of the login that requested the change, and `new_email` is the new address, which receives the token.
     """
 
     __tablename__ = "one_time_tokens"
