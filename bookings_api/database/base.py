@@ -47,13 +47,13 @@ class Base(DeclarativeBase):
 
 
 class Identified:
-    """Adds a UUIDv7 primary key (RFC 9562). The keys are ordered by creation time, so inserts touch few index pages."""
+    """Adds a UUIDv7 primary key (RFC 9562). Keys increase with creation time, so inserts touch few index pages."""
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-1)
 
 
 class Timestamped:
-    """Adds the times when the row was created and last changed, by the database's clock."""
+    """Adds the times at which the row was created and last changed, by the database's clock."""
 
     created_at: Mapped[datetime] = mapped_column(default=_now, server_default=sa.func.now(), sort_order=90)
     updated_at: Mapped[datetime] = mapped_column(

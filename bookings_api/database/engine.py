@@ -69,8 +69,8 @@ def unpooled_engine(app: Flask) -> sa.Engine:
 def snapshot(app: Flask) -> Iterator[sa.Connection]:
     """Open a read-only connection that sees a single snapshot of the database and has no time limits.
 
-    The connection's application name exempts it from the time limits of `wait_for_response`. PostgreSQL's limits are
-    lifted by SET LOCAL, which works through any connection pooler.
+    The connection's application name exempts it from the time limits of `wait_for_response`. SET LOCAL lifts
+    PostgreSQL's limits, and works through any connection pooler.
     """
     options = _options(app, f"{app.name} snapshot") | {"isolation_level": "REPEATABLE READ"}
     engine = sa.create_engine(app.config["DATABASE_URL"], poolclass=sa.NullPool, **options)
@@ -81,7 +81,7 @@ def snapshot(app: Flask) -> Iterator[sa.Connection]:
 
 
 def forget_connections() -> None:
-    """Drop the connections that a forked process has inherited. Parent and child must not use the same connection."""
+    """Drop inherited connections in a forked process, because parent and child must not use the same connection."""
     for engine in db.engines.values():
         engine.dispose(close=False)
 
@@ -93,9 +93,9 @@ def begin(connection: sa.Connection) -> None:
 
 
 class SessionlessCursor(extensions.cursor):
-    """A cursor for PgBouncer in transaction mode, where settings of a session do not persist.
+    """A cursor for PgBouncer in transaction mode, where session settings do not persist.
 
-    Sends the settings together with the first statement of each transaction. PostgreSQL runs the statements of a
+    Sends the settings together with the first statement of each transaction. PostgreSQL runs all statements in a
     message as one transaction, so the settings also apply to a statement in autocommit mode.
     """
 

@@ -1,7 +1,7 @@
 """Lists of rows with optional filters.
 
-Building a SQLAlchemy statement takes longer than executing it. Therefore each combination of filters and sort order has
-one statement, which is built once and takes the values as parameters.
+Building a SQLAlchemy statement takes longer than executing it. The statement for each combination of filters and sort
+order is therefore built only once, and takes the values as parameters.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ class Order:
         return [key.desc() if self._is_descending else key for key in self.keys]
 
     def is_after(self) -> sa.ColumnElement[bool]:
-        """Return the condition for the rows after a position, which is given by `parameters`."""
+        """Return the condition for the rows after the position that `parameters` describe."""
         row, position = sa.tuple_(*self.keys), sa.tuple_(*self.parameters)
         return row < position if self._is_descending else row > position
 
@@ -59,8 +59,7 @@ class Listing(NamedTuple):
 class ListQuery:
     """A query for a list. Builds one statement for each combination of filters and sort order that is used.
 
-    `rows` selects one model. `filters` maps the names of parameters to conditions. The name of an order may be empty if
-    there are no other orders.
+    `rows` selects one model. `filters` maps parameter names to conditions. A single order needs no name.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class ListQuery:
         self._statement = cache(self._build)
 
     def __call__(self, sort: str = "", /, **values: Any) -> Listing:
-        """Return the list filtered by `values` in the order called `sort`. Ignores missing values and None."""
+        """Return the list in the order called `sort`. Each filter applies only if `values` has a value for it."""
         names = frozenset(name for name in self._filters if values.get(name) is not None)
         order = self._orders[sort]
         statement = self._statement(order, names)
@@ -88,7 +87,7 @@ class ListQuery:
 
 
 def is_one_of(column: sa.SQLColumnExpression[Any], name: str) -> sa.ColumnElement[bool]:
-    """Return the condition that the column contains an ID of the parameter `name`, which `array_of` formats."""
+    """Return the condition that the column's value is in the list of IDs in the parameter `name` (see `array_of`)."""
     ids = sa.cast(sa.bindparam(name, type_=sa.Text), sa.ARRAY(sa.Uuid))
     return column.in_(sa.select(sa.func.unnest(ids, type_=sa.Uuid)))
 
@@ -104,7 +103,7 @@ def folded(text: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
 
 
 def words_in(text: sa.ColumnElement[str]) -> dict[str, sa.ColumnElement[bool]]:
-    """Return filters for the words of a search. Each word must occur in `text`, which must already be folded.
+    """Return filters for the words of a search. Each word must occur in `text`, which must be the result of `folded`.
 
     Each word has a separate condition, because PostgreSQL cannot use an index for LIKE ALL.
     """
@@ -112,12 +111,12 @@ def words_in(text: sa.ColumnElement[str]) -> dict[str, sa.ColumnElement[bool]]:
 
 
 def search(q: str | None) -> dict[str, str]:
-    """Return values for the filters of `words_in`: the longest words of `q`, at most `MAX_WORDS`."""
+    """Return values for the filters of `words_in`: the longest words in `q`, at most `MAX_WORDS`."""
     stripped = (word.strip(_PUNCTUATION) or word for word in (q or "").split())
     words = sorted(dict.fromkeys(stripped), key=len, reverse=True)
     return dict(zip(_WORDS, words, strict=False))
 
 
 def _literally(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """Escape the special characters of LIKE patterns. Done in SQL, because folding can create them (% from \uff05)."""
+    """Escape the special characters of LIKE patterns in SQL, because folding can create them (% from \uff05)."""
     return sa.func.regexp_replace(text, r"([\\%_])", r"\\\1", "g", type_=sa.Text)

@@ -32,8 +32,9 @@ _PREPARED = "bookings_api.database.prepared"
 # statement with a LIMIT again for each execution, which takes longer than the execution itself.
 PLAN_ONCE = "SET LOCAL plan_cache_mode = force_generic_plan; "
 
-# How many statements a process runs at the same time. Running more takes longer in total, because PostgreSQL's
-# processes compete for the same cores. After a short wait, a statement runs anyway, because others may be slow.
+# How many prepared statements and `row_locked` transactions a process runs at the same time. Running more would take
+# longer in total, because PostgreSQL's processes compete for the same cores. After a short wait, a statement runs
+# anyway, because the others may be slow.
 MAX_CONCURRENT = 2
 SLOT_WAIT_SECONDS = 0.05
 _slots: SimpleQueue[object] = SimpleQueue()  # several times as fast as a semaphore
@@ -42,7 +43,7 @@ for _ in range(MAX_CONCURRENT):
 
 
 class Prepared:
-    """A SQLAlchemy Core statement, prepared on each connection's first use. Each bind parameter must have a type."""
+    """A SQLAlchemy Core statement that each connection prepares on first use. Each bind parameter must have a type."""
 
     _names: ClassVar[set[str]] = set()
 
@@ -51,8 +52,8 @@ class Prepared:
     ) -> None:
         """Compile the statement. `settings` are SET LOCAL statements, which are sent with each execution.
 
-        With `stays_on_server=False`, the statement is sent as plain SQL. Use this for statements with many variants,
-        because each connection would keep all of them in memory. Raises `ValueError` if `name` is taken.
+        With `stays_on_server=False`, the statement is sent as plain SQL. Use this for a statement with many variants,
+        because PostgreSQL would keep all of them in memory for each connection. Raises `ValueError` if `name` is taken.
         """
         if name in self._names:
             raise ValueError(f"a statement named {name} already exists")
@@ -71,7 +72,7 @@ class Prepared:
     def __call__(self, **values: Any) -> list[tuple[Any, ...]]:
         """Run the statement and return its rows as psycopg2 reads them, with enums as text. Raises SQLAlchemy's errors.
 
-        Runs in the session's transaction if it is open. Otherwise, the statement is a separate transaction, and its
+        Runs in the session's transaction if one is open. Otherwise, the statement is a separate transaction, and its
         connection returns to the pool immediately.
         """
         return run(self.with_values(**values))
@@ -109,7 +110,7 @@ class BoundStatement(NamedTuple):
 def insert_into(model: type[Base], *columns: str) -> Prepared:
     """Return a statement that inserts a row with the given columns, or with all columns if none are given.
 
-    The database must have defaults for all other columns.
+    All other columns must be nullable or have a default in the database.
     """
     table: Any = model.__table__
     types = {name: table.c[name].type for name in columns or table.c.keys()}
@@ -120,7 +121,7 @@ def insert_into(model: type[Base], *columns: str) -> Prepared:
 
 
 def run(bound: BoundStatement) -> list[tuple[Any, ...]]:
-    """Run a statement in the session's transaction if it is open, otherwise as a separate transaction."""
+    """Run a statement in the session's transaction if one is open, otherwise as a separate transaction."""
     if db.session.registry.has() and db.session().in_transaction():
         return send(db.session.connection(), bound)
     with statement_slot(), db.engine.connect() as connection:
@@ -203,6 +204,6 @@ _TEXT: dict[type[sa.types.TypeEngine[Any]], Callable[[Any], str]] = {
 
 
 def _converter(compiled: Any, key: str) -> Callable[[Any], Any] | None:
-    """Return the function that converts the values of a parameter for psycopg2, or None if psycopg2 needs none."""
+    """Return the function that converts a parameter's values for psycopg2, or None if no conversion is needed."""
     by_type = _TEXT.get(type(compiled.binds[key].type))
     return compiled._bind_processors.get(key) or by_type  # noqa: SLF001 - what SQLAlchemy does for each type

@@ -3,7 +3,7 @@
 Each read first gets the primary's position in the write-ahead log, which is cheap. It then waits briefly until the
 replica has replayed the log up to that position. Clients therefore see every committed change, without cookies or
 sticky sessions. If the replica lags, does not respond or does not replicate the primary, the process reads lists from
-the primary for a few seconds.
+the primary for the next few seconds.
 """
 
 import logging
@@ -28,11 +28,11 @@ REPLAY_SECONDS = 0.05
 POLL_SECONDS = 0.002
 # Time limit for a read from the replica, including the checks before it.
 READ_SECONDS = 1.0
-# How long the replica is not used after it lagged, and after any other failure.
+# How long the process does not use the replica after a lag, and after any other failure.
 LAG_PAUSE_SECONDS = 1.0
 FAILURE_PAUSE_SECONDS = 5.0
 
-# Key in a connection's `info` for the timeline and the number of failures when the connection was verified. Each
+# Key in a connection's `info` for the timeline and the number of failures at which the connection was verified. Each
 # connection is verified, because a host name may resolve to several servers.
 _VERIFIED = "bookings_api.verified"
 
@@ -83,9 +83,9 @@ class LaggingReplica(UnusableReplica):
 
 
 class Position(NamedTuple):
-    """A byte position in the primary's write-ahead log, and its timeline.
+    """A byte position in the primary's write-ahead log, and the log's timeline.
 
-    Both are None if the primary is itself a replica.
+    Both are None if `DATABASE_URL` names a replica.
     """
 
     lsn: int | None
@@ -93,7 +93,7 @@ class Position(NamedTuple):
 
 
 def position_of_primary() -> Position:
-    """Return the primary's current position, which is after all committed changes."""
+    """Return the primary's current position in its log, which is after all committed changes."""
     return Position(*_POSITION()[0])
 
 
@@ -134,7 +134,7 @@ class Replica:
         return result
 
     def record_failure(self, error: Exception) -> None:
-        """Pause the use of the replica, unless the read failed because no connection was available in the pool."""
+        """Stop using the replica for a few seconds, unless the read failed because the pool had no free connection."""
         if isinstance(error, sa.exc.TimeoutError):
             return
         seconds = LAG_PAUSE_SECONDS if isinstance(error, LaggingReplica) else FAILURE_PAUSE_SECONDS
@@ -145,7 +145,7 @@ class Replica:
 
 
 def _require_replica_of_primary(connection: sa.Connection, position: Position) -> None:
-    """Raise `UnusableReplica` unless the server replicates the primary, which makes their positions comparable."""
+    """Raise `UnusableReplica` unless the server replicates the primary. Positions are comparable only in that case."""
     [(cluster, database, *_)] = _IDENTITY()
     [(replicated_cluster, replicated_database, replicated_timeline, is_replica)] = _IDENTITY.on(connection)
     if (cluster, database) != (replicated_cluster, replicated_database):

@@ -1,4 +1,4 @@
-"""Compares the schema revision of the database with this release."""
+"""Compares the database's schema revision with the revision that this release requires."""
 
 from functools import cache
 from pathlib import Path
@@ -12,10 +12,10 @@ _scripts = cache(ScriptDirectory)
 
 
 def missing_revisions(connection: sa.Connection) -> set[str]:
-    """Return the newest revisions of this release, unless the database has them.
+    """Return this release's head revisions that the database does not have.
 
-    Returns an empty set if the database belongs to a newer release. Raises `ProgrammingError` if the database was never
-    migrated.
+    Returns an empty set if a newer release has migrated the database. Raises `ProgrammingError` if the database was
+    never migrated.
     """
     present = set(connection.scalars(sa.text("SELECT version_num FROM alembic_version")))
     scripts = _scripts(str(MIGRATIONS))

@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 _ACTIVE = "bookings_api.transaction"
 
 
-# A function that a service calls with a locked row before changing it. Raises an error if the row must not change.
+# A function that a service calls with a locked row before it changes the row. Raises an error if the row must not
+# change.
 Precondition = Callable[[Any], None]
 
 
@@ -63,7 +64,7 @@ class RowLockedTransaction(Transaction):
         return send(self._connection, lock, facts, begin="BEGIN")
 
     def write_and_commit(self, *writes: BoundStatement) -> None:
-        """Run `writes` and commit. If the connection is lost, it is unknown whether the transaction was committed."""
+        """Run `writes` and commit. If the connection is lost, the transaction may or may not have been committed."""
         send(self._connection, *writes, end="COMMIT")
 
     def roll_back(self) -> None:
@@ -85,7 +86,7 @@ class RowLockedTransaction(Transaction):
 def transaction() -> Iterator[Transaction]:
     """Open a transaction. Commits at the end of the block, or rolls back if the block raises an exception.
 
-    Raises `RuntimeError` when nested, because the inner commit would commit half of the outer use case.
+    Raises `RuntimeError` when nested, because the inner commit would also commit the unfinished outer use case.
     """
     _require_no_transaction()
     session = db.session()

@@ -21,8 +21,8 @@ from psycopg2 import extensions, extras
 
 from bookings_api.database import timeouts
 
-# Application names of connections to each server. `wait_for_response` searches for them, so neither name may be a
-# prefix of the other.
+# Application names of connections to the primary and to the replica. `wait_for_response` searches for these names, so
+# neither may be a prefix of the other.
 PRIMARY_NAME = "event-booking-api"
 REPLICA_NAME = f"listings-of-{PRIMARY_NAME}"
 
@@ -83,7 +83,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def require_responsive(*_: object) -> None:
-    """Raise `OperationalError` if the primary is unresponsive. Listens to SQLAlchemy's event `do_connect`.
+    """Raise `OperationalError` if the primary is unresponsive. Called on SQLAlchemy's event `do_connect`.
 
     Without this check, failed attempts to connect would stay in the server's accept queue and delay later attempts.
     """
@@ -132,7 +132,7 @@ def wait_for_response(connection: extensions.connection) -> None:
 
 
 def _timeout(connection: extensions.connection) -> float:
-    """Return how many seconds to wait. For statements, this is longer than PostgreSQL's own timeouts."""
+    """Return how many seconds to wait. For statements, the wait is longer than PostgreSQL's own timeouts."""
     if connection.status == extensions.STATUS_BEGIN:
         return timeouts.STATEMENT_SECONDS + timeouts.GRACE_SECONDS
     is_statement = connection.status == extensions.STATUS_READY and connection.autocommit and not _is_pinging.get()
