@@ -15,17 +15,17 @@ class NoSessions(SessionInterface):
     """Disables session cookies, because clients send tokens."""
 
     def open_session(self, app: flask.Flask, request: flask.Request) -> None:
-        """Return None, so Flask saves no session."""
+        """Return None, so that Flask saves no session."""
 
 
 class Application(flask.Flask):
-    """Flask application with relative redirects, orjson and no sessions."""
+    """A Flask application with relative redirects, orjson and no sessions."""
 
     json_provider_class = OrjsonProvider
     session_interface = NoSessions()
 
     def make_default_options_response(self) -> flask.Response:
-        """Respond to OPTIONS with 204. Flask's default is an empty response with the media type of HTML."""
+        """Respond to OPTIONS with 204. Flask's default is 200 with an empty body and `Content-Type: text/html`."""
         response = super().make_default_options_response()
         response.status_code = HTTPStatus.NO_CONTENT
         del response.headers["Content-Type"]

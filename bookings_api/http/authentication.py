@@ -1,7 +1,7 @@
 """Authenticates requests by a bearer token (RFC 6750), which is an access token or an API key.
 
-`accounts.tokens` verifies the token and finds its account or key. `create_app` passes the functions of that module to
-`init_authentication`, because `http` must not import `accounts`.
+`accounts.tokens` verifies the token and finds the account or the API key. `create_app` passes the functions of that
+module to `init_authentication`, because `http` must not import `accounts`.
 """
 
 from collections.abc import Callable
@@ -59,7 +59,7 @@ def current_actor_id() -> str:
 
 
 def current_user_id() -> str | None:
-    """Return the ID of the caller's account, or None for an API key."""
+    """Return the ID of the caller's account, or None for an API key or an anonymous request."""
     user_id: str | None = flask.g.get("user_id")
     return user_id
 
@@ -71,7 +71,7 @@ def current_login_id() -> UUID:
 
 
 def current_key_hash() -> bytes | None:
-    """Return the hash of the API key that sent the request, or None if the request has no API key."""
+    """Return the hash of the request's API key, or None if the request has no API key."""
     key_hash: bytes | None = flask.g.get("key_hash")
     return key_hash
 
@@ -87,8 +87,9 @@ def bearer_token() -> str:
 def require_actor(action: Action | None = None, *, with_key: Action | None = None) -> None:
     """Load the caller, which must be an account or an API key that may perform `with_key`.
 
-    If `with_key` is None, refuse API keys. Raises `Unauthenticated`, and `PermissionDenied` if no organization allows
-    the account to perform `action`, or the key to perform `with_key`.
+    If `with_key` is None, refuse API keys. Raises `Unauthenticated` if the token is missing or invalid. Raises
+    `PermissionDenied` if the account may not perform `action` in any organization, or the key may not perform
+    `with_key`.
     """
     load_actor()
     actor = flask.g.actor
@@ -98,7 +99,7 @@ def require_actor(action: Action | None = None, *, with_key: Action | None = Non
 
 
 def load_actor() -> None:
-    """Load the account or API key that sent the request. Raises `Unauthenticated` if the token is invalid."""
+    """Load the account or API key that sent the request. Raises `Unauthenticated` without a valid token."""
     forget_actor()
     if _is_key(token := bearer_token()):
         key_hash = hash_secret(token)
@@ -110,15 +111,16 @@ def load_actor() -> None:
 
 
 def allow_anonymous() -> None:
-    """Load the caller if the request has a token. Raises `Unauthenticated` if the token is invalid."""
+    """Load the caller if the request has an `Authorization` header. Raises `Unauthenticated` for an invalid token."""
     if "Authorization" in flask.request.headers:
         load_actor()
 
 
 def require_token() -> None:
-    """Verify the signature and expiry of an access token. Raises `Unauthenticated`.
+    """Verify the signature and expiry of an access token, or accept any API key without a check.
 
-    The service must check whether the login has ended, or whether an API key is valid.
+    The service must check that the login has not ended, or that the API key is valid. Raises `Unauthenticated` if the
+    token is missing or is an invalid access token.
     """
     forget_actor()
     if _is_key(token := bearer_token()):
@@ -135,7 +137,7 @@ def require_login(*, with_key: Action | None = None) -> None:
 
 
 def forget_actor() -> None:
-    """Clear the data of a caller from an earlier check, so that views and log lines do not use it."""
+    """Forget a caller that was loaded earlier in this request, so that views and log lines do not use it."""
     pop = flask.g.pop  # looked up once, because `flask.g` is a slow proxy
     for name in ("actor", "current_login_id", "user_id", "shared_mailbox", "key_hash", "key_hint"):
         pop(name, None)
@@ -146,7 +148,7 @@ def _is_key(token: str) -> bool:
 
 
 def _remember_key(secret: str, key_hash: bytes) -> None:
-    """Store the hash of the key, and the beginning of its secret for the log."""
+    """Store the hash of the key's secret, and the first characters of the secret for the log."""
     flask.g.key_hash, flask.g.key_hint = key_hash, secret[:HINT_LENGTH]
 
 

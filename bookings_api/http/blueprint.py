@@ -1,4 +1,4 @@
-"""The blueprint class of all features. Its decorators enforce rules and document them in OpenAPI."""
+"""The blueprint class that all features use. Its decorators enforce rules and document these rules in OpenAPI."""
 
 import re
 from collections.abc import Callable
@@ -45,7 +45,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 # Path parameters in a routing rule.
 _IN_PATH = re.compile(r"<(?:\w+:)?(\w+)>")
 
-# OpenAPI security schemes that accept an access token, and the scheme that accepts an API key
+# The OpenAPI security schemes for access tokens, and the scheme for API keys
 _BEARER: list[dict[str, list[str]]] = [{"bearer": []}, {"password": []}]
 _API_KEY: dict[str, list[str]] = {"api_key": []}
 
@@ -53,7 +53,7 @@ _API_KEY: dict[str, list[str]] = {"api_key": []}
 class Blueprint(flask_smorest.Blueprint):
     """flask-smorest's blueprint with decorators for authentication, rate limits, problems, lists and more.
 
-    Order of the decorators, from the top: `doc`, `login_required`, `limited`, `if_match` or `if_none_match`,
+    The order of the decorators, from the top: `doc`, `login_required`, `limited`, `if_match` or `if_none_match`,
     `problems`, `arguments` or `listing`, `idempotent`, `response`. If the key of a limit depends on the body, `limited`
     comes below `arguments`.
     """
@@ -71,7 +71,7 @@ class Blueprint(flask_smorest.Blueprint):
         return partial(documented_by, super().alt_response(*args, **kwargs))
 
     def arguments(self, schema: type[ma.Schema], *, location: str = "json", **options: Any) -> Callable[[View], View]:
-        """Parse `location` of the request, and append the result to the view's positional arguments."""
+        """Parse the request's `location`, and append the result to the view's positional arguments."""
         parsed = schema()
         document = super().arguments(parsed, location=location, **options)
 
@@ -87,7 +87,7 @@ class Blueprint(flask_smorest.Blueprint):
     def add_url_rule(
         self, rule: str, endpoint: str | None = None, view_func: Callable[..., Any] | None = None, **options: Any
     ) -> None:
-        """Register a view, retry it after conflicts between transactions, and document its path parameters."""
+        """Register a view, document its path parameters, and retry it after conflicts between transactions."""
         view = retried(view_func) if view_func else None
         names = _IN_PATH.findall(rule)
         if view and names:
@@ -101,7 +101,7 @@ class Blueprint(flask_smorest.Blueprint):
     def login_required(self, action: Action | None = None, *, with_key: Action | None = None) -> Callable[[View], View]:
         """Require an access token or an API key that may perform `with_key`. If it is None, refuse API keys.
 
-        With `action`, the account must have this permission in at least one organization.
+        If `action` is set, the account must be allowed to perform it in at least one organization.
         """
         check = partial(authentication.require_actor, action, with_key=with_key)
         return self._guarded(check, PermissionDenied, with_key=with_key)
@@ -110,7 +110,7 @@ class Blueprint(flask_smorest.Blueprint):
         """Require an access token or API key, but let the service check the login or key, which saves a query.
 
         The service must raise `Unauthenticated` before any other error, and `PermissionDenied` for a key that may not
-        perform `with_key`. Requests with an ended login or an invalid key do not count against any limits.
+        perform `with_key`. Requests with an ended login or an invalid key do not count towards any limit.
         """
 
         def decorate(view: View) -> View:
@@ -141,7 +141,10 @@ class Blueprint(flask_smorest.Blueprint):
         return self.doc(security=[])
 
     def limited(self, setting: str, *, by: Key, counts: Counted = attempts) -> Callable[[View], View]:
-        """Apply the rate limit in `setting`. Requests are counted separately for each key that `by` returns."""
+        """Apply the rate limit in `setting`. Requests are counted separately for each key that `by` returns.
+
+        `counts` decides which requests count.
+        """
         enforced = limit(setting, by=by, counts=counts)
         return lambda view: with_problems(TOO_MANY_REQUESTS)(enforced(view))
 
@@ -155,7 +158,7 @@ class Blueprint(flask_smorest.Blueprint):
     ) -> Callable[[View], View]:
         """Serialize the view's result with `schema`. Adds an `ETag` and 304 responses if the schema has a version.
 
-        `headers` documents additional headers. `example` replaces the example built from the examples of the fields.
+        `headers` documents additional headers. `example` replaces the example that is built from the fields' examples.
         """
         schema = schema() if isinstance(schema, type) else schema
         is_versioned = schema is not None and "version" in schema.fields
@@ -210,9 +213,10 @@ class Blueprint(flask_smorest.Blueprint):
         """Accept an `Idempotency-Key`, and replay the stored response to an earlier request with the same key.
 
         Place this decorator below `arguments`, and above the limits that do not apply to replays. The view passes its
-        argument `request` to its service, which stores the response. `replay` returns the status and headers for a
-        stored body. From the body of the request, `actor_id` returns the ID of the account or API key that the
-        idempotency key belongs to, and `may_replay` decides whether the client may see the stored response.
+        argument `request` to its service, which stores the response. `replay` gets a stored body, and returns the
+        status and headers. `actor_id` and `may_replay` get the parsed body of the request. `actor_id` returns the ID
+        of the account or API key that uses the idempotency key, and `may_replay` returns whether the client may see the
+        stored response.
         """
         keyed = self.arguments(IdempotencyKeySchema, location="headers")
         dump = schema().dump

@@ -1,11 +1,12 @@
 """Conditional requests (RFC 9110, section 13): `ETag`, `If-None-Match` and `If-Match`.
 
-An ETag contains the resource's version. A booking changes the response for an event but not its version, so the ETag of
-an event also contains the number of booked tickets and the time of the last change. The number alone is not enough,
-because a cancellation restores it. The ETag of a booking also contains this time, because reminders and the erasure of
-its guest do not change its version.
+An ETag contains the resource's version. A booking changes the response for an event, but not the event's version. An
+event's ETag therefore also contains the number of booked tickets and the time of the last change. The number alone is
+not enough, because a cancellation restores it. A booking's ETag also contains the time of its last change, because
+reminders and the guest's erasure do not change its version.
 
-`If-Match` compares only versions, while the row is locked. A booking therefore never makes an organizer's change fail.
+`If-Match` compares only versions, while the row is locked. A booking therefore never makes an organizer's change to the
+event fail.
 """
 
 import re
@@ -23,7 +24,10 @@ _STRONG_TAG = re.compile(r'(?:^|[,\s])"([^"]*)"')
 _TEXT = {"type": "string"}
 ETAG = {
     "ETag": {
-        "description": "Identifies this version. Send it in If-None-Match or, for a single resource, in If-Match.",
+        "description": (
+            "Identifies this version of the resource. Send it in `If-None-Match` when you read the resource again, or"
+            " in `If-Match` when you change the resource."
+        ),
         "schema": _TEXT,
     }
 }
@@ -32,7 +36,8 @@ IF_MATCH = {
     "name": "If-Match",
     "required": False,
     "description": (
-        "The ETag of the resource as you read it. The request fails with 412 if the resource has changed since."
+        "The `ETag` that you got when you read the resource. The request fails with 412 if the resource has changed"
+        " since then."
     ),
     "schema": _TEXT,
 }
@@ -40,13 +45,13 @@ IF_NONE_MATCH = {
     "in": "header",
     "name": "If-None-Match",
     "required": False,
-    "description": "The ETag of your cached copy. The response is 304 without a body if the copy is still current.",
+    "description": "The `ETag` of your cached copy. If the copy is still current, the response is 304 without a body.",
     "schema": _TEXT,
 }
 
 
 class Versioned(Protocol):
-    """A row with a version number that each change increments."""
+    """A row with a version number, for `If-Match` and ETags."""
 
     version: int
 
@@ -65,8 +70,8 @@ def etag_of(resource: Versioned) -> str:
 def if_match() -> Callable[[Versioned], None]:
     """Return a function that checks a row against the request's `If-Match`. Services call it with a locked row.
 
-    The function raises `StaleVersion` if no tag matches, or if the header is malformed. Without the header, it accepts
-    every version.
+    The function raises `StaleVersion` if no tag in the header matches, or if the header is malformed. If the header is
+    missing or `*`, the function accepts every version.
     """
     header = flask.request.headers.get("If-Match")
     versions = {tag.partition("-")[0] for tag in _STRONG_TAG.findall(header or "")}

@@ -7,10 +7,10 @@ If the database fails during the download, the response ends without its last ch
 (RFC 9112, section 8). HTTP/1.0 has no chunks, so requests with HTTP/1.0 are rejected.
 
 To prevent formula injection (OWASP, "CSV Injection"), an apostrophe is inserted before text that spreadsheets evaluate.
-Such text can occur at the start of a field or after any character that Excel may use as a separator, also behind
-quotation marks or invisible characters. Text that looks like a number, date, time, truth value or error also gets an
-apostrophe, because spreadsheets convert even quoted text: 0012345 to 12345, and 1/2 to a date. Only English words are
-recognized. docs/api.md describes how to import text unchanged in any language.
+Such text can occur at the start of a field or after any character that Excel may use as a separator, even if quotation
+marks or invisible characters precede the text. Text that looks like a number, date, time, truth value or error also
+gets an apostrophe, because spreadsheets convert even quoted text: 0012345 to 12345, and 1/2 to a date. Only English
+words are recognized. docs/api.md describes how to import text unchanged in any language.
 
 Every field is quoted. The file starts with a byte order mark, because Excel otherwise misreads UTF-8.
 """
@@ -76,7 +76,7 @@ LOCK_TIMEOUT_SECONDS = 15
 
 
 class Separator(StrEnum):
-    """The character between fields. Spreadsheets expect a semicolon in countries with a decimal comma."""
+    """The character between fields. Spreadsheets expect a semicolon in countries that use a decimal comma."""
 
     COMMA = "comma"
     SEMICOLON = "semicolon"
@@ -92,13 +92,13 @@ class CsvQuerySchema(PageQuerySchema):
     separator = Choice(
         *Separator,
         load_default=Separator.COMMA,
-        metadata={"description": "The separator of fields in the CSV file. Has no effect on JSON."},
+        metadata={"description": "The character that separates the fields in a CSV file. Ignored for JSON."},
     )
 
 
 @dataclass(frozen=True)
 class CsvFile:
-    """A CSV file. `name` is its file name with path parameters in braces. `key` is a unique column to sort rows by."""
+    """A CSV file. `name` is the file name, with path parameters in braces. The unique column `key` sorts the rows."""
 
     name: str
     key: InstrumentedAttribute[Any]
@@ -107,7 +107,7 @@ class CsvFile:
 def is_preferred() -> bool:
     """Whether the request's `Accept` prefers CSV to JSON (RFC 9110, section 12.5.1).
 
-    Falls back to JSON without the header, or if neither type is acceptable.
+    Returns False without the header, or if neither type is acceptable.
     """
     accepted = [(kind.partition(";")[0].strip(), quality) for kind, quality in flask.request.accept_mimetypes]
     return MIMEAccept(accepted).best_match([JSON, CSV]) == CSV
@@ -119,7 +119,7 @@ def csv_file(
     """Return a CSV response with all rows of `query`, and a column for each member of `schema`.
 
     Reads the first batch immediately and raises its database errors, including SQLAlchemy's `TimeoutError` if other
-    downloads take too long. Raises `HTTPException` for HTTP/1.0 or a request for a page.
+    downloads take too long. Raises `HTTPException` for HTTP/1.0 and for pagination parameters.
     """
     pages = [name for name, value in _WHOLE_LIST.items() if flask.request.args.get(name, value) != value]
     if pages:
@@ -135,7 +135,7 @@ def csv_file(
 
 
 def example(schema: BaseSchema) -> str:
-    """Return an example of a CSV file for the OpenAPI document."""
+    """Return an example CSV file for the OpenAPI document."""
     row = schema.example()
     return _BYTE_ORDER_MARK + _lines([row, row.values()])
 
@@ -155,7 +155,7 @@ def _batches(
             with engine.connect() as connection:
                 rows = connection.execute(batch_query).all()
             lines = (header + _lines((row.values() for row in schema.dump(rows, many=True)), separator)).encode()
-        time.sleep(0)  # runs greenlets that wait for the lock or a connection
+        time.sleep(0)  # lets greenlets run that are waiting for the lock or a connection
         yield lines
         if len(rows) < BATCH:
             return

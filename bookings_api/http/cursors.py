@@ -1,6 +1,7 @@
-"""Reads the part of a list that follows a cursor. Unlike page numbers, cursors work while rows are added and deleted.
+"""Reads the part of a list that follows a cursor.
 
-A cursor contains the sort keys of the last item that was read. The cursor stays valid if that item is deleted.
+Unlike page numbers, cursors neither skip nor repeat items when rows are added or deleted. A cursor contains the name of
+the sort order and the sort keys of the last item that was read. It stays valid if that item is deleted.
 """
 
 from base64 import b64decode, urlsafe_b64encode
@@ -31,7 +32,7 @@ def fetch_after(
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Return the items after the cursor, and a `Link` header if more items follow.
 
-    An empty cursor returns the first items. Aborts with 422 for a cursor from another list or sort order.
+    An empty cursor returns the first items. Aborts with 422 if the cursor is malformed or is for another sort order.
     """
     try:
         position = _decode(cursor, listing.order) if cursor else {}
@@ -69,7 +70,7 @@ def _encode(values: Sequence[Any], order: Order) -> str:
 
 
 def _decode(cursor: str, order: Order) -> dict[str, Any]:
-    """Return the parameters of `Order.is_after`. Raises `ValueError` if the cursor is invalid."""
+    """Return the parameters for `Order.is_after`. Raises `ValueError` if the cursor is invalid."""
     text = b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     name, *values = text.split(_SEPARATOR)
     if name != order.name:

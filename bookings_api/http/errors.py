@@ -79,7 +79,7 @@ def _invalid_input(messages: dict[str, Any]) -> flask.Response:
 
 
 def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield pairs of dotted path and message from marshmallow's nested messages. An empty path means the whole body."""
+    """Yield a dotted path and a message for each of marshmallow's messages. An empty path means the whole body."""
     if isinstance(messages, dict):
         for name, below in messages.items():
             yield from _flatten(below, path if name == "_schema" else f"{path}.{name}".lstrip("."))
@@ -91,8 +91,8 @@ def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
 def _database_error(error: DBAPIError) -> flask.Response:
     """Return 503 for a transient failure, otherwise 500.
 
-    Transient failures are lost connections, server restarts, a full disk, lock and statement timeouts, and conflicts
-    that remain after all retries.
+    Transient failures include lost connections, server restarts, failovers, a full disk, lock and statement timeouts,
+    and conflicts that remain after all retries.
     """
     is_operational = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
     code = getattr(error.orig, "pgcode", None)

@@ -1,4 +1,4 @@
-"""The strict field types of all schemas, which limit the size of values and document the limits in OpenAPI."""
+"""Strict field types for request schemas. They limit the size of values, and document these limits in OpenAPI."""
 
 import re
 import unicodedata
@@ -50,8 +50,9 @@ def _pattern(*, multiline: bool, visible: bool) -> str:
 class Text(ma.fields.String):
     """Text of `min_length` to `max_length` characters in any script, normalized to NFC and stripped.
 
-    Rejects control characters, surrogates and bidirectional controls. `multiline` allows line feeds and tabs. Text that
-    is not empty must contain a visible character. Joiners are allowed, because many scripts need them.
+    Rejects control characters, line separators, surrogates, bidirectional controls, and long runs of combining marks.
+    `multiline` allows line feeds and tabs. Text that is not empty must contain a visible character. Joiners are
+    allowed, because many scripts need them.
     """
 
     default_error_messages = {
@@ -85,7 +86,7 @@ class Text(ma.fields.String):
         return text
 
     def _require_few_marks(self, text: str) -> None:
-        """Reject long runs of combining marks. The time to normalize a run grows quadratically."""
+        """Reject long runs of combining marks. The time to normalize a run grows with the square of its length."""
         marks = 0
         for character in text:
             marks = marks + 1 if unicodedata.combining(character) else 0
@@ -97,7 +98,7 @@ class Text(ma.fields.String):
 
 
 class EmailedText(Text):
-    """Text without links, for fields that users can have emailed to strangers."""
+    """Text without links, for fields that appear in emails. Users can cause emails to strangers."""
 
     default_error_messages = {"link": "Must not contain a link. Remove :// and www."}
 
@@ -181,7 +182,7 @@ class Choice(ma.fields.String):
 
 
 class StringMap(ma.fields.Dict):
-    """A JSON object whose keys and values are text. Values may be empty."""
+    """A JSON object of at most `max_pairs` members whose keys and values are text. Values may be empty."""
 
     default_error_messages = {"pairs": "Must have at most {limit} members."}
 

@@ -1,4 +1,4 @@
-"""Responses that clients save as files, such as calendars."""
+"""Calendar files, and the header with the suggested name of a file."""
 
 from http import HTTPStatus
 
@@ -23,8 +23,8 @@ CALENDAR_FILE = {
     "content_type": CALENDAR,
     "schema": {"type": "string"},
     "description": (
-        "An iCalendar file (RFC 5545) with one VEVENT. Its UID never changes, and its SEQUENCE increases with each"
-        " change."
+        "An iCalendar file (RFC 5545) with one VEVENT. The UID of the VEVENT never changes, and its SEQUENCE increases"
+        " with each change."
     ),
     "headers": ETAG | FILE_NAME,
 }

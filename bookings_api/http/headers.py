@@ -12,9 +12,9 @@ from bookings_api.http.openapi.document import API_PREFIX
 from bookings_api.http.rate_limiting.limits import RATE_LIMIT, RETRY_AFTER
 from bookings_api.observability.logging import REQUEST_ID_HEADER
 
-# For JSON: prevents browsers from running or framing it.
+# For JSON: prevents browsers from running scripts in responses or framing responses.
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
-# For Swagger UI: allows only assets of the same origin, and icons in data URLs.
+# For Swagger UI: allows only assets from the same origin, and images in data URLs.
 PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self';"
     " frame-ancestors 'none'"
@@ -75,7 +75,7 @@ def _add_headers(response: flask.Response, *, vary: str) -> flask.Response:
 def _cache_control(method: str, status: int) -> str:
     """Return the `Cache-Control` of a response (RFC 9111).
 
-    Caches must not store errors and responses to writes. Shared caches may store only anonymous reads.
+    Caches must not store errors or responses to writes. Shared caches may store only responses to anonymous reads.
     """
     if method not in {"GET", "HEAD"} or status >= HTTPStatus.BAD_REQUEST:
         return NO_STORE

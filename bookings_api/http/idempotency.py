@@ -38,8 +38,9 @@ class IdempotencyKeySchema(ma.Schema):
         data_key=IDEMPOTENCY_KEY_HEADER,
         validate=[ma.validate.Length(1, 255), ma.validate.Regexp(r"^[\x21-\x7e]*$", error="Must be visible ASCII.")],
         metadata={
-            "description": "A unique value of your choice, such as a UUID. Retrying with the same key and body returns"
-            " the original response. Using the same key with a different body is an error. Keys expire after 24 hours.",
+            "description": "A unique value of your choice, such as a UUID. If the original request succeeded, a retry"
+            " with the same key and body returns the original response. Using the same key for a different request is"
+            " an error. Keys expire after 24 hours.",
         },
     )
 
@@ -57,7 +58,7 @@ def with_replays(
     actor_id: Callable[..., UUID | None],
     may_replay: Callable[..., bool],
 ) -> View:
-    """Wrap `view` so that a repeated request gets the stored response. Without a key, the view's `request` is None."""
+    """Wrap `view` so that a repeated request gets the stored response. Without a key, `view` gets `request=None`."""
 
     @wraps(view)
     def replaying(*args: Any, **kwargs: Any) -> Any:

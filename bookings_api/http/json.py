@@ -1,4 +1,4 @@
-"""JSON responses, serialized by orjson because it is much faster than Python's json."""
+"""JSON responses, serialized by orjson because orjson is much faster than Python's json."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ class OrjsonProvider(DefaultJSONProvider):
 
 
 def json_body(data: Any) -> bytes:
-    """Serialize data dumped by a schema. Values have the same format as those of marshmallow's fields."""
+    """Serialize data dumped by a schema. Values have the same format as if marshmallow's fields had serialized them."""
     try:
         return orjson.dumps(data)
     except orjson.JSONEncodeError:  # the data contains a lone surrogate, for example a field name in an error message
@@ -39,7 +39,7 @@ class JsonResponse(flask.Response):
     """A response with a body. Its `Location`, if any, must be an ASCII path."""
 
     def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
-        """Return the headers unchanged. werkzeug's method copies and corrects them, which is slow and not needed."""
+        """Return the headers unchanged. werkzeug's method copies and corrects headers, which is slow and not needed."""
         return self.headers
 
 

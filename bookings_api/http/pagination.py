@@ -22,7 +22,7 @@ MAX_LINK_LENGTH = 2048
 # X-Pagination contains JSON, which OpenAPI describes with `content` instead of `schema`.
 PAGINATION = {
     "X-Pagination": {
-        "description": "The position of this page in the list. Not sent with `after`.",
+        "description": "The size of the list and the position of this page. Not sent with `after`.",
         "content": {
             JSON: {
                 "schema": PaginationMetadataSchema,
@@ -34,7 +34,7 @@ PAGINATION = {
         "description": (
             "Relative links to the `first`, `prev`, `next` and `last` pages (RFC 8288) with the same filters. Pages"
             " that do not exist have no link. The header is omitted if the links would be very long."
-            " With `after`, the only link is `next`, which is missing at the end of the list."
+            " With `after`, the only link is `next`, which is omitted at the end of the list."
         ),
         "schema": {"type": "string"},
         "example": '</api/v1/events/?q=trio&page=2&page_size=20>; rel="next"',
@@ -45,10 +45,10 @@ _numbers = count(1)
 
 
 def fetch_page(listing: Listing, schema: ResponseSchema, page: PaginationParameters) -> list[dict[str, Any]]:
-    """Return the items of a page as `schema` dumps them. Sets `page.item_count` to the length of the whole list."""
+    """Return a page's items as `schema` dumps them. Sets `page.item_count` to the length of the whole list."""
     statement = _page_statement(listing.statement, schema, listing.settings, stays_on_server=not listing.is_filtered)
     rows = counted = read_listing(statement, **listing.values, page_size=page.page_size, first_item=page.first_item)
-    if not rows and page.first_item > 0:  # beyond the last page, there is no row with the length
+    if not rows and page.first_item > 0:  # beyond the last page, no row contains the length
         counted = read_listing(statement, **listing.values, page_size=1, first_item=0)
     page.item_count = counted[0][-1] if counted else 0
     return [dict(zip(schema.members, row, strict=False)) for row in rows]

@@ -12,7 +12,8 @@ from flask.globals import request_ctx
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
-# More names than any operation accepts. Limits the work that a request causes and the size of error responses.
+# The maximum number of parameters, and of members in a JSON object. Higher than the number that any operation accepts.
+# Limits the work that a request causes and the size of error responses.
 MAX_NAMES = 100
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -21,8 +22,8 @@ FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 class StrictParser(webargs.flaskparser.FlaskParser):
     """webargs' parser, restricted to input that all JSON and form parsers read in the same way.
 
-    Raises `BadRequest` for malformed JSON, duplicate names, NaN, deep nesting, and numbers with too many digits. Raises
-    `UnsupportedMediaType` for a body of the wrong type.
+    Raises `BadRequest` for malformed or ambiguous input, such as duplicate names in JSON, NaN and invalid UTF-8. Raises
+    `UnsupportedMediaType` for a body with the wrong media type, and `RequestEntityTooLarge` for a body over the limit.
     """
 
     # Unknown query parameters are errors, like unknown fields in a body.
@@ -92,7 +93,7 @@ def _read_body(req: flask.Request) -> bytes:
 
 
 def _reject_repeated(values: MultiDict[str, str]) -> None:
-    """Reject repeated parameters. No operation accepts a list, and parsers disagree about which value counts."""
+    """Reject repeated parameters. No operation accepts a list, and parsers disagree about which value to use."""
     if len(values) > MAX_NAMES:
         raise BadRequest(f"The request has more than {MAX_NAMES} parameters.")
     repeated = {name: ["Must not be given more than once."] for name, items in values.lists() if len(items) > 1}

@@ -37,7 +37,7 @@ class Problem:
 
     @property
     def type(self) -> str:
-        """The URI that identifies the type of problem. The URI cannot be opened."""
+        """A URN that identifies the type of problem."""
         return f"urn:problem-type:{self.code}"
 
 
@@ -106,7 +106,7 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
 }
 
 
-# Reason phrases of RFC 9110. Python before 3.13 has the phrases of an older RFC.
+# Reason phrases from RFC 9110. Python before 3.13 uses the phrases from an older RFC.
 _PHRASES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
     HTTPStatus.REQUEST_URI_TOO_LONG: "URI Too Long",
@@ -146,7 +146,7 @@ def problem_body(
 def problem_response(
     problem: Problem, detail: str, field_errors: list[dict[str, str]] | None = None, **extensions: Any
 ) -> flask.Response:
-    """Return the response for a problem. Also stores its code for `problem_code`."""
+    """Return the response for a problem. Also stores the problem's code, which `problem_code` returns."""
     flask.g.problem_code = problem.code
     headers = {"WWW-Authenticate": "Bearer"} if problem.status is HTTPStatus.UNAUTHORIZED else {}
     body = problem_body(problem, detail, field_errors, **extensions)
@@ -160,7 +160,7 @@ def problem_code() -> str | None:
 
 
 def field_errors_of(error: errors.DomainError) -> list[dict[str, str]]:
-    """Return the `errors` of a domain error, with an entry for each invalid field of the body."""
+    """Return the `errors` member for a domain error, with an entry for each invalid field in the body."""
     problem = DOMAIN_PROBLEMS[type(error)]
     fields = {problem.field: str(error)} if problem.field else getattr(error, "fields", {})
     return [field_error(ErrorLocation.BODY, field, detail) for field, detail in fields.items()]
@@ -207,7 +207,7 @@ class ProblemSchema(ResponseSchema):
         required=True,
         metadata={
             "format": "uri",
-            "description": "A URI that identifies the type of problem. Cannot be opened.",
+            "description": "A URN that identifies the type of problem. It is not a link.",
             "example": "urn:problem-type:sold-out",
         },
     )

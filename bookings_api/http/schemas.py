@@ -28,7 +28,7 @@ class ResponseSchema(BaseSchema):
     """Base of response schemas. The OpenAPI document allows additional members, so that later versions can add members.
 
     A schema only selects the members, and `http.json` serializes the values. The result is the same as marshmallow's,
-    but faster. Therefore fields must not be nested or customize serialization.
+    but faster. Fields that are dumped must therefore not be nested or customize serialization.
     """
 
     class Meta:
@@ -40,7 +40,7 @@ class ResponseSchema(BaseSchema):
         self.members = {field.data_key or name: field.attribute or name for name, field in self.dump_fields.items()}
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
-        """Return the members of `obj`, a row or a dictionary. If `many` is true, `obj` is a sequence of them."""
+        """Return the members of `obj`, a row or a dictionary. If `many` is true, `obj` is a sequence of these."""
         if self.many if many is None else many:
             return [self.dump(row, many=False) for row in obj]
         if isinstance(obj, dict):
@@ -69,7 +69,7 @@ class PageQuerySchema(BaseSchema):
         validate=ma.validate.Regexp("^[A-Za-z0-9_-]*$", error="Must be a cursor from a `next` link."),
         metadata={
             "description": (
-                "A cursor for reading the whole list without skipping or repeating items, even while it changes."
+                "A cursor for reading the whole list without skipping or repeating items, even if the list changes."
                 " Start with an empty value, then follow the `next` links. Cannot be combined with `page`."
             )
         },

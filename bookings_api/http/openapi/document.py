@@ -12,16 +12,17 @@ API_PREFIX = "/api/v1"
 
 DESCRIPTION = """\
 To try the API here, sign up, click **Authorize**, and log in with your email and password (or paste an access token).
-Programs use API keys, which the owners of an organization create.
+Programs can use an organization's API keys.
 
 - **Errors** are `application/problem+json` (RFC 9457). Each operation documents the possible values of `code`, which
   are stable, so programs can rely on them. `errors` lists the invalid fields.
 - **Pagination**: lists are arrays. `X-Pagination` contains the totals, and `Link` contains the URLs of other pages.
-- **Versions**: each resource has an `ETag`. Send the ETag in `If-None-Match` to get 304 if the resource has not
-  changed. Send it in `If-Match` to make your request fail with 412 if the resource has changed since you read it.
+- **Versions**: resources with a `version` have an `ETag`. Send the ETag in `If-None-Match` to get 304 if the resource
+  has not changed. Send it in `If-Match` to make your request fail with 412 if the resource has changed since you read
+  it.
 - **Rate limits**: requests over a limit fail with 429. `Retry-After` says how many seconds to wait.
 - **Times** are in RFC 3339 format with an offset. Responses use UTC.
-- **Request IDs**: every response has an `X-Request-ID`. Quote it when you report a problem.
+- **Request IDs**: responses have an `X-Request-ID`. Quote the ID when you report a problem.
 """
 
 _VERSION = "3.1.0"
@@ -37,7 +38,7 @@ _SETTINGS = {
     "API_SPEC_OPTIONS": {  # in the order of the document
         "openapi": _VERSION,
         "info": {
-            "summary": "Book event tickets without overselling, confirmed by email.",
+            "summary": "Book event tickets, without overselling, and get confirmations by email.",
             "description": unwrapped(DESCRIPTION),
             "license": {"name": "MIT", "url": "https://opensource.org/license/mit"},
         },
@@ -55,8 +56,8 @@ _SETTINGS = {
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "ebk_...",
-                    "description": "An API key of your organization, for programs. Each operation names the scope that"
-                    " the key needs.",
+                    "description": "One of your organization's API keys, for programs. Each operation names the scope"
+                    " that the key needs, if any.",
                 },
                 "refresh": {
                     "type": "http",
@@ -66,7 +67,7 @@ _SETTINGS = {
                 },
                 "password": {
                     "type": "oauth2",
-                    "description": "Use your email as the username. Leave the client fields empty.",
+                    "description": "Use your email as the username. Leave `client_id` and `client_secret` empty.",
                     "flows": {"password": {"tokenUrl": f"{API_PREFIX}/auth/token", "scopes": {}}},
                 },
             }

@@ -44,12 +44,12 @@ _PROBLEM_HEADERS: dict[HTTPStatus, dict[str, Any]] = {
 
 
 def unwrapped(text: str) -> str:
-    """Join the lines of each paragraph and list item. Swagger UI would render the line breaks."""
+    """Join the lines of each paragraph and list item, because Swagger UI would render the line breaks."""
     return re.sub(r"(?<!\n)\n *(?=[^\s-])", " ", text)
 
 
 class _Converter(OpenAPIConverter):
-    """apispec's converter with keywords of JSON Schema 2020-12, which OpenAPI 3.1 uses."""
+    """apispec's converter, with the keywords of JSON Schema 2020-12 that OpenAPI 3.1 uses."""
 
     def schema2jsonschema(self, schema: ma.Schema) -> dict[str, Any]:
         """Convert a schema. The first paragraph of its docstring becomes the description."""
@@ -116,7 +116,7 @@ def _parser_problems(doc: dict[str, Any]) -> list[Problem]:
 
 
 def _add_examples(content: dict[str, Any]) -> None:
-    """Add an example built from the examples of the fields, unless the route defines an example."""
+    """Add an example built from the fields' examples, unless the route defines an example."""
     for media in content.values():
         schema = media.get("schema")
         if isinstance(schema, BaseSchema) and not media.keys() & {"example", "examples"}:

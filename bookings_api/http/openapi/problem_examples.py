@@ -1,4 +1,4 @@
-"""Examples of all problems for the OpenAPI document. The code of real responses also builds the examples."""
+"""Examples of all problems for the OpenAPI document, built by the same functions as real responses."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,1 +1,1 @@
-"""Rate limits per client, account and email address, counted in Redis."""
+"""Rate limits per client, account, API key and email address, counted in Redis."""

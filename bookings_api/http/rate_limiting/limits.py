@@ -1,7 +1,7 @@
 """Rate limits for operations. Operations with the same setting share a limit.
 
-A request over the limit is rejected with 429 and `Retry-After` before any slow work. All responses of limited
-operations have the headers of draft-ietf-httpapi-ratelimit-headers-06, because few clients support later drafts.
+A request over the limit is rejected with 429 and `Retry-After` before any slow work. Responses to limited requests have
+the headers of draft-ietf-httpapi-ratelimit-headers-06, because few clients support later drafts.
 """
 
 import hmac
@@ -29,13 +29,13 @@ from bookings_api.http.rate_limiting.storage import RateLimitStorage, Window
 
 _INTEGER = {"schema": {"type": "integer"}}
 RATE_LIMIT = {
-    "RateLimit-Limit": {"description": "Requests allowed per window."} | _INTEGER,
-    "RateLimit-Remaining": {"description": "Requests left in the current window."} | _INTEGER,
-    "RateLimit-Reset": {"description": "Seconds until the current window ends."} | _INTEGER,
+    "RateLimit-Limit": {"description": "The number of requests allowed per window."} | _INTEGER,
+    "RateLimit-Remaining": {"description": "The number of requests left in the current window."} | _INTEGER,
+    "RateLimit-Reset": {"description": "The number of seconds until the current window ends."} | _INTEGER,
 }
-RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait before retrying."} | _INTEGER}
+RETRY_AFTER = {"Retry-After": {"description": "The number of seconds to wait before you retry."} | _INTEGER}
 
-# Returns a key for the view's arguments, or None to exempt the request. Requests with the same key count together.
+# Returns a key for the view's arguments, or None to exempt the request. Requests with the same key share the limit.
 Key = Callable[..., str | None]
 # Decides from the exception or result of the view whether the request counts.
 Counted = Callable[[Exception | None, Any], bool]
@@ -49,15 +49,16 @@ _parsed = cache(parse_many)
 
 
 def init_limits(app: flask.Flask) -> None:
-    """Set up counting in Redis, and add `RateLimit-*` headers to the responses of limited operations."""
+    """Set up counting in Redis, and add `RateLimit-*` headers to responses to limited requests."""
     app.extensions[STORAGE] = RateLimitStorage(app.config["REDIS_URL"])
     app.after_request(_add_headers)
 
 
 def by_account(*parameters: str) -> Key:
-    """Count requests per account and per value of these path parameters. Place the limit below `login_required`.
+    """Count requests per caller and per value of these path parameters. Place the limit below `login_required`.
 
-    Without parameters, API keys are exempt, because `API_KEY_LIMIT` applies to them.
+    The caller is an account or an API key. Without parameters, API keys are exempt, because `API_KEY_LIMIT` applies to
+    them.
     """
 
     def key(*args: Any, **kwargs: Any) -> str | None:
@@ -74,7 +75,7 @@ def by_invited_mailbox(invitation: dict[str, Any], *args: Any, **kwargs: Any) ->
 
 
 def by_inviter_and_mailbox(invitation: dict[str, Any], *args: Any, **kwargs: Any) -> str | None:
-    """Count invitations per sender and recipient mailbox. Emails about bookings are counted separately."""
+    """Count invitations per sender and recipient mailbox, separately from emails about bookings."""
     return by_mailbox(by_invited_mailbox(invitation))
 
 
@@ -95,7 +96,7 @@ def by_client(*args: Any, **kwargs: Any) -> str:
 
 
 def by_email(field: str) -> Key:
-    """Count requests per email address in `field` of the body. The address needs no account.
+    """Count requests per email address in `field` of the body, whether or not an account has this address.
 
     Place the limit below `arguments`.
     """
@@ -114,15 +115,15 @@ def of_mailbox(address: str) -> str:
 
 
 def shared_mailbox(address: str) -> str | None:
-    """Return the key of the mailbox if the address has a `+` suffix, otherwise None."""
+    """Return the mailbox's key if the address contains a `+`, otherwise None."""
     return of_mailbox(address) if "+" in address else None
 
 
 def mailbox_to_count(address: str | None) -> str | None:
-    """Return the key of the mailbox that the caller sends an email to. The default address is the caller's own.
+    """Return the key of the mailbox that receives an email from the caller. `address` defaults to the caller's own.
 
     Returns None for an email to the caller's own address, unless the address contains a `+`. Many accounts can share a
-    mailbox through addresses with a `+`, so emails to such an address count even if the caller owns it.
+    mailbox through such addresses, so emails to these addresses count even if the caller owns them.
     """
     if current_key_hash() is not None:
         return of_mailbox(address) if address else None
@@ -137,7 +138,7 @@ def mailbox_to_count(address: str | None) -> str | None:
 
 
 def by_mailbox(mailbox: str | None) -> str | None:
-    """Count per account and mailbox, so that accounts do not use up each other's limit. API keys are exempt."""
+    """Count per account and mailbox, so that accounts cannot use up each other's limit. API keys are exempt."""
     user_id = current_user_id()
     return f"{user_id}/{mailbox}" if user_id and mailbox else None
 
@@ -154,20 +155,20 @@ def attempts(error: Exception | None, result: Any) -> bool:
 
 
 def successes(error: Exception | None, result: Any) -> bool:
-    """Count successful requests, except replayed responses."""
+    """Count only successful requests, except replays."""
     return error is None and REPLAYED_HEADER not in getattr(result, "headers", {})
 
 
 def failures(*kinds: type[Exception]) -> Counted:
-    """Count only requests that fail with these errors. Other failures, such as an outage, do not count."""
+    """Count only requests that fail with these errors. Other failures, for example in an outage, do not count."""
     return lambda error, result: isinstance(error, kinds)
 
 
 def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
     """Apply the limit in `setting`, for example `3 per hour; 10 per day`, to a view. Raises `TooManyRequests`.
 
-    A request is counted before the view runs, so concurrent requests cannot exceed the limit. If `counts` then returns
-    false, the request is uncounted.
+    A request is counted before the view runs, so that concurrent requests cannot exceed the limit. If `counts` returns
+    false afterwards, the request is uncounted.
     """
 
     def decorate(view: View) -> View:
@@ -194,9 +195,10 @@ def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
 
 
 def count_email(address: str) -> None:
-    """Count an email that is sent even over the limit. Only the limit of the caller's account is affected.
+    """Count an email that is sent even if the caller's limit is exceeded.
 
-    Does nothing for API keys, because `API_KEY_LIMIT` already counts their requests.
+    An email to another mailbox counts towards the account's `GUEST_MAIL_LIMIT` for that mailbox, and any other email
+    towards `BOOKING_LIMIT`. Does nothing for API keys, because `API_KEY_LIMIT` already counts their requests.
     """
     user_id = current_user_id()
     if user_id is None:
@@ -233,7 +235,7 @@ def _plural(number: int, unit: str) -> str:
 
 
 def _add_headers(response: flask.Response) -> flask.Response:
-    """Report the window with the fewest remaining requests. If several windows are equal, report the last to end."""
+    """Report the window with the fewest remaining requests. Of several such windows, report the last to end."""
     windows = [window for windows in _hits.values() for window in windows]
     if windows:
         closest = min(windows, key=lambda window: (window.remaining, -window.ends_at))

@@ -1,4 +1,4 @@
-"""Request counts in Redis, which all processes share. While Redis is unavailable, each process counts in memory."""
+"""Counts requests in Redis, which all processes share. While Redis is unavailable, each process counts in memory."""
 
 import logging
 import math
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 KEY_PREFIX = "bookings_api:limits"
 # How long requests are counted in memory after a failure. Then one request tries Redis again.
 PAUSE_SECONDS = 2
-# How long a request waits for all replies of Redis together before it is counted in memory.
+# How long a request waits for Redis in total before it is counted in memory.
 PATIENCE_SECONDS = 0.25
 MAX_REMEMBERED = 10_000
 # `RedisStorage` reports the end of a window rounded to the nearest second.
@@ -44,7 +44,7 @@ class Window:
 
     @cached_property
     def seconds_left(self) -> int:
-        """The whole seconds until the window ends. Computed only once, so that all headers agree."""
+        """The number of seconds until the window ends, rounded up. Computed only once, so that all headers agree."""
         seconds = math.ceil(self.ends_at + _ROUNDING_SECONDS - time.time())
         return min(max(1, seconds), self.item.get_expiry())
 
@@ -57,7 +57,7 @@ class RateLimitStorage:
         pool = connect(redis_url).connection_pool
         self._redis = RedisStorage("redis://", connection_pool=pool, key_prefix=KEY_PREFIX)
         self._retry_at = 0.0
-        # the known ends of windows in Redis, which saves most requests a round trip
+        # the cached ends of windows in Redis, which save most requests a round trip
         self._ends_at: dict[str, float] = {}
 
     @cached_property
@@ -66,7 +66,7 @@ class RateLimitStorage:
         return MemoryStorage()
 
     def hit(self, items: Sequence[RateLimitItem], *identifiers: str) -> list[Window]:
-        """Count a request in the window of each limit."""
+        """Count a request in each limit's window. Falls back to counting in memory if Redis fails."""
         now = time.monotonic()
         if now >= self._retry_at:
             if self.is_local:  # only this request tries Redis
@@ -84,7 +84,7 @@ class RateLimitStorage:
         return [self._hit_locally(item, identifiers) for item in items]
 
     def give_back(self, windows: Sequence[Window]) -> None:
-        """Uncount a request. Skips windows that may have ended, and windows of a storage that is not in use now."""
+        """Uncount a request. Skips windows that may have ended, and windows in the storage that is not in use."""
         for window in windows:
             window.count -= 1
             window.is_given_back = True

@@ -1,1 +1,1 @@
-"""Caches responses to anonymous reads."""
+"""Caches responses to anonymous reads of events."""

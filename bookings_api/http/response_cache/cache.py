@@ -1,15 +1,16 @@
-"""Caches responses to anonymous reads, and sends them without calling Flask.
+"""Caches responses to anonymous reads of events, and sends the cached responses without calling Flask.
 
 A page of a list is reused for at most `PAGE_SECONDS`, and only while `EventCatalog.version` stays the same. Lists
 therefore show new and changed events immediately, but their ticket counts may be up to `PAGE_SECONDS` old. The version
 is read before the page. The page therefore contains all changes up to that version, even if it comes from a replica
-(see `database.replica`). The version does not reflect that events end, and after a failover it may repeat. The time
-limit covers both cases.
+(see `database.replica`). The version does not change when an event ends, and may repeat after a failover. In both
+cases, the time limit ensures that a page is soon replaced.
 
 A response with a single event is always current. Each request reads the event or shares a concurrent read, and only the
 headers are reused.
 
-Cached responses have `Cache-Control: no-cache` like all other anonymous reads, so clients see their own changes.
+Like all responses to anonymous reads, cached responses have `Cache-Control: no-cache`, so that clients see their own
+changes.
 """
 
 import threading
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PAGE_SECONDS = 1
-# Per process. The oldest responses are dropped first.
+# The limit per process. The oldest responses are dropped first.
 MAX_RESPONSES = 256
 MAX_BYTES = 64 * 1024
 
@@ -51,7 +52,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 Headers = list[tuple[str, str]]
 
 _EXTENSION = "response_cache"
-# Keys of the WSGI environment: the error of a failed revalidation, and the policy for the response of the view.
+# Keys in the WSGI environment: the error of a failed revalidation, and the policy for the view's response.
 _FAILURE, _POLICY = "bookings_api.failure", "bookings_api.cache_policy"
 
 _VERSION = Prepared("event_catalog_version", sa.select(sa.func.coalesce(sa.func.max(EventCatalog.version), 0)))
@@ -66,7 +67,8 @@ class _Response(NamedTuple):
 class _Policy(NamedTuple):
     """How to reuse a response. `revalidate` returns the current response, or None if the view must run again.
 
-    The request that replaces a page holds the lock `renewal`, and other requests wait for the lock.
+    The request that replaces a page holds the lock `renewal`. Other requests for the page wait for the lock for at most
+    `PAGE_SECONDS`.
     """
 
     revalidate: Callable[[_Response], _Response | None]
@@ -101,7 +103,8 @@ def cached_page(view: View) -> View:
 def cached_resource(read: Callable[..., Versioned | None], schema: type[ResponseSchema]) -> Callable[[View], View]:
     """Let anonymous clients share concurrent reads of a resource.
 
-    `read` gets a connection and the view's arguments. It must return None if anonymous clients cannot see the resource.
+    `read` gets a connection and the view's arguments, and returns the resource, or None if anonymous clients cannot see
+    the resource.
     """
     dump = schema().dump
 
@@ -204,7 +207,7 @@ def _may_cache() -> bool:
 
 
 def _cache_key(environ: "WSGIEnvironment") -> tuple[str, ...] | None:
-    """Return the parts of the request that determine the response, or None unless the request is an anonymous read."""
+    """Return the parts of an anonymous read that determine the response. Returns None for all other requests."""
     if environ["REQUEST_METHOD"] != "GET" or "HTTP_AUTHORIZATION" in environ:
         return None
     path, query, origin = environ["PATH_INFO"], environ.get("QUERY_STRING", ""), environ.get("HTTP_ORIGIN", "")

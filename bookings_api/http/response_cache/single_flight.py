@@ -1,4 +1,4 @@
-"""Single flight: concurrent requests share the same read, which uses a connection outside the pool."""
+"""Single flight: concurrent requests share a read, which uses a connection outside the pool."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ Read = Callable[[sa.Connection], Any]
 
 
 class _Batch:
-    """A call of `SingleFlight`'s function and its results. `done` is locked until the call ends."""
+    """A call of the function `read` of a `SingleFlight`, and the results. `done` is locked until the call ends."""
 
     __slots__ = ("done", "error", "keys", "values")
 
@@ -30,10 +30,10 @@ class _Batch:
 
 
 class SingleFlight:
-    """Calls `read` for all keys that callers have requested. There is only one call at a time.
+    """Calls `read` with all keys that callers have requested. Only one call runs at a time.
 
-    Callers that arrive during a call share the next call, so no result is older than its request. If a call fails, all
-    callers that share the call get the error.
+    Callers that arrive during a call share the next call, so that no result is older than the request for it. If a call
+    fails, all callers that share the call get the error.
     """
 
     def __init__(self, read: Callable[[set[Any]], Mapping[Any, Any]]) -> None:
@@ -77,7 +77,7 @@ class SingleFlight:
 class SingleFlightReads(SingleFlight):
     """Runs each read once for all requests that need its result at the same time. Raises SQLAlchemy's errors.
 
-    A request waits for at most two batches: the running batch and its own. Each batch is limited to `CONNECT_SECONDS`.
+    A request waits for at most two batches: the running batch and its own. Each batch takes at most `CONNECT_SECONDS`.
     """
 
     def __init__(self, app: flask.Flask) -> None:
