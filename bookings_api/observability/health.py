@@ -1,6 +1,6 @@
 """`GET /health/live` and `GET /health/ready`, for process managers and load balancers.
 
-Both operations respond quickly, require no login, and reveal no server names. Like `/metrics`, they are not in the
+Both endpoints respond quickly, require no login, and reveal no server names. Like `/metrics`, they are not in the
 OpenAPI document.
 """
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 DATABASE_SECONDS = 1.0
 REPLICA_SECONDS = 0.5
 
-# The number of connections for ordinary users. PostgreSQL reserves the others for superusers.
+# The number of connections for ordinary users. PostgreSQL reserves all other connections for superusers.
 _CONNECTIONS = sa.text("""
     SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
 """)
@@ -43,10 +43,10 @@ def init_health(app: flask.Flask) -> None:
 
     @app.get("/health/ready", endpoint="health_ready")
     def ready() -> flask.Response:
-        """Respond with 200 if PostgreSQL is available and has the current schema, otherwise with 503.
+        """Respond with 200 if PostgreSQL is available and no migration is missing, otherwise with 503.
 
-        The service is merely degraded without Redis or the read replica. Without Redis, emails are delayed and each
-        process counts rate limits separately. Without the replica, lists are slower.
+        Without Redis or the read replica, the service works but is degraded. Without Redis, emails are delayed and each
+        process counts rate limits separately. Without the replica, lists may be slower.
         """
         checks = {"database": _check_database(), "redis": _check_redis()}
         if checks["database"] != OK:

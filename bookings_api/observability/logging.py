@@ -1,6 +1,7 @@
-"""Structured logs with request IDs and an access line for each request.
+"""Structured logs with request IDs, and a line in the access log for each request.
 
-Log lines contain no request bodies, headers, query strings or email addresses. The SQLAlchemy engine hides parameters.
+Log lines contain no request bodies, query strings or email addresses, and no headers except the request ID. The
+SQLAlchemy engine hides parameters.
 """
 
 import json
@@ -29,7 +30,7 @@ STARTED_AT, ROUTE = "bookings_api.started_at", "bookings_api.route"
 # The form of request IDs that are accepted from proxies and clients. These IDs cannot break a log line or a header.
 _ACCEPTED_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
-# The prefix of routes that are logged at DEBUG, because clients poll them. Failures are logged separately.
+# The prefix of routes that are logged at DEBUG, because load balancers poll them. Failed checks are logged separately.
 QUIET_ROUTES = "/health/"
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -47,7 +48,7 @@ access_logger = logging.getLogger("bookings_api.access")
 
 
 def current_request_id() -> str | None:
-    """Return the ID of the current request, or of the request that caused the current task or email."""
+    """Return the ID of the current request, or of the request that caused the current task or email, or None."""
     return _request_id.get()
 
 
@@ -58,7 +59,7 @@ def request_id_for(given: str) -> str:
 
 @contextmanager
 def bound_request_id(request_id: str | None) -> Iterator[None]:
-    """Use this request ID in log lines and published tasks."""
+    """Use this request ID in the block's log lines, tasks and emails."""
     token = _request_id.set(request_id)
     try:
         yield
@@ -100,7 +101,7 @@ def logging_config(log_format: str, level: str) -> dict[str, Any]:
 
 
 def init_logging(app: flask.Flask) -> None:
-    """Configure logging, and log and count each request."""
+    """Configure logging, and write an access line and count the response for each request."""
     logging.config.dictConfig(logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"]))
     logging.captureWarnings(capture=True)
     # collects only the data that log lines contain; see "Optimization" in Python's Logging HOWTO
@@ -154,7 +155,7 @@ def record_request(
     user_id: str | None = None,
     api_key: str | None = None,
 ) -> None:
-    """Write the access line of a request, and count the request. `api_key` is the `hint` of an API key."""
+    """Write a request's line in the access log, and count its response. `api_key` is the `hint` of an API key."""
     seconds = time.perf_counter() - started_at
     metrics.count_request(method, route, status, seconds)
     milliseconds = round(seconds * 1000, 1)

@@ -32,7 +32,7 @@ from bookings_api.errors import Unauthenticated
 
 _registry = CollectorRegistry()
 
-# Labels for responses without a route: those to unknown URLs, and errors that gunicorn itself sends.
+# Route labels for responses to unknown URLs, and for errors that gunicorn itself sends.
 NO_ROUTE, GUNICORN = "(no route)", "(gunicorn)"
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
@@ -41,7 +41,7 @@ _OTHER_METHOD = "(other)"
 _CONVERTER = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
 # In seconds. Cached responses take less than a millisecond, bookings tens of milliseconds, and logins hundreds of
-# milliseconds. Timeouts for PostgreSQL are 2, 6, 7, 15 and 17 s.
+# milliseconds. Timeouts for PostgreSQL are between 2 and 17 s.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 20)
 
 _requests = Counter(
@@ -61,7 +61,7 @@ _database_failures = Counter(
 
 
 def init_metrics(app: flask.Flask, collectors: Iterable[Collector]) -> None:
-    """Add `GET /metrics`, which requires the `METRICS_TOKEN`. Each request also reads the metrics of `collectors`."""
+    """Add `GET /metrics` if `METRICS_TOKEN` is set. Each scrape must send this token, and also runs `collectors`."""
     token: str | None = app.config["METRICS_TOKEN"]
     if not token:
         return
@@ -105,19 +105,19 @@ def count_booking(outcome: str) -> None:
 
 
 def count_database_failure(error: Exception) -> None:
-    """Count a request that failed with 503. The label is the class of the SQLAlchemy error."""
+    """Count a request that failed with 503. The label is the class name of the SQLAlchemy error."""
     _database_failures.labels(type(error).__name__).inc()
 
 
 def create_initial_series() -> None:
-    """Create the series that alerts use with the value 0. `rate()` sees no increase in a series that starts at 1."""
+    """Create the series that alerts use, with the value 0. In a series that starts at 1, `rate()` sees no increase."""
     for error in ("OperationalError", "TimeoutError"):
         _database_failures.labels(error)
     _bookings.labels("confirmed")
 
 
 def watch_pool(engine: sa.Engine) -> None:
-    """Define gauges for the pool, and update the numbers of used and idle connections at every checkout and checkin."""
+    """Define gauges for the connection pool, and update the gauges at every checkout and checkin."""
     gauge = partial(Gauge, registry=_registry, multiprocess_mode="livesum")
     limit = gauge("database_pool_limit", "Maximum number of connections in the pool.")
     limit.set(engine.pool.size())  # type: ignore[attr-defined] # QueuePool has it

@@ -1,6 +1,6 @@
 """OpenTelemetry traces of requests, SQL statements and tasks.
 
-This module is imported only with `TELEMETRY=true`. Variables such as `OTEL_EXPORTER_OTLP_ENDPOINT` configure the
+This module is imported only if `TELEMETRY` is true. Variables such as `OTEL_EXPORTER_OTLP_ENDPOINT` configure the
 export: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/.
 
 Only the attributes in `_EXPORTED_ATTRIBUTES` are exported. The instrumentation libraries also record personal data,
@@ -51,7 +51,7 @@ _EXPORTED_ATTRIBUTES = {
 
 
 class FilteringExporter(OTLPSpanExporter):
-    """Exports spans by OTLP over HTTP, without events, error messages, and attributes that are not allowed."""
+    """Exports spans with OTLP over HTTP, without events and error messages, and only with `_EXPORTED_ATTRIBUTES`."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         return super().export([_filtered(span) for span in spans])
@@ -60,7 +60,8 @@ class FilteringExporter(OTLPSpanExporter):
 def init_telemetry(app: flask.Flask) -> None:
     """Instrument requests, statements and tasks.
 
-    Each process must call `app.extensions["telemetry"]()` after the fork, which starts the thread that exports spans.
+    `app.extensions["telemetry"]()` starts the thread that exports spans. Each gunicorn worker must call it after the
+    fork. Celery's pool processes call it when they start.
     """
     # selects the stable names of attributes; the libraries read this variable when they are set up
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
