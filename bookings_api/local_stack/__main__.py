@@ -21,7 +21,7 @@ from bookings_api.local_stack.servers import LocalStack
 
 CELERY = ["celery", "--quiet", "--app=wsgi.celery"]
 WHO_ORGANIZES = {
-    "invite_only": "only people who are invited become organizers",
+    "invite_only": "only people who are invited can become organizers",
     "open": "anyone can become an organizer and manage all accounts; only for evaluation and trusted networks",
     "own_organization": "anyone can become the owner of a new organization",
 }
@@ -53,7 +53,7 @@ def main(*, port: int, data_dir: Path, demo: bool) -> None:
 
 @contextmanager
 def _service(port: int, directory: Path, *, demo: bool) -> Iterator[list[Child]]:
-    """Run the service and yield the processes that must keep running. Stops them in reverse order on exit."""
+    """Run the service and yield the processes that must keep running. Stops the processes in reverse order on exit."""
     began = time.monotonic()
     click.echo(f"Data directory: {directory}")
     with ExitStack() as cleanup:
@@ -74,7 +74,7 @@ def _service(port: int, directory: Path, *, demo: bool) -> Iterator[list[Child]]
             }
             children = []
             for name, command in commands.items():
-                # without root, which these processes do not need and Celery would warn about
+                # not as root, because these processes do not need root and Celery would warn about it
                 child = Child(name, [sys.executable, "-m", *command], environment=environment, unprivileged=True)
                 cleanup.callback(child.stop)
                 children.append(child)
@@ -121,7 +121,7 @@ def _environment(stack: LocalStack, url: str) -> dict[str, str]:
 
 
 def _run_flask(command: str, stack: LocalStack, environment: dict[str, str]) -> None:
-    """Run a `flask` command and wait until it ends. Raises `StackError` if it fails."""
+    """Run a `flask` command and wait until it ends. Raises `StackError` if the command fails."""
     name = f"flask {command}"
     arguments = [sys.executable, "-m", "flask", *command.split()]
     Child(name, arguments, environment=environment, log=stack.log_of(name)).wait()

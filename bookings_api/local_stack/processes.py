@@ -17,12 +17,12 @@ from bookings_api.local_stack import system_calls
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-# How many lines of a failed child's log the error shows. Enough even if every setting is invalid.
+# How many lines of a failed child's log the error message contains. Enough even if every setting is invalid.
 LOG_TAIL_LINES = 30
 
 
 class StackError(click.ClickException):
-    """A server or the service could not be started, or has ended. click prints the message."""
+    """A process could not be started, or ended unexpectedly. click prints the message."""
 
 
 class Child:
@@ -44,8 +44,9 @@ class Child:
         """Start `command` in `directory`.
 
         `stop_signal` requests a clean shutdown. The child also gets this signal when the current process dies. `log` is
-        a file for the output, which otherwise goes to the output of the current process. `configuration` is written to
-        standard input. `keep_open` lists file descriptors to inherit. With `unprivileged`, root becomes nobody.
+        a file for the child's output. By default, the output goes to the current process's output. `configuration` is
+        written to the child's standard input. The child inherits the file descriptors in `keep_open`. With
+        `unprivileged`, a child of root runs as the user nobody.
 
         Raises `StackError` if the system cannot switch from root to nobody.
         """
@@ -92,13 +93,13 @@ class Child:
 
     @property
     def exit_status(self) -> int | None:
-        """The exit status. None while the process runs, and negative if a signal has ended it."""
+        """The exit status: None while the process runs, negative if a signal killed the process."""
         if self._process.returncode is None and self._process.poll() is not None:
             self._kill_session()  # a killed child may leave processes behind
         return self._process.returncode
 
     def wait(self) -> None:
-        """Wait until the process ends. Stops the process if interrupted. Raises `StackError` if it fails."""
+        """Wait until the process ends. Raises `StackError` if the process fails. If interrupted, stops the process."""
         try:
             while self.exit_status is None:
                 time.sleep(0.02)

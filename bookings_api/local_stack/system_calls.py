@@ -14,7 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 
 IS_LINUX = sys.platform == "linux"
-# Whether the kernel can send a signal to a process when the parent of the process dies.
+# Whether the kernel can send a signal to a process when its parent dies.
 HAS_DEATH_SIGNAL = IS_LINUX
 NOBODY = 65534
 SECONDS_TO_STOP = 30
@@ -29,10 +29,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def end_with_parent(stop_signal: int) -> Callable[[], None]:
-    """Return a `preexec_fn` that sends `stop_signal` to the child when the current process dies.
+    """Return a `preexec_fn` that makes the child receive `stop_signal` when the current process dies.
 
     The signal is sent even if the current process is killed. The child must start a new session. When the child ends,
-    the caller must kill the other processes of the session.
+    the caller must kill the other processes in the session.
     """
     if HAS_DEATH_SIGNAL:
         return partial(_request_death_signal, os.getpid(), stop_signal)
@@ -47,14 +47,14 @@ def _request_death_signal(parent: int, stop_signal: int) -> None:
 
 @cache
 def _pipe() -> tuple[int, int]:
-    """Return a pipe. Its writing end is open only in the current process, and closes when the process dies."""
+    """Return a pipe. Its write end is open only in the current process, and closes when the process dies."""
     return os.pipe()
 
 
 def _fork_watcher(reading: int, writing: int, stop_signal: int) -> None:
-    """Fork a watcher that stops the current process when the writing end of the pipe closes.
+    """Fork a watcher that stops the current process when the pipe's write end closes.
 
-    The watcher is a grandchild, so that the program that is executed next has no unexpected child.
+    The watcher is a grandchild, so that the program that the current process executes next has no unexpected child.
     """
     watched = os.getpid()
     between = os.fork()
@@ -82,9 +82,9 @@ def _fork_watcher(reading: int, writing: int, stop_signal: int) -> None:
 def become_nobody() -> None:
     """Switch to user ID 65534, because PostgreSQL refuses to run as root. Keeps root's access to files.
 
-    The checkout and the data directory can therefore be inside a home directory of mode 0700. An ambient capability
-    survives exec. initdb calls access(2), which honors the capability if the set-user-ID fix-up is off. See
-    capabilities(7).
+    The checkout and the data directory can therefore be in a home directory with mode 0700. The capability that grants
+    this access is ambient, so it survives exec. initdb calls access(2), which honors the capability only if the
+    set-user-ID fix-up is off. See capabilities(7).
     """
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)

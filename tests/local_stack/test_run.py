@@ -60,7 +60,7 @@ def test_startup_output_is_clean(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "meaning"),
     [
-        ("invite_only", "only people who are invited become organizers"),
+        ("invite_only", "only people who are invited can become organizers"),
         ("own_organization", "anyone can become the owner of a new organization"),
     ],
 )
