@@ -1,4 +1,4 @@
-"""Queries for organizations. They return only organizations that the actor is a member of."""
+"""Queries for organizations. All queries return only organizations that the actor is a member of."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""`/organizations`: the organizations that the caller belongs to."""
+"""`/organizations`: the organizations that the caller is a member of."""
 
 from typing import Any
 from uuid import UUID
@@ -25,8 +25,8 @@ blp = Blueprint(
 def list_organizations() -> Listing:
     """List your organizations.
 
-    Returns the organizations that you are a member of, and your role in each. Booking an event does not make you a
-    member.
+    Returns the organizations that you are a member of, oldest first, with your role in each. Booking tickets does not
+    make you a member.
     """
     return queries.organizations_of(current_actor)
 
@@ -59,7 +59,7 @@ def get_organization(organization_id: UUID) -> OwnOrganization:
 def change_organization(changes: dict[str, Any], organization_id: UUID) -> OwnOrganization:
     """Rename an organization.
 
-    Only owners can rename their organization.
+    Only the organization's owners can rename it.
     """
     return services.change_organization(
         actor=current_actor, organization_id=organization_id, changes=changes, precondition=if_match()

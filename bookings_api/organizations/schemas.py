@@ -9,7 +9,7 @@ from bookings_api.models import MemberRole
 
 
 class OrganizationSchema(ResponseSchema):
-    """An organization that you belong to."""
+    """An organization that you are a member of."""
 
     id = ma.fields.UUID(
         required=True, metadata={"description": "The ID of the organization.", "example": ORGANIZATION_ID}
@@ -23,7 +23,8 @@ class OrganizationSchema(ResponseSchema):
         required=True,
         metadata={
             "description": (
-                "Your role. Owners manage everything. Organizers manage people and their own events. Users only book."
+                "Your role. Owners manage the whole organization. Organizers manage people and their own events. Users"
+                " can only book tickets."
             ),
             "example": MemberRole.ORGANIZER.value,
         },
@@ -31,7 +32,7 @@ class OrganizationSchema(ResponseSchema):
     version = ma.fields.Integer(
         required=True,
         metadata={
-            "description": "The version. Changes to the organization or to your membership increase it.",
+            "description": "The version number, which increases when the organization or your membership changes.",
             "example": 1,
         },
     )

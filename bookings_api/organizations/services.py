@@ -1,4 +1,4 @@
-"""Use case: owners rename their organization."""
+"""The service with which owners rename their organization."""
 
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ def change_organization(
 ) -> OwnOrganization:
     """Change the name of an organization.
 
-    Raises `OrganizationNotFound`. Raises `PermissionDenied` unless the actor is an owner.
+    Raises `OrganizationNotFound` unless the actor is a member, and `PermissionDenied` unless the actor is an owner.
     """
     get_organization(actor, organization_id)
     if not may(actor, Action.MANAGE_ORGANIZATION, organization_id=organization_id):
