@@ -186,7 +186,7 @@ class Config:
     REMINDER_HOURS: int = _setting(24, validate=Range(0, 8760))
     NOTICE_DELAY_SECONDS: int = _setting(180, validate=Range(0, 3600))
 
-    # High enough for an office that shares one IP address, and low enough to stop password guessing and email floods.
+    # High enough for an office behind a single IP address, and low enough to stop password guessing and email floods.
     SIGNUP_LIMIT: str = _limit("60 per minute")
     LOGIN_LIMIT: str = _limit("120 per minute")
     LOGIN_ACCOUNT_LIMIT: str = _limit("60 per minute")
@@ -267,7 +267,7 @@ LIMITS = {
 
 
 def _with_psycopg2(value: str) -> str:
-    """Set the driver of the URL to psycopg2. By default, SQLAlchemy 2.1 uses psycopg 3 for `postgresql://`."""
+    """Set the URL's driver to psycopg2. For `postgresql://`, SQLAlchemy 2.1 uses psycopg 3 by default."""
     url = _parse_postgres_url(value).set(drivername="postgresql+psycopg2")
     if "ssl" in url.query:  # asyncpg's name for sslmode
         url = url.difference_update_query(["ssl"]).update_query_dict({"sslmode": url.query["ssl"]})

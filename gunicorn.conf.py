@@ -3,7 +3,7 @@
 
 from gevent import monkey
 
-# Lets a worker handle other requests while a request waits for PostgreSQL, Redis or a slow client.
+# Lets a worker handle other requests while one request waits for PostgreSQL, Redis or a slow client.
 monkey.patch_all()
 
 import gc
@@ -59,8 +59,8 @@ secure_scheme_headers: dict[str, str] = {}
 def when_ready(server: Any) -> None:
     """Create an empty metrics directory and freeze loaded objects, before the workers are forked.
 
-    `gc.freeze` excludes all loaded objects from garbage collection. Otherwise, the collector would write to the memory
-    that workers share, which copies it.
+    `gc.freeze` excludes all loaded objects from garbage collection. Otherwise, each worker's collector would write to
+    shared memory pages, and the kernel would copy these pages.
     """
     server.metrics_directory = tempfile.mkdtemp(prefix="bookings-metrics-", dir=os.environ[MULTIPROC_DIR])
     os.chown(server.metrics_directory, server.cfg.uid, server.cfg.gid)
@@ -76,7 +76,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start metrics and tracing in the worker, because both need its user ID and its gevent loop."""
+    """Start metrics and tracing in the worker, because both need the worker's user ID and gevent loop."""
     metrics.create_initial_series()
     with app.app_context():
         metrics.watch_pool(db.engine)

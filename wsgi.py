@@ -1,4 +1,4 @@
-"""Entry points of `gunicorn wsgi:app`, `celery -A wsgi.celery worker` and the `flask` command."""
+"""Entry points for `gunicorn wsgi:app`, `celery -A wsgi.celery worker` and the `flask` command."""
 
 import sys
 

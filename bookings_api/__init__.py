@@ -5,17 +5,17 @@
     permissions      decides what accounts and API keys may do
     celery_app       Celery, bound to the application
     redis_client     creates Redis clients from REDIS_URL
-    cleanup          deletes expired rows every hour
+    cleanup          deletes expired rows and the remaining data of deleted accounts every hour
     idempotency      stores and repeats responses to requests with an Idempotency-Key
-    email_addresses  validates new addresses, and lists the spellings of an address
+    email_addresses  validates new addresses, and lists the possible spellings of a stored address
     text             cleans text for logs, headers, emails and calendars, and detects links
 
     database/        engine and timeouts, transaction(), base model, read replica, prepared statements
     models/          tables and constraints
     http/            shared by all routes: blueprint, parser, fields, problems, pagination, conditional requests
       openapi/         the OpenAPI document and its examples
-      rate_limiting/   limits per client, account and email, counted in Redis
-      response_cache/  cached responses to anonymous reads
+      rate_limiting/   limits per client, account, API key and email address, counted in Redis
+      response_cache/  cached responses to anonymous reads of events
     accounts/        shared by several features: passwords, tokens, logins, actors, memberships
     auth/ users/ organizations/ api_keys/ events/ teams/ bookings/ check_in/
                      one package per feature: routes, schemas, services, queries

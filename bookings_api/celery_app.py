@@ -17,11 +17,12 @@ from bookings_api.database.engine import forget_connections
 from bookings_api.observability.logging import bound_request_id, current_request_id, logging_config
 from bookings_api.redis_client import NO_RETRY, split_sentinel_url
 
-# The timeout for publishing a task. Publishing is not retried, because a periodic task also sends all due emails.
+# The timeout for each operation on Redis. Publishing a task is not retried, because a periodic task also sends all due
+# emails.
 REDIS_TIMEOUT_SECONDS = 0.5
 # When a worker is killed, its unfinished tasks are redelivered after this time.
 VISIBILITY_SECONDS = 60
-# How often workers and beat try to reconnect to Redis; by default, kombu's pauses grow to 30 s.
+# The longest pause before workers and beat try to reconnect to Redis. By default, kombu's pauses grow to 30 s.
 RECONNECT_SECONDS = 2
 
 REQUEST_ID = "bookings_request_id"
@@ -31,7 +32,7 @@ SENTINEL = "sentinel"
 
 
 class Channel(redis.Channel):
-    """A channel that lets the worker reconnect to Redis. With kombu's own class, a lost connection ends the worker."""
+    """A channel that lets the worker reconnect to Redis. With kombu's class, a lost connection crashes the worker."""
 
     @property
     def do_restore(self) -> bool:  # type: ignore[override] # a plain attribute in kombu
@@ -67,7 +68,7 @@ class SentinelTransport(redis.SentinelTransport):
 
 
 class Connection(kombu.Connection):
-    """A broker connection with our transports that tries to reconnect every `RECONNECT_SECONDS`."""
+    """A broker connection with our transports. Pauses at most `RECONNECT_SECONDS` between attempts to reconnect."""
 
     def get_transport_cls(self) -> type[redis.Transport]:
         return SentinelTransport if self.transport_cls == SENTINEL else Transport
@@ -133,12 +134,12 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
         # database before they send them.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
-        # a worker that loses Redis finishes its current email
+        # a worker that loses its connection to Redis finishes its current task
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         beat_schedule=beat_schedule,
-        # does not store past runs in a file as the default scheduler does; running a task early does no harm
+        # unlike the default scheduler, stores no past runs in a file; running a task early does no harm
         beat_scheduler="celery.beat:Scheduler",
         timezone="UTC",
     )

@@ -1,4 +1,4 @@
-"""The hourly task that deletes rows past their retention period."""
+"""The hourly task that deletes expired rows and finishes the erasure of deleted accounts."""
 
 from datetime import timedelta
 
@@ -22,9 +22,10 @@ BEAT_SCHEDULE = {
 
 @shared_task(name="cleanup.delete_expired")
 def delete_expired() -> None:
-    """Delete expired logins and one-time tokens, old idempotency keys and emails, and data of erased accounts.
+    """Delete expired logins, one-time tokens, idempotency keys and emails, and finish erasing deleted accounts.
 
-    Idempotency keys are kept for a day, and sent or dropped emails for `MAIL_RETENTION_DAYS`.
+    Idempotency keys expire after `KEEP_IDEMPOTENCY_KEYS`. Sent and dropped emails expire after `MAIL_RETENTION_DAYS`.
+    Failed emails are kept. Bookings and emails that could not be erased together with their account are erased here.
     """
     now = sa.func.now()
     with transaction():

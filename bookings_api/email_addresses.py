@@ -1,4 +1,4 @@
-"""Validates new email addresses, and lists the spellings under which an existing account may be stored."""
+"""Validates new email addresses, and lists the spellings in which an older account's address may be stored."""
 
 import unicodedata
 from collections.abc import Collection
@@ -14,8 +14,8 @@ _PUBLIC_DOMAIN = "example.com"
 def checked_address(text: str, *, intranet_domains: Collection[str]) -> str:
     """Validate a new address and return it with its domain lowercased and IDNA-encoded.
 
-    The local part must be ASCII. The domain must be public or one of `intranet_domains`. Raises `ValueError` if the
-    address is invalid.
+    The domain must be public or in `intranet_domains`. The local part must be ASCII and must not contain an encoded
+    word or a link. Raises `ValueError` if the address is invalid.
     """
     text = text.strip()
     local, _, domain = text.rpartition("@")
@@ -36,8 +36,8 @@ def checked_address(text: str, *, intranet_domains: Collection[str]) -> str:
 def spellings(address: str) -> tuple[str, str, str]:
     """Return three spellings of an address: unchanged, with an IDNA-encoded domain, and with a Unicode domain.
 
-    The emails of older accounts may be stored in any of these forms. Their local part is not validated, because
-    `checked_address` now rejects some that are in use.
+    The addresses of older accounts may be stored in any of these forms. The local part is not validated, because some
+    older accounts have local parts that `checked_address` rejects.
     """
     local, at, domain = unicodedata.normalize("NFC", address).rpartition("@")
     try:

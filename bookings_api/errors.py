@@ -2,34 +2,34 @@
 
     DomainError
     ├── Unauthenticated          the token is missing, invalid or expired
-    │   ├── LoginEnded           the user has logged out, or the account is inactive
+    │   ├── LoginEnded           the login was ended, or the account is inactive
     │   ├── InvalidApiKey        the API key is unknown, expired or revoked
     │   └── InvalidCredentials   the email or the password is incorrect
-    │       └── InvalidGrant     InvalidCredentials in the format of OAuth 2.0
+    │       └── InvalidGrant     the same in a request to the OAuth 2.0 token endpoint
     ├── PermissionDenied         the actor lacks the required role, scope or ownership
     ├── OrganizationNotFound
     ├── OrganizationRequired     the actor belongs to several organizations and must choose one
     ├── UserNotFound
-    ├── TeamMemberNotFound       the person has no role in the team of the event
+    ├── TeamMemberNotFound       the person is not on the event's team
     ├── ApiKeyNotFound
     ├── EventNotFound
     ├── BookingNotFound
-    ├── InvalidFields            the fields contradict the rest of the record
+    ├── InvalidFields            the fields match the schema but are not valid in this request
     ├── InvalidToken             the emailed token is unknown, used or expired
     ├── WrongPassword            the current password is incorrect
     ├── EmailTaken
     ├── NotAMember               the person is not a member of the organization
-    ├── AlreadyOnTeam            the person is already on the team of the event
+    ├── AlreadyOnTeam            the person already organizes the event or is on its team
     ├── AccessRevoked            the organization has revoked the person's access
     ├── NotAnOrganizer           the person is not an organizer, so they cannot be responsible for an event
-    ├── EmailNotVerified         the person's email is not verified, so they cannot get a role
+    ├── EmailNotVerified         the person's email is not verified, so they cannot get the role or the event
     │   └── UnverifiedBuyer      the account must verify its email before it can book
     ├── LastOwner                the organization would have no active owner
     ├── LastOrganizer            the organization would have no active organizer
-    ├── BookingsOpen             the account has bookings that can still be cancelled
-    ├── ResponsibleForEvents     the account organizes events that have not ended
+    ├── BookingsOpen             the account cannot be deleted, because it has bookings that can still be cancelled
+    ├── ResponsibleForEvents     the account cannot be deleted, because it organizes events that have not ended
     ├── StaleVersion             the resource has changed since the client read it
-    ├── ExternalIdTaken          a different booking of the organization has this external ID
+    ├── ExternalIdTaken          a different booking in the organization has this external ID
     ├── EventNotOpen             the event is a draft, cancelled, ended, or outside its booking window
     ├── EventStarted             the event has started, so its start can no longer be changed
     ├── EventEnded               the event has ended, so this change is no longer possible
@@ -62,7 +62,7 @@ class Unauthenticated(DomainError):
 
 
 class LoginEnded(Unauthenticated):
-    """The login has ended, for example because of a logout, a new password or a deactivated account."""
+    """The login has ended, for example because the user logged out, changed the password or lost access."""
 
     message = "This login has ended. Please log in again."
 
@@ -78,7 +78,7 @@ class InvalidCredentials(Unauthenticated):
 
 
 class InvalidGrant(InvalidCredentials):
-    """Invalid credentials in an OAuth 2.0 password form. Includes the members required by RFC 6749, section 5.2."""
+    """Invalid credentials in an OAuth 2.0 password grant. Includes the members required by RFC 6749, section 5.2."""
 
     def __init__(self) -> None:
         super().__init__(error="invalid_grant", error_description=self.message)
@@ -101,7 +101,7 @@ class UserNotFound(DomainError):
 
 
 class TeamMemberNotFound(DomainError):
-    message = "This person is not on the team of the event."
+    message = "This person is not on the event's team."
 
 
 class ApiKeyNotFound(DomainError):
@@ -117,7 +117,10 @@ class BookingNotFound(DomainError):
 
 
 class InvalidFields(DomainError):
-    """Fields are valid on their own but contradict the rest of the record. `fields` maps their names to messages."""
+    """Fields match the schema but are not valid in this request, for example because they contradict stored values.
+
+    `fields` maps the names of the invalid fields to messages.
+    """
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{name}: {message}" for name, message in fields.items()))
@@ -161,13 +164,16 @@ class UnverifiedBuyer(EmailNotVerified):
 
 
 class LastOwner(DomainError):
-    """The account must keep its role and access, because the organization has no other active owner."""
+    """An owner cannot lose their role or access, because the organization has no other active owner."""
 
     message = "This is the last active owner of the organization. Make another member an owner first."
 
 
 class LastOrganizer(DomainError):
-    """The account must keep its role and access, because the organization has no other active organizer."""
+    """An organizer cannot lose their role or access, because the organization has no other active organizer.
+
+    Raised instead of `LastOwner` if `ORGANIZER_SIGNUP` is `open`.
+    """
 
     message = "This is the last active organizer. Make another account an organizer first."
 

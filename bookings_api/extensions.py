@@ -7,7 +7,7 @@ from flask_smorest import Api
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData
 
-# Names for constraints, so that migrations can drop them and code can recognize them in integrity errors.
+# Constraints have names, so that migrations can drop them and code can recognize them in integrity errors.
 NAMING_CONVENTION = {
     "ix": "ix_%(column_0_N_label)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",

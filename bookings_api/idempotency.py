@@ -1,7 +1,7 @@
 """Idempotent requests (draft-ietf-httpapi-idempotency-key-header).
 
-The response to a request is stored in the transaction of the request. A repeated request gets the stored response. A
-different request with the same key is refused.
+The response to a request is stored in the same transaction as the request's changes. A repeated request gets the stored
+response. A different request with the same key is rejected.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class IdempotentRequest:
         return stored
 
     def record(self, actor_id: UUID, created: Any) -> BoundStatement:
-        """Return a statement that stores the response. Runs in the transaction that creates the resource."""
+        """Return a statement that stores the response. Run it in the transaction that creates the resource."""
         response = self.response_to(created)
         return _STORE.with_values(actor_id=actor_id, key=self.key, request_hash=self.hash(), response=response)
 

@@ -1,13 +1,14 @@
-"""Decides what accounts and API keys may do. `may` checks all roles and scopes.
+"""Decides what accounts and API keys may do. The function `may` decides about every `Action`.
 
-    owner          does everything in the organization
-    organizer      manages the organization's people, creates events, and does everything with their own events
-    co_organizer   edits an event and manages its bookings, but cannot delete it or manage its team
+    owner          can do everything in the organization
+    organizer      manages the organization's people, creates events, and can do everything with their own events;
+                   also manages API keys if `ORGANIZER_SIGNUP` is `open`
+    co_organizer   edits an event and manages its bookings, but cannot delete the event or manage its team
     check_in       sees an event and its door list
-    API key        does what its scopes allow with the organization's events; the key can be restricted to certain
-                   events, and the key of an organizer is restricted to the organizer's own events
+    API key        can do what its scopes allow with the organization's events; the key can be restricted to certain
+                   events, and an organizer's key is restricted to the organizer's own events
 
-All other accounts may only see public events and manage their own bookings.
+All other accounts can only see public events and manage their own bookings.
 """
 
 from collections.abc import Collection, Mapping
@@ -25,8 +26,8 @@ ORGANIZERS_ONLY = "Only organizers can do this."
 class Tenancy(StrEnum):
     """How accounts become organizers (the setting `ORGANIZER_SIGNUP`).
 
-    With `OWN_ORGANIZATION`, there can be several organizations. Otherwise, there is a single organization, and every
-    account is a member.
+    With `OWN_ORGANIZATION`, there can be several organizations. Otherwise, there is a single organization, and everyone
+    who signs up becomes a member.
     """
 
     INVITE_ONLY = "invite_only"
@@ -190,9 +191,10 @@ def may_manage_booking(actor: Actor, booking: Booking, event: Event) -> bool:
 
 
 class KeyReach(NamedTuple):
-    """The events that an API key may act on.
+    """The IDs that determine which events an API key may act on.
 
-    These are the events of `organization`, restricted to `events` and to the events of `organizer` if these are set.
+    The events must belong to `organization`. If `events` is set, the key may act on only these events. If `organizer`
+    is set, this account must organize the events.
     """
 
     organization: UUID
@@ -201,7 +203,7 @@ class KeyReach(NamedTuple):
 
 
 def reach_of_key(key: ApiKey) -> KeyReach:
-    """Return the events that an API key may act on, as IDs for queries."""
+    """Return the IDs of the organization, events and organizer to which an API key is restricted."""
     return KeyReach(key.organization_id, key.event_ids, key.created_by_id if key.own_events_only else None)
 
 
@@ -230,7 +232,7 @@ def is_self(actor: Actor, user_id: UUID) -> bool:
 
 
 def is_buyer(actor: Actor, booking: Booking) -> bool:
-    """Whether the actor's account made the booking. Always false for API keys, whose scopes decide instead."""
+    """Whether the actor's account made the booking. Always false for API keys, which need a scope instead."""
     return actor.user is not None and booking.user_id == actor.user.id
 
 
@@ -260,11 +262,11 @@ def _member_may(actor: Actor, role: MemberRole | None, action: Action, event: Ev
 
 
 class Drafts(NamedTuple):
-    """The drafts that an actor may see, as IDs for queries.
+    """The IDs that determine which drafts an actor may see.
 
-    `organizations` are organizations whose drafts are all visible. `own_in` are organizations where only the actor's
-    own drafts are visible. `events` are additional visible events. If `organizer` is set, only the `events` that this
-    account organizes are visible.
+    All drafts in the `organizations` are visible. In the organizations `own_in`, only the drafts for which the actor is
+    responsible are visible. `events` are additional visible drafts. If `organizer` is set, this account must organize
+    the `events`.
     """
 
     organizations: Collection[UUID] = ()
@@ -274,7 +276,7 @@ class Drafts(NamedTuple):
 
 
 def visible_drafts(viewer: Actor | None) -> Drafts:
-    """Return the drafts for which `may_see` is true."""
+    """Return the IDs that select the drafts for which `may_see` is true."""
     if viewer is None:
         return Drafts()
     key = viewer.key

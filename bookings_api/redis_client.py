@@ -25,7 +25,7 @@ class _Parser(DefaultParser):  # type: ignore[misc, valid-type] # redis-py choos
         return bool(timeout or poller.poll(0)) and super().can_read(timeout)
 
 
-# Limits for connecting and for each reply, in seconds.
+# Timeouts for connecting and for each reply, in seconds.
 _BRIEFLY = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25, **NO_RETRY}
 
 

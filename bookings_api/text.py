@@ -26,10 +26,10 @@ def one_line(text: str) -> str:
 
 
 def has_link(text: str) -> bool:
-    """Whether mail programs may show part of the text as a link, because it contains `://` or `www.`.
+    """Whether the text contains `://` or `www.`, so that mail programs may show part of the text as a link.
 
-    Ignores invisible characters and treats fullwidth characters as ASCII. Also treats an ideographic full stop as a
-    dot, as browsers do (UTS 46).
+    Ignores case and invisible characters, and treats fullwidth characters as ASCII. Treats an ideographic full stop as
+    a dot, as browsers do (UTS 46).
     """
     plain = "".join(c for c in normalize("NFKC", text) if category(c) not in _INVISIBLE and c not in _HANGUL_FILLERS)
     plain = plain.replace("\u3002", ".").lower()
@@ -45,5 +45,5 @@ def without_links(text: str) -> str:
 
 
 def without_links_in(payload: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Return a copy of `payload` with `without_links` applied to the values called `names`, where present."""
+    """Return a copy of `payload` with `without_links` applied to the values of these names, where present."""
     return {**payload, **{name: without_links(payload[name]) for name in names if payload.get(name)}}
