@@ -1,4 +1,4 @@
-"""API keys, with which programs act for an organization."""
+"""API keys, with which programs act on behalf of an organization."""
 
 import hashlib
 import secrets

@@ -27,7 +27,7 @@ def new_reference() -> str:
 
 
 class BookingStatus(StrEnum):
-    """A confirmed booking holds its tickets. A cancelled booking has released its tickets permanently."""
+    """A confirmed booking holds its tickets. A cancelled booking has released its tickets and cannot be restored."""
 
     CONFIRMED = "confirmed"
     CANCELLED = "cancelled"

@@ -25,7 +25,7 @@ class EventStatus(StrEnum):
     """The status of an event.
 
     A `draft` is hidden from the public. A `published` event is public and can be booked while its booking window is
-    open. A `cancelled` event is public but can no longer be booked or restored.
+    open. A `cancelled` event stays public, and the cancellation is final.
     """
 
     DRAFT = "draft"
@@ -47,9 +47,11 @@ class EventSort(StrEnum):
 class Event(Identified, Timestamped, Base):
     """An event. `tickets_booked` is the number of tickets in its confirmed bookings.
 
-    `tickets_booked` changes only while the row is locked, in the same transaction as the bookings. A CHECK constraint
-    prevents overselling. When any other column except `updated_at` changes, a trigger increments
-    `EventCatalog.version`. A migration that adds a column must also add the column to the trigger.
+    `tickets_booked` changes only while the row is locked and, except in `audit --repair`, in the same transaction as
+    the bookings. A CHECK constraint prevents overselling.
+
+    When any column except `tickets_booked` and `updated_at` changes, a trigger increments `EventCatalog.version`. A
+    migration that adds a column must also add the column to the trigger.
     """
 
     __tablename__ = "events"

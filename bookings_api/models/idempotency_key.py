@@ -10,7 +10,7 @@ from bookings_api.database.base import Base, Timestamped
 
 
 class IdempotencyKey(Timestamped, Base):
-    """An idempotency key, the SHA-256 hash of its request, and the response that is sent again to repeated requests."""
+    """An idempotency key with the SHA-256 hash of its request and the response to that request."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (sa.Index("ix_idempotency_keys_created_at", "created_at"),)

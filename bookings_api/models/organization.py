@@ -1,4 +1,4 @@
-"""Organizations, the people who belong to them, and the teams of their events."""
+"""Organizations, memberships and event teams."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -31,8 +31,8 @@ class MemberRole(StrEnum):
 class TeamRole(StrEnum):
     """A role in an event's team.
 
-    Co-organizers can edit the event and manage its bookings. Check-in helpers can only see the event, even as a draft,
-    and its door list.
+    Co-organizers can edit the event and manage its bookings. Check-in helpers can only see the event, even if it is a
+    draft, and its door list.
     """
 
     CO_ORGANIZER = "co_organizer"

@@ -56,7 +56,7 @@ class OutboxEmail(Identified, Timestamped, Base):
 
     `payload` contains the values for the templates, as of the commit. A worker may claim the email from
     `next_attempt_at` on, by the database's clock. A new email is due immediately, a deferred email after a pause, and a
-    claimed email when its lease ends. If `event_id` is set, it is sent in one message with the recipient's other
+    claimed email when its lease ends. If `event_id` is set, one message combines the email with the recipient's other
     unsent emails of the same kind about that event.
     """
 
@@ -102,7 +102,7 @@ class OutboxEmail(Identified, Timestamped, Base):
     last_error: Mapped[str | None] = mapped_column(sa.Text)
     message_id: Mapped[str] = mapped_column(sa.String(320))
     sent_at: Mapped[datetime | None]
-    # true if the recipient has deleted their account; cleanup erases their data when the email is no longer unsent
+    # true if the recipient has deleted their account; cleanup erases their data after the last attempt
     erase_when_done: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
 
     @hybrid_property
@@ -117,7 +117,7 @@ class OutboxEmail(Identified, Timestamped, Base):
 
 
 class EventBroadcast(Identified, Timestamped, Base):
-    """A notice of an event's change or cancellation. Stored as one row, so the change writes no email per booking.
+    """A notice of an event's change or cancellation. The request stores only this row, not an email per booking.
 
     From `due_at` on, `mail.broadcasts` expands the row into emails about the affected bookings, and records its
     progress in `last_booking_id`. `payload` describes the event. `event_version` is the event's version after the

@@ -7,7 +7,7 @@ from bookings_api.models.event import Event
 from bookings_api.models.user import User
 
 # Payload values that users enter. Links in these values are disabled, because users can have emails sent to any
-# address, and recipients might take a link for one from the service.
+# address, and recipients might trust a link in an email from the service.
 FREE_TEXT = (
     "event_title",
     "location",
@@ -43,10 +43,10 @@ def booking_payload(booking: Booking) -> dict[str, Any]:
 
 
 def guest_payload(event: dict[str, Any], booking: Booking, sender: User | None) -> dict[str, Any]:
-    """Return the payload of an email to a guest: the event, the booking, and the sender as the buyer.
+    """Return the payload of an email to a guest: the event, the booking, and the sender's name and email address.
 
-    Without a `sender`, which is usual for bookings made with an API key, the event's contact takes their place. The
-    buyer is None if they are the guest, or if the contact has no email address.
+    Without a `sender`, as for most bookings made with an API key, the event's contact takes the sender's place.
+    `buyer_name` and `buyer_email` are None if this person is the guest or has no email address.
     """
     name, email = (sender.name, sender.email) if sender else (event["contact_name"], event["contact_email"])
     is_other = email is not None and email.lower() != booking.guest_email.lower()
@@ -59,7 +59,7 @@ def guest_payload(event: dict[str, Any], booking: Booking, sender: User | None) 
 
 
 def buyer_payload(buyer: User) -> dict[str, Any]:
-    """Return the values that replace the booking's in an email to a buyer who booked only for other people."""
+    """Return the values that replace the booking's values in an email to a buyer who booked only for other people."""
     return {
         "reference": None,
         "ticket_count": None,

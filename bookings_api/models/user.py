@@ -52,7 +52,7 @@ class User(Identified, Timestamped, Base):
 
     @hybrid_property
     def is_invited(self) -> bool:
-        """Whether the account has no password yet. It cannot log in until it accepts an invitation."""
+        """Whether the account has no password, so its owner must accept an invitation before they can log in."""
         return self.password_hash is None
 
     @is_invited.inplace.expression
