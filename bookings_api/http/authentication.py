@@ -131,7 +131,10 @@ def require_token() -> None:
 
 
 def require_login(*, with_key: Action | None = None) -> None:
-    """After `require_token`, check that the login or API key is still valid. Raises `Unauthenticated` otherwise."""
+    """After `require_token`, check that the login or API key is still valid. Otherwise, raises `Unauthenticated`.
+
+    Raises `PermissionDenied` for an API key that may not perform `with_key`.
+    """
     if viewer() is None and (current_user_id() or current_key_hash()):
         require_actor(with_key=with_key)
 

@@ -3,7 +3,7 @@
 An ETag contains the resource's version. A booking changes the response for an event, but not the event's version. An
 event's ETag therefore also contains the number of booked tickets and the time of the last change. The number alone is
 not enough, because a cancellation restores it. A booking's ETag also contains the time of its last change, because
-reminders and the guest's erasure do not change its version.
+reminders and the guest's erasure do not change its version. An API key's ETag also contains the time of its last use.
 
 `If-Match` compares only versions, while the row is locked. A booking therefore never makes an organizer's change to the
 event fail.
@@ -58,7 +58,7 @@ class Versioned(Protocol):
 
 def etag_of(resource: Versioned) -> str:
     """Return the ETag of a resource, without quotation marks."""
-    if isinstance(resource, ApiKey):  # each use changes `last_used_at`, but not the version
+    if isinstance(resource, ApiKey):
         return f"{resource.version}-{resource.last_used_at.timestamp() if resource.last_used_at else 0}"
     if isinstance(resource, Event):
         return f"{resource.version}-{resource.tickets_booked}-{resource.updated_at.timestamp()}"

@@ -69,7 +69,7 @@ _MONTHS = (
 _IN_NUMBERS = frozenset(["e", "a", "p", "m", "am", "pm", "sept", *_MONTHS, *(month[:3] for month in _MONTHS)])
 _CONSTANTS = frozenset(["TRUE", "FALSE", "#N/A", "#REF!", "#DIV/0!", "#NAME?", "#NUM!", "#VALUE!", "#NULL!"])
 
-# Held while a batch is built, so downloads delay other requests of the process by at most one batch. Downloads that
+# Held while a batch is built, so that downloads delay the process's other requests by at most one batch. Downloads that
 # wait for the lock hold no database connection.
 batch_lock = threading.Lock()
 LOCK_TIMEOUT_SECONDS = 15

@@ -1,7 +1,7 @@
 """Reads the part of a list that follows a cursor.
 
 Unlike page numbers, cursors neither skip nor repeat items when rows are added or deleted. A cursor contains the name of
-the sort order and the sort keys of the last item that was read. It stays valid if that item is deleted.
+the sort order and the sort keys of the last item that was read. The cursor stays valid if this item is deleted.
 """
 
 from base64 import b64decode, urlsafe_b64encode

@@ -24,7 +24,7 @@ MAX_EMAIL = 254
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # Embeddings, overrides and isolates (UAX 9), which make text look different from how it is stored
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# names in tzdata that mean "the machine's zone" or "no zone"
+# Names in tzdata that mean the machine's time zone or no time zone
 _PSEUDO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
 # RFC 3339, section 5.6. Python also parses weeks, basic formats and times without seconds.
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -98,7 +98,7 @@ class Text(ma.fields.String):
 
 
 class EmailedText(Text):
-    """Text without links, for fields that appear in emails. Users can cause emails to strangers."""
+    """Text without links, for fields that appear in emails, because users can have emails sent to strangers."""
 
     default_error_messages = {"link": "Must not contain a link. Remove :// and www."}
 

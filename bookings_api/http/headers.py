@@ -12,7 +12,7 @@ from bookings_api.http.openapi.document import API_PREFIX
 from bookings_api.http.rate_limiting.limits import RATE_LIMIT, RETRY_AFTER
 from bookings_api.observability.logging import REQUEST_ID_HEADER
 
-# For JSON: prevents browsers from running scripts in responses or framing responses.
+# For JSON: a browser must not load or run anything in a response, or show the response in a frame.
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 # For Swagger UI: allows only assets from the same origin, and images in data URLs.
 PAGE_POLICY = (

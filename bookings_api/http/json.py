@@ -1,4 +1,4 @@
-"""JSON responses, serialized by orjson because orjson is much faster than Python's json."""
+"""JSON responses, serialized by orjson, which is much faster than Python's json."""
 
 import json
 from typing import TYPE_CHECKING, Any

@@ -38,7 +38,7 @@ _SETTINGS = {
     "API_SPEC_OPTIONS": {  # in the order of the document
         "openapi": _VERSION,
         "info": {
-            "summary": "Book event tickets, without overselling, and get confirmations by email.",
+            "summary": "Books event tickets without overselling, and sends confirmations by email.",
             "description": unwrapped(DESCRIPTION),
             "license": {"name": "MIT", "url": "https://opensource.org/license/mit"},
         },

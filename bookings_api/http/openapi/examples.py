@@ -31,7 +31,7 @@ COLLEAGUE = {
 PASSWORD = "a seat by the aisle"  # noqa: S105 - an example
 NEW_PASSWORD = "standing room only"  # noqa: S105 - an example
 
-# Placeholders for tokens. Their first part is a real JWT header.
+# Placeholders for tokens. The first part of the JWTs is a real header.
 ACCESS_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.access.signature"  # noqa: S105 - an example
 REFRESH_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.refresh.signature"  # noqa: S105 - an example
 API_KEY_SECRET = "ebk_Q3VydGFpbi11cC1hdC1oYWxmLXBhc3Qtc2V2ZW4"  # noqa: S105 - an example

@@ -1,4 +1,4 @@
-"""Adds documentation to the attribute of a view in which flask-smorest stores it."""
+"""Adds documentation to views, in the attribute that flask-smorest uses."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar

@@ -138,7 +138,7 @@ def mailbox_to_count(address: str | None) -> str | None:
 
 
 def by_mailbox(mailbox: str | None) -> str | None:
-    """Count per account and mailbox, so that accounts cannot use up each other's limit. API keys are exempt."""
+    """Count emails per account and mailbox, so that accounts cannot use up each other's limit. API keys are exempt."""
     user_id = current_user_id()
     return f"{user_id}/{mailbox}" if user_id and mailbox else None
 
@@ -197,8 +197,8 @@ def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
 def count_email(address: str) -> None:
     """Count an email that is sent even if the caller's limit is exceeded.
 
-    An email to another mailbox counts towards the account's `GUEST_MAIL_LIMIT` for that mailbox, and any other email
-    towards `BOOKING_LIMIT`. Does nothing for API keys, because `API_KEY_LIMIT` already counts their requests.
+    If `mailbox_to_count` returns a mailbox, the email counts towards the account's `GUEST_MAIL_LIMIT` for this mailbox,
+    otherwise towards `BOOKING_LIMIT`. Does nothing for API keys, because `API_KEY_LIMIT` already counts their requests.
     """
     user_id = current_user_id()
     if user_id is None:

@@ -17,7 +17,7 @@ Read = Callable[[sa.Connection], Any]
 
 
 class _Batch:
-    """A call of the function `read` of a `SingleFlight`, and the results. `done` is locked until the call ends."""
+    """One call to the `read` function of a `SingleFlight`, with its results. `done` is locked until the call ends."""
 
     __slots__ = ("done", "error", "keys", "values")
 
