@@ -17,8 +17,8 @@ from bookings_api.database.engine import forget_connections
 from bookings_api.observability.logging import bound_request_id, current_request_id, logging_config
 from bookings_api.redis_client import NO_RETRY, split_sentinel_url
 
-# The timeout for each operation on Redis. Publishing a task is not retried, because a periodic task also sends all due
-# emails.
+# The timeout for connecting to Redis and for each reply. Publishing a task is not retried, because a periodic task also
+# sends all due emails.
 REDIS_TIMEOUT_SECONDS = 0.5
 # When a worker is killed, its unfinished tasks are redelivered after this time.
 VISIBILITY_SECONDS = 60

@@ -2,7 +2,7 @@
 
     DomainError
     ├── Unauthenticated          the token is missing, invalid or expired
-    │   ├── LoginEnded           the login was ended, or the account is inactive
+    │   ├── LoginEnded           the login has ended, or the account is inactive
     │   ├── InvalidApiKey        the API key is unknown, expired or revoked
     │   └── InvalidCredentials   the email or the password is incorrect
     │       └── InvalidGrant     the same in a request to the OAuth 2.0 token endpoint

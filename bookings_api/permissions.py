@@ -1,4 +1,4 @@
-"""Decides what accounts and API keys may do. The function `may` decides about every `Action`.
+"""Decides what accounts and API keys may do. The function `may` checks the permission for an `Action`.
 
     owner          can do everything in the organization
     organizer      manages the organization's people, creates events, and can do everything with their own events;

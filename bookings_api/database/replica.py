@@ -28,7 +28,7 @@ REPLAY_SECONDS = 0.05
 POLL_SECONDS = 0.002
 # Time limit for a read from the replica, including the checks before it.
 READ_SECONDS = 1.0
-# How long the process does not use the replica after a lag, and after any other failure.
+# How long the process avoids the replica after a lag, and after any other failure.
 LAG_PAUSE_SECONDS = 1.0
 FAILURE_PAUSE_SECONDS = 5.0
 

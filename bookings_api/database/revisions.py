@@ -12,7 +12,7 @@ _scripts = cache(ScriptDirectory)
 
 
 def missing_revisions(connection: sa.Connection) -> set[str]:
-    """Return this release's head revisions that the database does not have.
+    """Return the head revisions of this release that are missing from the database.
 
     Returns an empty set if a newer release has migrated the database. Raises `ProgrammingError` if the database was
     never migrated.

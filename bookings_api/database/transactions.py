@@ -56,7 +56,7 @@ class RowLockedTransaction(Transaction):
         self._connection = connection
 
     def lock_and_read(self, lock: BoundStatement, facts: BoundStatement) -> list[tuple[Any, ...]]:
-        """Begin, run `lock`, then run `facts` and return its rows.
+        """Begin the transaction, run `lock`, then run `facts` and return its rows.
 
         The statements are separate because a statement that waits for a lock sees other tables as they were before the
         wait. The statement after it sees current data.

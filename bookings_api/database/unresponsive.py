@@ -35,7 +35,7 @@ _is_pinging: ContextVar[bool] = ContextVar("is_pinging", default=False)
 
 
 class CircuitBreaker:
-    """Prevents threads from contacting a server that has stopped responding, except for one that probes it."""
+    """Stops all threads except one from contacting a server that does not respond. That thread probes the server."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -61,7 +61,10 @@ _database_failures = Counter(
 
 
 def init_metrics(app: flask.Flask, collectors: Iterable[Collector]) -> None:
-    """Add `GET /metrics` if `METRICS_TOKEN` is set. Each scrape must send this token, and also runs `collectors`."""
+    """Add `GET /metrics` if `METRICS_TOKEN` is set. Scrapers must send this token.
+
+    The response also contains the metrics of `collectors`.
+    """
     token: str | None = app.config["METRICS_TOKEN"]
     if not token:
         return
