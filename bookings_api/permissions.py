@@ -72,7 +72,7 @@ _OF_TEAM: Mapping[TeamRole, frozenset[Action]] = {
     TeamRole.CO_ORGANIZER: _ON_OWN_EVENT - {Action.DELETE_EVENT, Action.MANAGE_TEAM},
     TeamRole.CHECK_IN: frozenset({Action.SEE_DRAFT, Action.SEE_DOOR_LIST}),
 }
-# The scopes of API keys that allow each action. Keys may do nothing else.
+# The API key scopes that allow each action. API keys may not perform any other action.
 _SCOPES: Mapping[Action, tuple[Scope, ...]] = {
     Action.CREATE_EVENTS: (Scope.EVENTS_WRITE,),
     Action.SEE_DRAFT: (Scope.EVENTS_READ, Scope.EVENTS_WRITE),
@@ -139,7 +139,7 @@ def require(actor: Actor, action: Action, event: Event) -> None:
 
 
 def require_key_may(actor: Actor, action: Action | None) -> None:
-    """Raise `PermissionDenied` if `actor` is an API key that may not perform `action` on any event.
+    """Raise `PermissionDenied` if `actor` is an API key whose scopes or restrictions never allow `action`.
 
     If `action` is None, refuse all API keys.
     """
@@ -222,7 +222,10 @@ def require_own_key(actor: Actor, key: ApiKey) -> None:
 
 
 def may_see_booking(actor: Actor, booking: Booking, event: Event) -> bool:
-    """Whether `actor` may see a booking and its emails. Responses to changes contain the booking."""
+    """Whether `actor` may see a booking and its emails.
+
+    Everyone who may change the booking may also see it, because the response to a change contains the booking.
+    """
     return may_manage_booking(actor, booking, event) or may(actor, Action.SEE_BOOKINGS, event)
 
 

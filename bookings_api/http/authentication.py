@@ -88,7 +88,7 @@ def require_actor(action: Action | None = None, *, with_key: Action | None = Non
     """Load the caller, which must be an account or an API key that may perform `with_key`.
 
     If `with_key` is None, refuse API keys. Raises `Unauthenticated` if the token is missing or invalid. Raises
-    `PermissionDenied` if the account may not perform `action` in any organization, or the key may not perform
+    `PermissionDenied` if the account may not perform `action` in any organization, or if the key may not perform
     `with_key`.
     """
     load_actor()

@@ -99,9 +99,10 @@ class Blueprint(flask_smorest.Blueprint):
         super().add_url_rule(rule, endpoint, view, **options)
 
     def login_required(self, action: Action | None = None, *, with_key: Action | None = None) -> Callable[[View], View]:
-        """Require an access token or an API key that may perform `with_key`. If it is None, refuse API keys.
+        """Require an access token, or an API key that may perform `with_key`.
 
-        If `action` is set, the account must be allowed to perform it in at least one organization.
+        If `with_key` is None, refuse API keys. If `action` is set, an account must be allowed to perform `action` in at
+        least one organization.
         """
         check = partial(authentication.require_actor, action, with_key=with_key)
         return self._guarded(check, PermissionDenied, with_key=with_key)

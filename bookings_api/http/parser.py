@@ -12,7 +12,7 @@ from flask.globals import request_ctx
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
-# The maximum number of parameters, and of members in a JSON object. No operation accepts this many. Limits the work for a
+# The maximum number of parameters, and of members in a JSON object. No operation accepts this many. Limits the work per
 # request and the size of error responses.
 MAX_NAMES = 100
 

@@ -99,7 +99,7 @@ _is_pending = sa.and_(_memberships.c.role.is_(None), _memberships.c.invited_as.i
 
 
 def _people(accounts: sa.FromClause) -> sa.Select[Any]:
-    """Select the memberships with their accounts, as the organization's organizers see them."""
+    """Select memberships with their accounts, as the organization's organizers see them."""
     account = accounts.c
     return sa.select(
         _memberships.c.organization_id,
@@ -150,10 +150,10 @@ class Person(Base):
         created_at: Mapped[datetime]
 
 
-# OFFSET makes PostgreSQL look up the account of each membership. A scan of all accounts, or of their emails in order,
-# would take longer the more accounts other organizations have.
+# OFFSET makes PostgreSQL look up the account of each membership. Scanning all accounts, or the index of their emails,
+# would take longer as other organizations grow.
 _account = sa.select(_users).where(_users.c.id == _memberships.c.user_id).offset(sa.literal_column("0", sa.Integer))
-# The same for the people of the organization in the parameter `organization_id`, without reading any others.
+# Like `Person`, but only for the organization in the parameter `organization_id`. Reads no other organization's people.
 OwnPerson = aliased(
     Person,
     _people(_account.lateral("account"))
