@@ -222,10 +222,8 @@ def require_own_key(actor: Actor, key: ApiKey) -> None:
 
 
 def may_see_booking(actor: Actor, booking: Booking, event: Event) -> bool:
-    """Whether `actor` may see a booking and its emails.
-
-    Everyone who may change the booking may also see it, because the response to a change contains the booking.
-    """
+    """Whether `actor` may see a booking and its emails."""
+    # includes everyone who may change the booking, because the response to a change contains the booking
     return may_manage_booking(actor, booking, event) or may(actor, Action.SEE_BOOKINGS, event)
 
 

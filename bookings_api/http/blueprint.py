@@ -142,10 +142,7 @@ class Blueprint(flask_smorest.Blueprint):
         return self.doc(security=[])
 
     def limited(self, setting: str, *, by: Key, counts: Counted = attempts) -> Callable[[View], View]:
-        """Apply the rate limit in `setting`. Requests are counted separately for each key that `by` returns.
-
-        `counts` decides which requests count.
-        """
+        """Apply the rate limit in `setting`, separately for each key that `by` returns. See `limit`."""
         enforced = limit(setting, by=by, counts=counts)
         return lambda view: with_problems(TOO_MANY_REQUESTS)(enforced(view))
 
@@ -215,9 +212,8 @@ class Blueprint(flask_smorest.Blueprint):
 
         Place this decorator below `arguments`, and above the limits that do not apply to replays. The view passes its
         argument `request` to its service, which stores the response. `replay` gets a stored body, and returns the
-        status and headers. `actor_id` and `may_replay` get the parsed body of the request. `actor_id` returns the ID
-        of the account or API key that uses the idempotency key, and `may_replay` returns whether the client may see the
-        stored response.
+        status and headers. `actor_id` and `may_replay` get the request's body. `actor_id` returns the ID of the account
+        or API key that sent the idempotency key. `may_replay` returns whether the client may see the stored response.
         """
         keyed = self.arguments(IdempotencyKeySchema, location="headers")
         dump = schema().dump
