@@ -23,24 +23,35 @@ class UserSchema(ResponseSchema):
         Role,
         by_value=ma.fields.String,
         required=True,
-        metadata={"description": "The role, which determines what the user may do.", "example": Role.USER.value},
+        metadata={
+            "description": "`organizer` for organizers and owners, `user` for everyone else.",
+            "example": Role.USER.value,
+        },
     )
     is_owner = ma.fields.Boolean(
         required=True,
-        metadata={"description": "Whether the user is an owner of the organization.", "example": False},
+        metadata={
+            "description": "Whether the user is an owner of the organization. In your own account, whether you own any"
+            " organization.",
+            "example": False,
+        },
     )
     is_active = ma.fields.Boolean(
         required=True,
-        metadata={"description": "Whether the account is active. `false` if it is deactivated.", "example": True},
+        metadata={
+            "description": "Whether the user has access. `false` if their account is deactivated or the organization"
+            " has revoked their access.",
+            "example": True,
+        },
     )
     is_invited = ma.fields.Boolean(
         required=True,
-        metadata={"description": "Whether the invitation to the account is still pending.", "example": False},
+        metadata={"description": "Whether an invitation to the organization is still pending.", "example": False},
     )
     email_verified = ma.fields.Boolean(
         required=True,
         metadata={
-            "description": "Whether the user has verified this email. `false` in pending invitations.",
+            "description": "Whether the user has verified this email. `false` until an invited person accepts.",
             "example": False,
         },
     )
@@ -51,7 +62,8 @@ class UserSchema(ResponseSchema):
     created_at = ma.fields.AwareDateTime(
         required=True,
         metadata={
-            "description": "When the account was created. For a pending invitation, when the person was first invited.",
+            "description": "When the account was created. Until an invited person accepts, when they were first added"
+            " to the organization.",
             "example": SIGNED_UP_AT,
         },
     )

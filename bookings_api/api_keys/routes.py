@@ -1,4 +1,4 @@
-"""`/organizations/{organization_id}/api-keys`: the API keys of an organization."""
+"""`/organizations/{organization_id}/api-keys`: an organization's API keys."""
 
 from datetime import timedelta
 from http import HTTPStatus
@@ -27,9 +27,7 @@ from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import ApiKey
 from bookings_api.models.api_key import HINT_LENGTH
 
-blp = Blueprint(
-    "api-keys", __name__, url_prefix="/organizations", description="Manage the API keys of your organization"
-)
+blp = Blueprint("api-keys", __name__, url_prefix="/organizations", description="Manage your organization's API keys")
 
 
 @blp.route("/<uuid:organization_id>/api-keys", methods=["GET"])
@@ -38,10 +36,10 @@ blp = Blueprint(
 @blp.problems(PermissionDenied, OrganizationNotFound)
 @blp.listing(PageQuerySchema, ApiKeySchema)
 def list_api_keys(organization_id: UUID) -> Listing:
-    """List the API keys of an organization.
+    """List an organization's API keys.
 
-    Returns the oldest first. Includes expired keys but no revoked keys. Only owners can manage API keys. If
-    `ORGANIZER_SIGNUP` is `open`, organizers can also list all keys, and create and change their own.
+    Returns the oldest keys first. Includes expired keys, but not revoked keys. Only owners can manage API keys. If
+    `ORGANIZER_SIGNUP` is `open`, organizers can also list all keys and manage their own keys.
     """
     return queries.list_keys(current_actor, organization_id)
 
@@ -59,8 +57,8 @@ def create_api_key(
     """Create an API key.
 
     The response contains the secret, which cannot be retrieved later. Programs send it like an access token:
-    `Authorization: Bearer ebk_...`. If you lose your rights in the organization, another owner takes over the key. If
-    you were not an owner when you created the key, it is revoked instead.
+    `Authorization: Bearer ebk_...`. If you later lose your rights in the organization, another owner takes over the
+    key. The key is revoked instead if no other owner exists, or if you were not an owner when you created the key.
     """
     created = services.create_key(actor=current_actor, organization_id=organization_id, request=request, **key)
     return created, _location(created.id)
@@ -88,7 +86,7 @@ def get_api_key(organization_id: UUID, key_id: UUID) -> ApiKey:
 @blp.arguments(ApiKeyChangeSchema)
 @blp.response(200, ApiKeySchema, example=ApiKeySchema.example(name="Box office", version=2))
 def change_api_key(changes: dict[str, Any], organization_id: UUID, key_id: UUID) -> ApiKey:
-    """Change the name, scopes, events or expiry of an API key.
+    """Change an API key's name, scopes, events or expiry time.
 
     Omitted fields keep their values. The change takes effect immediately.
     """
@@ -110,7 +108,7 @@ def change_api_key(changes: dict[str, Any], organization_id: UUID, key_id: UUID)
 def revoke_api_key(organization_id: UUID, key_id: UUID) -> None:
     """Revoke an API key.
 
-    The secret stops working immediately, and so does the previous secret. Bookings and events made with the key remain.
+    The current and previous secrets stop working immediately. Bookings and events created with the key remain.
     """
     services.revoke_key(actor=current_actor, organization_id=organization_id, key_id=key_id, precondition=if_match())
 
@@ -136,10 +134,10 @@ def revoke_api_key(organization_id: UUID, key_id: UUID) -> None:
 def rotate_api_key(
     rotation: dict[str, int], organization_id: UUID, key_id: UUID, request: IdempotentRequest | None
 ) -> ApiKey:
-    """Replace the secret of an API key.
+    """Replace an API key's secret.
 
-    The response contains the new secret. The previous secret keeps working for `overlap_minutes`. If you rotate the key
-    again, only the two latest secrets work.
+    The response contains the new secret, which cannot be retrieved later. The previous secret keeps working for
+    `overlap_minutes`. If you rotate the key again during this time, only the two latest secrets work.
     """
     return services.rotate_key(
         actor=current_actor,

@@ -19,21 +19,21 @@ from bookings_api.models.api_key import HINT_LENGTH
 MAX_EVENTS = 100
 MAX_OVERLAP_MINUTES = 7 * 24 * 60
 
-# Excludes the scope `webhooks`, because its operations do not exist yet.
+# Without the scope `webhooks`, because no operation uses it yet.
 _SCOPES = (Scope.EVENTS_READ, Scope.EVENTS_WRITE, Scope.BOOKINGS_READ, Scope.BOOKINGS_WRITE, Scope.CHECK_IN)
 _EXAMPLE_SCOPES = [Scope.BOOKINGS_READ.value, Scope.BOOKINGS_WRITE.value]
 
-_NAME = "The name of the key, such as the name of the program that uses it."
+_NAME = "The key's name, such as the name of the program that uses it."
 _SCOPES_TEXT = "What the key may do."
 _EVENTS_TEXT = (
-    "The events that the key is restricted to. `null` means all events of the organization. If the creator of the"
-    " key was not an owner, the key works only for events that the creator organizes."
+    "The IDs of the events that the key is restricted to, or `null` for no such restriction. If the key's creator was"
+    " not an owner, the key works only for events that the creator organizes."
 )
 _EXPIRES_TEXT = "When the key stops working. `null` means never."
 
 
 class ApiKeySchema(ResponseSchema):
-    """An API key of an organization, without its secret."""
+    """An organization's API key, without its secret."""
 
     id = ma.fields.UUID(required=True, metadata={"description": "The ID of the key.", "example": API_KEY_ID})
     name = ma.fields.String(required=True, metadata={"description": _NAME, "example": API_KEY_NAME})
@@ -48,15 +48,15 @@ class ApiKeySchema(ResponseSchema):
     hint = ma.fields.String(
         required=True,
         metadata={
-            "description": "The beginning of the secret. Identifies the key here and in logs.",
+            "description": "The beginning of the secret, which identifies the key in lists and logs.",
             "example": API_KEY_SECRET[:HINT_LENGTH],
         },
     )
     created_by_id = ma.fields.UUID(
         required=True,
         metadata={
-            "description": "The ID of the account that created the key. This account organizes the events created with"
-            " the key.",
+            "description": "The ID of the account that created or took over the key. This account becomes the organizer"
+            " of events created with the key.",
             "example": OLIVIA_ID,
         },
     )
@@ -76,13 +76,16 @@ class ApiKeySchema(ResponseSchema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "When the key was last used, to the minute. `null` if it was never used.",
+            "description": "When the key was last used. Updated at most once a minute. `null` if it was never used.",
             "example": None,
         },
     )
     version = ma.fields.Integer(
         required=True,
-        metadata={"description": "The version of the key. Each change increases it by 1.", "example": 1},
+        metadata={
+            "description": "The version of the key. Each change or rotation increases it by 1. Using the key does not.",
+            "example": 1,
+        },
     )
     created_at = ma.fields.AwareDateTime(
         required=True, metadata={"description": "When the key was created.", "example": PUBLISHED_AT}
@@ -153,7 +156,7 @@ class ApiKeyChangeSchema(BaseSchema):
 
 
 class RotationSchema(BaseSchema):
-    """The overlap between the previous secret and the new one."""
+    """How long the previous secret keeps working."""
 
     overlap_minutes = Integer(
         minimum=0,

@@ -1,4 +1,4 @@
-"""`/auth`: signup, login, logout, password resets, verified emails and invitations."""
+"""`/auth`: signup, login, logout, password resets, email verification and accepting invitations."""
 
 from http import HTTPStatus
 from typing import Any
@@ -45,42 +45,47 @@ from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import Login, MemberRole
 from bookings_api.permissions import Tenancy
 
-# The body and the headers of the token response
+# The body and headers of a token response
 Tokens = tuple[dict[str, Any], dict[str, str]]
 
 # Failed logins are counted for every email, so that the limit does not reveal which emails have accounts. Over the
 # limit, even the correct password is rejected. Otherwise an attacker could continue guessing. An attacker can therefore
-# prevent new logins to an account for up to 15 minutes. Existing logins and password resets keep working.
+# prevent new logins to an account for up to 15 minutes, the period of `LOGIN_FAILURE_LIMIT`. Existing logins and
+# password resets keep working.
 blp = Blueprint("auth", __name__, url_prefix="/auth", description="Sign up, log in, and reset passwords")
 
 
 def _mailbox(account: dict[str, str]) -> str:
-    """Return the key that counts password resets per mailbox, across all clients."""
+    """Return the rate limit key for password resets: one per mailbox, shared by all clients."""
     return f"reset/{of_mailbox(account['email'])}"
 
 
 def _requester_and_mailbox(account: dict[str, str]) -> str:
-    """Return the key that counts password resets per client and mailbox. A stranger cannot use up the owner's limit."""
+    """Return the rate limit key for password resets: one per client and mailbox.
+
+    A stranger's requests therefore do not count against this limit for the mailbox's owner.
+    """
     return f"{by_client()}/{_mailbox(account)}"
 
 
 def _unverified_mailbox(account: dict[str, Any] | None = None, **_: Any) -> str | None:
-    """Return the key that counts verification emails per mailbox, or None for an address without a `+` suffix.
+    """Return the rate limit key for verification emails: the mailbox, or None for an address without a `+` suffix.
 
-    A stranger could sign up with many suffixes of one mailbox. An address without a suffix needs no limit: it gets one
-    email when its only account signs up, and the emails that this account requests.
+    A stranger could flood a mailbox by signing up with many suffixes. An address without a suffix needs no such limit,
+    because it has only one account. It gets one email when the account signs up, and the emails that the account
+    requests.
     """
     mailbox = shared_mailbox(account["email"] if account else current_user.email)
     return mailbox and f"verification/{mailbox}"
 
 
 def _signed_up(account: dict[str, Any]) -> UUID | None:
-    """Return the ID of the account with this email, which an earlier attempt of the request may have created."""
+    """Return the ID of the account with this email. An earlier attempt at the same request may have created it."""
     return services.find_account(account["email"])
 
 
 def _knows_password(account: dict[str, Any]) -> bool:
-    """Whether a repeated signup contains the account's password. Called only if the rest of the request matches."""
+    """Whether a repeated signup has the account's password. Called only if the rest of the request is the same."""
     return services.is_password(email=account["email"], password=account["password"])
 
 
@@ -98,9 +103,11 @@ def _knows_password(account: dict[str, Any]) -> bool:
 def signup(account: dict[str, Any], request: IdempotentRequest | None) -> Profile:
     """Create an account.
 
-    You can log in immediately. An email with a token lets you verify your address. Signing up as an organizer works
-    only if the operator allows it. Otherwise, organizers are invited. If you were invited, your account already exists.
-    Request a password reset to get the invitation again.
+    You can log in immediately. You also get an email with a token for verifying your address. You cannot sign up as an
+    organizer if `ORGANIZER_SIGNUP` is `invite_only`. An organizer must then invite you.
+
+    If you were invited, your account already exists, and you cannot sign up. To get the invitation again, request a
+    password reset.
     """
     tenancy = Tenancy(flask.current_app.config["ORGANIZER_SIGNUP"])
     role = MemberRole.ORGANIZER if account.pop("is_organizer") else MemberRole.USER
@@ -122,11 +129,11 @@ def signup(account: dict[str, Any], request: IdempotentRequest | None) -> Profil
 @blp.limited("LOGIN_FAILURE_LIMIT", by=by_email("email"), counts=failures(InvalidCredentials))
 @blp.response(200, TokenSchema)
 def login(credentials: dict[str, str]) -> Tokens:
-    """Log in with email and password.
+    """Log in with your email and password.
 
-    Returns an access token, which you send with each request, and a refresh token, which you exchange for the next
-    pair. The error does not reveal whether the account exists. After too many failed attempts, even the correct
-    password is rejected for up to 15 minutes. Existing logins are unaffected.
+    Returns an access token, which you send with each request, and a refresh token, which you exchange for the next pair
+    of tokens. If the login fails, the error does not reveal whether the account exists. After too many failed attempts,
+    even the correct password is rejected, by default for up to 15 minutes. You stay logged in on your other devices.
     """
     return _tokens_of(services.log_in(**credentials, lifetime=refresh_lifetime()))
 
@@ -141,9 +148,9 @@ def login(credentials: dict[str, str]) -> Tokens:
 @blp.limited("LOGIN_FAILURE_LIMIT", by=by_email("username"), counts=failures(InvalidGrant))
 @blp.response(200, TokenSchema)
 def token(grant: dict[str, str]) -> Tokens:
-    """Log in with an OAuth2 password form.
+    """Log in with the OAuth 2.0 password grant.
 
-    Works like `login`, but for OAuth2 clients (RFC 6749, section 4.3) and the Authorize dialog of Swagger UI.
+    Works like `POST /auth/login`, but for OAuth 2.0 clients (RFC 6749, section 4.3) and Swagger UI's Authorize dialog.
     `username` is your email. Client credentials are ignored.
     """
     credentials = {"email": grant["username"], "password": grant["password"]}
@@ -160,8 +167,8 @@ def token(grant: dict[str, str]) -> Tokens:
 def refresh() -> Tokens:
     """Exchange a refresh token for a new pair of tokens.
 
-    Send the refresh token as the bearer token. Each refresh token works once. Using it again ends the login, because
-    the token may have been stolen.
+    Send the refresh token as the bearer token. Each refresh token works only once. If it is used again, all tokens of
+    the same login stop working, because the refresh token may have been stolen.
     """
     login_id, jti = read_refresh_token(bearer_token())
     return _tokens_of(services.refresh(login_id=login_id, jti=jti, lifetime=refresh_lifetime()))
@@ -174,7 +181,7 @@ def refresh() -> Tokens:
 def logout() -> None:
     """Log out.
 
-    The access and refresh tokens of this login stop working immediately. Your other logins are unaffected.
+    The access and refresh tokens of this login stop working immediately. You stay logged in on all other devices.
     """
     services.log_out(login_id=current_login_id())
 
@@ -189,8 +196,9 @@ def logout() -> None:
 def verify_email(verification: dict[str, str]) -> None:
     """Verify your email with an emailed token.
 
-    Accepts the token that you got when you signed up, or the token sent to your new address. Verifying a new address
-    replaces your current email and ends your other logins. Each token works once.
+    Accepts the token from a verification email or the token sent to a new address. A new address replaces your current
+    email. You are then logged out everywhere except on the device that requested the change. Each token works only
+    once.
     """
     services.confirm_email(**verification)
 
@@ -202,9 +210,9 @@ def verify_email(verification: dict[str, str]) -> None:
 @blp.limited("MAILBOX_LIMIT", by=_unverified_mailbox)
 @blp.response(202)
 def resend_verification() -> None:
-    """Send the email verification again.
+    """Send the verification email again.
 
-    The earlier token stops working. Nothing is sent if your email is already verified.
+    The earlier token stops working. No email is sent if your address is already verified.
     """
     services.resend_verification(user=current_user)
 
@@ -220,8 +228,9 @@ def resend_verification() -> None:
 def request_password_reset(account: dict[str, str]) -> None:
     """Request a password reset.
 
-    Emails you a token to set a new password. If you were invited and have no password yet, sends the invitation again
-    instead. The response does not reveal whether an account with this email exists.
+    If an active account has this email, you get an email with a token for setting a new password. If you were invited
+    and have no password yet, you get the invitation again instead. The response does not reveal whether an account with
+    this email exists.
     """
     services.request_password_reset(**account)
 
@@ -236,7 +245,8 @@ def request_password_reset(account: dict[str, str]) -> None:
 def confirm_password_reset(reset: dict[str, str]) -> None:
     """Set a new password with an emailed token.
 
-    Also verifies your email, and ends all logins of the account. Only the latest token is valid, and it works once.
+    Also verifies your email and logs you out on all devices. The token works only once and expires after one hour. If
+    you requested several resets, only the token in the latest email is valid.
     """
     services.reset_password(**reset)
 
@@ -251,14 +261,14 @@ def confirm_password_reset(reset: dict[str, str]) -> None:
 def accept_invitation(acceptance: dict[str, str]) -> Profile:
     """Accept an invitation with the emailed token.
 
-    Makes you a member of the organization that invited you. If your email is already verified, your password and name
-    do not change. Otherwise, accepting verifies your email, sets your password and name, and ends all logins of the
-    account. The token works once.
+    Makes you a member of the organization or of the event's team that you were invited to. If your email is already
+    verified, your password and name do not change. Otherwise, accepting verifies your email, sets your password and
+    name, and logs you out on all devices. The token works only once and expires after seven days.
     """
     tenancy = Tenancy(flask.current_app.config["ORGANIZER_SIGNUP"])
     return services.accept_invitation(**acceptance, tenancy=tenancy)
 
 
 def _tokens_of(login: Login) -> Tokens:
-    """Return the tokens of a login, with a header that forbids caching (RFC 6749, section 5.1)."""
+    """Return a login's tokens, with a header that forbids caching (RFC 6749, section 5.1)."""
     return issue_tokens(login), {"Cache-Control": "no-store"}

@@ -27,7 +27,12 @@ class SignupSchema(BaseSchema):
 
     email = EmailAddress(required=True, metadata={"description": "The email you log in with.", "example": URI_EMAIL})
     password = new_password(PASSWORD)
-    name = Name(metadata={"description": "Your name, used in emails to you.", "example": "Uri"})
+    name = Name(
+        metadata={
+            "description": "Your name. Appears in emails to you, to your guests and to people you invite.",
+            "example": "Uri",
+        }
+    )
     is_organizer = Boolean(
         load_default=False,
         metadata={
@@ -37,8 +42,8 @@ class SignupSchema(BaseSchema):
     )
     organization_name = Name(
         metadata={
-            "description": "The name of your new organization. Ignored unless you sign up as an organizer and"
-            " `ORGANIZER_SIGNUP` is `own_organization`.",
+            "description": "The name of your new organization. Defaults to `My organization`. Ignored unless you sign"
+            " up as an organizer and `ORGANIZER_SIGNUP` is `own_organization`.",
             "example": "Chamber Music Society",
         }
     )
@@ -52,7 +57,7 @@ class LoginSchema(BaseSchema):
 
 
 class PasswordGrantSchema(BaseSchema):
-    """The OAuth2 password form (RFC 6749, section 4.3.2). Other parameters are ignored."""
+    """The OAuth 2.0 password grant (RFC 6749, section 4.3.2). Other parameters are ignored."""
 
     class Meta:
         unknown = ma.EXCLUDE
@@ -79,7 +84,7 @@ class TokenSchema(ResponseSchema):
     refresh_token = ma.fields.String(
         required=True,
         metadata={
-            "description": "The token to exchange for the next pair. Works once.",
+            "description": "The token to exchange for the next pair of tokens. Works only once.",
             "example": REFRESH_TOKEN,
         },
     )
@@ -100,7 +105,7 @@ class VerificationSchema(BaseSchema):
 class PasswordResetSchema(BaseSchema):
     """The account whose password you want to reset."""
 
-    email = AccountEmail(required=True, metadata={"description": "The email of the account.", "example": URI_EMAIL})
+    email = AccountEmail(required=True, metadata={"description": "The account's email.", "example": URI_EMAIL})
 
 
 class PasswordResetConfirmSchema(BaseSchema):
@@ -120,8 +125,8 @@ class InvitationAcceptSchema(BaseSchema):
     )
     name = Name(
         metadata={
-            "description": "Your name. Defaults to the name in the invitation. Ignored if your email is already"
-            " verified.",
+            "description": "Your name. Defaults to the name in the invitation, if it contains a name. Ignored if your"
+            " email is already verified.",
             "example": "Colette",
         }
     )

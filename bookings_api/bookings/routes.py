@@ -95,9 +95,9 @@ def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
     Books all of the tickets or none. The guest (you, by default) gets a confirmation by email. Send an
     `Idempotency-Key` to make retries safe, for example after a timeout. The tickets are then booked only once.
 
-    With an API key, you book an event of your organization for a guest, who does not need an account. If you set an
-    `external_id`, you can repeat the request at any time. The response then contains the current state of the existing
-    booking.
+    With an API key, you book tickets for one of your organization's events. The guest does not need an account. If you
+    set an `external_id`, you can repeat the request at any time. The response then contains the current state of the
+    existing booking.
     """
     key = header.get("key")
     request = IdempotentRequest(key, partial(request_hash, body), _BOOKING.dump) if key else None
@@ -128,8 +128,9 @@ def count_outcome(response: flask.Response) -> flask.Response:
 def list_bookings(**filters: Any) -> Listing:
     """List your bookings.
 
-    Returns the newest first. Includes cancelled bookings unless you filter by `status`. With an API key, returns the
-    bookings that were made with any API key of your organization.
+    Returns the newest bookings first. Includes cancelled bookings unless you filter by `status`. With an API key,
+    returns the bookings that were made with any of your organization's API keys. If the key is restricted to certain
+    events, returns only bookings for these events.
     """
     if current_key_hash() is None:
         return queries.bookings_of(login_id=current_login_id(), **filters)
@@ -146,7 +147,7 @@ def list_bookings(**filters: Any) -> Listing:
 def get_booking(booking_id: UUID) -> Booking:
     """Get a booking.
 
-    You can get your own bookings and the bookings for events you organize.
+    You can get your own bookings and the bookings for events you manage.
     """
     return queries.get_booking(booking_id, viewer=current_actor)
 
@@ -186,8 +187,9 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     gets a confirmation, and the former guest is notified that the booking is no longer theirs. Additional tickets are
     booked only if all of them are available. Released tickets are available immediately.
 
-    You can change your own booking until the event starts or booking closes, whichever comes later. If you organize the
-    event, you can change any of its bookings until the event ends. The capacity and the limit per booking still apply.
+    You can change your own booking until the event starts or booking closes, whichever comes later. You can add tickets
+    only while booking is open. If you manage the event, you can change any of its bookings and add tickets until the
+    event ends. The event's capacity and its limit per booking still apply.
     """
     return services.change_booking(
         actor=current_actor, booking_id=booking_id, changes=changes, precondition=precondition()
@@ -212,7 +214,7 @@ def cancel_booking(booking_id: UUID) -> Booking:
     Releases the tickets immediately and notifies the guest by email. Cancelling again changes nothing and returns the
     same response.
 
-    You can cancel your own booking until the event starts or booking closes, whichever comes later. If you organize the
+    You can cancel your own booking until the event starts or booking closes, whichever comes later. If you manage the
     event, you can cancel any of its bookings until the event ends.
     """
     booking = services.cancel_booking(actor=current_actor, booking_id=booking_id, precondition=if_match())
@@ -228,8 +230,8 @@ def cancel_booking(booking_id: UUID) -> Booking:
 def list_booking_emails(booking_id: UUID) -> Listing:
     """List the emails about a booking.
 
-    Returns the newest first. You can list the emails about your own bookings and about bookings for events you
-    organize. Sent emails are deleted after the retention period.
+    Returns the newest emails first. You can list the emails about your own bookings and about bookings for events you
+    manage. Sent and dropped emails are deleted after the retention period.
     """
     return queries.emails_of(current_actor, booking_id)
 
@@ -252,10 +254,10 @@ def list_booking_emails(booking_id: UUID) -> Listing:
     ),
 )
 def resend_confirmation(booking_id: UUID, request: IdempotentRequest | None) -> OutboxEmail:
-    """Send the confirmation of a booking again.
+    """Send a booking's confirmation again.
 
     The email contains the current details and goes to the current guest. The response describes the email, which is
-    sent shortly after.
+    sent shortly afterwards.
     """
     return services.resend_confirmation(
         actor=current_actor, booking_id=booking_id, precondition=precondition(), request=request
@@ -270,8 +272,8 @@ def resend_confirmation(booking_id: UUID, request: IdempotentRequest | None) -> 
 def list_attendees(event_id: UUID, **filters: Any) -> Listing:
     """List the bookings for an event.
 
-    Returns the oldest first. Includes cancelled bookings unless you filter by `status`. Use `q` or `reference` to
-    find a guest, and `email_status=failed` to find guests whose latest email could not be delivered.
+    Returns the oldest bookings first. Includes cancelled bookings unless you filter by `status`. Use `q` or `reference`
+    to find a guest, and `email_status=failed` to find guests whose latest email could not be delivered.
 
     With `Accept: text/csv`, returns the whole list as a spreadsheet file (RFC 4180: UTF-8 with a byte order mark, a
     header row, every field quoted). Omit `page` and `page_size`, because the file has no pages. The file may lack

@@ -44,7 +44,7 @@ class BookingSchema(ResponseSchema):
     guest_email = ma.fields.Email(
         required=True,
         metadata={
-            "description": "The email of the guest, who receives all emails about the booking.",
+            "description": "The email of the guest, who receives the emails about the booking.",
             "example": GRACE_EMAIL,
         },
     )
@@ -85,7 +85,7 @@ class BookingSchema(ResponseSchema):
     external_id = ma.fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "Your identifier for the booking, set with an API key.", "example": None},
+        metadata={"description": "Your identifier for the booking. Only API keys can set it.", "example": None},
     )
     metadata = ma.fields.Dict(
         keys=ma.fields.String(),
@@ -93,7 +93,7 @@ class BookingSchema(ResponseSchema):
         attribute="client_metadata",
         required=True,
         allow_none=True,
-        metadata={"description": "Your own data about the booking, set with an API key.", "example": None},
+        metadata={"description": "Your own data about the booking. Only API keys can set it.", "example": None},
     )
 
 
@@ -108,11 +108,15 @@ class BookingCreateSchema(BaseSchema):
         metadata={"description": "The number of tickets, at most the event's `max_tickets_per_booking`.", "example": 2},
     )
     guest_name = Name(
-        metadata={"description": "The name of the guest. Defaults to the name of your account.", "example": "Grace"}
+        metadata={
+            "description": "The name of the guest. Defaults to your name, or to your email if you have no name."
+            " Required if you use an API key.",
+            "example": "Grace",
+        }
     )
     guest_email = EmailAddress(
         metadata={
-            "description": "The email of the guest. Defaults to the email of your account.",
+            "description": "The email of the guest. Defaults to your email. Required if you use an API key.",
             "example": GRACE_EMAIL,
         }
     )
@@ -120,8 +124,8 @@ class BookingCreateSchema(BaseSchema):
         max_length=MAX_EXTERNAL_ID,
         metadata={
             "description": (
-                "Your identifier for the booking, such as an order number. Only allowed with an API key. Unique in your"
-                " organization. Repeating the same request returns the existing booking."
+                "Your identifier for the booking, such as an order number. Only API keys can set it. Must be unique in"
+                " your organization. If you repeat the same request, you get the existing booking."
             )
         },
     )
@@ -129,7 +133,7 @@ class BookingCreateSchema(BaseSchema):
         max_pairs=20,
         max_key_length=40,
         max_value_length=500,
-        metadata={"description": "Your data about the booking. Only allowed with an API key."},
+        metadata={"description": "Your own data about the booking. Only API keys can set it."},
     )
 
 
@@ -160,8 +164,8 @@ class EmailSchema(ResponseSchema):
         by_value=ma.fields.String,
         required=True,
         metadata={
-            "description": "The delivery status. `dropped` means that the email was outdated before it could be sent, "
-            "for example because the booking was cancelled.",
+            "description": "The delivery status. `dropped` means that the email was not sent, because it was outdated"
+            " or the recipient had deleted their account.",
             "example": EmailStatus.SENT.value,
         },
     )
@@ -196,15 +200,15 @@ class EmailSchema(ResponseSchema):
 
 
 class AttendeeQuerySchema(CsvQuerySchema):
-    """Filters for the bookings of an event."""
+    """Filters for an event's bookings."""
 
     status = Choice(*BookingStatus, metadata={"description": _STATUS})
     q = Text(
         max_length=100,
         metadata={
             "description": (
-                "Return only bookings that contain each of these words in the guest name, guest email or reference."
-                " Ignores order, case and accents. Only the 5 longest words are used."
+                "Return only bookings with each of these words in the guest name, guest email or reference. Ignores"
+                " case, accents and word order. Only the 5 longest words are used."
             )
         },
     )
@@ -218,8 +222,8 @@ class AttendeeQuerySchema(CsvQuerySchema):
         EmailStatus.FAILED,
         metadata={
             "description": (
-                "Return only bookings whose latest email to the guest has this status. `failed` finds guests who could"
-                " not be reached."
+                "Return only bookings whose latest email to the guest has this status. An email that is being sent"
+                " counts as `pending`. Use `failed` to find guests who could not be reached."
             )
         },
     )
@@ -235,6 +239,6 @@ class BookingQuerySchema(PageQuerySchema):
     )
     upcoming = QueryBoolean(
         metadata={
-            "description": "Return only bookings for upcoming and running events (`true`) or for past events (`false`)."
+            "description": "Return only bookings for events that have not ended (`true`) or that have ended (`false`)."
         }
     )

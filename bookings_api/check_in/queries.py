@@ -22,6 +22,9 @@ _DOOR_LIST = ListQuery(
 
 
 def door_list(actor: Actor, event_id: UUID, *, q: str | None = None, **filters: Any) -> Listing:
-    """Return the bookings of an event, sorted by guest name. Raises `EventNotFound` or `PermissionDenied`."""
+    """Return an event's bookings, sorted by guest name. Raises `EventNotFound` or `PermissionDenied`.
+
+    The filters are those of `DoorListQuerySchema`.
+    """
     event = get_event_for(actor, Action.SEE_DOOR_LIST, event_id)
     return _DOOR_LIST(event_id=event.id, **search(q), **filters)

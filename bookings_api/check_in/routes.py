@@ -1,4 +1,4 @@
-"""`/events/{event_id}/door-list`: the bookings of an event, for check-in helpers."""
+"""`/events/{event_id}/door-list`: an event's bookings, for check-in helpers."""
 
 from typing import Any
 from uuid import UUID
@@ -20,9 +20,10 @@ blp = Blueprint("check-in", __name__, url_prefix="/events", description="Admit g
 @blp.problems(PermissionDenied, EventNotFound)
 @blp.listing(DoorListQuerySchema, DoorListEntrySchema)
 def get_door_list(event_id: UUID, **filters: Any) -> Listing:
-    """List the guests of an event for check-in.
+    """List an event's bookings for check-in.
 
-    Everyone on the team of the event can see this list. The list is sorted by guest name and contains no email
-    addresses. Includes cancelled bookings unless you filter by `status`.
+    The event's organizer, its team and the organization's owners can see this list. The bookings are sorted by guest
+    name. The list contains no emails, except for guests whose email is used as their name. Includes cancelled bookings
+    unless you filter by `status`.
     """
     return queries.door_list(current_actor, event_id, **filters)

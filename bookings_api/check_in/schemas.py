@@ -9,13 +9,16 @@ from bookings_api.models import BookingStatus
 
 
 class DoorListEntrySchema(ResponseSchema):
-    """A booking on the door list. Contains no email address."""
+    """A booking on the door list, without the guest's email."""
 
     reference = ma.fields.String(
         required=True,
         metadata={"description": "The booking reference.", "example": REFERENCE},
     )
-    guest_name = ma.fields.String(required=True, metadata={"description": "The guest's name.", "example": "Grace"})
+    guest_name = ma.fields.String(
+        required=True,
+        metadata={"description": "The guest's name, or their email if they have no name.", "example": "Grace"},
+    )
     ticket_count = ma.fields.Integer(required=True, metadata={"description": "The number of tickets.", "example": 2})
     status = ma.fields.Enum(
         BookingStatus,
@@ -36,8 +39,8 @@ class DoorListQuerySchema(PageQuerySchema):
         max_length=100,
         metadata={
             "description": (
-                "Return only bookings that contain each of these words in the guest name or reference. Ignores order,"
-                " case and accents. Only the 5 longest words are used."
+                "Return only bookings with each of these words in the guest name or reference. Ignores case, accents"
+                " and word order. Only the 5 longest words are used."
             )
         },
     )

@@ -46,10 +46,10 @@ _UNBOOKED = {"tickets_booked": 0, "tickets_available": 3}
 
 
 def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
-    """Return the key that counts changes per organizer and event, or None for changes that notify no guests.
+    """Return the rate limit key for a change that notifies guests: one per caller and event.
 
-    A change counts even if the field already has the new value, because a concurrent request may be changing the field.
-    Also sets `flask.g.notifies` for `_notifier`.
+    Returns None for changes that notify no guests. Counts a request even if the field already has the new value,
+    because a concurrent request may be changing the field. Also sets `flask.g.notifies` for `_notifier`.
     """
     notifies = bool(changes.keys() & services.NOTIFIED) and queries.has_guests(current_actor, event_id)
     flask.g.notifies = notifies
@@ -57,7 +57,7 @@ def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
 
 
 def _notifier(*args: Any, **kwargs: Any) -> str | None:
-    """Return the key that counts the same changes across all events of an organizer. Place it below `_notice`.
+    """Return the rate limit key for the same changes to any of the caller's events. Place this limit below `_notice`.
 
     One person may be a guest of all these events and would get an email about each change.
     """
@@ -72,8 +72,8 @@ def _notifier(*args: Any, **kwargs: Any) -> str | None:
 def list_upcoming_events(**filters: Any) -> Listing:
     """List upcoming events.
 
-    Returns the published events that have not ended and match all filters, sorted by start time unless `sort` is given.
-    Events in progress are included, because booking can stay open until they end.
+    Returns the published events that have not ended and match all filters. Includes events in progress, because booking
+    can stay open until they end. Sorted by start time unless you send `sort` or `after`.
 
     New and changed events are listed immediately. The ticket counts and the filter `min_available` can be up to one
     second out of date. To get exact counts, retrieve the event by its ID.
@@ -90,7 +90,7 @@ def list_all_events(**filters: Any) -> Listing:
     """List all events.
 
     Returns all events that match the filters, including past and cancelled events and the drafts that you may see.
-    Sorted by start time unless `sort` is given.
+    Sorted by start time unless you send `sort` or `after`.
 
     New and changed events are listed immediately. The ticket counts and the filter `min_available` can be up to one
     second out of date. To get exact counts, retrieve the event by its ID.
@@ -114,8 +114,11 @@ def list_all_events(**filters: Any) -> Listing:
 def create_event(event: dict[str, Any], request: IdempotentRequest | None) -> tuple[Event, dict[str, str]]:
     """Create an event.
 
-    You become the organizer of the event. It is published immediately unless `status` is `draft`. Until you publish a
-    draft, only you, your team and the owners can see it. Booking opens immediately unless `booking_opens_at` is set.
+    You become the event's organizer. With an API key, the account in the key's `created_by_id` becomes the organizer.
+
+    The event is published immediately unless `status` is `draft`. Until you publish a draft, only you, the event's
+    team, the organization's owners and its API keys can see it. Booking opens when the event is published, or at
+    `booking_opens_at` if that is later.
     """
     created = services.create_event(actor=current_actor, request=request, **event)
     return created, _location(created.id)
@@ -132,7 +135,7 @@ def get_event(event_id: UUID) -> Event:
     """Get an event.
 
     The ticket counts are exact, unlike in lists, but may change before you book. A draft is visible only to its
-    organizer, its team and the owners.
+    organizer, its team, and the organization's owners and API keys.
     """
     return queries.get_event(event_id, viewer=viewer())
 
@@ -171,10 +174,11 @@ def get_event_calendar(event_id: UUID) -> flask.Response:
 def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
     """Change one of your events.
 
-    Omitted fields keep their values. Guests get an email that updates their calendars when the title, time, place or
-    contact changes before the event ends. Changes within a few minutes are combined into one email. The capacity cannot
-    be lower than the number of booked tickets. Once an event has started, its start time cannot change. Once an event
-    has ended, none of its times can change.
+    Omitted fields keep their values. If the title, time, location or contact changes before the event ends, guests get
+    an email that updates their calendars. Changes within a few minutes are combined into one email.
+
+    The capacity cannot be lower than the number of booked tickets. Once a published event has started, its start time
+    cannot change. Once it has ended, none of its times can change. Cancelled events cannot change.
     """
     return services.change_event(actor=current_actor, event_id=event_id, changes=changes, precondition=if_match())
 
@@ -188,8 +192,8 @@ def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
 def delete_event(event_id: UUID) -> None:
     """Delete one of your events.
 
-    Hides the event, cancels all its bookings, and notifies the guests by email. The bookings stay visible to the people
-    who made them. An event that has ended cannot be deleted.
+    Hides the event, cancels all its bookings, and notifies the guests by email. You can still get each booking by its
+    ID. A published event that has ended cannot be deleted. Co-organizers cannot delete events.
     """
     services.delete_event(actor=current_actor, event_id=event_id, precondition=if_match())
 
@@ -203,7 +207,8 @@ def delete_event(event_id: UUID) -> None:
 def publish_event(event_id: UUID) -> Event:
     """Publish one of your drafts.
 
-    The event becomes visible to everyone and can be booked. Publishing an event again changes nothing.
+    The event becomes visible to everyone, and guests can book it once booking opens. A draft whose end has passed
+    cannot be published. Publishing an event again changes nothing.
     """
     return services.publish_event(actor=current_actor, event_id=event_id, precondition=if_match())
 

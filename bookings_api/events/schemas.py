@@ -30,17 +30,17 @@ from bookings_api.models.event import DEFAULT_TICKETS_PER_BOOKING, MAX_CAPACITY,
 
 _TITLE, _PLACE, _ZONE = "Schubert by Candlelight", "Kammermusiksaal", "Europe/Berlin"
 _DESCRIPTION = "Two late string quartets; doors open at 19:00."
-_ORGANIZER = "The ID of the account that manages the event."
+_ORGANIZER = "The ID of the account that organizes the event."
 _TITLE_TEXT = "The title of the event. Cannot contain links. Put links in the description."
 _PLACE_TEXT = "Where the event takes place. Cannot contain links. Put links in the description."
-_ZONE_TEXT = "The IANA time zone used in emails and calendars."
-_CONTACT_NAME = "The name of the contact for guests, shown in emails and calendars. `null` means none."
-_CONTACT_EMAIL = "The email of the contact, who receives replies from guests. `null` means none."
+_ZONE_TEXT = "The IANA time zone in which emails show the event's times."
+_CONTACT_NAME = "The name of the contact for guests, shown in emails and calendars. `null` if there is no contact name."
+_CONTACT_EMAIL = "The contact's email, which receives guests' replies to emails. `null` if there is no contact email."
 _STARTS = "When the event starts. Must be in the future."
 _ENDS = "When the event ends. Must be later than `starts_at` and in the future."
 _CAPACITY = "The total number of tickets."
 _LIMIT = "The maximum number of tickets per booking."
-_OPENS = "When booking opens. `null` means immediately."
+_OPENS = "When booking opens. Must be before booking closes. `null` means as soon as the event is published."
 _CLOSES = "When booking closes. Must not be later than `ends_at`. `null` means when the event starts."
 
 
@@ -144,7 +144,11 @@ class EventCreateSchema(BaseSchema):
     location = EmailedText(max_length=200, required=True, metadata={"description": _PLACE_TEXT, "example": _PLACE})
     timezone = TimeZone(required=True, metadata={"description": _ZONE_TEXT, "example": _ZONE})
     contact_name = Name(
-        allow_none=True, metadata={"description": f"{_CONTACT_NAME} Defaults to your name.", "example": "Olivia"}
+        allow_none=True,
+        metadata={
+            "description": f"{_CONTACT_NAME} Defaults to your name, or to `null` if you use an API key.",
+            "example": "Olivia",
+        },
     )
     contact_email = EmailAddress(
         load_default=None, allow_none=True, metadata={"description": _CONTACT_EMAIL, "example": CONCERTS_EMAIL}
@@ -209,8 +213,8 @@ class EventQuerySchema(PageQuerySchema):
         max_length=100,
         metadata={
             "description": (
-                "Return only events that contain each of these words in the title, location or description. Ignores"
-                " order, case and accents. Only the 5 longest words are used."
+                "Return only events with each of these words in the title, location or description. Ignores case,"
+                " accents and word order. Only the 5 longest words are used."
             )
         },
     )
@@ -218,7 +222,7 @@ class EventQuerySchema(PageQuerySchema):
         metadata={"description": "Return only events that start at or after this time. In a URL, write + as %2B."}
     )
     starts_before = Instant(metadata={"description": "Return only events that start before this time."})
-    organizer_id = Identifier(metadata={"description": "Return only events of the organizer with this ID."})
+    organizer_id = Identifier(metadata={"description": "Return only events organized by the account with this ID."})
     min_available = QueryInteger(
         minimum=1,
         maximum=MAX_CAPACITY,
@@ -228,14 +232,14 @@ class EventQuerySchema(PageQuerySchema):
         *EventSort,
         metadata={
             "description": (
-                "The field to sort by. Defaults to `starts_at`, or to `created_at` with `after`. A leading minus means"
-                " descending order. Sorting by `title` ignores case and accents. If you combine `after` with a field"
-                " other than `created_at`, events that change while you read the list can be skipped or repeated."
+                "The field to sort by. Defaults to `starts_at`, or to `created_at` if you send `after`. A leading minus"
+                " sorts in descending order. Sorting by `title` ignores case and accents. If you combine `after` with a"
+                " field other than `created_at`, events that change while you read the list can be skipped or repeated."
             )
         },
     )
 
     @ma.post_load
     def _sort_by_default(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Set the default of `sort`. With `after`, uses `created_at`, which never changes, so no event is skipped."""
+        """Set the default of `sort`. With `after`, this is `created_at`, which never changes. No event is skipped."""
         return {"sort": EventSort.CREATED_AT if "after" in data else EventSort.STARTS_AT} | data

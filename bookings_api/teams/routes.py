@@ -1,4 +1,4 @@
-"""`/events/{event_id}/team` and `/events/{event_id}/transfer`: share or hand over the work on an event."""
+"""`/events/{event_id}/team` and `/events/{event_id}/transfer`: manage an event's team, and transfer the event."""
 
 from http import HTTPStatus
 from typing import Any
@@ -40,16 +40,16 @@ from bookings_api.teams.schemas import (
     TransferSchema,
 )
 
-blp = Blueprint("teams", __name__, url_prefix="/events", description="Manage the teams of events")
+blp = Blueprint("teams", __name__, url_prefix="/events", description="Manage event teams, and transfer events")
 
 
 def _mailbox(changes: dict[str, Any], *, event_id: UUID, user_id: UUID) -> str:
-    """Return the key that counts changes per mailbox of the team member."""
+    """Return the rate limit key for a change: the team member's mailbox."""
     return of_mailbox(queries.get_entry(current_actor, event_id, user_id).email)
 
 
 def _status_and_location(event_id: UUID | str, user_id: UUID | str, version: int) -> tuple[HTTPStatus, dict[str, str]]:
-    """Return the status and headers for an added person. A version above 1 means that the person was invited again."""
+    """Return the status and headers after adding a person. A version above 1 means that they were invited again."""
     if version > 1:
         return HTTPStatus.OK, {}
     location = flask.url_for("teams.get_team_member", event_id=event_id, user_id=user_id)
@@ -67,9 +67,10 @@ def _replay(member: dict[str, Any]) -> tuple[HTTPStatus, dict[str, str]]:
 @blp.problems(PermissionDenied, EventNotFound)
 @blp.listing(PageQuerySchema, TeamMemberSchema)
 def list_team(event_id: UUID) -> Listing:
-    """List the team of your event.
+    """List an event's team.
 
-    Returns the members of the team and the people invited to it, sorted by email.
+    Returns the team's members and the people invited to it, sorted by email. Only the event's organizer and the
+    organization's owners can list the team.
     """
     return queries.team_of(current_actor, event_id)
 
@@ -95,10 +96,10 @@ def list_team(event_id: UUID) -> Listing:
 def add_team_member(
     member: dict[str, Any], request: IdempotentRequest | None, event_id: UUID
 ) -> tuple[TeamEntry, HTTPStatus, dict[str, str]]:
-    """Add a person to the team of your event.
+    """Add a person to an event's team.
 
     Members of your organization with a verified email join immediately and are notified by email. Everyone else gets an
-    invitation by email and joins when they accept. The token in the email works once and expires after seven days.
+    invitation by email and joins when they accept. The token in the email works only once and expires after seven days.
     Until they accept, you can invite them again. The response is then 200, and the earlier token stops working.
     """
     entry = services.add_team_member(actor=current_actor, event_id=event_id, request=request, **member)
@@ -112,9 +113,10 @@ def add_team_member(
 @blp.problems(PermissionDenied, EventNotFound, TeamMemberNotFound)
 @blp.response(200, TeamMemberSchema)
 def get_team_member(event_id: UUID, user_id: UUID) -> TeamEntry:
-    """Get a person on the team of an event.
+    """Get a person on an event's team.
 
-    You can always get your own role. Only the event's organizer and the owners can get other people's roles.
+    Every member can get their own role. Only the event's organizer and the organization's owners can get other people's
+    roles.
     """
     return queries.get_entry(current_actor, event_id, user_id)
 
@@ -128,10 +130,10 @@ def get_team_member(event_id: UUID, user_id: UUID) -> TeamEntry:
 @blp.limited("NOTIFICATION_LIMIT", by=_mailbox, counts=successes)
 @blp.response(200, TeamMemberSchema, example=TeamMemberSchema.example(role=TeamRole.CO_ORGANIZER.value, version=2))
 def change_team_member(changes: dict[str, Any], event_id: UUID, user_id: UUID) -> TeamEntry:
-    """Change the role of a person on the team.
+    """Change a person's role on an event's team.
 
-    Notifies the person by email. If their invitation is still pending, they get a new invitation, and the earlier token
-    stops working.
+    Members are notified by email. A person whose invitation is still pending gets a new invitation instead, and the
+    earlier token stops working.
     """
     return services.change_team_member(
         actor=current_actor, event_id=event_id, user_id=user_id, changes=changes, precondition=if_match()
@@ -145,9 +147,10 @@ def change_team_member(changes: dict[str, Any], event_id: UUID, user_id: UUID) -
 @blp.problems(PermissionDenied, EventNotFound, TeamMemberNotFound)
 @blp.response(204)
 def remove_team_member(event_id: UUID, user_id: UUID) -> None:
-    """Remove a person from the team, or revoke their invitation.
+    """Remove a person from an event's team, or revoke their invitation.
 
-    Takes effect immediately and notifies the person by email. To leave a team, send your own ID.
+    Takes effect immediately. Members are notified by email, but people whose invitation is still pending are not. To
+    leave a team, send your own ID.
     """
     services.remove_team_member(actor=current_actor, event_id=event_id, user_id=user_id, precondition=if_match())
 
@@ -163,9 +166,9 @@ def remove_team_member(event_id: UUID, user_id: UUID) -> None:
     200, EventSchema, example=EventSchema.example(organizer_id=COLLEAGUE["id"], version=2, updated_at=CHANGED_AT)
 )
 def transfer_event(person: dict[str, Any], event_id: UUID) -> Event:
-    """Transfer your event to another organizer.
+    """Transfer an event to another organizer.
 
-    The new organizer must be an active organizer of the same organization and have a verified email. They are notified
-    by email. Unless you are an owner, you lose access to the event. The contact for guests does not change.
+    The new organizer must be an active organizer or owner of the same organization and have a verified email. They are
+    notified by email. Unless you are an owner, you can no longer manage the event. The event's contact does not change.
     """
     return services.transfer_event(actor=current_actor, event_id=event_id, precondition=if_match(), **person)

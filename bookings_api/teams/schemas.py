@@ -1,4 +1,4 @@
-"""Schemas for the teams of events."""
+"""Schemas for event teams and transfers."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _ROLE = (
 
 
 class TeamMemberSchema(ResponseSchema):
-    """A person on the team of an event."""
+    """A person on an event's team, or invited to it."""
 
     user_id = ma.fields.UUID(
         required=True, metadata={"description": "The ID of the person's account.", "example": URI_ID}
@@ -66,10 +66,10 @@ class TeamMemberChangeSchema(BaseSchema):
 
 
 class TransferSchema(BaseSchema):
-    """The new organizer of the event. Give either `user_id` or `email`."""
+    """The event's new organizer. Set either `user_id` or `email`."""
 
-    user_id = Identifier(metadata={"description": "The ID of the organizer's account."})
-    email = AccountEmail(metadata={"description": "The organizer's email.", "example": COLLEAGUE_EMAIL})
+    user_id = Identifier(metadata={"description": "The ID of the new organizer's account."})
+    email = AccountEmail(metadata={"description": "The new organizer's email.", "example": COLLEAGUE_EMAIL})
 
     @ma.validates_schema
     def _validate_person(self, data: dict[str, Any], **_: Any) -> None:

@@ -1,4 +1,4 @@
-"""`/users`: your own account and, for organizers, the people of an organization."""
+"""`/users`: your own account and, for organizers, the people in an organization."""
 
 from http import HTTPStatus
 from typing import Any
@@ -58,12 +58,12 @@ blp = Blueprint(
     "users",
     __name__,
     url_prefix="/users",
-    description="Manage your account and, as an organizer, the people of your organization",
+    description="Manage your account and, as an organizer, the people in your organization",
 )
 
 
 def _caller_email(*_: Any) -> str:
-    """Return the key of the login limits, so that a stolen access token does not help to guess the password."""
+    """Return the rate limit key of logins. A stolen access token therefore allows no additional password guesses."""
     return of_email(current_user.email)
 
 
@@ -73,31 +73,39 @@ def _caller_choosing_email(changes: dict[str, Any]) -> str | None:
 
 
 def _client_choosing_email(changes: dict[str, Any]) -> str | None:
-    """Return the key that counts new emails together with signups. Both reveal whether an email is taken."""
+    """Return the rate limit key of signups, or None if the email does not change.
+
+    Signups and changes of email share this limit, because both reveal whether an email is taken.
+    """
     return by_client() if "email" in changes else None
 
 
 def _new_mailbox(changes: dict[str, Any]) -> str | None:
-    """Return the key that counts tokens for new emails per mailbox, across all accounts."""
+    """Return the rate limit key for a change of email: one per new mailbox, shared by all accounts."""
     return f"new-email/{of_mailbox(changes['email'])}" if "email" in changes else None
 
 
 def _sender_and_new_mailbox(changes: dict[str, Any]) -> str | None:
-    """Return the key that counts tokens for new emails per account and mailbox."""
+    """Return the rate limit key for a change of email: one per account and new mailbox."""
     return by_mailbox(_new_mailbox(changes))
 
 
 def _account_gaining_rights(organization: dict[str, UUID], changes: dict[str, Any], *, user_id: UUID) -> str | None:
-    """Return the mailbox of an account that gains rights, so that several organizers cannot flood it with email.
+    """Return the rate limit key for an account that gains rights: its mailbox, shared by all organizers.
 
-    Returns None if rights are revoked, so that an account over the limit can still be deactivated.
+    Several organizers together therefore cannot flood the mailbox. Returns None for all other changes, so that an
+    account over the limit can still be deactivated.
     """
     grants = changes.get("role", MemberRole.USER) is not MemberRole.USER or changes.get("is_active", False)
     return of_mailbox(queries.get_person(current_actor, user_id, **organization).email) if grants else None
 
 
 def _status_and_location(user_id: UUID | str, version: int) -> tuple[HTTPStatus, dict[str, str]]:
-    """Return the status and headers after an invitation. A version above 1 means that the person was invited again."""
+    """Return the status and headers after an invitation.
+
+    A version above 1 means that the person was already in the organization, for example because of an earlier
+    invitation.
+    """
     if version > 1:
         return HTTPStatus.OK, {}
     chosen = flask.request.json.get("organization_id")
@@ -112,7 +120,7 @@ def _status_and_location(user_id: UUID | str, version: int) -> tuple[HTTPStatus,
 def get_profile() -> Profile:
     """Get your account.
 
-    The `role` determines whether you can manage events and accounts.
+    The `role` is `organizer` if you are an organizer or owner of at least one organization.
     """
     return profile_of(current_user, current_actor.roles.values())
 
@@ -135,7 +143,8 @@ def change_profile(changes: dict[str, Any]) -> Profile:
     Future emails use the new name. Existing bookings keep the old name and email.
 
     To change your email, also send your current password. A token is emailed to the new address. Your email changes
-    when you send the token to `POST /auth/verify-email`. Your other logins then end, and the old address is notified.
+    when you send the token to `POST /auth/verify-email`. You are then logged out on all other devices, and your old
+    address gets an email about the change.
     """
     return own_account.change_profile(
         user=current_user, login_id=current_login_id(), changes=changes, precondition=if_match()
@@ -154,10 +163,12 @@ def change_profile(changes: dict[str, Any]) -> Profile:
 def delete_account(deletion: dict[str, Any]) -> None:
     """Delete your account.
 
-    Erases your name and email everywhere, including in your bookings and the emails about them. Ticket counts do not
-    change. Before you delete your account, cancel your upcoming bookings or set `cancel_bookings`, and transfer, cancel
-    or delete the upcoming events that you organize. Incorrect passwords count as failed logins. Deleting an account
-    cannot be undone.
+    Erases your name and email from your account, bookings, events and emails. Your bookings remain, but without your
+    name. Unsent emails about bookings keep your address until they have been sent.
+
+    Before you delete your account, cancel your upcoming bookings or set `cancel_bookings`. Transfer, cancel or delete
+    the events you organize that have not ended. If you are the last owner of an organization with other members, make
+    another member an owner. Incorrect passwords count as failed logins. Deleting an account cannot be undone.
     """
     erasure.delete_account(
         actor=current_actor,
@@ -174,10 +185,10 @@ def delete_account(deletion: dict[str, Any]) -> None:
 @blp.limited("EXPORT_LIMIT", by=by_account())
 @blp.response(200, ExportSchema)
 def export_account() -> dict[str, Any]:
-    """Get all personal data of your account.
+    """Get all personal data in your account.
 
-    Returns your account, roles, logins, bookings, emails, events and API keys. Sent emails are deleted after the
-    retention period.
+    Returns your account, roles, logins, bookings, emails (without their contents) and API keys, and the IDs of the
+    events you organize. Does not include emails that were deleted after the retention period.
     """
     profile = profile_of(current_user, current_actor.roles.values())
     return export.personal_data(current_user) | {"account": UserSchema().dump(profile)}
@@ -194,7 +205,7 @@ def export_account() -> dict[str, Any]:
 def change_password(passwords: dict[str, str]) -> None:
     """Change your password.
 
-    Requires your current password and ends all your other logins. Incorrect passwords count as failed logins.
+    Requires your current password, and logs you out on all other devices. Incorrect passwords count as failed logins.
     """
     own_account.change_password(user=current_user, login_id=current_login_id(), **passwords)
 
@@ -205,10 +216,10 @@ def change_password(passwords: dict[str, str]) -> None:
 @blp.problems(OrganizationNotFound, OrganizationRequired)
 @blp.listing(UserQuerySchema, UserSchema)
 def list_users(**filters: Any) -> Listing:
-    """List the people of your organization.
+    """List the people in your organization.
 
-    Returns all members of the organization and everyone who has booked its events, including invited and deactivated
-    people. Sorted by email, or by ID if you send `after`.
+    Returns the organization's members, the people invited to it, and everyone who has booked its events with an
+    account. Includes people without access. Sorted by email, or by ID if you send `after`.
     """
     return queries.list_people(current_actor, **filters)
 
@@ -227,18 +238,18 @@ def list_users(**filters: Any) -> Listing:
     schema=UserSchema,
     headers=ETAG | REPLAYED,
     example=UserSchema.example(**COLLEAGUE, is_invited=True, version=2),
-    description="Invited again. The earlier invitation is no longer valid.",
+    description="The person was already in the organization, or invited to it. Earlier invitations stop working.",
     success=True,
 )
 @blp.response(201, UserSchema, headers=LOCATION | REPLAYED, example=UserSchema.example(**COLLEAGUE, is_invited=True))
 def invite_user(
     invitation: dict[str, Any], request: IdempotentRequest | None
 ) -> tuple[Person, HTTPStatus, dict[str, str]]:
-    """Invite a user or an organizer by email.
+    """Invite a person to your organization by email.
 
-    The email contains a token that works once and expires after seven days. You can invite the same person again until
-    they accept. The response is then 200, and the earlier token stops working. The role and name change only if you
-    send them.
+    The email contains a token that works only once and expires after seven days. You can invite the same person again
+    until they accept. The response is then 200, and the earlier token stops working. The role and name change only if
+    you send them. Only owners can invite owners.
     """
     person = services.invite_user(actor=current_actor, request=request, **invitation)
     return person, *_status_and_location(person.id, person.version)
@@ -252,9 +263,9 @@ def invite_user(
 @blp.arguments(OrganizationQuerySchema, location="query")
 @blp.response(200, UserSchema)
 def get_user(organization: dict[str, UUID], user_id: UUID) -> Person:
-    """Get an account.
+    """Get a person in your organization.
 
-    Also returns deactivated accounts and accounts with a pending invitation.
+    Also returns people without access and people whose invitation is still pending.
     """
     return queries.get_person(current_actor, user_id, **organization)
 
@@ -271,11 +282,14 @@ def get_user(organization: dict[str, UUID], user_id: UUID) -> Person:
 @blp.limited("NOTIFICATION_LIMIT", by=_account_gaining_rights, counts=successes)
 @blp.response(200, UserSchema, example=UserSchema.example(role=Role.ORGANIZER.value, email_verified=True, version=3))
 def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id: UUID) -> Person:
-    """Change the name, role or access of an account.
+    """Change a person's name, role or access.
 
-    If the role or access changes, the user is notified by email. Unless `ORGANIZER_SIGNUP` is `own_organization`, all
-    their logins end. The last active owner cannot be demoted or deactivated. If `ORGANIZER_SIGNUP` is `open`, only the
-    last active organizer is protected.
+    If the role or access changes, the person is notified by email, unless they have no password yet. They are also
+    logged out on all devices, unless `ORGANIZER_SIGNUP` is `own_organization`. You can change a name only if the
+    account belongs to no other organization. Only owners can change owners.
+
+    The last active owner cannot be demoted or deactivated. If `ORGANIZER_SIGNUP` is `open`, only the last active
+    organizer is protected.
     """
     return services.change_person(
         actor=current_actor, user_id=user_id, changes=changes, precondition=if_match(), **organization
@@ -290,11 +304,13 @@ def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id:
 @blp.arguments(OrganizationQuerySchema, location="query")
 @blp.response(204)
 def deactivate_user(organization: dict[str, UUID], user_id: UUID) -> None:
-    """Deactivate an account.
+    """Revoke a person's access.
 
-    The user is notified by email. All their logins end, and they cannot log in again. If `ORGANIZER_SIGNUP` is
-    `own_organization`, they only lose access to your organization. Their bookings and events remain. To restore their
-    access, set `is_active` to `true`. The last active owner cannot be deactivated. If `ORGANIZER_SIGNUP` is `open`,
-    only the last active organizer is protected.
+    The person is logged out on all devices and cannot log in again. If `ORGANIZER_SIGNUP` is `own_organization`, they
+    only lose access to your organization. They are notified by email, unless they have no password yet. Their bookings
+    and events remain. To restore their access, set `is_active` to `true`.
+
+    The last active owner cannot be deactivated. If `ORGANIZER_SIGNUP` is `open`, only the last active organizer is
+    protected.
     """
     services.remove_access(actor=current_actor, user_id=user_id, precondition=if_match(), **organization)

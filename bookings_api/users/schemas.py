@@ -29,12 +29,15 @@ from bookings_api.models import BookingStatus, EmailKind, EmailStatus, MemberRol
 def organization_id() -> Identifier:
     """Return the field that selects one of the caller's organizations."""
     return Identifier(
-        metadata={"description": "The ID of the organization. Required only if you are an organizer of several."}
+        metadata={
+            "description": "The ID of the organization. Required only if you are an organizer or owner of several"
+            " organizations."
+        }
     )
 
 
 class OrganizationQuerySchema(BaseSchema):
-    """The organization of the account."""
+    """The organization that the person belongs to."""
 
     organization_id = organization_id()
 
@@ -48,19 +51,19 @@ class UserQuerySchema(PageQuerySchema):
         max_length=100,
         metadata={
             "description": (
-                "Return only accounts that contain each of these words in their name or email. Ignores order, case and"
-                " accents. Only the 5 longest words are used."
+                "Return only people with each of these words in their name or email. Ignores case, accents and word"
+                " order. Only the 5 longest words are used."
             )
         },
     )
-    role = Choice(*Role, metadata={"description": "Return only accounts with this role."})
+    role = Choice(*Role, metadata={"description": "Return only people with this role."})
     is_active = QueryBoolean(
-        metadata={"description": "Return only active accounts (`true`) or only deactivated accounts (`false`)."}
+        metadata={"description": "Return only people with access (`true`) or only people without access (`false`)."}
     )
 
     @ma.post_load
     def _sort(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Sort by ID if `after` is set. IDs never change, so no account is skipped."""
+        """Sort by ID if `after` is set. IDs never change, so no person is skipped."""
         return data | {"is_sorted_by_id": "after" in data}
 
 
@@ -74,31 +77,36 @@ class InvitationSchema(BaseSchema):
     role = Choice(
         *MemberRole,
         metadata={
-            "description": "The role of the person. Defaults to the role in the earlier invitation, or to `user`.",
+            "description": "The person's role. Defaults to the role in an earlier invitation, the person's current"
+            " role, or `user`.",
             "example": Role.ORGANIZER.value,
         },
     )
     name = Name(
-        metadata={"description": "The person's name. They can change it when they accept.", "example": "Colette"}
+        metadata={
+            "description": "The person's name, which they can change when they accept. Ignored if their account already"
+            " has a password.",
+            "example": "Colette",
+        }
     )
 
 
 class UserChangeSchema(BaseSchema):
     """The fields to change. Omitted fields keep their values."""
 
-    name = Name(metadata={"description": "The name of the user.", "example": "Uri Levin"})
+    name = Name(metadata={"description": "The person's name.", "example": "Uri Levin"})
     role = Choice(
         *MemberRole,
         metadata={
-            "description": "The role of the user. Changing the role ends their logins, unless `ORGANIZER_SIGNUP` is"
+            "description": "The person's role. A new role logs them out on all devices, unless `ORGANIZER_SIGNUP` is"
             " `own_organization`.",
             "example": Role.ORGANIZER.value,
         },
     )
     is_active = Boolean(
         metadata={
-            "description": "Whether the user has access. `false` ends their logins, unless `ORGANIZER_SIGNUP` is"
-            " `own_organization`.",
+            "description": "Whether the person has access. `false` logs them out on all devices, unless"
+            " `ORGANIZER_SIGNUP` is `own_organization`.",
             "example": True,
         }
     )
@@ -107,9 +115,14 @@ class UserChangeSchema(BaseSchema):
 class ProfileChangeSchema(BaseSchema):
     """The fields of your account to change."""
 
-    name = Name(metadata={"description": "Your name, used in emails to you.", "example": "Uri Levin"})
+    name = Name(
+        metadata={
+            "description": "Your name. Appears in emails to you, to your guests and to people you invite.",
+            "example": "Uri Levin",
+        }
+    )
     email = EmailAddress(
-        metadata={"description": "Your new email. It takes effect when you confirm the token sent to this address."}
+        metadata={"description": "Your new email. Takes effect when you verify it with the token sent to this address."}
     )
     current_password = Password(
         max_length=MAX_LENGTH, metadata={"description": "Your current password. Required to change your email."}
@@ -125,8 +138,8 @@ class AccountDeletionSchema(BaseSchema):
     cancel_bookings = Boolean(
         load_default=False,
         metadata={
-            "description": "Whether to cancel your upcoming bookings. If `false`, the request fails with 409 while"
-            " you have any.",
+            "description": "Whether to cancel your upcoming bookings. If `false` and you have upcoming bookings, the"
+            " request fails with 409.",
             "example": True,
         },
     )
@@ -155,7 +168,7 @@ def _email(email_id: str, kind: EmailKind, recipient: str, booking_id: str | Non
 
 
 class ExportSchema(ResponseSchema):
-    """All personal data of an account."""
+    """All personal data in an account."""
 
     account = ma.fields.Nested(
         UserSchema, required=True, metadata={"description": "Your account.", "example": UserSchema.example()}
@@ -171,13 +184,13 @@ class ExportSchema(ResponseSchema):
             "created_at": SIGNED_UP_AT,
         },
     )
-    team_roles = _rows("Your roles in the teams of events.")
+    team_roles = _rows("Your roles in event teams, including pending invitations.")
     logins = _rows(
         "Your logins.",
         {"id": LOGIN_ID, "created_at": SIGNED_UP_AT, "expires_at": "2026-05-18T08:12:47+00:00", "revoked_at": None},
     )
     bookings = _rows(
-        "The bookings that you made, and those whose guest has your email.",
+        "The bookings that you made and, if your email is verified, the bookings that others made for you.",
         {
             "id": BOOKING_ID,
             "reference": REFERENCE,
@@ -191,13 +204,13 @@ class ExportSchema(ResponseSchema):
         },
     )
     emails = _rows(
-        "The emails to you and about your bookings.",
+        "The emails to you and the emails about bookings that you made.",
         _email(VERIFICATION_ID, EmailKind.EMAIL_VERIFICATION, URI_EMAIL, None, SIGNED_UP_AT),
         _email(EMAIL_ID, EmailKind.BOOKING_CONFIRMED, GRACE_EMAIL, BOOKING_ID, BOOKED_AT),
     )
     event_ids = ma.fields.List(
         ma.fields.UUID(),
         required=True,
-        metadata={"description": "The events that you organize.", "example": []},
+        metadata={"description": "The IDs of the events that you organize.", "example": []},
     )
-    api_keys = _rows("The API keys that you created.")
+    api_keys = _rows("The API keys that you created or took over.")
