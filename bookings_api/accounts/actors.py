@@ -1,4 +1,4 @@
-"""Finds the sender of a request: the account of a login, with its roles, or an API key."""
+"""Finds the sender of a request: a login's account with its roles, or an API key."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,7 +17,7 @@ _roles = (
     .correlate(User)
     .scalar_subquery()
 )
-# an account whose access was revoked has no role in the teams of the organization's events
+# an account whose access was revoked has no role in the organization's event teams
 _is_revoked = (
     sa.exists()
     .where(
@@ -48,7 +48,7 @@ _ACTOR_OF_KEY = Prepared(
         is_usable(sa.bindparam("secret_hash", type_=sa.LargeBinary()))
     ),
 )
-# The precision of `last_used_at`. A key in constant use causes only one write per minute.
+# The precision of `last_used_at`. A key in constant use causes at most one write per minute.
 _PRECISION = timedelta(minutes=1)
 # Skips a locked key. Bookings run this statement while they hold the event's lock, and must not wait for another lock.
 _RECORD_USE = Prepared(
@@ -69,7 +69,7 @@ _RECORD_USE = Prepared(
 
 
 def actor_of_login(login_id: UUID, *, tenancy: Tenancy = Tenancy.INVITE_ONLY) -> Actor | None:
-    """Return the account of a login with its roles, or None if the login has ended or the account is inactive."""
+    """Return a login's account with its roles, or None if the login has ended or the account is inactive."""
     rows = _ACTOR_OF_LOGIN(login_id=login_id)
     if not rows:
         return None
@@ -94,13 +94,16 @@ def actor_of_key(secret_hash: bytes) -> Actor | None:
 
 
 def record_use(actor: Actor, *, now: datetime) -> None:
-    """Update `last_used_at` of an API key if a minute has passed. `now` is the database's time."""
+    """Update an API key's `last_used_at` if a minute has passed. Does nothing for accounts.
+
+    `now` is the database's time.
+    """
     for statement in use_to_record(actor, now=now):
         run(statement)
 
 
 def use_to_record(actor: Actor, *, now: datetime) -> list[BoundStatement]:
-    """Return the statement of `record_use`, to run in a larger transaction. The list is empty if no update is due."""
+    """Return the statement of `record_use`, to run in a larger transaction. Returns an empty list if none is needed."""
     key = actor.key
     if key is None or (key.last_used_at and now - key.last_used_at < _PRECISION):
         return []

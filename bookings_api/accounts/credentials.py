@@ -21,7 +21,7 @@ def lock_verified_account(user_id: UUID, password_hash: str | None, password: st
     user = lock_account(user_id)
     if user is None or not user.is_active:
         raise InvalidCredentials
-    # A concurrent login may have upgraded the hash. That is rare, so verifying the password again is acceptable here.
+    # A concurrent login may have renewed the hash. This is rare, so verifying the password under the lock is fine.
     if user.password_hash != password_hash and not verify_password(user.password_hash, password):
         raise InvalidCredentials
     return user

@@ -22,7 +22,7 @@ def lock_account_by_email(email: str) -> User | None:
 
 
 def lock_or_create_account(email: str) -> User:
-    """Like `lock_account_by_email`, but create the account without a password if it does not exist."""
+    """Like `lock_account_by_email`, but create an account without a password if none exists."""
     while (user := lock_account_by_email(email)) is None:
         # the INSERT waits for a concurrent request that creates the same account
         db.session.execute(postgresql.insert(User).values(email=email).on_conflict_do_nothing())

@@ -1,4 +1,4 @@
-"""Begins, refreshes and revokes logins. Requests with a revoked login are rejected immediately."""
+"""Creates, refreshes and revokes logins. Requests with a revoked login are rejected immediately."""
 
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -11,7 +11,7 @@ from bookings_api.models import Login, User
 
 
 def begin_login(user_id: UUID, *, lifetime: timedelta) -> Login:
-    """Create a login for an account. The login's first refresh token is valid for `lifetime`."""
+    """Create a login for an account. Its first refresh token is valid for `lifetime`."""
     require_transaction()
     login = Login(user_id=user_id, expires_at=sa.func.now() + lifetime)
     db.session.add(login)
@@ -20,7 +20,7 @@ def begin_login(user_id: UUID, *, lifetime: timedelta) -> Login:
 
 
 def rotate_refresh_token(login_id: UUID, jti: UUID, *, lifetime: timedelta) -> Login | None:
-    """Replace the refresh token `jti` with a new token. Returns None if it was already used or the login has ended.
+    """Replace the refresh token `jti` with a new token. Returns None if it was already used or the login was revoked.
 
     Uses a single statement, so that only one of two concurrent requests with the same token succeeds.
     """

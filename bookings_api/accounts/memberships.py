@@ -1,4 +1,4 @@
-"""Memberships of accounts in organizations. All changes happen under the account's lock."""
+"""Memberships of accounts in organizations. Lock the account before you change its memberships."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID
@@ -26,24 +26,24 @@ from bookings_api.permissions import Actor, Tenancy
 def only_organization() -> UUID:
     """Return the ID of the organization that all accounts belong to if `Tenancy.is_single`.
 
-    A migration creates this organization. It is the oldest if there are several.
+    A migration creates this organization. If there are several organizations, it is the oldest.
     """
     return db.session.scalars(sa.select(Organization.id).order_by(Organization.id).limit(1)).one()
 
 
 def membership_of(user_id: UUID, organization_id: UUID) -> Membership | None:
-    """Return the current membership of a locked account in an organization, or None."""
+    """Return a locked account's current membership in an organization, or None."""
     require_transaction()
     return db.session.get(Membership, (organization_id, user_id), populate_existing=True)
 
 
 def memberships_of(user_id: UUID) -> Sequence[Membership]:
-    """Return the memberships of an account in all organizations."""
+    """Return an account's memberships in all organizations."""
     return db.session.scalars(sa.select(Membership).where(Membership.user_id == user_id)).all()
 
 
 def roles_of(user_id: UUID) -> Collection[MemberRole]:
-    """Return the roles of an account in the organizations that it has access to."""
+    """Return an account's roles in the organizations that it has access to."""
     return [one.role for one in memberships_of(user_id) if one.role and one.is_active]
 
 
@@ -58,11 +58,10 @@ def with_current_role(actor: Actor, organization_id: UUID) -> Actor:
 
 
 def lock_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> Sequence[UUID]:
-    """Lock the accounts of all members who have one of these roles and can log in. Returns their IDs.
+    """Lock the accounts of all members who have one of these roles and can log in. Returns the IDs of the accounts.
 
     If two owners demote each other at the same time, one request waits for the other and then finds only one owner
-    left. Call this before locking any other account. Accounts are locked in the order of their IDs to prevent
-    deadlocks.
+    left. Call this before locking any other account. Locks the accounts in the order of their IDs to prevent deadlocks.
     """
     require_transaction()
     locked: set[UUID] = set()
@@ -73,10 +72,10 @@ def lock_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> Sequen
 
 
 def settle_keys(user_id: UUID, organization_id: UUID) -> None:
-    """Transfer the API keys of a member who loses their rights to another owner. Without another owner, revoke them.
+    """Transfer a member's API keys to another owner, or revoke the keys if no other owner exists.
 
-    Keys that are restricted to their creator's events are always revoked. After a transfer, the former member, who
-    knows the secrets, could use these keys on the new creator's events.
+    Call this when the member loses their rights. Always revokes keys that are restricted to their creator's events.
+    Otherwise the former member, who knows the secrets, could use these keys on the new creator's events.
     """
     others = _leaders(organization_id, [MemberRole.OWNER]).where(Membership.user_id != user_id)
     owner_id = db.session.scalars(others.limit(1)).one_or_none()
@@ -111,9 +110,10 @@ def name_in_invitation(organization_id: UUID) -> str | None:
 
 
 def withdraw_invitations(user: User) -> None:
-    """Delete the pending invitations of a locked account whose email changes. They were sent to its previous email.
+    """Delete a locked account's pending invitations. Call this when the account's email changes.
 
-    Also deletes an invited membership, unless the account has a role in the organization or has booked its events.
+    The invitations were sent to the previous email, which may belong to another person. Also deletes the memberships
+    that they created, unless the account has a role in the organization or has booked its events.
     """
     events = sa.select(Booking.id).join(Event, Event.id == Booking.event_id).where(Booking.user_id == user.id)
     for membership in memberships_of(user.id):
@@ -129,9 +129,9 @@ def withdraw_invitations(user: User) -> None:
 
 
 def forget_if_uninvited(user: User, organization_id: UUID) -> None:
-    """Delete the pending membership of a locked account that has no invitation left.
+    """Delete a locked account's pending membership in an organization if the account has no invitation left.
 
-    Needed only with a single organization, because then an invitation to a team also creates a membership.
+    Needed only with a single organization, where an invitation to an event's team also creates a membership.
     """
     membership = membership_of(user.id, organization_id)
     if membership is None or membership.role or membership.invited_as is None:
@@ -150,7 +150,7 @@ def forget_if_uninvited(user: User, organization_id: UUID) -> None:
 
 
 def pending_team_invitation(user_id: UUID) -> tuple[TeamMember, Event] | None:
-    """Return the account's latest pending invitation to the team of an event, with the event, or None."""
+    """Return the account's latest pending invitation to an event's team, with the event, or None."""
     pending = (
         sa.select(TeamMember, Event)
         .join(Event, Event.id == TeamMember.event_id)
@@ -161,13 +161,13 @@ def pending_team_invitation(user_id: UUID) -> tuple[TeamMember, Event] | None:
 
 
 def team_member(event_id: UUID, user_id: UUID) -> TeamMember | None:
-    """Return the current team membership of a locked account in an event, or None."""
+    """Return a locked account's current membership in an event's team, or None."""
     require_transaction()
     return db.session.get(TeamMember, (event_id, user_id), populate_existing=True)
 
 
 def bump_versions(user: User) -> None:
-    """Increment the versions of a locked account and of all its memberships."""
+    """Increment the versions of a locked account and all its memberships."""
     user.version += 1
     for membership in memberships_of(user.id):
         membership.version += 1

@@ -61,7 +61,7 @@ def lock_token_owner(token: str, *purposes: TokenPurpose) -> tuple[User, OneTime
     """Find a valid token for one of these purposes and lock its account. Returns the account and the token's row.
 
     Returns None if the token is unknown, revoked or expired. The caller must revoke the token. A concurrent request
-    with the same token waits for the lock, and then gets None.
+    with the same token then waits for the lock and gets None.
     """
     require_transaction()
     valid = sa.select(OneTimeToken).where(
@@ -78,7 +78,7 @@ def lock_token_owner(token: str, *purposes: TokenPurpose) -> tuple[User, OneTime
 
 
 def token_of(token_id: UUID) -> str:
-    """Return the token with this ID, as 43 URL-safe characters. Use the token only in an email."""
+    """Return the token with this ID, as 43 URL-safe characters. Use the token only in emails."""
     key = current_app.config["SECRET_KEY"].encode()
     return urlsafe_b64encode(hmac.digest(key, b"single-use token " + token_id.bytes, "sha256")).decode().rstrip("=")
 

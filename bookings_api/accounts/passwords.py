@@ -13,14 +13,14 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 MIN_LENGTH = 10
 MAX_LENGTH = 128
-# The limit per process. Further requests wait. Each hash uses ARGON2_MEMORY_KIB of memory.
+# The limit per process. Further hashes wait. Each hash uses ARGON2_MEMORY_KIB of memory.
 MAX_CONCURRENT_HASHES = 2
 
 _DUMMY_HASH = "dummy_password_hash"
 
 T = TypeVar("T")
 
-# Excludes shorter passwords, which are rejected for their length
+# Excludes passwords shorter than `MIN_LENGTH`, which are rejected for their length
 _COMMON = frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= MIN_LENGTH)
 
 
@@ -48,12 +48,12 @@ def verify_password(password_hash: str | None, password: str) -> bool:
 
 
 def needs_rehash(password_hash: str) -> bool:
-    """Whether the hash was created with other cost parameters than the configured ones."""
+    """Whether the hash was created with cost parameters that differ from the configured parameters."""
     return _hasher(current_app).check_needs_rehash(password_hash)
 
 
 def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
-    """Run CPU-bound work, under gevent in a thread, so that other requests of the process can continue."""
+    """Run CPU-bound work. Under gevent, runs it in a thread, so that the process can continue with other requests."""
     if not monkey.is_module_patched("threading"):
         return work(*arguments)
     result: T = _thread_pool().apply(work, arguments)

@@ -1,7 +1,7 @@
 """Access and refresh tokens: JWTs (RFC 7519), signed with HS256, with the claims in `REQUIRED_CLAIMS`.
 
-The claim `sid` contains the ID of the login. For every request, `accounts.actors` checks in the database that the login
-is not revoked and the account is active. The expiry is checked against the clock of the local machine.
+The claim `sid` contains the ID of the login. Every request checks in the database that the login is not revoked and the
+account is active. The expiry is checked against the local machine's clock.
 """
 
 import time
@@ -24,7 +24,7 @@ from bookings_api.permissions import Actor, Tenancy
 ISSUER = "event-booking-api"
 ALGORITHM = "HS256"
 REQUIRED_CLAIMS = ["exp", "iat", "jti", "sid", "type", "iss", "aud", "sub"]
-# How far the issuing machine's clock may be ahead of this machine's clock (RFC 7519, section 4.1.5)
+# How far the clock of the machine that issued a token may be ahead of the local clock (RFC 7519, section 4.1.5)
 LEEWAY_SECONDS = 10
 # The limit per process
 MAX_CACHED_TOKENS = 4096
@@ -49,7 +49,7 @@ def refresh_lifetime() -> timedelta:
 
 
 def issue_tokens(login: Login) -> dict[str, Any]:
-    """Return the token response for a login: an access token, its lifetime, and the only valid refresh token."""
+    """Return the token response for a login: an access token, its lifetime, and the login's valid refresh token."""
     owner, claims = str(login.user_id), {"sid": str(login.id)}
     actor = actor_of_login(login.id)
     if actor and actor.user and (mailbox := shared_mailbox(actor.user.email)):
@@ -63,7 +63,10 @@ def issue_tokens(login: Login) -> dict[str, Any]:
 
 
 def authenticate(token: str) -> tuple[Actor, UUID]:
-    """Verify an access token. Returns its active account and the ID of its login. Raises `Unauthenticated`."""
+    """Verify an access token. Returns its account and the ID of its login.
+
+    Raises `Unauthenticated`, or `LoginEnded` if the login was revoked or the account is inactive.
+    """
     _, login_id, _ = verify_access_token(token)
     actor = actor_of_login(login_id, tenancy=Tenancy(flask.current_app.config["ORGANIZER_SIGNUP"]))
     if actor is None:
@@ -72,7 +75,7 @@ def authenticate(token: str) -> tuple[Actor, UUID]:
 
 
 def authenticate_key(secret_hash: bytes) -> Actor:
-    """Return the API key with this secret. Raises `InvalidApiKey`."""
+    """Return the API key whose secret has this hash. Raises `InvalidApiKey`."""
     actor = actor_of_key(secret_hash)
     if actor is None:
         raise InvalidApiKey
@@ -82,8 +85,8 @@ def authenticate_key(secret_hash: bytes) -> Actor:
 def verify_access_token(token: str) -> tuple[UUID, UUID, str | None]:
     """Verify an access token. Returns the IDs of its account and login, and the account's `shared_mailbox`.
 
-    Does not check whether the login has ended. The caller must check that in the statement that reads its data. Raises
-    `Unauthenticated`.
+    Does not check whether the login has ended. The caller must check this in the same statement that reads its data.
+    Raises `Unauthenticated`.
     """
     claims = _claims(token, "access")
     return UUID(claims["sub"]), UUID(claims["sid"]), claims.get("mailbox")

@@ -1,4 +1,4 @@
-"""Services for signup, login, logout, verified emails, password resets and invitations."""
+"""Services for signup, login, logout, email verification, password resets and accepting invitations."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -44,9 +44,9 @@ def sign_up(
 ) -> Profile:
     """Create an account. Emails a token that verifies the address, unless `is_verified` is set.
 
-    With a single organization, the account becomes a member with this role. Otherwise, an organizer becomes the owner
-    of a new organization. The caller must check which roles are allowed. Raises `EmailTaken` if an account has this
-    email, ignoring case.
+    With a single organization, the account becomes a member with this role. Otherwise, an account with any role but
+    `USER` becomes the owner of a new organization. The caller must check which roles are allowed. Raises `EmailTaken`
+    if an account has this email, ignoring case.
     """
     taken = queries.user_by_email(email) is not None
     end_reading()
@@ -66,7 +66,7 @@ def sign_up(
             profile = profile_of(user, roles_of(user.id))
             store_response(request, user.id, profile)
     except IntegrityError as error:
-        # The check above only avoids a needless hash. Only the unique index detects concurrent signups.
+        # The check above only avoids computing a needless hash. The unique index detects concurrent signups.
         if isinstance(error.orig, UniqueViolation):
             raise EmailTaken from error
         raise
@@ -74,7 +74,7 @@ def sign_up(
 
 
 def _join_organization(user: User, tenancy: Tenancy, *, role: MemberRole, name: str | None) -> None:
-    """Add a new account to the only organization, or make a new organizer the owner of a new organization."""
+    """Make a new account a member of the only organization, or make a new organizer the owner of a new organization."""
     if tenancy.is_single:
         organization_id = only_organization()
     elif role is MemberRole.USER:
@@ -101,9 +101,9 @@ def is_password(*, email: str, password: str) -> bool:
 
 
 def log_in(*, email: str, password: str, lifetime: timedelta) -> Login:
-    """Create a login with a refresh token that is valid for `lifetime`. Raises `InvalidCredentials`.
+    """Verify an email and password and create a login. Its refresh token is valid for `lifetime`.
 
-    Also renews the password hash if the cost parameters have changed.
+    Also renews the password hash if the cost parameters have changed. Raises `InvalidCredentials`.
     """
     found = queries.user_by_email(email)
     user_id, password_hash = (found.id, found.password_hash) if found and found.is_active else (None, None)
@@ -119,10 +119,10 @@ def log_in(*, email: str, password: str, lifetime: timedelta) -> Login:
 
 
 def refresh(*, login_id: UUID, jti: UUID, lifetime: timedelta) -> Login:
-    """Replace the refresh token `jti` of a login and return the login.
+    """Replace a login's refresh token `jti` and return the login.
 
-    If the token was already used, ends the login and raises `Unauthenticated`, because the token may have been stolen
-    (RFC 9700, section 4.14.2).
+    If the token was already used, revokes the login and raises `Unauthenticated`, because the token may have been
+    stolen (RFC 9700, section 4.14.2).
     """
     with transaction():
         login = rotate_refresh_token(login_id, jti, lifetime=lifetime)
@@ -149,9 +149,9 @@ def resend_verification(*, user: User) -> None:
 def confirm_email(*, token: str) -> None:
     """Verify the address that a token was sent to.
 
-    If this is a new address, it replaces the account's address. The previous address is notified, its tokens are
-    revoked, and all logins end except the login that requested the change. Raises `InvalidToken`, or `EmailTaken` if
-    another account has taken the new address in the meantime.
+    If this is a new address, it replaces the account's address. Then notifies the previous address, and revokes all of
+    the account's tokens, pending invitations and logins, except the login that requested the change. Raises
+    `InvalidToken`, or `EmailTaken` if another account has taken the new address in the meantime.
     """
     try:
         with transaction() as tx:
@@ -195,7 +195,7 @@ def _send_verification(tx: Transaction, user: User) -> None:
 
 
 def request_password_reset(*, email: str) -> None:
-    """Queue an email with a password reset token. The email is sent only if an account has this address.
+    """Queue an email with a password reset token. The email is sent only if an active account has this address.
 
     The worker looks up the account (see `mail.account_links`), so that the response time does not reveal whether the
     account exists.
@@ -205,7 +205,7 @@ def request_password_reset(*, email: str) -> None:
 
 
 def reset_password(*, token: str, password: str) -> None:
-    """Set the password of the token's account, verify its email and end its logins. Raises `InvalidToken`."""
+    """Set the password of the token's account, verify its email and revoke its logins. Raises `InvalidToken`."""
     password_hash = hash_password(password)
     with transaction():
         owner = lock_token_owner(token, TokenPurpose.PASSWORD_RESET)
@@ -220,8 +220,8 @@ def reset_password(*, token: str, password: str) -> None:
 def accept_invitation(*, token: str, password: str | None = None, name: str | None = None, tenancy: Tenancy) -> Profile:
     """Join the organization or team that the invitation is for, and verify the account's address.
 
-    If the address is already verified, the account keeps its password and name. Otherwise a password is required and
-    all logins end, because another person may have signed up with the address. Raises `InvalidToken`, or
+    If the address is already verified, the account keeps its password and name. Otherwise a password is required, and
+    all logins are revoked, because another person may have signed up with the address. Raises `InvalidToken`, or
     `InvalidFields` if the password is missing.
     """
     password_hash = hash_password(password) if password else None
@@ -251,7 +251,10 @@ def accept_invitation(*, token: str, password: str | None = None, name: str | No
 
 
 def _join(user: User, organization_id: UUID | None) -> Membership | None:
-    """Accept the pending invitation to an organization. Never lowers a role. Returns None without an invitation."""
+    """Accept a pending invitation to an organization. Returns the membership, or None if no invitation is pending.
+
+    Never lowers the member's role.
+    """
     membership = membership_of(user.id, organization_id) if organization_id else None
     if membership is None or not membership.is_active or membership.invited_as is None:
         return None
@@ -265,9 +268,10 @@ def _join(user: User, organization_id: UUID | None) -> Membership | None:
 
 
 def _join_team(user_id: UUID, event_id: UUID | None, tenancy: Tenancy) -> bool:
-    """Accept the pending invitation to the team of an event. Returns False if no invitation is pending.
+    """Accept a pending invitation to an event's team. Returns False if the person may not join.
 
-    With a single organization, a new account also becomes a member of the organization.
+    The person may join if the invitation is pending, the event is not deleted, and the organization has not revoked
+    their access. With a single organization, a person without a role also becomes a member of the organization.
     """
     event = db.session.get(Event, event_id) if event_id else None
     member = team_member(event.id, user_id) if event else None

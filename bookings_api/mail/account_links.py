@@ -1,4 +1,4 @@
-"""Links in emails about accounts. Tokens are derived when an email is sent, so the outbox never contains a token.
+"""Builds the links in emails about accounts. The outbox contains no tokens: they are derived when an email is sent.
 
 A password reset is queued for the address as typed, even if no account has the address. Therefore neither the response
 nor its timing reveals which addresses have accounts. The worker looks up the account when it sends the email.
@@ -40,10 +40,11 @@ def needs_account(email: OutboxEmail) -> bool:
 
 
 def resolve_account(email: OutboxEmail) -> bool:
-    """Look up the account of a claimed password reset and issue a token. Returns False without an active account.
+    """Look up the account for a claimed password reset and issue a token.
 
-    If the person has a pending invitation and no password, sends the invitation again instead, because the earlier
-    email may have expired. Commits the token, so that later attempts to send the email use the same token.
+    If the person has a pending invitation and no password, turns the email into another invitation, because the earlier
+    token may have expired. Commits the token, so that later attempts to send the email use the same token. Returns
+    False if no active account has the address.
     """
     with transaction():
         user = lock_account_by_email(email.recipient)

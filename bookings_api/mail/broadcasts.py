@@ -1,9 +1,9 @@
 """Emails to all guests of an event: one row per change, which a worker expands into one email per booking.
 
-Cancelling an event with 50,000 bookings inserts one row. The request and the event's lock do not wait for 50,000
-emails. Each batch of emails is written in one transaction together with the broadcast's progress, and emails are unique
-per broadcast, booking and recipient. Therefore no guest is missed or emailed twice. All emails to an address are
-written in the same batch, because they are sent as one message.
+Cancelling an event with 50,000 bookings inserts one row, so the request does not hold the event's lock while 50,000
+emails are written. Each batch of emails is written in the same transaction as the broadcast's progress, and emails are
+unique per broadcast, booking and recipient. Therefore no guest is missed or emailed twice. Where possible, all emails
+to an address are written in one batch, because they are then sent as one message.
 
 An account that booked only for other people also receives one email, about its first booking.
 """
@@ -31,12 +31,12 @@ BATCH = 500
 def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
     """Write a broadcast about the current version of `event`. A worker expands the broadcast after the commit.
 
-    A notice of a change is delayed by `NOTICE_DELAY_SECONDS`, unless the event ends within that time. A later change
-    replaces a waiting notice.
+    A notice about a change is delayed by `NOTICE_DELAY_SECONDS`, unless the event ends within that time. A later
+    broadcast replaces a waiting notice.
 
-    A cancellation concerns the bookings that were cancelled with this version of the event. Any other kind concerns the
-    confirmed bookings that were made under an earlier version. Versions are compared because they are assigned under
-    the event's lock. Times would be unreliable, because the clocks of machines may differ.
+    A cancellation concerns the bookings that were cancelled together with this version of the event. Any other kind
+    concerns the confirmed bookings that were made under an earlier version. Versions are reliable because they are
+    assigned under the event's lock. Times would be unreliable, because the clocks of machines may differ.
     """
     delay = timedelta(seconds=current_app.config["NOTICE_DELAY_SECONDS"])
     if kind is not EmailKind.EVENT_CHANGED or event.ends_at <= database_time() + delay:
@@ -80,7 +80,7 @@ def write_next_batch() -> bool:
     if broadcast is None:
         return False
     if broadcast.kind is EmailKind.EVENT_CHANGED and _is_superseded(broadcast):
-        # the later broadcast describes the current event, and its emails could arrive first
+        # the later broadcast describes the current event, and its emails might be sent before these
         broadcast.finished_at = sa.func.now()
         return True
     address = sa.func.lower(Booking.guest_email)

@@ -34,7 +34,8 @@ _KNOWN_KINDS: list[sa.ColumnElement[Any]] = [sa.literal_column(f"'{kind}'") for 
 class Outcome:
     """The outcome of an attempt to send an email.
 
-    `status` is `sent`, `failed`, `dropped` or `pending` (another attempt follows after a pause). None deletes the row.
+    `status` is `sent`, `failed`, `dropped` or `pending` (another attempt follows after a pause). If it is None, the row
+    is deleted. `server_is_unavailable` means that further emails would fail as well.
     """
 
     status: EmailStatus | None
@@ -74,8 +75,8 @@ _joins_another = sa.exists().where(
 def is_due() -> sa.ColumnElement[bool]:
     """Return the condition for emails that may be sent now.
 
-    An email waits for earlier unsent emails about the same booking to the same recipient. A confirmation therefore
-    never arrives after the cancellation. If several emails become one message, only the first of them is due (see
+    An email waits for earlier unsent emails about the same booking to the same recipient. A confirmation is therefore
+    never sent after the cancellation. If several emails become one message, only the first of them is due (see
     `claim_joined_emails`). Emails of a kind added by a newer release wait for workers of that release.
     """
     return sa.and_(
@@ -164,7 +165,7 @@ def claim_next() -> OutboxEmail | None:
 
 
 def claim_joined_emails(email: OutboxEmail) -> list[OutboxEmail]:
-    """Claim the emails to send in the same message as the claimed `email`. Returns the oldest first.
+    """Claim the emails to send in the same message as the claimed `email`. Returns the oldest emails first.
 
     These are notices or reminders about the guest's other bookings: emails of the same kind about the same event.
     """
@@ -191,6 +192,10 @@ def record(email: OutboxEmail, outcome: Outcome) -> bool:
 
 
 def backoff(attempts: int) -> timedelta:
-    """Return the pause before the next attempt: 30 seconds, doubled each time, plus jitter, and at most 2 hours."""
+    """Return the pause before the next attempt.
+
+    The pause is 30 seconds after the first attempt and doubles with each further attempt, up to 2 hours. It includes
+    random jitter.
+    """
     pause: timedelta = min(FIRST_BACKOFF * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF / (1 + JITTER))
     return pause * random.uniform(1, 1 + JITTER)  # noqa: S311 - not used for security

@@ -66,7 +66,7 @@ def attempt(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> Outcome:
         level = logging.ERROR if is_unavailable else logging.WARNING
         logger.log(level, "email %s deferred: %s (%r)", email.id, error, error.__cause__, extra=log_fields)
         return Outcome(EmailStatus.PENDING, str(error), server_is_unavailable=is_unavailable)
-    except Exception:  # a bug; later attempts may succeed with a fixed release
+    except Exception:  # a bug; later attempts may succeed, for example with a newer release
         logger.exception("email %s could not be composed", email.id, extra=log_fields)
         return NOT_COMPOSED
     for each in emails:
@@ -132,7 +132,7 @@ def _record(email: OutboxEmail, outcome: Outcome) -> None:
 
 
 def _drop(email: OutboxEmail, outcome: Outcome) -> bool:
-    """Record that an email is outdated. A dropped reminder is written again with current details if it is still due."""
+    """Record that an email was dropped. A dropped reminder is written again with current details if it is still due."""
     with transaction():
         is_recorded = claims.record(email, outcome)
         if is_recorded and email.kind is EmailKind.EVENT_REMINDER:

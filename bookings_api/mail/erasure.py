@@ -1,8 +1,8 @@
 """Removes a person's data from the outbox when they delete their account.
 
-Unsent emails about bookings keep the person's address, because a cancellation must still reach them. `finish` removes
-the address after the email is sent, dropped or failed. The rows stay until the retention period ends, so that audits
-can count them.
+Unsent emails about bookings keep the person's address, because the person must still learn about a cancellation.
+`finish` removes the address once the email has been sent, dropped or failed. The rows stay until the retention period
+ends, so that audits can count them.
 """
 
 from typing import Any
@@ -24,9 +24,10 @@ _RECIPIENT = {"name": None, "guest_name": None, "invited_by": None, **_BUYER}
 
 
 def erase_person(user: User) -> None:
-    """Remove the name and email of a locked account from all emails.
+    """Remove a locked account's names and addresses from all emails, and drop pending emails about the account.
 
-    Emails caused by other accounts keep an unverified address, because it may belong to another person.
+    Unsent emails to the person keep the address until `finish` removes it. Emails caused by other accounts keep an
+    unverified address, because the address may belong to another person.
     """
     require_transaction()
     email, payload = user.email.lower(), OutboxEmail.payload
@@ -61,16 +62,16 @@ def erase_person(user: User) -> None:
 
 
 def finish() -> None:
-    """Remove the recipients of emails that were unsent when their account was deleted and have been finished since."""
+    """Remove the recipients of emails that were unsent when their account was deleted and are no longer unsent."""
     require_transaction()
     _erase_recipient(OutboxEmail.erase_when_done & ~_IS_UNSENT)
 
 
 def is_contact(user: User, name: Any, email: Any, is_of_their_event: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """Return the condition that the contact of an event is this account.
+    """Return the condition that an event's contact is the owner of this account.
 
-    On the account's own events, matches any of its names and addresses. On other events, matches only its verified
-    address.
+    For the account's own events, any of its names or addresses matches. For other events, only its verified address
+    matches.
     """
     is_theirs = sa.or_(*(sa.func.lower(column).in_(user.known_as) for column in (name, email))) & is_of_their_event
     return is_theirs | (sa.func.lower(email) == user.email.lower()) if user.email_verified else is_theirs

@@ -1,4 +1,4 @@
-"""Metrics of the outbox, read from the database."""
+"""Outbox metrics, read from the database."""
 
 import logging
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from bookings_api.mail.status import outbox_state
 
 logger = logging.getLogger(__name__)
 
-# Shorter than Prometheus's default timeout of 10 s, so that Prometheus gets the other metrics while PostgreSQL hangs
+# Shorter than Prometheus's default scrape timeout of 10 s, so that the other metrics are reported if PostgreSQL hangs
 DATABASE_SECONDS = 5
 
 

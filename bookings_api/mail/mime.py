@@ -1,6 +1,6 @@
-"""Builds the MIME message of an email, with short lines and without header injection.
+"""Builds the MIME message for an email. Lines are short, and text from users cannot add headers.
 
-Messages are ASCII, except for recipients with a non-ASCII local part (RFC 6531).
+Messages are ASCII, except messages to an address with a non-ASCII local part (RFC 6531).
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class _PreencodedHeaders(policy.Compat32):
     """Serializes encoded headers unchanged.
 
     Flask-Mail uses `policy.SMTP`, which parses the headers again. Parsing takes longer than all other work on an email.
-    Before Python 3.13, it also loses spaces between the encoded words of a long subject.
+    Before Python 3.13, parsing also loses spaces between the encoded words of a long subject.
     """
 
     def fold_binary(self, name: str, value: str) -> bytes:

@@ -1,7 +1,7 @@
 """Notifies Celery workers of new emails, from a background thread of the process that wrote the emails.
 
 A request only sets a flag. Therefore an unavailable Redis never delays the request, and many emails need only one
-message. A lost message loses no email, because beat makes workers check the outbox every ten seconds.
+message. If a message is lost, its emails are still sent, because beat makes workers check the outbox every ten seconds.
 """
 
 import logging
@@ -27,7 +27,7 @@ WATCH_SECONDS = 60
 
 
 class WorkerNotifier:
-    """Publishes Celery messages to workers. Each process has one notifier.
+    """Publishes the Celery messages that wake workers. Each process has one notifier.
 
     The notifier's thread starts with the first email, because threads do not survive the fork of a web process.
     """

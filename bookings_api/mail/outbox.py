@@ -1,6 +1,6 @@
-"""The outbox. Each email is a row, written in the transaction that causes the email.
+"""The outbox. Each email is a row, inserted in the same transaction as the change that causes the email.
 
-An email is therefore sent only if that transaction commits. Sent and dropped emails are kept for `MAIL_RETENTION_DAYS`.
+An email is therefore sent only if the change is committed. Sent and dropped emails are kept for `MAIL_RETENTION_DAYS`.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,10 @@ class NewEmail(TypedDict):
 
 
 def queue_email(tx: Transaction, **email: Unpack[NewEmail]) -> OutboxEmail:
-    """Write an email in the open transaction. A worker sends it after the commit."""
+    """Add an email to the outbox. After the commit, a worker sends the email.
+
+    If the email is about a booking, other waiting emails about the booking become due (see `recheck_waiting`).
+    """
     if booking_id := email.get("booking_id"):
         recheck_waiting([booking_id])
     row = add_email(**email)
@@ -46,7 +49,7 @@ def queue_email(tx: Transaction, **email: Unpack[NewEmail]) -> OutboxEmail:
 
 
 def add_email(**email: Unpack[NewEmail]) -> OutboxEmail:
-    """Write an email in the open transaction without waking a worker. Raises `RuntimeError` outside a transaction."""
+    """Add an email to the outbox without waking a worker. Raises `RuntimeError` outside a transaction."""
     require_transaction()
     row = OutboxEmail(**email_columns(**email))
     db.session.add(row)
@@ -72,10 +75,10 @@ def email_columns(**email: Unpack[NewEmail]) -> dict[str, Any]:
 
 
 def recheck_waiting(booking_ids: Sequence[UUID]) -> None:
-    """Make all waiting emails about these bookings due immediately.
+    """Make all emails about these bookings that wait for another attempt due immediately.
 
-    Call this before writing a new email about a booking. The new email may make earlier emails outdated, and must wait
-    until the earlier emails are sent or dropped.
+    Call this before adding a new email about a booking. The new email may make the earlier emails outdated, and must
+    wait until they are sent or dropped.
     """
     _make_due((OutboxEmail.booking_id.in_(booking_ids)) & _IS_DEFERRED)
 
@@ -96,7 +99,7 @@ def retry_failed() -> int:
 
 
 def retry_deferred() -> int:
-    """Make all emails due that wait for another attempt, for example after an outage. Returns the number of emails."""
+    """Make all emails that wait for another attempt due, for example after an outage. Returns the number of emails."""
     return _make_due(_IS_DEFERRED)
 
 

@@ -1,8 +1,8 @@
 """Drops or updates outdated emails just before they are sent.
 
-Cancellations are always sent, except to a former guest who received no email about the booking. All other emails are
-compared with the current data. Dropping an email loses no information, because the change that made it outdated also
-wrote a later email with the current data.
+Cancellations are always sent. The email to a former guest is dropped if no earlier email about the booking reached
+them. All other emails are compared with the current data. An outdated email about a booking can be dropped, because the
+change that made it outdated also causes a later email with the current data.
 """
 
 from datetime import datetime
@@ -93,7 +93,7 @@ _MEMBERSHIP = Prepared(
         Membership.organization_id == sa.bindparam("organization_id", type_=sa.Uuid()),
     ),
 )
-# The account's role in an event that has not been deleted
+# The account's role in the event's team, or `organizer`. Returns no row if the event is deleted.
 _TEAM_ROLE = Prepared(
     "team_role_of_email",
     sa.select(
@@ -111,10 +111,10 @@ _TEAM_ROLE = Prepared(
 
 
 def bring_up_to_date(email: OutboxEmail) -> str | None:
-    """Compare a claimed email with the current data. Returns why the email is outdated, or None to send it.
+    """Compare a claimed email with the current data. Returns why the email is outdated, or None if it must be sent.
 
     Updates the event's details in confirmations and in emails about changed bookings. Otherwise such an email could
-    contain old details long before the notice about the event's change follows.
+    contain outdated details, and the delayed notice about the event's change would correct them only later.
     """
     if email.booking_id and email.kind in _ABOUT_BOOKING:
         return _changed_booking(email, email.booking_id)
@@ -138,7 +138,7 @@ def bring_up_to_date(email: OutboxEmail) -> str | None:
 def _unknown_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
     others = _OTHERS(booking_id=booking_id, recipient=email.recipient, email_id=email.id)
     was_reached = any(status == EmailStatus.SENT for _, status in others)
-    # a missing confirmation was sent and then deleted after the retention period
+    # if the confirmation is missing, it was sent and then deleted after the retention period
     has_confirmation = any(kind == EmailKind.BOOKING_CONFIRMED for kind, _ in others)
     return "No email about the booking reached this address." if has_confirmation and not was_reached else None
 

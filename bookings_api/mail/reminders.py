@@ -1,7 +1,7 @@
 """Reminders of events that start soon: one per confirmed booking and start time.
 
-A reminder and the booking's `reminded_for` are written in one transaction. Therefore no guest is missed or reminded
-twice of the same start time, even after an outage.
+A reminder and the booking's `reminded_for` are written in the same transaction. Therefore no guest is missed or
+reminded twice of the same start time, even after an outage.
 """
 
 from datetime import datetime, timedelta

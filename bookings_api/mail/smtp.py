@@ -1,8 +1,8 @@
 """Sends many emails over one SMTP connection, through Flask-Mail.
 
-Timeouts prevent a server from blocking a worker indefinitely. Each step may take `MAIL_TIMEOUT` seconds, and each email
-may take `time_limit()`. The reply to the message may take six times `MAIL_TIMEOUT`, because giving up at that point
-could send the email twice (RFC 5321, section 4.5.3.2.6).
+Timeouts prevent a server from blocking a worker indefinitely. Each step may take at most `MAIL_TIMEOUT` seconds, and
+each email at most `time_limit()`. The reply to the message may take six times `MAIL_TIMEOUT`, because giving up at that
+point could send the email twice (RFC 5321, section 4.5.3.2.6).
 """
 
 import signal
@@ -39,7 +39,7 @@ class TransientFailure(Exception):
 
 
 class ServerUnavailable(TransientFailure):
-    """Raised when the server is unreachable or refuses all emails at the moment."""
+    """Raised when the server is unreachable or currently refuses all emails."""
 
 
 class _ConnectionLost(TransientFailure):

@@ -1,4 +1,4 @@
-"""Reads the state of the outbox, for operators, metrics and the log."""
+"""Reads the state of the outbox for operators, metrics and the log."""
 
 import logging
 from collections.abc import Mapping
@@ -19,10 +19,11 @@ OVERDUE = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class OutboxState:
-    """The numbers of emails by status, and the longest waiting times.
+    """The number of emails by status, the number of unfinished broadcasts, and the longest waiting times.
 
-    `oldest_unsent` is the age of the oldest email that is pending or being sent. `oldest_due` is the longest time
-    that an email has waited for a worker. Both include unfinished broadcasts and are zero if nothing is waiting.
+    `oldest_unsent` is the age of the oldest email that is pending or being sent. `oldest_due` is the longest time that
+    an email has been due. Both also include the time since an unfinished broadcast became due, and are zero if nothing
+    is waiting.
     """
 
     emails: Mapping[EmailStatus, int]
@@ -32,7 +33,7 @@ class OutboxState:
 
 
 def outbox_state() -> OutboxState:
-    """Read the state of the outbox. Subtracts all other emails from the total, because no index covers `sent`."""
+    """Read the state of the outbox. Computes the number of sent emails from the total, because no index covers them."""
     statuses = [status for status in EmailStatus if status is not EmailStatus.SENT]
     counts: dict[EmailStatus, int] = {status: _count(OutboxEmail.status == status) for status in statuses}
     counts[EmailStatus.SENT] = _count(sa.true()) - sum(counts.values())

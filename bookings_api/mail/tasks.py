@@ -1,4 +1,4 @@
-"""Celery tasks that send emails. Tasks may run late, twice or in parallel, because only rows determine what is sent."""
+"""Celery tasks that send emails. Tasks may run late, twice or in parallel: only the outbox determines what is sent."""
 
 import time
 from datetime import timedelta
@@ -33,10 +33,10 @@ BEAT_SCHEDULE = {
 
 @shared_task(name=DRAIN)
 def drain() -> None:
-    """Send due emails and expand due broadcasts, until none is left or `DRAIN_SECONDS` have passed.
+    """Send due emails and expand due broadcasts until none are left or `DRAIN_SECONDS` have passed.
 
-    Broadcasts are expanded one batch at a time, between emails. A confirmation therefore never waits behind thousands
-    of other emails.
+    Stops early if the mail server is unavailable. Expands broadcasts batch by batch, so that a confirmation never waits
+    behind all emails of a large broadcast.
     """
     ends_at = time.monotonic() + DRAIN_SECONDS
     with MailSender() as sender:

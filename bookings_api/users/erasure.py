@@ -1,4 +1,4 @@
-"""Deletes accounts. Erases names and emails, but keeps bookings and totals."""
+"""Deletes accounts. Erases the person's names and addresses, but keeps their bookings and the ticket counts."""
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -42,7 +42,7 @@ ERASED = "Deleted account"
 # The maximum duration of a transaction that books tickets
 LONGEST_BOOKING = timedelta(minutes=1)
 
-# The fields of responses that contain an address, each with the field that contains the name
+# The response fields that contain an address, each with the field that contains the person's name
 _ADDRESSES = {"email": "name", "guest_email": "guest_name", "contact_email": "contact_name", "recipient": "name"}
 
 
@@ -56,9 +56,9 @@ def delete_account(
 ) -> None:
     """Erase the account's personal data and prevent further logins.
 
-    With `cancel_bookings`, first cancels all bookings that can still be cancelled. Closes organizations without other
-    members. Raises `WrongPassword`, `InvalidCredentials`, `BookingsOpen`, `ResponsibleForEvents`, `LastOwner` or
-    `LastOrganizer`.
+    With `cancel_bookings`, first cancels all bookings that can still be cancelled. Closes the account's organizations
+    that have no other members and no upcoming or running events. Raises `WrongPassword`, `InvalidCredentials`,
+    `BookingsOpen`, `ResponsibleForEvents`, `LastOwner` or `LastOrganizer`.
     """
     user_id, password_hash = user.id, user.password_hash
     require_password(user, password)
@@ -68,7 +68,7 @@ def delete_account(
         _require_other_leaders(actor, user_id, _abandoned(actor, user_id))
     if cancel_bookings:
         for booking_id in _open_bookings(user_id):
-            with suppress(EventNotOpen):  # it has become too late to cancel
+            with suppress(EventNotOpen):  # the booking can no longer be cancelled
                 cancel_booking(actor=actor, booking_id=booking_id)
     with transaction():
         abandoned = _abandoned(actor, user_id)
@@ -85,9 +85,9 @@ def delete_account(
 
 
 def erase_late_bookings() -> None:
-    """Erase deleted accounts from bookings that were committed just after the deletion.
+    """Erase deleted accounts from bookings that were committed shortly after the deletion.
 
-    The transactions of these bookings read the account before its deletion.
+    The transactions that made these bookings had read the accounts before they were deleted.
     """
     placeholder = sa.func.concat("erased-", Booking.user_id, f"@{erasure.ERASED_DOMAIN}")
     is_late = (
@@ -102,7 +102,7 @@ def erase_late_bookings() -> None:
 
 
 def _open_bookings(user_id: UUID) -> Sequence[UUID]:
-    """Return the IDs of the account's confirmed bookings that its owner can still cancel."""
+    """Return the IDs of the account's confirmed bookings that it can still cancel."""
     ends = sa.func.greatest(Event.starts_at, Event.booking_closes_at)
     is_open = (Booking.user_id == user_id) & (Booking.status == BookingStatus.CONFIRMED) & (ends > sa.func.now())
     return db.session.scalars(sa.select(Booking.id).join(Event).where(is_open).order_by(Booking.id)).all()
@@ -119,7 +119,7 @@ def _is_running() -> sa.ColumnElement[bool]:
 
 
 def _require_other_leaders(actor: Actor, user_id: UUID, abandoned: Collection[UUID]) -> None:
-    """Call `require_other_leaders` if the account has rights in an organization. Otherwise, avoid its locks."""
+    """Call `require_other_leaders` only if the account has rights in an organization, to avoid needless locks."""
     has_rights = sa.exists().where(Membership.user_id == user_id, Membership.role != MemberRole.USER)
     if db.session.scalars(sa.select(has_rights)).one():
         require_other_leaders(actor.tenancy, user_id, except_for=abandoned)
@@ -144,7 +144,7 @@ def _abandoned(actor: Actor, user_id: UUID) -> Sequence[UUID]:
 
 
 def _close(organization_ids: Collection[UUID]) -> None:
-    """Revoke the API keys of organizations and remove the organizations' names, which may contain personal names."""
+    """Revoke the organizations' API keys and remove the organizations' names, which may contain personal names."""
     organizations = sa.update(Organization).where(Organization.id.in_(organization_ids))
     _execute(organizations.values(name="Deleted organization", version=Organization.version + 1))
     keys = sa.update(ApiKey).where(ApiKey.organization_id.in_(organization_ids), ApiKey.revoked_at.is_(None))
@@ -172,8 +172,8 @@ def _erase_bookings(user: User, placeholder: str) -> None:
     """Remove the person from their own bookings, and from others' bookings for their verified address.
 
     In other accounts' bookings, the account that made the booking becomes the guest and gets all further emails. A
-    booking made with an API key loses its metadata, which may describe the guest. It keeps its external ID, so that a
-    repeated request finds it, unless the ID contains a name or email of the guest.
+    booking made with an API key loses its metadata, which may describe the guest. Its external ID is replaced only if
+    the ID contains one of the guest's names or emails, because repeated requests find the booking by its external ID.
     """
     own = Booking.user_id == user.id
     has_name, has_email = (
@@ -200,7 +200,7 @@ def _erase_bookings(user: User, placeholder: str) -> None:
 
 
 def _names(user: User, text: Any) -> sa.ColumnElement[bool]:
-    """Whether text of a booking contains a name or email of its guest. `ADA-LOVELACE` contains `Ada Lovelace`."""
+    """Whether `text` contains one of the guest's names or emails. `ADA-LOVELACE` contains `Ada Lovelace`."""
 
     def bare(value: Any) -> sa.ColumnElement[str]:
         return sa.func.regexp_replace(folded(value), r"[\s_.:/+@-]", "", "g", type_=sa.Text)
@@ -217,9 +217,9 @@ def _erase_contact(user: User) -> None:
 
 
 def _erase_responses(user: User, placeholder: str) -> None:
-    """Delete the responses stored for the person's repeated requests.
+    """Delete the responses that are stored for the person's idempotency keys.
 
-    If their address is verified, also remove the person from responses stored for other accounts and for API keys.
+    If their address is verified, also removes the person from the responses stored for other accounts and API keys.
     """
     _execute(sa.delete(IdempotencyKey).where(IdempotencyKey.actor_id == user.id))
     if not user.email_verified:
@@ -233,7 +233,7 @@ def _erase_responses(user: User, placeholder: str) -> None:
 
 
 def _erased(response: dict[str, Any], address: str, name: str, placeholder: str) -> dict[str, Any]:
-    """Return what replaces the members of a response that name the person. All of them stay valid for its schema."""
+    """Return the members of a response that name the person, with values that do not. The schema allows these values."""
     erased: dict[str, Any] = {address: None if address == "contact_email" else placeholder, name: None}
     if address == "guest_email":
         external_id = sa.select(Booking.external_id).where(Booking.id == UUID(response["id"]))

@@ -1,4 +1,4 @@
-"""Collects all personal data of an account."""
+"""Collects all personal data in an account."""
 
 from typing import Any
 
@@ -21,7 +21,8 @@ from bookings_api.models import (
 def personal_data(user: User) -> dict[str, Any]:
     """Return the fields of `ExportSchema`, except `account`.
 
-    Includes bookings and emails caused by other accounts only if the account's address is verified.
+    Includes bookings made by others for the account's address, and the resulting emails, only if the address is
+    verified.
     """
     bookings = Booking.user_id == user.id
     emails = (OutboxEmail.user_id == user.id) | OutboxEmail.booking_id.in_(sa.select(Booking.id).where(bookings))

@@ -15,10 +15,10 @@ from bookings_api.users.services import log_change, require_other_leaders
 
 
 def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
-    """End an account's logins and prevent new logins. Keeps the account's data.
+    """Revoke an account's logins and prevent new logins. Keeps the account's data.
 
-    Raises `UserNotFound`. Raises `LastOwner` or `LastOrganizer` if an organization would have no other owner or
-    organizer left.
+    Transfers the account's API keys to another owner, or revokes them. Notifies the person by email. Raises
+    `UserNotFound`. Raises `LastOwner` or `LastOrganizer` if an organization would have no owner or organizer left.
     """
     with transaction() as tx:
         require_other_leaders(tenancy, user_id)
@@ -31,7 +31,7 @@ def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
 
 
 def activate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
-    """Let the owner of a deactivated account log in again. Raises `UserNotFound`.
+    """Let the owner of a deactivated account log in again, and notify them by email. Raises `UserNotFound`.
 
     With a single organization, also restores the account's access to the organization. Otherwise, access that an
     organization has revoked stays revoked.

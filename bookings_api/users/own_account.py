@@ -21,9 +21,9 @@ from bookings_api.models import EmailKind, TokenPurpose, User
 def change_profile(
     *, user: User, login_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Profile:
-    """Change the user's name, and email a token to a new address. The address changes when the user confirms it.
+    """Change the user's name, and email a token to a new address. The address changes when the user verifies it.
 
-    Raises `WrongPassword`, `InvalidFields` for a new address without the password, or `EmailTaken`.
+    Raises `WrongPassword`, `InvalidFields` if a new address is sent without the password, or `EmailTaken`.
     """
     email, password = changes.get("email"), changes.get("current_password")
     if email:
@@ -66,7 +66,7 @@ def _confirm_new_email(tx: Transaction, user: User, email: str, *, login_id: UUI
 
 
 def change_password(*, user: User, login_id: UUID, current_password: str, new_password: str) -> None:
-    """Change the user's password, end their other logins and revoke pending password resets.
+    """Change the user's password, and revoke their other logins, pending password resets and pending email changes.
 
     Raises `WrongPassword`, or `InvalidCredentials` if the password has changed or the login has ended in the meantime.
     """

@@ -1,4 +1,4 @@
-"""Queries for the people of organizations: members, invited people and customers."""
+"""Queries for the people in organizations: members, invited people and customers."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -27,7 +27,7 @@ def _orders(person: type[Person]) -> list[Order]:
 
 
 _OWN_PEOPLE = ListQuery(sa.select(OwnPerson), filters=_filters(OwnPerson), orders=_orders(OwnPerson))
-# Faster where there is a single organization: PostgreSQL reads a page in the order of an index.
+# Faster if there is a single organization, because PostgreSQL reads the rows of a page in the order of an index.
 _PEOPLE = ListQuery(
     sa.select(Person).where(Person.organization_id == sa.bindparam("organization_id")),
     filters=_filters(Person),
@@ -47,7 +47,7 @@ def list_people(
     is_active: bool | None = None,
     is_sorted_by_id: bool = False,
 ) -> Listing:
-    """Return the people of an organization, sorted by email or ID. `q` searches emails and names (see `words_in`).
+    """Return the people in an organization, sorted by email or ID. `q` searches names and emails (see `words_in`).
 
     Raises the errors of `organization_for`.
     """
@@ -57,13 +57,16 @@ def list_people(
 
 
 def all_people(*, q: str | None, role: Role | None, is_active: bool | None) -> Sequence[Person]:
-    """Return the people of all organizations, for operators. The filters are those of `list_people`."""
+    """Return the people in all organizations, for operators. The filters are those of `list_people`.
+
+    A person who belongs to several organizations is returned once for each of them.
+    """
     listing = _ALL_PEOPLE(role=role, is_active=is_active, **search(q))
     return db.session.scalars(listing.with_values()).all()
 
 
 def get_person(actor: Actor, user_id: UUID, *, organization_id: UUID | None = None) -> Person:
-    """Return a person of the actor's organization. Raises `UserNotFound` and the errors of `organization_for`."""
+    """Return a person in the actor's organization. Raises `UserNotFound` and the errors of `organization_for`."""
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
     person = db.session.get(Person, (organization_id, user_id), populate_existing=True)
     if person is None:

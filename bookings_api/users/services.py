@@ -1,4 +1,4 @@
-"""Services that let organizers manage the people of their organization."""
+"""Services that let organizers manage the people in their organization."""
 
 import logging
 from collections.abc import Collection
@@ -49,11 +49,11 @@ def invite_user(
 ) -> Person:
     """Email an invitation to join an organization. The role, by default `USER`, applies once the person accepts.
 
-    Inviting a person again revokes the earlier invitation and changes only the role and name that are given. `name`
-    applies only to people without an account, and only this organization sees it. A first invitation has version 1.
+    Inviting a person again revokes the earlier invitation, and changes the role and the name only if they are given.
+    `name` is ignored for accounts with a password, and only this organization sees it. A new person has version 1.
 
-    Raises `EmailTaken` for people without access and for members with a verified address or a higher role. Also raises
-    `PermissionDenied`, `IdempotencyKeyReused` and the errors of `organization_for`.
+    Raises `EmailTaken` for people without access, and for members whose address is verified or who have a higher role
+    than `role`. Also raises `PermissionDenied`, `IdempotencyKeyReused` and the errors of `organization_for`.
     """
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
     _require_may_grant(actor, role, organization_id)
@@ -97,11 +97,14 @@ def change_person(
     organization_id: UUID | None = None,
     precondition: Precondition = no_precondition,
 ) -> Person:
-    """Change the name, role or access of a person in an organization. Notifies the person of a new role or access.
+    """Change the name, role or access of a person in an organization.
 
-    With a single organization, a new role or access also ends the account's logins, and an account without access
-    cannot log in. Raises `UserNotFound`, `PermissionDenied`, `NotAMember` or `EmailNotVerified` (the person cannot get
-    the role), `LastOwner` or `LastOrganizer` (no other would remain), and the errors of `organization_for`.
+    If the role or access changes, notifies the person unless they have no password yet. If they lose their rights, also
+    transfers or revokes their API keys. With a single organization, also revokes the account's logins, and an account
+    without access cannot log in again.
+
+    Raises `UserNotFound`, `PermissionDenied`, `NotAMember` or `EmailNotVerified` (the person cannot get the role),
+    `LastOwner` or `LastOrganizer` (no other would remain), and the errors of `organization_for`.
     """
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
     with transaction() as tx:
@@ -155,9 +158,9 @@ def remove_access(
 
 
 def require_other_leaders(tenancy: Tenancy, user_id: UUID, *, except_for: Collection[UUID] = ()) -> None:
-    """Raise `LastOwner` or `LastOrganizer` if the account is the only owner or organizer of an organization.
+    """Raise `LastOwner` or `LastOrganizer` if an organization would have no owner or organizer without this account.
 
-    Locks the accounts of all owners or organizers. Ignores the organizations in `except_for`.
+    Locks the accounts of these organizations' owners or organizers. Ignores the organizations in `except_for`.
     """
     for organization_id in sorted({one.organization_id for one in memberships_of(user_id)} - {*except_for}):
         if [*lock_leaders(organization_id, _leading_roles(tenancy))] == [user_id]:
@@ -188,18 +191,18 @@ def _no_leader(tenancy: Tenancy) -> LastOwner | LastOrganizer:
 
 
 def _would_lose_rights(membership: Membership, role: MemberRole | None) -> bool:
-    """Whether an invitation offers a lower role than the member already has. Only `change_person` can lower a role."""
+    """Whether an invitation offers a role below the member's current role. Only `change_person` can lower a role."""
     return role is not None and membership.role is not None and membership.role.outranks(role)
 
 
 def _require_may_change(actor: Actor, membership: Membership) -> None:
-    """Raise `PermissionDenied` if the person is an owner or invited as an owner, and the actor is not an owner."""
+    """Raise `PermissionDenied` if the person is an owner or is invited as an owner, unless the actor is an owner."""
     for role in (membership.role, membership.invited_as):
         _require_may_grant(actor, role, membership.organization_id)
 
 
 def _require_may_grant(actor: Actor, role: MemberRole | None, organization_id: UUID) -> None:
-    """Raise `PermissionDenied` if the role is `OWNER` and the actor is not an owner."""
+    """Raise `PermissionDenied` if the role is `OWNER`, unless the actor is an owner."""
     if role is MemberRole.OWNER and not may(actor, Action.MANAGE_ORGANIZATION, organization_id=organization_id):
         raise PermissionDenied("Only owners can do this.")
 
@@ -218,7 +221,10 @@ def _apply(user: User, membership: Membership, changes: dict[str, Any]) -> set[s
 
 
 def _change_name(user: User, membership: Membership, name: str) -> bool:
-    """Change the name of a member or of an invited person without an account. Returns whether the name changed."""
+    """Change the name of a member or of an invited person without a password. Returns whether the name changed.
+
+    Raises `PermissionDenied` if the person is not a member, or is also in another organization.
+    """
     if user.is_invited and membership.role is None:
         changed = name != membership.invited_name
         membership.invited_name = name
@@ -233,10 +239,10 @@ def _change_name(user: User, membership: Membership, name: str) -> bool:
 
 
 def _change_role(user: User, membership: Membership, role: MemberRole) -> bool:
-    """Change the role of a member and the role in a pending invitation. Returns whether one of the roles changed.
+    """Change a member's role and the role in their pending invitation. Returns whether one of the roles changed.
 
     A member with an unverified email gets a higher role only by accepting an invitation. A lower role applies
-    immediately.
+    immediately. Raises `NotAMember` or `EmailNotVerified`.
     """
     if membership.role is None and membership.invited_as is None:
         raise NotAMember
