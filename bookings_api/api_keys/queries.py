@@ -1,4 +1,4 @@
-"""Queries for the API keys of an organization. All check that the actor may manage API keys."""
+"""Queries for an organization's API keys. All check that the actor may manage API keys."""
 
 from collections.abc import Collection
 from uuid import UUID
@@ -20,7 +20,7 @@ _KEYS = ListQuery(
 
 
 def list_keys(actor: Actor, organization_id: UUID) -> Listing:
-    """Return the keys that are not revoked, oldest first. Raises the errors of `organization_for`."""
+    """Return the organization's keys that are not revoked, oldest first. Raises the errors of `organization_for`."""
     return _KEYS(organization_id=organization_for(actor, Action.MANAGE_KEYS, organization_id))
 
 
@@ -32,7 +32,7 @@ def get_key(actor: Actor, organization_id: UUID, key_id: UUID) -> ApiKey:
 def lock_key(actor: Actor, organization_id: UUID, key_id: UUID) -> ApiKey:
     """Lock and return a key that is about to change. Raises the errors of `get_key` and `require_own_key`.
 
-    Bookings with the key do not wait for this lock, because they only refer to the key's ID.
+    Transactions that book tickets with the key do not wait for this lock, because they only refer to the key's ID.
     """
     require_transaction()
     key = _one(_key(actor, organization_id, key_id).with_for_update(key_share=True))
@@ -41,7 +41,10 @@ def lock_key(actor: Actor, organization_id: UUID, key_id: UUID) -> ApiKey:
 
 
 def are_events_of(actor: Actor, organization_id: UUID, event_ids: Collection[UUID]) -> bool:
-    """Whether all of these events exist and belong to the organization. Raises the errors of `organization_for`."""
+    """Whether all of these events exist and belong to the organization. Deleted events count as existing.
+
+    Raises the errors of `organization_for`.
+    """
     organization_id = organization_for(actor, Action.MANAGE_KEYS, organization_id)
     found = sa.select(sa.func.count()).where(Event.organization_id == organization_id, Event.id.in_(event_ids))
     return db.session.scalar(found) == len(set(event_ids))

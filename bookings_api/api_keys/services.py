@@ -1,7 +1,7 @@
 """Services that create, change, rotate and revoke API keys.
 
 Only the hash of a secret is stored. Responses that are stored for idempotency keys do not contain the secret either, so
-a repeated request returns the key without the secret. A client that lost the first response must rotate the key.
+a repeated request returns the key without its secret. A client that lost the first response must rotate the key.
 """
 
 import logging
@@ -38,8 +38,9 @@ def create_key(
 ) -> ApiKey:
     """Create a key and return it with its secret. The actor becomes the organizer of events created with the key.
 
-    The key of an owner can act on all events of the organization. The key of any other organizer can act only on events
-    that its creator organizes. Raises `InvalidFields`, `IdempotencyKeyReused` and the errors of `organization_for`.
+    An owner's key can act on all of the organization's events. Any other organizer's key can act only on events that
+    this organizer organizes. `event_ids` restricts the key further. Raises `InvalidFields`, `IdempotencyKeyReused` and
+    the errors of `organization_for`.
     """
     organization_id = organization_for(actor, Action.MANAGE_KEYS, organization_id)
     secret = new_secret()
@@ -71,7 +72,7 @@ def change_key(
     changes: dict[str, Any],
     precondition: Precondition = no_precondition,
 ) -> ApiKey:
-    """Change the name, scopes, events or expiry of a key. Raises `InvalidFields` and the errors of `lock_key`."""
+    """Change a key's name, scopes, events or expiry time. Raises `InvalidFields` and the errors of `lock_key`."""
     with transaction():
         key = lock_key(actor, organization_id, key_id)
         precondition(key)
@@ -91,9 +92,10 @@ def rotate_key(
     precondition: Precondition = no_precondition,
     request: IdempotentRequest | None = None,
 ) -> ApiKey:
-    """Replace the secret of a key, and return the key with its new secret. The previous secret works for `overlap`.
+    """Replace a key's secret, and return the key with its new secret. The previous secret works for `overlap`.
 
-    Invalidates the secret from before an earlier rotation. Raises `IdempotencyKeyReused` and the errors of `lock_key`.
+    If the key was rotated before, any older secret stops working immediately. Raises `IdempotencyKeyReused` and the
+    errors of `lock_key`.
     """
     secret = new_secret()
     with transaction():

@@ -24,7 +24,7 @@ def rules() -> Iterator[Rule]:
         for constraint in sorted(table.constraints, key=lambda constraint: str(constraint.name)):
             name = str(constraint.name)
             if isinstance(constraint, sa.CheckConstraint):
-                # `self_group` adds no parentheses to text
+                # explicit, because `self_group` adds no parentheses to text
                 holds: sa.ColumnElement[bool] = Grouping(sa.type_coerce(constraint.sqltext, sa.Boolean))
                 yield _rule(name, table, sa.not_(holds), "violates it")
             elif isinstance(constraint, sa.ForeignKeyConstraint):

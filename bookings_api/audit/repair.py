@@ -1,7 +1,7 @@
 """Repairs wrong ticket counters and missing emails. These repairs need no human decision.
 
-Each repair is a transaction that takes the same locks as a request, so that the service can keep running. Under the
-lock, the repair checks again whether the violation exists.
+Each repair is a transaction that takes the same locks as a request, so that the service can keep running. Once it holds
+the locks, the repair checks again whether the violation exists.
 """
 
 from uuid import UUID
@@ -25,7 +25,10 @@ REPAIR_EMAILS = {
 
 
 def recount_tickets(event_id: UUID) -> str | None:
-    """Recalculate an event's ticket counter. Returns a report, or None if the counter was correct."""
+    """Recalculate an event's ticket counter. Returns a report, or None if there was nothing to repair.
+
+    Does not repair an oversold event.
+    """
     with transaction():
         try:
             event, _ = lock_event(event_id, include_deleted=True)
@@ -45,7 +48,10 @@ def recount_tickets(event_id: UUID) -> str | None:
 
 
 def write_missing_email(rule: str, booking_id: UUID) -> str | None:
-    """Write the email that `rule` requires. Returns a report, or None if the email is no longer missing."""
+    """Add the email that `rule` requires to the outbox. Returns a report, or None if the email is no longer missing.
+
+    Adds no email if the event has ended or no longer exists.
+    """
     kind = REPAIR_EMAILS[rule]
     with transaction() as tx:
         event_id = db.session.scalars(sa.select(Booking.event_id).where(Booking.id == booking_id)).one()

@@ -1,4 +1,4 @@
-"""Invariants across rows and tables. PostgreSQL cannot enforce them, so services must write related rows together."""
+"""Invariants across rows and tables. PostgreSQL constraints cannot express them, so the services must maintain them."""
 
 from collections.abc import Collection, Iterator
 from datetime import timedelta
@@ -86,7 +86,7 @@ RULES = {
             UNION ALL SELECT id, NULL FROM events
             UNION ALL SELECT id, NULL FROM users
             UNION ALL SELECT id, NULL FROM outbox_emails
-        ) AS created ON created.id::text = coalesce(response->>'id', response->>'user_id') -- a role has no ID
+        ) AS created ON created.id::text = coalesce(response->>'id', response->>'user_id') -- team members have no id
             AND coalesce(created.actor_id, keys.actor_id) = keys.actor_id
         WHERE created.id IS NULL
         """,

@@ -16,8 +16,8 @@ RULE = "schema"
 # The triggers that invalidate cached lists of events, by table. SQLAlchemy's metadata does not contain triggers.
 _TRIGGERS = {"events": {"event_catalog_changed", "event_catalog_emptied"}}
 
-# The columns of a table and whether they are NOT NULL, and its constraints, indexes and triggers and whether they are
-# in effect. A trigger that enforces a foreign key has the name of the constraint.
+# Lists a table's columns (and whether each is NOT NULL) and its constraints, indexes and triggers (and whether each is
+# in effect). Triggers that enforce a foreign key are listed under the constraint's name.
 _OBJECTS = sa.text("""
     SELECT 'column', attname, attnotnull FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attnum > 0
     UNION ALL
@@ -34,7 +34,7 @@ _DEFECTS = {"constraint": "not validated", "index": "not valid", "trigger": "dis
 
 
 def violations(connection: sa.Connection) -> Iterator[Violation]:
-    """Yield a violation for each object or migration that is missing, and for each object that is not in effect."""
+    """Yield a violation for each missing object or migration, and for each object that exists but is not in effect."""
     if not _exists(connection, "alembic_version"):
         yield Violation(RULE, "the database was never migrated; nothing else was checked", prevents_row_checks=True)
         return

@@ -1,4 +1,4 @@
-"""Services that book tickets and change, cancel and confirm bookings."""
+"""Services that book tickets, change and cancel bookings, and resend confirmations."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -43,7 +43,7 @@ def mailbox(mail_from: str) -> tuple[str, str]:
 
 
 def calendar_of_event(event: Event, *, mail_from: str) -> icalendar.Calendar:
-    """Return a calendar with an event. Its status is CONFIRMED, CANCELLED, or TENTATIVE for a draft."""
+    """Return a calendar with an event, whose status is CONFIRMED, CANCELLED, or TENTATIVE for a draft."""
     payload = event_payload(event)
     entry = _entry(payload, f"{event.id}@{_domain(mail_from)}", payload["event_version"] - 1, event.updated_at)
     if event.description:
@@ -75,8 +75,8 @@ def booking_calendar(
 ) -> icalendar.Calendar:
     """Return a calendar with a booking.
 
-    `payload` merges `event_payload` and `booking_payload`. `attendee` is the guest's address. `stamped_at` is the time
-    of the data in the payload.
+    `payload` merges `event_payload` and `booking_payload`. `attendee` is the guest's address. `stamped_at` is when the
+    data in `payload` was current.
     """
     payload = without_links_in(payload, FREE_TEXT)
     sequence = payload["booking_version"] + payload["event_version"] - 2  # both versions start at 1
@@ -116,7 +116,10 @@ def _calendar(entry: icalendar.Event) -> icalendar.Calendar:
 
 
 def _organizer(payload: dict[str, Any], mail_from: str) -> icalendar.vCalAddress:
-    """Return the event's contact. The service sends invitations on the contact's behalf (RFC 5545, section 3.2.18)."""
+    """Return the event's contact, or the name or address in `MAIL_FROM` if the contact has none.
+
+    `SENT-BY` says that the service sends invitations on the contact's behalf (RFC 5545, section 3.2.18).
+    """
     name, address = mailbox(mail_from)
     organizer = _person(payload["contact_name"] or name, payload["contact_email"] or address)
     if payload["contact_email"]:

@@ -24,7 +24,7 @@ _METHODS = {
 def invitation(email: OutboxEmail, *, mail_from: str) -> tuple[str, bytes] | None:
     """Return the method and the calendar to send with an email, or None for emails without a calendar.
 
-    Only emails to guests have a calendar, because other buyers do not attend the event.
+    Only emails to guests have a calendar, because an account that booked only for other people does not attend.
     """
     method = _METHODS.get(email.kind)
     if method is None or email.booking_id is None or email.payload["reference"] is None:
@@ -42,7 +42,7 @@ def invitation(email: OutboxEmail, *, mail_from: str) -> tuple[str, bytes] | Non
 
 
 def _serialize(calendar: icalendar.Calendar) -> bytes:
-    """Return the same bytes as `calendar.to_ical()`, which is slow because it measures every character."""
+    """Return the same bytes as `calendar.to_ical()`, but faster, because `to_ical` measures every character."""
     lines = (
         line.encode() if line.isascii() and len(line) < MAX_LINE else line.to_ical()
         for line in calendar.content_lines()

@@ -16,5 +16,5 @@ def register_commands(app: Flask) -> None:
 
     @app.cli.command()
     def demo() -> None:
-        """Create demo accounts and events. Skips accounts and events that already exist."""
+        """Create demo accounts and events. Skips existing accounts, and adds no events if there are demo events."""
         create_demo_data(Tenancy(app.config["ORGANIZER_SIGNUP"]))

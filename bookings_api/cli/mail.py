@@ -12,7 +12,7 @@ mail = Group("mail", help="Manage the outbox.")
 
 @mail.command()
 def status() -> None:
-    """Show the number of emails by status, and the age of the oldest waiting emails."""
+    """Show the number of emails by status, the broadcasts in progress, and the longest waiting times."""
     state = outbox_state()
     for email_status, count in state.emails.items():
         click.echo(f"{email_status:<22}{count:>10}")
@@ -24,7 +24,7 @@ def status() -> None:
 @mail.command()
 @click.option("--deferred", is_flag=True, help="Also retry emails that wait for their next attempt.")
 def retry(*, deferred: bool) -> None:
-    """Retry failed emails, with the full number of attempts."""
+    """Retry failed emails. Each email gets the full number of attempts again."""
     with transaction():
         count = outbox.retry_failed() + (outbox.retry_deferred() if deferred else 0)
     click.echo(f"Emails due now: {count}. A worker sends them within seconds.")

@@ -25,7 +25,7 @@ users = Group("users", help="Manage accounts.")
 @click.argument("email")
 @click.option("--organizer", is_flag=True, help="Create an organizer instead of a user.")
 @click.option("--name", help="The person's name.")
-@click.password_option(help="Prompts for it if omitted, which keeps it out of the shell history.")
+@click.password_option(help="If omitted, the command asks for it, which keeps it out of the shell history.")
 def create(email: str, *, organizer: bool, name: str | None, password: str) -> None:
     """Create an account with a verified email.
 
@@ -65,7 +65,7 @@ def show(*, q: str | None, role: str | None, is_active: bool | None, as_json: bo
 @users.command()
 @click.argument("email")
 def deactivate(email: str) -> None:
-    """Revoke an account's access, end its logins and notify its owner by email.
+    """Revoke an account's access, log its owner out everywhere and notify them by email.
 
     The account's data is kept, and `flask users activate` restores access. The last active owner cannot be
     deactivated. If ORGANIZER_SIGNUP is open, only the last active organizer is protected.

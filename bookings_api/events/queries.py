@@ -18,7 +18,7 @@ from bookings_api.permissions import Action, Actor, may_see, require, visible_dr
 
 _TITLE = sa.literal_column(TITLE_ORDER, sa.Text)
 
-# Each order has an index and ends with the ID, so that no two events have the same position.
+# An index supports each order. Each order ends with the ID, so that no two events have the same position.
 _ORDERS = [
     Order(Event.starts_at, Event.id, name=EventSort.STARTS_AT),
     Order(Event.starts_at, Event.id, name=EventSort.STARTS_AT_DESC, is_descending=True),
@@ -60,7 +60,7 @@ _EVENT = Prepared("event", sa.select(Event).where(Event.id == sa.bindparam("even
 
 
 def upcoming_events(*, sort: EventSort = EventSort.STARTS_AT, q: str | None = None, **filters: Any) -> Listing:
-    """Return published events that have not ended. The filters are those of `EventQuerySchema`."""
+    """Return the published events that have not ended. The filters are those of `EventQuerySchema`."""
     return _UPCOMING_EVENTS(sort, **search(q), **filters)
 
 
@@ -111,14 +111,18 @@ def get_event_for(actor: Actor, action: Action, event_id: UUID) -> Event:
 
 
 def has_guests(actor: Actor, event_id: UUID) -> bool:
-    """Whether an event that `actor` may edit has booked tickets. Raises `EventNotFound` or `PermissionDenied`."""
+    """Whether any tickets for the event are booked.
+
+    Raises `EventNotFound`, or `PermissionDenied` if `actor` may not edit the event.
+    """
     return get_event_for(actor, Action.EDIT_EVENT, event_id).tickets_booked > 0
 
 
 def lock_event(event_id: UUID, *, include_deleted: bool = False) -> tuple[Event, datetime]:
     """Lock an event until the transaction ends, and return its current state and the time when it was locked.
 
-    Raises `EventNotFound`, and `RuntimeError` outside a transaction.
+    Raises `EventNotFound` if the event does not exist, or if it is deleted and `include_deleted` is false. Raises
+    `RuntimeError` outside a transaction.
     """
     require_transaction()
     # PostgreSQL evaluates the subquery first, and therefore reads its clock after waiting for the lock

@@ -40,7 +40,9 @@ NOTIFIED = {"title", "location", "timezone", "starts_at", "ends_at", "contact_na
 def create_event(
     *, actor: Actor, organization_id: UUID | None = None, request: IdempotentRequest | None = None, **fields: Any
 ) -> Event:
-    """Create an event from the fields of `EventCreateSchema`. `contact_name` defaults to the organizer's name.
+    """Create an event from the fields of `EventCreateSchema`.
+
+    `contact_name` defaults to the name of the actor's account, or to None for an API key.
 
     Raises `PermissionDenied`, `OrganizationNotFound`, `OrganizationRequired`, `InvalidFields` for inconsistent times,
     and `IdempotencyKeyReused`.
@@ -59,10 +61,11 @@ def create_event(
 def change_event(
     *, actor: Actor, event_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Event:
-    """Change fields of an event. Notifies the guests if a field in `NOTIFIED` changes before the event ends.
+    """Change an event's fields. Notifies the guests if a field in `NOTIFIED` changes before the event ends.
 
-    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `EventStarted` (the start cannot change after the
-    start), `EventEnded` (no times can change after the end), `InvalidFields` or `CapacityBelowBooked`.
+    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `InvalidFields` or `CapacityBelowBooked`. Raises
+    `EventStarted` if the start would change after the event has started, and `EventEnded` if any time would change
+    after the event has ended.
     """
     with transaction() as tx:
         event, now = _lock_event(actor, Action.EDIT_EVENT, event_id)
@@ -122,9 +125,10 @@ def cancel_event(*, actor: Actor, event_id: UUID, precondition: Precondition = n
 
 
 def delete_event(*, actor: Actor, event_id: UUID, precondition: Precondition = no_precondition) -> None:
-    """Cancel an event if it is published, and hide it. Its bookings stay visible.
+    """Hide an event. If it is published, first cancels the event and its bookings and notifies the guests.
 
-    Raises `EventNotFound`, `PermissionDenied`, or `EventEnded` if a published event has ended.
+    The bookings can still be read. Raises `EventNotFound`, `PermissionDenied`, or `EventEnded` if the event is
+    published and has ended.
     """
     with transaction() as tx:
         event, now = _lock_event(actor, Action.DELETE_EVENT, event_id)
@@ -170,7 +174,7 @@ def _cancel(tx: Transaction, event: Event, *, now: datetime) -> None:
 
 
 def _lock_event(actor: Actor, action: Action, event_id: UUID) -> tuple[Event, datetime]:
-    """Lock an event, and return its state and the time. Raises `EventNotFound` or `PermissionDenied`."""
+    """Lock an event, and return its current state and the time. Raises `EventNotFound` or `PermissionDenied`."""
     event, now = lock_event(event_id)
     require_visible(event, viewer=actor)
     require(actor, action, event)

@@ -1,4 +1,4 @@
-"""Queries for the teams of events."""
+"""Queries for event teams."""
 
 from uuid import UUID
 
@@ -19,17 +19,17 @@ _TEAM = ListQuery(
 
 
 def team_of(actor: Actor, event_id: UUID) -> Listing:
-    """Return the team of an event, sorted by email. Raises `EventNotFound` or `PermissionDenied`."""
+    """Return an event's team, sorted by email. Raises `EventNotFound` or `PermissionDenied`."""
     return _TEAM(event_id=get_event_for(actor, Action.MANAGE_TEAM, event_id).id)
 
 
 def get_entry(actor: Actor, event_id: UUID, user_id: UUID) -> TeamEntry:
-    """Return an entry in the team of an event. Raises `EventNotFound` and the errors of `entry_of`."""
+    """Return a person's entry in an event's team. Raises `EventNotFound` and the errors of `entry_of`."""
     return entry_of(actor, get_event(event_id, viewer=actor), user_id)
 
 
 def event_of_entry(actor: Actor, event_id: UUID, user_id: UUID) -> Event:
-    """Return the event if `actor` may manage its team or `user_id` is their own account.
+    """Return the event if `actor` may manage its team or `user_id` is the actor's own account.
 
     Raises `EventNotFound` or `PermissionDenied`.
     """
@@ -39,7 +39,10 @@ def event_of_entry(actor: Actor, event_id: UUID, user_id: UUID) -> Event:
 
 
 def entry_of(actor: Actor, event: Event, user_id: UUID) -> TeamEntry:
-    """Return an entry in the team of an event. Raises `PermissionDenied` or `TeamMemberNotFound`."""
+    """Return a person's entry in an event's team.
+
+    Raises `TeamMemberNotFound`, or `PermissionDenied` if `actor` may not see the entry.
+    """
     _require_entry(actor, event, user_id)
     entry = db.session.get(TeamEntry, (event.id, user_id), populate_existing=True)
     if entry is None:

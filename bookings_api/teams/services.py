@@ -1,6 +1,6 @@
-"""Services that manage the team of an event and transfer events to another organizer.
+"""Services that manage event teams and transfer events to another organizer.
 
-Each change to a team locks the member's account. To prevent deadlocks, lock the account before the event.
+Each change to a team locks the person's account. To prevent deadlocks, lock the account before the event.
 """
 
 from typing import Any
@@ -34,10 +34,10 @@ from bookings_api.teams.queries import entry_of, event_of_entry
 def add_team_member(
     *, actor: Actor, event_id: UUID, email: str, role: TeamRole, request: IdempotentRequest | None = None
 ) -> TeamEntry:
-    """Give a person a role in the team of an event.
+    """Add a person to an event's team.
 
     Members of the organization with a verified address join immediately. Everyone else gets an invitation and joins by
-    accepting it. Inviting a person again revokes the earlier invitation. A new entry has version 1.
+    accepting it. Inviting a person again revokes the earlier invitation. A new entry in the team has version 1.
 
     Raises `EventNotFound`, `PermissionDenied`, `AccessRevoked`, `AlreadyOnTeam` or `IdempotencyKeyReused`.
     """
@@ -76,7 +76,7 @@ def change_team_member(
     changes: dict[str, Any],
     precondition: Precondition = no_precondition,
 ) -> TeamEntry:
-    """Change a person's role in the team of an event. Notifies a member. Sends an invited person a new invitation.
+    """Change a person's role in an event's team. Notifies a member. Sends an invited person a new invitation.
 
     Raises `EventNotFound`, `PermissionDenied` or `TeamMemberNotFound`.
     """
@@ -92,7 +92,9 @@ def change_team_member(
 def remove_team_member(
     *, actor: Actor, event_id: UUID, user_id: UUID, precondition: Precondition = no_precondition
 ) -> None:
-    """Remove a person from the team of an event, or revoke their invitation. People may also remove themselves.
+    """Remove a person from an event's team and notify them, or revoke their invitation without notifying them.
+
+    People may also remove themselves.
 
     Raises `EventNotFound`, `PermissionDenied` or `TeamMemberNotFound`.
     """
@@ -117,10 +119,11 @@ def transfer_event(
     email: str | None = None,
     precondition: Precondition = no_precondition,
 ) -> Event:
-    """Make another organizer of the organization responsible for an event, and notify them. Keeps the contact.
+    """Make another organizer of the organization responsible for an event, and notify them.
 
-    A transfer to the current organizer changes nothing and ignores the precondition. Raises `EventNotFound`,
-    `PermissionDenied`, `NotAnOrganizer` or `EmailNotVerified`.
+    Removes the new organizer from the event's team, and keeps the event's contact. A transfer to the current organizer
+    changes nothing and ignores the precondition. Raises `EventNotFound`, `PermissionDenied`, `NotAnOrganizer` or
+    `EmailNotVerified`.
     """
     get_event_for(actor, Action.MANAGE_TEAM, event_id)
     with transaction() as tx:
@@ -157,7 +160,7 @@ def _lock_member(event_id: UUID, user_id: UUID) -> tuple[User, TeamMember]:
 
 
 def _announce(tx: Transaction, actor: Actor, event: Event, user: User, member: TeamMember) -> None:
-    """Notify a member of their role, or send an invitation."""
+    """Notify a member of their role, or send an invited person a new invitation."""
     if member.is_accepted:
         revoke_tokens(user, TokenPurpose.INVITATION, subject_id=event.id)
         _mail(tx, EmailKind.TEAM_CHANGED, user, event, role=member.role.value)
