@@ -83,7 +83,10 @@ def actor_of_login(login_id: UUID, *, tenancy: Tenancy = Tenancy.INVITE_ONLY) ->
 
 
 def actor_of_key(secret_hash: bytes) -> Actor | None:
-    """Return the API key with this secret and record its use. Returns None for an unknown, revoked or expired key."""
+    """Return the API key whose secret has this hash, and record its use.
+
+    Returns None if the key is unknown, revoked or expired.
+    """
     rows = _ACTOR_OF_KEY(secret_hash=secret_hash)
     if not rows:
         return None

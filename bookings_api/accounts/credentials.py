@@ -28,13 +28,13 @@ def lock_verified_account(user_id: UUID, password_hash: str | None, password: st
 
 
 def set_password(user: User, password_hash: str) -> None:
-    """Set the password of a locked account, and revoke pending password resets and email changes."""
+    """Set a locked account's password, and revoke its pending password resets and email changes."""
     revoke_tokens(user, TokenPurpose.PASSWORD_RESET, TokenPurpose.EMAIL_CHANGE)
     user.password_hash = password_hash
 
 
 def verify_email(user: User) -> None:
-    """Record that the email of a locked account is verified, and revoke pending verifications."""
+    """Record that a locked account's email is verified, and revoke its pending verifications."""
     if not user.email_verified:
         revoke_tokens(user, TokenPurpose.EMAIL_VERIFICATION)
         user.email_verified_at = sa.func.now()

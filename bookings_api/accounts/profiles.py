@@ -25,7 +25,7 @@ class Profile:
 
 
 def profile_of(user: User, roles: Collection[MemberRole]) -> Profile:
-    """Return the profile of an account with these roles in its organizations."""
+    """Return an account's profile. `roles` are the account's roles in its organizations."""
     return Profile(
         id=user.id,
         email=user.email,

@@ -57,7 +57,10 @@ class UserSchema(ResponseSchema):
     )
     version = ma.fields.Integer(
         required=True,
-        metadata={"description": "The version of the account. Each change increases it by 1.", "example": 1},
+        metadata={
+            "description": "The version of the account. Each change or repeated invitation increases it by 1.",
+            "example": 1,
+        },
     )
     created_at = ma.fields.AwareDateTime(
         required=True,

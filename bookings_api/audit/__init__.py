@@ -2,7 +2,7 @@
 
     rules        invariants across rows and tables that PostgreSQL constraints cannot express
     constraints  the constraints of the models, checked against all rows
-    schema       presence and validity of constraints, indexes, triggers and migrations
+    schema       presence and validity of tables, columns, constraints, indexes, triggers and migrations
     repair       repairs that need no human decision
 
 Services write related rows in one transaction, so the invariants hold in every snapshot, even while the service runs.

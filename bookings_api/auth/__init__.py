@@ -1,1 +1,1 @@
-"""Signup, login, verified emails, password resets and invitations."""
+"""Signup, login, logout, email verification, password resets and accepting invitations."""

@@ -50,7 +50,7 @@ Tokens = tuple[dict[str, Any], dict[str, str]]
 
 # Failed logins are counted for every email, so that the limit does not reveal which emails have accounts. Over the
 # limit, even the correct password is rejected. Otherwise an attacker could continue guessing. An attacker can therefore
-# prevent new logins to an account for up to 15 minutes, the period of `LOGIN_FAILURE_LIMIT`. Existing logins and
+# prevent new logins to an account for up to 15 minutes (with the default `LOGIN_FAILURE_LIMIT`). Existing logins and
 # password resets keep working.
 blp = Blueprint("auth", __name__, url_prefix="/auth", description="Sign up, log in, and reset passwords")
 

@@ -22,10 +22,11 @@ def guest(
     booking_id: UUID | None = None,
     **_: Any,
 ) -> str | None:
-    """Return the key for `GUEST_MAIL_LIMIT`, which counts emails per account and guest mailbox.
+    """Return the key for `GUEST_MAIL_LIMIT`: one per account and guest mailbox.
 
-    Returns None for API keys and for repeated requests, which send no email. Also sets `flask.g.guest_mailbox` for
-    `guest_mailbox`, and `flask.g.counted_guest_email` for `precondition`.
+    Returns None for API keys, for repeated requests (which send no email), and for emails to the caller's own address,
+    unless the address contains a `+`. Also sets `flask.g.guest_mailbox` for `guest_mailbox`, and
+    `flask.g.counted_guest_email` for `precondition`.
     """
     flask.g.guest_mailbox, is_organizer = None, False
     address: str | None = (body or {}).get("guest_email")
@@ -49,7 +50,7 @@ def _is_repeat(order: dict[str, Any], header: dict[str, str]) -> bool:
 
 
 def guest_mailbox(*args: Any, **kwargs: Any) -> str | None:
-    """Return the key for `MAILBOX_LIMIT`, which counts emails to a guest's mailbox across all accounts and API keys.
+    """Return the key for `MAILBOX_LIMIT`: one per guest mailbox, shared by all accounts and API keys.
 
     Place it below the limit by `guest`. Organizers who email the current guest of a booking are exempt. Otherwise
     strangers could use up the limit and block the organizer's changes.
@@ -59,7 +60,7 @@ def guest_mailbox(*args: Any, **kwargs: Any) -> str | None:
 
 
 def former_guest(changes: dict[str, Any], *, booking_id: UUID) -> str | None:
-    """Return the key that counts the notification to a replaced guest, or None if the guest is not replaced."""
+    """Return the key for the notification to a replaced guest, or None if the request does not replace the guest."""
     if "guest_email" not in changes:
         return None
     former, _ = queries.guest_of(booking_id, viewer=current_actor)

@@ -40,13 +40,13 @@ _user_of_login = (
     .where(Login.id == sa.bindparam("login_id", type_=sa.Uuid()), *is_logged_in())
     .scalar_subquery()
 )
-# UUIDv7 keys grow with time, so the newest row has the largest key.
 _OWN_FILTERS: dict[str, sa.ColumnElement[bool]] = {
     "status": _WITH_STATUS,
     "event_id": _OF_EVENT,
     "external_id": Booking.external_id == sa.bindparam("external_id"),
     "upcoming": Booking.event.has((Event.ends_at > sa.func.now()) == sa.bindparam("upcoming", type_=sa.Boolean)),
 }
+# IDs are UUIDv7 and grow with time, so the newest row has the largest ID.
 _NEWEST_FIRST = Order(Booking.id, is_descending=True)
 _BOOKINGS_OF_LOGIN = ListQuery(
     sa.select(Booking).where(Booking.user_id == _user_of_login),
@@ -104,9 +104,9 @@ def bookings_of(*, login_id: UUID, **filters: Any) -> Listing:
 
 
 def bookings_made_with_keys(key: ApiKey, **filters: Any) -> Listing:
-    """Return the bookings made with any API key of the organization, newest first.
+    """Return the bookings made with any of the organization's API keys, newest first.
 
-    If `key` is restricted to some events, returns only bookings for those events. The filters are those of
+    If `key` is restricted to certain events, returns only bookings for these events. The filters are those of
     `BookingQuerySchema`.
     """
     organization_id, event_ids, organizer_id = reach_of_key(key)
@@ -120,7 +120,7 @@ def has_booked(secret_hash: bytes, *, key: str | None, external_id: str | None) 
 
 
 def bookings_for(actor: Actor, event_id: UUID, *, q: str | None = None, **filters: Any) -> Listing:
-    """Return the bookings of an event, oldest first. The filters are those of `AttendeeQuerySchema`.
+    """Return an event's bookings, oldest first. The filters are those of `AttendeeQuerySchema`.
 
     Raises `EventNotFound` or `PermissionDenied`.
     """
@@ -129,7 +129,7 @@ def bookings_for(actor: Actor, event_id: UUID, *, q: str | None = None, **filter
 
 
 def emails_of(actor: Actor, booking_id: UUID) -> Listing:
-    """Return the emails about a booking, newest first. Sent emails are deleted after the retention period.
+    """Return the emails about a booking, newest first. Old emails are deleted after the retention period.
 
     Raises `BookingNotFound`.
     """

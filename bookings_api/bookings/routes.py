@@ -115,7 +115,7 @@ def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
 
 @blp.after_request
 def count_outcome(response: flask.Response) -> flask.Response:
-    """Count the outcome of every booking request."""
+    """Count the outcomes of requests to book tickets."""
     if flask.request.method == "POST" and flask.request.endpoint == f"{blp.name}.{create_booking.__name__}":
         metrics.count_booking(problem_code() or ("replayed" if REPLAYED_HEADER in response.headers else "confirmed"))
     return response
@@ -181,7 +181,7 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 @blp.limited("MAILBOX_LIMIT", by=guest_mailbox, counts=successes)
 @blp.response(200, BookingSchema, example=BookingSchema.example(ticket_count=1, version=2, updated_at=CHANGED_AT))
 def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
-    """Change the ticket count or the guest of a booking.
+    """Change a booking's ticket count or guest.
 
     Omitted fields keep their values. The guest is notified by email. If you change the guest's email, the new guest
     gets a confirmation, and the former guest is notified that the booking is no longer theirs. Additional tickets are

@@ -108,7 +108,7 @@ def book_tickets(
 def change_booking(
     *, actor: Actor, booking_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Booking:
-    """Change the ticket count or the guest of a booking. Notifies the guest and, if replaced, the former guest.
+    """Change a booking's ticket count or guest. Notifies the guest and, if the guest is replaced, the former guest.
 
     Organizers can change bookings until the event ends, even after booking has closed. Raises `BookingNotFound`,
     `PermissionDenied`, `BookingCancelled`, `EventNotOpen`, `TooManyTickets` or `SoldOut`.

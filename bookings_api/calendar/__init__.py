@@ -1,1 +1,1 @@
-"""Events and bookings as iCalendar files and email invitations."""
+"""Renders events and bookings as iCalendar files, and as calendar invitations for emails."""

@@ -16,5 +16,8 @@ def register_commands(app: Flask) -> None:
 
     @app.cli.command()
     def demo() -> None:
-        """Create demo accounts and events. Skips existing accounts, and adds no events if there are demo events."""
+        """Create demo accounts and events.
+
+        Skips existing accounts. Creates no events if the demo organizer already has events.
+        """
         create_demo_data(Tenancy(app.config["ORGANIZER_SIGNUP"]))

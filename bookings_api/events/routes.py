@@ -116,8 +116,8 @@ def create_event(event: dict[str, Any], request: IdempotentRequest | None) -> tu
 
     You become the event's organizer. With an API key, the account in the key's `created_by_id` becomes the organizer.
 
-    The event is published immediately unless `status` is `draft`. Until you publish a draft, only you, the event's
-    team, the organization's owners and its API keys can see it. Booking opens when the event is published, or at
+    The event is published immediately unless `status` is `draft`. Until you publish a draft, it is visible only to you,
+    the event's team, and the organization's owners and API keys. Booking opens when the event is published, or at
     `booking_opens_at` if that is later.
     """
     created = services.create_event(actor=current_actor, request=request, **event)

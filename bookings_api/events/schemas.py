@@ -241,5 +241,5 @@ class EventQuerySchema(PageQuerySchema):
 
     @ma.post_load
     def _sort_by_default(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Set the default of `sort`. With `after`, this is `created_at`, which never changes. No event is skipped."""
+        """Set the default of `sort`. With `after`, uses `created_at`, which never changes, so no event is skipped."""
         return {"sort": EventSort.CREATED_AT if "after" in data else EventSort.STARTS_AT} | data

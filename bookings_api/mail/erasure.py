@@ -68,10 +68,10 @@ def finish() -> None:
 
 
 def is_contact(user: User, name: Any, email: Any, is_of_their_event: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """Return the condition that an event's contact is the owner of this account.
+    """Return the condition that `user` is an event's contact.
 
-    For the account's own events, any of its names or addresses matches. For other events, only its verified address
-    matches.
+    For events that the account organizes, any of its names and addresses matches. For other events, only its verified
+    address matches.
     """
     is_theirs = sa.or_(*(sa.func.lower(column).in_(user.known_as) for column in (name, email))) & is_of_their_event
     return is_theirs | (sa.func.lower(email) == user.email.lower()) if user.email_verified else is_theirs

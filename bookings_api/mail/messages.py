@@ -1,4 +1,4 @@
-"""Renders the payload of an email as a subject, text and HTML."""
+"""Renders an email's payload as a subject, text and HTML."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -89,7 +89,7 @@ def _domain_of(sender: str) -> str:
 
 
 def wake_worker() -> None:
-    """Ask a worker to check the outbox. Never fails, because workers also check the outbox periodically."""
+    """Ask a worker to check the outbox. Never fails. If the request is lost, workers still check the outbox later."""
     current_app.extensions["worker_notifier"].wake()
 
 

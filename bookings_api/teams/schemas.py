@@ -26,7 +26,7 @@ class TeamMemberSchema(ResponseSchema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "The person's name. `null` until they accept the invitation.",
+            "description": "The person's name. `null` if they have no name or have not accepted the invitation.",
             "example": None,
         },
     )
@@ -45,7 +45,10 @@ class TeamMemberSchema(ResponseSchema):
     )
     version = ma.fields.Integer(
         required=True,
-        metadata={"description": "The version of the role. Each change increases it by 1.", "example": 1},
+        metadata={
+            "description": "The version of the person's role. Each change or repeated invitation increases it by 1.",
+            "example": 1,
+        },
     )
     created_at = ma.fields.AwareDateTime(
         required=True, metadata={"description": "When the person was added or invited.", "example": PUBLISHED_AT}

@@ -76,7 +76,7 @@ def change_team_member(
     changes: dict[str, Any],
     precondition: Precondition = no_precondition,
 ) -> TeamEntry:
-    """Change a person's role in an event's team. Notifies a member. Sends an invited person a new invitation.
+    """Change a person's role on an event's team. Notifies a member. Sends an invited person a new invitation.
 
     Raises `EventNotFound`, `PermissionDenied` or `TeamMemberNotFound`.
     """
@@ -94,9 +94,7 @@ def remove_team_member(
 ) -> None:
     """Remove a person from an event's team and notify them, or revoke their invitation without notifying them.
 
-    People may also remove themselves.
-
-    Raises `EventNotFound`, `PermissionDenied` or `TeamMemberNotFound`.
+    People may also remove themselves. Raises `EventNotFound`, `PermissionDenied` or `TeamMemberNotFound`.
     """
     event = event_of_entry(actor, event_id, user_id)
     with transaction() as tx:

@@ -1,1 +1,1 @@
-"""Accounts: users change their own accounts, and organizers manage the people of their organization."""
+"""Accounts: users change their own accounts, and organizers manage the people in their organization."""

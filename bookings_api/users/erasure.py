@@ -128,7 +128,8 @@ def _require_other_leaders(actor: Actor, user_id: UUID, abandoned: Collection[UU
 def _abandoned(actor: Actor, user_id: UUID) -> Sequence[UUID]:
     """Return the IDs of organizations whose only member is this account and that have no running or upcoming events.
 
-    Invited people count as members. Customers do not.
+    Invited people count as members, but customers do not. The only organization of a single-organization service is
+    never abandoned.
     """
     if actor.tenancy.is_single:
         return ()

@@ -63,7 +63,10 @@ blp = Blueprint(
 
 
 def _caller_email(*_: Any) -> str:
-    """Return the rate limit key of logins. A stolen access token therefore allows no additional password guesses."""
+    """Return the rate limit key for logins with the caller's email, which this request shares.
+
+    A stolen access token therefore allows no additional password guesses.
+    """
     return of_email(current_user.email)
 
 
@@ -73,20 +76,20 @@ def _caller_choosing_email(changes: dict[str, Any]) -> str | None:
 
 
 def _client_choosing_email(changes: dict[str, Any]) -> str | None:
-    """Return the rate limit key of signups, or None if the email does not change.
+    """Return the rate limit key for the client's signups, or None if the email does not change.
 
-    Signups and changes of email share this limit, because both reveal whether an email is taken.
+    Signups and email changes share this limit, because both reveal whether an email is taken.
     """
     return by_client() if "email" in changes else None
 
 
 def _new_mailbox(changes: dict[str, Any]) -> str | None:
-    """Return the rate limit key for a change of email: one per new mailbox, shared by all accounts."""
+    """Return the rate limit key for an email change: one per new mailbox, shared by all accounts."""
     return f"new-email/{of_mailbox(changes['email'])}" if "email" in changes else None
 
 
 def _sender_and_new_mailbox(changes: dict[str, Any]) -> str | None:
-    """Return the rate limit key for a change of email: one per account and new mailbox."""
+    """Return the rate limit key for an email change: one per account and new mailbox."""
     return by_mailbox(_new_mailbox(changes))
 
 

@@ -1,4 +1,4 @@
-"""Schemas for managing accounts."""
+"""Schemas for your own account and for the people in an organization."""
 
 from typing import Any
 
