@@ -60,10 +60,11 @@ class Order:
 class Facts:
     """The data that determines whether an order can be booked.
 
-    `actor` is None if the login has ended or the account is inactive. `is_admitted` is true if the account is a member
-    or customer of the event's organization, false if the organization has revoked its access, and None if the account
-    is new to the organization. `stored` is the response to an earlier request with the same `Idempotency-Key`.
-    `now` is the database's time. `same_external_id` is the booking that already has the order's external ID.
+    `actor` is None if the login has ended or the account is inactive. `is_admitted` is true if the account has an
+    active membership in the event's organization, false if the organization has revoked its access, and None if the
+    account has no membership yet or the actor is an API key. `stored` is the response to an earlier request with the
+    same `Idempotency-Key`. `now` is the database's time. `same_external_id` is the booking that already has the order's
+    external ID.
     """
 
     actor: Actor | None

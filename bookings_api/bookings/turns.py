@@ -1,8 +1,8 @@
-"""Queues the bookings for each event in this process, so that they do not compete for the event's row lock.
+"""Queues this process's requests that book, change or cancel tickets for the same event.
 
-A booking holds the lock for two round trips, and longer if other greenlets run in between. With turns, requests for the
-same event wait before they take a connection and the lock. `RecentRefusals` lets sold-out events refuse orders without
-a lock.
+A booking holds the event's row lock for two round trips, and longer if other greenlets run in between. With turns,
+requests for the same event wait before they take a connection and the lock. After an event has refused an order, for
+example because it is sold out, `RecentRefusals` makes it possible to refuse further orders without the lock.
 """
 
 import threading
@@ -25,7 +25,7 @@ class TurnTimeout(PoolTimeoutError):
 
 
 class Turns:
-    """Lets one booking per event proceed at a time, in order of arrival. A plain lock does not keep the order."""
+    """Lets one request per event proceed at a time, in order of arrival. A plain lock does not keep the order."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -66,7 +66,8 @@ class RecentRefusals:
     def note(self, event_id: UUID) -> None:
         """Remember a refusal for `REFUSAL_SECONDS`.
 
-        If `MAX_REFUSALS` events are already remembered, forgets these first. Orders for them then take the lock again.
+        If `MAX_REFUSALS` events are already remembered, first forgets all of them. Orders for these events then take
+        the lock again.
         """
         if len(self._until) >= MAX_REFUSALS:
             self._until.clear()

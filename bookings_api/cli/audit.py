@@ -29,8 +29,8 @@ Check = Callable[..., Iterator[Violation]]
 @click.option(
     "--email-days",
     type=click.IntRange(0, 36_500),
-    help="Require emails only for bookings up to this age (default: MAIL_RETENTION_DAYS). Use this option after you"
-    " raise that setting, or if you deleted older emails on purpose.",
+    help="Require emails only for changes within this many days (default: MAIL_RETENTION_DAYS). Use this option after"
+    " you raise that setting, or if you deleted older emails on purpose.",
 )
 @with_appcontext
 @click.pass_context

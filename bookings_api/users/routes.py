@@ -289,7 +289,8 @@ def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id:
 
     If the role or access changes, the person is notified by email, unless they have no password yet. They are also
     logged out on all devices, unless `ORGANIZER_SIGNUP` is `own_organization`. You can change a name only if the
-    account belongs to no other organization. Only owners can change owners.
+    account belongs to no other organization. A member with an unverified email cannot get a higher role. Only owners
+    can change owners.
 
     The last active owner cannot be demoted or deactivated. If `ORGANIZER_SIGNUP` is `open`, only the last active
     organizer is protected.
@@ -311,7 +312,8 @@ def deactivate_user(organization: dict[str, UUID], user_id: UUID) -> None:
 
     The person is logged out on all devices and cannot log in again. If `ORGANIZER_SIGNUP` is `own_organization`, they
     only lose access to your organization. They are notified by email, unless they have no password yet. Their bookings
-    and events remain. To restore their access, set `is_active` to `true`.
+    and events remain. Their API keys are revoked or taken over by another owner. To restore their access, set
+    `is_active` to `true`.
 
     The last active owner cannot be deactivated. If `ORGANIZER_SIGNUP` is `open`, only the last active organizer is
     protected.
