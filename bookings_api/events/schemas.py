@@ -35,7 +35,10 @@ _TITLE_TEXT = "The title of the event. Cannot contain links. Put links in the de
 _PLACE_TEXT = "Where the event takes place. Cannot contain links. Put links in the description."
 _ZONE_TEXT = "The IANA time zone in which emails show the event's times."
 _CONTACT_NAME = "The name of the contact for guests, shown in emails and calendars. `null` if there is no contact name."
-_CONTACT_EMAIL = "The contact's email, which receives guests' replies to emails. `null` if there is no contact email."
+_CONTACT_EMAIL = (
+    "The contact's email, shown in emails and calendars. Guests' replies go to this address. `null` if there is no"
+    " contact email."
+)
 _STARTS = "When the event starts. Must be in the future."
 _ENDS = "When the event ends. Must be later than `starts_at` and in the future."
 _CAPACITY = "The total number of tickets."
@@ -131,7 +134,10 @@ class EventCreateSchema(BaseSchema):
     """A new event, published immediately unless `status` is `draft`."""
 
     organization_id = Identifier(
-        metadata={"description": "The ID of the organization. Required only if you are an organizer of several."}
+        metadata={
+            "description": "The ID of the organization. Required only if you are an organizer or owner of several"
+            " organizations."
+        }
     )
     title = EmailedText(max_length=200, required=True, metadata={"description": _TITLE_TEXT, "example": _TITLE})
     description = Text(

@@ -234,7 +234,7 @@ def _erase_responses(user: User, placeholder: str) -> None:
 
 
 def _erased(response: dict[str, Any], address: str, name: str, placeholder: str) -> dict[str, Any]:
-    """Return replacements for the members of a response that name the person. They stay valid for its schema."""
+    """Return new values, valid in the response's schema, for the members of a response that name the person."""
     erased: dict[str, Any] = {address: None if address == "contact_email" else placeholder, name: None}
     if address == "guest_email":
         external_id = sa.select(Booking.external_id).where(Booking.id == UUID(response["id"]))
