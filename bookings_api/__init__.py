@@ -17,7 +17,7 @@
       rate_limiting/   limits per client, account, API key and email address, counted in Redis
       response_cache/  cached responses to anonymous reads of events
     accounts/        shared by several features: passwords, tokens, logins, actors, memberships
-    auth/ users/ organizations/ api_keys/ events/ teams/ bookings/ check_in/
+    auth/ users/ organizations/ api_keys/ events/ ticket_types/ teams/ bookings/ check_in/
                      one package per feature: routes, schemas, services, queries
     calendar/        events and bookings as iCalendar and iTIP
     mail/            emails: outbox, messages, Celery tasks, SMTP
@@ -63,6 +63,7 @@ from bookings_api.observability.logging import init_logging
 from bookings_api.observability.metrics import init_metrics
 from bookings_api.organizations.routes import blp as organizations
 from bookings_api.teams.routes import blp as teams
+from bookings_api.ticket_types.routes import blp as ticket_types
 from bookings_api.users.routes import blp as users
 
 # Large enough for the longest valid event, even if every character of its description is escaped.
@@ -88,7 +89,7 @@ def create_app(config: object) -> Flask:
     init_celery(app, MAIL_SCHEDULE | CLEANUP_SCHEDULE)
     init_openapi(app)
     init_headers(app)
-    for blueprint in (auth, users, organizations, api_keys, events, teams, bookings, check_in):
+    for blueprint in (auth, users, organizations, api_keys, events, ticket_types, teams, bookings, check_in):
         api.register_blueprint(blueprint, url_prefix=f"{API_PREFIX}{blueprint.url_prefix}")
     init_metrics(app, collectors=[OutboxCollector()])
     init_health(app)

@@ -13,6 +13,7 @@
     ├── TeamMemberNotFound       the person is not on the event's team
     ├── ApiKeyNotFound
     ├── EventNotFound
+    ├── TicketTypeNotFound
     ├── BookingNotFound
     ├── InvalidFields            the fields match the schema but are not valid in this request
     ├── InvalidToken             the emailed token is unknown, used or expired
@@ -36,15 +37,18 @@
     ├── EventNotPublished        the event is a draft
     ├── EventCancelled
     ├── BookingCancelled
+    ├── SalesClosed              a ticket type is not on sale now
     ├── SoldOut                  fewer tickets are left than requested
     ├── CapacityBelowBooked      the new capacity is below the number of booked tickets
-    ├── TooManyTickets           the booking has more tickets than the event allows per booking
+    ├── TooManyTickets           the booking has more tickets than the event or the type allows per booking
+    ├── TicketTypeInUse          the ticket type cannot be deleted
     └── IdempotencyKeyReused     the key was already used for a different request
 
 `str(error)` is a message for the client. `bookings_api.http.problems` maps each class to a status and a `code`.
 """
 
 from collections.abc import Mapping
+from uuid import UUID
 
 
 class DomainError(Exception):
@@ -110,6 +114,10 @@ class ApiKeyNotFound(DomainError):
 
 class EventNotFound(DomainError):
     message = "The event does not exist or is not visible to you."
+
+
+class TicketTypeNotFound(DomainError):
+    message = "The ticket type does not exist or is not visible to you."
 
 
 class BookingNotFound(DomainError):
@@ -214,13 +222,24 @@ class EventNotOpen(DomainError):
     """The event is not open for booking. The message says why."""
 
 
-class SoldOut(DomainError):
-    """Fewer tickets are left than requested."""
+class SalesClosed(DomainError):
+    """A ticket type is not on sale now. The message says why."""
 
-    def __init__(self, tickets_available: int) -> None:
-        few = {0: "No tickets are left.", 1: "Only 1 ticket is left."}
-        message = few.get(tickets_available, f"Only {tickets_available} tickets are left.")
-        super().__init__(message, tickets_available=tickets_available)
+
+class SoldOut(DomainError):
+    """Fewer tickets are left than requested: of the event, or of one ticket type."""
+
+    def __init__(self, tickets_available: int, name: str | None = None, ticket_type_id: UUID | None = None) -> None:
+        few = {0: "No tickets are left", 1: "Only 1 ticket is left"}
+        message = few.get(tickets_available, f"Only {tickets_available} tickets are left")
+        ticket_type = {} if ticket_type_id is None else {"ticket_type_id": str(ticket_type_id)}
+        super().__init__(
+            f"{message} of {name}." if name else f"{message}.", **ticket_type, tickets_available=tickets_available
+        )
+
+
+class TicketTypeInUse(DomainError):
+    """The ticket type cannot be deleted. The message says why."""
 
 
 class CapacityBelowBooked(DomainError):
@@ -240,8 +259,11 @@ class ExternalIdTaken(DomainError):
 
 
 class TooManyTickets(DomainError):
-    """The booking has more tickets than the event allows per booking."""
+    """The booking has more tickets than the event, or one of its ticket types, allows per booking."""
 
-    def __init__(self, limit: int) -> None:
-        message = f"A booking for this event can have at most {limit} {'ticket' if limit == 1 else 'tickets'}."
-        super().__init__(message, max_tickets_per_booking=limit)
+    def __init__(self, limit: int, name: str | None = None) -> None:
+        tickets = f"{limit} {'ticket' if limit == 1 else 'tickets'}"
+        if name is None:
+            super().__init__(f"A booking for this event can have at most {tickets}.", max_tickets_per_booking=limit)
+        else:
+            super().__init__(f"A booking can have at most {tickets} of {name}.", max_per_booking=limit)

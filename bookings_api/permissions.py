@@ -48,6 +48,7 @@ class Action(Enum):
     CREATE_EVENTS = auto()
 
     SEE_DRAFT = auto()
+    SEE_HIDDEN_TYPES = auto()
     EDIT_EVENT = auto()
     DELETE_EVENT = auto()
     MANAGE_TEAM = auto()
@@ -57,17 +58,7 @@ class Action(Enum):
 
 
 _OF_ORGANIZER = frozenset({Action.MANAGE_PEOPLE, Action.CREATE_EVENTS})
-_ON_OWN_EVENT = frozenset(
-    {
-        Action.SEE_DRAFT,
-        Action.EDIT_EVENT,
-        Action.DELETE_EVENT,
-        Action.MANAGE_TEAM,
-        Action.SEE_BOOKINGS,
-        Action.MANAGE_BOOKINGS,
-        Action.SEE_DOOR_LIST,
-    }
-)
+_ON_OWN_EVENT = frozenset(Action) - _OF_ORGANIZER - {Action.MANAGE_ORGANIZATION, Action.MANAGE_KEYS}
 _OF_TEAM: Mapping[TeamRole, frozenset[Action]] = {
     TeamRole.CO_ORGANIZER: _ON_OWN_EVENT - {Action.DELETE_EVENT, Action.MANAGE_TEAM},
     TeamRole.CHECK_IN: frozenset({Action.SEE_DRAFT, Action.SEE_DOOR_LIST}),
@@ -76,6 +67,7 @@ _OF_TEAM: Mapping[TeamRole, frozenset[Action]] = {
 _SCOPES: Mapping[Action, tuple[Scope, ...]] = {
     Action.CREATE_EVENTS: (Scope.EVENTS_WRITE,),
     Action.SEE_DRAFT: (Scope.EVENTS_READ, Scope.EVENTS_WRITE),
+    Action.SEE_HIDDEN_TYPES: (Scope.EVENTS_READ, Scope.EVENTS_WRITE),
     Action.EDIT_EVENT: (Scope.EVENTS_WRITE,),
     Action.DELETE_EVENT: (Scope.EVENTS_WRITE,),
     Action.SEE_BOOKINGS: (Scope.BOOKINGS_READ,),

@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from flask_migrate import upgrade
 from psycopg2.sql import SQL, Composable, Identifier
 from sqlalchemy.engine import make_url
 
-from bookings_api import create_app
+from bookings_api import audit, create_app
 from bookings_api.accounts.memberships import only_organization
 from bookings_api.database.engine import TRANSACTION
 from bookings_api.extensions import db
@@ -199,6 +200,14 @@ def _own_organizations(application: Flask) -> Flask:
 def own_organizations(_own_organizations: Flask, app: Flask) -> FlaskClient:
     """A client of a service where everyone who signs up as an organizer owns a new organization."""
     return _own_organizations.test_client()
+
+
+@pytest.fixture
+def audited(app: Flask, database: sa.Engine) -> Iterator[None]:
+    """Check the data with the audit after the test."""
+    yield
+    with database.connect() as connection:
+        assert [str(violation) for violation in audit.violations(connection, emails_since=timedelta(days=1))] == []
 
 
 @pytest.fixture

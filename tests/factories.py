@@ -149,6 +149,31 @@ def make_event(client: FlaskClient, organizer: Account | None = None, **changes:
     return event
 
 
+def types_path(event: Mapping[str, Any]) -> str:
+    return f"{API}/events/{event['id']}/ticket-types"
+
+
+def make_ticket_type(
+    client: FlaskClient, organizer: Account, event: Mapping[str, Any], **fields: Any
+) -> dict[str, Any]:
+    """Add a ticket type to an event."""
+    created = client.post(types_path(event), headers=organizer.headers, json={"name": "Front row", **fields})
+    assert created.status_code == 201, created.text
+    ticket_type = created.json
+    assert isinstance(ticket_type, dict)
+    return ticket_type
+
+
+def ticket_types_of(client: FlaskClient, event: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the public ticket types of an event, by position."""
+    return list(client.get(types_path(event)).json or [])
+
+
+def items(*counts: tuple[Mapping[str, Any], int]) -> list[dict[str, Any]]:
+    """Return the items of an order for tickets of these types."""
+    return [{"ticket_type_id": ticket_type["id"], "count": count} for ticket_type, count in counts]
+
+
 def keys_path(organization_id: str) -> str:
     return f"{API}/organizations/{organization_id}/api-keys"
 

@@ -20,6 +20,7 @@ from tests.factories import (
     make_organizer,
     make_owner,
     make_stranger,
+    make_ticket_type,
     make_unverified,
     make_user,
     new_email,
@@ -46,6 +47,7 @@ class Scene:
     event: Mapping[str, Any]
     booking: Mapping[str, Any]
     key: Key
+    ticket_type: Mapping[str, Any]
 
     @property
     def ids(self) -> Mapping[str, str]:
@@ -56,6 +58,7 @@ class Scene:
             "booking_id": self.booking["id"],
             "organization_id": self.event["organization_id"],
             "key_id": self.key.id,
+            "type_id": self.ticket_type["id"],
         }
 
 
@@ -94,7 +97,9 @@ def make_scenes(client: FlaskClient, database: sa.Engine, *callers: str) -> Mapp
     user, responsible = verify_email(client, make_user(client)), make_organizer(client)
     event = make_event(client, responsible)
     booking, key = book(client, user, event).json, make_key(client, responsible)
-    scene = Scene(client, database, user, responsible, None, event, booking, key)
+    # not on sale, so that an order needs no items
+    early = make_ticket_type(client, responsible, event, name="Early bird", sales_close_at="2020-01-01T00:00:00Z")
+    scene = Scene(client, database, user, responsible, None, event, booking, key, early)
     return {caller: replace(scene, caller=CALLERS[caller](scene)) for caller in callers}
 
 
@@ -127,6 +132,8 @@ REQUESTS: Mapping[str, Callable[[Scene], Mapping[str, Any]]] = {
     "changeUser": lambda scene: {"json": {"name": "Grace Hopper", "role": "organizer"}},
     "createEvent": lambda scene: {"json": dict(EVENT)},
     "changeEvent": lambda scene: {"json": {"location": "Philharmonie", "capacity": 20}},
+    "createTicketType": lambda scene: {"json": {"name": "Front row"}},
+    "changeTicketType": lambda scene: {"json": {"name": "Front row"}},
     "changeOrganization": lambda scene: {"json": {"name": "Berlin Concerts"}},
     "createApiKey": lambda scene: {"json": {"name": "Website", "scopes": ["bookings:write"]}},
     "changeApiKey": lambda scene: {"json": {"name": "Box office"}},

@@ -25,7 +25,8 @@ FEATURES: dict[str, set[str]] = {
     "api_keys": set(),
     "events": set(),
     "teams": {"events"},
-    "bookings": {"events"},
+    "ticket_types": {"events"},
+    "bookings": {"events", "ticket_types"},
     "check_in": {"events"},
 }
 
@@ -65,7 +66,7 @@ MUST_NOT_IMPORT = {
 # What belongs to a person or an organization
 OWNED = {
     "ApiKey", "Booking", "Event", "Login", "Membership", "Organization", "OutboxEmail", "OwnOrganization", "OwnPerson",
-    "Person", "TeamEntry", "TeamMember", "User",
+    "Person", "TeamEntry", "TeamMember", "TicketType", "User",
 }  # fmt: skip
 
 # Modules and functions of features that read it without knowing the actor, each with the reason
@@ -76,6 +77,7 @@ READ_WITHOUT_ACTOR = {
     "users/queries.py:all_people": "for operators",
     "events/queries.py:upcoming_events": "published events are public",
     "events/queries.py:read_public_event": "for anonymous clients",
+    "events/queries.py:ticket_types_of": "its callers have checked the event",
     "events/queries.py:lock_event": "its callers check the locked event, because it may have changed",
     "bookings/locking.py": "the statements start from the login or the key, and `decide` checks the locked event",
     "bookings/queries.py:bookings_of": "starts from the login, which saves a query",

@@ -59,6 +59,12 @@ cancelEvent           401   403   403    403     200     403        200         
 deleteEvent           401   403   403    403     403     403        204          204    403       401
 listAttendees         401   403   403    403     200     403        200          200    403       401
 
+listTicketTypes       200   200   200    200     200     200        200          200    200       401
+createTicketType      401   403   403    403     201     403        201          201    403       401
+getTicketType         200   200   200    200     200     200        200          200    200       401
+changeTicketType      401   403   403    403     200     403        200          200    403       401
+deleteTicketType      401   403   403    403     204     403        204          204    403       401
+
 listTeam              401   403   403    403     403     403        200          200    403       401
 addTeamMember         401   403   403    403     403     403        201          201    403       401
 getTeamMember         401   200   403    403     403     403        200          200    403       401
@@ -80,6 +86,7 @@ resendConfirmation    401   202   404    404     202     404        202         
 # Operations after which a request of the next caller might get another response
 CHANGE_THE_SCENE = {
     "confirmPasswordReset", "changeUser", "deactivateUser", "changeEvent", "publishEvent", "cancelEvent", "deleteEvent",
+    "changeTicketType", "deleteTicketType",
     "changeTeamMember", "removeTeamMember", "transferEvent", "revokeApiKey", "changeBooking", "cancelBooking",
     "resendConfirmation",
 }  # fmt: skip

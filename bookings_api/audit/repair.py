@@ -14,7 +14,7 @@ from bookings_api.errors import EventNotFound
 from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
-from bookings_api.models import Booking, BookingStatus, EmailKind, OutboxEmail
+from bookings_api.models import Booking, BookingItem, BookingStatus, EmailKind, OutboxEmail, TicketType
 from bookings_api.models.payloads import event_payload, guest_payload
 
 # The kind of email that repairs a violation of each rule
@@ -24,10 +24,18 @@ REPAIR_EMAILS = {
 }
 
 
-def recount_tickets(event_id: UUID) -> str | None:
-    """Recalculate an event's ticket counter. Returns a report, or None if there was nothing to repair.
+_BOOKED_OF_TYPES = (
+    sa.select(BookingItem.ticket_type_id, sa.func.sum(BookingItem.count).label("booked"))
+    .join(Booking, Booking.id == BookingItem.booking_id)
+    .where(Booking.event_id == sa.bindparam("event_id"), Booking.status == BookingStatus.CONFIRMED)
+    .group_by(BookingItem.ticket_type_id)
+)
 
-    Does not repair an oversold event.
+
+def recount_tickets(event_id: UUID) -> str | None:
+    """Recalculate the ticket counters of an event and its ticket types.
+
+    Returns a report, or None if there was nothing to repair. Does not repair an oversold event.
     """
     with transaction():
         try:
@@ -39,11 +47,19 @@ def recount_tickets(event_id: UUID) -> str | None:
         )
         # only a separate statement after the lock sees the commits of earlier lock holders
         actual, counted = db.session.scalars(booked).one(), event.tickets_booked
-        if actual == counted:
+        counts = {
+            row.ticket_type_id: row.booked for row in db.session.execute(_BOOKED_OF_TYPES, {"event_id": event_id})
+        }
+        types = db.session.scalars(sa.select(TicketType).where(TicketType.event_id == event_id)).all()
+        if actual == counted and all(one.tickets_booked == counts.get(one.id, 0) for one in types):
             return None
         if actual > event.capacity:
             return f"event {event_id}: not repaired, because {actual} of {event.capacity} tickets are booked"
         event.tickets_booked = actual
+        for one in types:
+            one.tickets_booked = counts.get(one.id, 0)
+    if actual == counted:
+        return f"event {event_id}: corrected tickets_booked of its ticket types"
     return f"event {event_id}: corrected tickets_booked from {counted} to {actual}"
 
 

@@ -27,6 +27,30 @@ RULES = {
             SELECT event_id, sum(ticket_count) AS booked FROM bookings WHERE status = 'confirmed' GROUP BY event_id
         ) AS sums ON event_id = id
         WHERE tickets_booked <> coalesce(booked, 0)
+        UNION ALL
+        SELECT event_id::text, format('ticket type %s: tickets_booked is %s, but %s of its tickets are booked',
+                                      id, tickets_booked, coalesce(booked, 0))
+        FROM ticket_types LEFT JOIN (
+            SELECT ticket_type_id, sum(count) AS booked
+            FROM booking_items JOIN bookings ON bookings.id = booking_id AND status = 'confirmed'
+            GROUP BY ticket_type_id
+        ) AS sums ON ticket_type_id = id
+        WHERE tickets_booked <> coalesce(booked, 0)
+        """,
+    "booking_items": """
+        SELECT bookings.id::text, format('booking %s has %s tickets, but its items have %s',
+                                         bookings.id, ticket_count, coalesce(sum(count), 0))
+        FROM bookings LEFT JOIN booking_items ON booking_id = bookings.id
+        GROUP BY bookings.id HAVING ticket_count <> coalesce(sum(count), 0)
+        """,
+    "item_of_other_event": """
+        SELECT booking_id::text, format('booking %s has tickets of type %s of another event', booking_id, types.id)
+        FROM booking_items JOIN bookings ON bookings.id = booking_id
+        JOIN ticket_types AS types ON types.id = ticket_type_id WHERE types.event_id <> bookings.event_id
+        """,
+    "event_without_type": """
+        SELECT id::text, format('event %s has no ticket type', id)
+        FROM events WHERE id NOT IN (SELECT event_id FROM ticket_types WHERE ticket_types.deleted_at IS NULL)
         """,
     "oversold": """
         SELECT id::text, format('event %s: capacity is %s, but its confirmed bookings have %s tickets',

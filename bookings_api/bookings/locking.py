@@ -3,7 +3,8 @@
 Apart from `take` and `release`, only the cancellation of an event and `audit --repair` change `tickets_booked`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from bookings_api.errors import InvalidApiKey
 from bookings_api.models import (
     ApiKey,
     Booking,
+    BookingItem,
     Event,
     IdempotencyKey,
     Login,
@@ -27,6 +29,7 @@ from bookings_api.models import (
     OutboxEmail,
     TeamMember,
     TeamRole,
+    TicketType,
     User,
 )
 from bookings_api.models.api_key import is_usable
@@ -34,14 +37,30 @@ from bookings_api.models.user import is_logged_in
 from bookings_api.permissions import Actor
 
 
-def take(event: Event, count: int) -> BoundStatement:
-    """Return the statement that takes tickets from a locked event. Check the rules first."""
-    return _COUNT_TICKETS.with_values(event_id=event.id, count=count)
+def take(event: Event, counts: Mapping[UUID, int]) -> list[BoundStatement]:
+    """Return the statements that take tickets from a locked event. Check the rules first.
+
+    `counts` maps the IDs of ticket types to the number of tickets of each type.
+    """
+    if not counts:
+        return []
+    return [
+        _COUNT_TICKETS.with_values(event_id=event.id, count=sum(counts.values())),
+        *(_COUNT_TICKETS_OF_TYPE.with_values(ticket_type_id=one, count=count) for one, count in counts.items()),
+    ]
 
 
-def release(event: Event, count: int) -> BoundStatement:
-    """Return the statement that gives tickets back to a locked event."""
-    return take(event, -count)
+def release(event: Event, counts: Mapping[UUID, int]) -> list[BoundStatement]:
+    """Return the statements that give tickets back to a locked event."""
+    return take(event, {ticket_type_id: -count for ticket_type_id, count in counts.items()})
+
+
+def insert_items(booking_id: UUID, counts: Mapping[UUID, int]) -> list[BoundStatement]:
+    """Return the statements that record which tickets a new booking has."""
+    return [
+        _INSERT_ITEM.with_values(booking_id=booking_id, ticket_type_id=one, count=count)
+        for one, count in counts.items()
+    ]
 
 
 class Inquiry(NamedTuple):
@@ -78,31 +97,45 @@ def _statement(inquiry: Inquiry) -> BoundStatement:
 
 
 def _facts_of_key(rows: list[tuple[Any, ...]]) -> Facts:
-    [(now, request_hash, response, *row)] = rows
-    if not row[0]:
+    [now], stored, key, event, [items], booking, _ = _split(rows[0], 1, 2, _KEY, _EVENT, 1, _BOOKING, _TYPE)
+    if not key[0]:
         raise InvalidApiKey
-    key, rest = row[:_KEY_ENDS], row[_KEY_ENDS:]
-    event, booking = rest[:_EVENT_ENDS], rest[_EVENT_ENDS:]
     return Facts(
         Actor(key=read_row(ApiKey, key)),
         None,
-        IdempotencyKey(request_hash=request_hash, response=response) if request_hash else None,
+        _stored_response(*stored),
         read_row(Event, event) if event[0] else None,
         now,
-        read_row(Booking, booking) if booking[0] else None,
+        _ticket_types(rows),
+        read_row(Booking, booking, items=items) if booking[0] else None,
     )
 
 
 def _facts_of_login(rows: list[tuple[Any, ...]]) -> Facts:
-    [(now, request_hash, response, role, is_admitted, team_role, *row)] = rows
-    user, event = row[:_USER_ENDS], read_row(Event, row[_USER_ENDS:]) if row[_USER_ENDS] else None
+    [now], stored, membership, user, columns, _ = _split(rows[0], 1, 2, 3, _USER, _EVENT, _TYPE)
+    role, is_admitted, team_role = membership
+    event = read_row(Event, columns) if columns[0] else None
     actor = None
     if user[0]:
         roles = {event.organization_id: MemberRole(role)} if event and role and is_admitted else {}
         team = {event.id: TeamRole(team_role)} if event and team_role and is_admitted is not False else {}
         actor = Actor(user=read_row(User, user), roles=roles, team=team)
-    stored = IdempotencyKey(request_hash=request_hash, response=response) if request_hash else None
-    return Facts(actor, is_admitted, stored, event, now)
+    return Facts(actor, is_admitted, _stored_response(*stored), event, now, _ticket_types(rows))
+
+
+def _split(row: Sequence[Any], *widths: int) -> list[list[Any]]:
+    """Split a row into groups of columns with these widths."""
+    values = iter(row)
+    return [list(islice(values, width)) for width in widths]
+
+
+def _stored_response(request_hash: bytes | None, response: Any) -> IdempotencyKey | None:
+    return IdempotencyKey(request_hash=request_hash, response=response) if request_hash else None
+
+
+def _ticket_types(rows: list[tuple[Any, ...]]) -> list[TicketType]:
+    """Read the ticket types. Each row has one; the other columns are the same in all rows."""
+    return [read_row(TicketType, row[-_TYPE:]) for row in rows if row[-_TYPE]]
 
 
 def is_external_id_taken(error: IntegrityError) -> bool:
@@ -137,6 +170,8 @@ _event_id = sa.bindparam("event_id", type_=sa.Uuid())
 
 _LOCK_EVENT = Prepared("lock_event", sa.select(sa.literal_column("1")).where(Event.id == _event_id).with_for_update())
 
+_INSERT_ITEM = insert_into(BookingItem)
+
 _COUNT_TICKETS = Prepared(
     "count_tickets",
     sa.update(Event)
@@ -147,11 +182,18 @@ _COUNT_TICKETS = Prepared(
     ),
 )
 
-_users, _logins, _stored, _events, _api_keys, _bookings = (
-    model.__table__ for model in (User, Login, IdempotencyKey, Event, ApiKey, Booking)
+_COUNT_TICKETS_OF_TYPE = Prepared(
+    "count_tickets_of_type",
+    sa.update(TicketType)
+    .where(TicketType.id == sa.bindparam("ticket_type_id", type_=sa.Uuid()))
+    .values(tickets_booked=TicketType.tickets_booked + sa.bindparam("count", type_=sa.Integer)),
+)
+
+_users, _logins, _stored, _events, _api_keys, _bookings, _types = (
+    model.__table__ for model in (User, Login, IdempotencyKey, Event, ApiKey, Booking, TicketType)
 )
 _members, _team = Membership.__table__, TeamMember.__table__
-_USER_ENDS, _KEY_ENDS, _EVENT_ENDS = len(_users.c), len(_api_keys.c), len(_events.c)
+_USER, _KEY, _EVENT, _BOOKING, _TYPE = (len(table.c) for table in (_users, _api_keys, _events, _bookings, _types))
 
 
 def _facts(
@@ -165,7 +207,8 @@ def _facts(
 ) -> Prepared:
     """Return the statement that reads the facts about an order. `actors` contains the logins or the API keys.
 
-    The statement always returns one row, even if the actor, the idempotency key or the event does not exist.
+    The statement returns a row for each ticket type, and at least one row, even if the actor, the idempotency key or
+    the event does not exist.
     """
     joined: sa.FromClause = sa.select(sa.literal_column("1")).subquery("one")
     for joined_table, condition in (
@@ -173,10 +216,12 @@ def _facts(
         (_stored, sa.and_(_stored.c.actor_id == actor_id, _stored.c.key == sa.bindparam("key", type_=sa.Text()))),
         (_events, _events.c.id == _event_id),
         *joins,
+        (_types, sa.and_(_types.c.event_id == _event_id, _types.c.deleted_at.is_(None))),
     ):
         joined = joined.outerjoin(joined_table, condition)
-    columns = (sa.func.clock_timestamp(), _stored.c.request_hash, _stored.c.response, *first, *_events.c, *last)
-    return Prepared(name, sa.select(*columns).select_from(joined))
+    stored = (_stored.c.request_hash, _stored.c.response)
+    columns = (sa.func.clock_timestamp(), *stored, *first, *_events.c, *last, *_types.c)
+    return Prepared(name, sa.select(*columns).select_from(joined).order_by(_types.c.position, _types.c.id))
 
 
 _FACTS = _facts(
@@ -201,5 +246,5 @@ _FACTS_OF_KEY = _facts(
         ),
     ),
     first=tuple(_api_keys.c),
-    last=tuple(_bookings.c),
+    last=(Booking.items.expression, *_bookings.c),
 )

@@ -8,6 +8,7 @@ from uuid import UUID
 import flask
 
 from bookings_api.bookings import queries, services
+from bookings_api.bookings.items import with_items
 from bookings_api.bookings.limits import former_guest, guest, guest_mailbox, precondition
 from bookings_api.bookings.rules import Order
 from bookings_api.bookings.schemas import (
@@ -29,6 +30,7 @@ from bookings_api.errors import (
     ExternalIdTaken,
     IdempotencyKeyReused,
     PermissionDenied,
+    SalesClosed,
     SoldOut,
     StaleVersion,
     TooManyTickets,
@@ -56,10 +58,10 @@ from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import Booking, BookingStatus, EmailStatus, OutboxEmail
 from bookings_api.observability import metrics
 from bookings_api.permissions import Action
+from bookings_api.ticket_types.schemas import ItemSchema
 
 _BOOKING = BookingSchema()
-# Example fields of a booking made with an API key
-_BY_KEY = {
+_EXAMPLE_WITH_KEY = {
     "user_id": None,
     "api_key_id": API_KEY_ID,
     "booked_by": API_KEY_NAME,
@@ -75,7 +77,7 @@ blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Book 
 @blp.token_required(with_key=Action.MANAGE_BOOKINGS)
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.problems(PermissionDenied, UnverifiedBuyer, EventNotFound, EventNotOpen)
-@blp.problems(SoldOut, TooManyTickets, ExternalIdTaken, IdempotencyKeyReused)
+@blp.problems(SalesClosed, SoldOut, TooManyTickets, ExternalIdTaken, IdempotencyKeyReused)
 @blp.arguments(BookingCreateSchema)
 @blp.arguments(IdempotencyKeySchema, location="headers")
 @blp.limited("GUEST_MAIL_LIMIT", by=guest, counts=successes)
@@ -84,7 +86,7 @@ blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Book 
     200,
     schema=BookingSchema,
     headers=LOCATION | REPLAYED | ETAG,
-    example=BookingSchema.example(**_BY_KEY),
+    example=BookingSchema.example(**_EXAMPLE_WITH_KEY),
     description="The existing booking with the same `external_id`",
     success=True,
 )
@@ -92,8 +94,9 @@ blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Book 
 def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
     """Book tickets for an event.
 
-    Books all of the tickets or none. The guest (you, by default) gets a confirmation by email. Send an
-    `Idempotency-Key` to make retries safe, for example after a timeout. The tickets are then booked only once.
+    Books all of the tickets or none. If several ticket types are on sale, `items` says how many tickets of each type
+    to book. The guest (you, by default) gets a confirmation by email. Send an `Idempotency-Key` to make retries safe,
+    for example after a timeout. The tickets are then booked only once.
 
     With an API key, you book tickets for one of your organization's events. The guest does not need an account. If you
     set an `external_id`, you can repeat the request at any time. The response then contains the current state of the
@@ -101,7 +104,9 @@ def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
     """
     key = header.get("key")
     request = IdempotentRequest(key, partial(request_hash, body), _BOOKING.dump) if key else None
-    order = Order(**body, requires_verified_email=flask.current_app.config["BOOKING_REQUIRES_VERIFIED_EMAIL"])
+    order = Order(
+        **with_items(body), requires_verified_email=flask.current_app.config["BOOKING_REQUIRES_VERIFIED_EMAIL"]
+    )
     key_hash = current_key_hash()
     credential = {"login_id": current_login_id()} if key_hash is None else {"key_hash": key_hash}
     booking, is_new = services.book_tickets(order=order, request=request, **credential)
@@ -174,12 +179,19 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 @blp.login_required(with_key=Action.MANAGE_BOOKINGS)
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.if_match()
-@blp.problems(PermissionDenied, BookingNotFound, BookingCancelled, EventNotOpen, SoldOut, TooManyTickets)
+@blp.problems(PermissionDenied, BookingNotFound, BookingCancelled, EventNotOpen)
+@blp.problems(SalesClosed, SoldOut, TooManyTickets)
 @blp.arguments(BookingChangeSchema)
 @blp.limited("GUEST_MAIL_LIMIT", by=guest, counts=successes)
 @blp.limited("GUEST_MAIL_LIMIT", by=former_guest, counts=successes)
 @blp.limited("MAILBOX_LIMIT", by=guest_mailbox, counts=successes)
-@blp.response(200, BookingSchema, example=BookingSchema.example(ticket_count=1, version=2, updated_at=CHANGED_AT))
+@blp.response(
+    200,
+    BookingSchema,
+    example=BookingSchema.example(
+        ticket_count=1, items=[ItemSchema.example(count=1)], version=2, updated_at=CHANGED_AT
+    ),
+)
 def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     """Change a booking's ticket count or guest.
 
@@ -192,7 +204,7 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     event ends. The event's capacity and its limit per booking still apply.
     """
     return services.change_booking(
-        actor=current_actor, booking_id=booking_id, changes=changes, precondition=precondition()
+        actor=current_actor, booking_id=booking_id, changes=with_items(changes), precondition=precondition()
     )
 
 

@@ -6,11 +6,21 @@ so that the same situation always results in the same response.
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from uuid import UUID
 
+from bookings_api.bookings.items import (
+    Item,
+    OrderedItem,
+    items_of,
+    offered,
+    only_type,
+    require_available,
+    require_on_sale,
+    require_within_limits,
+)
 from bookings_api.errors import (
     EventNotFound,
     EventNotOpen,
@@ -18,18 +28,18 @@ from bookings_api.errors import (
     InvalidFields,
     LoginEnded,
     PermissionDenied,
-    SoldOut,
-    TooManyTickets,
     UnverifiedBuyer,
 )
 from bookings_api.idempotency import IdempotentRequest
-from bookings_api.models import Booking, Event, EventStatus, IdempotencyKey
-from bookings_api.permissions import Action, Actor, may_see, require, require_key_may
+from bookings_api.models import Booking, Event, EventStatus, IdempotencyKey, TicketType
+from bookings_api.permissions import Action, Actor, may, may_see, require, require_key_may
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """A request for tickets. The guest defaults to the account's owner.
+    """A request for tickets: for `items`, or for `ticket_count` tickets of the only type on sale.
+
+    The guest defaults to the account's owner.
 
     With an API key, `guest_name` and `guest_email` are required. Only API keys can set `external_id` and `metadata`.
     `requires_verified_email` is true if only accounts with a verified email may book.
@@ -37,6 +47,7 @@ class Order:
 
     event_id: UUID
     ticket_count: int = 1
+    items: Sequence[OrderedItem] | None = None
     guest_name: str | None = None
     guest_email: str | None = None
     external_id: str | None = None
@@ -50,8 +61,8 @@ class Order:
         Omits fields that have their default value. A later release can therefore add fields without changing the
         hashes of existing orders.
         """
-        values = [(field, getattr(self, field.name)) for field in fields(self)]
-        order = {field.name: value for field, value in values if value != field.default}
+        values = asdict(self)
+        order = {field.name: values[field.name] for field in fields(self) if values[field.name] != field.default}
         order.pop("requires_verified_email", None)  # not part of the order
         return hashlib.sha256(json.dumps(order, sort_keys=True, default=str).encode()).digest()
 
@@ -72,6 +83,7 @@ class Facts:
     stored: IdempotencyKey | None
     event: Event | None
     now: datetime
+    ticket_types: Sequence[TicketType]
     same_external_id: Booking | None = None
 
 
@@ -85,6 +97,7 @@ class Plan:
     actor: Actor
     is_newcomer: bool
     event: Event
+    items: Sequence[Item]
     now: datetime
 
 
@@ -93,7 +106,7 @@ def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Pla
 
     The earlier result is a stored response (same `Idempotency-Key`) or a booking (same external ID). Raises
     `LoginEnded`, `PermissionDenied`, `IdempotencyKeyReused`, `InvalidFields`, `EventNotFound`, `ExternalIdTaken`,
-    `UnverifiedBuyer`, `EventNotOpen`, `TooManyTickets` or `SoldOut`.
+    `UnverifiedBuyer`, `EventNotOpen`, `SalesClosed`, `TooManyTickets` or `SoldOut`.
     """
     if facts.actor is None:
         raise LoginEnded
@@ -113,8 +126,16 @@ def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Pla
     if facts.is_admitted is False:
         raise PermissionDenied("The organization does not accept bookings from your account.")
     require_open(facts.event, now=facts.now)
-    require_available(facts.event, order.ticket_count, in_all=order.ticket_count)
-    return Plan(facts.actor, facts.is_admitted is None, facts.event, facts.now)
+    by_organizer = may(facts.actor, Action.MANAGE_BOOKINGS, facts.event)
+    types = offered(facts.ticket_types, by_organizer=by_organizer)
+    if order.items is None:
+        items = [Item(only_type(types, now=facts.now), order.ticket_count)]
+    else:
+        items = items_of(types, order.items)
+    require_on_sale(items, now=facts.now)
+    require_within_limits(facts.event, items)
+    require_available(facts.event, items)
+    return Plan(facts.actor, facts.is_admitted is None, facts.event, items, facts.now)
 
 
 def _require_fields(order: Order, *, is_by_key: bool) -> None:
@@ -148,14 +169,6 @@ def require_open(event: Event, *, now: datetime) -> None:
         raise EventNotOpen(f"Booking opens at {event.booking_opens_at:%Y-%m-%dT%H:%M:%SZ}.")
     if now >= _closes_at(event):
         raise _closed(event)
-
-
-def require_available(event: Event, count: int, *, in_all: int) -> None:
-    """Raise `TooManyTickets` or `SoldOut` unless a booking can take `count` more tickets. `in_all` is its new total."""
-    if in_all > event.max_tickets_per_booking:
-        raise TooManyTickets(event.max_tickets_per_booking)
-    if count > event.tickets_available:
-        raise SoldOut(event.tickets_available)
 
 
 def require_changeable(event: Event, *, by_organizer: bool, now: datetime) -> None:

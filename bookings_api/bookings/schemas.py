@@ -14,10 +14,11 @@ from bookings_api.http.openapi.examples import (
     REFERENCE,
     URI_ID,
 )
-from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
+from bookings_api.http.schemas import PageQuerySchema, ResponseSchema
 from bookings_api.models import BookingStatus, EmailKind, EmailStatus
 from bookings_api.models.booking import MAX_EXTERNAL_ID, REFERENCE_LENGTH
 from bookings_api.models.event import MAX_TICKETS_PER_BOOKING
+from bookings_api.ticket_types.schemas import ItemSchema, TicketsSchema
 
 _STATUS = "Return only bookings with this status."
 
@@ -39,7 +40,9 @@ class BookingSchema(ResponseSchema):
             "example": URI_ID,
         },
     )
-    ticket_count = ma.fields.Integer(required=True, metadata={"description": "The number of tickets.", "example": 2})
+    ticket_count = ma.fields.Integer(
+        required=True, metadata={"description": "The total number of tickets.", "example": 2}
+    )
     guest_name = ma.fields.String(required=True, metadata={"description": "The name of the guest.", "example": "Grace"})
     guest_email = ma.fields.Email(
         required=True,
@@ -95,17 +98,27 @@ class BookingSchema(ResponseSchema):
         allow_none=True,
         metadata={"description": "Your own data about the booking. Only API keys can set it.", "example": None},
     )
+    items = ma.fields.List(
+        ma.fields.Nested(ItemSchema),
+        required=True,
+        metadata={"description": "The number of tickets of each type.", "example": [ItemSchema.example()]},
+    )
 
 
-class BookingCreateSchema(BaseSchema):
+class BookingCreateSchema(TicketsSchema):
     """The tickets to book. You are the guest unless you name another person. API keys must name the guest."""
 
     event_id = Identifier(required=True, metadata={"description": "The ID of the event.", "example": EVENT_ID})
     ticket_count = Integer(
         minimum=1,
         maximum=MAX_TICKETS_PER_BOOKING,
-        load_default=1,
-        metadata={"description": "The number of tickets, at most the event's `max_tickets_per_booking`.", "example": 2},
+        metadata={
+            "description": (
+                "The number of tickets, at most the event's `max_tickets_per_booking`, if exactly one ticket type is"
+                " on sale. Defaults to 1."
+            ),
+            "example": 2,
+        },
     )
     guest_name = Name(
         metadata={
@@ -137,13 +150,19 @@ class BookingCreateSchema(BaseSchema):
     )
 
 
-class BookingChangeSchema(BaseSchema):
+class BookingChangeSchema(TicketsSchema):
     """The fields to change. Omitted fields keep their values."""
 
     ticket_count = Integer(
         minimum=1,
         maximum=MAX_TICKETS_PER_BOOKING,
-        metadata={"description": "The number of tickets, at most the event's `max_tickets_per_booking`.", "example": 1},
+        metadata={
+            "description": (
+                "The number of tickets, at most the event's `max_tickets_per_booking`, if the booking has tickets of"
+                " only one type."
+            ),
+            "example": 1,
+        },
     )
     guest_name = Name(metadata={"description": "The name of the guest."})
     guest_email = EmailAddress(metadata={"description": "The email of the guest, who receives all further emails."})

@@ -10,11 +10,14 @@ from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from bookings_api.accounts.actors import record_use, use_to_record
+from bookings_api.bookings.changes import change_tickets
+from bookings_api.bookings.items import counts_of
 from bookings_api.bookings.locking import (
     ADMIT,
     INSERT_BOOKING,
     INSERT_EMAIL,
     Inquiry,
+    insert_items,
     is_external_id_taken,
     lock_and_read_facts,
     peek_at_facts,
@@ -22,15 +25,7 @@ from bookings_api.bookings.locking import (
     take,
 )
 from bookings_api.bookings.queries import get_booking, lock_booking
-from bookings_api.bookings.rules import (
-    Facts,
-    Order,
-    Plan,
-    decide,
-    require_available,
-    require_changeable,
-    require_open,
-)
+from bookings_api.bookings.rules import Facts, Order, Plan, decide, require_changeable
 from bookings_api.bookings.turns import recent_refusals, turns
 from bookings_api.database.changes import apply_changes
 from bookings_api.database.prepared import run
@@ -108,10 +103,11 @@ def book_tickets(
 def change_booking(
     *, actor: Actor, booking_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Booking:
-    """Change a booking's ticket count or guest. Notifies the guest and, if the guest is replaced, the former guest.
+    """Change a booking's tickets or guest. Notifies the guest and, if the guest is replaced, the former guest.
 
     Organizers can change bookings until the event ends, even after booking has closed. Raises `BookingNotFound`,
-    `PermissionDenied`, `BookingCancelled`, `EventNotOpen`, `TooManyTickets` or `SoldOut`.
+    `PermissionDenied`, `BookingCancelled`, `EventNotOpen`, `InvalidFields`, `SalesClosed`, `TooManyTickets` or
+    `SoldOut`.
     """
     with _locked(actor, booking_id) as (tx, booking, event, now):
         precondition(booking)
@@ -119,18 +115,13 @@ def change_booking(
             raise BookingCancelled
         by_organizer = may(actor, Action.MANAGE_BOOKINGS, event)
         require_changeable(event, by_organizer=by_organizer, now=now)
-        booked = booking.ticket_count
         former = _email(EmailKind.BOOKING_REASSIGNED, booking, event, booking.sender)
-        if not apply_changes(booking, changes):
-            return booking
-        more = booking.ticket_count - booked
-        if more > 0:
-            if not by_organizer:
-                require_open(event, now=now)
-            require_available(event, more, in_all=booking.ticket_count)
-            run(take(event, more))
-        elif more < 0:
-            run(release(event, -more))
+        has_other_tickets = change_tickets(booking, event, changes, by_organizer=by_organizer, now=now)
+        guest = {name: value for name, value in changes.items() if name not in {"items", "ticket_count"}}
+        if not apply_changes(booking, guest):
+            if not has_other_tickets:
+                return booking
+            booking.version += 1
         kind, sender = EmailKind.BOOKING_CHANGED, booking.sender
         if former["recipient"].lower() != booking.guest_email.lower():
             # calendar programs ignore a cancellation whose version is not higher than that of the entry
@@ -154,7 +145,8 @@ def cancel_booking(*, actor: Actor, booking_id: UUID, precondition: Precondition
             return booking
         precondition(booking)
         require_changeable(event, by_organizer=may(actor, Action.MANAGE_BOOKINGS, event), now=now)
-        run(release(event, booking.ticket_count))
+        for statement in release(event, counts_of(booking)):
+            run(statement)
         booking.status = BookingStatus.CANCELLED
         booking.cancelled_at = now
         booking.version += 1
@@ -211,7 +203,7 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
         "external_id": order.external_id,
         "external_request_hash": order.hash if order.external_id else None,
         "client_metadata": order.metadata,
-        "ticket_count": order.ticket_count,
+        "ticket_count": sum(item.count for item in plan.items),
         "guest_name": order.guest_name or (user and (user.name or user.email)),
         "guest_email": order.guest_email or (user and user.email),
         "status": BookingStatus.CONFIRMED,
@@ -223,9 +215,19 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
         "reminded_for": None,
         "guest_chosen_by_id": None,
     }
-    booking = Booking.from_row(**columns)
+    items = [
+        {"ticket_type_id": str(item.ticket_type.id), "name": item.ticket_type.name, "count": item.count}
+        for item in plan.items
+    ]
+    booking = Booking.from_row(**columns, items=items)
     email = outbox.email_columns(**_email(EmailKind.BOOKING_CONFIRMED, booking, event, user))
-    writes = [take(event, order.ticket_count), INSERT_BOOKING.with_values(**columns), INSERT_EMAIL.with_values(**email)]
+    counts = {item.ticket_type.id: item.count for item in plan.items}
+    writes = [
+        *take(event, counts),
+        INSERT_BOOKING.with_values(**columns),
+        *insert_items(booking.id, counts),
+        INSERT_EMAIL.with_values(**email),
+    ]
     if plan.is_newcomer and user:
         writes.append(ADMIT.with_values(organization_id=event.organization_id, user_id=user.id))
     if request:

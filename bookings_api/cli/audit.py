@@ -64,9 +64,9 @@ def audit(context: click.Context, *, repair: bool, repair_emails: bool, email_da
 
 def _repair(check: Check, rules: Collection[str], repair: Callable[[str, UUID], str | None]) -> None:
     with snapshot(current_app) as connection:
-        found = [
-            (violation.rule, UUID(violation.row_id)) for violation in check(connection, only=rules) if violation.row_id
-        ]
+        violations = [violation for violation in check(connection, only=rules) if violation.row_id]
+    # an event can violate a rule several times
+    found = dict.fromkeys((violation.rule, UUID(violation.row_id)) for violation in violations)
     for rule, row_id in found:
         try:
             done = repair(rule, row_id)

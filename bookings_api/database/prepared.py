@@ -171,13 +171,16 @@ def statement_slot() -> Iterator[None]:
             _slots.put(slot)
 
 
-def read_row(model: type[Model], row: Sequence[Any]) -> Model:
-    """Convert a row to an object outside any session. The row must have all columns of `model`, in their order."""
+def read_row(model: type[Model], row: Sequence[Any], **computed: Any) -> Model:
+    """Convert a row to an object outside any session. The row must have all columns of `model`, in their order.
+
+    `computed` are the values of attributes that are not columns of the table.
+    """
     keys, enums = _columns_of(model)
     values = dict(zip(keys, row, strict=True))
     for key, enum in enums:
         values[key] = enum(values[key])
-    return model.from_row(**values)
+    return model.from_row(**values, **computed)
 
 
 def _prepare(cursor: Any, connection: sa.Connection, statements: Sequence[Prepared]) -> None:

@@ -12,7 +12,7 @@ from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.database.transactions import require_transaction
 from bookings_api.errors import EventNotFound
 from bookings_api.extensions import db
-from bookings_api.models import Event, EventSort, EventStatus
+from bookings_api.models import Event, EventSort, EventStatus, TicketType
 from bookings_api.models.event import SEARCHED, TITLE_ORDER
 from bookings_api.permissions import Action, Actor, may_see, require, visible_drafts
 
@@ -133,3 +133,22 @@ def lock_event(event_id: UUID, *, include_deleted: bool = False) -> tuple[Event,
     if row is None or (row[0].deleted_at is not None and not include_deleted):
         raise EventNotFound
     return row[0], row[1]
+
+
+def lock_event_for(actor: Actor, action: Action, event_id: UUID) -> tuple[Event, datetime]:
+    """Lock an event that `actor` may do this to. Returns it and the time when it was locked.
+
+    Raises `EventNotFound`, `PermissionDenied`.
+    """
+    event, now = lock_event(event_id)
+    require_visible(event, viewer=actor)
+    require(actor, action, event)
+    return event, now
+
+
+def ticket_types_of(event: Event, *, include_deleted: bool = False) -> list[TicketType]:
+    """Return the ticket types of an event by position, as they are now."""
+    query = sa.select(TicketType).where(TicketType.event_id == event.id).order_by(TicketType.position, TicketType.id)
+    if not include_deleted:
+        query = query.where(TicketType.deleted_at.is_(None))
+    return list(db.session.scalars(query.execution_options(populate_existing=True)))

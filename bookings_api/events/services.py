@@ -24,12 +24,13 @@ from bookings_api.errors import (
     EventStarted,
     InvalidFields,
 )
-from bookings_api.events.queries import lock_event, require_visible
+from bookings_api.events.queries import lock_event_for, ticket_types_of
 from bookings_api.extensions import db
 from bookings_api.idempotency import IdempotentRequest, store_response
 from bookings_api.mail import broadcasts
-from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus
-from bookings_api.permissions import Action, Actor, organization_for, require
+from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus, TicketType
+from bookings_api.models.ticket_type import DEFAULT_TYPE_NAME
+from bookings_api.permissions import Action, Actor, organization_for
 
 # These fields cannot change once the event has ended.
 _TIMES = {"starts_at", "ends_at", "timezone", "booking_opens_at", "booking_closes_at"}
@@ -40,7 +41,7 @@ NOTIFIED = {"title", "location", "timezone", "starts_at", "ends_at", "contact_na
 def create_event(
     *, actor: Actor, organization_id: UUID | None = None, request: IdempotentRequest | None = None, **fields: Any
 ) -> Event:
-    """Create an event from the fields of `EventCreateSchema`.
+    """Create an event, with one ticket type, from the fields of `EventCreateSchema`.
 
     `contact_name` defaults to the name of the actor's account, or to None for an API key.
 
@@ -54,6 +55,8 @@ def create_event(
     with transaction():
         _require_consistent_times(event, fields.keys(), now=database_time())
         db.session.add(event)
+        db.session.flush()
+        db.session.add(TicketType(event_id=event.id, name=DEFAULT_TYPE_NAME))
         store_response(request, actor.id, event)
     return event
 
@@ -68,7 +71,7 @@ def change_event(
     after the event has ended.
     """
     with transaction() as tx:
-        event, now = _lock_event(actor, Action.EDIT_EVENT, event_id)
+        event, now = lock_event_for(actor, Action.EDIT_EVENT, event_id)
         precondition(event)
         if event.status is EventStatus.CANCELLED:
             raise EventCancelled
@@ -81,6 +84,8 @@ def change_event(
             raise EventStarted
         if event.capacity < event.tickets_booked:
             raise CapacityBelowBooked(event.tickets_booked)
+        if "capacity" in changed:
+            _require_capacity_of_types(event)
         if changed & _TIMES:
             _require_consistent_times(event, changed, now=now)
         if changed & NOTIFIED and event.tickets_booked and not had_ended:
@@ -94,7 +99,7 @@ def publish_event(*, actor: Actor, event_id: UUID, precondition: Precondition = 
     Raises `EventNotFound`, `PermissionDenied`, `EventCancelled` or `EventEnded`.
     """
     with transaction():
-        event, now = _lock_event(actor, Action.EDIT_EVENT, event_id)
+        event, now = lock_event_for(actor, Action.EDIT_EVENT, event_id)
         if event.status is EventStatus.PUBLISHED:
             return event
         precondition(event)
@@ -114,7 +119,7 @@ def cancel_event(*, actor: Actor, event_id: UUID, precondition: Precondition = n
     `EventNotPublished` or `EventEnded`.
     """
     with transaction() as tx:
-        event, now = _lock_event(actor, Action.EDIT_EVENT, event_id)
+        event, now = lock_event_for(actor, Action.EDIT_EVENT, event_id)
         if event.status is EventStatus.CANCELLED:
             return event
         precondition(event)
@@ -131,7 +136,7 @@ def delete_event(*, actor: Actor, event_id: UUID, precondition: Precondition = n
     published and has ended.
     """
     with transaction() as tx:
-        event, now = _lock_event(actor, Action.DELETE_EVENT, event_id)
+        event, now = lock_event_for(actor, Action.DELETE_EVENT, event_id)
         precondition(event)
         if event.status is EventStatus.PUBLISHED:
             _cancel(tx, event, now=now)
@@ -156,6 +161,7 @@ def _cancel_bookings_of(event: Event, *, now: datetime) -> None:
         execution_options={"synchronize_session": False},
     )
     event.tickets_booked = 0
+    db.session.execute(sa.update(TicketType).where(TicketType.event_id == event.id).values(tickets_booked=0))
 
 
 def _has_passed(event: Event, time: datetime, *, now: datetime) -> bool:
@@ -173,12 +179,12 @@ def _cancel(tx: Transaction, event: Event, *, now: datetime) -> None:
         broadcasts.queue_broadcast(tx, event, EmailKind.EVENT_CANCELLED)
 
 
-def _lock_event(actor: Actor, action: Action, event_id: UUID) -> tuple[Event, datetime]:
-    """Lock an event, and return its current state and the time. Raises `EventNotFound` or `PermissionDenied`."""
-    event, now = lock_event(event_id)
-    require_visible(event, viewer=actor)
-    require(actor, action, event)
-    return event, now
+def _require_capacity_of_types(event: Event) -> None:
+    """Raise `InvalidFields` if a ticket type has more tickets than the event."""
+    largest = max(ticket_types_of(event), key=lambda one: one.capacity or 0)
+    if largest.capacity is not None and largest.capacity > event.capacity:
+        message = f"Must be at least {largest.capacity}, the capacity of the ticket type {largest.name}."
+        raise InvalidFields({"capacity": message})
 
 
 def _require_consistent_times(event: Event, changed: Collection[str], *, now: datetime) -> None:

@@ -16,7 +16,7 @@ from typing import Protocol
 import flask
 
 from bookings_api.errors import StaleVersion
-from bookings_api.models import ApiKey, Booking, Event
+from bookings_api.models import ApiKey, Booking, Event, TicketType
 
 # Does not match weak tags (W/"..."), which If-Match must ignore (section 13.1.1).
 _STRONG_TAG = re.compile(r'(?:^|[,\s])"([^"]*)"')
@@ -64,6 +64,8 @@ def etag_of(resource: Versioned) -> str:
         return f"{resource.version}-{resource.tickets_booked}-{resource.updated_at.timestamp()}"
     if isinstance(resource, Booking):
         return f"{resource.version}-{resource.updated_at.timestamp()}"
+    if isinstance(resource, TicketType):
+        return f"{resource.version}-{resource.tickets_available}"
     return str(resource.version)
 
 

@@ -195,8 +195,8 @@ def _field(value: Any) -> str:
         return ""
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, dict):
-        value = orjson.dumps(value).decode()
+    if isinstance(value, dict | list):
+        value = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     text = _FORMULA.sub(r"\1'", str(value))
     return f"'{text}" if isinstance(value, str) and _is_converted(text) else text
 

@@ -64,6 +64,7 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
     errors.TeamMemberNotFound: Problem(HTTPStatus.NOT_FOUND, "team-member-not-found", "Team member not found"),
     errors.ApiKeyNotFound: Problem(HTTPStatus.NOT_FOUND, "api-key-not-found", "API key not found"),
     errors.EventNotFound: Problem(HTTPStatus.NOT_FOUND, "event-not-found", "Event not found"),
+    errors.TicketTypeNotFound: Problem(HTTPStatus.NOT_FOUND, "ticket-type-not-found", "Ticket type not found"),
     errors.BookingNotFound: Problem(HTTPStatus.NOT_FOUND, "booking-not-found", "Booking not found"),
     errors.InvalidFields: INVALID_INPUT,
     errors.InvalidToken: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-token", "Invalid token", field="token"),
@@ -99,6 +100,8 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
         HTTPStatus.CONFLICT, "external-id-taken", "External ID already used", field="external_id"
     ),
     errors.EventNotOpen: Problem(HTTPStatus.CONFLICT, "event-not-open", "Event not open for booking"),
+    errors.SalesClosed: Problem(HTTPStatus.CONFLICT, "sales-closed", "Tickets not on sale"),
+    errors.TicketTypeInUse: Problem(HTTPStatus.CONFLICT, "ticket-type-in-use", "Ticket type in use"),
     errors.SoldOut: Problem(HTTPStatus.CONFLICT, "sold-out", "Not enough tickets left"),
     errors.TooManyTickets: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "too-many-tickets", "Too many tickets for one booking", field="ticket_count"

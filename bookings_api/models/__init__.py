@@ -17,6 +17,7 @@ from bookings_api.models.organization import (
     TeamRole,
 )
 from bookings_api.models.outbox import UNSENT, EmailKind, EmailStatus, EventBroadcast, OutboxEmail
+from bookings_api.models.ticket_type import BookingItem, TicketType
 from bookings_api.models.user import Login, OneTimeToken, Role, TokenPurpose, User
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ApiKey",
     "Base",
     "Booking",
+    "BookingItem",
     "BookingStatus",
     "EmailKind",
     "EmailStatus",
@@ -47,6 +49,7 @@ __all__ = [
     "TeamEntry",
     "TeamMember",
     "TeamRole",
+    "TicketType",
     "TokenPurpose",
     "User",
 ]

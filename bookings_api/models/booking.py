@@ -3,15 +3,18 @@
 import secrets
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from bookings_api.database.base import Base, Identified, Timestamped, choice
 from bookings_api.models.api_key import ApiKey
 from bookings_api.models.event import MAX_TICKETS_PER_BOOKING, Event
+from bookings_api.models.ticket_type import BookingItem, TicketType
 from bookings_api.models.user import User
 
 # Without characters that look or sound alike: 0 O, 1 I L, 2 Z, 5 S, 8 B, U.
@@ -109,6 +112,30 @@ class Booking(Identified, Timestamped, Base):
     api_key: Mapped[ApiKey | None] = relationship(lazy="raise")
     # loaded only when needed, because organizers rarely replace guests
     guest_chosen_by: Mapped[User | None] = relationship(foreign_keys=[guest_chosen_by_id])
+
+    # in the order of the event's ticket types, as JSON
+    items: Mapped[list[dict[str, Any]]] = column_property(
+        sa.select(
+            sa.func.coalesce(
+                sa.func.jsonb_agg(
+                    postgresql.aggregate_order_by(
+                        sa.func.jsonb_build_object(
+                            "ticket_type_id", TicketType.id, "name", TicketType.name, "count", BookingItem.count
+                        ),
+                        TicketType.position,
+                        TicketType.id,
+                    )
+                ),
+                sa.text("'[]'::jsonb"),
+                type_=JSONB,
+            )
+        )
+        .select_from(BookingItem)
+        .join(TicketType, TicketType.id == BookingItem.ticket_type_id)
+        .where(BookingItem.booking_id == sa.text("bookings.id"))
+        .scalar_subquery()
+        .label("items")
+    )
 
     @property
     def sender(self) -> User | None:

@@ -160,6 +160,11 @@ INSERT INTO events (
     tickets_booked, status
 )
 """
+# A ticket type for each event without one. For simplicity, it has the ID of its event.
+_TYPES = """
+INSERT INTO ticket_types (id, event_id, name) SELECT id, id, 'General admission' FROM events
+ON CONFLICT DO NOTHING
+"""
 _FIXED_EVENTS = f"""
 {_EVENT} SELECT id, organization_id, organizer, 'An Evening of Chamber Music', 'Quartets.', 'Konzerthaus',
        'Europe/Berlin', now() + interval '20 years', now() + interval '20 years 2 hours', capacity, booked, 'published'
@@ -168,6 +173,9 @@ FROM (VALUES (%(hot)s::uuid, 1000000, 0), (%(sold_out)s::uuid, 1, 1)) AS fixed (
 INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email, created_at)
 SELECT uuidv7(), 'SOLDOUT', %(sold_out)s::uuid, id, 1, name, email, now() - interval '300 days'
 FROM users WHERE email = 'user1@example.com';
+{_TYPES};
+INSERT INTO booking_items (booking_id, ticket_type_id, count) SELECT bookings.id, event_id, 1 FROM bookings;
+UPDATE ticket_types SET tickets_booked = 1 WHERE id = %(sold_out)s::uuid;
 """  # noqa: S608 - contains only constants
 _INSERT_EVENTS = f"""
 {_EVENT} SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, organization_id, organizer,
@@ -177,7 +185,8 @@ _INSERT_EVENTS = f"""
        1000000, 0, 'published'
 FROM generate_series(1, %(events)s) AS n,
      (SELECT organization_id, user_id AS organizer FROM memberships WHERE role = 'organizer') AS organizers
-ON CONFLICT DO NOTHING
+ON CONFLICT DO NOTHING;
+{_TYPES}
 """  # noqa: S608 - as above
 _INSERT_BOOKINGS = """
 INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email, created_at)
@@ -185,7 +194,10 @@ SELECT uuidv7(- interval '300 days' + n * interval '1 second'), upper(lpad(to_he
        ('00000000-0000-7000-8000-' || lpad(to_hex(1 + n %% %(events)s), 12, '0'))::uuid,
        accounts.ids[1 + n %% %(users)s], 1, 'Grace Hopper', 'grace@example.com', now() - interval '300 days'
 FROM generate_series((SELECT count(*) FROM bookings WHERE guest_name = 'Grace Hopper') + 1, %(bookings)s) AS n,
-     (SELECT array_agg(id) AS ids FROM users) AS accounts
+     (SELECT array_agg(id) AS ids FROM users) AS accounts;
+INSERT INTO booking_items (booking_id, ticket_type_id, count)
+SELECT id, event_id, ticket_count FROM bookings WHERE guest_name = 'Grace Hopper'
+ON CONFLICT DO NOTHING
 """
 # Creates the idempotency keys of a day. For an empty table, PostgreSQL would use a bad plan for a while.
 _INSERT_KEYS = """
@@ -196,5 +208,6 @@ ON CONFLICT DO NOTHING
 _COUNT_TICKETS = """
 UPDATE events SET tickets_booked = held.tickets
 FROM (SELECT event_id, sum(ticket_count) AS tickets FROM bookings GROUP BY event_id) AS held
-WHERE held.event_id = events.id AND tickets_booked <> held.tickets
+WHERE held.event_id = events.id AND tickets_booked <> held.tickets;
+UPDATE ticket_types SET tickets_booked = events.tickets_booked FROM events WHERE events.id = event_id
 """

@@ -27,6 +27,9 @@ changeEvent             200   403                 403
 publishEvent            200   403                 403
 cancelEvent             200   403                 403
 deleteEvent             204   403                 403
+createTicketType        201   403                 403
+changeTicketType        200   403                 403
+deleteTicketType        204   403                 403
 listAttendees           200   403                 403
 getDoorList             200   403                 403
 

@@ -20,6 +20,14 @@ DAYS = timedelta(days=90)
 # What breaks each rule, given the data of the fixture.
 PLANTED = {
     "tickets_booked": "UPDATE events SET tickets_booked = tickets_booked + 1",
+    "booking_items": "DELETE FROM booking_items",
+    "item_of_other_event": """
+        INSERT INTO events (id, organization_id, organizer_id, title, location, timezone, starts_at, ends_at, status,
+                            capacity)
+        SELECT gen_random_uuid(), organization_id, organizer_id, title, location, timezone, starts_at, ends_at, 'draft',
+               1 FROM events;
+        UPDATE ticket_types SET event_id = (SELECT id FROM events WHERE capacity = 1)""",
+    "event_without_type": "UPDATE ticket_types SET deleted_at = now()",
     "oversold": "UPDATE bookings SET ticket_count = 11",
     "confirmed_for_unpublished_event": "UPDATE events SET status = 'draft'",
     "deleted_but_published": "UPDATE events SET deleted_at = now()",

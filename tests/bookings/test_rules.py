@@ -9,9 +9,10 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from bookings_api.bookings.rules import Order, require_available, require_changeable, require_open
+from bookings_api.bookings.items import Item, require_available, require_within_limits
+from bookings_api.bookings.rules import Order, require_changeable, require_open
 from bookings_api.errors import DomainError, EventNotOpen, SoldOut, TooManyTickets
-from bookings_api.models import Event, EventStatus
+from bookings_api.models import Event, EventStatus, TicketType
 from tests.factories import API, book, make_event, make_user
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -19,8 +20,11 @@ INSTANT = timedelta(microseconds=1)
 
 
 def _require_bookable(event: Event, count: int, *, in_all: int) -> None:
+    """Require that a booking can get `count` more tickets, so that it has `in_all`."""
+    ticket_type = TicketType(name="General admission", tickets_booked=0)
     require_open(event, now=NOW)
-    require_available(event, count, in_all=in_all)
+    require_within_limits(event, [Item(ticket_type, in_all)])
+    require_available(event, [Item(ticket_type, count)])
 
 
 def _event(**changes: Any) -> Event:

@@ -88,6 +88,18 @@ def test_repair_corrects_counters(app: Flask, client: FlaskClient, database: sa.
     assert client.get(f"{API}/events/{booking['event_id']}").json["tickets_available"] == EVENT["capacity"] - 2
 
 
+def test_repair_corrects_counters_of_ticket_types(app: Flask, database: sa.Engine, booking: Any) -> None:
+    _execute(database, "UPDATE ticket_types SET tickets_booked = 10")
+
+    done = _audit(app, "--repair")
+
+    assert done.exit_code == 0
+    assert done.output.splitlines() == [
+        f"repair: event {booking['event_id']}: corrected tickets_booked of its ticket types",
+        "No violations.",
+    ]
+
+
 def test_repair_skips_a_locked_event_and_continues(
     app: Flask, client: FlaskClient, database: sa.Engine, booking: Any
 ) -> None:
@@ -106,16 +118,18 @@ def test_repair_skips_a_locked_event_and_continues(
 
 
 def test_repair_does_not_change_an_oversold_event(app: Flask, database: sa.Engine, booking: Any) -> None:
-    _execute(database, "UPDATE bookings SET ticket_count = 12")
+    _execute(database, "UPDATE bookings SET ticket_count = 12; UPDATE booking_items SET count = 12")
 
     done = _audit(app, "--repair")
 
+    ticket_type = booking["items"][0]["ticket_type_id"]
     assert done.exit_code == 1
     assert done.output.splitlines() == [
         f"repair: event {booking['event_id']}: not repaired, because 12 of 10 tickets are booked",
         f"tickets_booked: event {booking['event_id']}: tickets_booked is 2, but its confirmed bookings have 12 tickets",
+        f"tickets_booked: ticket type {ticket_type}: tickets_booked is 2, but 12 of its tickets are booked",
         f"oversold: event {booking['event_id']}: capacity is 10, but its confirmed bookings have 12 tickets",
-        "Violations: 2 (tickets_booked 1, oversold 1)",
+        "Violations: 3 (tickets_booked 2, oversold 1)",
     ]
 
 

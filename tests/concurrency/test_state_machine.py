@@ -1,7 +1,6 @@
 """Random sequences of operations on tickets, compared with a model of the expected outcome."""
 
 from collections import Counter
-from dataclasses import dataclass, field
 from uuid import UUID
 
 import pytest
@@ -20,13 +19,31 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bookings_api.models import Booking, Event, OutboxEmail
+from bookings_api.models import Booking, Event, OutboxEmail, TicketType
+from tests.concurrency.expected import (
+    LIMIT,
+    Counts,
+    ExpectedBooking,
+    ExpectedEvent,
+    outcome_of_booking,
+    outcome_of_change,
+    outcome_of_new_capacity,
+    outcome_of_new_front_row,
+)
 from tests.concurrency.harness import outcome_of
-from tests.factories import API, Account, book, make_event, make_organizer, make_user
+from tests.factories import (
+    API,
+    Account,
+    book,
+    make_event,
+    make_organizer,
+    make_ticket_type,
+    make_user,
+    ticket_types_of,
+    types_path,
+)
 
 pytestmark = pytest.mark.usefixtures("audited")
-
-LIMIT = 4
 
 # As many steps as fit into a few seconds, the same in every run, so that failures are reproducible.
 SETTINGS = settings(
@@ -40,67 +57,7 @@ SETTINGS = settings(
 )
 
 
-@dataclass(eq=False)
-class ExpectedBooking:
-    """The expected state of a booking."""
-
-    id: UUID
-    event: "ExpectedEvent"
-    user: Account
-    tickets: int
-    status: str = "confirmed"
-    # emails about the booking itself; workers write those about its event
-    emails: Counter[str] = field(default_factory=lambda: Counter(booking_confirmed=1))
-
-
-@dataclass(eq=False)
-class ExpectedEvent:
-    """The expected state of an event."""
-
-    id: UUID
-    capacity: int
-    status: str = "published"
-    is_deleted: bool = False
-    bookings: list[ExpectedBooking] = field(default_factory=list)
-
-    @property
-    def booked(self) -> int:
-        return sum(booking.tickets for booking in self.bookings if booking.status == "confirmed")
-
-    @property
-    def free(self) -> int:
-        return self.capacity - self.booked
-
-    def cancel(self) -> None:
-        self.status = "cancelled"
-        for booking in self.bookings:
-            booking.status = "cancelled"
-
-
-def outcome_of_booking(event: ExpectedEvent, tickets: int) -> str:
-    if event.is_deleted:
-        return "404 event-not-found"
-    if event.status == "cancelled":
-        return "409 event-not-open"
-    if tickets > LIMIT:
-        return "422 too-many-tickets"
-    return "201" if tickets <= event.free else "409 sold-out"
-
-
-def outcome_of_change(booking: ExpectedBooking, tickets: int) -> str:
-    if booking.status == "cancelled":
-        return "409 booking-cancelled"
-    if tickets > LIMIT:
-        return "422 too-many-tickets"
-    return "200" if tickets - booking.tickets <= booking.event.free else "409 sold-out"
-
-
-def outcome_of_new_capacity(event: ExpectedEvent, capacity: int) -> str:
-    if event.is_deleted:
-        return "404 event-not-found"
-    if event.status == "cancelled":
-        return "409 event-cancelled"
-    return "200" if capacity >= event.booked else "409 capacity-below-booked"
+Booked = ExpectedBooking | MultipleResults[ExpectedBooking]
 
 
 class BookingMachine(RuleBasedStateMachine):
@@ -110,7 +67,9 @@ class BookingMachine(RuleBasedStateMachine):
     bookings: Bundle[ExpectedBooking] = Bundle("bookings")
     users = st.integers(min_value=0, max_value=2)
     # one more than allowed per booking, so the limit is exercised
-    tickets = st.integers(min_value=1, max_value=LIMIT + 1)
+    counts = st.tuples(st.integers(0, LIMIT), st.integers(0, LIMIT)).filter(
+        lambda counts: 1 <= sum(counts) <= LIMIT + 1
+    )
     capacities = st.integers(min_value=1, max_value=8)
 
     def __init__(
@@ -121,40 +80,44 @@ class BookingMachine(RuleBasedStateMachine):
         self.organizer, self.accounts = organizer, accounts
         self.all_events: list[ExpectedEvent] = []
 
-    @initialize(target=events, capacity=capacities)
-    def open_first_event(self, capacity: int) -> ExpectedEvent:
-        return self._open(capacity)
+    @initialize(target=events, capacity=capacities, front=capacities)
+    def open_first_event(self, capacity: int, front: int) -> ExpectedEvent:
+        return self._open(capacity, front)
 
-    @rule(target=events, capacity=capacities)
-    def open_another_event(self, capacity: int) -> ExpectedEvent:
-        return self._open(capacity)
+    @rule(target=events, capacity=capacities, front=capacities)
+    def open_another_event(self, capacity: int, front: int) -> ExpectedEvent:
+        return self._open(capacity, front)
 
-    def _open(self, capacity: int) -> ExpectedEvent:
+    def _open(self, capacity: int, front: int) -> ExpectedEvent:
         created = make_event(self.client, self.organizer, capacity=capacity, max_tickets_per_booking=LIMIT)
-        event = ExpectedEvent(UUID(created["id"]), capacity)
+        [general] = ticket_types_of(self.client, created)
+        front_row = make_ticket_type(self.client, self.organizer, created, capacity=min(front, capacity))
+        types = (general["id"], front_row["id"])
+        event = ExpectedEvent(UUID(created["id"]), types, capacity, min(front, capacity))
         self.all_events.append(event)
         return event
 
-    @rule(target=bookings, event=events, user=users, tickets=tickets)
-    def book(self, event: ExpectedEvent, user: int, tickets: int) -> ExpectedBooking | MultipleResults[ExpectedBooking]:
-        expected, account = outcome_of_booking(event, tickets), self.accounts[user]
-        response = book(self.client, account, {"id": str(event.id)}, ticket_count=tickets)
+    @rule(target=bookings, event=events, user=users, counts=counts)
+    def book(
+        self, event: ExpectedEvent, user: int, counts: Counts
+    ) -> ExpectedBooking | MultipleResults[ExpectedBooking]:
+        expected, account = outcome_of_booking(event, counts), self.accounts[user]
+        response = book(self.client, account, {"id": str(event.id)}, items=event.items(counts))
         assert outcome_of(response) == expected
         if expected != "201":
             return multiple()
-        booking = ExpectedBooking(UUID(response.json["id"]), event, account, tickets)
+        booking = ExpectedBooking(UUID(response.json["id"]), event, account, counts)
         event.bookings.append(booking)
         return booking
 
-    @rule(booking=bookings, tickets=tickets)
-    def change(self, booking: ExpectedBooking, tickets: int) -> None:
-        expected = outcome_of_change(booking, tickets)
-        response = self.client.patch(
-            f"{API}/bookings/{booking.id}", headers=booking.user.headers, json={"ticket_count": tickets}
-        )
+    @rule(booking=bookings, counts=counts)
+    def change(self, booking: ExpectedBooking, counts: Counts) -> None:
+        expected = outcome_of_change(booking, counts)
+        changes = {"items": booking.event.items(counts)}
+        response = self.client.patch(f"{API}/bookings/{booking.id}", headers=booking.user.headers, json=changes)
         assert outcome_of(response) == expected
-        if expected == "200" and tickets != booking.tickets:
-            booking.tickets = tickets
+        if expected == "200" and counts != booking.counts:
+            booking.counts = counts
             booking.emails["booking_changed"] += 1
 
     @rule(booking=bookings)
@@ -174,6 +137,15 @@ class BookingMachine(RuleBasedStateMachine):
         assert outcome_of(response) == expected
         if expected == "200":
             event.capacity = capacity
+
+    @rule(event=events, capacity=capacities)
+    def change_front_row(self, event: ExpectedEvent, capacity: int) -> None:
+        expected = outcome_of_new_front_row(event, capacity)
+        path = f"{types_path({'id': event.id})}/{event.types[1]}"
+        response = self.client.patch(path, headers=self.organizer.headers, json={"capacity": capacity})
+        assert outcome_of(response) == expected
+        if expected == "200":
+            event.front_capacity = capacity
 
     @rule(event=events)
     def cancel_event(self, event: ExpectedEvent) -> None:
@@ -202,6 +174,17 @@ class BookingMachine(RuleBasedStateMachine):
             event.id: (event.status, event.capacity, event.booked, event.booked) for event in self.all_events
         }
         assert all(event.booked <= event.capacity for event in self.all_events)
+
+    @invariant()
+    def ticket_types_count_the_tickets_of_their_items(self) -> None:
+        query = sa.select(TicketType.id, TicketType.tickets_booked, TicketType.capacity)
+        query = query.where(TicketType.event_id.in_([event.id for event in self.all_events]))
+        found = {str(row[0]): (row[1], row[2]) for row in self.connection.execute(query)}
+        expected: dict[str, tuple[int, int | None]] = {}
+        for event in self.all_events:
+            general, front = event.booked_of_types
+            expected |= {event.types[0]: (general, None), event.types[1]: (front, event.front_capacity)}
+        assert found == expected
 
     @invariant()
     def bookings_are_as_booked_and_each_has_the_expected_emails(self) -> None:

@@ -71,6 +71,8 @@ def test_the_document_has_the_expected_reads_and_changes(operations: Operations)
         "deleteEvent": "getEvent",
         "publishEvent": "getEvent",
         "cancelEvent": "getEvent",
+        "changeTicketType": "getTicketType",
+        "deleteTicketType": "getTicketType",
         "changeBooking": "getBooking",
         "cancelBooking": "getBooking",
         "changeUser": "getUser",

@@ -22,6 +22,7 @@ from bookings_api.http.openapi.examples import (
     ORGANIZATION_ID,
     REFERENCE,
     REFRESH_TOKEN,
+    TICKET_TYPE_ID,
     URI_EMAIL,
     URI_ID,
 )
@@ -35,6 +36,7 @@ from tests.polling import wait_until
 ORGANIZER_OPERATIONS = {
     "listUsers", "inviteUser", "getUser", "changeUser", "deactivateUser",
     "createEvent", "changeEvent", "deleteEvent", "publishEvent", "cancelEvent", "listAttendees",
+    "listTicketTypes", "createTicketType", "changeTicketType", "deleteTicketType",
     "listOrganizations", "getOrganization", "changeOrganization",
     "listTeam", "addTeamMember", "getTeamMember", "changeTeamMember", "removeTeamMember",
     "transferEvent", "getDoorList",
@@ -42,7 +44,7 @@ ORGANIZER_OPERATIONS = {
 }  # fmt: skip
 
 # Operations whose example precedes the booking.
-BEFORE_BOOKING = {"createBooking", "publishEvent"}
+BEFORE_BOOKING = {"createBooking", "publishEvent", "createTicketType"}
 
 # Operations whose example needs a person on the team.
 TEAM_OPERATIONS = {"listTeam", "getTeamMember", "changeTeamMember", "removeTeamMember"}
@@ -59,6 +61,7 @@ PATH_PARAMETERS = {
     "booking_id": BOOKING_ID,
     "organization_id": ORGANIZATION_ID,
     "key_id": API_KEY_ID,
+    "type_id": TICKET_TYPE_ID,
 }
 
 T = TypeVar("T")
@@ -97,6 +100,8 @@ class World:
         draft = {"status": "draft"} if operation_id == "publishEvent" else {}
         event = self._run("createEvent", **draft)
         self._real |= {EVENT_ID: event["id"], ORGANIZATION_ID: event["organization_id"]}
+        [ticket_type] = self._run("listTicketTypes")
+        self._real[TICKET_TYPE_ID] = ticket_type["id"]
         is_by_key = operation_id == "createBooking" and status == httpx.codes.OK
         if operation_id in KEY_OPERATIONS or is_by_key:
             key = self._run("createApiKey")
@@ -107,6 +112,8 @@ class World:
             self._real |= {BOOKING_ID: booking["id"], REFERENCE: booking["reference"]}
         if operation_id in TEAM_OPERATIONS or (operation_id == "addTeamMember" and status == httpx.codes.OK):
             self._run("addTeamMember")
+        if operation_id == "deleteTicketType":
+            self._real[TICKET_TYPE_ID] = self._run("createTicketType")["id"]
         self._prepare_rest(operation_id, status)
 
     def _prepare_rest(self, operation_id: str, status: int) -> None:

@@ -6,6 +6,8 @@ The tests replace the IDs, addresses and tokens with real values, and send the e
 ORGANIZATION_ID = "019df20a-61c4-7d93-8e07-b24f9a6c3158"
 OLIVIA_ID = "019df20b-fd86-7c1e-9a4f-2f6f0a3b5d11"
 URI_ID = "019df20d-8a52-7b40-8c13-6d94e2f7a05c"
+TICKET_TYPE_ID = "019df213-1e7b-7c42-93a6-5f08d2b7e914"
+FRONT_ROW_ID = "019df214-80c5-7e19-b4d3-6a92f1c80e57"
 EVENT_ID = "019df213-1e77-7a95-a0d8-3c5b7f9e1264"
 BOOKING_ID = "019df217-c40d-72ef-9b36-e8a45d01f7c2"
 LOGIN_ID = "019df20d-9107-7c5d-a1f4-58b2e6037d9c"

@@ -34,6 +34,8 @@ _RAISED = (
     errors.EventEnded("The event has ended and cannot be cancelled."),
     errors.CapacityBelowBooked(tickets_booked=2),
     errors.EventNotOpen("Booking for this event has closed."),
+    errors.SalesClosed("Sales of Early bird have closed."),
+    errors.TicketTypeInUse("The ticket type has booked tickets. Hide it instead, or cancel these bookings."),
     errors.SoldOut(tickets_available=1),
     errors.TooManyTickets(limit=10),
 )

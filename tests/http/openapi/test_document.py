@@ -42,7 +42,7 @@ def test_operations_that_need_a_login_document_it_and_401() -> None:
 def test_operations_document_their_business_and_input_errors() -> None:
     booking = OPERATIONS["createBooking"]
 
-    assert booking.codes(409) == ["event-not-open", "sold-out", "external-id-taken"]
+    assert booking.codes(409) == ["event-not-open", "sales-closed", "sold-out", "external-id-taken"]
     assert booking.codes(422) == ["invalid-input", "too-many-tickets", "idempotency-key-reused"]
     assert booking.codes(415) == ["unsupported-media-type"]
     assert booking.codes(503) == ["unavailable"]
@@ -59,7 +59,8 @@ def test_every_post_that_creates_something_accepts_an_idempotency_key() -> None:
         and any("content" in operation.responses.get(status, {}) for status in ("201", "202"))
     }
     assert creating.keys() == {
-        "signup", "inviteUser", "createEvent", "addTeamMember", "createBooking", "resendConfirmation", "createApiKey",
+        "signup", "inviteUser", "createEvent", "createTicketType", "addTeamMember", "createBooking",
+        "resendConfirmation", "createApiKey",
     }  # fmt: skip
     for operation in creating.values():
         assert "Idempotency-Key" in {parameter.get("name") for parameter in operation.doc["parameters"]}

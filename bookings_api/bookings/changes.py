@@ -1,0 +1,88 @@
+"""Changes which tickets a booking has."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from bookings_api.bookings.items import (
+    Item,
+    OrderedItem,
+    counts_of,
+    items_of,
+    offered,
+    require_available,
+    require_on_sale,
+    require_within_limits,
+)
+from bookings_api.bookings.locking import insert_items, release, take
+from bookings_api.bookings.rules import require_open
+from bookings_api.database.prepared import run
+from bookings_api.errors import InvalidFields
+from bookings_api.events.queries import ticket_types_of
+from bookings_api.extensions import db
+from bookings_api.models import Booking, BookingItem, Event
+
+
+def change_tickets(
+    booking: Booking, event: Event, changes: Mapping[str, Any], *, by_organizer: bool, now: datetime
+) -> bool:
+    """Give a locked booking the `items` or the `ticket_count` in `changes`. Returns whether anything changed.
+
+    More tickets of a type must be on sale and available. Fewer are always possible. Raises `EventNotOpen`,
+    `InvalidFields`, `SalesClosed`, `TooManyTickets` and `SoldOut`.
+    """
+    before, wanted = counts_of(booking), _wanted(booking, changes)
+    if wanted == before:
+        return False
+    added = {one: more for one, count in wanted.items() if (more := count - before.get(one, 0)) > 0}
+    removed = {one: fewer for one, count in before.items() if (fewer := count - wanted.get(one, 0)) > 0}
+    if added:
+        _require_more(event, wanted, added, returned=sum(removed.values()), by_organizer=by_organizer, now=now)
+    # in this order, because the event may be sold out
+    for statement in [*release(event, removed), *take(event, added)]:
+        run(statement)
+    db.session.execute(sa.delete(BookingItem).where(BookingItem.booking_id == booking.id))
+    for statement in insert_items(booking.id, wanted):
+        run(statement)
+    booking.ticket_count = sum(wanted.values())
+    db.session.flush()
+    db.session.expire(booking, ["items"])
+    return True
+
+
+def _wanted(booking: Booking, changes: Mapping[str, Any]) -> dict[UUID, int]:
+    """Return how many tickets of each type the booking is to have."""
+    if "items" in changes:
+        return {item.ticket_type_id: item.count for item in changes["items"]}
+    before = counts_of(booking)
+    count = changes.get("ticket_count", booking.ticket_count)
+    if count == booking.ticket_count:
+        return before
+    if len(before) > 1:
+        raise InvalidFields({"ticket_count": "The booking has tickets of several types. Change its items instead."})
+    return dict.fromkeys(before, count)
+
+
+def _require_more(
+    event: Event,
+    wanted: Mapping[UUID, int],
+    added: Mapping[UUID, int],
+    *,
+    returned: int,
+    by_organizer: bool,
+    now: datetime,
+) -> None:
+    types = ticket_types_of(event, include_deleted=True)
+    all_items = [Item(one, wanted[one.id]) for one in types if one.id in wanted]
+    current = [one for one in types if one.deleted_at is None]
+    items = items_of(
+        offered(current, by_organizer=by_organizer), [OrderedItem(one, count) for one, count in added.items()]
+    )
+    if not by_organizer:
+        require_open(event, now=now)
+        require_on_sale(items, now=now)
+    require_within_limits(event, all_items)
+    require_available(event, items, returned=returned)

@@ -1,0 +1,68 @@
+"""What an event sells, and what each booking contains."""
+
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, column_property, mapped_column
+
+from bookings_api.database.base import Base, Identified, Timestamped
+from bookings_api.models.event import MAX_CAPACITY, MAX_TICKETS_PER_BOOKING, Event
+
+DEFAULT_TYPE_NAME = "General admission"
+MAX_TYPES_PER_EVENT = 50
+MAX_POSITION = 1_000
+
+
+class TicketType(Identified, Timestamped, Base):
+    """A kind of ticket for an event. Every event has at least one.
+
+    A type without a `capacity` is limited only by the event's. `tickets_booked` counts the tickets of confirmed
+    bookings. It changes under the event's row lock, together with the event's counter.
+    """
+
+    __tablename__ = "ticket_types"
+    __table_args__ = (
+        sa.CheckConstraint(f"capacity BETWEEN 1 AND {MAX_CAPACITY}", name="capacity_in_range"),
+        sa.CheckConstraint(f"tickets_booked BETWEEN 0 AND coalesce(capacity, {MAX_CAPACITY})", name="not_oversold"),
+        sa.CheckConstraint(f"max_per_booking BETWEEN 1 AND {MAX_TICKETS_PER_BOOKING}", name="booking_limit_in_range"),
+        sa.CheckConstraint("sales_close_at > sales_open_at", name="sales_window_in_order"),
+        sa.Index("ix_ticket_types_event_id_position", "event_id", "position", "id"),
+    )
+
+    event_id: Mapped[UUID] = mapped_column(sa.ForeignKey("events.id"))
+    name: Mapped[str] = mapped_column(sa.String(100))
+    description: Mapped[str] = mapped_column(sa.Text, default="", server_default="")
+    capacity: Mapped[int | None]
+    sales_open_at: Mapped[datetime | None]
+    sales_close_at: Mapped[datetime | None]
+    max_per_booking: Mapped[int | None]
+    # only those who manage the event's bookings can see and book a hidden type
+    is_hidden: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    position: Mapped[int] = mapped_column(default=0, server_default="0")
+    tickets_booked: Mapped[int] = mapped_column(default=0, server_default="0")
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
+    # earlier bookings still contain a deleted type
+    deleted_at: Mapped[datetime | None]
+    # as limited by the event
+    tickets_available: Mapped[int] = column_property(
+        sa.select(
+            sa.func.least(
+                Event.capacity - Event.tickets_booked, sa.text("ticket_types.capacity - ticket_types.tickets_booked")
+            )
+        )
+        .where(Event.id == sa.text("ticket_types.event_id"))
+        .scalar_subquery()
+        .label("tickets_available")
+    )
+
+
+class BookingItem(Base):
+    """How many tickets of one type a booking contains."""
+
+    __tablename__ = "booking_items"
+    __table_args__ = (sa.CheckConstraint(f"count BETWEEN 1 AND {MAX_TICKETS_PER_BOOKING}", name="count_in_range"),)
+
+    booking_id: Mapped[UUID] = mapped_column(sa.ForeignKey("bookings.id"), primary_key=True)
+    ticket_type_id: Mapped[UUID] = mapped_column(sa.ForeignKey("ticket_types.id"), primary_key=True)
+    count: Mapped[int]

@@ -1,0 +1,1 @@
+"""The kinds of tickets that an event sells."""

@@ -1,0 +1,120 @@
+"""`/events/{event_id}/ticket-types`."""
+
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+import flask
+
+from bookings_api.database.listing import Listing
+from bookings_api.errors import (
+    CapacityBelowBooked,
+    EventCancelled,
+    EventNotFound,
+    PermissionDenied,
+    TicketTypeInUse,
+    TicketTypeNotFound,
+)
+from bookings_api.http.authentication import current_actor, viewer
+from bookings_api.http.blueprint import LOCATION, Blueprint
+from bookings_api.http.conditional import if_match
+from bookings_api.http.idempotency import REPLAYED
+from bookings_api.http.openapi.examples import FRONT_ROW_ID
+from bookings_api.http.rate_limiting.limits import by_account
+from bookings_api.http.schemas import PageQuerySchema
+from bookings_api.idempotency import IdempotentRequest
+from bookings_api.models import TicketType
+from bookings_api.permissions import Action
+from bookings_api.ticket_types import queries, services
+from bookings_api.ticket_types.schemas import TicketTypeChangeSchema, TicketTypeCreateSchema, TicketTypeSchema
+
+blp = Blueprint("ticket_types", __name__, url_prefix="/events", description="Sell several kinds of tickets")
+
+_FRONT_ROW = {"id": FRONT_ROW_ID, "name": "Front row", "capacity": 2, "tickets_available": 2, "position": 1}
+
+
+@blp.route("/<uuid:event_id>/ticket-types", methods=["GET"])
+@blp.doc(operationId="listTicketTypes")
+@blp.login_optional()
+@blp.problems(EventNotFound)
+@blp.listing(PageQuerySchema, TicketTypeSchema)
+def list_ticket_types(event_id: UUID) -> Listing:
+    """List the ticket types of an event.
+
+    Returns them by position. Includes types whose sales have not opened yet or have closed. Hidden types are returned
+    only to those who manage the event's bookings.
+    """
+    return queries.types_of(event_id, viewer=viewer())
+
+
+@blp.route("/<uuid:event_id>/ticket-types", methods=["POST"])
+@blp.doc(operationId="createTicketType")
+@blp.login_required(with_key=Action.EDIT_EVENT)
+@blp.limited("EVENT_LIMIT", by=by_account())
+@blp.problems(PermissionDenied, EventNotFound, EventCancelled)
+@blp.arguments(TicketTypeCreateSchema)
+@blp.idempotent(TicketTypeSchema, replay=lambda created: (HTTPStatus.CREATED, _location(**created)))
+@blp.response(201, TicketTypeSchema, headers=LOCATION | REPLAYED, example=TicketTypeSchema.example(**_FRONT_ROW))
+def create_ticket_type(
+    fields: dict[str, Any], request: IdempotentRequest | None, event_id: UUID
+) -> tuple[TicketType, dict[str, str]]:
+    """Add a ticket type to one of your events.
+
+    While several types are on sale, bookings must say how many tickets of each type they are for.
+    """
+    created = services.create_type(actor=current_actor, event_id=event_id, request=request, **fields)
+    return created, _location(event_id=event_id, id=created.id)
+
+
+@blp.route("/<uuid:event_id>/ticket-types/<uuid:type_id>", methods=["GET"])
+@blp.doc(operationId="getTicketType")
+@blp.login_optional()
+@blp.if_none_match()
+@blp.problems(EventNotFound, TicketTypeNotFound)
+@blp.response(200, TicketTypeSchema)
+def get_ticket_type(event_id: UUID, type_id: UUID) -> TicketType:
+    """Get a ticket type of an event.
+
+    A hidden type is visible only to those who manage the event's bookings.
+    """
+    return queries.get_type(event_id, type_id, viewer=viewer())
+
+
+@blp.route("/<uuid:event_id>/ticket-types/<uuid:type_id>", methods=["PATCH"])
+@blp.doc(operationId="changeTicketType")
+@blp.login_required(with_key=Action.EDIT_EVENT)
+@blp.if_match()
+@blp.problems(PermissionDenied, EventNotFound, TicketTypeNotFound, EventCancelled, CapacityBelowBooked)
+@blp.arguments(TicketTypeChangeSchema)
+@blp.response(
+    200,
+    TicketTypeSchema,
+    example=TicketTypeSchema.example(name="Front row", capacity=2, tickets_available=0, version=2),
+)
+def change_ticket_type(changes: dict[str, Any], event_id: UUID, type_id: UUID) -> TicketType:
+    """Change a ticket type.
+
+    Omitted fields keep their values. Existing bookings are unaffected.
+    """
+    return services.change_type(
+        actor=current_actor, event_id=event_id, type_id=type_id, changes=changes, precondition=if_match()
+    )
+
+
+@blp.route("/<uuid:event_id>/ticket-types/<uuid:type_id>", methods=["DELETE"])
+@blp.doc(operationId="deleteTicketType")
+@blp.login_required(with_key=Action.EDIT_EVENT)
+@blp.if_match()
+@blp.problems(PermissionDenied, EventNotFound, TicketTypeNotFound, EventCancelled, TicketTypeInUse)
+@blp.response(204)
+def delete_ticket_type(event_id: UUID, type_id: UUID) -> None:
+    """Delete a ticket type.
+
+    Only a type without booked tickets can be deleted, and not the only type of the event. To stop selling a type, hide
+    it or close its sales. Cancelled bookings still name a deleted type.
+    """
+    services.delete_type(actor=current_actor, event_id=event_id, type_id=type_id, precondition=if_match())
+
+
+def _location(*, event_id: UUID | str, id: UUID | str, **_: Any) -> dict[str, str]:  # noqa: A002 - as in responses
+    return {"Location": flask.url_for("ticket_types.get_ticket_type", event_id=event_id, type_id=id)}
