@@ -32,7 +32,7 @@ class Application(flask.Flask):
         return response
 
     def raise_routing_exception(self, request: flask.Request) -> NoReturn:
-        """Make redirects to a trailing slash relative. By default, they contain the `Host` that the client sent.
+        """Make redirects to a trailing slash relative. By default, they contain the client's `Host` header.
 
         Flask calls no error handlers for `RequestRedirect`, so this method changes the exception before raising it.
         """

@@ -1,7 +1,6 @@
 """Authenticates requests by a bearer token (RFC 6750), which is an access token or an API key.
 
-`accounts.tokens` verifies the token and finds the account or the API key. `create_app` passes the functions of that
-module to `init_authentication`, because `http` must not import `accounts`.
+`create_app` passes functions of `accounts.tokens` to `init_authentication`, because `http` must not import `accounts`.
 """
 
 from collections.abc import Callable
@@ -51,10 +50,7 @@ def current_key() -> ApiKey:
 
 
 def current_actor_id() -> str:
-    """Return the ID of the caller's account or API key.
-
-    Requires `login_required`, or `token_required` and an access token.
-    """
+    """Return the ID of the caller's account or API key. For an API key, call `require_actor` first."""
     return current_user_id() or str(current_actor.id)
 
 
@@ -85,11 +81,11 @@ def bearer_token() -> str:
 
 
 def require_actor(action: Action | None = None, *, with_key: Action | None = None) -> None:
-    """Load the caller, which must be an account or an API key that may perform `with_key`.
+    """Load the account or API key that sent the request, and check its permissions.
 
-    If `with_key` is None, refuse API keys. Raises `Unauthenticated` if the token is missing or invalid. Raises
-    `PermissionDenied` if the account may not perform `action` in any organization, or if the key may not perform
-    `with_key`.
+    Raises `Unauthenticated` if the token is missing or invalid. Raises `PermissionDenied` for an account that may not
+    perform `action` in any organization, and for an API key that may not perform `with_key`. If `with_key` is None, all
+    API keys are refused.
     """
     load_actor()
     actor = flask.g.actor
@@ -117,7 +113,7 @@ def allow_anonymous() -> None:
 
 
 def require_token() -> None:
-    """Verify the signature and expiry of an access token, or accept any API key without a check.
+    """Verify an access token's signature and expiry, but not its login. Accept any API key.
 
     The service must check that the login has not ended, or that the API key is valid. Raises `Unauthenticated` if the
     token is missing or is an invalid access token.
@@ -131,16 +127,17 @@ def require_token() -> None:
 
 
 def require_login(*, with_key: Action | None = None) -> None:
-    """After `require_token`, check that the login or API key is still valid. Otherwise, raises `Unauthenticated`.
+    """Load the caller after `require_token`. Does nothing for anonymous requests.
 
-    Raises `PermissionDenied` for an API key that may not perform `with_key`.
+    Raises `Unauthenticated` if the login has ended or the API key is invalid. Raises `PermissionDenied` for an API key
+    that may not perform `with_key`.
     """
     if viewer() is None and (current_user_id() or current_key_hash()):
         require_actor(with_key=with_key)
 
 
 def forget_actor() -> None:
-    """Forget a caller that was loaded earlier in this request, so that views and log lines do not use it."""
+    """Forget the caller of this request, so that views and log lines do not use it."""
     pop = flask.g.pop  # looked up once, because `flask.g` is a slow proxy
     for name in ("actor", "current_login_id", "user_id", "shared_mailbox", "key_hash", "key_hint"):
         pop(name, None)
@@ -151,7 +148,6 @@ def _is_key(token: str) -> bool:
 
 
 def _remember_key(secret: str, key_hash: bytes) -> None:
-    """Store the hash of the key's secret, and the first characters of the secret for the log."""
     flask.g.key_hash, flask.g.key_hint = key_hash, secret[:HINT_LENGTH]
 
 

@@ -1,4 +1,4 @@
-"""The blueprint class that all features use. Its decorators enforce rules and document these rules in OpenAPI."""
+"""The blueprint class that all features use. Its decorators also write the OpenAPI documentation."""
 
 import re
 from collections.abc import Callable
@@ -54,8 +54,8 @@ class Blueprint(flask_smorest.Blueprint):
     """flask-smorest's blueprint with decorators for authentication, rate limits, problems, lists and more.
 
     The order of the decorators, from the top: `doc`, `login_required`, `limited`, `if_match` or `if_none_match`,
-    `problems`, `arguments` or `listing`, `idempotent`, `response`. If the key of a limit depends on the body, `limited`
-    comes below `arguments`.
+    `problems`, `arguments` or `listing`, `idempotent`, `response`. If a rate limit depends on the request's body, apply
+    `limited` below `arguments`, which parses the body.
     """
 
     ARGUMENTS_PARSER = StrictParser()
@@ -99,16 +99,15 @@ class Blueprint(flask_smorest.Blueprint):
         super().add_url_rule(rule, endpoint, view, **options)
 
     def login_required(self, action: Action | None = None, *, with_key: Action | None = None) -> Callable[[View], View]:
-        """Require an access token, or an API key that may perform `with_key`.
+        """Require an access token, or an API key that may perform `with_key`. Without `with_key`, refuse API keys.
 
-        If `with_key` is None, refuse API keys. If `action` is set, an account must be allowed to perform `action` in at
-        least one organization.
+        With `action`, also require that an account may perform `action` in at least one organization.
         """
         check = partial(authentication.require_actor, action, with_key=with_key)
         return self._guarded(check, PermissionDenied, with_key=with_key)
 
     def token_required(self, *, with_key: Action) -> Callable[[View], View]:
-        """Require an access token or API key, but let the service check the login or key, which saves a query.
+        """Require an access token or API key. To save a query, the service checks that the login or key is valid.
 
         The service must raise `Unauthenticated` before any other error, and `PermissionDenied` for a key that may not
         perform `with_key`. Requests with an ended login or an invalid key do not count towards any limit.
@@ -154,7 +153,7 @@ class Blueprint(flask_smorest.Blueprint):
         headers: dict[str, Any] | None = None,
         **options: Any,
     ) -> Callable[[View], View]:
-        """Serialize the view's result with `schema`. Adds an `ETag` and 304 responses if the schema has a version.
+        """Serialize the view's result with `schema`. If `schema` has a version, support `ETag` and `If-None-Match`.
 
         `headers` documents additional headers. `example` replaces the example that is built from the fields' examples.
         """
@@ -210,10 +209,11 @@ class Blueprint(flask_smorest.Blueprint):
     ) -> Callable[[View], View]:
         """Accept an `Idempotency-Key`, and replay the stored response to an earlier request with the same key.
 
-        Place this decorator below `arguments`, and above the limits that do not apply to replays. The view passes its
-        argument `request` to its service, which stores the response. `replay` gets a stored body, and returns the
-        status and headers. `actor_id` and `may_replay` get the request's body. `actor_id` returns the ID of the account
-        or API key that sent the idempotency key. `may_replay` returns whether the client may see the stored response.
+        Apply this decorator below `arguments`, and above limits that do not apply to replays. The view passes its
+        argument `request` to its service, which stores the response.
+
+        `replay` gets the stored body and returns the status and headers. The other functions get the request's body:
+        `actor_id` returns the sender's account or key ID, and `may_replay` whether to send the stored response.
         """
         keyed = self.arguments(IdempotencyKeySchema, location="headers")
         dump = schema().dump

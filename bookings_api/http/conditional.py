@@ -1,9 +1,8 @@
 """Conditional requests (RFC 9110, section 13): `ETag`, `If-None-Match` and `If-Match`.
 
-An ETag contains the resource's version. A booking changes the response for an event, but not the event's version. An
-event's ETag therefore also contains the number of booked tickets and the time of the last change. The number alone is
-not enough, because a cancellation restores it. A booking's ETag also contains the time of its last change, because
-reminders and the guest's erasure do not change its version. An API key's ETag also contains the time of its last use.
+An ETag contains the resource's version, and values that can change while the version stays the same. An event's ETag
+contains the number of booked tickets. It also contains the time of the last change, because a cancellation can restore
+an earlier number.
 
 `If-Match` compares only versions, while the row is locked. A booking therefore never makes an organizer's change to the
 event fail.
@@ -72,8 +71,8 @@ def etag_of(resource: Versioned) -> str:
 def if_match() -> Callable[[Versioned], None]:
     """Return a function that checks a row against the request's `If-Match`. Services call it with a locked row.
 
-    The function raises `StaleVersion` if no tag in the header matches, or if the header is malformed. If the header is
-    missing or `*`, the function accepts every version.
+    The function raises `StaleVersion` if the header contains no ETag with the row's version. If the header is missing
+    or `*`, the function accepts every row.
     """
     header = flask.request.headers.get("If-Match")
     versions = {tag.partition("-")[0] for tag in _STRONG_TAG.findall(header or "")}

@@ -1,16 +1,14 @@
 """Lists as CSV files (RFC 4180) for spreadsheets.
 
 A file contains the whole list. Rows are read in batches by keyset pagination, and each batch is sent before the next
-batch is read. Memory use is therefore bounded, and slow clients hold no database connection or snapshot. A row that
-exists throughout the download appears exactly once. A row that is added or deleted during the download may be missing.
-If the database fails during the download, the response ends without its last chunk, which clients treat as an error
-(RFC 9112, section 8). HTTP/1.0 has no chunks, so requests with HTTP/1.0 are rejected.
+batch is read. This bounds memory use, and slow clients hold no database connection. A row that exists throughout the
+download appears exactly once. If the database fails during the download, the response ends without its last chunk,
+which clients treat as an error (RFC 9112, section 8). HTTP/1.0 has no chunks, so requests with HTTP/1.0 are rejected.
 
-To prevent formula injection (OWASP, "CSV Injection"), an apostrophe is inserted before text that spreadsheets evaluate.
-Such text can occur at the start of a field or after any character that Excel may use as a separator, even if quotation
-marks or invisible characters precede the text. Text that looks like a number, date, time, truth value or error also
-gets an apostrophe, because spreadsheets convert even quoted text: 0012345 to 12345, and 1/2 to a date. Only English
-words are recognized. docs/api.md describes how to import text unchanged in any language.
+To prevent formula injection (OWASP, "CSV Injection"), an apostrophe is inserted before text that spreadsheets evaluate,
+both at the start of a field and after any character that Excel may use as a separator. Text that looks like a number,
+date, time, truth value or error also gets an apostrophe, because spreadsheets convert even quoted text: 0012345 to
+12345, and 1/2 to a date. Only English words are recognized.
 
 Every field is quoted. The file starts with a byte order mark, because Excel otherwise misreads UTF-8.
 """
@@ -65,7 +63,7 @@ _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
-# Text with digits and only these words is a number (1E5), date (1-Mar) or time (7 PM).
+# Spreadsheets read text as a number (1E5), date (1-Mar) or time (7 PM) if it has digits and no words except these.
 _IN_NUMBERS = frozenset(["e", "a", "p", "m", "am", "pm", "sept", *_MONTHS, *(month[:3] for month in _MONTHS)])
 _CONSTANTS = frozenset(["TRUE", "FALSE", "#N/A", "#REF!", "#DIV/0!", "#NAME?", "#NUM!", "#VALUE!", "#NULL!"])
 
@@ -98,7 +96,7 @@ class CsvQuerySchema(PageQuerySchema):
 
 @dataclass(frozen=True)
 class CsvFile:
-    """A CSV file. `name` is the file name, with path parameters in braces. The unique column `key` sorts the rows."""
+    """A CSV file. `name` can contain path parameters in braces. Rows are sorted by the unique column `key`."""
 
     name: str
     key: InstrumentedAttribute[Any]
@@ -107,7 +105,7 @@ class CsvFile:
 def is_preferred() -> bool:
     """Whether the request's `Accept` prefers CSV to JSON (RFC 9110, section 12.5.1).
 
-    Returns False without the header, or if neither type is acceptable.
+    Returns False if the header is missing or accepts neither type.
     """
     accepted = [(kind.partition(";")[0].strip(), quality) for kind, quality in flask.request.accept_mimetypes]
     return MIMEAccept(accepted).best_match([JSON, CSV]) == CSV
@@ -118,8 +116,8 @@ def csv_file(
 ) -> flask.Response:
     """Return a CSV response with all rows of `query`, and a column for each member of `schema`.
 
-    Reads the first batch immediately and raises its database errors, including SQLAlchemy's `TimeoutError` if other
-    downloads take too long. Raises `HTTPException` for HTTP/1.0 and for pagination parameters.
+    Reads the first batch immediately, so database errors are raised before the response starts. Raises SQLAlchemy's
+    `TimeoutError` if other downloads take too long, and `HTTPException` for HTTP/1.0 and for pagination parameters.
     """
     pages = [name for name, value in _WHOLE_LIST.items() if flask.request.args.get(name, value) != value]
     if pages:
@@ -143,10 +141,7 @@ def example(schema: BaseSchema) -> str:
 def _batches(
     engine: sa.Engine, query: sa.Select[Any], schema: BaseSchema, key: InstrumentedAttribute[Any], separator: str
 ) -> Iterator[bytes]:
-    """Yield a header row and the rows as CSV lines, sorted by `key`.
-
-    Holds no connection and no lock while the server sends a batch.
-    """
+    """Yield the CSV lines in batches, sorted by `key`. Holds no connection or lock between batches."""
     names = [field.data_key or name for name, field in schema.dump_fields.items()]
     header = _BYTE_ORDER_MARK + _lines([names], separator)
     batch_query = query.limit(BATCH)
@@ -190,7 +185,7 @@ def _lines(rows: Iterable[Iterable[Any]], separator: str = ",") -> str:
 
 
 def _field(value: Any) -> str:
-    """Format a value as in JSON, with times in RFC 3339. None becomes an empty field. Escapes formulas."""
+    """Format a value. Times are in RFC 3339, None becomes an empty field, and formulas are escaped."""
     if value is None:
         return ""
     if isinstance(value, datetime):

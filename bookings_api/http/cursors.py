@@ -1,7 +1,7 @@
-"""Reads the part of a list that follows a cursor.
+"""Reads the items of a list that follow a cursor.
 
-Unlike page numbers, cursors neither skip nor repeat items when rows are added or deleted. A cursor contains the name of
-the sort order and the sort keys of the last item that was read. The cursor stays valid if this item is deleted.
+A cursor contains the name of the sort order and the sort keys of the last item that the client has read. Unlike page
+numbers, cursors neither skip nor repeat items when rows are added or deleted.
 """
 
 from base64 import b64decode, urlsafe_b64encode
@@ -32,7 +32,8 @@ def fetch_after(
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Return the items after the cursor, and a `Link` header if more items follow.
 
-    An empty cursor returns the first items. Aborts with 422 if the cursor is malformed or is for another sort order.
+    If the cursor is empty, returns the first items. Aborts with 422 if the cursor is malformed or from a list with
+    another sort order.
     """
     try:
         position = _decode(cursor, listing.order) if cursor else {}

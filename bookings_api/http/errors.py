@@ -79,7 +79,7 @@ def _invalid_input(messages: dict[str, Any]) -> flask.Response:
 
 
 def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield a dotted path and a message for each of marshmallow's messages. An empty path means the whole body."""
+    """Yield each error message with the dotted path of its field."""
     if isinstance(messages, dict):
         for name, below in messages.items():
             yield from _flatten(below, path if name == "_schema" else f"{path}.{name}".lstrip("."))
@@ -89,11 +89,7 @@ def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _database_error(error: DBAPIError) -> flask.Response:
-    """Return 503 for a transient failure, otherwise 500.
-
-    Transient failures include lost connections, server restarts, failovers, a full disk, lock and statement timeouts,
-    and conflicts that remain after all retries.
-    """
+    """Return 503 for a transient failure, such as a lost connection, a failover or a lock timeout, otherwise 500."""
     is_operational = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
     code = getattr(error.orig, "pgcode", None)
     return _unavailable(error) if is_operational or code in _TRANSIENT_STATES else _unexpected(error)

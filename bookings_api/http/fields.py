@@ -98,7 +98,7 @@ class Text(ma.fields.String):
 
 
 class EmailedText(Text):
-    """Text without links, for fields that appear in emails, because users can have emails sent to strangers."""
+    """Text without links, for fields that appear in emails to other people."""
 
     default_error_messages = {"link": "Must not contain a link. Remove :// and www."}
 
@@ -182,7 +182,7 @@ class Choice(ma.fields.String):
 
 
 class StringMap(ma.fields.Dict):
-    """A JSON object of at most `max_pairs` members whose keys and values are text. Values may be empty."""
+    """A JSON object with at most `max_pairs` members. Values are text and may be empty."""
 
     default_error_messages = {"pairs": "Must have at most {limit} members."}
 
@@ -262,7 +262,7 @@ class EmailAddress(ma.fields.Email):
 
 
 class AccountEmail(Text):
-    """The email of an existing account. Also accepts addresses of older accounts that `EmailAddress` rejects."""
+    """The email of an existing account. Also accepts old addresses that `EmailAddress` would reject."""
 
     default_error_messages = {"address": "Must contain an @ sign."}
 

@@ -1,4 +1,4 @@
-"""Calendar files, and the header with the suggested name of a file."""
+"""Calendar files, and the header that suggests a file name."""
 
 from http import HTTPStatus
 

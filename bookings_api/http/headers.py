@@ -73,10 +73,7 @@ def _add_headers(response: flask.Response, *, vary: str) -> flask.Response:
 
 
 def _cache_control(method: str, status: int) -> str:
-    """Return the `Cache-Control` of a response (RFC 9111).
-
-    Caches must not store errors or responses to writes. Shared caches may store only responses to anonymous reads.
-    """
+    """Return the `Cache-Control` header (RFC 9111), which lets shared caches store only anonymous reads."""
     if method not in {"GET", "HEAD"} or status >= HTTPStatus.BAD_REQUEST:
         return NO_STORE
     return "private, no-cache" if flask.g.get("user_id") else "no-cache"

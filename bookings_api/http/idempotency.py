@@ -46,7 +46,7 @@ class IdempotencyKeySchema(ma.Schema):
 
 
 def request_hash(arguments: Mapping[str, Any]) -> bytes:
-    """Return the SHA-256 hash of a request's parsed arguments. Their order does not affect the hash."""
+    """Return the SHA-256 hash of a request's parsed arguments, regardless of their order."""
     return hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode()).digest()
 
 
@@ -58,7 +58,10 @@ def with_replays(
     actor_id: Callable[..., UUID | None],
     may_replay: Callable[..., bool],
 ) -> View:
-    """Wrap `view` so that a repeated request gets the stored response. Without a key, `view` gets `request=None`."""
+    """Wrap `view` so that a repeated request gets the stored response. See `Blueprint.idempotent`.
+
+    If the client sends no idempotency key, `view` gets `request=None`.
+    """
 
     @wraps(view)
     def replaying(*args: Any, **kwargs: Any) -> Any:

@@ -28,7 +28,7 @@ class OrjsonProvider(DefaultJSONProvider):
 
 
 def json_body(data: Any) -> bytes:
-    """Serialize data dumped by a schema. Values have the same format as if marshmallow's fields had serialized them."""
+    """Serialize data dumped by a schema, in the same format as marshmallow's fields."""
     try:
         return orjson.dumps(data)
     except orjson.JSONEncodeError:  # the data contains a lone surrogate, for example a field name in an error message
@@ -44,5 +44,5 @@ class JsonResponse(flask.Response):
 
 
 def json_response(data: Any, status: int, headers: dict[str, str], *, content_type: str = JSON) -> flask.Response:
-    """Return a response with data dumped by a schema, serialized as JSON."""
+    """Return a JSON response with data dumped by a schema."""
     return JsonResponse(json_body(data), status, headers, content_type=content_type)

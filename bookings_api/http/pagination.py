@@ -45,7 +45,7 @@ _numbers = count(1)
 
 
 def fetch_page(listing: Listing, schema: ResponseSchema, page: PaginationParameters) -> list[dict[str, Any]]:
-    """Return a page's items as `schema` dumps them. Sets `page.item_count` to the length of the whole list."""
+    """Return the items of a page as dictionaries. Sets `page.item_count` to the length of the whole list."""
     statement = _page_statement(listing.statement, schema, listing.settings, stays_on_server=not listing.is_filtered)
     rows = counted = read_listing(statement, **listing.values, page_size=page.page_size, first_item=page.first_item)
     if not rows and page.first_item > 0:  # beyond the last page, no row contains the length
@@ -103,7 +103,7 @@ def page_headers(page: PaginationParameters) -> dict[str, str]:
 
 
 def list_url(**changes: Any) -> str:
-    """Return the relative URL of the list with changed query parameters.
+    """Return the request's relative URL with changed query parameters.
 
     The URL is percent-encoded (RFC 3986), so that no parameter can break the `Link` header.
     """

@@ -12,8 +12,8 @@ from flask.globals import request_ctx
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
-# The maximum number of parameters, and of members in a JSON object. No operation accepts this many. Limits the work per
-# request and the size of error responses.
+# The maximum number of parameters, and of members in a JSON object. This limits the work per request and the size of
+# error responses.
 MAX_NAMES = 100
 
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")

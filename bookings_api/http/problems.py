@@ -19,7 +19,7 @@ PROBLEM_CONTENT_TYPE = "application/problem+json"
 
 
 class ErrorLocation(StrEnum):
-    """The part of the request that contains a field. `body` covers JSON and forms."""
+    """The part of the request that contains the invalid field. `body` means the JSON or form body."""
 
     BODY = "body"
     QUERY = "query"
@@ -28,7 +28,7 @@ class ErrorLocation(StrEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """A type of problem. Its `code` is stable. If the problem always concerns the same field, `field` is its name."""
+    """A type of problem with a stable `code`. `field` is set if the problem always concerns the same field."""
 
     status: HTTPStatus
     code: str
@@ -190,7 +190,10 @@ class FieldErrorSchema(ResponseSchema):
     field = ma.fields.String(
         required=True,
         metadata={
-            "description": "The dotted path of the field, or an empty string if the error concerns the whole part.",
+            "description": (
+                "The dotted path of the field. Empty if the error concerns the whole part of the request that `in`"
+                " names."
+            ),
             "example": "ticket_count",
         },
     )

@@ -7,8 +7,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 def init_proxies(app: flask.Flask) -> None:
     """Trust the X-Forwarded-For and X-Forwarded-Proto headers of the nearest `TRUSTED_PROXIES` proxies.
 
-    Each proxy appends the address that it sees to X-Forwarded-For, so addresses forged by a client are to the left of
-    the trusted addresses. X-Forwarded-Host is ignored, because some proxies forward the client's value.
+    Each proxy appends an address to X-Forwarded-For, so addresses that a client has forged come first and are ignored.
+    X-Forwarded-Host is ignored, because some proxies forward the client's value.
     """
     proxies = app.config["TRUSTED_PROXIES"]
     if proxies:

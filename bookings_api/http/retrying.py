@@ -1,8 +1,8 @@
-"""Retries requests whose transaction PostgreSQL has aborted because of a conflict with another transaction.
+"""Retries views whose transaction PostgreSQL has aborted because of a conflict with another transaction.
 
-The whole view runs again, and repeats all reads, checks and locks. The aborted transaction has changed nothing. If a
-view has several transactions, the earlier transactions stay committed, so the view must be safe to repeat. Tasks are
-not retried, because their next run does the remaining work.
+The whole view runs again, including all reads and checks. If a view has several transactions, those before the aborted
+transaction stay committed, so the view must be safe to repeat. Celery tasks are not retried, because their next run
+does the remaining work.
 """
 
 import logging
@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 # serialization_failure and deadlock_detected (PostgreSQL documentation, section 13.5)
 CONFLICTS = {"40001", "40P01"}
 ATTEMPTS = 4
-# The longest pause before the second attempt. The longest pause doubles for each further attempt. Pauses are random, so
-# that conflicting requests do not run at the same time again.
+# The maximum pause before the second attempt. The maximum doubles before each further attempt. Pauses are random, so
+# that the same requests do not conflict again.
 PAUSE_SECONDS = 0.05
 
 View = TypeVar("View", bound=Callable[..., Any])

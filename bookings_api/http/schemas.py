@@ -1,4 +1,4 @@
-"""Base classes of all schemas."""
+"""Base classes for schemas."""
 
 from typing import Any
 
@@ -27,8 +27,8 @@ class BaseSchema(ma.Schema):
 class ResponseSchema(BaseSchema):
     """Base of response schemas. The OpenAPI document allows additional members, so that later versions can add members.
 
-    A schema only selects the members, and `http.json` serializes the values. The result is the same as marshmallow's,
-    but faster. Fields that are dumped must therefore not be nested or customize serialization.
+    `dump` only copies values, and `http.json` serializes them, which is faster than marshmallow. Dumped fields must
+    therefore not be nested or customize serialization.
     """
 
     class Meta:
@@ -40,7 +40,7 @@ class ResponseSchema(BaseSchema):
         self.members = {field.data_key or name: field.attribute or name for name, field in self.dump_fields.items()}
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
-        """Return the members of `obj`, a row or a dictionary. If `many` is true, `obj` is a sequence of these."""
+        """Return `obj` as a dictionary with the schema's members. If `many` is true, return a list for all items."""
         if self.many if many is None else many:
             return [self.dump(row, many=False) for row in obj]
         if isinstance(obj, dict):

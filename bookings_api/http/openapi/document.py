@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, and Swagger UI at `/docs`. The service itself serves all assets of Swagger UI."""
+"""The OpenAPI 3.1 document, and Swagger UI at `/docs`."""
 
 from copy import deepcopy
 

@@ -35,9 +35,9 @@ RATE_LIMIT = {
 }
 RETRY_AFTER = {"Retry-After": {"description": "The number of seconds to wait before you retry."} | _INTEGER}
 
-# Returns a key for the view's arguments, or None to exempt the request. Requests with the same key share the limit.
+# Computes a key from the view's arguments. Requests with the same key share a limit. None exempts the request.
 Key = Callable[..., str | None]
-# Decides from the exception or result of the view whether the request counts.
+# Decides from the view's exception or result whether the request counts towards the limit.
 Counted = Callable[[Exception | None, Any], bool]
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -55,10 +55,10 @@ def init_limits(app: flask.Flask) -> None:
 
 
 def by_account(*parameters: str) -> Key:
-    """Count requests per caller and per value of these path parameters. Place the limit below `login_required`.
+    """Count requests per account or API key, separately for each value of the path parameters named in `parameters`.
 
-    The caller is an account or an API key. Without parameters, API keys are exempt, because `API_KEY_LIMIT` applies to
-    them.
+    Apply `limited` below `login_required`, which identifies the caller. Without `parameters`, API keys are exempt,
+    because `API_KEY_LIMIT` already limits their requests.
     """
 
     def key(*args: Any, **kwargs: Any) -> str | None:
@@ -70,7 +70,10 @@ def by_account(*parameters: str) -> Key:
 
 
 def by_invited_mailbox(invitation: dict[str, Any], *args: Any, **kwargs: Any) -> str:
-    """Count invitations per recipient mailbox, regardless of their sender. Place the limit below `arguments`."""
+    """Count invitations per recipient mailbox, regardless of the sender.
+
+    Apply `limited` below `arguments`, which parses the body.
+    """
     return f"invitation/{of_mailbox(invitation['email'])}"
 
 
@@ -80,7 +83,7 @@ def by_inviter_and_mailbox(invitation: dict[str, Any], *args: Any, **kwargs: Any
 
 
 def by_key(*args: Any, **kwargs: Any) -> str | None:
-    """Count requests per secret of an API key. After a rotation, both valid secrets are counted separately."""
+    """Count requests per API key secret. After a rotation, the old and the new secret are counted separately."""
     key_hash = current_key_hash()
     return None if key_hash is None else key_hash.hex()
 
@@ -96,34 +99,37 @@ def by_client(*args: Any, **kwargs: Any) -> str:
 
 
 def by_email(field: str) -> Key:
-    """Count requests per email address in `field` of the body, whether or not an account has this address.
+    """Count requests per email address in the body's field `field`, even if no account has this address.
 
-    Place the limit below `arguments`.
+    Apply `limited` below `arguments`, which parses the body.
     """
     return lambda body, *args, **kwargs: of_email(body[field])
 
 
 def of_email(address: str) -> str:
-    """Return the key of an email address. Ignores case and whether the domain is IDNA-encoded."""
+    """Return the rate-limit key of an email address. Ignores case and whether the domain is IDNA-encoded."""
     return keyed_hash(encoded_address(address).lower())
 
 
 def of_mailbox(address: str) -> str:
-    """Return the key of a mailbox. Addresses that differ only after a `+` usually share a mailbox (RFC 5233)."""
+    """Return the rate-limit key of an address's mailbox.
+
+    `uri@example.com` and `uri+tickets@example.com` have the same key, because they usually share a mailbox (RFC 5233).
+    """
     local, _, domain = address.rpartition("@")
     return of_email(f"{local.partition('+')[0]}@{domain}")
 
 
 def shared_mailbox(address: str) -> str | None:
-    """Return the mailbox's key if the address contains a `+`, otherwise None."""
+    """Return the rate-limit key of the address's mailbox if the address contains a `+`, otherwise None."""
     return of_mailbox(address) if "+" in address else None
 
 
 def mailbox_to_count(address: str | None) -> str | None:
-    """Return the key of the mailbox that receives an email from the caller. `address` defaults to the caller's own.
+    """Return the rate-limit key for an email from the caller to `address`, or None if the email does not count.
 
-    Returns None for an email to the caller's own address, unless the address contains a `+`. Many accounts can share a
-    mailbox through such addresses, so emails to these addresses count even if the caller owns them.
+    `address` defaults to the caller's own address. Emails to the caller's own address do not count, unless the address
+    contains a `+`. Many accounts can share a mailbox through such addresses.
     """
     if current_key_hash() is not None:
         return of_mailbox(address) if address else None
@@ -160,15 +166,16 @@ def successes(error: Exception | None, result: Any) -> bool:
 
 
 def failures(*kinds: type[Exception]) -> Counted:
-    """Count only requests that fail with these errors. Other failures, for example in an outage, do not count."""
+    """Count only requests that fail with one of these errors."""
     return lambda error, result: isinstance(error, kinds)
 
 
 def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
-    """Apply the limit in `setting`, for example `3 per hour; 10 per day`, to a view. Raises `TooManyRequests`.
+    """Limit the requests to a view. A request over the limit raises `TooManyRequests`.
 
-    A request is counted before the view runs, so that concurrent requests cannot exceed the limit. If `counts` returns
-    false afterwards, the request is uncounted.
+    `setting` is the name of a setting, whose value can be `3 per hour; 10 per day`. A request is counted before the
+    view runs, so that concurrent requests cannot exceed the limit. If `counts` then returns false, the request is
+    subtracted again.
     """
 
     def decorate(view: View) -> View:
@@ -195,10 +202,10 @@ def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
 
 
 def count_email(address: str) -> None:
-    """Count an email that is sent even if the caller's limit is exceeded.
+    """Count an email towards the account's limits, even if a limit is exceeded.
 
-    If `mailbox_to_count` returns a mailbox, the email counts towards the account's `GUEST_MAIL_LIMIT` for this mailbox,
-    otherwise towards `BOOKING_LIMIT`. Does nothing for API keys, because `API_KEY_LIMIT` already counts their requests.
+    If `mailbox_to_count` returns a key for the address, the email counts towards `GUEST_MAIL_LIMIT`, otherwise towards
+    `BOOKING_LIMIT`. API keys are exempt, because `API_KEY_LIMIT` already limits their requests.
     """
     user_id = current_user_id()
     if user_id is None:
@@ -209,7 +216,7 @@ def count_email(address: str) -> None:
 
 
 def uncount() -> None:
-    """Uncount this request under all limits, and omit the `RateLimit-*` headers."""
+    """Subtract this request from the counts of all limits, and omit the `RateLimit-*` headers."""
     for windows in _hits.values():
         _storage.give_back([window for window in windows if not window.is_given_back])
     _hits.clear()

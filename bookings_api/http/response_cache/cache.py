@@ -1,16 +1,12 @@
-"""Caches responses to anonymous reads of events, and sends the cached responses without calling Flask.
+"""Caches responses to anonymous reads of events. Cached responses are sent without calling Flask.
 
 A page of a list is reused for at most `PAGE_SECONDS`, and only while `EventCatalog.version` stays the same. Lists
 therefore show new and changed events immediately, but their ticket counts may be up to `PAGE_SECONDS` old. The version
-is read before the page. The page therefore contains all changes up to that version, even if it comes from a replica
-(see `database.replica`). The version does not change when an event ends, and may repeat after a failover. In both
-cases, the time limit ensures that a page is soon replaced.
+is read before the page, so the page contains all changes up to that version. The time limit is necessary because the
+version does not change when an event ends, and may repeat after a failover.
 
-A response with a single event is always current. Each request reads the event or shares a concurrent read, and only the
-headers are reused.
-
-Like all responses to anonymous reads, cached responses have `Cache-Control: no-cache`, so that clients see their own
-changes.
+For a single event, only the response headers are reused. The event is read again for each request, or once for several
+concurrent requests, so the response is always current.
 """
 
 import threading
@@ -67,8 +63,8 @@ class _Response(NamedTuple):
 class _Policy(NamedTuple):
     """How to reuse a response. `revalidate` returns the current response, or None if the view must run again.
 
-    The request that replaces a page holds the lock `renewal`. Other requests for the page wait for the lock for at most
-    `PAGE_SECONDS`.
+    The request that replaces an outdated page holds the lock `renewal`. Other requests for that page wait for the lock,
+    but at most `PAGE_SECONDS`.
     """
 
     revalidate: Callable[[_Response], _Response | None]
@@ -194,12 +190,12 @@ class ResponseCache:
 
 
 def init_response_cache(app: flask.Flask) -> None:
-    """Wrap the application in the cache. Call this before `init_proxies`, whose middleware runs first."""
+    """Add the cache to the application. Call `init_proxies` afterwards, so that its middleware runs first."""
     app.wsgi_app = ResponseCache(app)  # type: ignore[method-assign] # as Flask documents it
 
 
 def _may_cache() -> bool:
-    """Whether the response to this request may be cached. If revalidation has failed, raises its database error."""
+    """Whether the response to this request may be cached. Raises the database error of a failed revalidation."""
     environ = flask.request.environ
     if _FAILURE in environ:
         raise environ[_FAILURE]
@@ -207,7 +203,7 @@ def _may_cache() -> bool:
 
 
 def _cache_key(environ: "WSGIEnvironment") -> tuple[str, ...] | None:
-    """Return the parts of an anonymous read that determine the response. Returns None for all other requests."""
+    """Return the cache key of an anonymous GET request, or None for any other request."""
     if environ["REQUEST_METHOD"] != "GET" or "HTTP_AUTHORIZATION" in environ:
         return None
     path, query, origin = environ["PATH_INFO"], environ.get("QUERY_STRING", ""), environ.get("HTTP_ORIGIN", "")

@@ -1,4 +1,4 @@
-"""Single flight: concurrent requests share a read, which uses a connection outside the pool."""
+"""Lets concurrent requests share a database read. Shared reads use a connection outside the pool."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -12,12 +12,12 @@ from bookings_api.database.engine import unpooled_engine
 from bookings_api.database.timeouts import CONNECT_SECONDS
 from bookings_api.database.unresponsive import time_limit
 
-# Concurrent callers that pass the same function share its result.
+# A function that reads from the database. Concurrent requests that pass the same function share its result.
 Read = Callable[[sa.Connection], Any]
 
 
 class _Batch:
-    """One call to the `read` function of a `SingleFlight`, with its results. `done` is locked until the call ends."""
+    """The keys and results of one call of `read`. `done` is locked until the call ends."""
 
     __slots__ = ("done", "error", "keys", "values")
 
@@ -30,10 +30,11 @@ class _Batch:
 
 
 class SingleFlight:
-    """Calls `read` with all keys that callers have requested. Only one call runs at a time.
+    """Returns values by key. Calls `read` only once for all keys that concurrent requests need.
 
-    Callers that arrive during a call share the next call, so that no result is older than the request for it. If a call
-    fails, all callers that share the call get the error.
+    `read` gets a set of keys and returns their values. Only one call runs at a time. Requests that arrive during a call
+    share the next call, so that no value is older than the request for it. If a call fails, it fails for all requests
+    that share it.
     """
 
     def __init__(self, read: Callable[[set[Any]], Mapping[Any, Any]]) -> None:
@@ -75,9 +76,9 @@ class SingleFlight:
 
 
 class SingleFlightReads(SingleFlight):
-    """Runs each read once for all requests that need its result at the same time. Raises SQLAlchemy's errors.
+    """Runs each `Read` function only once for all concurrent requests. Raises SQLAlchemy's errors.
 
-    A request waits for at most two batches: the running batch and its own. Each batch takes at most `CONNECT_SECONDS`.
+    A request waits for at most two batches of reads, and each batch takes at most `CONNECT_SECONDS`.
     """
 
     def __init__(self, app: flask.Flask) -> None:
