@@ -16,7 +16,7 @@ _now = sa.func.clock_timestamp()
 
 
 def choice(enum: type[StrEnum], name: str) -> sa.Enum:
-    """Return the type of a text column with a CHECK constraint called `name` that allows only the values of `enum`.
+    """Return the type of a text column that allows only the values of `enum`. `name` is the name of its constraint.
 
     Unlike the values of a PostgreSQL enum type, these values can be added and removed in a single migration.
     """
@@ -47,7 +47,7 @@ class Base(DeclarativeBase):
 
 
 class Identified:
-    """Adds a UUIDv7 primary key (RFC 9562). Keys increase with creation time, so inserts touch few index pages."""
+    """Adds a UUIDv7 primary key (RFC 9562), which increases with the creation time."""
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-1)
 

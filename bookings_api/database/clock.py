@@ -1,7 +1,7 @@
-"""The database's clock. Stored times are compared only with this clock, because the clocks of machines differ.
+"""Reads the database's clock. Stored times are compared only with this clock, because the clocks of machines differ.
 
-SQL statements use `now()`, or `clock_timestamp()` after waiting for a lock. The only exception is the expiry of access
-and refresh tokens, which is checked against the local machine's clock.
+SQL statements use `now()`, or `clock_timestamp()` after waiting for a lock. Only the expiry of access and refresh
+tokens is compared with the local machine's clock.
 """
 
 from datetime import datetime

@@ -14,7 +14,7 @@ from bookings_api.database import timeouts, unresponsive
 from bookings_api.extensions import db, migrate
 
 READ_ONLY = "25006"  # read_only_sql_transaction
-# SQLSTATEs for prepared statements: a table has changed, the statement does not exist, or the statement already exists.
+# SQLSTATEs of unusable prepared statements: a table has changed, or a statement does not exist or already exists.
 _STALE = {"0A000", "26000", "42P05"}
 
 # Bind key of the engine for the read replica.
@@ -69,13 +69,12 @@ def unpooled_engine(app: Flask) -> sa.Engine:
 def snapshot(app: Flask) -> Iterator[sa.Connection]:
     """Open a read-only connection that sees a single snapshot of the database and has no time limits.
 
-    The connection's application name exempts it from the time limits of `wait_for_response`. SET LOCAL lifts
-    PostgreSQL's limits, and works through any connection pooler.
+    The application name exempts the connection from the time limits of `wait_for_response`.
     """
     options = _options(app, f"{app.name} snapshot") | {"isolation_level": "REPEATABLE READ"}
     engine = sa.create_engine(app.config["DATABASE_URL"], poolclass=sa.NullPool, **options)
     with engine.connect().execution_options(postgresql_readonly=True) as connection:
-        for limit in _SETTINGS.keys() - {"timezone"}:
+        for limit in _SETTINGS.keys() - {"timezone"}:  # with SET LOCAL, which works through any connection pooler
             connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
         yield connection
 

@@ -1,7 +1,7 @@
 """Lists of rows with optional filters.
 
 Building a SQLAlchemy statement takes longer than executing it. The statement for each combination of filters and sort
-order is therefore built only once, and takes the values as parameters.
+order is therefore built only once. The values of the filters are parameters of the statement.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ class Order:
         return [key.desc() if self._is_descending else key for key in self.keys]
 
     def is_after(self) -> sa.ColumnElement[bool]:
-        """Return the condition for the rows after the position that `parameters` describe."""
+        """Return the condition for the rows that follow the row whose keys are given in `parameters`."""
         row, position = sa.tuple_(*self.keys), sa.tuple_(*self.parameters)
         return row < position if self._is_descending else row > position
 
@@ -57,9 +57,10 @@ class Listing(NamedTuple):
 
 
 class ListQuery:
-    """A query for a list. Builds one statement for each combination of filters and sort order that is used.
+    """A query for a list with optional filters.
 
-    `rows` selects one model. `filters` maps parameter names to conditions. A single order needs no name.
+    `rows` selects one model. `filters` maps parameter names to conditions. If there is only one order, its name can be
+    empty.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class ListQuery:
         self._statement = cache(self._build)
 
     def __call__(self, sort: str = "", /, **values: Any) -> Listing:
-        """Return the list in the order called `sort`. Each filter applies only if `values` has a value for it."""
+        """Return the list, sorted by the order named `sort`. Only filters with a value in `values` apply."""
         names = frozenset(name for name in self._filters if values.get(name) is not None)
         order = self._orders[sort]
         statement = self._statement(order, names)
@@ -87,7 +88,7 @@ class ListQuery:
 
 
 def is_one_of(column: sa.SQLColumnExpression[Any], name: str) -> sa.ColumnElement[bool]:
-    """Return the condition that the column's value is in the list of IDs in the parameter `name` (see `array_of`)."""
+    """Return the condition that `column` is one of several IDs. The parameter `name` has the result of `array_of`."""
     ids = sa.cast(sa.bindparam(name, type_=sa.Text), sa.ARRAY(sa.Uuid))
     return column.in_(sa.select(sa.func.unnest(ids, type_=sa.Uuid)))
 
@@ -103,7 +104,7 @@ def folded(text: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
 
 
 def words_in(text: sa.ColumnElement[str]) -> dict[str, sa.ColumnElement[bool]]:
-    """Return filters for the words of a search. Each word must occur in `text`, which must be the result of `folded`.
+    """Return filters for the words of a search, which must all occur in `text`, a result of `folded`.
 
     Each word has a separate condition, because PostgreSQL cannot use an index for LIKE ALL.
     """

@@ -198,7 +198,7 @@ def _columns_of(model: type[Base]) -> tuple[list[str], list[tuple[str, Callable[
     return columns.keys(), [(c.key, c.type.python_type) for c in columns if isinstance(c.type, sa.Enum)]
 
 
-# Values of these types are passed as text, which psycopg2 quotes in C. It quotes the original objects in slower Python.
+# Values of these types are passed as text, because psycopg2 quotes text in C and the original objects in Python.
 _TEXT: dict[type[sa.types.TypeEngine[Any]], Callable[[Any], str]] = {
     sa.Uuid: str,
     sa.DateTime: datetime.isoformat,

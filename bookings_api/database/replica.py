@@ -1,9 +1,8 @@
 """Reads lists from a replica after it has replayed everything that the primary has committed.
 
-Each read first gets the primary's position in the write-ahead log, which is cheap. It then waits briefly until the
-replica has replayed the log up to that position. Clients therefore see every committed change, without cookies or
-sticky sessions. If the replica lags, does not respond or does not replicate the primary, the process reads lists from
-the primary for the next few seconds.
+Each read first gets the primary's position in the write-ahead log, and then waits briefly until the replica has
+replayed the log up to that position. Clients therefore see every committed change. If the replica lags, does not
+respond or does not replicate the primary, the process reads lists from the primary for the next few seconds.
 """
 
 import logging
@@ -32,8 +31,8 @@ READ_SECONDS = 1.0
 LAG_PAUSE_SECONDS = 1.0
 FAILURE_PAUSE_SECONDS = 5.0
 
-# Key in a connection's `info` for the timeline and the number of failures at which the connection was verified. Each
-# connection is verified, because a host name may resolve to several servers.
+# Key in a connection's `info`. The value is the timeline and the number of failures when the connection was verified.
+# Each connection is verified, because a host name may resolve to several servers.
 _VERIFIED = "bookings_api.verified"
 
 T = TypeVar("T")

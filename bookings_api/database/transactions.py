@@ -58,8 +58,8 @@ class RowLockedTransaction(Transaction):
     def lock_and_read(self, lock: BoundStatement, facts: BoundStatement) -> list[tuple[Any, ...]]:
         """Begin the transaction, run `lock`, then run `facts` and return its rows.
 
-        The statements are separate because a statement that waits for a lock sees other tables as they were before the
-        wait. The statement after it sees current data.
+        The two are separate statements, because a statement that waits for a lock sees other tables as they were before
+        the wait.
         """
         return send(self._connection, lock, facts, begin="BEGIN")
 

@@ -1,12 +1,11 @@
 """Detects a PostgreSQL server that has stopped responding, and lets requests fail fast.
 
 A server that hangs, for example because of a stuck disk, does not enforce its timeouts. TCP timeouts do not help,
-because its kernel still acknowledges packets. Therefore psycopg2 waits in `wait_for_response`, which gives up after a
-time limit. psycopg2 then closes the connection, and the request fails with 503. If the request was committing, the
-outcome is unknown.
+because the server's kernel still acknowledges packets. psycopg2 therefore waits in `wait_for_response`, which gives up
+after a time limit, and the request fails with 503. If the request was committing, the outcome is unknown.
 
-A circuit breaker protects other threads from the same wait. Until the server responds again, one thread at a time
-probes the server, and all other threads fail immediately.
+While the server does not respond, a circuit breaker lets one thread at a time probe the server. All other threads fail
+immediately instead of waiting.
 """
 
 import select
@@ -124,7 +123,7 @@ def wait_for_response(connection: extensions.connection) -> None:
         poller = select.poll()
         poller.register(connection.fileno(), _POLL_EVENTS[state])
         if not poller.poll(max(0, deadline - time.monotonic()) * 1000):
-            # A wait cut short by `time_limit` proves nothing, and a statement outside a transaction may just be slow.
+            # does not blame the server if `time_limit` ended the wait, or for a possibly slow autocommit statement
             if deadline == gives_up_at and (in_transaction or timeout == timeouts.CONNECT_SECONDS):
                 breaker.record_failure(sent_at=sent_at, is_new_connection=is_new)
             raise psycopg2.OperationalError(_MESSAGE)
