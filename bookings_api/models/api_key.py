@@ -80,11 +80,7 @@ class ApiKey(Identified, Timestamped, Base):
 
 
 def is_usable(secret_hash: sa.ColumnElement[bytes]) -> sa.ColumnElement[bool]:
-    """Return the condition for a usable key whose secret has this hash.
-
-    A usable key is neither revoked nor expired. After a rotation, the previous secret works until
-    `previous_expires_at`.
-    """
+    """Return the condition that an API key is neither revoked nor expired, and has a valid secret with this hash."""
     return sa.and_(
         sa.or_(
             ApiKey.secret_hash == secret_hash,

@@ -24,7 +24,7 @@ MAX_EXTERNAL_ID = 255
 
 
 def new_reference() -> str:
-    """Return a random reference with 45 bits of entropy, so it is hard to guess. A constraint rejects duplicates."""
+    """Return a random reference with 45 bits of entropy. A constraint rejects duplicates."""
     letters = len(REFERENCE_ALPHABET)  # the modulo makes some letters more likely, which costs less than half a bit
     return "".join([REFERENCE_ALPHABET[byte % letters] for byte in secrets.token_bytes(REFERENCE_LENGTH)])
 
@@ -97,14 +97,13 @@ class Booking(Identified, Timestamped, Base):
         choice(BookingStatus, "status"), default=BookingStatus.CONFIRMED, server_default=BookingStatus.CONFIRMED
     )
     version: Mapped[int] = mapped_column(default=1, server_default="1")
-    # the event's version when the booking was made, or when it was cancelled together with the event
+    # the event's version when the booking was made or, if the event was cancelled, when it was cancelled
     event_version: Mapped[int] = mapped_column(server_default="1")
     cancelled_at: Mapped[datetime | None]
     # the event's start in the latest reminder; if the start changes, the guest gets another reminder
     reminded_for: Mapped[datetime | None]
 
-    # the manager of the event's bookings who replaced the guest, or None if the buyer or an API key chose the guest, or
-    # if the guest is the buyer
+    # the account that replaced the guest; None if the buyer or an API key chose the guest, or if the guest is the buyer
     guest_chosen_by_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("users.id"))
 
     event: Mapped[Event] = relationship(lazy="raise")
@@ -113,7 +112,7 @@ class Booking(Identified, Timestamped, Base):
     # loaded only when needed, because organizers rarely replace guests
     guest_chosen_by: Mapped[User | None] = relationship(foreign_keys=[guest_chosen_by_id])
 
-    # in the order of the event's ticket types, as JSON
+    # JSON, in the order of the event's ticket types
     items: Mapped[list[dict[str, Any]]] = column_property(
         sa.select(
             sa.func.coalesce(
@@ -139,5 +138,5 @@ class Booking(Identified, Timestamped, Base):
 
     @property
     def sender(self) -> User | None:
-        """The account named in emails to the guest: the person who replaced the guest, or else the buyer."""
+        """The account named in emails to the guest: `guest_chosen_by` or else the buyer."""
         return self.guest_chosen_by or self.user

@@ -15,8 +15,8 @@ MAX_TICKETS_PER_BOOKING = 1_000
 DEFAULT_TICKETS_PER_BOOKING = 10
 SUMMARY_LENGTH = 200
 
-# Indexed expressions by which lists are sorted and searched. The result of `fold_text` has the same collation as its
-# argument. Sorting by the first 100 characters of a title is enough, and keeps cursors short.
+# Indexed expressions for sorting and searching lists. Lists are sorted by only the first 100 characters of the title,
+# which keeps cursors short.
 TITLE_ORDER = 'left(fold_text(title COLLATE "C"), 100)'
 SEARCHED = "fold_text(title || ' ' || location || ' ' || description)"
 
@@ -117,11 +117,11 @@ class Event(Identified, Timestamped, Base):
 
 
 class EventCatalog(Base):
-    """A single row with the version of the event catalog. A cached list of events is valid for only one version.
+    """A table with a single row, which contains the version of the event catalog.
 
-    A trigger increments the version at the end of each transaction that creates, changes or deletes events. A snapshot
-    that contains a version therefore contains all changes up to that version. Bookings do not increment the version,
-    because they change only `tickets_booked` and `updated_at`.
+    Cached lists of events are reused only while the version stays the same. A trigger increments the version at the end
+    of each transaction that creates, changes or deletes events. A snapshot that contains a version therefore contains
+    all changes up to that version. Bookings do not increment the version.
     """
 
     __tablename__ = "event_catalog"

@@ -49,7 +49,7 @@ class Organization(Identified, Timestamped, Base):
 
 
 class Membership(Timestamped, Base):
-    """An account's relationship with an organization: member, invited person, or customer who has booked an event.
+    """An account's status in an organization: member, invited person, or customer who has booked an event.
 
     Only members have a `role`. `invited_as` is the role that a pending invitation offers, and `invited_name` is the
     name that the inviter entered. If the organization revokes a person's access, `is_active` is false. The person then
@@ -150,10 +150,9 @@ class Person(Base):
         created_at: Mapped[datetime]
 
 
-# OFFSET makes PostgreSQL look up the account of each membership. Scanning all accounts, or the index of their emails,
-# would take longer as other organizations grow.
+# OFFSET makes PostgreSQL look up the account of each membership instead of scanning all accounts.
 _account = sa.select(_users).where(_users.c.id == _memberships.c.user_id).offset(sa.literal_column("0", sa.Integer))
-# Like `Person`, but only for the organization in the parameter `organization_id`. Reads no other organization's people.
+# Like `Person`, but reads only the people of the organization in the parameter `organization_id`.
 OwnPerson = aliased(
     Person,
     _people(_account.lateral("account"))

@@ -54,9 +54,8 @@ UNSENT = (EmailStatus.PENDING, EmailStatus.SENDING)
 class OutboxEmail(Identified, Timestamped, Base):
     """One email to one recipient.
 
-    `payload` contains the values for the templates, as of the commit. A worker may claim the email from
-    `next_attempt_at` on, by the database's clock. A new email is due immediately, a deferred email after a pause, and a
-    claimed email when its lease ends. If `event_id` is set, one message combines the email with the recipient's other
+    `payload` contains the values for the templates, as they were when the email was queued. A worker may claim the
+    email at `next_attempt_at` or later. If `event_id` is set, one message combines the email with the recipient's other
     unsent emails of the same kind about that event.
     """
 
@@ -117,11 +116,11 @@ class OutboxEmail(Identified, Timestamped, Base):
 
 
 class EventBroadcast(Identified, Timestamped, Base):
-    """A notice of an event's change or cancellation. The request stores only this row, not an email per booking.
+    """A notice of an event's change or cancellation, from which `mail.broadcasts` later creates an email per booking.
 
-    From `due_at` on, `mail.broadcasts` expands the row into emails about the affected bookings, and records its
-    progress in `last_booking_id`. `payload` describes the event. `event_version` is the event's version after the
-    change, and determines which bookings are affected.
+    The emails are created at `due_at` or later, in the order of the booking IDs. `last_booking_id` shows the progress.
+    `payload` describes the event. `event_version`, the event's version after the change, determines which bookings are
+    affected.
     """
 
     __tablename__ = "event_broadcasts"

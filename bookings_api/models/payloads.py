@@ -6,8 +6,8 @@ from bookings_api.models.booking import Booking
 from bookings_api.models.event import Event
 from bookings_api.models.user import User
 
-# Payload values that users enter. Links in these values are disabled, because users can have emails sent to any
-# address, and recipients might trust a link in an email from the service.
+# Payload values that users enter. Links in these values are disabled, because recipients might trust a link in an email
+# from the service.
 FREE_TEXT = (
     "event_title",
     "location",
@@ -43,10 +43,10 @@ def booking_payload(booking: Booking) -> dict[str, Any]:
 
 
 def guest_payload(event: dict[str, Any], booking: Booking, sender: User | None) -> dict[str, Any]:
-    """Return the payload of an email to a guest: the event, the booking, and the sender's name and email address.
+    """Return the payload of an email to a guest about a booking. `event` is the result of `event_payload`.
 
-    Without a `sender`, as for most bookings made with an API key, the event's contact takes the sender's place.
-    `buyer_name` and `buyer_email` are None if this person is the guest or has no email address.
+    `buyer_name` and `buyer_email` are those of `sender` or, by default, of the event's contact. Both are None if this
+    person is the guest or has no email address.
     """
     name, email = (sender.name, sender.email) if sender else (event["contact_name"], event["contact_email"])
     is_other = email is not None and email.lower() != booking.guest_email.lower()

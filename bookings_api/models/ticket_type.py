@@ -1,4 +1,4 @@
-"""What an event sells, and what each booking contains."""
+"""Ticket types, and the number of tickets of each type in a booking."""
 
 from datetime import datetime
 from uuid import UUID
@@ -15,10 +15,10 @@ MAX_POSITION = 1_000
 
 
 class TicketType(Identified, Timestamped, Base):
-    """A kind of ticket for an event. Every event has at least one.
+    """A kind of ticket for an event. Every event has at least one ticket type.
 
-    A type without a `capacity` is limited only by the event's. `tickets_booked` counts the tickets of confirmed
-    bookings. It changes under the event's row lock, together with the event's counter.
+    A type without a `capacity` is limited only by the event's capacity. `tickets_booked` is the number of tickets of
+    this type in confirmed bookings. It changes only while the event's row is locked.
     """
 
     __tablename__ = "ticket_types"
@@ -37,14 +37,14 @@ class TicketType(Identified, Timestamped, Base):
     sales_open_at: Mapped[datetime | None]
     sales_close_at: Mapped[datetime | None]
     max_per_booking: Mapped[int | None]
-    # only those who manage the event's bookings can see and book a hidden type
+    # hidden types cannot be seen or booked by the public
     is_hidden: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     position: Mapped[int] = mapped_column(default=0, server_default="0")
     tickets_booked: Mapped[int] = mapped_column(default=0, server_default="0")
     version: Mapped[int] = mapped_column(default=1, server_default="1")
     # earlier bookings still contain a deleted type
     deleted_at: Mapped[datetime | None]
-    # as limited by the event
+    # the tickets left of this type, or of the event if fewer
     tickets_available: Mapped[int] = column_property(
         sa.select(
             sa.func.least(
@@ -58,7 +58,7 @@ class TicketType(Identified, Timestamped, Base):
 
 
 class BookingItem(Base):
-    """How many tickets of one type a booking contains."""
+    """The number of tickets of one type in a booking."""
 
     __tablename__ = "booking_items"
     __table_args__ = (sa.CheckConstraint(f"count BETWEEN 1 AND {MAX_TICKETS_PER_BOOKING}", name="count_in_range"),)
