@@ -26,10 +26,10 @@ _BATCH_SIZE = 1000
 def violations(
     connection: sa.Connection, *, emails_since: timedelta, only: Collection[str] = ()
 ) -> Iterator[Violation]:
-    """Yield the violations of all rules, or of those named in `only`.
+    """Yield the violations of all rules, or only of the rules named in `only`.
 
-    `connection` must read a single snapshot. Only changes within the last `emails_since` need an email, because older
-    emails may have been deleted. If a table or column is missing, only the schema is checked.
+    `connection` must read a single snapshot. `emails_since` is the maximum age of changes that must have an email,
+    because older emails may have been deleted. If a table or column is missing, only the schema is checked.
     """
     found = list(schema.violations(connection))
     yield from (violation for violation in found if not only or violation.rule in only)

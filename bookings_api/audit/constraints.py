@@ -1,7 +1,7 @@
-"""Checks the rows against the constraints of the models.
+"""Checks that all rows satisfy the constraints of the models.
 
-Rows can violate existing constraints: a restore with `--disable-triggers` skips foreign keys, and indexes can be
-corrupt.
+PostgreSQL enforces the same constraints, but a restore with `--disable-triggers` skips foreign keys, and unique indexes
+can be corrupt.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from sqlalchemy.sql.elements import Grouping
 
 from bookings_api.models import Base
 
-# The name of a constraint and a query for its violations. The query returns the key of each row and a message.
+# The name of a constraint, and a query that returns the key of each row that violates the constraint, with a message.
 Rule = tuple[str, sa.Executable]
 
 

@@ -1,7 +1,7 @@
 """Repairs wrong ticket counters and missing emails. These repairs need no human decision.
 
-Each repair is a transaction that takes the same locks as a request, so that the service can keep running. Once it holds
-the locks, the repair checks again whether the violation exists.
+Each repair takes the same locks as a request, so that the service can keep running. After it has taken the locks, it
+checks again whether a repair is needed.
 """
 
 from uuid import UUID
@@ -17,7 +17,7 @@ from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingItem, BookingStatus, EmailKind, OutboxEmail, TicketType
 from bookings_api.models.payloads import event_payload, guest_payload
 
-# The kind of email that repairs a violation of each rule
+# The kind of email that is missing if a rule is violated, by the name of the rule
 REPAIR_EMAILS = {
     "confirmation_email_missing": EmailKind.BOOKING_CONFIRMED,
     "cancellation_email_missing": EmailKind.BOOKING_CANCELLED,
@@ -64,9 +64,10 @@ def recount_tickets(event_id: UUID) -> str | None:
 
 
 def write_missing_email(rule: str, booking_id: UUID) -> str | None:
-    """Add the email that `rule` requires to the outbox. Returns a report, or None if the email is no longer missing.
+    """Add to the outbox the email that is missing according to `rule`, a key of `REPAIR_EMAILS`.
 
-    Adds no email if the event has ended or no longer exists.
+    Returns a report, or None if the email is no longer missing. Adds no email if the event has ended or no longer
+    exists.
     """
     kind = REPAIR_EMAILS[rule]
     with transaction() as tx:

@@ -18,7 +18,7 @@ _ATOM, _LABEL = r"[A-Za-z0-9_!#$%&'*+/=?^`{|}~-]+", r"[A-Za-z0-9]([A-Za-z0-9-]{0
 _ADDRESS = rf"^(?!.*=\?){_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})*$"
 _NOT_PUBLIC = rf"^[^.]*$|(^|\.)({'|'.join(SPECIAL_USE_DOMAIN_NAMES)})$"
 
-# The query for violations of each rule. It returns the ID of each row and a message.
+# The name of each rule, and a query that returns the ID of each row that violates the rule, with a message.
 RULES = {
     "tickets_booked": """
         SELECT id::text, format('event %s: tickets_booked is %s, but its confirmed bookings have %s tickets',

@@ -1,6 +1,6 @@
 """Checks that tables, columns, constraints, indexes and triggers exist and are valid, and that all migrations have run.
 
-Constraints and indexes are compared by name only. `constraints` checks the rows against their definitions.
+Only the names of constraints and indexes are compared. The module `constraints` checks the rows.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The type of audit findings."""
+"""The type of the violations that `flask audit` reports."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Violation:
     """A violation of a rule. `row_id` is the ID of the row if the violation concerns a single row.
 
-    `prevents_row_checks` is set if a table or column is missing, so that no rows can be checked.
+    `prevents_row_checks` is true if a table or column is missing, because no rows can be checked then.
     """
 
     rule: str

@@ -23,7 +23,7 @@ def organizations_of(actor: Actor) -> Listing:
 
 
 def get_organization(actor: Actor, organization_id: UUID) -> OwnOrganization:
-    """Return an organization that the actor is a member of. Raises `OrganizationNotFound` for any other ID."""
+    """Return an organization. Raises `OrganizationNotFound` unless the actor is a member."""
     own = db.session.get(OwnOrganization, (organization_id, actor.id), populate_existing=True)
     if own is None:
         raise OrganizationNotFound

@@ -1,4 +1,4 @@
-"""The service with which owners rename their organization."""
+"""Renames organizations."""
 
 from typing import Any
 from uuid import UUID
