@@ -45,8 +45,7 @@ def init_health(app: flask.Flask) -> None:
     def ready() -> flask.Response:
         """Respond with 200 if PostgreSQL is available and no migration is missing, otherwise with 503.
 
-        Without Redis or the read replica, the service works but is degraded. Without Redis, emails are delayed and each
-        process counts rate limits separately. Without the replica, lists may be slower.
+        Without Redis or the read replica, the service works, but the status is `degraded`.
         """
         checks = {"database": _check_database(), "redis": _check_redis()}
         if checks["database"] != OK:

@@ -1,7 +1,7 @@
 """Structured logs with request IDs, and a line in the access log for each request.
 
-Log lines contain no request bodies, query strings or email addresses, and no headers except the request ID. The
-SQLAlchemy engine hides parameters.
+Log lines contain no request bodies, query strings, email addresses or SQL parameters, and no headers except the request
+ID.
 """
 
 import json
