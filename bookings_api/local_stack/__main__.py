@@ -22,7 +22,7 @@ from bookings_api.local_stack.servers import LocalStack
 CELERY = ["celery", "--quiet", "--app=wsgi.celery"]
 WHO_ORGANIZES = {
     "invite_only": "only people who are invited can become organizers",
-    "open": "anyone can become an organizer and manage all accounts; only for evaluation and trusted networks",
+    "open": "anyone can become an organizer and manage all accounts; only for evaluation or on trusted networks",
     "own_organization": "anyone can become the owner of a new organization",
 }
 

@@ -159,10 +159,7 @@ class LocalStack:
         return Child(name, command, log=self.log_of(name), keep_open=[self._lock], **options)
 
     def _initialize_cluster(self, data: Path, password: str) -> None:
-        """Create a database cluster in a temporary directory, then rename the directory to `data`.
-
-        An interrupted run therefore leaves no incomplete cluster in `data`.
-        """
+        """Create a database cluster. Renames the finished cluster to `data`, so `data` is never incomplete."""
         self._report("Creating the database cluster ...")
         unfinished = data.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -175,7 +172,7 @@ class LocalStack:
         unfinished.rename(data)
 
     def _take_lock(self) -> int:
-        """Lock the directory and return the lock's descriptor. Servers inherit it, and hold the lock while they run.
+        """Lock the directory and return the lock's file descriptor, which the servers inherit.
 
         Raises `StackError` if another run uses the directory.
         """
