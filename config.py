@@ -27,7 +27,7 @@ ENV_FILE = Path(os.environ.get("ENV_FILE") or Path(__file__).with_name(".env"))
 MIN_SECRET_BYTES = 32
 MAX_LIMIT_SECONDS = 366 * 24 * 3600
 SUBMISSION_PORT, SUBMISSIONS_PORT = 587, 465  # STARTTLS and implicit TLS (RFC 8314)
-# user and password, Sentinels, service name, and database number
+# with optional user and password, Sentinels, service name, and optional database number
 _SENTINEL_URL = re.compile(
     r"redis\+sentinel://([^:@/]*:[^@/]*@)?[^@/,:]+:\d{1,5}(,[^@/,:]+:\d{1,5})*/[^/]+(/\d{1,5})?/?"
 )

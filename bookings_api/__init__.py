@@ -5,7 +5,7 @@
     permissions      decides what accounts and API keys may do
     celery_app       Celery, bound to the application
     redis_client     creates Redis clients from REDIS_URL
-    cleanup          deletes expired rows and the remaining data of deleted accounts every hour
+    cleanup          every hour, deletes expired rows and the remaining data of deleted accounts
     idempotency      stores and repeats responses to requests with an Idempotency-Key
     email_addresses  validates new addresses, and lists the possible spellings of a stored address
     text             cleans text for logs, headers, emails and calendars, and detects links

@@ -17,8 +17,7 @@ from bookings_api.database.engine import forget_connections
 from bookings_api.observability.logging import bound_request_id, current_request_id, logging_config
 from bookings_api.redis_client import NO_RETRY, split_sentinel_url
 
-# The timeout for connecting to Redis and for each reply. Publishing a task is not retried, because a periodic task also
-# sends all due emails.
+# The timeout for connecting to Redis and for each reply.
 REDIS_TIMEOUT_SECONDS = 0.5
 # When a worker is killed, its unfinished tasks are redelivered after this time.
 VISIBILITY_SECONDS = 60
@@ -127,7 +126,7 @@ def init_celery(app: flask.Flask, beat_schedule: dict[str, Any]) -> None:
             "unacked_restore_interval": 2,
             "unacked_restore_throttle": 1,
         },
-        task_publish_retry_policy={"max_retries": 0},
+        task_publish_retry_policy={"max_retries": 0},  # because a periodic task also sends all due emails
         # the outbox table stores the outcome of each email
         task_ignore_result=True,
         # Redelivers the tasks of a dead worker. Running a task twice does no harm, because workers claim emails in the

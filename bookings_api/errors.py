@@ -227,7 +227,7 @@ class SalesClosed(DomainError):
 
 
 class SoldOut(DomainError):
-    """Fewer tickets are left than requested: of the event, or of one ticket type."""
+    """The event, or one of its ticket types, has fewer tickets left than requested."""
 
     def __init__(self, tickets_available: int, name: str | None = None, ticket_type_id: UUID | None = None) -> None:
         few = {0: "No tickets are left", 1: "Only 1 ticket is left"}

@@ -32,7 +32,7 @@ class IdempotentRequest:
     response_to: Callable[[Any], dict[str, Any]]
 
     def replay(self, stored: IdempotencyKey) -> IdempotencyKey:
-        """Return `stored` if it belongs to this request. Otherwise raises `IdempotencyKeyReused`."""
+        """Return `stored` if it has this request's hash. Otherwise, raise `IdempotencyKeyReused`."""
         if bytes(stored.request_hash) != self.hash():
             raise IdempotencyKeyReused
         return stored
@@ -51,8 +51,7 @@ def find_response(actor_id: UUID, key: str) -> IdempotencyKey | None:
 def store_response(request: IdempotentRequest | None, actor_id: UUID, created: Any) -> None:
     """Store the response in the open transaction, unless `request` is None. Call this after all other writes.
 
-    Waits for a concurrent request with the same key. Raises `IdempotencyKeyReused` if the other request succeeds. The
-    error rolls back the open transaction.
+    Waits for a concurrent request with the same key. Raises `IdempotencyKeyReused` if the other request succeeds.
     """
     require_transaction()
     if request is None:

@@ -151,7 +151,7 @@ def scope_for(action: Action) -> Scope:
 
 
 def organization_for(actor: Actor, action: Action, organization_id: UUID | None = None) -> UUID:
-    """Return the ID of the given organization, or of the only organization where `actor` may perform `action`.
+    """Return `organization_id`, or by default the ID of the only organization in which `actor` may perform `action`.
 
     Raises `OrganizationNotFound` if the actor does not belong to the given organization, `PermissionDenied` if the
     action is not allowed, and `OrganizationRequired` if several organizations are possible.
@@ -168,10 +168,7 @@ def organization_for(actor: Actor, action: Action, organization_id: UUID | None 
 
 
 def may_see(viewer: Actor | None, event: Event) -> bool:
-    """Whether `viewer` may see the event.
-
-    Published and cancelled events are public. Drafts require `Action.SEE_DRAFT`. Deleted events are always hidden.
-    """
+    """Whether `viewer` may see the event. Published and cancelled events are public, and deleted events are hidden."""
     if event.deleted_at is not None:
         return False
     return event.status is not EventStatus.DRAFT or may(viewer, Action.SEE_DRAFT, event)
@@ -257,9 +254,9 @@ def _member_may(actor: Actor, role: MemberRole | None, action: Action, event: Ev
 class Drafts(NamedTuple):
     """The IDs that determine which drafts an actor may see.
 
-    All drafts in the `organizations` are visible. In the organizations `own_in`, only the drafts for which the actor is
-    responsible are visible. `events` are additional visible drafts. If `organizer` is set, this account must organize
-    the `events`.
+    organizations  all drafts of these organizations
+    own_in         the drafts of these organizations for which the actor is responsible
+    events         these drafts or, if `organizer` is set, only those that this account organizes
     """
 
     organizations: Collection[UUID] = ()

@@ -46,9 +46,9 @@ def connect(redis_url: str) -> Redis:
 
 
 def split_sentinel_url(redis_url: str) -> tuple[str | None, list[str]]:
-    """Return the name of the service that the Sentinels monitor, and a `redis://` URL for each Sentinel.
+    """Split a `redis+sentinel://` URL into the name of the monitored service and a `redis://` URL for each Sentinel.
 
-    For any other URL, returns None and the URL unchanged.
+    For a URL with any other scheme, returns None and a list of just that URL.
     """
     url = urlsplit(redis_url)
     if url.scheme != "redis+sentinel":
