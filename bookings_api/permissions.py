@@ -204,7 +204,7 @@ def is_owner(actor: Actor, organization_id: UUID) -> bool:
 def require_own_key(actor: Actor, key: ApiKey) -> None:
     """Raise `PermissionDenied` unless `actor` created the key or is an owner.
 
-    Otherwise, an organizer could rotate another person's key and use its new secret on that person's events.
+    Without this check, an organizer could rotate another person's key and use the new secret on that person's events.
     """
     if key.created_by_id != actor.id and not is_owner(actor, key.organization_id):
         raise PermissionDenied("Only owners can change the API keys of other people.")
@@ -252,15 +252,13 @@ def _member_may(actor: Actor, role: MemberRole | None, action: Action, event: Ev
 
 
 class Drafts(NamedTuple):
-    """The IDs that determine which drafts an actor may see.
+    """The IDs that determine which drafts an actor may see."""
 
-    organizations  all drafts of these organizations
-    own_in         the drafts of these organizations for which the actor is responsible
-    events         these drafts or, if `organizer` is set, only those that this account organizes
-    """
-
+    # all drafts of these organizations
     organizations: Collection[UUID] = ()
+    # the drafts of these organizations for which the actor is responsible
     own_in: Collection[UUID] = ()
+    # these drafts or, if `organizer` is set, only those that this account organizes
     events: Collection[UUID] = ()
     organizer: UUID | None = None
 

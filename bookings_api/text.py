@@ -45,5 +45,5 @@ def without_links(text: str) -> str:
 
 
 def without_links_in(payload: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Return a copy of `payload` with `without_links` applied to the values of these names, where present."""
+    """Return a copy of `payload` with `without_links` applied to the values whose names are in `names`."""
     return {**payload, **{name: without_links(payload[name]) for name in names if payload.get(name)}}

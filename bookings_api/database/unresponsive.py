@@ -123,7 +123,7 @@ def wait_for_response(connection: extensions.connection) -> None:
         poller = select.poll()
         poller.register(connection.fileno(), _POLL_EVENTS[state])
         if not poller.poll(max(0, deadline - time.monotonic()) * 1000):
-            # does not blame the server if `time_limit` ended the wait, or for a possibly slow autocommit statement
+            # the server may be fine if `time_limit` ended the wait, or if a statement outside a transaction is slow
             if deadline == gives_up_at and (in_transaction or timeout == timeouts.CONNECT_SECONDS):
                 breaker.record_failure(sent_at=sent_at, is_new_connection=is_new)
             raise psycopg2.OperationalError(_MESSAGE)

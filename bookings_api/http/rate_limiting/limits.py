@@ -35,7 +35,7 @@ RATE_LIMIT = {
 }
 RETRY_AFTER = {"Retry-After": {"description": "The number of seconds to wait before you retry."} | _INTEGER}
 
-# Computes a key from the view's arguments. Requests with the same key share a limit. None exempts the request.
+# Computes a key from the view's arguments. Requests with the same key share a limit. Requests with None are exempt.
 Key = Callable[..., str | None]
 # Decides from the view's exception or result whether the request counts towards the limit.
 Counted = Callable[[Exception | None, Any], bool]
