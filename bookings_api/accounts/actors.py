@@ -97,7 +97,7 @@ def actor_of_key(secret_hash: bytes) -> Actor | None:
 
 
 def record_use(actor: Actor, *, now: datetime) -> None:
-    """Update an API key's `last_used_at` if a minute has passed. Does nothing for accounts.
+    """Set an API key's `last_used_at`, at most once a minute. Does nothing for accounts.
 
     `now` is the database's time.
     """
@@ -106,7 +106,7 @@ def record_use(actor: Actor, *, now: datetime) -> None:
 
 
 def use_to_record(actor: Actor, *, now: datetime) -> list[BoundStatement]:
-    """Return the statement of `record_use`, to run in a larger transaction. Returns an empty list if none is needed."""
+    """Return the statement that `record_use` runs, or an empty list if there is nothing to update."""
     key = actor.key
     if key is None or (key.last_used_at and now - key.last_used_at < _PRECISION):
         return []

@@ -1,4 +1,4 @@
-"""Checks and sets an account's password, and verifies its email, under the account's lock."""
+"""Checks and changes passwords, and verifies emails, while the account is locked."""
 
 from uuid import UUID
 
@@ -13,10 +13,10 @@ from bookings_api.models import TokenPurpose, User
 
 
 def lock_verified_account(user_id: UUID, password_hash: str | None, password: str) -> User:
-    """Lock an account whose password has already been verified against `password_hash`.
+    """Lock an account after its password was verified against `password_hash`.
 
-    The caller verifies the password without the lock, because hashing is slow. Raises `InvalidCredentials` if the
-    password has changed in the meantime or the account is inactive.
+    Verify the password before you call this, because hashing is slow and other requests wait for the lock. Raises
+    `InvalidCredentials` if the password has changed since then or the account is inactive.
     """
     user = lock_account(user_id)
     if user is None or not user.is_active:
@@ -28,13 +28,13 @@ def lock_verified_account(user_id: UUID, password_hash: str | None, password: st
 
 
 def set_password(user: User, password_hash: str) -> None:
-    """Set a locked account's password, and revoke its pending password resets and email changes."""
+    """Set a locked account's password, and revoke its tokens for password resets and email changes."""
     revoke_tokens(user, TokenPurpose.PASSWORD_RESET, TokenPurpose.EMAIL_CHANGE)
     user.password_hash = password_hash
 
 
 def verify_email(user: User) -> None:
-    """Record that a locked account's email is verified, and revoke its pending verifications."""
+    """Record that a locked account's email is verified, and revoke the account's verification tokens."""
     if not user.email_verified:
         revoke_tokens(user, TokenPurpose.EMAIL_VERIFICATION)
         user.email_verified_at = sa.func.now()

@@ -17,7 +17,7 @@ def lock_account(user_id: UUID) -> User | None:
 
 
 def lock_account_by_email(email: str) -> User | None:
-    """Like `lock_account`, but find the account as `user_by_email` does."""
+    """Like `lock_account`, but find the account by its email (see `user_by_email`)."""
     return db.session.scalars(with_email(_locked(), email)).one_or_none()
 
 
@@ -30,7 +30,7 @@ def lock_or_create_account(email: str) -> User:
 
 
 def _locked(*criteria: sa.ColumnElement[bool]) -> sa.Select[User]:
-    """Select accounts FOR NO KEY UPDATE. Other transactions can still insert rows that refer to these accounts."""
+    """Select accounts `FOR NO KEY UPDATE`. Other transactions can still insert rows that refer to them."""
     require_transaction()
     # populate_existing refreshes objects that the session read before the lock was acquired
     return sa.select(User).where(*criteria).with_for_update(key_share=True).execution_options(populate_existing=True)

@@ -20,7 +20,7 @@ def begin_login(user_id: UUID, *, lifetime: timedelta) -> Login:
 
 
 def rotate_refresh_token(login_id: UUID, jti: UUID, *, lifetime: timedelta) -> Login | None:
-    """Replace the refresh token `jti` with a new token. Returns None if it was already used or the login was revoked.
+    """Give a login a new refresh token. Returns None if the login was revoked or `jti` is not the current token's ID.
 
     Uses a single statement, so that only one of two concurrent requests with the same token succeeds.
     """

@@ -24,9 +24,9 @@ from bookings_api.permissions import Actor, Tenancy
 
 
 def only_organization() -> UUID:
-    """Return the ID of the organization that all accounts belong to if `Tenancy.is_single`.
+    """Return the ID of the organization that all accounts belong to if `Tenancy.is_single` is true.
 
-    A migration creates this organization. If there are several organizations, it is the oldest.
+    If several organizations exist, this is the oldest, which a migration created.
     """
     return db.session.scalars(sa.select(Organization.id).order_by(Organization.id).limit(1)).one()
 
@@ -50,7 +50,7 @@ def roles_of(user_id: UUID) -> Collection[MemberRole]:
 def with_current_role(actor: Actor, organization_id: UUID) -> Actor:
     """Return the actor with its current role in an organization.
 
-    The role may have changed since the request was authenticated, while the request waited for locks.
+    The role may have changed while the request waited for locks.
     """
     membership = membership_of(actor.id, organization_id)
     role = membership.role if membership and membership.is_active else None
@@ -61,11 +61,12 @@ def lock_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> Sequen
     """Lock the accounts of all members who have one of these roles and can log in. Returns the IDs of the accounts.
 
     If two owners demote each other at the same time, one request waits for the other and then finds only one owner
-    left. Call this before locking any other account. Locks the accounts in the order of their IDs to prevent deadlocks.
+    left. To prevent deadlocks, call this before locking any other account.
     """
     require_transaction()
     locked: set[UUID] = set()
     while not locked.issuperset(leaders := db.session.scalars(_leaders(organization_id, roles)).all()):
+        # always in the order of the IDs, to prevent deadlocks
         accounts = sa.select(User.id).where(User.id.in_(leaders)).order_by(User.id)
         locked.update(db.session.scalars(accounts.with_for_update(key_share=True)))
     return leaders
@@ -74,8 +75,8 @@ def lock_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> Sequen
 def settle_keys(user_id: UUID, organization_id: UUID) -> None:
     """Transfer a member's API keys to another owner, or revoke the keys if no other owner exists.
 
-    Call this when the member loses their rights. Always revokes keys that are restricted to their creator's events.
-    Otherwise the former member, who knows the secrets, could use these keys on the new creator's events.
+    Call this when the member loses their rights. Always revokes keys that work only for their creator's events. The
+    former member knows the secrets of these keys, and could otherwise use the keys on the new creator's events.
     """
     others = _leaders(organization_id, [MemberRole.OWNER]).where(Membership.user_id != user_id)
     owner_id = db.session.scalars(others.limit(1)).one_or_none()
@@ -103,7 +104,7 @@ def pending_invitation(user_id: UUID) -> Membership | None:
 
 
 def name_in_invitation(organization_id: UUID) -> str | None:
-    """Return the organization's name for an invitation, or None with a single organization."""
+    """Return the organization's name for use in an email, or None if `Tenancy.is_single` is true."""
     if Tenancy(current_app.config["ORGANIZER_SIGNUP"]).is_single:
         return None
     return db.session.scalars(sa.select(Organization.name).where(Organization.id == organization_id)).one()
@@ -112,8 +113,8 @@ def name_in_invitation(organization_id: UUID) -> str | None:
 def withdraw_invitations(user: User) -> None:
     """Delete a locked account's pending invitations. Call this when the account's email changes.
 
-    The invitations were sent to the previous email, which may belong to another person. Also deletes the memberships
-    that they created, unless the account has a role in the organization or has booked its events.
+    The invitations were sent to the previous email, which may belong to another person. Also deletes the account's
+    memberships in organizations where the account has no role and no bookings.
     """
     events = sa.select(Booking.id).join(Event, Event.id == Booking.event_id).where(Booking.user_id == user.id)
     for membership in memberships_of(user.id):
@@ -129,7 +130,7 @@ def withdraw_invitations(user: User) -> None:
 
 
 def forget_if_uninvited(user: User, organization_id: UUID) -> None:
-    """Delete a locked account's pending membership in an organization if the account has no invitation left.
+    """Delete a locked account's pending membership if no invitation to the organization or its event teams remains.
 
     Needed only with a single organization, where an invitation to an event's team also creates a membership.
     """

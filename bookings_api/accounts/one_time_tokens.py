@@ -30,9 +30,9 @@ LIFETIMES = {
 def issue_token(
     user: User, purpose: TokenPurpose, *, subject_id: UUID | None = None, new_email: str | None = None
 ) -> UUID:
-    """Replace the locked account's token for this purpose and subject. Returns the new token's ID (see `token_of`).
+    """Issue a token, and revoke the locked account's earlier token for the same purpose and subject.
 
-    `OneTimeToken` describes `subject_id` and `new_email`.
+    Returns the new token's ID (see `token_of`). `OneTimeToken` describes `subject_id` and `new_email`.
     """
     revoke_tokens(user, purpose, subject_id=subject_id)
     token_id = uuid7()

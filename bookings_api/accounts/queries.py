@@ -15,10 +15,10 @@ def user_by_email(email: str) -> User | None:
 def with_email(accounts: sa.Select[User], email: str) -> sa.Select[User]:
     """Restrict a query to the account with this email, ignoring case and whether the domain is IDNA-encoded.
 
-    If two accounts match, selects the account whose domain is spelled as in `email`. Lowercases the email in Python, as
-    the rate limits do. PostgreSQL's `lower` also maps the Turkish dotted capital I to i. Spellings with that letter
-    would find the account but have separate rate limits.
+    If two accounts match, selects the account whose domain is spelled as in `email`.
     """
+    # Lowercased in Python, as for rate limits. PostgreSQL's `lower` also maps the Turkish dotted capital I to i. Emails
+    # with that letter would find the account but have separate rate limits.
     as_typed, *others = (spelling.lower() for spelling in spellings(email))
     stored = sa.func.lower(User.email)
     return accounts.where(stored.in_([as_typed, *others])).order_by((stored == as_typed).desc()).limit(1)

@@ -31,8 +31,8 @@ class UserSchema(ResponseSchema):
     is_owner = ma.fields.Boolean(
         required=True,
         metadata={
-            "description": "Whether the user is an owner of the organization. In your own account, whether you own any"
-            " organization.",
+            "description": "Whether the user is an owner of the organization. In your own account, whether you are an"
+            " owner of at least one organization.",
             "example": False,
         },
     )
@@ -51,7 +51,8 @@ class UserSchema(ResponseSchema):
     email_verified = ma.fields.Boolean(
         required=True,
         metadata={
-            "description": "Whether the user has verified this email. `false` until an invited person accepts.",
+            "description": "Whether the user has verified this email. Always `false` for people who were invited and"
+            " are not members yet.",
             "example": False,
         },
     )
@@ -65,8 +66,8 @@ class UserSchema(ResponseSchema):
     created_at = ma.fields.AwareDateTime(
         required=True,
         metadata={
-            "description": "When the account was created. Until an invited person accepts, when they were first added"
-            " to the organization.",
+            "description": "When the account was created. For people who were invited and are not members yet, when"
+            " they were added to the organization.",
             "example": SIGNED_UP_AT,
         },
     )

@@ -49,7 +49,7 @@ def refresh_lifetime() -> timedelta:
 
 
 def issue_tokens(login: Login) -> dict[str, Any]:
-    """Return the token response for a login: an access token, its lifetime, and the login's valid refresh token."""
+    """Return the body of a token response: an access token, its lifetime in seconds, and the login's refresh token."""
     owner, claims = str(login.user_id), {"sid": str(login.id)}
     actor = actor_of_login(login.id)
     if actor and actor.user and (mailbox := shared_mailbox(actor.user.email)):
@@ -83,17 +83,17 @@ def authenticate_key(secret_hash: bytes) -> Actor:
 
 
 def verify_access_token(token: str) -> tuple[UUID, UUID, str | None]:
-    """Verify an access token. Returns the IDs of its account and login, and the account's `shared_mailbox`.
+    """Verify an access token. Returns the IDs of its account and login, and its claim `mailbox` (see `shared_mailbox`).
 
-    Does not check whether the login has ended. The caller must check this in the same statement that reads its data.
-    Raises `Unauthenticated`.
+    Does not query the database. The caller must check in its own query that the login has not ended. Raises
+    `Unauthenticated`.
     """
     claims = _claims(token, "access")
     return UUID(claims["sub"]), UUID(claims["sid"]), claims.get("mailbox")
 
 
 def read_refresh_token(token: str) -> tuple[UUID, UUID]:
-    """Verify a refresh token. Returns the IDs of its login and of the token itself. Raises `Unauthenticated`."""
+    """Verify a refresh token. Returns the login's ID and the token's ID (`jti`). Raises `Unauthenticated`."""
     claims = _claims(token, "refresh")
     return UUID(claims["sid"]), UUID(claims["jti"])
 
@@ -114,10 +114,7 @@ def _claims(token: str, kind: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=MAX_CACHED_TOKENS)
 def _verified(token: str, secret_key: str) -> dict[str, Any]:
-    """Return the claims of a token with a valid signature.
-
-    The result is cached, because clients send the same token with every request. The caller must check the expiry.
-    """
+    """Return the claims of a valid token. The caller must check the expiry again, because the result is cached."""
     # uses PyJWT directly, because flask-jwt-extended fills in missing claims
     claims: dict[str, Any] = decode(
         token,
