@@ -63,7 +63,7 @@ def _mailbox(account: dict[str, str]) -> str:
 def _requester_and_mailbox(account: dict[str, str]) -> str:
     """Return the rate limit key for password resets: one per client and mailbox.
 
-    A stranger's requests therefore do not count against this limit for the mailbox's owner.
+    Requests by strangers therefore do not use up this limit for the mailbox's owner.
     """
     return f"{by_client()}/{_mailbox(account)}"
 
@@ -71,9 +71,7 @@ def _requester_and_mailbox(account: dict[str, str]) -> str:
 def _unverified_mailbox(account: dict[str, Any] | None = None, **_: Any) -> str | None:
     """Return the rate limit key for verification emails: the mailbox, or None for an address without a `+` suffix.
 
-    A stranger could flood a mailbox by signing up with many suffixes. An address without a suffix needs no such limit,
-    because it has only one account. It gets one email when the account signs up, and the emails that the account
-    requests.
+    A stranger could flood a mailbox by signing up with many suffixes. An address without a suffix has only one account.
     """
     mailbox = shared_mailbox(account["email"] if account else current_user.email)
     return mailbox and f"verification/{mailbox}"
@@ -85,7 +83,7 @@ def _signed_up(account: dict[str, Any]) -> UUID | None:
 
 
 def _knows_password(account: dict[str, Any]) -> bool:
-    """Whether a repeated signup has the account's password. Called only if the rest of the request is the same."""
+    """Whether a repeated signup contains the account's password."""
     return services.is_password(email=account["email"], password=account["password"])
 
 
@@ -196,9 +194,9 @@ def logout() -> None:
 def verify_email(verification: dict[str, str]) -> None:
     """Verify your email with an emailed token.
 
-    Accepts the token from a verification email or the token sent to a new address. A new address replaces your current
-    email. You are then logged out everywhere except on the device that requested the change. Each token works only
-    once.
+    Accepts the token from a verification email, or the token that was sent to a new address when you changed your
+    email. In the second case, the new address replaces your current email, and you are logged out everywhere except on
+    the device that requested the change. Each token works only once.
     """
     services.confirm_email(**verification)
 
@@ -261,9 +259,9 @@ def confirm_password_reset(reset: dict[str, str]) -> None:
 def accept_invitation(acceptance: dict[str, str]) -> Profile:
     """Accept an invitation with the emailed token.
 
-    Makes you a member of the organization or of the event's team that you were invited to. If your email is already
-    verified, your password and name do not change. Otherwise, accepting verifies your email, sets your password and
-    name, and logs you out on all devices. The token works only once and expires after seven days.
+    Makes you a member of the organization or event team that you were invited to. If your email is already verified,
+    your password and name do not change. Otherwise, accepting verifies your email, sets your password and name, and
+    logs you out on all devices. The token works only once and expires after seven days.
     """
     tenancy = Tenancy(flask.current_app.config["ORGANIZER_SIGNUP"])
     return services.accept_invitation(**acceptance, tenancy=tenancy)

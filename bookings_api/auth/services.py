@@ -42,10 +42,10 @@ def sign_up(
     is_verified: bool = False,
     request: IdempotentRequest | None = None,
 ) -> Profile:
-    """Create an account. Emails a token that verifies the address, unless `is_verified` is set.
+    """Create an account. Emails a token that verifies the address, unless `is_verified` is true.
 
     With a single organization, the account becomes a member with this role. Otherwise, an account with any role but
-    `USER` becomes the owner of a new organization. The caller must check which roles are allowed. Raises `EmailTaken`
+    `USER` becomes the owner of a new organization. The caller must check that the role is allowed. Raises `EmailTaken`
     if an account has this email, ignoring case.
     """
     taken = queries.user_by_email(email) is not None
@@ -74,7 +74,7 @@ def sign_up(
 
 
 def _join_organization(user: User, tenancy: Tenancy, *, role: MemberRole, name: str | None) -> None:
-    """Make a new account a member of the only organization, or make a new organizer the owner of a new organization."""
+    """Add a new account to the only organization, or create an organization for a new organizer."""
     if tenancy.is_single:
         organization_id = only_organization()
     elif role is MemberRole.USER:
@@ -101,7 +101,7 @@ def is_password(*, email: str, password: str) -> bool:
 
 
 def log_in(*, email: str, password: str, lifetime: timedelta) -> Login:
-    """Verify an email and password and create a login. Its refresh token is valid for `lifetime`.
+    """Verify an email and password, and create a login whose refresh token is valid for `lifetime`.
 
     Also renews the password hash if the cost parameters have changed. Raises `InvalidCredentials`.
     """
@@ -119,7 +119,7 @@ def log_in(*, email: str, password: str, lifetime: timedelta) -> Login:
 
 
 def refresh(*, login_id: UUID, jti: UUID, lifetime: timedelta) -> Login:
-    """Replace a login's refresh token `jti` and return the login.
+    """Replace a login's refresh token and return the login. `jti` is the ID of the token that the client sent.
 
     If the token was already used, revokes the login and raises `Unauthenticated`, because the token may have been
     stolen (RFC 9700, section 4.14.2).
@@ -149,9 +149,9 @@ def resend_verification(*, user: User) -> None:
 def confirm_email(*, token: str) -> None:
     """Verify the address that a token was sent to.
 
-    If this is a new address, it replaces the account's address. Then notifies the previous address, and revokes all of
-    the account's tokens, pending invitations and logins, except the login that requested the change. Raises
-    `InvalidToken`, or `EmailTaken` if another account has taken the new address in the meantime.
+    For an email change, also replaces the account's address, notifies the previous address, and revokes all of the
+    account's tokens, pending invitations and logins, except the login that requested the change. Raises `InvalidToken`,
+    or `EmailTaken` if another account has taken the new address in the meantime.
     """
     try:
         with transaction() as tx:
@@ -270,8 +270,7 @@ def _join(user: User, organization_id: UUID | None) -> Membership | None:
 def _join_team(user_id: UUID, event_id: UUID | None, tenancy: Tenancy) -> bool:
     """Accept a pending invitation to an event's team. Returns False if the person may not join.
 
-    The person may join if the invitation is pending, the event is not deleted, and the organization has not revoked
-    their access. With a single organization, a person without a role also becomes a member of the organization.
+    With a single organization, a person without a role also becomes a member of the organization.
     """
     event = db.session.get(Event, event_id) if event_id else None
     member = team_member(event.id, user_id) if event else None
