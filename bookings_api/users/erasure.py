@@ -1,4 +1,4 @@
-"""Deletes accounts. Erases the person's names and addresses, but keeps their bookings and the ticket counts."""
+"""Deletes accounts. Erases the person's names and email addresses, but keeps their bookings."""
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -56,9 +56,9 @@ def delete_account(
 ) -> None:
     """Erase the account's personal data and prevent further logins.
 
-    With `cancel_bookings`, first cancels all bookings that can still be cancelled. Closes the account's organizations
-    that have no other members and no upcoming or running events. Raises `WrongPassword`, `InvalidCredentials`,
-    `BookingsOpen`, `ResponsibleForEvents`, `LastOwner` or `LastOrganizer`.
+    With `cancel_bookings`, first cancels all bookings that can still be cancelled. Also closes the account's
+    organizations that have no other members and no upcoming or running events. Raises `WrongPassword`,
+    `InvalidCredentials`, `BookingsOpen`, `ResponsibleForEvents`, `LastOwner` or `LastOrganizer`.
     """
     user_id, password_hash = user.id, user.password_hash
     require_password(user, password)
@@ -85,9 +85,9 @@ def delete_account(
 
 
 def erase_late_bookings() -> None:
-    """Erase deleted accounts from bookings that were committed shortly after the deletion.
+    """Erase the guest's name and email from each booking that was committed after its account was deleted.
 
-    The transactions that made these bookings had read the accounts before they were deleted.
+    The transactions of these bookings had read the account before it was deleted.
     """
     placeholder = sa.func.concat("erased-", Booking.user_id, f"@{erasure.ERASED_DOMAIN}")
     is_late = (
@@ -102,7 +102,7 @@ def erase_late_bookings() -> None:
 
 
 def _open_bookings(user_id: UUID) -> Sequence[UUID]:
-    """Return the IDs of the account's confirmed bookings that it can still cancel."""
+    """Return the IDs of the account's confirmed bookings that can still be cancelled."""
     ends = sa.func.greatest(Event.starts_at, Event.booking_closes_at)
     is_open = (Booking.user_id == user_id) & (Booking.status == BookingStatus.CONFIRMED) & (ends > sa.func.now())
     return db.session.scalars(sa.select(Booking.id).join(Event).where(is_open).order_by(Booking.id)).all()
@@ -128,8 +128,7 @@ def _require_other_leaders(actor: Actor, user_id: UUID, abandoned: Collection[UU
 def _abandoned(actor: Actor, user_id: UUID) -> Sequence[UUID]:
     """Return the IDs of organizations whose only member is this account and that have no running or upcoming events.
 
-    Invited people count as members, but customers do not. The only organization of a single-organization service is
-    never abandoned.
+    Invited people count as members. Customers do not.
     """
     if actor.tenancy.is_single:
         return ()
@@ -145,7 +144,7 @@ def _abandoned(actor: Actor, user_id: UUID) -> Sequence[UUID]:
 
 
 def _close(organization_ids: Collection[UUID]) -> None:
-    """Revoke the organizations' API keys and remove the organizations' names, which may contain personal names."""
+    """Revoke the organizations' API keys, and erase the organizations' names, which may contain personal names."""
     organizations = sa.update(Organization).where(Organization.id.in_(organization_ids))
     _execute(organizations.values(name="Deleted organization", version=Organization.version + 1))
     keys = sa.update(ApiKey).where(ApiKey.organization_id.in_(organization_ids), ApiKey.revoked_at.is_(None))
@@ -170,11 +169,11 @@ def _erase(user: User) -> None:
 
 
 def _erase_bookings(user: User, placeholder: str) -> None:
-    """Remove the person from their own bookings, and from others' bookings for their verified address.
+    """Erase the person's names and emails from their own bookings and from all bookings for their verified email.
 
-    In other accounts' bookings, the account that made the booking becomes the guest and gets all further emails. A
-    booking made with an API key loses its metadata, which may describe the guest. Its external ID is replaced only if
-    the ID contains one of the guest's names or emails, because repeated requests find the booking by its external ID.
+    If another account made the booking, that account becomes the guest and gets all further emails. If an API key made
+    the booking, its metadata is deleted, because it may describe the guest. Its external ID is replaced only if the ID
+    contains one of the guest's names or emails, because repeated requests find the booking by its external ID.
     """
     own = Booking.user_id == user.id
     has_name, has_email = (
@@ -201,7 +200,7 @@ def _erase_bookings(user: User, placeholder: str) -> None:
 
 
 def _names(user: User, text: Any) -> sa.ColumnElement[bool]:
-    """Whether `text` contains one of the guest's names or emails. `ADA-LOVELACE` contains `Ada Lovelace`."""
+    """Whether `text` contains one of the guest's names or emails, ignoring case, accents, spaces and punctuation."""
 
     def bare(value: Any) -> sa.ColumnElement[str]:
         return sa.func.regexp_replace(folded(value), r"[\s_.:/+@-]", "", "g", type_=sa.Text)
@@ -211,7 +210,7 @@ def _names(user: User, text: Any) -> sa.ColumnElement[bool]:
 
 
 def _erase_contact(user: User) -> None:
-    """Remove the person as the contact of events."""
+    """Erase the person's name and email from the contacts of events."""
     is_contact = erasure.is_contact(user, Event.contact_name, Event.contact_email, Event.organizer_id == user.id)
     events = sa.update(Event).where(is_contact)
     _execute(events.values(contact_name=None, contact_email=None, version=Event.version + 1))
@@ -220,7 +219,7 @@ def _erase_contact(user: User) -> None:
 def _erase_responses(user: User, placeholder: str) -> None:
     """Delete the responses that are stored for the person's idempotency keys.
 
-    If their address is verified, also removes the person from the responses stored for other accounts and API keys.
+    If the person's email is verified, also erases it from the responses stored for other accounts and API keys.
     """
     _execute(sa.delete(IdempotencyKey).where(IdempotencyKey.actor_id == user.id))
     if not user.email_verified:
@@ -234,7 +233,7 @@ def _erase_responses(user: User, placeholder: str) -> None:
 
 
 def _erased(response: dict[str, Any], address: str, name: str, placeholder: str) -> dict[str, Any]:
-    """Return new values, valid in the response's schema, for the members of a response that name the person."""
+    """Return valid new values for the members of a response that contain the person's data."""
     erased: dict[str, Any] = {address: None if address == "contact_email" else placeholder, name: None}
     if address == "guest_email":
         external_id = sa.select(Booking.external_id).where(Booking.id == UUID(response["id"]))

@@ -21,8 +21,7 @@ from bookings_api.models import (
 def personal_data(user: User) -> dict[str, Any]:
     """Return the fields of `ExportSchema`, except `account`.
 
-    Includes bookings made by others for the account's address, and the resulting emails, only if the address is
-    verified.
+    If the account's email is verified, includes bookings that others made for this email and all emails sent to it.
     """
     bookings = Booking.user_id == user.id
     emails = (OutboxEmail.user_id == user.id) | OutboxEmail.booking_id.in_(sa.select(Booking.id).where(bookings))

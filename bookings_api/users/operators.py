@@ -17,8 +17,9 @@ from bookings_api.users.services import log_change, require_other_leaders
 def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
     """Revoke an account's logins and prevent new logins. Keeps the account's data.
 
-    Transfers the account's API keys to another owner, or revokes them. Notifies the person by email. Raises
-    `UserNotFound`. Raises `LastOwner` or `LastOrganizer` if an organization would have no owner or organizer left.
+    Transfers the account's API keys to another owner, or revokes them. Notifies the person by email, unless they have
+    no password yet. Raises `UserNotFound`. Raises `LastOwner` or `LastOrganizer` if an organization would have no owner
+    or organizer left.
     """
     with transaction() as tx:
         require_other_leaders(tenancy, user_id)
@@ -31,10 +32,10 @@ def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
 
 
 def activate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
-    """Let the owner of a deactivated account log in again, and notify them by email. Raises `UserNotFound`.
+    """Let the owner of a deactivated account log in again. Raises `UserNotFound`.
 
-    With a single organization, also restores the account's access to the organization. Otherwise, access that an
-    organization has revoked stays revoked.
+    Notifies the person by email, unless they have no password yet. With a single organization, also restores the
+    account's access to the organization. Otherwise, access that an organization has revoked stays revoked.
     """
     with transaction() as tx:
         _set_access(tx, user_id, tenancy, is_active=True)

@@ -23,7 +23,7 @@ def change_profile(
 ) -> Profile:
     """Change the user's name, and email a token to a new address. The address changes when the user verifies it.
 
-    Raises `WrongPassword`, `InvalidFields` if a new address is sent without the password, or `EmailTaken`.
+    Raises `WrongPassword`, `EmailTaken`, or `InvalidFields` if the changes contain a new address but no password.
     """
     email, password = changes.get("email"), changes.get("current_password")
     if email:
@@ -66,7 +66,7 @@ def _confirm_new_email(tx: Transaction, user: User, email: str, *, login_id: UUI
 
 
 def change_password(*, user: User, login_id: UUID, current_password: str, new_password: str) -> None:
-    """Change the user's password, and revoke their other logins, pending password resets and pending email changes.
+    """Change the user's password, and revoke their other logins and their tokens for password resets and email changes.
 
     Raises `WrongPassword`, or `InvalidCredentials` if the password has changed or the login has ended in the meantime.
     """

@@ -54,19 +54,11 @@ from bookings_api.users.schemas import (
     UserQuerySchema,
 )
 
-blp = Blueprint(
-    "users",
-    __name__,
-    url_prefix="/users",
-    description="Manage your account and, as an organizer, the people in your organization",
-)
+blp = Blueprint("users", __name__, url_prefix="/users", description="Manage your account and other people's access")
 
 
 def _caller_email(*_: Any) -> str:
-    """Return the rate limit key for logins with the caller's email, which this request shares.
-
-    A stolen access token therefore allows no additional password guesses.
-    """
+    """Return the rate limit key of logins. A stolen access token therefore allows no additional password guesses."""
     return of_email(current_user.email)
 
 
@@ -76,10 +68,7 @@ def _caller_choosing_email(changes: dict[str, Any]) -> str | None:
 
 
 def _client_choosing_email(changes: dict[str, Any]) -> str | None:
-    """Return the rate limit key for the client's signups, or None if the email does not change.
-
-    Signups and email changes share this limit, because both reveal whether an email is taken.
-    """
+    """Return the rate limit key of signups. Email changes share it, because both reveal whether an email is taken."""
     return by_client() if "email" in changes else None
 
 
@@ -94,21 +83,13 @@ def _sender_and_new_mailbox(changes: dict[str, Any]) -> str | None:
 
 
 def _account_gaining_rights(organization: dict[str, UUID], changes: dict[str, Any], *, user_id: UUID) -> str | None:
-    """Return the rate limit key for an account that gains rights: its mailbox, shared by all organizers.
-
-    Several organizers together therefore cannot flood the mailbox. Returns None for all other changes, so that an
-    account over the limit can still be deactivated.
-    """
+    """Return the rate limit key if a person gains rights: their mailbox. Deactivations must always be possible."""
     grants = changes.get("role", MemberRole.USER) is not MemberRole.USER or changes.get("is_active", False)
     return of_mailbox(queries.get_person(current_actor, user_id, **organization).email) if grants else None
 
 
 def _status_and_location(user_id: UUID | str, version: int) -> tuple[HTTPStatus, dict[str, str]]:
-    """Return the status and headers after an invitation.
-
-    A version above 1 means that the person was already in the organization, for example because of an earlier
-    invitation.
-    """
+    """Return the status and headers of the response to an invitation. A new person has version 1."""
     if version > 1:
         return HTTPStatus.OK, {}
     chosen = flask.request.json.get("organization_id")
@@ -166,8 +147,8 @@ def change_profile(changes: dict[str, Any]) -> Profile:
 def delete_account(deletion: dict[str, Any]) -> None:
     """Delete your account.
 
-    Erases your name and email from your account, bookings, events and emails. Your bookings remain, but without your
-    name. Unsent emails about bookings keep your address until they have been sent.
+    Erases your name and email from your account, bookings, events and emails. The bookings themselves remain. Unsent
+    emails about bookings keep your address until they have been sent.
 
     Before you delete your account, cancel your upcoming bookings or set `cancel_bookings`. Transfer, cancel or delete
     the events you organize that have not ended. If you are the last owner of an organization with other members, make
@@ -221,8 +202,8 @@ def change_password(passwords: dict[str, str]) -> None:
 def list_users(**filters: Any) -> Listing:
     """List the people in your organization.
 
-    Returns the organization's members, the people invited to it, and everyone who has booked its events with an
-    account. Includes people without access. Sorted by email, or by ID if you send `after`.
+    Returns members, people with a pending invitation, and everyone who has used an account to book tickets for the
+    organization's events. Includes people without access. Sorted by email, or by ID if you send `after`.
     """
     return queries.list_people(current_actor, **filters)
 
@@ -241,7 +222,7 @@ def list_users(**filters: Any) -> Listing:
     schema=UserSchema,
     headers=ETAG | REPLAYED,
     example=UserSchema.example(**COLLEAGUE, is_invited=True, version=2),
-    description="The person was already in the organization, or invited to it. Earlier invitations stop working.",
+    description="The person was already in the organization or invited to it. Earlier invitations stop working.",
     success=True,
 )
 @blp.response(201, UserSchema, headers=LOCATION | REPLAYED, example=UserSchema.example(**COLLEAGUE, is_invited=True))
@@ -313,9 +294,7 @@ def deactivate_user(organization: dict[str, UUID], user_id: UUID) -> None:
     The person is logged out on all devices and cannot log in again. If `ORGANIZER_SIGNUP` is `own_organization`, they
     only lose access to your organization. They are notified by email, unless they have no password yet. Their bookings
     and events remain. Their API keys are revoked or taken over by another owner. To restore their access, set
-    `is_active` to `true`.
-
-    The last active owner cannot be deactivated. If `ORGANIZER_SIGNUP` is `open`, only the last active organizer is
-    protected.
+    `is_active` to `true`. The last active owner cannot be deactivated. If `ORGANIZER_SIGNUP` is `open`, only the last
+    active organizer is protected.
     """
     services.remove_access(actor=current_actor, user_id=user_id, precondition=if_match(), **organization)

@@ -71,14 +71,14 @@ class InvitationSchema(BaseSchema):
     """The person to invite."""
 
     email = EmailAddress(
-        required=True, metadata={"description": "Where to send the invitation.", "example": COLLEAGUE_EMAIL}
+        required=True, metadata={"description": "The email to send the invitation to.", "example": COLLEAGUE_EMAIL}
     )
     organization_id = organization_id()
     role = Choice(
         *MemberRole,
         metadata={
-            "description": "The person's role. Defaults to the role in an earlier invitation, the person's current"
-            " role, or `user`.",
+            "description": "The person's role. Defaults to the role in a pending invitation, otherwise to the person's"
+            " current role, otherwise to `user`.",
             "example": Role.ORGANIZER.value,
         },
     )
@@ -174,7 +174,7 @@ class ExportSchema(ResponseSchema):
         UserSchema, required=True, metadata={"description": "Your account.", "example": UserSchema.example()}
     )
     memberships = _rows(
-        "Your memberships in organizations. The role is `null` if you were only invited or only booked an event.",
+        "Your memberships in organizations. The role is `null` if you were only invited or only booked tickets.",
         {
             "organization_id": ORGANIZATION_ID,
             "organization": "Default organization",

@@ -99,12 +99,12 @@ def change_person(
 ) -> Person:
     """Change the name, role or access of a person in an organization.
 
-    If the role or access changes, notifies the person unless they have no password yet. If they lose their rights, also
-    transfers or revokes their API keys. With a single organization, also revokes the account's logins, and an account
-    without access cannot log in again.
+    If the role or access changes, notifies the person by email, unless they have no password yet. If they lose their
+    rights, also transfers or revokes their API keys. With a single organization, also revokes the person's logins, and
+    a person without access cannot log in again.
 
     Raises `UserNotFound`, `PermissionDenied`, `NotAMember` or `EmailNotVerified` (the person cannot get the role),
-    `LastOwner` or `LastOrganizer` (no other would remain), and the errors of `organization_for`.
+    `LastOwner` or `LastOrganizer` (no other owner or organizer would remain), and the errors of `organization_for`.
     """
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
     with transaction() as tx:
@@ -176,7 +176,7 @@ def _lock_person(user_id: UUID, organization_id: UUID) -> tuple[User, Membership
 
 
 def _leading_roles(tenancy: Tenancy) -> Collection[MemberRole]:
-    """Return the roles that count as leading: `OWNER`, and also `ORGANIZER` if `ORGANIZER_SIGNUP` is `open`."""
+    """Return the roles that can lead an organization. Each organization must keep a member with one of these roles."""
     return _LEADERS if tenancy is Tenancy.OPEN else (MemberRole.OWNER,)
 
 
@@ -191,7 +191,7 @@ def _no_leader(tenancy: Tenancy) -> LastOwner | LastOrganizer:
 
 
 def _would_lose_rights(membership: Membership, role: MemberRole | None) -> bool:
-    """Whether an invitation offers a role below the member's current role. Only `change_person` can lower a role."""
+    """Whether the role in an invitation is lower than the member's current role."""
     return role is not None and membership.role is not None and membership.role.outranks(role)
 
 
