@@ -44,12 +44,12 @@ blp = Blueprint("teams", __name__, url_prefix="/events", description="Manage eve
 
 
 def _mailbox(changes: dict[str, Any], *, event_id: UUID, user_id: UUID) -> str:
-    """Return the rate limit key for a change: the team member's mailbox."""
+    """Return the rate limit key for a change of role: the team member's mailbox."""
     return of_mailbox(queries.get_entry(current_actor, event_id, user_id).email)
 
 
 def _status_and_location(event_id: UUID | str, user_id: UUID | str, version: int) -> tuple[HTTPStatus, dict[str, str]]:
-    """Return the status and headers after adding a person. A version above 1 means that they were invited again."""
+    """Return the status and headers of the response after a person was added. A new team member has version 1."""
     if version > 1:
         return HTTPStatus.OK, {}
     location = flask.url_for("teams.get_team_member", event_id=event_id, user_id=user_id)
@@ -89,7 +89,7 @@ def list_team(event_id: UUID) -> Listing:
     schema=TeamMemberSchema,
     headers=ETAG | REPLAYED,
     example=TeamMemberSchema.example(version=2),
-    description="Invited again. The earlier invitation is no longer valid.",
+    description="The person was invited again. The earlier invitation stops working.",
     success=True,
 )
 @blp.response(201, TeamMemberSchema, headers=LOCATION | REPLAYED)

@@ -37,7 +37,7 @@ def add_team_member(
     """Add a person to an event's team.
 
     Members of the organization with a verified address join immediately. Everyone else gets an invitation and joins by
-    accepting it. Inviting a person again revokes the earlier invitation. A new entry in the team has version 1.
+    accepting it. Inviting a person again revokes the earlier invitation. A new team member has version 1.
 
     Raises `EventNotFound`, `PermissionDenied`, `AccessRevoked`, `AlreadyOnTeam` or `IdempotencyKeyReused`.
     """
@@ -76,7 +76,7 @@ def change_team_member(
     changes: dict[str, Any],
     precondition: Precondition = no_precondition,
 ) -> TeamEntry:
-    """Change a person's role on an event's team. Notifies a member. Sends an invited person a new invitation.
+    """Change a person's role on an event's team. Notifies members, and sends invited people a new invitation.
 
     Raises `EventNotFound`, `PermissionDenied` or `TeamMemberNotFound`.
     """
@@ -117,11 +117,10 @@ def transfer_event(
     email: str | None = None,
     precondition: Precondition = no_precondition,
 ) -> Event:
-    """Make another organizer of the organization responsible for an event, and notify them.
+    """Transfer an event to another organizer of the organization, and notify the new organizer.
 
-    Removes the new organizer from the event's team, and keeps the event's contact. A transfer to the current organizer
-    changes nothing and ignores the precondition. Raises `EventNotFound`, `PermissionDenied`, `NotAnOrganizer` or
-    `EmailNotVerified`.
+    Removes the new organizer from the event's team. A transfer to the current organizer changes nothing and ignores the
+    precondition. Raises `EventNotFound`, `PermissionDenied`, `NotAnOrganizer` or `EmailNotVerified`.
     """
     get_event_for(actor, Action.MANAGE_TEAM, event_id)
     with transaction() as tx:
