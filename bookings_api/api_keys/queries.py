@@ -30,9 +30,9 @@ def get_key(actor: Actor, organization_id: UUID, key_id: UUID) -> ApiKey:
 
 
 def lock_key(actor: Actor, organization_id: UUID, key_id: UUID) -> ApiKey:
-    """Lock and return a key that is about to change. Raises the errors of `get_key` and `require_own_key`.
+    """Lock a key and return it. Raises the errors of `get_key` and `require_own_key`.
 
-    Transactions that book tickets with the key do not wait for this lock, because they only refer to the key's ID.
+    Bookings made with the key do not wait for this lock, because they only refer to the key's ID.
     """
     require_transaction()
     key = _one(_key(actor, organization_id, key_id).with_for_update(key_share=True))
@@ -41,7 +41,7 @@ def lock_key(actor: Actor, organization_id: UUID, key_id: UUID) -> ApiKey:
 
 
 def are_events_of(actor: Actor, organization_id: UUID, event_ids: Collection[UUID]) -> bool:
-    """Whether all of these events exist and belong to the organization. Deleted events count as existing.
+    """Whether all of these events belong to the organization. Includes deleted events.
 
     Raises the errors of `organization_for`.
     """

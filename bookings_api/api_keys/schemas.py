@@ -19,15 +19,15 @@ from bookings_api.models.api_key import HINT_LENGTH
 MAX_EVENTS = 100
 MAX_OVERLAP_MINUTES = 7 * 24 * 60
 
-# Without the scope `webhooks`, because no operation uses it yet.
+# All scopes except `webhooks`, which no operation uses yet
 _SCOPES = (Scope.EVENTS_READ, Scope.EVENTS_WRITE, Scope.BOOKINGS_READ, Scope.BOOKINGS_WRITE, Scope.CHECK_IN)
 _EXAMPLE_SCOPES = [Scope.BOOKINGS_READ.value, Scope.BOOKINGS_WRITE.value]
 
 _NAME = "The key's name, such as the name of the program that uses it."
 _SCOPES_TEXT = "What the key may do."
 _EVENTS_TEXT = (
-    "The IDs of the events that the key is restricted to, or `null` for no such restriction. If the key's creator was"
-    " not an owner, the key works only for events that the creator organizes."
+    "The IDs of the events that the key is restricted to. `null` means that the key is not restricted to certain"
+    " events. If the key's creator was not an owner, the key works only for events that the creator organizes."
 )
 _EXPIRES_TEXT = "When the key stops working. `null` means never."
 
@@ -109,7 +109,7 @@ class ApiKeyWithSecretSchema(ApiKeySchema):
 
 
 class _UniqueList(ma.fields.List[Any]):
-    """A list of 1 to `maximum` different values."""
+    """A list of 1 to `maximum` values without duplicates."""
 
     default_error_messages = {"duplicate": "Must not contain duplicates."}
 

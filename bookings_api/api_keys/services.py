@@ -92,10 +92,10 @@ def rotate_key(
     precondition: Precondition = no_precondition,
     request: IdempotentRequest | None = None,
 ) -> ApiKey:
-    """Replace a key's secret, and return the key with its new secret. The previous secret works for `overlap`.
+    """Replace a key's secret, and return the key with its new secret.
 
-    If the key was rotated before, any older secret stops working immediately. Raises `IdempotencyKeyReused` and the
-    errors of `lock_key`.
+    The previous secret keeps working for `overlap`. Any older secret stops working immediately. Raises
+    `IdempotencyKeyReused` and the errors of `lock_key`.
     """
     secret = new_secret()
     with transaction():
@@ -115,7 +115,7 @@ def rotate_key(
 def revoke_key(
     *, actor: Actor, organization_id: UUID, key_id: UUID, precondition: Precondition = no_precondition
 ) -> None:
-    """Revoke a key, but keep its bookings and events. Raises the errors of `lock_key`."""
+    """Revoke a key, but keep the bookings and events created with it. Raises the errors of `lock_key`."""
     with transaction():
         key = lock_key(actor, organization_id, key_id)
         precondition(key)
