@@ -17,18 +17,21 @@ _PUBLIC_TYPES = ListQuery(_TYPES.where(~TicketType.is_hidden), filters={}, order
 
 
 def types_of(event_id: UUID, *, viewer: Actor | None) -> Listing:
-    """List the ticket types of an event that `viewer` may see. Raises `EventNotFound`."""
+    """Return an event's ticket types, sorted by position. Omits hidden types unless `viewer` may see them.
+
+    Raises `EventNotFound`.
+    """
     event = get_event(event_id, viewer=viewer)
     return (_ALL_TYPES if may(viewer, Action.SEE_HIDDEN_TYPES, event) else _PUBLIC_TYPES)(event_id=event_id)
 
 
 def get_type(event_id: UUID, type_id: UUID, *, viewer: Actor | None) -> TicketType:
-    """Return a ticket type that `viewer` may see. Raises `EventNotFound`, `TicketTypeNotFound`."""
+    """Return a ticket type. Raises `EventNotFound`, or `TicketTypeNotFound` unless `viewer` may see the type."""
     return find_type(get_event(event_id, viewer=viewer), type_id, viewer=viewer)
 
 
 def find_type(event: Event, type_id: UUID, *, viewer: Actor | None) -> TicketType:
-    """Return a ticket type of the event that `viewer` may see. Raises `TicketTypeNotFound`."""
+    """Return a ticket type of `event`. Raises `TicketTypeNotFound` unless `viewer` may see the type."""
     for found in ticket_types_of(event):
         if found.id == type_id and (not found.is_hidden or may(viewer, Action.SEE_HIDDEN_TYPES, event)):
             return found

@@ -1,4 +1,4 @@
-"""`/events/{event_id}/ticket-types`."""
+"""`/events/{event_id}/ticket-types`: the kinds of tickets that an event sells."""
 
 from http import HTTPStatus
 from typing import Any
@@ -41,8 +41,8 @@ _FRONT_ROW = {"id": FRONT_ROW_ID, "name": "Front row", "capacity": 2, "tickets_a
 def list_ticket_types(event_id: UUID) -> Listing:
     """List the ticket types of an event.
 
-    Returns them by position. Includes types whose sales have not opened yet or have closed. Hidden types are returned
-    only to those who manage the event's bookings.
+    Sorted by `position`. Includes types whose sales have not opened yet or have closed. Hidden types are included only
+    if you manage the event.
     """
     return queries.types_of(event_id, viewer=viewer())
 
@@ -60,7 +60,7 @@ def create_ticket_type(
 ) -> tuple[TicketType, dict[str, str]]:
     """Add a ticket type to one of your events.
 
-    While several types are on sale, bookings must say how many tickets of each type they are for.
+    While several types are on sale, each request to book tickets must set `items`.
     """
     created = services.create_type(actor=current_actor, event_id=event_id, request=request, **fields)
     return created, _location(event_id=event_id, id=created.id)
@@ -75,7 +75,7 @@ def create_ticket_type(
 def get_ticket_type(event_id: UUID, type_id: UUID) -> TicketType:
     """Get a ticket type of an event.
 
-    A hidden type is visible only to those who manage the event's bookings.
+    You can get a hidden type only if you manage the event.
     """
     return queries.get_type(event_id, type_id, viewer=viewer())
 
@@ -110,8 +110,8 @@ def change_ticket_type(changes: dict[str, Any], event_id: UUID, type_id: UUID) -
 def delete_ticket_type(event_id: UUID, type_id: UUID) -> None:
     """Delete a ticket type.
 
-    Only a type without booked tickets can be deleted, and not the only type of the event. To stop selling a type, hide
-    it or close its sales. Cancelled bookings still name a deleted type.
+    You can delete a type only if none of its tickets are booked and the event has another type. Otherwise, hide the
+    type or close its sales. Cancelled bookings still show the deleted type.
     """
     services.delete_type(actor=current_actor, event_id=event_id, type_id=type_id, precondition=if_match())
 

@@ -1,4 +1,4 @@
-"""Ticket types, and the tickets of each type in a booking, in requests and responses."""
+"""Schemas for ticket types, and for the tickets of each type in a booking."""
 
 from typing import Any
 
@@ -12,12 +12,15 @@ from bookings_api.models.ticket_type import DEFAULT_TYPE_NAME, MAX_POSITION, MAX
 
 _NAME = "The name of the ticket type. Cannot contain links."
 _DESCRIPTION = "The description of the ticket type, in plain text."
-_CAPACITY = "The number of tickets of this type, at most the event's capacity. `null` means the event's capacity."
+_CAPACITY = (
+    "The total number of tickets of this type, at most the event's capacity. `null` means that only the event's"
+    " capacity applies."
+)
 _OPENS = "When sales of this type open. `null` means when booking for the event opens."
 _CLOSES = "When sales of this type close. `null` means when booking for the event closes."
-_LIMIT = "The maximum number of tickets of this type per booking. `null` means the event's limit."
-_HIDDEN = "Whether only those who manage the event's bookings can see and book this type."
-_POSITION = "The position in the list of the event's types, which is sorted in ascending order."
+_LIMIT = "The maximum number of tickets of this type per booking. `null` means that only the event's limit applies."
+_HIDDEN = "Whether only those who manage the event can see and book this type."
+_POSITION = "The position of the type in lists. Types with a lower position come first."
 
 
 class TicketTypeSchema(ResponseSchema):
@@ -34,7 +37,10 @@ class TicketTypeSchema(ResponseSchema):
     capacity = ma.fields.Integer(required=True, allow_none=True, metadata={"description": _CAPACITY, "example": None})
     tickets_available = ma.fields.Integer(
         required=True,
-        metadata={"description": "The number of tickets of this type that are left.", "example": 1},
+        metadata={
+            "description": "The number of tickets of this type left. Never more than the event's `tickets_available`.",
+            "example": 1,
+        },
     )
     sales_open_at = ma.fields.AwareDateTime(
         required=True, allow_none=True, metadata={"description": _OPENS, "example": None}
@@ -50,7 +56,7 @@ class TicketTypeSchema(ResponseSchema):
     version = ma.fields.Integer(
         required=True,
         metadata={
-            "description": "The version of the ticket type. Each change increases it by 1; bookings do not.",
+            "description": "The version of the ticket type. Each change increases it by 1. Bookings do not change it.",
             "example": 1,
         },
     )
@@ -119,13 +125,14 @@ class OrderedItemSchema(BaseSchema):
 
 
 class TicketsSchema(BaseSchema):
-    """Base of schemas that choose tickets by type, or only their number."""
+    """Base schema for choosing tickets by type (`items`) or by number (`ticket_count`)."""
 
     items = ma.fields.List(
         ma.fields.Nested(OrderedItemSchema),
         validate=ma.validate.Length(1, MAX_TYPES_PER_EVENT),
         metadata={
-            "description": "The number of tickets of each type. Required unless exactly one type is on sale or booked.",
+            "description": "The number of tickets of each type. Send this instead of `ticket_count` if several types"
+            " are on sale or the booking contains several types.",
         },
     )
 

@@ -1,4 +1,4 @@
-"""Use cases of organizers: create, change and delete ticket types."""
+"""Services that create, change and delete ticket types."""
 
 from typing import Any
 from uuid import UUID
@@ -16,9 +16,9 @@ from bookings_api.ticket_types.queries import find_type
 
 
 def create_type(*, actor: Actor, event_id: UUID, request: IdempotentRequest | None = None, **fields: Any) -> TicketType:
-    """Create a ticket type from the fields of `TicketTypeCreateSchema`, by default after all others.
+    """Create a ticket type from the fields of `TicketTypeCreateSchema`. By default, its position is after all others.
 
-    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `InvalidFields`, `IdempotencyKeyReused`.
+    Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `InvalidFields` or `IdempotencyKeyReused`.
     """
     with transaction():
         event, _ = lock_event_for(actor, Action.EDIT_EVENT, event_id)
@@ -41,9 +41,9 @@ def change_type(
     changes: dict[str, Any],
     precondition: Precondition = no_precondition,
 ) -> TicketType:
-    """Change fields of a ticket type. Existing bookings are unaffected.
+    """Change a ticket type's fields. Existing bookings are unaffected.
 
-    Raises `EventNotFound`, `TicketTypeNotFound`, `PermissionDenied`, `EventCancelled`, `InvalidFields` and
+    Raises `EventNotFound`, `TicketTypeNotFound`, `PermissionDenied`, `EventCancelled`, `InvalidFields` or
     `CapacityBelowBooked`.
     """
     with transaction():
@@ -59,10 +59,10 @@ def change_type(
 
 
 def delete_type(*, actor: Actor, event_id: UUID, type_id: UUID, precondition: Precondition = no_precondition) -> None:
-    """Delete a ticket type without booked tickets. Cancelled bookings still name it.
+    """Delete a ticket type. Cancelled bookings still show it.
 
-    Raises `EventNotFound`, `TicketTypeNotFound`, `PermissionDenied`, `EventCancelled`, and `TicketTypeInUse` if
-    tickets of the type are booked, or if it is the event's only type.
+    Raises `EventNotFound`, `TicketTypeNotFound`, `PermissionDenied`, `EventCancelled`, or `TicketTypeInUse` if tickets
+    of the type are booked or the event has no other type.
     """
     with transaction():
         event, now = lock_event_for(actor, Action.EDIT_EVENT, event_id)
