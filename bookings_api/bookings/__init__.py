@@ -1,1 +1,1 @@
-"""Book tickets, and change and cancel bookings, without overselling an event."""
+"""Booking tickets, and changing and cancelling bookings, without overselling events."""

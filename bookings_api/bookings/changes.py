@@ -1,4 +1,4 @@
-"""Changes which tickets a booking has."""
+"""Changes the number and the types of a booking's tickets."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -29,10 +29,10 @@ from bookings_api.models import Booking, BookingItem, Event
 def change_tickets(
     booking: Booking, event: Event, changes: Mapping[str, Any], *, by_organizer: bool, now: datetime
 ) -> bool:
-    """Give a locked booking the `items` or the `ticket_count` in `changes`. Returns whether anything changed.
+    """Change a locked booking's tickets to the `items` or `ticket_count` in `changes`. Returns whether they changed.
 
-    More tickets of a type must be on sale and available. Fewer are always possible. Raises `EventNotOpen`,
-    `InvalidFields`, `SalesClosed`, `TooManyTickets` and `SoldOut`.
+    Added tickets must be available and, unless `by_organizer` is true, on sale. Tickets can always be removed. Raises
+    `EventNotOpen`, `InvalidFields`, `SalesClosed`, `TooManyTickets` or `SoldOut`.
     """
     before, wanted = counts_of(booking), _wanted(booking, changes)
     if wanted == before:
@@ -41,7 +41,7 @@ def change_tickets(
     removed = {one: fewer for one, count in before.items() if (fewer := count - wanted.get(one, 0)) > 0}
     if added:
         _require_more(event, wanted, added, returned=sum(removed.values()), by_organizer=by_organizer, now=now)
-    # in this order, because the event may be sold out
+    # releases tickets first, because the event may be sold out
     for statement in [*release(event, removed), *take(event, added)]:
         run(statement)
     db.session.execute(sa.delete(BookingItem).where(BookingItem.booking_id == booking.id))
@@ -54,7 +54,7 @@ def change_tickets(
 
 
 def _wanted(booking: Booking, changes: Mapping[str, Any]) -> dict[UUID, int]:
-    """Return how many tickets of each type the booking is to have."""
+    """Return the requested number of tickets of each type, by the ID of the type."""
     if "items" in changes:
         return {item.ticket_type_id: item.count for item in changes["items"]}
     before = counts_of(booking)

@@ -1,4 +1,4 @@
-"""The rules for ticket types: which ones an order is for, whether they are on sale, and how many are left."""
+"""The rules for ticket types: which types can be booked, when they are on sale, and how many tickets are left."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from bookings_api.models import Booking, Event, TicketType
 
 @dataclass(frozen=True)
 class OrderedItem:
-    """A number of tickets of one type, as ordered."""
+    """An item of a request: a number of tickets of one type."""
 
     ticket_type_id: UUID
     count: int
@@ -20,30 +20,30 @@ class OrderedItem:
 
 @dataclass(frozen=True)
 class Item:
-    """A number of tickets of one type."""
+    """A number of tickets of an existing type."""
 
     ticket_type: TicketType
     count: int
 
 
 def counts_of(booking: Booking) -> dict[UUID, int]:
-    """Return how many tickets of each type a booking has, by the ID of the type."""
+    """Return a booking's number of tickets of each type, by the ID of the type."""
     return {UUID(item["ticket_type_id"]): item["count"] for item in booking.items}
 
 
 def with_items(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a request with its `items`, if it has any, as `OrderedItem` objects."""
+    """Return the fields of a request. Converts `items`, if present, to `OrderedItem` objects."""
     items = [OrderedItem(**item) for item in fields.get("items", ())]
     return {**fields, "items": items} if items else dict(fields)
 
 
 def offered(types: Sequence[TicketType], *, by_organizer: bool) -> list[TicketType]:
-    """Return the ticket types that the actor may book. Only the event's organizers may book hidden types."""
+    """Return the ticket types that can be booked. Omits hidden types unless `by_organizer` is true."""
     return [one for one in types if by_organizer or not one.is_hidden]
 
 
 def only_type(types: Sequence[TicketType], *, now: datetime) -> TicketType:
-    """Return the only ticket type on sale.
+    """Return the only ticket type on sale. Ignores hidden types.
 
     Raises `SalesClosed` if there is none, and `InvalidFields` if there are several.
     """
@@ -65,13 +65,13 @@ def items_of(types: Sequence[TicketType], ordered: Sequence[OrderedItem]) -> lis
 
 
 def is_on_sale(ticket_type: TicketType, *, now: datetime) -> bool:
-    """Whether the time is in the sales window of the ticket type."""
+    """Whether `now` is in the sales window of the ticket type."""
     has_opened = ticket_type.sales_open_at is None or ticket_type.sales_open_at <= now
     return has_opened and (ticket_type.sales_close_at is None or now < ticket_type.sales_close_at)
 
 
 def require_on_sale(items: Sequence[Item], *, now: datetime) -> None:
-    """Raise `SalesClosed` unless all ticket types are on sale."""
+    """Raise `SalesClosed` unless the ticket types of all items are on sale."""
     for ticket_type in (item.ticket_type for item in items):
         if ticket_type.sales_open_at and now < ticket_type.sales_open_at:
             raise SalesClosed(f"Sales of {ticket_type.name} open at {ticket_type.sales_open_at:%Y-%m-%dT%H:%M:%SZ}.")
@@ -80,7 +80,7 @@ def require_on_sale(items: Sequence[Item], *, now: datetime) -> None:
 
 
 def require_within_limits(event: Event, items: Sequence[Item]) -> None:
-    """Raise `TooManyTickets` if a booking with these items would have too many tickets."""
+    """Raise `TooManyTickets` if a booking with these items would exceed the limit of the event or of a ticket type."""
     if sum(item.count for item in items) > event.max_tickets_per_booking:
         raise TooManyTickets(event.max_tickets_per_booking)
     for item in items:
@@ -90,9 +90,9 @@ def require_within_limits(event: Event, items: Sequence[Item]) -> None:
 
 
 def require_available(event: Event, items: Sequence[Item], *, returned: int = 0) -> None:
-    """Raise `SoldOut` unless these tickets are left, of each type and of the event.
+    """Raise `SoldOut` unless each ticket type and the event have enough tickets left.
 
-    `returned` is how many tickets of other types the same booking gives back.
+    `returned` is the number of tickets of other types that the same booking gives back.
     """
     for item in items:
         ticket_type = item.ticket_type

@@ -25,8 +25,8 @@ def guest(
     """Return the key for `GUEST_MAIL_LIMIT`: one per account and guest mailbox.
 
     Returns None for API keys, for repeated requests (which send no email), and for emails to the caller's own address,
-    unless the address contains a `+`. Also sets `flask.g.guest_mailbox` for `guest_mailbox`, and
-    `flask.g.counted_guest_email` for `precondition`.
+    unless the address contains a `+`. Also sets `flask.g.guest_mailbox`, which `guest_mailbox` returns, and
+    `flask.g.counted_guest_email`, which `precondition` checks.
     """
     flask.g.guest_mailbox, is_organizer = None, False
     address: str | None = (body or {}).get("guest_email")
@@ -52,15 +52,15 @@ def _is_repeat(order: dict[str, Any], header: dict[str, str]) -> bool:
 def guest_mailbox(*args: Any, **kwargs: Any) -> str | None:
     """Return the key for `MAILBOX_LIMIT`: one per guest mailbox, shared by all accounts and API keys.
 
-    Place it below the limit by `guest`. Organizers who email the current guest of a booking are exempt. Otherwise
-    strangers could use up the limit and block the organizer's changes.
+    Apply this limit below the limit by `guest`, which sets `flask.g.guest_mailbox`. Organizers who email a booking's
+    current guest are exempt. Otherwise strangers could use up the limit and block the organizer's changes.
     """
     mailbox: str | None = flask.g.guest_mailbox
     return mailbox
 
 
 def former_guest(changes: dict[str, Any], *, booking_id: UUID) -> str | None:
-    """Return the key for the notification to a replaced guest, or None if the request does not replace the guest."""
+    """Return the key for the email to the former guest, or None if the request does not replace the guest."""
     if "guest_email" not in changes:
         return None
     former, _ = queries.guest_of(booking_id, viewer=current_actor)
@@ -68,9 +68,10 @@ def former_guest(changes: dict[str, Any], *, booking_id: UUID) -> str | None:
 
 
 def precondition() -> Callable[[Booking], None]:
-    """Return a check of `If-Match` that also requires the guest's email to be the one that `guest` counted.
+    """Return a function that checks a locked booking against `If-Match`.
 
-    The check raises `StaleVersion`.
+    The function raises `StaleVersion` if the header does not match, or if the guest's email has changed since the rate
+    limit by `guest` was checked.
     """
     matches, counted = if_match(), flask.g.get("counted_guest_email")
 

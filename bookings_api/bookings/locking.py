@@ -38,7 +38,7 @@ from bookings_api.permissions import Actor
 
 
 def take(event: Event, counts: Mapping[UUID, int]) -> list[BoundStatement]:
-    """Return the statements that take tickets from a locked event. Check the rules first.
+    """Return the statements that take tickets from a locked event. The caller must check that enough tickets are left.
 
     `counts` maps the IDs of ticket types to the number of tickets of each type.
     """
@@ -56,7 +56,7 @@ def release(event: Event, counts: Mapping[UUID, int]) -> list[BoundStatement]:
 
 
 def insert_items(booking_id: UUID, counts: Mapping[UUID, int]) -> list[BoundStatement]:
-    """Return the statements that record which tickets a new booking has."""
+    """Return the statements that insert the items of a booking that has none."""
     return [
         _INSERT_ITEM.with_values(booking_id=booking_id, ticket_type_id=one, count=count)
         for one, count in counts.items()
@@ -134,7 +134,7 @@ def _stored_response(request_hash: bytes | None, response: Any) -> IdempotencyKe
 
 
 def _ticket_types(rows: list[tuple[Any, ...]]) -> list[TicketType]:
-    """Read the ticket types. Each row has one; the other columns are the same in all rows."""
+    """Read the ticket types, one from each row."""
     return [read_row(TicketType, row[-_TYPE:]) for row in rows if row[-_TYPE]]
 
 
@@ -207,8 +207,8 @@ def _facts(
 ) -> Prepared:
     """Return the statement that reads the facts about an order. `actors` contains the logins or the API keys.
 
-    The statement returns a row for each ticket type, and at least one row, even if the actor, the idempotency key or
-    the event does not exist.
+    The statement returns one row per ticket type, or a single row if the event has no ticket types or does not exist.
+    The columns of anything that does not exist are NULL.
     """
     joined: sa.FromClause = sa.select(sa.literal_column("1")).subquery("one")
     for joined_table, condition in (

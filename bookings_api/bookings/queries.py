@@ -98,7 +98,7 @@ _HAS_BOOKED = Prepared(
 def bookings_of(*, login_id: UUID, **filters: Any) -> Listing:
     """Return the bookings made by a login's account, newest first. The list is empty if the login has ended.
 
-    The filters are those of `BookingQuerySchema`. `upcoming=False` selects bookings for past events.
+    The filters are those of `BookingQuerySchema`.
     """
     return _BOOKINGS_OF_LOGIN(login_id=login_id, **filters)
 
@@ -129,10 +129,7 @@ def bookings_for(actor: Actor, event_id: UUID, *, q: str | None = None, **filter
 
 
 def emails_of(actor: Actor, booking_id: UUID) -> Listing:
-    """Return the emails about a booking, newest first. Old emails are deleted after the retention period.
-
-    Raises `BookingNotFound`.
-    """
+    """Return the emails about a booking, newest first. Raises `BookingNotFound`."""
     return _EMAILS_OF_BOOKING(booking_id=get_booking(booking_id, viewer=actor).id)
 
 
@@ -154,8 +151,8 @@ def guest_of(booking_id: UUID, *, viewer: Actor) -> tuple[str, bool]:
 def lock_booking(actor: Actor, booking_id: UUID, *, event_id: UUID) -> tuple[Booking, Event, datetime]:
     """Lock a booking and its event, and return their current state and the time when the event was locked.
 
-    Also loads the booking's account. Locks the event first, as in every transaction, to prevent deadlocks. Raises
-    `PermissionDenied` if `actor` may not change the booking.
+    Locks the event first, like all transactions, to prevent deadlocks. Raises `PermissionDenied` if `actor` may not
+    change the booking.
     """
     event, now = lock_event(event_id, include_deleted=True)
     locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update(of=Booking)

@@ -87,15 +87,15 @@ blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Book 
     schema=BookingSchema,
     headers=LOCATION | REPLAYED | ETAG,
     example=BookingSchema.example(**_EXAMPLE_WITH_KEY),
-    description="The existing booking with the same `external_id`",
+    description="The existing booking with the same `external_id`.",
     success=True,
 )
 @blp.response(201, BookingSchema, headers=LOCATION | REPLAYED)
 def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
     """Book tickets for an event.
 
-    Books all of the tickets or none. If several ticket types are on sale, `items` says how many tickets of each type
-    to book. The guest (you, by default) gets a confirmation by email. Send an `Idempotency-Key` to make retries safe,
+    Books all of the tickets or none. If several ticket types are on sale, send the number of tickets of each type in
+    `items`. The guest (you, by default) gets a confirmation by email. Send an `Idempotency-Key` to make retries safe,
     for example after a timeout. The tickets are then booked only once.
 
     With an API key, you book tickets for one of your organization's events. The guest does not need an account. If you
@@ -120,7 +120,7 @@ def create_booking(body: dict[str, Any], header: dict[str, str]) -> Any:
 
 @blp.after_request
 def count_outcome(response: flask.Response) -> flask.Response:
-    """Count the outcomes of requests to book tickets."""
+    """Count the outcome of each request to book tickets."""
     if flask.request.method == "POST" and flask.request.endpoint == f"{blp.name}.{create_booking.__name__}":
         metrics.count_booking(problem_code() or ("replayed" if REPLAYED_HEADER in response.headers else "confirmed"))
     return response
@@ -193,15 +193,14 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
     ),
 )
 def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
-    """Change a booking's ticket count or guest.
+    """Change a booking's tickets or guest.
 
     Omitted fields keep their values. The guest is notified by email. If you change the guest's email, the new guest
     gets a confirmation, and the former guest is notified that the booking is no longer theirs. Additional tickets are
     booked only if all of them are available. Released tickets are available immediately.
 
     You can change your own booking until the event starts or booking closes, whichever comes later. You can add tickets
-    only while booking is open. If you manage the event, you can change any of its bookings and add tickets until the
-    event ends. The event's capacity and its limit per booking still apply.
+    only while booking is open. If you manage the event, you can do both for all its bookings until the event ends.
     """
     return services.change_booking(
         actor=current_actor, booking_id=booking_id, changes=with_items(changes), precondition=precondition()

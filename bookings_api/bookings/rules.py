@@ -1,7 +1,7 @@
 """The rules for booking tickets and changing bookings.
 
-The rules only evaluate data that was read before, usually under the event's lock. Errors are raised in a fixed order,
-so that the same situation always results in the same response.
+The rules only evaluate data that the caller has already read, usually under the event's lock. Errors are raised in a
+fixed order, so that the same situation always gets the same response.
 """
 
 import hashlib
@@ -39,10 +39,9 @@ from bookings_api.permissions import Action, Actor, may, may_see, require, requi
 class Order:
     """A request for tickets: for `items`, or for `ticket_count` tickets of the only type on sale.
 
-    The guest defaults to the account's owner.
-
-    With an API key, `guest_name` and `guest_email` are required. Only API keys can set `external_id` and `metadata`.
-    `requires_verified_email` is true if only accounts with a verified email may book.
+    The guest defaults to the account's owner. With an API key, `guest_name` and `guest_email` are required. Only API
+    keys can set `external_id` and `metadata`. `requires_verified_email` is true if only accounts with a verified email
+    may book.
     """
 
     event_id: UUID
@@ -89,9 +88,9 @@ class Facts:
 
 @dataclass(frozen=True)
 class Plan:
-    """An accepted order, with the buyer, the event and the time of the decision.
+    """An accepted order, with the time of the decision.
 
-    `is_newcomer` means that the organization has no membership for the account yet.
+    `is_newcomer` is true if the account has no membership in the event's organization yet.
     """
 
     actor: Actor

@@ -114,8 +114,8 @@ class BookingCreateSchema(TicketsSchema):
         maximum=MAX_TICKETS_PER_BOOKING,
         metadata={
             "description": (
-                "The number of tickets, at most the event's `max_tickets_per_booking`, if exactly one ticket type is"
-                " on sale. Defaults to 1."
+                "The number of tickets, at most the event's `max_tickets_per_booking`. Defaults to 1. If several ticket"
+                " types are on sale, send `items` instead."
             ),
             "example": 2,
         },
@@ -158,8 +158,8 @@ class BookingChangeSchema(TicketsSchema):
         maximum=MAX_TICKETS_PER_BOOKING,
         metadata={
             "description": (
-                "The number of tickets, at most the event's `max_tickets_per_booking`, if the booking has tickets of"
-                " only one type."
+                "The number of tickets, at most the event's `max_tickets_per_booking`. If the booking contains several"
+                " ticket types, send `items` instead."
             ),
             "example": 1,
         },

@@ -1,8 +1,8 @@
-"""Queues this process's requests that book, change or cancel tickets for the same event.
+"""Makes requests of the same process take turns if they book, change or cancel tickets for the same event.
 
-A booking holds the event's row lock for two round trips, and longer if other greenlets run in between. With turns,
-requests for the same event wait before they take a connection and the lock. After an event has refused an order, for
-example because it is sold out, `RecentRefusals` makes it possible to refuse further orders without the lock.
+A booking holds the event's row lock for two round trips, and longer if other greenlets run in between. Requests for the
+same event therefore wait for their turn before they take a connection and the lock. `RecentRefusals` remembers events
+that refused an order, for example because they are sold out. Further orders can then be refused without the lock.
 """
 
 import threading
@@ -25,7 +25,7 @@ class TurnTimeout(PoolTimeoutError):
 
 
 class Turns:
-    """Lets one request per event proceed at a time, in order of arrival. A plain lock does not keep the order."""
+    """Lets one request per event run at a time, in the order of arrival, which a plain lock would not keep."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -64,11 +64,7 @@ class RecentRefusals:
         self._until: dict[UUID, float] = {}
 
     def note(self, event_id: UUID) -> None:
-        """Remember a refusal for `REFUSAL_SECONDS`.
-
-        If `MAX_REFUSALS` events are already remembered, first forgets all of them. Orders for these events then take
-        the lock again.
-        """
+        """Remember a refusal for `REFUSAL_SECONDS`. Forgets all earlier refusals if there are `MAX_REFUSALS`."""
         if len(self._until) >= MAX_REFUSALS:
             self._until.clear()
         self._until[event_id] = time.monotonic() + REFUSAL_SECONDS
