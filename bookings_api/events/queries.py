@@ -136,9 +136,9 @@ def lock_event(event_id: UUID, *, include_deleted: bool = False) -> tuple[Event,
 
 
 def lock_event_for(actor: Actor, action: Action, event_id: UUID) -> tuple[Event, datetime]:
-    """Lock an event that `actor` may do this to. Returns it and the time when it was locked.
+    """Lock an event if `actor` may perform `action` on it. Returns the event and the time when it was locked.
 
-    Raises `EventNotFound`, `PermissionDenied`.
+    Raises `EventNotFound` or `PermissionDenied`.
     """
     event, now = lock_event(event_id)
     require_visible(event, viewer=actor)
@@ -147,7 +147,7 @@ def lock_event_for(actor: Actor, action: Action, event_id: UUID) -> tuple[Event,
 
 
 def ticket_types_of(event: Event, *, include_deleted: bool = False) -> list[TicketType]:
-    """Return the ticket types of an event by position, as they are now."""
+    """Return an event's current ticket types, sorted by position."""
     query = sa.select(TicketType).where(TicketType.event_id == event.id).order_by(TicketType.position, TicketType.id)
     if not include_deleted:
         query = query.where(TicketType.deleted_at.is_(None))

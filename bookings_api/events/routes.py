@@ -49,7 +49,7 @@ def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
     """Return the rate limit key for a change that notifies guests: one per caller and event.
 
     Returns None for changes that notify no guests. Counts a request even if the field already has the new value,
-    because a concurrent request may be changing the field. Also sets `flask.g.notifies` for `_notifier`.
+    because a concurrent request may be changing the field. Also sets `flask.g.notifies`, which `_notifier` reads.
     """
     notifies = bool(changes.keys() & services.NOTIFIED) and queries.has_guests(current_actor, event_id)
     flask.g.notifies = notifies
@@ -57,9 +57,10 @@ def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
 
 
 def _notifier(*args: Any, **kwargs: Any) -> str | None:
-    """Return the rate limit key for the same changes to any of the caller's events. Place this limit below `_notice`.
+    """Return the rate limit key for a change that notifies guests: one per caller, shared by all events.
 
-    One person may be a guest of all these events and would get an email about each change.
+    The same person may be a guest of several events. Apply this limit below the limit by `_notice`, which sets
+    `flask.g.notifies`.
     """
     return f"notices/{current_actor_id()}" if flask.g.notifies else None
 
@@ -177,8 +178,9 @@ def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
     Omitted fields keep their values. If the title, time, location or contact changes before the event ends, guests get
     an email that updates their calendars. Changes within a few minutes are combined into one email.
 
-    The capacity cannot be lower than the number of booked tickets. Once a published event has started, its start time
-    cannot change. Once it has ended, none of its times can change. Cancelled events cannot change.
+    The capacity cannot be less than the number of booked tickets or the capacity of a ticket type. Once a published
+    event has started, its start time cannot change. Once it has ended, none of its times can change. Cancelled events
+    cannot change.
     """
     return services.change_event(actor=current_actor, event_id=event_id, changes=changes, precondition=if_match())
 
@@ -207,7 +209,7 @@ def delete_event(event_id: UUID) -> None:
 def publish_event(event_id: UUID) -> Event:
     """Publish one of your drafts.
 
-    The event becomes visible to everyone, and guests can book it once booking opens. A draft whose end has passed
+    The event becomes visible to everyone, and tickets can be booked once booking opens. A draft whose end has passed
     cannot be published. Publishing an event again changes nothing.
     """
     return services.publish_event(actor=current_actor, event_id=event_id, precondition=if_match())

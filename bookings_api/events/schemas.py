@@ -201,7 +201,11 @@ class EventChangeSchema(BaseSchema):
     capacity = Integer(
         minimum=1,
         maximum=MAX_CAPACITY,
-        metadata={"description": f"{_CAPACITY} Cannot be less than the number of booked tickets.", "example": 5},
+        metadata={
+            "description": f"{_CAPACITY} Cannot be less than the number of booked tickets or the capacity of a ticket"
+            " type.",
+            "example": 5,
+        },
     )
     max_tickets_per_booking = Integer(
         minimum=1,
@@ -247,5 +251,5 @@ class EventQuerySchema(PageQuerySchema):
 
     @ma.post_load
     def _sort_by_default(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Set the default of `sort`. With `after`, uses `created_at`, which never changes, so no event is skipped."""
+        """Sort by `created_at` by default if `after` is set. Creation times never change, so no event is skipped."""
         return {"sort": EventSort.CREATED_AT if "after" in data else EventSort.STARTS_AT} | data

@@ -130,7 +130,7 @@ def cancel_event(*, actor: Actor, event_id: UUID, precondition: Precondition = n
 
 
 def delete_event(*, actor: Actor, event_id: UUID, precondition: Precondition = no_precondition) -> None:
-    """Hide an event. If it is published, first cancels the event and its bookings and notifies the guests.
+    """Hide an event. If the event is published, first cancels it and its bookings, and notifies the guests.
 
     The bookings can still be read. Raises `EventNotFound`, `PermissionDenied`, or `EventEnded` if the event is
     published and has ended.
@@ -180,7 +180,7 @@ def _cancel(tx: Transaction, event: Event, *, now: datetime) -> None:
 
 
 def _require_capacity_of_types(event: Event) -> None:
-    """Raise `InvalidFields` if a ticket type has more tickets than the event."""
+    """Raise `InvalidFields` if the capacity of a ticket type exceeds the capacity of the event."""
     largest = max(ticket_types_of(event), key=lambda one: one.capacity or 0)
     if largest.capacity is not None and largest.capacity > event.capacity:
         message = f"Must be at least {largest.capacity}, the capacity of the ticket type {largest.name}."
