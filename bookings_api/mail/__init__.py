@@ -20,5 +20,5 @@ a Celery worker sends the email.
                      claims.record                     record the outcome: sent, failed, dropped or pending
 
 An email to all guests of an event starts as one row, which `broadcasts` expands into one email per booking. Beat also
-starts the tasks that write `reminders` and report overdue emails (`status`).
+starts the tasks that write reminders (`reminders`) and log overdue emails (`status`).
 """

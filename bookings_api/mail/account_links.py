@@ -1,4 +1,4 @@
-"""Builds the links in emails about accounts. The outbox contains no tokens: they are derived when an email is sent.
+"""Builds the links in emails about accounts. Tokens are derived when an email is sent and never stored in the outbox.
 
 A password reset is queued for the address as typed, even if no account has the address. Therefore neither the response
 nor its timing reveals which addresses have accounts. The worker looks up the account when it sends the email.

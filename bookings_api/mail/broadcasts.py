@@ -29,14 +29,14 @@ BATCH = 500
 
 
 def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
-    """Write a broadcast about the current version of `event`. A worker expands the broadcast after the commit.
+    """Insert a broadcast that describes `event`. After the commit, a worker expands the broadcast into emails.
 
-    A notice about a change is delayed by `NOTICE_DELAY_SECONDS`, unless the event ends within that time. A later
-    broadcast replaces a waiting notice.
+    Notices about changes are delayed by `NOTICE_DELAY_SECONDS`, unless the event ends within that time. A later
+    broadcast replaces a notice that is still waiting.
 
-    A cancellation concerns the bookings that were cancelled together with this version of the event. Any other kind
-    concerns the confirmed bookings that were made under an earlier version. Versions are reliable because they are
-    assigned under the event's lock. Times would be unreliable, because the clocks of machines may differ.
+    A cancellation is sent for the bookings that were cancelled together with the event. A notice about a change is sent
+    for the confirmed bookings that were made before the change. The event's version, which is assigned under the
+    event's lock, determines these bookings. Times would be unreliable, because the clocks of machines may differ.
     """
     delay = timedelta(seconds=current_app.config["NOTICE_DELAY_SECONDS"])
     if kind is not EmailKind.EVENT_CHANGED or event.ends_at <= database_time() + delay:
@@ -141,7 +141,7 @@ def _is_affected(broadcast: EventBroadcast) -> sa.ColumnElement[bool]:
 
 
 def _buyers_notified_anyway(broadcast: EventBroadcast, bookings: Sequence[Booking]) -> set[UUID]:
-    """Return the IDs of buyers who are guests themselves or were notified about a booking in an earlier batch."""
+    """Return the IDs of buyers who need no extra email: guests, and buyers who got an email in an earlier batch."""
     guests = sa.select(sa.func.lower(Booking.guest_email)).where(_is_affected(broadcast))
     had_booking = sa.exists().where(Booking.user_id == User.id, _is_affected(broadcast), _has_email(broadcast))
     buyers = {booking.user_id for booking in bookings if booking.user_id}

@@ -1,8 +1,8 @@
-"""Removes a person's data from the outbox when they delete their account.
+"""Erases the names and email addresses of deleted accounts from the outbox.
 
-Unsent emails about bookings keep the person's address, because the person must still learn about a cancellation.
-`finish` removes the address once the email has been sent, dropped or failed. The rows stay until the retention period
-ends, so that audits can count them.
+Unsent emails about bookings keep the address, because the person must still learn about cancellations. `finish` erases
+the address once such an email has been sent, dropped or failed. The emails themselves are kept until the retention
+period ends, because `flask audit` checks that none are missing.
 """
 
 from typing import Any
@@ -24,9 +24,9 @@ _RECIPIENT = {"name": None, "guest_name": None, "invited_by": None, **_BUYER}
 
 
 def erase_person(user: User) -> None:
-    """Remove a locked account's names and addresses from all emails, and drop pending emails about the account.
+    """Erase a locked account's names and addresses from all emails, and drop pending emails about the account.
 
-    Unsent emails to the person keep the address until `finish` removes it. Emails caused by other accounts keep an
+    Unsent emails to the person keep the address until `finish` erases it. Emails caused by other accounts keep an
     unverified address, because the address may belong to another person.
     """
     require_transaction()
@@ -62,7 +62,7 @@ def erase_person(user: User) -> None:
 
 
 def finish() -> None:
-    """Remove the recipients of emails that were unsent when their account was deleted and are no longer unsent."""
+    """Erase the addresses that `erase_person` kept, if the emails have since been sent, dropped or failed."""
     require_transaction()
     _erase_recipient(OutboxEmail.erase_when_done & ~_IS_UNSENT)
 
@@ -70,8 +70,8 @@ def finish() -> None:
 def is_contact(user: User, name: Any, email: Any, is_of_their_event: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     """Return the condition that `user` is an event's contact.
 
-    For events that the account organizes, any of its names and addresses matches. For other events, only its verified
-    address matches.
+    For events that the user organizes, any of the user's names and addresses matches. For other events, only the user's
+    verified address matches.
     """
     is_theirs = sa.or_(*(sa.func.lower(column).in_(user.known_as) for column in (name, email))) & is_of_their_event
     return is_theirs | (sa.func.lower(email) == user.email.lower()) if user.email_verified else is_theirs
@@ -82,7 +82,7 @@ def _names_contact(user: User, payload: Any, is_of_their_event: sa.ColumnElement
 
 
 def _erase_recipient(condition: sa.ColumnElement[bool]) -> None:
-    """Remove the recipients of the matching emails. Marks failed emails as dropped, so that they are never retried."""
+    """Erase the recipients of the matching emails. Marks failed emails as dropped, so that they are never retried."""
     _update(
         condition,
         recipient=sa.func.concat("erased-", OutboxEmail.id, f"@{ERASED_DOMAIN}"),

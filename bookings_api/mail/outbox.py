@@ -59,7 +59,7 @@ def add_email(**email: Unpack[NewEmail]) -> OutboxEmail:
 def email_columns(**email: Unpack[NewEmail]) -> dict[str, Any]:
     """Return the columns of a new row, for callers that insert the row themselves.
 
-    The row contains the Message-ID. Every attempt sends the same ID, so that mail servers can detect duplicates.
+    All attempts to send the email use the same Message-ID, so that mail servers can detect duplicates.
     """
     email_id = uuid7()
     return {
@@ -75,7 +75,7 @@ def email_columns(**email: Unpack[NewEmail]) -> dict[str, Any]:
 
 
 def recheck_waiting(booking_ids: Sequence[UUID]) -> None:
-    """Make all emails about these bookings that wait for another attempt due immediately.
+    """Make emails about these bookings due immediately if they are waiting for another attempt.
 
     Call this before adding a new email about a booking. The new email may make the earlier emails outdated, and must
     wait until they are sent or dropped.
@@ -89,7 +89,7 @@ def _domain_of(sender: str) -> str:
 
 
 def wake_worker() -> None:
-    """Ask a worker to check the outbox. Never fails. If the request is lost, workers still check the outbox later."""
+    """Ask a worker to check the outbox now. Never fails."""
     current_app.extensions["worker_notifier"].wake()
 
 
@@ -99,7 +99,7 @@ def retry_failed() -> int:
 
 
 def retry_deferred() -> int:
-    """Make all emails that wait for another attempt due, for example after an outage. Returns the number of emails."""
+    """Make all waiting emails due now, for example after an outage. Returns the number of emails."""
     return _make_due(_IS_DEFERRED)
 
 

@@ -22,8 +22,7 @@ class OutboxState:
     """The number of emails by status, the number of unfinished broadcasts, and the longest waiting times.
 
     `oldest_unsent` is the age of the oldest email that is pending or being sent. `oldest_due` is the longest time that
-    an email has been due. Both also include the time since an unfinished broadcast became due, and are zero if nothing
-    is waiting.
+    an email has been due. Both treat an unfinished broadcast like an email, and are zero if nothing is waiting.
     """
 
     emails: Mapping[EmailStatus, int]
@@ -33,7 +32,10 @@ class OutboxState:
 
 
 def outbox_state() -> OutboxState:
-    """Read the state of the outbox. Computes the number of sent emails from the total, because no index covers them."""
+    """Read the state of the outbox.
+
+    The number of sent emails is computed from the total, because no index covers sent emails.
+    """
     statuses = [status for status in EmailStatus if status is not EmailStatus.SENT]
     counts: dict[EmailStatus, int] = {status: _count(OutboxEmail.status == status) for status in statuses}
     counts[EmailStatus.SENT] = _count(sa.true()) - sum(counts.values())
@@ -59,7 +61,7 @@ def _count(condition: sa.ColumnElement[bool]) -> int:
 
 
 def _age_of_oldest(since: InstrumentedAttribute[datetime], condition: sa.ColumnElement[bool]) -> timedelta:
-    """Return the time since the earliest `since` of matching emails or `due_at` of unfinished broadcasts."""
+    """Return the time since the earliest `since` (a column of emails) or `due_at` of unfinished broadcasts."""
     emails = sa.select(sa.func.min(since).label("since")).where(condition)
     broadcasts = sa.select(sa.func.min(EventBroadcast.due_at)).where(EventBroadcast.finished_at.is_(None))
     earliest = emails.union_all(broadcasts).subquery().c.since
