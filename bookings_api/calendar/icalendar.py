@@ -1,10 +1,10 @@
 """Events and bookings as iCalendar (RFC 5545).
 
 Emails and downloads contain the same entry for a booking. Calendar apps recognize the entry by its `UID` and keep the
-version with the highest `SEQUENCE`. Only emails have a METHOD (see `calendar.itip`).
+version with the highest `SEQUENCE`. Only calendars in emails have a `METHOD` (see `calendar.itip`).
 
-Times are in UTC, and apps convert them to local time. Times in the event's zone would need a VTIMEZONE. Some apps
-replace a VTIMEZONE with their own rules for a zone of that name, and show a wrong time if their rules differ.
+Times are in UTC, and apps convert them to local time. Times in the event's zone would need a `VTIMEZONE`. Some apps
+replace its rules with their own rules for the zone, and show a wrong time if the rules differ.
 """
 
 from datetime import UTC, datetime
@@ -43,7 +43,7 @@ def mailbox(mail_from: str) -> tuple[str, str]:
 
 
 def calendar_of_event(event: Event, *, mail_from: str) -> icalendar.Calendar:
-    """Return a calendar with an event, whose status is CONFIRMED, CANCELLED, or TENTATIVE for a draft."""
+    """Return a calendar with an event. The status of a draft is `TENTATIVE`."""
     payload = event_payload(event)
     entry = _entry(payload, f"{event.id}@{_domain(mail_from)}", payload["event_version"] - 1, event.updated_at)
     if event.description:
@@ -116,7 +116,7 @@ def _calendar(entry: icalendar.Event) -> icalendar.Calendar:
 
 
 def _organizer(payload: dict[str, Any], mail_from: str) -> icalendar.vCalAddress:
-    """Return the event's contact, or the name or address in `MAIL_FROM` if the contact has none.
+    """Return the event's contact. A missing name or address is taken from `MAIL_FROM`.
 
     `SENT-BY` says that the service sends invitations on the contact's behalf (RFC 5545, section 3.2.18).
     """
