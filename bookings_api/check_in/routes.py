@@ -22,8 +22,8 @@ blp = Blueprint("check-in", __name__, url_prefix="/events", description="Admit g
 def get_door_list(event_id: UUID, **filters: Any) -> Listing:
     """List an event's bookings for check-in.
 
-    The event's organizer, its team and the organization's owners can see this list. The bookings are sorted by guest
-    name. The list contains no emails, except for guests whose email is used as their name. Includes cancelled bookings
-    unless you filter by `status`.
+    The event's organizer, the event's team and the organization's owners can see this list. The bookings are sorted by
+    guest name. Emails are shown only for guests whose email is used as their name. Includes cancelled bookings unless
+    you filter by `status`.
     """
     return queries.door_list(current_actor, event_id, **filters)
