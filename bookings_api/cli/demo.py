@@ -32,7 +32,7 @@ ACCOUNTS = (ORGANIZER, USER)
 
 @dataclass(frozen=True)
 class Plan:
-    """A demo event. It starts `days_ahead` days from today, at a local time in its time zone."""
+    """A demo event. It starts in `days_ahead` days at `starts`, in the time zone `timezone`, and lasts `hours`."""
 
     days_ahead: int
     starts: time
