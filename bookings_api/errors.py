@@ -41,6 +41,7 @@
     ├── SoldOut                  fewer tickets are left than requested
     ├── CapacityBelowBooked      the new capacity is below the number of booked tickets
     ├── TooManyTickets           the booking has more tickets than the event or the type allows per booking
+    ├── TooManyForPerson         the person would have more tickets than the event allows
     ├── TicketTypeInUse          the ticket type cannot be deleted
     └── IdempotencyKeyReused     the key was already used for a different request
 
@@ -256,6 +257,16 @@ class IdempotencyKeyReused(DomainError):
 
 class ExternalIdTaken(DomainError):
     message = "Your organization has a different booking with this external ID."
+
+
+class TooManyForPerson(DomainError):
+    """The person would have more tickets for the event than it allows."""
+
+    def __init__(self, limit: int, booked: int) -> None:
+        tickets = f"{limit} {'ticket' if limit == 1 else 'tickets'}"
+        already = f"{booked} {'is' if booked == 1 else 'are'} already booked"
+        message = f"A person can have at most {tickets} for this event. {already}."
+        super().__init__(message, max_tickets_per_person=limit, tickets_booked=booked)
 
 
 class TooManyTickets(DomainError):

@@ -16,9 +16,11 @@ from bookings_api.bookings.items import (
     require_available,
     require_on_sale,
     require_within_limits,
+    require_within_person_limit,
 )
-from bookings_api.bookings.locking import insert_items, release, take
+from bookings_api.bookings.person_limit import tickets_of_person
 from bookings_api.bookings.rules import require_open
+from bookings_api.bookings.writes import insert_items, release, take
 from bookings_api.database.prepared import run
 from bookings_api.errors import InvalidFields
 from bookings_api.events.queries import ticket_types_of
@@ -51,6 +53,19 @@ def change_tickets(
     db.session.flush()
     db.session.expire(booking, ["items"])
     return True
+
+
+def require_allowed_for_person(booking: Booking, event: Event, *, former_count: int, former_guest: str) -> None:
+    """Check the limit per person after a change of a booking. Raises `TooManyForPerson`.
+
+    A booking made with an API key counts for its guest, so replacing the guest can exceed the limit as well.
+    """
+    has_new_person = booking.user_id is None and former_guest.lower() != booking.guest_email.lower()
+    more = booking.ticket_count - (0 if has_new_person else former_count)
+    if event.max_tickets_per_person is None or more <= 0:
+        return
+    db.session.flush()
+    require_within_person_limit(event, more, booked=tickets_of_person(booking) - more)
 
 
 def _wanted(booking: Booking, changes: Mapping[str, Any]) -> dict[UUID, int]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from bookings_api.errors import InvalidFields, SalesClosed, SoldOut, TooManyTickets
+from bookings_api.errors import InvalidFields, SalesClosed, SoldOut, TooManyForPerson, TooManyTickets
 from bookings_api.models import Booking, Event, TicketType
 
 
@@ -87,6 +87,12 @@ def require_within_limits(event: Event, items: Sequence[Item]) -> None:
         ticket_type = item.ticket_type
         if ticket_type.max_per_booking is not None and item.count > ticket_type.max_per_booking:
             raise TooManyTickets(ticket_type.max_per_booking, ticket_type.name)
+
+
+def require_within_person_limit(event: Event, count: int, *, booked: int) -> None:
+    """Raise `TooManyForPerson` if a person with `booked` tickets cannot have `count` more."""
+    if event.max_tickets_per_person is not None and booked + count > event.max_tickets_per_person:
+        raise TooManyForPerson(event.max_tickets_per_person, booked)
 
 
 def require_available(event: Event, items: Sequence[Item], *, returned: int = 0) -> None:

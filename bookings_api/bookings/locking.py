@@ -1,32 +1,27 @@
-"""Locks an event, reads the facts that determine whether an order can be booked, and takes or releases tickets.
+"""Locks an event and reads the facts that determine whether an order can be booked."""
 
-Apart from `take` and `release`, only the cancellation of an event and `audit --repair` change `tickets_booked`.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 from psycopg2.errors import UniqueViolation
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 
+from bookings_api.bookings.person_limit import IS_OF_MAILBOX, OTHERS, tickets_where
 from bookings_api.bookings.rules import Facts
-from bookings_api.database.prepared import BoundStatement, Prepared, insert_into, read_row, run
+from bookings_api.database.prepared import BoundStatement, Prepared, read_row, run
 from bookings_api.database.transactions import RowLockedTransaction
 from bookings_api.errors import InvalidApiKey
 from bookings_api.models import (
     ApiKey,
     Booking,
-    BookingItem,
     Event,
     IdempotencyKey,
     Login,
     MemberRole,
     Membership,
-    OutboxEmail,
     TeamMember,
     TeamRole,
     TicketType,
@@ -35,32 +30,6 @@ from bookings_api.models import (
 from bookings_api.models.api_key import is_usable
 from bookings_api.models.user import is_logged_in
 from bookings_api.permissions import Actor
-
-
-def take(event: Event, counts: Mapping[UUID, int]) -> list[BoundStatement]:
-    """Return the statements that take tickets from a locked event. The caller must check that enough tickets are left.
-
-    `counts` maps the IDs of ticket types to the number of tickets of each type.
-    """
-    if not counts:
-        return []
-    return [
-        _COUNT_TICKETS.with_values(event_id=event.id, count=sum(counts.values())),
-        *(_COUNT_TICKETS_OF_TYPE.with_values(ticket_type_id=one, count=count) for one, count in counts.items()),
-    ]
-
-
-def release(event: Event, counts: Mapping[UUID, int]) -> list[BoundStatement]:
-    """Return the statements that give tickets back to a locked event."""
-    return take(event, {ticket_type_id: -count for ticket_type_id, count in counts.items()})
-
-
-def insert_items(booking_id: UUID, counts: Mapping[UUID, int]) -> list[BoundStatement]:
-    """Return the statements that insert the items of a booking that has none."""
-    return [
-        _INSERT_ITEM.with_values(booking_id=booking_id, ticket_type_id=one, count=count)
-        for one, count in counts.items()
-    ]
 
 
 class Inquiry(NamedTuple):
@@ -74,6 +43,7 @@ class Inquiry(NamedTuple):
     key_hash: bytes | None = None
     key: str | None = None
     external_id: str | None = None
+    guest_email: str | None = None
 
 
 def lock_and_read_facts(tx: RowLockedTransaction, inquiry: Inquiry) -> Facts:
@@ -92,12 +62,16 @@ def _statement(inquiry: Inquiry) -> BoundStatement:
     if inquiry.key_hash is None:
         return _FACTS.with_values(event_id=inquiry.event_id, login_id=inquiry.login_id, key=inquiry.key)
     return _FACTS_OF_KEY.with_values(
-        event_id=inquiry.event_id, secret_hash=inquiry.key_hash, key=inquiry.key, external_id=inquiry.external_id
+        event_id=inquiry.event_id,
+        secret_hash=inquiry.key_hash,
+        key=inquiry.key,
+        external_id=inquiry.external_id,
+        guest_email=inquiry.guest_email,
     )
 
 
 def _facts_of_key(rows: list[tuple[Any, ...]]) -> Facts:
-    [now], stored, key, event, [items], booking, _ = _split(rows[0], 1, 2, _KEY, _EVENT, 1, _BOOKING, _TYPE)
+    [now, tickets], stored, key, event, [items], booking, _ = _split(rows[0], 2, 2, _KEY, _EVENT, 1, _BOOKING, _TYPE)
     if not key[0]:
         raise InvalidApiKey
     return Facts(
@@ -107,12 +81,13 @@ def _facts_of_key(rows: list[tuple[Any, ...]]) -> Facts:
         read_row(Event, event) if event[0] else None,
         now,
         _ticket_types(rows),
+        tickets,
         read_row(Booking, booking, items=items) if booking[0] else None,
     )
 
 
 def _facts_of_login(rows: list[tuple[Any, ...]]) -> Facts:
-    [now], stored, membership, user, columns, _ = _split(rows[0], 1, 2, 3, _USER, _EVENT, _TYPE)
+    [now, tickets], stored, membership, user, columns, _ = _split(rows[0], 2, 2, 3, _USER, _EVENT, _TYPE)
     role, is_admitted, team_role = membership
     event = read_row(Event, columns) if columns[0] else None
     actor = None
@@ -120,7 +95,7 @@ def _facts_of_login(rows: list[tuple[Any, ...]]) -> Facts:
         roles = {event.organization_id: MemberRole(role)} if event and role and is_admitted else {}
         team = {event.id: TeamRole(team_role)} if event and team_role and is_admitted is not False else {}
         actor = Actor(user=read_row(User, user), roles=roles, team=team)
-    return Facts(actor, is_admitted, _stored_response(*stored), event, now, _ticket_types(rows))
+    return Facts(actor, is_admitted, _stored_response(*stored), event, now, _ticket_types(rows), tickets)
 
 
 def _split(row: Sequence[Any], *widths: int) -> list[list[Any]]:
@@ -149,45 +124,9 @@ def is_external_id_taken(error: IntegrityError) -> bool:
     )
 
 
-INSERT_BOOKING = insert_into(Booking)
-# An account's first two bookings may run at the same time, so the membership may already exist.
-ADMIT = Prepared(
-    "admit_customer",
-    postgresql.insert(Membership)
-    .values(
-        organization_id=sa.bindparam("organization_id", type_=sa.Uuid()),
-        user_id=sa.bindparam("user_id", type_=sa.Uuid()),
-        is_active=sa.true(),
-        version=sa.literal_column("1"),
-    )
-    .on_conflict_do_nothing(),
-)
-INSERT_EMAIL = insert_into(
-    OutboxEmail, "id", "kind", "recipient", "payload", "booking_id", "user_id", "request_id", "message_id"
-)
-
 _event_id = sa.bindparam("event_id", type_=sa.Uuid())
 
 _LOCK_EVENT = Prepared("lock_event", sa.select(sa.literal_column("1")).where(Event.id == _event_id).with_for_update())
-
-_INSERT_ITEM = insert_into(BookingItem)
-
-_COUNT_TICKETS = Prepared(
-    "count_tickets",
-    sa.update(Event)
-    .where(Event.id == _event_id)
-    .values(
-        tickets_booked=Event.tickets_booked + sa.bindparam("count", type_=sa.Integer),
-        updated_at=sa.func.clock_timestamp(),
-    ),
-)
-
-_COUNT_TICKETS_OF_TYPE = Prepared(
-    "count_tickets_of_type",
-    sa.update(TicketType)
-    .where(TicketType.id == sa.bindparam("ticket_type_id", type_=sa.Uuid()))
-    .values(tickets_booked=TicketType.tickets_booked + sa.bindparam("count", type_=sa.Integer)),
-)
 
 _users, _logins, _stored, _events, _api_keys, _bookings, _types = (
     model.__table__ for model in (User, Login, IdempotencyKey, Event, ApiKey, Booking, TicketType)
@@ -201,11 +140,14 @@ def _facts(
     actors: sa.FromClause,
     is_actor: sa.ColumnElement[bool],
     actor_id: sa.ColumnElement[UUID],
+    is_of_person: sa.ColumnElement[bool],
     *joins: tuple[sa.FromClause, sa.ColumnElement[bool]],
     first: Sequence[sa.ColumnElement[Any]] = (),
     last: Sequence[sa.ColumnElement[Any]] = (),
 ) -> Prepared:
     """Return the statement that reads the facts about an order. `actors` contains the logins or the API keys.
+
+    `is_of_person` selects the earlier bookings of the same person. They are counted only if the event limits them.
 
     The statement returns one row per ticket type, or a single row if the event has no ticket types or does not exist.
     The columns of anything that does not exist are NULL.
@@ -220,7 +162,9 @@ def _facts(
     ):
         joined = joined.outerjoin(joined_table, condition)
     stored = (_stored.c.request_hash, _stored.c.response)
-    columns = (sa.func.clock_timestamp(), *stored, *first, *_events.c, *last, *_types.c)
+    tickets = tickets_where(OTHERS.c.event_id == _event_id, is_of_person)
+    tickets_of_person = sa.case((_events.c.max_tickets_per_person.is_not(None), tickets), else_=0)
+    columns = (sa.func.clock_timestamp(), tickets_of_person, *stored, *first, *_events.c, *last, *_types.c)
     return Prepared(name, sa.select(*columns).select_from(joined).order_by(_types.c.position, _types.c.id))
 
 
@@ -229,6 +173,7 @@ _FACTS = _facts(
     sa.join(_logins, _users, _users.c.id == _logins.c.user_id),
     sa.and_(_logins.c.id == sa.bindparam("login_id", type_=sa.Uuid()), *is_logged_in()),
     _users.c.id,
+    OTHERS.c.user_id == _users.c.id,
     (_members, sa.and_(_members.c.organization_id == _events.c.organization_id, _members.c.user_id == _users.c.id)),
     (_team, sa.and_(_team.c.event_id == _event_id, _team.c.user_id == _users.c.id, _team.c.is_accepted)),
     first=(_members.c.role, _members.c.is_active, _team.c.role, *_users.c),
@@ -238,6 +183,7 @@ _FACTS_OF_KEY = _facts(
     _api_keys,
     is_usable(sa.bindparam("secret_hash", type_=sa.LargeBinary())),
     _api_keys.c.id,
+    IS_OF_MAILBOX,
     (
         _bookings,
         sa.and_(

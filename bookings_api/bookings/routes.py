@@ -10,7 +10,7 @@ import flask
 from bookings_api.bookings import queries, services
 from bookings_api.bookings.items import with_items
 from bookings_api.bookings.limits import former_guest, guest, guest_mailbox, precondition
-from bookings_api.bookings.rules import Order
+from bookings_api.bookings.rules import REFUSALS, Order
 from bookings_api.bookings.schemas import (
     AttendeeQuerySchema,
     BookingChangeSchema,
@@ -30,10 +30,7 @@ from bookings_api.errors import (
     ExternalIdTaken,
     IdempotencyKeyReused,
     PermissionDenied,
-    SalesClosed,
-    SoldOut,
     StaleVersion,
-    TooManyTickets,
     UnverifiedBuyer,
 )
 from bookings_api.events.routes import blp as events
@@ -76,8 +73,7 @@ blp = Blueprint("bookings", __name__, url_prefix="/bookings", description="Book 
 @blp.doc(operationId="createBooking")
 @blp.token_required(with_key=Action.MANAGE_BOOKINGS)
 @blp.limited("BOOKING_LIMIT", by=by_account())
-@blp.problems(PermissionDenied, UnverifiedBuyer, EventNotFound, EventNotOpen)
-@blp.problems(SalesClosed, SoldOut, TooManyTickets, ExternalIdTaken, IdempotencyKeyReused)
+@blp.problems(PermissionDenied, UnverifiedBuyer, EventNotFound, *REFUSALS, ExternalIdTaken, IdempotencyKeyReused)
 @blp.arguments(BookingCreateSchema)
 @blp.arguments(IdempotencyKeySchema, location="headers")
 @blp.limited("GUEST_MAIL_LIMIT", by=guest, counts=successes)
@@ -179,8 +175,7 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 @blp.login_required(with_key=Action.MANAGE_BOOKINGS)
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.if_match()
-@blp.problems(PermissionDenied, BookingNotFound, BookingCancelled, EventNotOpen)
-@blp.problems(SalesClosed, SoldOut, TooManyTickets)
+@blp.problems(PermissionDenied, BookingNotFound, BookingCancelled, *REFUSALS)
 @blp.arguments(BookingChangeSchema)
 @blp.limited("GUEST_MAIL_LIMIT", by=guest, counts=successes)
 @blp.limited("GUEST_MAIL_LIMIT", by=former_guest, counts=successes)

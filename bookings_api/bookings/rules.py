@@ -20,6 +20,7 @@ from bookings_api.bookings.items import (
     require_available,
     require_on_sale,
     require_within_limits,
+    require_within_person_limit,
 )
 from bookings_api.errors import (
     EventNotFound,
@@ -28,11 +29,18 @@ from bookings_api.errors import (
     InvalidFields,
     LoginEnded,
     PermissionDenied,
+    SalesClosed,
+    SoldOut,
+    TooManyForPerson,
+    TooManyTickets,
     UnverifiedBuyer,
 )
 from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import Booking, Event, EventStatus, IdempotencyKey, TicketType
 from bookings_api.permissions import Action, Actor, may, may_see, require, require_key_may
+
+# Why tickets cannot be booked or added to a booking
+REFUSALS = (EventNotOpen, SalesClosed, SoldOut, TooManyTickets, TooManyForPerson)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +91,7 @@ class Facts:
     event: Event | None
     now: datetime
     ticket_types: Sequence[TicketType]
+    tickets_of_person: int
     same_external_id: Booking | None = None
 
 
@@ -105,7 +114,8 @@ def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Pla
 
     The earlier result is a stored response (same `Idempotency-Key`) or a booking (same external ID). Raises
     `LoginEnded`, `PermissionDenied`, `IdempotencyKeyReused`, `InvalidFields`, `EventNotFound`, `ExternalIdTaken`,
-    `UnverifiedBuyer`, `EventNotOpen`, `SalesClosed`, `TooManyTickets` or `SoldOut`.
+    `UnverifiedBuyer`, `EventNotOpen`, `SalesClosed`, `TooManyTickets`,
+    `TooManyForPerson` or `SoldOut`.
     """
     if facts.actor is None:
         raise LoginEnded
@@ -133,6 +143,7 @@ def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Pla
         items = items_of(types, order.items)
     require_on_sale(items, now=facts.now)
     require_within_limits(facts.event, items)
+    require_within_person_limit(facts.event, sum(item.count for item in items), booked=facts.tickets_of_person)
     require_available(facts.event, items)
     return Plan(facts.actor, facts.is_admitted is None, facts.event, items, facts.now)
 

@@ -10,23 +10,13 @@ from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from bookings_api.accounts.actors import record_use, use_to_record
-from bookings_api.bookings.changes import change_tickets
+from bookings_api.bookings.changes import change_tickets, require_allowed_for_person
 from bookings_api.bookings.items import counts_of
-from bookings_api.bookings.locking import (
-    ADMIT,
-    INSERT_BOOKING,
-    INSERT_EMAIL,
-    Inquiry,
-    insert_items,
-    is_external_id_taken,
-    lock_and_read_facts,
-    peek_at_facts,
-    release,
-    take,
-)
+from bookings_api.bookings.locking import Inquiry, is_external_id_taken, lock_and_read_facts, peek_at_facts
 from bookings_api.bookings.queries import get_booking, lock_booking
 from bookings_api.bookings.rules import Facts, Order, Plan, decide, require_changeable
 from bookings_api.bookings.turns import recent_refusals, turns
+from bookings_api.bookings.writes import ADMIT, INSERT_BOOKING, INSERT_EMAIL, insert_items, release, take
 from bookings_api.database.changes import apply_changes
 from bookings_api.database.prepared import run
 from bookings_api.database.transactions import (
@@ -78,7 +68,9 @@ def book_tickets(
     Locks the event while checking availability, so that concurrent requests cannot oversell it. Checks the login or
     key under the same lock. Raises `InvalidApiKey` and the errors of `decide`.
     """
-    inquiry = Inquiry(order.event_id, login_id, key_hash, request.key if request else None, order.external_id)
+    inquiry = Inquiry(
+        order.event_id, login_id, key_hash, request.key if request else None, order.external_id, order.guest_email
+    )
     facts: Facts | None = None
     try:
         if order.event_id in recent_refusals:
@@ -116,12 +108,14 @@ def change_booking(
         by_organizer = may(actor, Action.MANAGE_BOOKINGS, event)
         require_changeable(event, by_organizer=by_organizer, now=now)
         former = _email(EmailKind.BOOKING_REASSIGNED, booking, event, booking.sender)
+        former_count = booking.ticket_count
         has_other_tickets = change_tickets(booking, event, changes, by_organizer=by_organizer, now=now)
         guest = {name: value for name, value in changes.items() if name not in {"items", "ticket_count"}}
         if not apply_changes(booking, guest):
             if not has_other_tickets:
                 return booking
             booking.version += 1
+        require_allowed_for_person(booking, event, former_count=former_count, former_guest=former["recipient"])
         kind, sender = EmailKind.BOOKING_CHANGED, booking.sender
         if former["recipient"].lower() != booking.guest_email.lower():
             # calendar programs ignore a cancellation whose version is not higher than that of the entry

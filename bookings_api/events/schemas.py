@@ -43,6 +43,10 @@ _STARTS = "When the event starts. Must be in the future."
 _ENDS = "When the event ends. Must be later than `starts_at` and in the future."
 _CAPACITY = "The total number of tickets."
 _LIMIT = "The maximum number of tickets per booking."
+_PERSON_LIMIT = (
+    "The maximum number of tickets per account. For bookings made with API keys, it applies to each guest's mailbox."
+    " `null` means no limit."
+)
 _OPENS = "When booking opens. Must be before booking closes. `null` means as soon as the event is published."
 _CLOSES = "When booking closes. Must not be later than `ends_at`. `null` means when the event starts."
 
@@ -85,6 +89,9 @@ class EventSchema(ResponseSchema):
     )
     max_tickets_per_booking = ma.fields.Integer(
         required=True, metadata={"description": _LIMIT, "example": DEFAULT_TICKETS_PER_BOOKING}
+    )
+    max_tickets_per_person = ma.fields.Integer(
+        required=True, allow_none=True, metadata={"description": _PERSON_LIMIT, "example": None}
     )
     status = ma.fields.Enum(
         EventStatus,
@@ -170,6 +177,9 @@ class EventCreateSchema(BaseSchema):
         load_default=DEFAULT_TICKETS_PER_BOOKING,
         metadata={"description": _LIMIT, "example": DEFAULT_TICKETS_PER_BOOKING},
     )
+    max_tickets_per_person = Integer(
+        minimum=1, maximum=MAX_CAPACITY, load_default=None, allow_none=True, metadata={"description": _PERSON_LIMIT}
+    )
     status = Choice(
         EventStatus.DRAFT,
         EventStatus.PUBLISHED,
@@ -211,6 +221,12 @@ class EventChangeSchema(BaseSchema):
         minimum=1,
         maximum=MAX_TICKETS_PER_BOOKING,
         metadata={"description": f"{_LIMIT} Existing bookings are unaffected."},
+    )
+    max_tickets_per_person = Integer(
+        minimum=1,
+        maximum=MAX_CAPACITY,
+        allow_none=True,
+        metadata={"description": f"{_PERSON_LIMIT} Existing bookings are unaffected."},
     )
     booking_opens_at = Instant(allow_none=True, metadata={"description": _OPENS})
     booking_closes_at = Instant(allow_none=True, metadata={"description": _CLOSES})

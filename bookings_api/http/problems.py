@@ -103,6 +103,7 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
     errors.SalesClosed: Problem(HTTPStatus.CONFLICT, "sales-closed", "Tickets not on sale"),
     errors.TicketTypeInUse: Problem(HTTPStatus.CONFLICT, "ticket-type-in-use", "Ticket type in use"),
     errors.SoldOut: Problem(HTTPStatus.CONFLICT, "sold-out", "Not enough tickets left"),
+    errors.TooManyForPerson: Problem(HTTPStatus.CONFLICT, "too-many-for-person", "Too many tickets for one person"),
     errors.TooManyTickets: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "too-many-tickets", "Too many tickets for one booking", field="ticket_count"
     ),

@@ -21,12 +21,21 @@ from bookings_api.models.user import User
 REFERENCE_ALPHABET = "34679ACDEFGHJKMNPQRTVWXY"
 REFERENCE_LENGTH = 10
 MAX_EXTERNAL_ID = 255
+# Addresses that differ only in case or after a `+` usually share a mailbox (RFC 5233).
+MAILBOX = r"regexp_replace(lower(guest_email), '\+[^@]*@', '@')"
 
 
 def new_reference() -> str:
     """Return a random reference with 45 bits of entropy. A constraint rejects duplicates."""
     letters = len(REFERENCE_ALPHABET)  # the modulo makes some letters more likely, which costs less than half a bit
     return "".join([REFERENCE_ALPHABET[byte % letters] for byte in secrets.token_bytes(REFERENCE_LENGTH)])
+
+
+def mailbox(address: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """Return the mailbox of an address, as the index on `MAILBOX` computes it."""
+    return sa.func.regexp_replace(
+        sa.func.lower(address), sa.literal_column(r"'\+[^@]*@'"), sa.literal_column("'@'"), type_=sa.Text
+    )
 
 
 class BookingStatus(StrEnum):
@@ -63,6 +72,13 @@ class Booking(Identified, Timestamped, Base):
             "organization_id",
             "id",
             postgresql_where=sa.text("organization_id IS NOT NULL"),
+        ),
+        # for `max_tickets_per_person`
+        sa.Index(
+            "ix_bookings_event_id_mailbox",
+            "event_id",
+            sa.text(MAILBOX),
+            postgresql_where=sa.text("api_key_id IS NOT NULL"),
         ),
         sa.Index("ix_bookings_user_id_id", "user_id", "id"),
         sa.Index("ix_bookings_event_id_id", "event_id", "id"),

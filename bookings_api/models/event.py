@@ -61,6 +61,7 @@ class Event(Identified, Timestamped, Base):
         sa.CheckConstraint(
             f"max_tickets_per_booking BETWEEN 1 AND {MAX_TICKETS_PER_BOOKING}", name="booking_limit_in_range"
         ),
+        sa.CheckConstraint(f"max_tickets_per_person BETWEEN 1 AND {MAX_CAPACITY}", name="person_limit_in_range"),
         sa.CheckConstraint("ends_at > starts_at", name="ends_after_start"),
         sa.CheckConstraint("booking_closes_at > booking_opens_at", name="booking_window_in_order"),
         # with ends_at, PostgreSQL skips past events without reading their rows
@@ -105,6 +106,7 @@ class Event(Identified, Timestamped, Base):
     max_tickets_per_booking: Mapped[int] = mapped_column(
         default=DEFAULT_TICKETS_PER_BOOKING, server_default=str(DEFAULT_TICKETS_PER_BOOKING)
     )
+    max_tickets_per_person: Mapped[int | None]
     status: Mapped[EventStatus] = mapped_column(choice(EventStatus, "status"))
     booking_opens_at: Mapped[datetime | None]
     booking_closes_at: Mapped[datetime | None]

@@ -1,14 +1,25 @@
 """Queries that read ticket types."""
 
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from bookings_api.database.listing import Listing, ListQuery, Order
+from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.errors import TicketTypeNotFound
-from bookings_api.events.queries import get_event, ticket_types_of
+from bookings_api.events.queries import get_event, require_visible, ticket_types_of
 from bookings_api.models import Event, TicketType
-from bookings_api.permissions import Action, Actor, may
+from bookings_api.permissions import Action, Actor, may, require
+
+_CAPACITY = Prepared(
+    "capacity_of_event",
+    sa.select(*Event.__table__.c, *TicketType.__table__.c)
+    .join_from(Event.__table__, TicketType.__table__, TicketType.event_id == Event.id)
+    .where(Event.id == sa.bindparam("event_id", type_=sa.Uuid()), TicketType.deleted_at.is_(None))
+    .order_by(TicketType.position, TicketType.id),
+)
+_EVENT = len(Event.__table__.c)
 
 _TYPES = sa.select(TicketType).where(TicketType.event_id == sa.bindparam("event_id"), TicketType.deleted_at.is_(None))
 _ORDER = Order(TicketType.position, TicketType.id)
@@ -36,3 +47,30 @@ def find_type(event: Event, type_id: UUID, *, viewer: Actor | None) -> TicketTyp
         if found.id == type_id and (not found.is_hidden or may(viewer, Action.SEE_HIDDEN_TYPES, event)):
             return found
     raise TicketTypeNotFound
+
+
+def capacity_of(actor: Actor, event_id: UUID) -> dict[str, Any]:
+    """Return the ticket numbers of an event and its types, all read at the same moment.
+
+    Raises `EventNotFound` or `PermissionDenied`.
+    """
+    rows = _CAPACITY(event_id=event_id)
+    event = require_visible(read_row(Event, rows[0][:_EVENT]) if rows else None, viewer=actor)
+    require(actor, Action.SEE_BOOKINGS, event)
+    left = event.tickets_available
+    types = [read_row(TicketType, row[_EVENT:]) for row in rows]
+    return {
+        "capacity": event.capacity,
+        "tickets_booked": event.tickets_booked,
+        "tickets_available": left,
+        "ticket_types": [
+            {
+                "ticket_type_id": one.id,
+                "name": one.name,
+                "capacity": one.capacity,
+                "tickets_booked": one.tickets_booked,
+                "tickets_available": left if one.capacity is None else min(left, one.capacity - one.tickets_booked),
+            }
+            for one in types
+        ],
+    }

@@ -26,7 +26,12 @@ from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import TicketType
 from bookings_api.permissions import Action
 from bookings_api.ticket_types import queries, services
-from bookings_api.ticket_types.schemas import TicketTypeChangeSchema, TicketTypeCreateSchema, TicketTypeSchema
+from bookings_api.ticket_types.schemas import (
+    CapacitySchema,
+    TicketTypeChangeSchema,
+    TicketTypeCreateSchema,
+    TicketTypeSchema,
+)
 
 blp = Blueprint("ticket_types", __name__, url_prefix="/events", description="Sell several kinds of tickets")
 
@@ -114,6 +119,20 @@ def delete_ticket_type(event_id: UUID, type_id: UUID) -> None:
     type or close its sales. Cancelled bookings still show the deleted type.
     """
     services.delete_type(actor=current_actor, event_id=event_id, type_id=type_id, precondition=if_match())
+
+
+@blp.route("/<uuid:event_id>/capacity", methods=["GET"])
+@blp.doc(operationId="getCapacity")
+@blp.login_required(with_key=Action.SEE_BOOKINGS)
+@blp.problems(PermissionDenied, EventNotFound)
+@blp.response(200, CapacitySchema)
+def get_capacity(event_id: UUID) -> dict[str, Any]:
+    """Get the ticket numbers of one of your events.
+
+    Returns the numbers of the event and of all its ticket types, including hidden types, as they were at the same
+    moment.
+    """
+    return queries.capacity_of(current_actor, event_id)
 
 
 def _location(*, event_id: UUID | str, id: UUID | str, **_: Any) -> dict[str, str]:  # noqa: A002 - as in responses

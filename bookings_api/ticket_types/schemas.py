@@ -65,6 +65,41 @@ class TicketTypeSchema(ResponseSchema):
     )
 
 
+class TypeCapacitySchema(ResponseSchema):
+    """The ticket numbers of one ticket type."""
+
+    ticket_type_id = ma.fields.UUID(
+        required=True, metadata={"description": "The ID of the ticket type.", "example": TICKET_TYPE_ID}
+    )
+    name = ma.fields.String(
+        required=True, metadata={"description": "The name of the ticket type.", "example": DEFAULT_TYPE_NAME}
+    )
+    capacity = ma.fields.Integer(required=True, allow_none=True, metadata={"description": _CAPACITY, "example": None})
+    tickets_booked = ma.fields.Integer(
+        required=True, metadata={"description": "The number of tickets in confirmed bookings.", "example": 2}
+    )
+    tickets_available = ma.fields.Integer(
+        required=True, metadata={"description": "The number of tickets of this type that are left.", "example": 1}
+    )
+
+
+class CapacitySchema(ResponseSchema):
+    """The ticket numbers of an event and its ticket types, all read at the same moment."""
+
+    capacity = ma.fields.Integer(required=True, metadata={"description": "The total number of tickets.", "example": 3})
+    tickets_booked = ma.fields.Integer(
+        required=True, metadata={"description": "The number of tickets in confirmed bookings.", "example": 2}
+    )
+    tickets_available = ma.fields.Integer(
+        required=True, metadata={"description": "The number of tickets left.", "example": 1}
+    )
+    ticket_types = ma.fields.List(
+        ma.fields.Nested(TypeCapacitySchema),
+        required=True,
+        metadata={"description": "The ticket types, by position.", "example": [TypeCapacitySchema.example()]},
+    )
+
+
 class _TicketTypeFields(BaseSchema):
     capacity = Integer(
         minimum=1,

@@ -30,6 +30,7 @@ deleteEvent             204   403                 403
 createTicketType        201   403                 403
 changeTicketType        200   403                 403
 deleteTicketType        204   403                 403
+getCapacity             200   403                 403
 listAttendees           200   403                 403
 getDoorList             200   403                 403
 

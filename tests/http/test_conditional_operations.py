@@ -25,7 +25,7 @@ def _reads(operations: Operations) -> Operations:
         name: (method, path, operation)
         for name, (method, path, operation) in operations.items()
         if method == "get"
-        and name != "exportAccount"  # has no version
+        and name not in {"exportAccount", "getCapacity"}  # have no version
         and all(kind["schema"].get("type") != "array" for kind in operation["responses"]["200"]["content"].values())
     }
 

@@ -36,7 +36,7 @@ from tests.polling import wait_until
 ORGANIZER_OPERATIONS = {
     "listUsers", "inviteUser", "getUser", "changeUser", "deactivateUser",
     "createEvent", "changeEvent", "deleteEvent", "publishEvent", "cancelEvent", "listAttendees",
-    "listTicketTypes", "createTicketType", "changeTicketType", "deleteTicketType",
+    "listTicketTypes", "createTicketType", "changeTicketType", "deleteTicketType", "getCapacity",
     "listOrganizations", "getOrganization", "changeOrganization",
     "listTeam", "addTeamMember", "getTeamMember", "changeTeamMember", "removeTeamMember",
     "transferEvent", "getDoorList",

@@ -37,6 +37,7 @@ _RAISED = (
     errors.SalesClosed("Sales of Early bird have closed."),
     errors.TicketTypeInUse("The ticket type has booked tickets. Hide it instead, or cancel these bookings."),
     errors.SoldOut(tickets_available=1),
+    errors.TooManyForPerson(limit=4, booked=3),
     errors.TooManyTickets(limit=10),
 )
 

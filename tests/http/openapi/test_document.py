@@ -42,7 +42,13 @@ def test_operations_that_need_a_login_document_it_and_401() -> None:
 def test_operations_document_their_business_and_input_errors() -> None:
     booking = OPERATIONS["createBooking"]
 
-    assert booking.codes(409) == ["event-not-open", "sales-closed", "sold-out", "external-id-taken"]
+    assert booking.codes(409) == [
+        "event-not-open",
+        "sales-closed",
+        "sold-out",
+        "too-many-for-person",
+        "external-id-taken",
+    ]
     assert booking.codes(422) == ["invalid-input", "too-many-tickets", "idempotency-key-reused"]
     assert booking.codes(415) == ["unsupported-media-type"]
     assert booking.codes(503) == ["unavailable"]
