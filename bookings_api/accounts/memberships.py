@@ -85,7 +85,10 @@ def settle_keys(user_id: UUID, organization_id: UUID) -> None:
     )
     changes = [keys.values(revoked_at=sa.func.now(), version=ApiKey.version + 1)]
     if owner_id is not None:
-        changes = [changes[0].where(ApiKey.own_events_only), keys.values(created_by_id=owner_id)]
+        changes = [
+            changes[0].where(ApiKey.own_events_only),
+            keys.values(created_by_id=owner_id, version=ApiKey.version + 1),
+        ]
     for change in changes:
         db.session.execute(change, execution_options={"synchronize_session": False})
 

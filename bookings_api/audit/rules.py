@@ -261,7 +261,7 @@ _NOTES = {
 
 
 def parameters(emails_since: timedelta) -> dict[str, Any]:
-    """Return the values of all query parameters of the rules."""
+    """Return the values of the bind parameters in the rules' SQL queries."""
     return {
         "emails_since": emails_since - _CLOCK_SKEW,
         "zones": sorted(available_timezones()),

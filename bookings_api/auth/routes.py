@@ -130,8 +130,9 @@ def login(credentials: dict[str, str]) -> Tokens:
     """Log in with your email and password.
 
     Returns an access token, which you send with each request, and a refresh token, which you exchange for the next pair
-    of tokens. If the login fails, the error does not reveal whether the account exists. After too many failed attempts,
-    even the correct password is rejected, by default for up to 15 minutes. You stay logged in on your other devices.
+    of tokens. Logging in does not log you out on other devices. If the login fails, the error does not reveal whether
+    the account exists. After too many failed attempts, even the correct password is rejected, by default for up to 15
+    minutes.
     """
     return _tokens_of(services.log_in(**credentials, lifetime=refresh_lifetime()))
 

@@ -92,7 +92,7 @@ class Position(NamedTuple):
 
 
 def position_of_primary() -> Position:
-    """Return the primary's current position in its log, which is after all committed changes."""
+    """Return the primary's current position in its write-ahead log. All committed changes precede this position."""
     return Position(*_POSITION()[0])
 
 

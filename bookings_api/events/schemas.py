@@ -44,8 +44,8 @@ _ENDS = "When the event ends. Must be later than `starts_at` and in the future."
 _CAPACITY = "The total number of tickets."
 _LIMIT = "The maximum number of tickets per booking."
 _PERSON_LIMIT = (
-    "The maximum number of tickets per account. For bookings made with API keys, it applies to each guest's mailbox."
-    " `null` means no limit."
+    "The maximum number of tickets per account. For bookings made with API keys, the maximum number per guest email,"
+    " ignoring case and anything between `+` and `@`. `null` means no limit."
 )
 _OPENS = "When booking opens. Must be before booking closes. `null` means as soon as the event is published."
 _CLOSES = "When booking closes. Must not be later than `ends_at`. `null` means when the event starts."

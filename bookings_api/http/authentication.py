@@ -137,7 +137,7 @@ def require_login(*, with_key: Action | None = None) -> None:
 
 
 def forget_actor() -> None:
-    """Forget the caller of this request, so that views and log lines do not use it."""
+    """Forget who sent this request, so that no view or log line refers to the caller."""
     pop = flask.g.pop  # looked up once, because `flask.g` is a slow proxy
     for name in ("actor", "current_login_id", "user_id", "shared_mailbox", "key_hash", "key_hint"):
         pop(name, None)

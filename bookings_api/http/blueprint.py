@@ -185,12 +185,12 @@ class Blueprint(flask_smorest.Blueprint):
         return decorate
 
     def if_match(self) -> Callable[[View], View]:
-        """Document `If-Match` for a change. The view passes `http.conditional.if_match()` to its service."""
+        """Document the header `If-Match`. The view passes `http.conditional.if_match()` to its service."""
         documented = self.doc(parameters=[IF_MATCH])
         return lambda view: documented(self.problems(StaleVersion)(view))
 
     def if_none_match(self) -> Callable[[View], View]:
-        """Document `If-None-Match` for a read."""
+        """Document the header `If-None-Match`."""
         documented = self.doc(parameters=[IF_NONE_MATCH])
         unchanged = self.alt_response(304, description="Not modified. Your cached copy is current.", headers=ETAG)
         return lambda view: documented(unchanged(view))

@@ -3,12 +3,12 @@
 A file contains the whole list. Rows are read in batches by keyset pagination, and each batch is sent before the next
 batch is read. This bounds memory use, and slow clients hold no database connection. A row that exists throughout the
 download appears exactly once. If the database fails during the download, the response ends without its last chunk,
-which clients treat as an error (RFC 9112, section 8). HTTP/1.0 has no chunks, so requests with HTTP/1.0 are rejected.
+which clients treat as an error (RFC 9112, section 8). HTTP/1.0 has no chunks, so HTTP/1.0 requests are rejected.
 
 To prevent formula injection (OWASP, "CSV Injection"), an apostrophe is inserted before text that spreadsheets evaluate,
 both at the start of a field and after any character that Excel may use as a separator. Text that looks like a number,
 date, time, truth value or error also gets an apostrophe, because spreadsheets convert even quoted text: 0012345 to
-12345, and 1/2 to a date. Only English words are recognized.
+12345, and 1/2 to a date. Month names, truth values and error names are recognized only in English.
 
 Every field is quoted. The file starts with a byte order mark, because Excel otherwise misreads UTF-8.
 """

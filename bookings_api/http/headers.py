@@ -76,4 +76,5 @@ def _cache_control(method: str, status: int) -> str:
     """Return the `Cache-Control` header (RFC 9111), which lets shared caches store only anonymous reads."""
     if method not in {"GET", "HEAD"} or status >= HTTPStatus.BAD_REQUEST:
         return NO_STORE
-    return "private, no-cache" if flask.g.get("user_id") else "no-cache"
+    is_for_caller = flask.g.get("user_id") or flask.g.get("key_hash")
+    return "private, no-cache" if is_for_caller else "no-cache"

@@ -115,7 +115,7 @@ def add_team_member(
 def get_team_member(event_id: UUID, user_id: UUID) -> TeamEntry:
     """Get a person on an event's team.
 
-    Every member can get their own role. Only the event's organizer and the organization's owners can get other people's
+    Every member can see their own role. Only the event's organizer and the organization's owners can see other people's
     roles.
     """
     return queries.get_entry(current_actor, event_id, user_id)

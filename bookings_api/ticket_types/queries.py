@@ -50,7 +50,7 @@ def find_type(event: Event, type_id: UUID, *, viewer: Actor | None) -> TicketTyp
 
 
 def capacity_of(actor: Actor, event_id: UUID) -> dict[str, Any]:
-    """Return the ticket numbers of an event and its types, all read at the same moment.
+    """Return the ticket counts of an event and its types, all read at the same moment.
 
     Raises `EventNotFound` or `PermissionDenied`.
     """

@@ -127,9 +127,9 @@ def delete_ticket_type(event_id: UUID, type_id: UUID) -> None:
 @blp.problems(PermissionDenied, EventNotFound)
 @blp.response(200, CapacitySchema)
 def get_capacity(event_id: UUID) -> dict[str, Any]:
-    """Get the ticket numbers of one of your events.
+    """Get the ticket counts of one of your events.
 
-    Returns the numbers of the event and of all its ticket types, including hidden types, as they were at the same
+    Returns the counts of the event and of all its ticket types, including hidden types, as they were at the same
     moment.
     """
     return queries.capacity_of(current_actor, event_id)

@@ -66,7 +66,7 @@ class TicketTypeSchema(ResponseSchema):
 
 
 class TypeCapacitySchema(ResponseSchema):
-    """The ticket numbers of one ticket type."""
+    """The ticket counts of one ticket type."""
 
     ticket_type_id = ma.fields.UUID(
         required=True, metadata={"description": "The ID of the ticket type.", "example": TICKET_TYPE_ID}
@@ -84,7 +84,7 @@ class TypeCapacitySchema(ResponseSchema):
 
 
 class CapacitySchema(ResponseSchema):
-    """The ticket numbers of an event and its ticket types, all read at the same moment."""
+    """The ticket counts of an event and its ticket types, all read at the same moment."""
 
     capacity = ma.fields.Integer(required=True, metadata={"description": "The total number of tickets.", "example": 3})
     tickets_booked = ma.fields.Integer(

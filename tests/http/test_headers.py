@@ -8,7 +8,7 @@ from bookings_api import create_app
 from bookings_api.http.headers import API_POLICY, PAGE_POLICY
 from config import Config
 from tests.conftest import NO_ENV_FILE
-from tests.factories import API, PASSWORD, make_event, make_user
+from tests.factories import API, PASSWORD, make_event, make_key, make_organizer, make_user
 
 SHOP, STRANGER = "https://shop.example.com", "https://evil.example.com"
 
@@ -42,6 +42,8 @@ def test_personal_data_is_not_shared_by_caches_and_tokens_are_not_stored(client:
 
     assert login.headers["Cache-Control"] == "no-store"
     assert client.get(f"{API}/users/me", headers=user.headers).headers["Cache-Control"] == "private, no-cache"
+    key = make_key(client, make_organizer(client))
+    assert client.get(f"{API}/bookings/", headers=key.headers).headers["Cache-Control"] == "private, no-cache"
     assert client.get(f"{API}/users/me").headers["Cache-Control"] == "no-store"
     public = client.get(f"{API}/events/{make_event(client)['id']}").headers
     assert public["Cache-Control"] == "no-cache"

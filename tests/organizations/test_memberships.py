@@ -168,9 +168,12 @@ def test_an_owner_answers_for_the_api_keys_of_a_departed_member(
     owner = make_organizer(client)
     departed = join_organization(client, database, owner, make_user(client), "owner")
     key = make_key(client, departed)
+    etag = client.get(key.path, headers=owner.headers).headers["ETag"]
 
     assert _change(client, owner, departed, **change).status_code == 200
 
+    seen = client.get(key.path, headers={**owner.headers, "If-None-Match": etag})
+    assert (seen.status_code, seen.json and seen.json["created_by_id"]) == (200, owner.id)
     created = client.post(f"{API}/events/", headers=key.headers, json=EVENT)
     assert (created.status_code, created.json["organizer_id"]) == (201, owner.id)
 

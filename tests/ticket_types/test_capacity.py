@@ -1,4 +1,4 @@
-"""The ticket numbers of an event and its types."""
+"""The ticket counts of an event and its types."""
 
 from typing import Any
 

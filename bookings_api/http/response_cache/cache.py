@@ -48,7 +48,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 Headers = list[tuple[str, str]]
 
 _EXTENSION = "response_cache"
-# Keys in the WSGI environment: the error of a failed revalidation, and the policy for the view's response.
+# Keys in the WSGI environment: the error that prevented a revalidation, and the policy for the view's response.
 _FAILURE, _POLICY = "bookings_api.failure", "bookings_api.cache_policy"
 
 _VERSION = Prepared("event_catalog_version", sa.select(sa.func.coalesce(sa.func.max(EventCatalog.version), 0)))
@@ -195,7 +195,7 @@ def init_response_cache(app: flask.Flask) -> None:
 
 
 def _may_cache() -> bool:
-    """Whether the response to this request may be cached. Raises the database error of a failed revalidation."""
+    """Whether the response may be cached. Raises the database error that prevented its revalidation, if any."""
     environ = flask.request.environ
     if _FAILURE in environ:
         raise environ[_FAILURE]
