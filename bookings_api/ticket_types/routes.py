@@ -33,7 +33,7 @@ from bookings_api.ticket_types.schemas import (
     TicketTypeSchema,
 )
 
-blp = Blueprint("ticket_types", __name__, url_prefix="/events", description="Sell several kinds of tickets")
+blp = Blueprint("ticket-types", __name__, url_prefix="/events", description="Sell several kinds of tickets")
 
 _FRONT_ROW = {"id": FRONT_ROW_ID, "name": "Front row", "capacity": 2, "tickets_available": 2, "position": 1}
 
@@ -136,4 +136,4 @@ def get_capacity(event_id: UUID) -> dict[str, Any]:
 
 
 def _location(*, event_id: UUID | str, id: UUID | str, **_: Any) -> dict[str, str]:  # noqa: A002 - as in responses
-    return {"Location": flask.url_for("ticket_types.get_ticket_type", event_id=event_id, type_id=id)}
+    return {"Location": flask.url_for("ticket-types.get_ticket_type", event_id=event_id, type_id=id)}
