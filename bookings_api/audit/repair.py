@@ -55,6 +55,9 @@ def recount_tickets(event_id: UUID) -> str | None:
             return None
         if actual > event.capacity:
             return f"event {event_id}: not repaired, because {actual} of {event.capacity} tickets are booked"
+        for one in types:
+            if one.capacity is not None and counts.get(one.id, 0) > one.capacity:
+                return f"event {event_id}: not repaired, because tickets of type {one.id} are oversold"
         event.tickets_booked = actual
         for one in types:
             one.tickets_booked = counts.get(one.id, 0)

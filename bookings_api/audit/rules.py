@@ -59,6 +59,21 @@ RULES = {
             SELECT event_id, sum(ticket_count) AS booked FROM bookings WHERE status = 'confirmed' GROUP BY event_id
         ) AS sums ON event_id = id
         WHERE booked > capacity
+        UNION ALL
+        SELECT event_id::text, format('ticket type %s: capacity is %s, but its confirmed bookings have %s tickets',
+                                      id, capacity, booked)
+        FROM ticket_types JOIN (
+            SELECT ticket_type_id, sum(count) AS booked
+            FROM booking_items JOIN bookings ON bookings.id = booking_id AND status = 'confirmed'
+            GROUP BY ticket_type_id
+        ) AS sums ON ticket_type_id = id
+        WHERE booked > capacity
+        """,
+    "type_larger_than_event": """
+        SELECT types.id::text, format('ticket type %s: capacity is %s, but the capacity of its event %s is %s',
+                                      types.id, types.capacity, events.id, events.capacity)
+        FROM ticket_types AS types JOIN events ON events.id = event_id
+        WHERE types.capacity > events.capacity AND types.deleted_at IS NULL
         """,
     "confirmed_for_unpublished_event": """
         SELECT bookings.id::text, format('booking %s is confirmed, but its event %s is %s',
@@ -98,6 +113,7 @@ RULES = {
             UNION ALL SELECT 'event', id, version FROM events WHERE version < 1
             UNION ALL SELECT 'booking', id, version FROM bookings WHERE version < 1
             UNION ALL SELECT 'api_key', id, version FROM api_keys WHERE version < 1
+            UNION ALL SELECT 'ticket_type', id, version FROM ticket_types WHERE version < 1
         ) AS rows
         """,
     "idempotency_key": """
@@ -108,6 +124,7 @@ RULES = {
             -- the other tables do not store who created their rows
             UNION ALL SELECT id, NULL FROM api_keys
             UNION ALL SELECT id, NULL FROM events
+            UNION ALL SELECT id, NULL FROM ticket_types
             UNION ALL SELECT id, NULL FROM users
             UNION ALL SELECT id, NULL FROM outbox_emails
         ) AS created ON created.id::text = coalesce(response->>'id', response->>'user_id') -- team members have no id

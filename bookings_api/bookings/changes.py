@@ -16,9 +16,8 @@ from bookings_api.bookings.items import (
     require_available,
     require_on_sale,
     require_within_limits,
-    require_within_person_limit,
 )
-from bookings_api.bookings.person_limit import tickets_of_person
+from bookings_api.bookings.person_limit import require_within_person_limit, tickets_of_person
 from bookings_api.bookings.rules import require_open
 from bookings_api.bookings.writes import insert_items, release, take
 from bookings_api.database.prepared import run
@@ -26,6 +25,7 @@ from bookings_api.errors import InvalidFields
 from bookings_api.events.queries import ticket_types_of
 from bookings_api.extensions import db
 from bookings_api.models import Booking, BookingItem, Event
+from bookings_api.models.booking import mailbox_of
 
 
 def change_tickets(
@@ -51,7 +51,7 @@ def change_tickets(
         run(statement)
     booking.ticket_count = sum(wanted.values())
     db.session.flush()
-    db.session.expire(booking, ["items"])
+    db.session.refresh(booking, ["items"])
     return True
 
 
@@ -60,7 +60,7 @@ def require_allowed_for_person(booking: Booking, event: Event, *, former_count: 
 
     A booking made with an API key counts for its guest, so replacing the guest can exceed the limit as well.
     """
-    has_new_person = booking.user_id is None and former_guest.lower() != booking.guest_email.lower()
+    has_new_person = booking.user_id is None and mailbox_of(former_guest) != mailbox_of(booking.guest_email)
     more = booking.ticket_count - (0 if has_new_person else former_count)
     if event.max_tickets_per_person is None or more <= 0:
         return
@@ -90,14 +90,13 @@ def _require_more(
     by_organizer: bool,
     now: datetime,
 ) -> None:
-    types = ticket_types_of(event, include_deleted=True)
-    all_items = [Item(one, wanted[one.id]) for one in types if one.id in wanted]
-    current = [one for one in types if one.deleted_at is None]
-    items = items_of(
-        offered(current, by_organizer=by_organizer), [OrderedItem(one, count) for one, count in added.items()]
-    )
+    ordered = [OrderedItem(one, count) for one, count in added.items()]
+    items = items_of(offered(ticket_types_of(event), by_organizer=by_organizer), ordered)
     if not by_organizer:
         require_open(event, now=now)
         require_on_sale(items, now=now)
-    require_within_limits(event, all_items)
+    # existing tickets stay valid even if a limit is lowered
+    grows = sum(added.values()) > returned
+    as_wanted = [Item(item.ticket_type, wanted[item.ticket_type.id]) for item in items]
+    require_within_limits(event, as_wanted, total=sum(wanted.values()) if grows else 0)
     require_available(event, items, returned=returned)

@@ -1,4 +1,4 @@
-"""The rules for ticket types: which types can be booked, when they are on sale, and how many tickets are left."""
+"""The tickets in an order: their types, sales windows and limits, and how many are left."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from bookings_api.errors import InvalidFields, SalesClosed, SoldOut, TooManyForPerson, TooManyTickets
+from bookings_api.errors import InvalidFields, SalesClosed, SoldOut, TooManyTickets
 from bookings_api.models import Booking, Event, TicketType
 
 
@@ -61,38 +61,39 @@ def items_of(types: Sequence[TicketType], ordered: Sequence[OrderedItem]) -> lis
     unknown = [str(item.ticket_type_id) for item in ordered if item.ticket_type_id not in by_id]
     if unknown:
         raise InvalidFields({"items": f"The event has no ticket type {unknown[0]}."})
-    return [Item(by_id[item.ticket_type_id], item.count) for item in ordered]
+    counts = {item.ticket_type_id: item.count for item in ordered}
+    return [Item(one, counts[one.id]) for one in types if one.id in counts]
 
 
 def is_on_sale(ticket_type: TicketType, *, now: datetime) -> bool:
     """Whether `now` is in the sales window of the ticket type."""
-    has_opened = ticket_type.sales_open_at is None or ticket_type.sales_open_at <= now
-    return has_opened and (ticket_type.sales_close_at is None or now < ticket_type.sales_close_at)
+    return _closed(ticket_type, now=now) is None
 
 
 def require_on_sale(items: Sequence[Item], *, now: datetime) -> None:
     """Raise `SalesClosed` unless the ticket types of all items are on sale."""
-    for ticket_type in (item.ticket_type for item in items):
-        if ticket_type.sales_open_at and now < ticket_type.sales_open_at:
-            raise SalesClosed(f"Sales of {ticket_type.name} open at {ticket_type.sales_open_at:%Y-%m-%dT%H:%M:%SZ}.")
-        if ticket_type.sales_close_at and now >= ticket_type.sales_close_at:
-            raise SalesClosed(f"Sales of {ticket_type.name} have closed.")
+    for item in items:
+        if reason := _closed(item.ticket_type, now=now):
+            raise SalesClosed(reason)
 
 
-def require_within_limits(event: Event, items: Sequence[Item]) -> None:
-    """Raise `TooManyTickets` if a booking with these items would exceed the limit of the event or of a ticket type."""
-    if sum(item.count for item in items) > event.max_tickets_per_booking:
+def _closed(ticket_type: TicketType, *, now: datetime) -> str | None:
+    """Return why the ticket type is not on sale, or None if it is."""
+    if ticket_type.sales_open_at and now < ticket_type.sales_open_at:
+        return f"Sales of {ticket_type.name} open at {ticket_type.sales_open_at:%Y-%m-%dT%H:%M:%SZ}."
+    if ticket_type.sales_close_at and now >= ticket_type.sales_close_at:
+        return f"Sales of {ticket_type.name} have closed."
+    return None
+
+
+def require_within_limits(event: Event, items: Sequence[Item], *, total: int) -> None:
+    """Raise `TooManyTickets` if a booking cannot have these numbers of tickets of each type, or `total` tickets."""
+    if total > event.max_tickets_per_booking:
         raise TooManyTickets(event.max_tickets_per_booking)
     for item in items:
-        ticket_type = item.ticket_type
-        if ticket_type.max_per_booking is not None and item.count > ticket_type.max_per_booking:
-            raise TooManyTickets(ticket_type.max_per_booking, ticket_type.name)
-
-
-def require_within_person_limit(event: Event, count: int, *, booked: int) -> None:
-    """Raise `TooManyForPerson` if a person with `booked` tickets cannot have `count` more."""
-    if event.max_tickets_per_person is not None and booked + count > event.max_tickets_per_person:
-        raise TooManyForPerson(event.max_tickets_per_person, booked)
+        limit = item.ticket_type.max_per_booking
+        if limit is not None and item.count > limit:
+            raise TooManyTickets(limit, item.ticket_type.name)
 
 
 def require_available(event: Event, items: Sequence[Item], *, returned: int = 0) -> None:
@@ -100,12 +101,10 @@ def require_available(event: Event, items: Sequence[Item], *, returned: int = 0)
 
     `returned` is the number of tickets of other types that the same booking gives back.
     """
+    left = event.tickets_available + returned
     for item in items:
-        ticket_type = item.ticket_type
-        if ticket_type.capacity is None:
-            continue
-        left = ticket_type.capacity - ticket_type.tickets_booked
-        if item.count > left:
-            raise SoldOut(min(left, event.tickets_available), ticket_type.name, ticket_type.id)
-    if sum(item.count for item in items) > event.tickets_available + returned:
-        raise SoldOut(event.tickets_available)
+        left_of_type = item.ticket_type.limited(left)
+        if item.count > left_of_type:
+            raise SoldOut(left_of_type, item.ticket_type.name, item.ticket_type.id)
+    if sum(item.count for item in items) > left:
+        raise SoldOut(left)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
-from bookings_api.bookings.person_limit import IS_OF_MAILBOX, OTHERS, tickets_where
+from bookings_api.bookings.person_limit import COUNTED, IS_OF_MAILBOX, tickets_where
 from bookings_api.bookings.rules import Facts
 from bookings_api.database.prepared import BoundStatement, Prepared, read_row, run
 from bookings_api.database.transactions import RowLockedTransaction
@@ -152,19 +152,21 @@ def _facts(
     The statement returns one row per ticket type, or a single row if the event has no ticket types or does not exist.
     The columns of anything that does not exist are NULL.
     """
+    # read once, not for each ticket type, and only if the event has a limit
+    is_limited = _events.c.max_tickets_per_person.is_not(None)
+    person = tickets_where(COUNTED.c.event_id == _event_id, is_of_person, is_limited).lateral("person")
     joined: sa.FromClause = sa.select(sa.literal_column("1")).subquery("one")
     for joined_table, condition in (
         (actors, is_actor),
         (_stored, sa.and_(_stored.c.actor_id == actor_id, _stored.c.key == sa.bindparam("key", type_=sa.Text()))),
         (_events, _events.c.id == _event_id),
         *joins,
+        (person, sa.true()),
         (_types, sa.and_(_types.c.event_id == _event_id, _types.c.deleted_at.is_(None))),
     ):
         joined = joined.outerjoin(joined_table, condition)
     stored = (_stored.c.request_hash, _stored.c.response)
-    tickets = tickets_where(OTHERS.c.event_id == _event_id, is_of_person)
-    tickets_of_person = sa.case((_events.c.max_tickets_per_person.is_not(None), tickets), else_=0)
-    columns = (sa.func.clock_timestamp(), tickets_of_person, *stored, *first, *_events.c, *last, *_types.c)
+    columns = (sa.func.clock_timestamp(), person.c.tickets, *stored, *first, *_events.c, *last, *_types.c)
     return Prepared(name, sa.select(*columns).select_from(joined).order_by(_types.c.position, _types.c.id))
 
 
@@ -173,7 +175,7 @@ _FACTS = _facts(
     sa.join(_logins, _users, _users.c.id == _logins.c.user_id),
     sa.and_(_logins.c.id == sa.bindparam("login_id", type_=sa.Uuid()), *is_logged_in()),
     _users.c.id,
-    OTHERS.c.user_id == _users.c.id,
+    COUNTED.c.user_id == _users.c.id,
     (_members, sa.and_(_members.c.organization_id == _events.c.organization_id, _members.c.user_id == _users.c.id)),
     (_team, sa.and_(_team.c.event_id == _event_id, _team.c.user_id == _users.c.id, _team.c.is_accepted)),
     first=(_members.c.role, _members.c.is_active, _team.c.role, *_users.c),

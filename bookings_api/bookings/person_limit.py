@@ -6,22 +6,29 @@ A person is an account or, for bookings made with API keys, the mailbox of the g
 import sqlalchemy as sa
 
 from bookings_api.database.prepared import Prepared, run
-from bookings_api.models import Booking, BookingStatus
+from bookings_api.errors import TooManyForPerson
+from bookings_api.models import Booking, BookingStatus, Event
 from bookings_api.models.booking import mailbox
 
-# The other bookings of the person who books
-OTHERS = Booking.__table__.alias("others")
+# The bookings whose tickets count for a person
+COUNTED = Booking.__table__.alias("others")
 IS_OF_MAILBOX = sa.and_(
-    OTHERS.c.api_key_id.is_not(None),
-    mailbox(OTHERS.c.guest_email) == mailbox(sa.bindparam("guest_email", type_=sa.Text())),
+    COUNTED.c.api_key_id.is_not(None),
+    mailbox(COUNTED.c.guest_email) == mailbox(sa.bindparam("guest_email", type_=sa.Text())),
 )
 
 
-def tickets_where(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
-    """Return the number of tickets in confirmed bookings that meet the conditions."""
+def require_within_person_limit(event: Event, count: int, *, booked: int) -> None:
+    """Raise `TooManyForPerson` if a person with `booked` tickets cannot have `count` more."""
+    if event.max_tickets_per_person is not None and booked + count > event.max_tickets_per_person:
+        raise TooManyForPerson(event.max_tickets_per_person, booked)
+
+
+def tickets_where(*conditions: sa.ColumnElement[bool]) -> sa.Select[tuple[int]]:
+    """Return the query for the number of tickets in confirmed bookings that meet the conditions."""
     confirmed: sa.ColumnElement[str] = sa.literal_column(f"'{BookingStatus.CONFIRMED}'")
-    query = sa.select(sa.func.coalesce(sa.func.sum(OTHERS.c.ticket_count), 0, type_=sa.BigInteger))
-    return query.where(OTHERS.c.status == confirmed, *conditions).scalar_subquery()
+    tickets = sa.func.coalesce(sa.func.sum(COUNTED.c.ticket_count), 0, type_=sa.BigInteger)
+    return sa.select(tickets.label("tickets")).where(COUNTED.c.status == confirmed, *conditions)
 
 
 def tickets_of_person(booking: Booking) -> int:
@@ -36,10 +43,6 @@ def tickets_of_person(booking: Booking) -> int:
 _event_id = sa.bindparam("event_id", type_=sa.Uuid())
 _TICKETS_OF_ACCOUNT = Prepared(
     "tickets_of_account",
-    sa.select(
-        tickets_where(OTHERS.c.event_id == _event_id, OTHERS.c.user_id == sa.bindparam("user_id", type_=sa.Uuid()))
-    ),
+    tickets_where(COUNTED.c.event_id == _event_id, COUNTED.c.user_id == sa.bindparam("user_id", type_=sa.Uuid())),
 )
-_TICKETS_OF_MAILBOX = Prepared(
-    "tickets_of_mailbox", sa.select(tickets_where(OTHERS.c.event_id == _event_id, IS_OF_MAILBOX))
-)
+_TICKETS_OF_MAILBOX = Prepared("tickets_of_mailbox", tickets_where(COUNTED.c.event_id == _event_id, IS_OF_MAILBOX))

@@ -20,8 +20,8 @@ from bookings_api.bookings.items import (
     require_available,
     require_on_sale,
     require_within_limits,
-    require_within_person_limit,
 )
+from bookings_api.bookings.person_limit import require_within_person_limit
 from bookings_api.errors import (
     EventNotFound,
     EventNotOpen,
@@ -71,6 +71,8 @@ class Order:
         values = asdict(self)
         order = {field.name: values[field.name] for field in fields(self) if values[field.name] != field.default}
         order.pop("requires_verified_email", None)  # not part of the order
+        if "items" in order:
+            order["items"] = sorted(order["items"], key=str)
         return hashlib.sha256(json.dumps(order, sort_keys=True, default=str).encode()).digest()
 
 
@@ -114,8 +116,7 @@ def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Pla
 
     The earlier result is a stored response (same `Idempotency-Key`) or a booking (same external ID). Raises
     `LoginEnded`, `PermissionDenied`, `IdempotencyKeyReused`, `InvalidFields`, `EventNotFound`, `ExternalIdTaken`,
-    `UnverifiedBuyer`, `EventNotOpen`, `SalesClosed`, `TooManyTickets`,
-    `TooManyForPerson` or `SoldOut`.
+    `UnverifiedBuyer`, `EventNotOpen`, `SalesClosed`, `TooManyTickets`, `TooManyForPerson` or `SoldOut`.
     """
     if facts.actor is None:
         raise LoginEnded
@@ -142,8 +143,9 @@ def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Pla
     else:
         items = items_of(types, order.items)
     require_on_sale(items, now=facts.now)
-    require_within_limits(facts.event, items)
-    require_within_person_limit(facts.event, sum(item.count for item in items), booked=facts.tickets_of_person)
+    total = sum(item.count for item in items)
+    require_within_limits(facts.event, items, total=total)
+    require_within_person_limit(facts.event, total, booked=facts.tickets_of_person)
     require_available(facts.event, items)
     return Plan(facts.actor, facts.is_admitted is None, facts.event, items, facts.now)
 

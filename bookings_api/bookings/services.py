@@ -98,8 +98,8 @@ def change_booking(
     """Change a booking's tickets or guest. Notifies the guest and, if the guest is replaced, the former guest.
 
     Organizers can change bookings until the event ends, even after booking has closed. Raises `BookingNotFound`,
-    `PermissionDenied`, `BookingCancelled`, `EventNotOpen`, `InvalidFields`, `SalesClosed`, `TooManyTickets` or
-    `SoldOut`.
+    `PermissionDenied`, `BookingCancelled`, `EventNotOpen`, `InvalidFields`, `SalesClosed`, `TooManyTickets`,
+    `TooManyForPerson` or `SoldOut`.
     """
     with _locked(actor, booking_id) as (tx, booking, event, now):
         precondition(booking)

@@ -82,7 +82,7 @@ def booking_calendar(
     sequence = payload["booking_version"] + payload["event_version"] - 2  # both versions start at 1
     description = {
         "Reference": payload["reference"],
-        "Tickets": payload["ticket_count"],
+        "Tickets": one_line(payload.get("tickets") or str(payload["ticket_count"])),
         "Guest": one_line(payload["guest_name"]),
     }
     entry = _entry(payload, f"{booking_id}@{_domain(mail_from)}", sequence, stamped_at)

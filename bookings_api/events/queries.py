@@ -146,9 +146,8 @@ def lock_event_for(actor: Actor, action: Action, event_id: UUID) -> tuple[Event,
     return event, now
 
 
-def ticket_types_of(event: Event, *, include_deleted: bool = False) -> list[TicketType]:
+def ticket_types_of(event: Event) -> list[TicketType]:
     """Return an event's current ticket types, sorted by position."""
-    query = sa.select(TicketType).where(TicketType.event_id == event.id).order_by(TicketType.position, TicketType.id)
-    if not include_deleted:
-        query = query.where(TicketType.deleted_at.is_(None))
-    return list(db.session.scalars(query.execution_options(populate_existing=True)))
+    query = sa.select(TicketType).where(TicketType.event_id == event.id, TicketType.deleted_at.is_(None))
+    query = query.order_by(TicketType.position, TicketType.id).execution_options(populate_existing=True)
+    return list(db.session.scalars(query))

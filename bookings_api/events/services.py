@@ -84,10 +84,10 @@ def change_event(
             raise EventStarted
         if event.capacity < event.tickets_booked:
             raise CapacityBelowBooked(event.tickets_booked)
-        if "capacity" in changed:
-            _require_capacity_of_types(event)
         if changed & _TIMES:
             _require_consistent_times(event, changed, now=now)
+        if "capacity" in changed:
+            _require_capacity_of_types(event)
         if changed & NOTIFIED and event.tickets_booked and not had_ended:
             broadcasts.queue_broadcast(tx, event, EmailKind.EVENT_CHANGED)
     return event

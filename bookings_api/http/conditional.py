@@ -11,8 +11,10 @@ event fail.
 import re
 from collections.abc import Callable
 from typing import Protocol
+from zlib import crc32
 
 import flask
+import orjson
 
 from bookings_api.errors import StaleVersion
 from bookings_api.models import ApiKey, Booking, Event, TicketType
@@ -62,7 +64,8 @@ def etag_of(resource: Versioned) -> str:
     if isinstance(resource, Event):
         return f"{resource.version}-{resource.tickets_booked}-{resource.updated_at.timestamp()}"
     if isinstance(resource, Booking):
-        return f"{resource.version}-{resource.updated_at.timestamp()}"
+        # the names and the order of ticket types can change without changing the booking
+        return f"{resource.version}-{resource.updated_at.timestamp()}-{crc32(orjson.dumps(resource.items)):x}"
     if isinstance(resource, TicketType):
         return f"{resource.version}-{resource.tickets_available}"
     return str(resource.version)

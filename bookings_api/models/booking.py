@@ -31,6 +31,15 @@ def new_reference() -> str:
     return "".join([REFERENCE_ALPHABET[byte % letters] for byte in secrets.token_bytes(REFERENCE_LENGTH)])
 
 
+def mailbox_of(address: str) -> str:
+    """Return the mailbox of an address. Addresses that differ only in case or after a `+` usually share one (RFC 5233).
+
+    `mailbox` is the same in SQL.
+    """
+    local, _, domain = address.lower().rpartition("@")
+    return f"{local.partition('+')[0]}@{domain}"
+
+
 def mailbox(address: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
     """Return the mailbox of an address, as the index on `MAILBOX` computes it."""
     return sa.func.regexp_replace(
@@ -149,7 +158,9 @@ class Booking(Identified, Timestamped, Base):
         .join(TicketType, TicketType.id == BookingItem.ticket_type_id)
         .where(BookingItem.booking_id == sa.text("bookings.id"))
         .scalar_subquery()
-        .label("items")
+        .label("items"),
+        # otherwise it would be read again after the commit, without the lock
+        expire_on_flush=False,
     )
 
     @property

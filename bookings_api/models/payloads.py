@@ -4,6 +4,7 @@ from typing import Any
 
 from bookings_api.models.booking import Booking
 from bookings_api.models.event import Event
+from bookings_api.models.ticket_type import DEFAULT_TYPE_NAME
 from bookings_api.models.user import User
 
 # Payload values that users enter. Links in these values are disabled, because recipients might trust a link in an email
@@ -17,6 +18,7 @@ FREE_TEXT = (
     "name",
     "invited_by",
     "organization",
+    "tickets",
 )
 
 
@@ -38,8 +40,17 @@ def booking_payload(booking: Booking) -> dict[str, Any]:
         "reference": booking.reference,
         "guest_name": booking.guest_name,
         "ticket_count": booking.ticket_count,
+        "tickets": _tickets_by_type(booking),
         "booking_version": booking.version,
     }
+
+
+def _tickets_by_type(booking: Booking) -> str | None:
+    """Return text such as `2 Balcony, 1 Front row`, or None for an event that sells only general admission."""
+    items = booking.items or []
+    if [item["name"] for item in items] == [DEFAULT_TYPE_NAME]:
+        return None
+    return ", ".join(f"{item['count']} {item['name']}" for item in items) or None
 
 
 def guest_payload(event: dict[str, Any], booking: Booking, sender: User | None) -> dict[str, Any]:
@@ -63,6 +74,7 @@ def buyer_payload(buyer: User) -> dict[str, Any]:
     return {
         "reference": None,
         "ticket_count": None,
+        "tickets": None,
         "guest_name": buyer.name or buyer.email,
         "buyer_name": None,
         "buyer_email": None,

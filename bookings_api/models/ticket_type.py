@@ -53,8 +53,13 @@ class TicketType(Identified, Timestamped, Base):
         )
         .where(Event.id == sa.text("ticket_types.event_id"))
         .scalar_subquery()
-        .label("tickets_available")
+        .label("tickets_available"),
+        expire_on_flush=False,
     )
+
+    def limited(self, left: int) -> int:
+        """Return how many tickets of this type are left if `left` tickets of the event are left."""
+        return left if self.capacity is None else min(left, self.capacity - self.tickets_booked)
 
 
 class BookingItem(Base):

@@ -69,7 +69,7 @@ def capacity_of(actor: Actor, event_id: UUID) -> dict[str, Any]:
                 "name": one.name,
                 "capacity": one.capacity,
                 "tickets_booked": one.tickets_booked,
-                "tickets_available": left if one.capacity is None else min(left, one.capacity - one.tickets_booked),
+                "tickets_available": one.limited(left),
             }
             for one in types
         ],

@@ -105,7 +105,7 @@ class _TicketTypeFields(BaseSchema):
         minimum=1,
         maximum=MAX_CAPACITY,
         allow_none=True,
-        metadata={"description": f"{_CAPACITY} Cannot be less than the number of booked tickets.", "example": 2},
+        metadata={"description": _CAPACITY, "example": 2},
     )
     sales_open_at = Instant(allow_none=True, metadata={"description": _OPENS})
     sales_close_at = Instant(allow_none=True, metadata={"description": _CLOSES})

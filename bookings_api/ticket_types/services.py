@@ -29,6 +29,8 @@ def create_type(*, actor: Actor, event_id: UUID, request: IdempotentRequest | No
         created = TicketType(**{"event_id": event_id, "position": min(others[-1].position + 1, MAX_POSITION), **fields})
         _require_consistent(event, created)
         db.session.add(created)
+        db.session.flush()
+        db.session.refresh(created, ["tickets_available"])
         store_response(request, actor.id, created)
     return created
 
@@ -55,6 +57,8 @@ def change_type(
         if changed.capacity is not None and changed.capacity < changed.tickets_booked:
             raise CapacityBelowBooked(changed.tickets_booked)
         _require_consistent(event, changed)
+        db.session.flush()
+        db.session.refresh(changed, ["tickets_available"])
     return changed
 
 

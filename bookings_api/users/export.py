@@ -58,6 +58,7 @@ def personal_data(user: User) -> dict[str, Any]:
                 Booking.reference,
                 Booking.event_id,
                 Booking.ticket_count,
+                Booking.items,
                 Booking.guest_name,
                 Booking.guest_email,
                 Booking.status,

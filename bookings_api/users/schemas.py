@@ -19,11 +19,13 @@ from bookings_api.http.openapi.examples import (
     ORGANIZATION_ID,
     REFERENCE,
     SIGNED_UP_AT,
+    TICKET_TYPE_ID,
     URI_EMAIL,
     VERIFICATION_ID,
 )
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 from bookings_api.models import BookingStatus, EmailKind, EmailStatus, MemberRole, Role
+from bookings_api.models.ticket_type import DEFAULT_TYPE_NAME
 
 
 def organization_id() -> Identifier:
@@ -196,6 +198,7 @@ class ExportSchema(ResponseSchema):
             "reference": REFERENCE,
             "event_id": EVENT_ID,
             "ticket_count": 2,
+            "items": [{"ticket_type_id": TICKET_TYPE_ID, "name": DEFAULT_TYPE_NAME, "count": 2}],
             "guest_name": "Grace",
             "guest_email": GRACE_EMAIL,
             "status": BookingStatus.CONFIRMED.value,

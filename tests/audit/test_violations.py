@@ -27,6 +27,7 @@ PLANTED = {
         SELECT gen_random_uuid(), organization_id, organizer_id, title, location, timezone, starts_at, ends_at, 'draft',
                1 FROM events;
         UPDATE ticket_types SET event_id = (SELECT id FROM events WHERE capacity = 1)""",
+    "type_larger_than_event": "UPDATE ticket_types SET capacity = 11",
     "event_without_type": "UPDATE ticket_types SET deleted_at = now()",
     "oversold": "UPDATE bookings SET ticket_count = 11",
     "confirmed_for_unpublished_event": "UPDATE events SET status = 'draft'",

@@ -100,6 +100,21 @@ def test_repair_corrects_counters_of_ticket_types(app: Flask, database: sa.Engin
     ]
 
 
+def test_repair_does_not_change_an_oversold_ticket_type(app: Flask, database: sa.Engine, booking: Any) -> None:
+    _execute(database, "UPDATE ticket_types SET capacity = 1, tickets_booked = 0")
+
+    done = _audit(app, "--repair")
+
+    ticket_type = booking["items"][0]["ticket_type_id"]
+    assert done.exit_code == 1
+    assert done.output.splitlines() == [
+        f"repair: event {booking['event_id']}: not repaired, because tickets of type {ticket_type} are oversold",
+        f"tickets_booked: ticket type {ticket_type}: tickets_booked is 0, but 2 of its tickets are booked",
+        f"oversold: ticket type {ticket_type}: capacity is 1, but its confirmed bookings have 2 tickets",
+        "Violations: 2 (tickets_booked 1, oversold 1)",
+    ]
+
+
 def test_repair_skips_a_locked_event_and_continues(
     app: Flask, client: FlaskClient, database: sa.Engine, booking: Any
 ) -> None:

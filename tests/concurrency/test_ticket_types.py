@@ -62,3 +62,26 @@ def test_exchanges_and_new_bookings_compete_for_the_same_type(
     [_, front] = ticket_types_of(client, event)
     assert front["tickets_available"] == 0
     assert oversold_tickets(database, event) == 0
+
+
+@pytest.mark.usefixtures("audited")
+def test_a_type_is_deleted_or_booked_but_never_both(client: FlaskClient, service: Service) -> None:
+    organizer, user = make_organizer(client), make_user(client)
+    event = make_event(client, organizer, capacity=20)
+    types = [make_ticket_type(client, organizer, event) for _ in range(20)]
+
+    with http_client() as http:
+
+        def attempt(number: int) -> str:
+            one = types[number // 2]
+            if number % 2:
+                path = f"{service.api}/events/{event['id']}/ticket-types/{one['id']}"
+                return outcome_of(http.delete(path, headers=dict(organizer.headers)))
+            order = {"event_id": event["id"], "items": items((one, 1))}
+            return outcome_of(http.post(f"{service.api}/bookings/", headers=dict(user.headers), json=order))
+
+        outcomes = race(attempt, clients=40)
+
+    assert outcomes.keys() <= {"201", "204", "409 ticket-type-in-use", "409 sold-out", "422 invalid-input"}
+    assert outcomes["204"] + outcomes["409 ticket-type-in-use"] == 20
+    assert outcomes["409 ticket-type-in-use"] == outcomes["201"]

@@ -202,3 +202,26 @@ def test_the_etag_changes_when_tickets_are_booked(
 
     assert (read.status_code, read.json and read.json["tickets_available"]) == (200, 9)
     assert client.patch(path, headers={**organizer.headers, "If-Match": before}, json={}).status_code == 200
+
+
+def test_a_change_with_inconsistent_times_and_a_new_capacity_is_refused(
+    client: FlaskClient, organizer: Account, event: dict[str, Any]
+) -> None:
+    changes = {"capacity": 20, "ends_at": "2099-01-01T00:00:00Z"}
+
+    refused = client.patch(f"/api/v1/events/{event['id']}", headers=organizer.headers, json=changes)
+
+    assert refused.status_code == 422
+    assert refused.json is not None
+    assert [error["field"] for error in refused.json["errors"]] == ["ends_at"]
+
+
+@pytest.mark.usefixtures("audited")
+def test_a_repeated_request_creates_one_type(client: FlaskClient, organizer: Account, event: dict[str, Any]) -> None:
+    headers = {**organizer.headers, "Idempotency-Key": "a-type"}
+    first, again = (client.post(types_path(event), headers=headers, json={"name": "Balcony"}) for _ in range(2))
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json == again.json
+    assert first.headers["Location"] == again.headers["Location"]
+    assert [one["name"] for one in ticket_types_of(client, event)] == ["General admission", "Balcony"]

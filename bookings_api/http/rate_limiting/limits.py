@@ -26,6 +26,7 @@ from bookings_api.http.authentication import (
 )
 from bookings_api.http.idempotency import REPLAYED_HEADER
 from bookings_api.http.rate_limiting.storage import RateLimitStorage, Window
+from bookings_api.models.booking import mailbox_of
 
 _INTEGER = {"schema": {"type": "integer"}}
 RATE_LIMIT = {
@@ -116,8 +117,7 @@ def of_mailbox(address: str) -> str:
 
     `uri@example.com` and `uri+tickets@example.com` have the same key, because they usually share a mailbox (RFC 5233).
     """
-    local, _, domain = address.rpartition("@")
-    return of_email(f"{local.partition('+')[0]}@{domain}")
+    return of_email(mailbox_of(address))
 
 
 def shared_mailbox(address: str) -> str | None:
