@@ -260,7 +260,7 @@ class ExternalIdTaken(DomainError):
 
 
 class TooManyForPerson(DomainError):
-    """The person would have more tickets for the event than it allows."""
+    """The person would have more tickets than the event allows."""
 
     def __init__(self, limit: int, booked: int) -> None:
         tickets = f"{limit} {'ticket' if limit == 1 else 'tickets'}"

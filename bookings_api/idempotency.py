@@ -51,7 +51,7 @@ def find_response(actor_id: UUID, key: str) -> IdempotencyKey | None:
 def store_response(request: IdempotentRequest | None, actor_id: UUID, created: Any) -> None:
     """Store the response in the open transaction, unless `request` is None. Call this after all other writes.
 
-    Waits for a concurrent request with the same key. Raises `IdempotencyKeyReused` if the other request succeeds.
+    Waits until concurrent requests with the same key have ended. Raises `IdempotencyKeyReused` if the key is taken.
     """
     require_transaction()
     if request is None:

@@ -26,8 +26,8 @@ ORGANIZERS_ONLY = "Only organizers can do this."
 class Tenancy(StrEnum):
     """How accounts become organizers (the setting `ORGANIZER_SIGNUP`).
 
-    With `OWN_ORGANIZATION`, there can be several organizations. Otherwise, there is a single organization, and everyone
-    who signs up becomes a member.
+    With `OWN_ORGANIZATION`, there can be several organizations. With the other values, there is a single organization,
+    and everyone who signs up becomes a member.
     """
 
     INVITE_ONLY = "invite_only"
@@ -175,7 +175,7 @@ def may_see(viewer: Actor | None, event: Event) -> bool:
 
 
 def may_manage_booking(actor: Actor, booking: Booking, event: Event) -> bool:
-    """Whether `actor` may change and cancel a booking, as its buyer or as a manager of the event's bookings."""
+    """Whether `actor` may change and cancel a booking, either as the buyer or by managing the event's bookings."""
     return is_buyer(actor, booking) or may(actor, Action.MANAGE_BOOKINGS, event)
 
 
@@ -222,7 +222,7 @@ def is_self(actor: Actor, user_id: UUID) -> bool:
 
 
 def is_buyer(actor: Actor, booking: Booking) -> bool:
-    """Whether the actor's account made the booking. Always false for API keys, which need a scope instead."""
+    """Whether the actor's account made the booking. Always false for API keys."""
     return actor.user is not None and booking.user_id == actor.user.id
 
 

@@ -1,7 +1,7 @@
 """Repairs wrong ticket counters and missing emails. These repairs need no human decision.
 
-Each repair takes the same locks as a request, so that the service can keep running. After it has taken the locks, it
-checks again whether a repair is needed.
+Each repair takes the same locks as a request, so that the service can keep running. After taking the locks, the repair
+checks again whether the data is wrong.
 """
 
 from uuid import UUID

@@ -34,7 +34,7 @@ _DEFECTS = {"constraint": "not validated", "index": "not valid", "trigger": "dis
 
 
 def violations(connection: sa.Connection) -> Iterator[Violation]:
-    """Yield a violation for each missing object or migration, and for each object that exists but is not in effect."""
+    """Yield a violation for each missing migration, and for each missing, invalid or disabled object."""
     if not _exists(connection, "alembic_version"):
         yield Violation(RULE, "the database was never migrated; nothing else was checked", prevents_row_checks=True)
         return

@@ -16,7 +16,7 @@ _now = sa.func.clock_timestamp()
 
 
 def choice(enum: type[StrEnum], name: str) -> sa.Enum:
-    """Return the type of a text column that allows only the values of `enum`. `name` is the name of its constraint.
+    """Return the type of a text column that allows only the values of `enum`. `name` is the name of the constraint.
 
     Unlike the values of a PostgreSQL enum type, these values can be added and removed in a single migration.
     """
@@ -53,7 +53,7 @@ class Identified:
 
 
 class Timestamped:
-    """Adds the times at which the row was created and last changed, by the database's clock."""
+    """Adds the times at which the row was created and last changed, according to the database's clock."""
 
     created_at: Mapped[datetime] = mapped_column(default=_now, server_default=sa.func.now(), sort_order=90)
     updated_at: Mapped[datetime] = mapped_column(

@@ -14,6 +14,6 @@ _NOW = Prepared("database_time", sa.select(sa.func.clock_timestamp()))
 
 
 def database_time() -> datetime:
-    """Return the current time by the database's clock, in UTC."""
+    """Return the current time of the database's clock, in UTC."""
     [(now,)] = _NOW()
     return now  # type: ignore[no-any-return] # psycopg2's rows are untyped

@@ -88,7 +88,7 @@ class ListQuery:
 
 
 def is_one_of(column: sa.SQLColumnExpression[Any], name: str) -> sa.ColumnElement[bool]:
-    """Return the condition that `column` is one of several IDs. The parameter `name` has the result of `array_of`."""
+    """Return the condition that `column` is one of the IDs in the parameter `name`, an array created by `array_of`."""
     ids = sa.cast(sa.bindparam(name, type_=sa.Text), sa.ARRAY(sa.Uuid))
     return column.in_(sa.select(sa.func.unnest(ids, type_=sa.Uuid)))
 
@@ -104,15 +104,15 @@ def folded(text: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
 
 
 def words_in(text: sa.ColumnElement[str]) -> dict[str, sa.ColumnElement[bool]]:
-    """Return filters for the words of a search, which must all occur in `text`, a result of `folded`.
+    """Return filters for rows whose `text` contains every word of a search. `text` must be a result of `folded`.
 
-    Each word has a separate condition, because PostgreSQL cannot use an index for LIKE ALL.
+    Each word has a separate filter, because PostgreSQL cannot use an index for LIKE ALL.
     """
     return {name: text.contains(_literally(folded(sa.bindparam(name, type_=sa.Text)))) for name in _WORDS}
 
 
 def search(q: str | None) -> dict[str, str]:
-    """Return values for the filters of `words_in`: the longest words in `q`, at most `MAX_WORDS`."""
+    """Return the values for the filters of `words_in`: the longest words in `q`, up to `MAX_WORDS` words."""
     stripped = (word.strip(_PUNCTUATION) or word for word in (q or "").split())
     words = sorted(dict.fromkeys(stripped), key=len, reverse=True)
     return dict(zip(_WORDS, words, strict=False))

@@ -174,7 +174,7 @@ def statement_slot() -> Iterator[None]:
 def read_row(model: type[Model], row: Sequence[Any], **computed: Any) -> Model:
     """Convert a row to an object outside any session. The row must have all columns of `model`, in their order.
 
-    `computed` are the values of attributes that are not columns of the table.
+    `computed` contains the values of attributes that are not columns of the table.
     """
     keys, enums = _columns_of(model)
     values = dict(zip(keys, row, strict=True))

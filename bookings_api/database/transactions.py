@@ -121,7 +121,7 @@ def row_locked() -> Iterator[RowLockedTransaction]:
 
 
 def end_reading() -> None:
-    """Return the session's connection to the pool. Call this before slow work, such as hashing a password."""
+    """Give the session's connection back to the pool. Call this before slow work, such as hashing a password."""
     db.session.rollback()
 
 

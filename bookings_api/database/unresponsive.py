@@ -73,7 +73,7 @@ _primary, _replica = CircuitBreaker(), CircuitBreaker()
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Limit the time that the block waits for PostgreSQL to `seconds` in total. Other timeouts still apply."""
+    """Let the block wait for PostgreSQL for at most `seconds` in total. Other timeouts still apply."""
     token = _deadline.set(time.monotonic() + seconds)
     try:
         yield

@@ -107,7 +107,7 @@ class Blueprint(flask_smorest.Blueprint):
         return self._guarded(check, PermissionDenied, with_key=with_key)
 
     def token_required(self, *, with_key: Action) -> Callable[[View], View]:
-        """Require an access token or API key. To save a query, the service checks that the login or key is valid.
+        """Require an access token or API key. The service checks the login or key in a query that it runs anyway.
 
         The service must raise `Unauthenticated` before any other error, and `PermissionDenied` for a key that may not
         perform `with_key`. Requests with an ended login or an invalid key do not count towards any limit.
@@ -141,7 +141,7 @@ class Blueprint(flask_smorest.Blueprint):
         return self.doc(security=[])
 
     def limited(self, setting: str, *, by: Key, counts: Counted = attempts) -> Callable[[View], View]:
-        """Apply the rate limit in `setting`, separately for each key that `by` returns. See `limit`."""
+        """Apply the rate limit configured by `setting`, separately for each key that `by` returns. See `limit`."""
         enforced = limit(setting, by=by, counts=counts)
         return lambda view: with_problems(TOO_MANY_REQUESTS)(enforced(view))
 
@@ -212,8 +212,8 @@ class Blueprint(flask_smorest.Blueprint):
         Apply this decorator below `arguments`, and above limits that do not apply to replays. The view passes its
         argument `request` to its service, which stores the response.
 
-        `replay` gets the stored body and returns the status and headers. The other functions get the request's body:
-        `actor_id` returns the sender's account or key ID, and `may_replay` whether to send the stored response.
+        `replay` gets the stored body and returns the status and headers. `actor_id` and `may_replay` get the request's
+        body. `actor_id` returns the ID of the account or API key. `may_replay` returns whether a replay is allowed.
         """
         keyed = self.arguments(IdempotencyKeySchema, location="headers")
         dump = schema().dump

@@ -1,11 +1,11 @@
 """Conditional requests (RFC 9110, section 13): `ETag`, `If-None-Match` and `If-Match`.
 
-An ETag contains the resource's version, and values that can change while the version stays the same. An event's ETag
-contains the number of booked tickets. It also contains the time of the last change, because a cancellation can restore
-an earlier number.
+An ETag contains the resource's version, and values that can change while the version stays the same. For example, an
+event's ETag contains the number of booked tickets. The ETag also contains the time of the last change, because bookings
+and cancellations can lead to the same number again.
 
-`If-Match` compares only versions, while the row is locked. A booking therefore never makes an organizer's change to the
-event fail.
+Services lock the row, and then compare only its version with `If-Match`. A booking does not change the event's version,
+so an organizer's change never fails because of a booking.
 """
 
 import re

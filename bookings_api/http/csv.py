@@ -1,14 +1,17 @@
 """Lists as CSV files (RFC 4180) for spreadsheets.
 
 A file contains the whole list. Rows are read in batches by keyset pagination, and each batch is sent before the next
-batch is read. This bounds memory use, and slow clients hold no database connection. A row that exists throughout the
-download appears exactly once. If the database fails during the download, the response ends without its last chunk,
-which clients treat as an error (RFC 9112, section 8). HTTP/1.0 has no chunks, so HTTP/1.0 requests are rejected.
+batch is read. This limits memory use, and slow clients do not occupy a database connection. A row that exists
+throughout the download appears exactly once. If the database fails during the download, the response ends without the
+final chunk, and clients report an error (RFC 9112, section 8). HTTP/1.0 has no chunks, so HTTP/1.0 requests are
+rejected.
 
 To prevent formula injection (OWASP, "CSV Injection"), an apostrophe is inserted before text that spreadsheets evaluate,
-both at the start of a field and after any character that Excel may use as a separator. Text that looks like a number,
-date, time, truth value or error also gets an apostrophe, because spreadsheets convert even quoted text: 0012345 to
-12345, and 1/2 to a date. Month names, truth values and error names are recognized only in English.
+both at the start of a field and after any character that Excel may use as a separator.
+
+Text that looks like a number, date, time, truth value or error also gets an apostrophe. Otherwise, spreadsheets would
+convert even quoted text: 0012345 to 12345, and 1/2 to a date. This covers only the English names of months, truth
+values and errors.
 
 Every field is quoted. The file starts with a byte order mark, because Excel otherwise misreads UTF-8.
 """
@@ -117,7 +120,8 @@ def csv_file(
     """Return a CSV response with all rows of `query`, and a column for each member of `schema`.
 
     Reads the first batch immediately, so database errors are raised before the response starts. Raises SQLAlchemy's
-    `TimeoutError` if other downloads take too long, and `HTTPException` for HTTP/1.0 and for pagination parameters.
+    `TimeoutError` if other downloads take too long, and `HTTPException` for HTTP/1.0 requests and for requests with
+    pagination parameters.
     """
     pages = [name for name, value in _WHOLE_LIST.items() if flask.request.args.get(name, value) != value]
     if pages:

@@ -32,8 +32,8 @@ def fetch_after(
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Return the items after the cursor, and a `Link` header if more items follow.
 
-    If the cursor is empty, returns the first items. Aborts with 422 if the cursor is malformed or from a list with
-    another sort order.
+    If the cursor is empty, returns the first items. Aborts with 422 if the cursor is malformed or belongs to a
+    different sort order.
     """
     try:
         position = _decode(cursor, listing.order) if cursor else {}

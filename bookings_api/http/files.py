@@ -31,7 +31,7 @@ CALENDAR_FILE = {
 
 
 def file_name(name: str) -> dict[str, str]:
-    """Return a `Content-Disposition` header. `name` must not contain user input, because it is not escaped."""
+    """Return a `Content-Disposition` header. `name` is not escaped, so it must not contain user input."""
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 

@@ -46,7 +46,7 @@ class IdempotencyKeySchema(ma.Schema):
 
 
 def request_hash(arguments: Mapping[str, Any]) -> bytes:
-    """Return the SHA-256 hash of a request's parsed arguments, regardless of their order."""
+    """Return the SHA-256 hash of a request's parsed arguments. The order of the arguments does not matter."""
     return hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode()).digest()
 
 

@@ -5,10 +5,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 
 def init_proxies(app: flask.Flask) -> None:
-    """Trust the X-Forwarded-For and X-Forwarded-Proto headers of the nearest `TRUSTED_PROXIES` proxies.
+    """Trust X-Forwarded-For and X-Forwarded-Proto from the proxies in front of the service.
 
-    Each proxy appends an address to X-Forwarded-For, so addresses that a client has forged come first and are ignored.
-    X-Forwarded-Host is ignored, because some proxies forward the client's value.
+    `TRUSTED_PROXIES` is the number of these proxies. Each proxy appends an address to X-Forwarded-For, so addresses
+    that a client has forged come first and are ignored. X-Forwarded-Host is ignored, because some proxies forward the
+    client's value.
     """
     proxies = app.config["TRUSTED_PROXIES"]
     if proxies:

@@ -27,8 +27,8 @@ class BaseSchema(ma.Schema):
 class ResponseSchema(BaseSchema):
     """Base of response schemas. The OpenAPI document allows additional members, so that later versions can add members.
 
-    `dump` only copies values, and `http.json` serializes them, which is faster than marshmallow. Dumped fields must
-    therefore not be nested or customize serialization.
+    For speed, `dump` only copies values, and `http.json` serializes them. Dumped fields must therefore not be nested or
+    customize serialization.
     """
 
     class Meta:

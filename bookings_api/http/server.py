@@ -1,4 +1,4 @@
-"""Adapts gunicorn. Checks requests more strictly, sends gunicorn's errors as problems, and disables its access log."""
+"""Adapts gunicorn: checks requests more strictly, sends errors as problems, and disables gunicorn's access log."""
 
 import json
 import re

@@ -216,7 +216,7 @@ def valkey_binary() -> Path:
 
 
 def _package(name: str) -> Path:
-    """Return the directory of an installed package. Does not import the package, which would have side effects.
+    """Return the directory of an installed package without importing it, because the import would have side effects.
 
     Raises `StackError` if the package is not installed.
     """

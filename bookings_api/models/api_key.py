@@ -22,7 +22,7 @@ def new_secret() -> str:
 
 
 def hash_secret(secret: str) -> bytes:
-    """Return the SHA-256 hash of a secret, which is stored instead of the secret.
+    """Return the SHA-256 hash of a secret. Only the hash is stored.
 
     A fast hash suffices, because 256 random bits cannot be guessed. The lookup compares hashes, so its duration reveals
     nothing about the stored secrets.

@@ -41,7 +41,7 @@ def mailbox_of(address: str) -> str:
 
 
 def mailbox(address: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """Return the mailbox of an address, as the index on `MAILBOX` computes it."""
+    """Convert `Uri+tickets@example.com` to `uri@example.com`. Must match `MAILBOX`, the expression of an index."""
     return sa.func.regexp_replace(
         sa.func.lower(address), sa.literal_column(r"'\+[^@]*@'"), sa.literal_column("'@'"), type_=sa.Text
     )

@@ -15,7 +15,8 @@ from bookings_api.models.user import Role, User
 class MemberRole(StrEnum):
     """A member's role in an organization.
 
-    Owners manage the whole organization. Organizers manage people and their own events. Users can only book tickets.
+    Owners manage the whole organization. Organizers manage their own events and the organization's people. Users can
+    only book tickets.
     """
 
     OWNER = "owner"
@@ -31,8 +32,8 @@ class MemberRole(StrEnum):
 class TeamRole(StrEnum):
     """A role in an event's team.
 
-    Co-organizers can edit the event and manage its bookings. Check-in helpers can only see the event, even if it is a
-    draft, and its door list.
+    Co-organizers can edit the event and manage its bookings. Check-in helpers can only view the event and its door
+    list. Both roles can see the event while it is a draft.
     """
 
     CO_ORGANIZER = "co_organizer"

@@ -116,7 +116,7 @@ class OutboxEmail(Identified, Timestamped, Base):
 
 
 class EventBroadcast(Identified, Timestamped, Base):
-    """A notice of an event's change or cancellation, from which `mail.broadcasts` later creates an email per booking.
+    """A notice that an event was changed or cancelled. `mail.broadcasts` later creates the emails to guests and buyers.
 
     The emails are created at `due_at` or later, in the order of the booking IDs. `last_booking_id` shows the progress.
     `payload` describes the event. `event_version`, the event's version after the change, determines which bookings are

@@ -56,8 +56,8 @@ def _tickets_by_type(booking: Booking) -> str | None:
 def guest_payload(event: dict[str, Any], booking: Booking, sender: User | None) -> dict[str, Any]:
     """Return the payload of an email to a guest about a booking. `event` is the result of `event_payload`.
 
-    `buyer_name` and `buyer_email` are those of `sender` or, by default, of the event's contact. Both are None if this
-    person is the guest or has no email address.
+    `buyer_name` and `buyer_email` are the name and email of `sender` or, without a sender, of the event's contact. Both
+    are None if this person is the guest or has no email.
     """
     name, email = (sender.name, sender.email) if sender else (event["contact_name"], event["contact_email"])
     is_other = email is not None and email.lower() != booking.guest_email.lower()

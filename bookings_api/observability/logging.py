@@ -48,12 +48,12 @@ access_logger = logging.getLogger("bookings_api.access")
 
 
 def current_request_id() -> str | None:
-    """Return the ID of the current request, or of the request that caused the current task or email, or None."""
+    """Return the ID of the current request, or of the request that caused the current task or email, if any."""
     return _request_id.get()
 
 
 def request_id_for(given: str) -> str:
-    """Return the given request ID if it is acceptable, otherwise a random request ID."""
+    """Return the given request ID if it is valid, otherwise a random request ID."""
     return given if _ACCEPTED_REQUEST_ID.fullmatch(given) else token_hex(16)
 
 

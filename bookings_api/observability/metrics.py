@@ -4,8 +4,8 @@ Names and units follow https://prometheus.io/docs/practices/naming/. Clients can
 are URL rules and unknown methods share one label.
 
 gunicorn.conf.py enables prometheus_client's multiprocess mode, in which each process writes its values to files. A
-metric without labels opens its file when it is defined, which must not happen before the fork. Metrics that are defined
-at import time therefore have labels. Each worker defines the metrics without labels.
+metric without labels opens its file when the metric is defined, but the file must be opened after the fork. All metrics
+defined at import time therefore have labels. Each worker defines the metrics without labels.
 """
 
 import os

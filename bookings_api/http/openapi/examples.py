@@ -1,6 +1,7 @@
-"""Values for the examples in the OpenAPI document. Olivia organizes a concert, and Uri books tickets for Grace.
+"""Values for the examples in the OpenAPI document.
 
-The tests replace the IDs, addresses and tokens with real values, and send the example requests to a running service.
+In these examples, Olivia organizes a concert, and Uri books tickets for Grace. The tests replace the IDs, addresses and
+tokens with real values, and send the example requests to a running service.
 """
 
 ORGANIZATION_ID = "019df20a-61c4-7d93-8e07-b24f9a6c3158"

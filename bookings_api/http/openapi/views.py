@@ -21,6 +21,6 @@ def with_problems(*problems: Problem) -> Callable[[View], View]:
 
 
 def documented_by(document: Callable[[Any], Any], view: Any) -> Any:
-    """Document `view` with the flask-smorest decorator `document`, without wrapping the view."""
+    """Add to `view` the documentation that the flask-smorest decorator `document` creates. Does not wrap the view."""
     view._apidoc = document(view)._apidoc  # noqa: SLF001 - where flask-smorest keeps its documentation
     return view

@@ -1,7 +1,7 @@
 """Rate limits for operations. Operations with the same setting share a limit.
 
-A request over the limit is rejected with 429 and `Retry-After` before any slow work. Responses to limited requests have
-the headers of draft-ietf-httpapi-ratelimit-headers-06, because few clients support later drafts.
+A request over the limit is rejected with 429 and `Retry-After` before any slow work. Responses of operations with a
+limit have the headers of draft-ietf-httpapi-ratelimit-headers-06, because few clients support later drafts.
 """
 
 import hmac
@@ -50,7 +50,7 @@ _parsed = cache(parse_many)
 
 
 def init_limits(app: flask.Flask) -> None:
-    """Set up counting in Redis, and add `RateLimit-*` headers to responses to limited requests."""
+    """Set up counting in Redis, and add `RateLimit-*` headers to the responses of operations with a limit."""
     app.extensions[STORAGE] = RateLimitStorage(app.config["REDIS_URL"])
     app.after_request(_add_headers)
 
@@ -113,7 +113,7 @@ def of_email(address: str) -> str:
 
 
 def of_mailbox(address: str) -> str:
-    """Return the rate-limit key of an address's mailbox.
+    """Return the rate-limit key of the mailbox to which an address belongs.
 
     `uri@example.com` and `uri+tickets@example.com` have the same key, because they usually share a mailbox (RFC 5233).
     """
@@ -128,8 +128,8 @@ def shared_mailbox(address: str) -> str | None:
 def mailbox_to_count(address: str | None) -> str | None:
     """Return the rate-limit key for an email from the caller to `address`, or None if the email does not count.
 
-    `address` defaults to the caller's own address. Emails to the caller's own address do not count, unless the address
-    contains a `+`. Many accounts can share a mailbox through such addresses.
+    `address` defaults to the caller's own address. Emails to the caller's own address count only if the address
+    contains a `+`, because many accounts can share a mailbox by using such addresses.
     """
     if current_key_hash() is not None:
         return of_mailbox(address) if address else None
@@ -173,9 +173,9 @@ def failures(*kinds: type[Exception]) -> Counted:
 def limit(setting: str, *, by: Key, counts: Counted) -> Callable[[View], View]:
     """Limit the requests to a view. A request over the limit raises `TooManyRequests`.
 
-    `setting` is the name of a setting, whose value can be `3 per hour; 10 per day`. A request is counted before the
-    view runs, so that concurrent requests cannot exceed the limit. If `counts` then returns false, the request is
-    subtracted again.
+    `setting` is the name of a setting with a value such as `3 per hour; 10 per day`. A request is counted before the
+    view runs, so that concurrent requests cannot exceed the limit. If `counts` returns false after the view has run,
+    the request is subtracted again.
     """
 
     def decorate(view: View) -> View:
@@ -242,7 +242,7 @@ def _plural(number: int, unit: str) -> str:
 
 
 def _add_headers(response: flask.Response) -> flask.Response:
-    """Report the window with the fewest remaining requests. Of several such windows, report the last to end."""
+    """Report the window with the fewest remaining requests. In case of a tie, report the window that ends last."""
     windows = [window for windows in _hits.values() for window in windows]
     if windows:
         closest = min(windows, key=lambda window: (window.remaining, -window.ends_at))

@@ -1,4 +1,4 @@
-"""Counts requests in Redis, which all processes share. While Redis is unavailable, each process counts in memory."""
+"""Counts requests in Redis, across all processes. While Redis is unavailable, each process counts in memory."""
 
 import logging
 import math
@@ -84,7 +84,7 @@ class RateLimitStorage:
         return [self._hit_locally(item, identifiers) for item in items]
 
     def give_back(self, windows: Sequence[Window]) -> None:
-        """Subtract a request. Skips windows that may have ended, and windows in the storage that is not in use."""
+        """Subtract a request. Skips windows that may have ended or were counted before a switch to or from Redis."""
         for window in windows:
             window.count -= 1
             window.is_given_back = True
@@ -96,7 +96,7 @@ class RateLimitStorage:
                     self._fall_back(error)
 
     def _hit(self, item: RateLimitItem, identifiers: Sequence[str], *, until: float) -> Window:
-        """Count a request in Redis, usually in one round trip. The library's own strategies take three."""
+        """Count a request in Redis, usually in one round trip. The library's own strategies need three."""
         key, seconds = item.key_for(*identifiers), item.get_expiry()
         count = self._redis.incr(key, seconds)
         if time.monotonic() > until:

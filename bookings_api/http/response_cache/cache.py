@@ -63,8 +63,8 @@ class _Response(NamedTuple):
 class _Policy(NamedTuple):
     """How to reuse a response. `revalidate` returns the current response, or None if the view must run again.
 
-    The request that replaces an outdated page holds the lock `renewal`. Other requests for that page wait for the lock,
-    but at most `PAGE_SECONDS`.
+    The request that replaces an outdated page holds the lock `renewal`. Other requests for that page wait for the lock
+    for at most `PAGE_SECONDS`.
     """
 
     revalidate: Callable[[_Response], _Response | None]
@@ -190,12 +190,12 @@ class ResponseCache:
 
 
 def init_response_cache(app: flask.Flask) -> None:
-    """Add the cache to the application. Call `init_proxies` afterwards, so that its middleware runs first."""
+    """Add the cache to the application. Call `init_proxies` afterwards, so that the proxy middleware runs first."""
     app.wsgi_app = ResponseCache(app)  # type: ignore[method-assign] # as Flask documents it
 
 
 def _may_cache() -> bool:
-    """Whether the response may be cached. Raises the database error that prevented its revalidation, if any."""
+    """Whether the response may be cached. If a database error prevented its revalidation, raises that error."""
     environ = flask.request.environ
     if _FAILURE in environ:
         raise environ[_FAILURE]

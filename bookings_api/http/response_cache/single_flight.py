@@ -33,8 +33,8 @@ class SingleFlight:
     """Returns values by key. Calls `read` only once for all keys that concurrent requests need.
 
     `read` gets a set of keys and returns their values. Only one call runs at a time. Requests that arrive during a call
-    share the next call, so that no value is older than the request for it. If a call fails, it fails for all requests
-    that share it.
+    share the next call, so a request never gets a value that was read before the request arrived. If a call fails, all
+    requests that share the call raise its error.
     """
 
     def __init__(self, read: Callable[[set[Any]], Mapping[Any, Any]]) -> None:
