@@ -52,8 +52,9 @@ class Prepared:
     ) -> None:
         """Compile the statement. `settings` are SET LOCAL statements, which are sent with each execution.
 
-        With `stays_on_server=False`, the statement is sent as plain SQL. Use this for a statement with many variants,
-        because PostgreSQL would keep all of them in memory for each connection. Raises `ValueError` if `name` is taken.
+        With `stays_on_server=False`, the statement is sent as plain SQL. Use this for a statement with many variants.
+        Otherwise, PostgreSQL would keep each variant in memory for each connection. Raises `ValueError` if `name` is
+        taken.
         """
         if name in self._names:
             raise ValueError(f"a statement named {name} already exists")

@@ -1,8 +1,8 @@
 """Retries views whose transaction PostgreSQL has aborted because of a conflict with another transaction.
 
-The whole view runs again, including all reads and checks. If a view has several transactions, those before the aborted
-transaction stay committed, so the view must be safe to repeat. Celery tasks are not retried, because their next run
-does the remaining work.
+The whole view runs again, including all reads and checks. If a view has several transactions, the earlier transactions
+stay committed, so the view must be safe to repeat. Celery tasks are not retried, because their next run does the
+remaining work.
 """
 
 import logging

@@ -23,8 +23,8 @@ class OrganizationSchema(ResponseSchema):
         required=True,
         metadata={
             "description": (
-                "Your role. Owners manage the whole organization. Organizers manage people and their own events. Users"
-                " can only book tickets."
+                "Your role. Owners manage the whole organization. Organizers manage their own events and the"
+                " organization's people. Users can only book tickets."
             ),
             "example": MemberRole.ORGANIZER.value,
         },
