@@ -1,4 +1,4 @@
-"""Finds the sender of a request: a login's account with its roles, or an API key."""
+"""Identifies the sender of a request: an account with its roles, or an API key."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -106,7 +106,7 @@ def record_use(actor: Actor, *, now: datetime) -> None:
 
 
 def use_to_record(actor: Actor, *, now: datetime) -> list[BoundStatement]:
-    """Return the statement that `record_use` runs, or an empty list if there is nothing to update."""
+    """Return the statements that `record_use` runs. The list is empty if there is nothing to update."""
     key = actor.key
     if key is None or (key.last_used_at and now - key.last_used_at < _PRECISION):
         return []

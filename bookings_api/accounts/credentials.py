@@ -1,4 +1,4 @@
-"""Checks and changes passwords, and verifies emails, while the account is locked."""
+"""Changes the password or verifies the email of a locked account."""
 
 from uuid import UUID
 
@@ -28,13 +28,13 @@ def lock_verified_account(user_id: UUID, password_hash: str | None, password: st
 
 
 def set_password(user: User, password_hash: str) -> None:
-    """Set a locked account's password, and revoke its tokens for password resets and email changes."""
+    """Set a locked account's password. Revokes the account's tokens for password resets and email changes."""
     revoke_tokens(user, TokenPurpose.PASSWORD_RESET, TokenPurpose.EMAIL_CHANGE)
     user.password_hash = password_hash
 
 
 def verify_email(user: User) -> None:
-    """Record that a locked account's email is verified, and revoke the account's verification tokens."""
+    """Mark a locked account's email as verified. Revokes the account's verification tokens."""
     if not user.email_verified:
         revoke_tokens(user, TokenPurpose.EMAIL_VERIFICATION)
         user.email_verified_at = sa.func.now()

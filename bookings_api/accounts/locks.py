@@ -30,7 +30,7 @@ def lock_or_create_account(email: str) -> User:
 
 
 def _locked(*criteria: sa.ColumnElement[bool]) -> sa.Select[User]:
-    """Select accounts `FOR NO KEY UPDATE`. Other transactions can still insert rows that refer to them."""
+    """Select accounts `FOR NO KEY UPDATE`. Other transactions can still insert rows that refer to these accounts."""
     require_transaction()
     # populate_existing refreshes objects that the session read before the lock was acquired
     return sa.select(User).where(*criteria).with_for_update(key_share=True).execution_options(populate_existing=True)

@@ -24,9 +24,9 @@ from bookings_api.permissions import Actor, Tenancy
 
 
 def only_organization() -> UUID:
-    """Return the ID of the organization that all accounts belong to if `Tenancy.is_single` is true.
+    """Return the ID of the oldest organization, which a migration created.
 
-    If several organizations exist, this is the oldest, which a migration created.
+    If `Tenancy.is_single` is true, all accounts belong to this organization.
     """
     return db.session.scalars(sa.select(Organization.id).order_by(Organization.id).limit(1)).one()
 
@@ -75,8 +75,8 @@ def lock_leaders(organization_id: UUID, roles: Collection[MemberRole]) -> Sequen
 def settle_keys(user_id: UUID, organization_id: UUID) -> None:
     """Transfer a member's API keys to another owner, or revoke the keys if no other owner exists.
 
-    Call this when the member loses their rights. Always revokes keys that work only for their creator's events. The
-    former member knows the secrets of these keys, and could otherwise use the keys on the new creator's events.
+    Call this when the member loses their rights. Keys that work only for their creator's events are always revoked.
+    Otherwise the former member, who knows the secrets, could use these keys on the new owner's events.
     """
     others = _leaders(organization_id, [MemberRole.OWNER]).where(Membership.user_id != user_id)
     owner_id = db.session.scalars(others.limit(1)).one_or_none()

@@ -78,7 +78,7 @@ def lock_token_owner(token: str, *purposes: TokenPurpose) -> tuple[User, OneTime
 
 
 def token_of(token_id: UUID) -> str:
-    """Return the token with this ID, as 43 URL-safe characters. Use the token only in emails."""
+    """Return the token with this ID, as 43 URL-safe characters. Only emails may contain the token."""
     key = current_app.config["SECRET_KEY"].encode()
     return urlsafe_b64encode(hmac.digest(key, b"single-use token " + token_id.bytes, "sha256")).decode().rstrip("=")
 

@@ -53,7 +53,7 @@ def needs_rehash(password_hash: str) -> bool:
 
 
 def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
-    """Call `work`. Under gevent, calls it in a thread, so that the process can continue with other requests."""
+    """Call `work`. Under gevent, calls `work` in a thread, so that the process can continue with other requests."""
     if not monkey.is_module_patched("threading"):
         return work(*arguments)
     result: T = _thread_pool().apply(work, arguments)

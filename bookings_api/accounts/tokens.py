@@ -63,7 +63,7 @@ def issue_tokens(login: Login) -> dict[str, Any]:
 
 
 def authenticate(token: str) -> tuple[Actor, UUID]:
-    """Verify an access token. Returns its account and the ID of its login.
+    """Verify an access token. Returns the account and the ID of the login.
 
     Raises `Unauthenticated`, or `LoginEnded` if the login was revoked or the account is inactive.
     """
@@ -83,7 +83,7 @@ def authenticate_key(secret_hash: bytes) -> Actor:
 
 
 def verify_access_token(token: str) -> tuple[UUID, UUID, str | None]:
-    """Verify an access token. Returns the IDs of its account and login, and its claim `mailbox` (see `shared_mailbox`).
+    """Verify an access token. Returns the account's ID, the login's ID and the claim `mailbox` (see `shared_mailbox`).
 
     Does not query the database. The caller must check in its own query that the login has not ended. Raises
     `Unauthenticated`.
