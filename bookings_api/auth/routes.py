@@ -56,29 +56,29 @@ blp = Blueprint("auth", __name__, url_prefix="/auth", description="Sign up, log 
 
 
 def _mailbox(account: dict[str, str]) -> str:
-    """Return the rate limit key for password resets: one per mailbox, shared by all clients."""
+    """Return the rate limit key for password resets: one per email (without `+` suffix), shared by all clients."""
     return f"reset/{of_mailbox(account['email'])}"
 
 
 def _requester_and_mailbox(account: dict[str, str]) -> str:
-    """Return the rate limit key for password resets: one per client and mailbox.
+    """Return the rate limit key for password resets: one per client and email (without `+` suffix).
 
-    Requests by strangers therefore do not use up this limit for the mailbox's owner.
+    Requests by strangers therefore do not use up the account owner's limit.
     """
     return f"{by_client()}/{_mailbox(account)}"
 
 
 def _unverified_mailbox(account: dict[str, Any] | None = None, **_: Any) -> str | None:
-    """Return the rate limit key for verification emails: the mailbox, or None for an address without a `+` suffix.
+    """Return the rate limit key for verification emails to addresses with a `+` suffix, or None for other addresses.
 
-    A stranger could flood a mailbox by signing up with many suffixes. An address without a suffix has only one account.
+    Without this limit, a stranger could flood a person's inbox by signing up with many suffixes.
     """
     mailbox = shared_mailbox(account["email"] if account else current_user.email)
     return mailbox and f"verification/{mailbox}"
 
 
 def _signed_up(account: dict[str, Any]) -> UUID | None:
-    """Return the ID of the account with this email. An earlier attempt at the same request may have created it."""
+    """Return the ID of the account with this email. An earlier attempt at the request may have created the account."""
     return services.find_account(account["email"])
 
 
@@ -195,9 +195,9 @@ def logout() -> None:
 def verify_email(verification: dict[str, str]) -> None:
     """Verify your email with an emailed token.
 
-    Accepts the token from a verification email, or the token that was sent to a new address when you changed your
-    email. In the second case, the new address replaces your current email, and you are logged out everywhere except on
-    the device that requested the change. Each token works only once.
+    Accepts a token from a verification email, or a token that was sent to a new address when you changed your email.
+    The token for a new address also replaces your current email, and logs you out everywhere except on the device that
+    requested the change. Each token works only once.
     """
     services.confirm_email(**verification)
 

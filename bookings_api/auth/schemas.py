@@ -125,8 +125,8 @@ class InvitationAcceptSchema(BaseSchema):
     )
     name = Name(
         metadata={
-            "description": "Your name. Defaults to the name in the invitation, if it contains a name. Ignored if your"
-            " email is already verified.",
+            "description": "Your name. Defaults to the name in the invitation, if any. Ignored if your email is already"
+            " verified.",
             "example": "Colette",
         }
     )
