@@ -85,9 +85,9 @@ def delete_account(
 
 
 def erase_late_bookings() -> None:
-    """Erase the guest's name and email from each booking that was committed after its account was deleted.
+    """Erase the guest's name and email from bookings that were committed after the account was deleted.
 
-    The transactions of these bookings had read the account before it was deleted.
+    The transactions that created these bookings had read the account before the deletion.
     """
     placeholder = sa.func.concat("erased-", Booking.user_id, f"@{erasure.ERASED_DOMAIN}")
     is_late = (
@@ -172,8 +172,8 @@ def _erase_bookings(user: User, placeholder: str) -> None:
     """Erase the person's names and emails from their own bookings and from all bookings for their verified email.
 
     If another account made the booking, that account becomes the guest and gets all further emails. If an API key made
-    the booking, its metadata is deleted, because it may describe the guest. Its external ID is replaced only if the ID
-    contains one of the guest's names or emails, because repeated requests find the booking by its external ID.
+    the booking, its metadata is deleted, because it may describe the guest. The external ID is replaced only if it
+    contains one of the guest's names or emails, because repeated requests need the original ID to find the booking.
     """
     own = Booking.user_id == user.id
     has_name, has_email = (
@@ -233,7 +233,7 @@ def _erase_responses(user: User, placeholder: str) -> None:
 
 
 def _erased(response: dict[str, Any], address: str, name: str, placeholder: str) -> dict[str, Any]:
-    """Return valid new values for the members of a response that contain the person's data."""
+    """Return replacement values for the fields of a response that contain the person's data."""
     erased: dict[str, Any] = {address: None if address == "contact_email" else placeholder, name: None}
     if address == "guest_email":
         external_id = sa.select(Booking.external_id).where(Booking.id == UUID(response["id"]))

@@ -21,9 +21,9 @@ from bookings_api.models import EmailKind, TokenPurpose, User
 def change_profile(
     *, user: User, login_id: UUID, changes: dict[str, Any], precondition: Precondition = no_precondition
 ) -> Profile:
-    """Change the user's name, and email a token to a new address. The address changes when the user verifies it.
+    """Change the user's name or email. A new email takes effect when the user verifies it with an emailed token.
 
-    Raises `WrongPassword`, `EmailTaken`, or `InvalidFields` if the changes contain a new address but no password.
+    Raises `WrongPassword`, `EmailTaken`, or `InvalidFields` if the changes contain a new email but no password.
     """
     email, password = changes.get("email"), changes.get("current_password")
     if email:

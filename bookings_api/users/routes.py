@@ -58,7 +58,7 @@ blp = Blueprint("users", __name__, url_prefix="/users", description="Manage your
 
 
 def _caller_email(*_: Any) -> str:
-    """Return the rate limit key of logins. A stolen access token therefore allows no additional password guesses."""
+    """Return the caller's rate limit key for logins, so that a stolen access token allows no extra password guesses."""
     return of_email(current_user.email)
 
 
@@ -68,28 +68,28 @@ def _caller_choosing_email(changes: dict[str, Any]) -> str | None:
 
 
 def _client_choosing_email(changes: dict[str, Any]) -> str | None:
-    """Return the rate limit key of signups. Email changes share it, because both reveal whether an email is taken."""
+    """Return the client's rate limit key for signups, because email changes also reveal whether an email is taken."""
     return by_client() if "email" in changes else None
 
 
 def _new_mailbox(changes: dict[str, Any]) -> str | None:
-    """Return the rate limit key for an email change: one per new mailbox, shared by all accounts."""
+    """Return the rate limit key for an email change: one per new email (without `+` suffix), shared by all accounts."""
     return f"new-email/{of_mailbox(changes['email'])}" if "email" in changes else None
 
 
 def _sender_and_new_mailbox(changes: dict[str, Any]) -> str | None:
-    """Return the rate limit key for an email change: one per account and new mailbox."""
+    """Return the rate limit key for an email change: one per account and new email (without `+` suffix)."""
     return by_mailbox(_new_mailbox(changes))
 
 
 def _account_gaining_rights(organization: dict[str, UUID], changes: dict[str, Any], *, user_id: UUID) -> str | None:
-    """Return the rate limit key if a person gains rights: their mailbox. Deactivations must always be possible."""
+    """Return the rate limit key for a change that gives a person rights. Other changes are not limited."""
     grants = changes.get("role", MemberRole.USER) is not MemberRole.USER or changes.get("is_active", False)
     return of_mailbox(queries.get_person(current_actor, user_id, **organization).email) if grants else None
 
 
 def _status_and_location(user_id: UUID | str, version: int) -> tuple[HTTPStatus, dict[str, str]]:
-    """Return the status and headers of the response to an invitation. A new person has version 1."""
+    """Return the status and headers of the response to an invitation: 201 for a new person, otherwise 200."""
     if version > 1:
         return HTTPStatus.OK, {}
     chosen = flask.request.json.get("organization_id")
@@ -150,9 +150,9 @@ def delete_account(deletion: dict[str, Any]) -> None:
     Erases your name and email from your account, bookings, events and emails. The bookings themselves remain. Unsent
     emails about bookings keep your address until they have been sent.
 
-    Before you delete your account, cancel your upcoming bookings or set `cancel_bookings`. Transfer, cancel or delete
-    the events you organize that have not ended. If you are the last owner of an organization with other members, make
-    another member an owner. Incorrect passwords count as failed logins. Deleting an account cannot be undone.
+    Before you delete your account, cancel your upcoming bookings or set `cancel_bookings`. Also transfer, cancel or
+    delete the events you organize, unless they have ended. If you are the last owner of an organization with other
+    members, make one of them an owner. Incorrect passwords count as failed logins. Deletion cannot be undone.
     """
     erasure.delete_account(
         actor=current_actor,
@@ -203,7 +203,7 @@ def list_users(**filters: Any) -> Listing:
     """List the people in your organization.
 
     Returns members, people with a pending invitation, and everyone who has used an account to book tickets for the
-    organization's events. Includes people without access. Sorted by email, or by ID if you send `after`.
+    organization's events. Includes people without access. People are sorted by email, or by ID if you send `after`.
     """
     return queries.list_people(current_actor, **filters)
 
@@ -269,12 +269,12 @@ def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id:
     """Change a person's name, role or access.
 
     If the role or access changes, the person is notified by email, unless they have no password yet. They are also
-    logged out on all devices, unless `ORGANIZER_SIGNUP` is `own_organization`. You can change a name only if the
-    account belongs to no other organization. A member with an unverified email cannot get a higher role. Only owners
-    can change owners.
+    logged out on all devices, unless `ORGANIZER_SIGNUP` is `own_organization`. You can change a person's name
+    only if they belong to no other organization. A member with an unverified email cannot get a higher role. Only
+    owners can change owners.
 
-    The last active owner cannot be demoted or deactivated. If `ORGANIZER_SIGNUP` is `open`, only the last active
-    organizer is protected.
+    The last active owner cannot be demoted or deactivated. If `ORGANIZER_SIGNUP` is `open`, this applies only to the
+    last active organizer.
     """
     return services.change_person(
         actor=current_actor, user_id=user_id, changes=changes, precondition=if_match(), **organization
@@ -294,7 +294,7 @@ def deactivate_user(organization: dict[str, UUID], user_id: UUID) -> None:
     The person is logged out on all devices and cannot log in again. If `ORGANIZER_SIGNUP` is `own_organization`, they
     only lose access to your organization. They are notified by email, unless they have no password yet. Their bookings
     and events remain. Their API keys are revoked or taken over by another owner. To restore their access, set
-    `is_active` to `true`. The last active owner cannot be deactivated. If `ORGANIZER_SIGNUP` is `open`, only the last
-    active organizer is protected.
+    `is_active` to `true`. The last active owner cannot be deactivated. If `ORGANIZER_SIGNUP` is `open`, this applies
+    only to the last active organizer.
     """
     services.remove_access(actor=current_actor, user_id=user_id, precondition=if_match(), **organization)

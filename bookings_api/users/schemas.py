@@ -100,14 +100,14 @@ class UserChangeSchema(BaseSchema):
     role = Choice(
         *MemberRole,
         metadata={
-            "description": "The person's role. A new role logs them out on all devices, unless `ORGANIZER_SIGNUP` is"
-            " `own_organization`.",
+            "description": "The person's role. A new role logs the person out on all devices, unless"
+            " `ORGANIZER_SIGNUP` is `own_organization`.",
             "example": Role.ORGANIZER.value,
         },
     )
     is_active = Boolean(
         metadata={
-            "description": "Whether the person has access. `false` logs them out on all devices, unless"
+            "description": "Whether the person has access. `false` logs the person out on all devices, unless"
             " `ORGANIZER_SIGNUP` is `own_organization`.",
             "example": True,
         }

@@ -50,7 +50,7 @@ def invite_user(
     """Email an invitation to join an organization. The role, by default `USER`, applies once the person accepts.
 
     Inviting a person again revokes the earlier invitation, and changes the role and the name only if they are given.
-    `name` is ignored for accounts with a password, and only this organization sees it. A new person has version 1.
+    `name` is ignored for accounts with a password. Other organizations cannot see it. A new person has version 1.
 
     Raises `EmailTaken` for people without access, and for members whose address is verified or who have a higher role
     than `role`. Also raises `PermissionDenied`, `IdempotencyKeyReused` and the errors of `organization_for`.
