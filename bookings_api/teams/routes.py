@@ -44,12 +44,12 @@ blp = Blueprint("teams", __name__, url_prefix="/events", description="Manage eve
 
 
 def _mailbox(changes: dict[str, Any], *, event_id: UUID, user_id: UUID) -> str:
-    """Return the rate limit key for a change of role: the team member's mailbox."""
+    """Return the rate limit key for a change of role: one per team member's email (without `+` suffix)."""
     return of_mailbox(queries.get_entry(current_actor, event_id, user_id).email)
 
 
 def _status_and_location(event_id: UUID | str, user_id: UUID | str, version: int) -> tuple[HTTPStatus, dict[str, str]]:
-    """Return the status and headers of the response after a person was added. A new team member has version 1."""
+    """Return the status and headers of the response: 201 for a new team member, otherwise 200."""
     if version > 1:
         return HTTPStatus.OK, {}
     location = flask.url_for("teams.get_team_member", event_id=event_id, user_id=user_id)

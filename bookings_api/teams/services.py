@@ -36,7 +36,7 @@ def add_team_member(
 ) -> TeamEntry:
     """Add a person to an event's team.
 
-    Members of the organization with a verified address join immediately. Everyone else gets an invitation and joins by
+    Members of the organization with a verified email join immediately. Everyone else gets an invitation and joins by
     accepting it. Inviting a person again revokes the earlier invitation. A new team member has version 1.
 
     Raises `EventNotFound`, `PermissionDenied`, `AccessRevoked`, `AlreadyOnTeam` or `IdempotencyKeyReused`.
