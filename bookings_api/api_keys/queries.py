@@ -1,4 +1,4 @@
-"""Queries for an organization's API keys. All check that the actor may manage API keys."""
+"""Queries for an organization's API keys. Each query checks that the actor may manage API keys."""
 
 from collections.abc import Collection
 from uuid import UUID

@@ -38,8 +38,9 @@ blp = Blueprint("api-keys", __name__, url_prefix="/organizations", description="
 def list_api_keys(organization_id: UUID) -> Listing:
     """List an organization's API keys.
 
-    Returns the oldest keys first. Includes expired keys, but not revoked keys. Only owners can manage API keys. If
-    `ORGANIZER_SIGNUP` is `open`, organizers can also list all keys and manage their own keys.
+    Returns the oldest keys first. Includes expired keys, but not revoked keys. Only owners can list and manage API
+    keys, unless `ORGANIZER_SIGNUP` is `open`. In that case, organizers can also list all keys and manage their own
+    keys.
     """
     return queries.list_keys(current_actor, organization_id)
 
@@ -56,9 +57,9 @@ def create_api_key(
 ) -> tuple[ApiKey, dict[str, str]]:
     """Create an API key.
 
-    The response contains the secret, which cannot be retrieved later. Programs send it like an access token:
-    `Authorization: Bearer ebk_...`. If you later lose your rights in the organization, another owner takes over the
-    key. The key is revoked instead if no other owner exists, or if you were not an owner when you created the key.
+    The response contains the secret, which cannot be retrieved later. Programs send the secret like an access
+    token: `Authorization: Bearer ebk_...`. If you later lose your rights in the organization, another owner takes over
+    the key. The key is revoked instead if no other owner exists, or if you were not an owner when you created the key.
     """
     created = services.create_key(actor=current_actor, organization_id=organization_id, request=request, **key)
     return created, _location(created.id)

@@ -1,4 +1,4 @@
-"""API keys in requests and responses."""
+"""Schemas for API keys."""
 
 from typing import Any
 
@@ -83,7 +83,7 @@ class ApiKeySchema(ResponseSchema):
     version = ma.fields.Integer(
         required=True,
         metadata={
-            "description": "The version of the key. Each change or rotation increases it by 1. Using the key does not.",
+            "description": "The version of the key. Each change or rotation increases the version by 1.",
             "example": 1,
         },
     )
@@ -163,7 +163,7 @@ class RotationSchema(BaseSchema):
         maximum=MAX_OVERLAP_MINUTES,
         load_default=60,
         metadata={
-            "description": "How many minutes the previous secret keeps working, so that you can replace it everywhere.",
+            "description": "How many minutes the previous secret keeps working while you replace it everywhere.",
             "example": 60,
         },
     )
