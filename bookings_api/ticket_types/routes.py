@@ -46,8 +46,8 @@ _FRONT_ROW = {"id": FRONT_ROW_ID, "name": "Front row", "capacity": 2, "tickets_a
 def list_ticket_types(event_id: UUID) -> Listing:
     """List the ticket types of an event.
 
-    Sorted by `position`. Includes types whose sales have not opened yet or have closed. Hidden types are included only
-    if you manage the event.
+    The types are sorted by `position`. Includes types whose sales have not opened yet or have closed. Includes hidden
+    types only if you manage the event.
     """
     return queries.types_of(event_id, viewer=viewer())
 
@@ -129,8 +129,8 @@ def delete_ticket_type(event_id: UUID, type_id: UUID) -> None:
 def get_capacity(event_id: UUID) -> dict[str, Any]:
     """Get the ticket counts of one of your events.
 
-    Returns the counts of the event and of all its ticket types, including hidden types, as they were at the same
-    moment.
+    Returns the counts of the event and of all its ticket types, including hidden types. All counts are read at the
+    same moment.
     """
     return queries.capacity_of(current_actor, event_id)
 

@@ -19,7 +19,7 @@ _CAPACITY = (
 _OPENS = "When sales of this type open. `null` means when booking for the event opens."
 _CLOSES = "When sales of this type close. `null` means when booking for the event closes."
 _LIMIT = "The maximum number of tickets of this type per booking. `null` means that only the event's limit applies."
-_HIDDEN = "Whether only those who manage the event can see and book this type."
+_HIDDEN = "Whether the type is hidden. You can see and book hidden types only if you manage the event."
 _POSITION = "The position of the type in lists. Types with a lower position come first."
 
 
@@ -38,7 +38,7 @@ class TicketTypeSchema(ResponseSchema):
     tickets_available = ma.fields.Integer(
         required=True,
         metadata={
-            "description": "The number of tickets of this type left. Never more than the event's `tickets_available`.",
+            "description": "The number of tickets of this type that are left. At most the event's `tickets_available`.",
             "example": 1,
         },
     )
@@ -79,7 +79,7 @@ class TypeCapacitySchema(ResponseSchema):
         required=True, metadata={"description": "The number of tickets in confirmed bookings.", "example": 2}
     )
     tickets_available = ma.fields.Integer(
-        required=True, metadata={"description": "The number of tickets of this type that are left.", "example": 1}
+        required=True, metadata={"description": "The number of tickets left.", "example": 1}
     )
 
 
@@ -96,7 +96,7 @@ class CapacitySchema(ResponseSchema):
     ticket_types = ma.fields.List(
         ma.fields.Nested(TypeCapacitySchema),
         required=True,
-        metadata={"description": "The ticket types, by position.", "example": [TypeCapacitySchema.example()]},
+        metadata={"description": "The ticket types, sorted by position.", "example": [TypeCapacitySchema.example()]},
     )
 
 
@@ -160,7 +160,7 @@ class OrderedItemSchema(BaseSchema):
 
 
 class TicketsSchema(BaseSchema):
-    """Base schema for choosing tickets by type (`items`) or by number (`ticket_count`)."""
+    """Base schema for requests that contain either `items` or `ticket_count`."""
 
     items = ma.fields.List(
         ma.fields.Nested(OrderedItemSchema),
