@@ -56,7 +56,7 @@ def change_tickets(
 
 
 def require_allowed_for_person(booking: Booking, event: Event, *, former_count: int, former_guest: str) -> None:
-    """Check the limit per person after a change of a booking. Raises `TooManyForPerson`.
+    """Raise `TooManyForPerson` if a changed booking gives a person more tickets than the event allows.
 
     A booking made with an API key counts for its guest, so replacing the guest can exceed the limit as well.
     """

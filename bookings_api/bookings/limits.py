@@ -22,7 +22,7 @@ def guest(
     booking_id: UUID | None = None,
     **_: Any,
 ) -> str | None:
-    """Return the key for `GUEST_MAIL_LIMIT`: one per account and guest mailbox.
+    """Return the key for `GUEST_MAIL_LIMIT`: one per account and guest email (without `+` suffix).
 
     Returns None for API keys, for repeated requests (which send no email), and for emails to the caller's own address,
     unless the address contains a `+`. Also sets `flask.g.guest_mailbox`, which `guest_mailbox` returns, and
@@ -50,7 +50,7 @@ def _is_repeat(order: dict[str, Any], header: dict[str, str]) -> bool:
 
 
 def guest_mailbox(*args: Any, **kwargs: Any) -> str | None:
-    """Return the key for `MAILBOX_LIMIT`: one per guest mailbox, shared by all accounts and API keys.
+    """Return the key for `MAILBOX_LIMIT`: one per guest email (without `+` suffix), shared by all accounts and keys.
 
     Apply this limit below the limit by `guest`, which sets `flask.g.guest_mailbox`. Organizers who email a booking's
     current guest are exempt. Otherwise strangers could use up the limit and block the organizer's changes.
@@ -60,7 +60,7 @@ def guest_mailbox(*args: Any, **kwargs: Any) -> str | None:
 
 
 def former_guest(changes: dict[str, Any], *, booking_id: UUID) -> str | None:
-    """Return the key for the email to the former guest, or None if the request does not replace the guest."""
+    """Return the rate limit key for the email to the former guest, or None if the guest stays the same."""
     if "guest_email" not in changes:
         return None
     former, _ = queries.guest_of(booking_id, viewer=current_actor)

@@ -99,7 +99,7 @@ def _facts_of_login(rows: list[tuple[Any, ...]]) -> Facts:
 
 
 def _split(row: Sequence[Any], *widths: int) -> list[list[Any]]:
-    """Split a row into groups of columns with these widths."""
+    """Split a row into lists with these numbers of columns."""
     values = iter(row)
     return [list(islice(values, width)) for width in widths]
 
@@ -114,7 +114,7 @@ def _ticket_types(rows: list[tuple[Any, ...]]) -> list[TicketType]:
 
 
 def is_external_id_taken(error: IntegrityError) -> bool:
-    """Whether the booking was rejected because another booking has the same external ID.
+    """Whether the database rejected a booking because another booking has the same external ID.
 
     This happens when two requests for different events run at the same time.
     """
@@ -147,7 +147,7 @@ def _facts(
 ) -> Prepared:
     """Return the statement that reads the facts about an order. `actors` contains the logins or the API keys.
 
-    `is_of_person` selects the earlier bookings of the same person. They are counted only if the event limits them.
+    `is_of_person` selects the person's earlier bookings. Their tickets are counted only if the event limits them.
 
     The statement returns one row per ticket type, or a single row if the event has no ticket types or does not exist.
     The columns of anything that does not exist are NULL.

@@ -1,6 +1,6 @@
-"""Counts the tickets of a person, for events that limit them (`max_tickets_per_person`).
+"""Counts a person's tickets, for events with a limit per person (`max_tickets_per_person`).
 
-A person is an account or, for bookings made with API keys, the mailbox of the guest.
+A person is an account or, for bookings made with API keys, the guest's email (without `+` suffix).
 """
 
 import sqlalchemy as sa
@@ -32,7 +32,7 @@ def tickets_where(*conditions: sa.ColumnElement[bool]) -> sa.Select[tuple[int]]:
 
 
 def tickets_of_person(booking: Booking) -> int:
-    """Return how many tickets a booking's person has for its event, in this and other confirmed bookings."""
+    """Return the number of tickets in the person's confirmed bookings for the event, including this booking."""
     if booking.user_id is not None:
         [(tickets,)] = run(_TICKETS_OF_ACCOUNT.with_values(event_id=booking.event_id, user_id=booking.user_id))
     else:

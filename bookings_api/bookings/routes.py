@@ -195,7 +195,8 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     booked only if all of them are available. Released tickets are available immediately.
 
     You can change your own booking until the event starts or booking closes, whichever comes later. You can add tickets
-    only while booking is open. If you manage the event, you can do both for all its bookings until the event ends.
+    only while booking is open. If you manage the event, you can change any of its bookings, and add tickets, until the
+    event ends.
     """
     return services.change_booking(
         actor=current_actor, booking_id=booking_id, changes=with_items(changes), precondition=precondition()
@@ -285,8 +286,8 @@ def list_attendees(event_id: UUID, **filters: Any) -> Listing:
     header row, every field quoted). Omit `page` and `page_size`, because the file has no pages. The file may lack
     changes made during the download. If the transfer is interrupted, the remaining rows are missing. Text that a
     spreadsheet would evaluate as a formula (starting with =, +, - or @) or convert (0012345, 1/2, Mar 1, TRUE) is
-    prefixed with an apostrophe. Words such as `Mar` and `TRUE` are recognized only in English. To keep all text
-    unchanged, import all columns of the file as text. Use `separator=semicolon` for spreadsheets with a decimal comma.
+    prefixed with an apostrophe. Words such as `Mar` and `TRUE` are recognized only in English. To prevent any
+    conversion, import all columns of the file as text. Use `separator=semicolon` for spreadsheets with a decimal comma.
     """
     return queries.bookings_for(current_actor, event_id, **filters)
 

@@ -151,7 +151,7 @@ def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Pla
 
 
 def _require_fields(order: Order, *, is_by_key: bool) -> None:
-    """Raise `InvalidFields` if an API key omits a field, or an account sets one that is reserved for API keys."""
+    """Raise `InvalidFields` if an API key omits a field, or an account sets a field reserved for API keys."""
     if is_by_key:
         required = {"guest_name": order.guest_name, "guest_email": order.guest_email}
         invalid = [name for name, value in required.items() if value is None]

@@ -1,4 +1,4 @@
-"""Bookings and their emails in requests and responses."""
+"""Schemas for bookings and their emails."""
 
 import marshmallow as ma
 

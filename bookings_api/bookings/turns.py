@@ -1,8 +1,8 @@
-"""Makes requests of the same process take turns if they book, change or cancel tickets for the same event.
+"""Runs the requests that book, change or cancel tickets for an event one at a time within a process.
 
 A booking holds the event's row lock for two round trips, and longer if other greenlets run in between. Requests for the
 same event therefore wait for their turn before they take a connection and the lock. `RecentRefusals` remembers events
-that refused an order, for example because they are sold out. Further orders can then be refused without the lock.
+for which an order was refused, such as sold-out events. Further orders can then be refused without the lock.
 """
 
 import threading
@@ -25,7 +25,7 @@ class TurnTimeout(PoolTimeoutError):
 
 
 class Turns:
-    """Lets one request per event run at a time, in the order of arrival, which a plain lock would not keep."""
+    """Lets one request per event run at a time, in order of arrival. A plain lock would not keep this order."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -58,13 +58,13 @@ class Turns:
 
 
 class RecentRefusals:
-    """The events that refused an order within the last second."""
+    """The events for which an order was refused within the last second."""
 
     def __init__(self) -> None:
         self._until: dict[UUID, float] = {}
 
     def note(self, event_id: UUID) -> None:
-        """Remember a refusal for `REFUSAL_SECONDS`. Forgets all earlier refusals if there are `MAX_REFUSALS`."""
+        """Remember a refusal for `REFUSAL_SECONDS`. Forgets all earlier refusals once there are `MAX_REFUSALS`."""
         if len(self._until) >= MAX_REFUSALS:
             self._until.clear()
         self._until[event_id] = time.monotonic() + REFUSAL_SECONDS

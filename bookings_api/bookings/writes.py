@@ -32,7 +32,7 @@ def release(event: Event, counts: Mapping[UUID, int]) -> list[BoundStatement]:
 
 
 def insert_items(booking_id: UUID, counts: Mapping[UUID, int]) -> list[BoundStatement]:
-    """Return the statements that insert the items of a booking that has none."""
+    """Return the statements that insert a booking's items. The booking must not have any yet."""
     return [
         _INSERT_ITEM.with_values(booking_id=booking_id, ticket_type_id=one, count=count)
         for one, count in counts.items()
