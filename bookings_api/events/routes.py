@@ -59,8 +59,7 @@ def _notice(changes: dict[str, Any], *, event_id: UUID) -> str | None:
 def _notifier(*args: Any, **kwargs: Any) -> str | None:
     """Return the rate limit key for a change that notifies guests: one per caller, shared by all events.
 
-    The same person may be a guest of several events. Apply this limit below the limit by `_notice`, which sets
-    `flask.g.notifies`.
+    Apply this limit below the limit by `_notice`, which sets `flask.g.notifies`.
     """
     return f"notices/{current_actor_id()}" if flask.g.notifies else None
 
@@ -74,7 +73,7 @@ def list_upcoming_events(**filters: Any) -> Listing:
     """List upcoming events.
 
     Returns the published events that have not ended and match all filters. Includes events in progress, because booking
-    can stay open until they end. Sorted by start time unless you send `sort` or `after`.
+    can stay open until they end. Events are sorted by start time unless you send `sort` or `after`.
 
     New and changed events are listed immediately. The ticket counts and the filter `min_available` can be up to one
     second out of date. To get exact counts, retrieve the event by its ID.
@@ -91,7 +90,7 @@ def list_all_events(**filters: Any) -> Listing:
     """List all events.
 
     Returns all events that match the filters, including past and cancelled events and the drafts that you may see.
-    Sorted by start time unless you send `sort` or `after`.
+    Events are sorted by start time unless you send `sort` or `after`.
 
     New and changed events are listed immediately. The ticket counts and the filter `min_available` can be up to one
     second out of date. To get exact counts, retrieve the event by its ID.
@@ -179,8 +178,8 @@ def change_event(changes: dict[str, Any], event_id: UUID) -> Event:
     an email that updates their calendars. Changes within a few minutes are combined into one email.
 
     The capacity cannot be less than the number of booked tickets or the capacity of a ticket type. Once a published
-    event has started, its start time cannot change. Once it has ended, none of its times can change. Cancelled events
-    cannot change.
+    event has started, its start time cannot change. Once the event has ended, its end time, time zone and booking times
+    cannot change either. Cancelled events cannot change.
     """
     return services.change_event(actor=current_actor, event_id=event_id, changes=changes, precondition=if_match())
 
@@ -228,9 +227,9 @@ def publish_event(event_id: UUID) -> Event:
 def cancel_event(event_id: UUID) -> Event:
     """Cancel one of your events.
 
-    Cancels all its bookings and notifies the guests by email. The event stays visible. Cancelling cannot be undone, and
-    cancelling again changes nothing. A draft cannot be cancelled, only deleted. An event can be cancelled until it
-    ends.
+    Cancels all bookings for the event and notifies the guests by email. The event stays visible. Cancelling cannot be
+    undone, and cancelling again changes nothing. You can cancel an event until it ends. A draft cannot be cancelled,
+    only deleted.
     """
     return services.cancel_event(actor=current_actor, event_id=event_id, precondition=if_match())
 
