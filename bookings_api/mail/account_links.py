@@ -42,9 +42,9 @@ def needs_account(email: OutboxEmail) -> bool:
 def resolve_account(email: OutboxEmail) -> bool:
     """Look up the account for a claimed password reset and issue a token.
 
-    If the person has a pending invitation and no password, turns the email into another invitation, because the earlier
-    token may have expired. Commits the token, so that later attempts to send the email use the same token. Returns
-    False if no active account has the address.
+    If the person has a pending invitation and no password, replaces the email with a new invitation, because the
+    earlier token may have expired. Commits the token, so that later attempts to send the email use the same token.
+    Returns False if no active account has the address.
     """
     with transaction():
         user = lock_account_by_email(email.recipient)

@@ -77,7 +77,7 @@ def is_due() -> sa.ColumnElement[bool]:
 
     An email waits for earlier unsent emails about the same booking to the same recipient. A confirmation is therefore
     never sent after the cancellation. If several emails become one message, only the first of them is due (see
-    `claim_joined_emails`). Emails of a kind added by a newer release wait for workers of that release.
+    `claim_joined_emails`). Emails whose `kind` this release does not know wait for newer workers.
     """
     return sa.and_(
         OutboxEmail.status.in_(_UNSENT),

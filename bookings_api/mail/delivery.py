@@ -49,7 +49,10 @@ def _send(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> bool:
 
 
 def attempt(sender: smtp.MailSender, emails: Sequence[OutboxEmail]) -> Outcome:
-    """Send claimed emails as one message and return the outcome. Never raises, even if an email or reply is invalid."""
+    """Send claimed emails as one message and return the outcome.
+
+    Never raises, even if an email or the server's reply is invalid.
+    """
     email, *joined = emails
     log_fields = _log_fields(email)
     try:

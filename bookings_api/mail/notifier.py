@@ -1,7 +1,8 @@
 """Notifies Celery workers of new emails, from a background thread of the process that wrote the emails.
 
 A request only sets a flag. Therefore an unavailable Redis never delays the request, and many emails need only one
-message. If a message is lost, its emails are still sent, because beat makes workers check the outbox every ten seconds.
+Celery message. If the message is lost, the emails are still sent, because beat makes workers check the outbox every ten
+seconds.
 """
 
 import logging

@@ -1,8 +1,8 @@
 """Drops or updates outdated emails just before they are sent.
 
 Cancellations are always sent. The email to a former guest is dropped if no earlier email about the booking reached
-them. All other emails are compared with the current data. An outdated email about a booking can be dropped, because the
-change that made it outdated also causes a later email with the current data.
+them. All other emails are compared with the current data. An outdated email about a booking can be dropped, because
+the change that made the email outdated also causes a later email with the current data.
 """
 
 from datetime import datetime

@@ -35,7 +35,7 @@ class PermanentFailure(Exception):
 
 
 class TransientFailure(Exception):
-    """Raised when the server does not accept the email, but may accept it later. The message says why."""
+    """Raised when the server does not accept the email, but may accept it later. The error message says why."""
 
 
 class ServerUnavailable(TransientFailure):
@@ -119,7 +119,7 @@ class TimedConnection(Connection):
 
 
 class MailSender:
-    """Sends emails over one connection. Opens it for the first email and reopens it if the server closes it."""
+    """Sends emails over one connection. Connects for the first email, and again if the server closes the connection."""
 
     def __init__(self) -> None:
         self._connection: TimedConnection | None = None
@@ -170,7 +170,7 @@ def _timeout() -> timedelta:
 
 @contextmanager
 def _deadline(limit: timedelta) -> Iterator[None]:
-    """Raise `TimeoutError` in the body after `limit`. Has no effect outside the main thread.
+    """Raise `TimeoutError` in the `with` block after `limit`. Has no effect outside the main thread.
 
     Socket timeouts never expire if a server keeps sending single bytes. The deadline uses a signal, which Python
     delivers only to the main thread. Celery's pool processes run tasks in their main thread.

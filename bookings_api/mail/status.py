@@ -61,7 +61,7 @@ def _count(condition: sa.ColumnElement[bool]) -> int:
 
 
 def _age_of_oldest(since: InstrumentedAttribute[datetime], condition: sa.ColumnElement[bool]) -> timedelta:
-    """Return the time since the earliest `since` (a column of emails) or `due_at` of unfinished broadcasts."""
+    """Return the age of the oldest matching email (by its column `since`) or unfinished broadcast (by its `due_at`)."""
     emails = sa.select(sa.func.min(since).label("since")).where(condition)
     broadcasts = sa.select(sa.func.min(EventBroadcast.due_at)).where(EventBroadcast.finished_at.is_(None))
     earliest = emails.union_all(broadcasts).subquery().c.since

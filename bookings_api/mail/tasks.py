@@ -20,7 +20,10 @@ DRAIN_SECONDS = 10
 
 
 def _every(period: timedelta, task: str) -> dict[str, Any]:
-    """Return a beat entry. Messages expire only after an hour, because a worker's clock may be ahead of beat's."""
+    """Return an entry for Celery beat's schedule.
+
+    Messages expire only after an hour, because a worker's clock may be ahead of beat's.
+    """
     return {"task": task, "schedule": period, "options": {"expires": 3600}}
 
 
