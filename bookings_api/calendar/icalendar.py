@@ -3,8 +3,8 @@
 Emails and downloads contain the same entry for a booking. Calendar apps recognize the entry by its `UID` and keep the
 version with the highest `SEQUENCE`. Only calendars in emails have a `METHOD` (see `calendar.itip`).
 
-Times are in UTC, and apps convert them to local time. Times in the event's zone would need a `VTIMEZONE`. Some apps
-replace its rules with their own rules for the zone, and show a wrong time if the rules differ.
+Times are in UTC, and apps convert them to local time. Times in the event's time zone would need a `VTIMEZONE`
+component. Some apps ignore this component and use their own rules for the zone, so they could show a wrong time.
 """
 
 from datetime import UTC, datetime

@@ -9,7 +9,7 @@ from bookings_api.models import BookingStatus
 
 
 class DoorListEntrySchema(ResponseSchema):
-    """A booking on the door list, without the guest's email."""
+    """A booking on the door list."""
 
     reference = ma.fields.String(
         required=True,

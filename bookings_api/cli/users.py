@@ -68,7 +68,7 @@ def deactivate(email: str) -> None:
     """Revoke an account's access, log its owner out everywhere and notify them by email.
 
     The account's data is kept, and `flask users activate` restores access. The last active owner cannot be
-    deactivated. If ORGANIZER_SIGNUP is open, only the last active organizer is protected.
+    deactivated. If ORGANIZER_SIGNUP is open, this applies only to the last active organizer.
     """
     try:
         user = user_by_email(email)
