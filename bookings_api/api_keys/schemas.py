@@ -27,7 +27,8 @@ _NAME = "The key's name, such as the name of the program that uses it."
 _SCOPES_TEXT = "What the key may do."
 _EVENTS_TEXT = (
     "The IDs of the events that the key is restricted to. `null` means that the key is not restricted to certain"
-    " events. If the key's creator was not an owner, the key works only for events that the creator organizes."
+    " events. Regardless of this field, a key whose creator was not an owner works only for events that the creator"
+    " organizes."
 )
 _EXPIRES_TEXT = "When the key stops working. `null` means never."
 

@@ -38,9 +38,10 @@ def create_key(
 ) -> ApiKey:
     """Create a key and return it with its secret. The actor becomes the organizer of events created with the key.
 
-    An owner's key can act on all of the organization's events. Any other organizer's key can act only on events that
-    this organizer organizes. `event_ids` restricts the key further. Raises `InvalidFields`, `IdempotencyKeyReused` and
-    the errors of `organization_for`.
+    A key created by an owner can act on all of the organization's events. A key created by another organizer can act
+    only on events that this organizer organizes. `event_ids` restricts the key further.
+
+    Raises `InvalidFields`, `IdempotencyKeyReused` and the errors of `organization_for`.
     """
     organization_id = organization_for(actor, Action.MANAGE_KEYS, organization_id)
     secret = new_secret()

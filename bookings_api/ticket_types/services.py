@@ -16,7 +16,7 @@ from bookings_api.ticket_types.queries import find_type
 
 
 def create_type(*, actor: Actor, event_id: UUID, request: IdempotentRequest | None = None, **fields: Any) -> TicketType:
-    """Create a ticket type from the fields of `TicketTypeCreateSchema`. By default, its position is after all others.
+    """Create a ticket type from the fields of `TicketTypeCreateSchema`. By default, the type comes last in lists.
 
     Raises `EventNotFound`, `PermissionDenied`, `EventCancelled`, `InvalidFields` or `IdempotencyKeyReused`.
     """
