@@ -65,10 +65,10 @@ def show(*, q: str | None, role: str | None, is_active: bool | None, as_json: bo
 @users.command()
 @click.argument("email")
 def deactivate(email: str) -> None:
-    """Revoke an account's access, log its owner out everywhere and notify them by email.
+    """Revoke an account's access, log the person out everywhere and notify them by email.
 
-    The account's data is kept, and `flask users activate` restores access. The last active owner cannot be
-    deactivated. If ORGANIZER_SIGNUP is open, this applies only to the last active organizer.
+    The account's data is kept, and `flask users activate` restores access. The last active owner of an
+    organization cannot be deactivated. If ORGANIZER_SIGNUP is open, this applies only to the last active organizer.
     """
     try:
         user = user_by_email(email)
@@ -86,7 +86,7 @@ def deactivate(email: str) -> None:
 @users.command()
 @click.argument("email")
 def activate(email: str) -> None:
-    """Restore the access of a deactivated account and notify its owner by email."""
+    """Restore the access of a deactivated account and notify the person by email."""
     try:
         user = user_by_email(email)
         if user is None or user.email.endswith(f"@{ERASED_DOMAIN}"):

@@ -32,7 +32,7 @@ def deactivate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
 
 
 def activate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
-    """Let the owner of a deactivated account log in again. Raises `UserNotFound`.
+    """Let a person with a deactivated account log in again. Raises `UserNotFound`.
 
     Notifies the person by email, unless they have no password yet. With a single organization, also restores the
     account's access to the organization. Otherwise, access that an organization has revoked stays revoked.
