@@ -211,7 +211,8 @@ def verify_email(verification: dict[str, str]) -> None:
 def resend_verification() -> None:
     """Send the verification email again.
 
-    The earlier token stops working. No email is sent if your address is already verified.
+    The email contains a new token, and the earlier token stops working. No email is sent if your address is already
+    verified.
     """
     services.resend_verification(user=current_user)
 
@@ -228,7 +229,7 @@ def request_password_reset(account: dict[str, str]) -> None:
     """Request a password reset.
 
     If an active account has this email, you get an email with a token for setting a new password. If you were invited
-    and have no password yet, you get the invitation again instead. The response does not reveal whether an account with
+    and have no password yet, you get the invitation again. The response does not reveal whether an account with
     this email exists.
     """
     services.request_password_reset(**account)

@@ -121,7 +121,7 @@ class InvitationAcceptSchema(BaseSchema):
     token = emailed_token()
     password = new_password(
         is_required=False,
-        note=" Required unless your email is already verified, in which case you keep your password.",
+        note=" Ignored if your email is already verified, otherwise required.",
     )
     name = Name(
         metadata={

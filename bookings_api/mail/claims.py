@@ -34,8 +34,8 @@ _KNOWN_KINDS: list[sa.ColumnElement[Any]] = [sa.literal_column(f"'{kind}'") for 
 class Outcome:
     """The outcome of an attempt to send an email.
 
-    `status` is `sent`, `failed`, `dropped` or `pending` (another attempt follows after a pause). If it is None, the row
-    is deleted. `server_is_unavailable` means that further emails would fail as well.
+    `status` is `sent`, `failed`, `dropped` or `pending` (another attempt follows after a pause). If `status` is
+    None, the row is deleted. `server_is_unavailable` means that further emails would fail as well.
     """
 
     status: EmailStatus | None
