@@ -1,4 +1,4 @@
-"""The tickets in an order: their types, sales windows and limits, and how many are left."""
+"""The rules for the tickets in an order: ticket types, sales windows, limits and availability."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ def items_of(types: Sequence[TicketType], ordered: Sequence[OrderedItem]) -> lis
 
 
 def is_on_sale(ticket_type: TicketType, *, now: datetime) -> bool:
-    """Whether `now` is in the sales window of the ticket type."""
+    """Whether the ticket type is on sale at `now`."""
     return _closed(ticket_type, now=now) is None
 
 
@@ -78,7 +78,7 @@ def require_on_sale(items: Sequence[Item], *, now: datetime) -> None:
 
 
 def _closed(ticket_type: TicketType, *, now: datetime) -> str | None:
-    """Return why the ticket type is not on sale, or None if it is."""
+    """Return why the ticket type is not on sale, or None if it is on sale."""
     if ticket_type.sales_open_at and now < ticket_type.sales_open_at:
         return f"Sales of {ticket_type.name} open at {ticket_type.sales_open_at:%Y-%m-%dT%H:%M:%SZ}."
     if ticket_type.sales_close_at and now >= ticket_type.sales_close_at:
@@ -87,7 +87,7 @@ def _closed(ticket_type: TicketType, *, now: datetime) -> str | None:
 
 
 def require_within_limits(event: Event, items: Sequence[Item], *, total: int) -> None:
-    """Raise `TooManyTickets` if a booking cannot have these numbers of tickets of each type, or `total` tickets."""
+    """Raise `TooManyTickets` if an item exceeds its type's limit, or `total` exceeds the event's limit per booking."""
     if total > event.max_tickets_per_booking:
         raise TooManyTickets(event.max_tickets_per_booking)
     for item in items:

@@ -147,7 +147,7 @@ def _facts(
 ) -> Prepared:
     """Return the statement that reads the facts about an order. `actors` contains the logins or the API keys.
 
-    `is_of_person` selects the person's earlier bookings. Their tickets are counted only if the event limits them.
+    `is_of_person` selects the person's earlier bookings. They are read only if the event has a limit per person.
 
     The statement returns one row per ticket type, or a single row if the event has no ticket types or does not exist.
     The columns of anything that does not exist are NULL.

@@ -19,7 +19,7 @@ IS_OF_MAILBOX = sa.and_(
 
 
 def require_within_person_limit(event: Event, count: int, *, booked: int) -> None:
-    """Raise `TooManyForPerson` if a person with `booked` tickets cannot have `count` more."""
+    """Raise `TooManyForPerson` if a person who has booked `booked` tickets cannot book `count` more."""
     if event.max_tickets_per_person is not None and booked + count > event.max_tickets_per_person:
         raise TooManyForPerson(event.max_tickets_per_person, booked)
 
