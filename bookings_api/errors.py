@@ -272,9 +272,10 @@ class TooManyForPerson(DomainError):
 class TooManyTickets(DomainError):
     """The booking has more tickets than the event, or one of its ticket types, allows per booking."""
 
-    def __init__(self, limit: int, name: str | None = None) -> None:
+    def __init__(self, limit: int, name: str | None = None, *, field: str = "ticket_count") -> None:
         tickets = f"{limit} {'ticket' if limit == 1 else 'tickets'}"
         if name is None:
             super().__init__(f"A booking for this event can have at most {tickets}.", max_tickets_per_booking=limit)
         else:
             super().__init__(f"A booking can have at most {tickets} of {name}.", max_per_booking=limit)
+        self.fields = {field: str(self)}

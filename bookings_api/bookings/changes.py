@@ -21,7 +21,7 @@ from bookings_api.bookings.person_limit import require_within_person_limit, tick
 from bookings_api.bookings.rules import require_open
 from bookings_api.bookings.writes import insert_items, release, take
 from bookings_api.database.prepared import run
-from bookings_api.errors import InvalidFields
+from bookings_api.errors import InvalidFields, SalesClosed
 from bookings_api.events.queries import ticket_types_of
 from bookings_api.extensions import db
 from bookings_api.models import Booking, BookingItem, Event
@@ -42,7 +42,15 @@ def change_tickets(
     added = {one: more for one, count in wanted.items() if (more := count - before.get(one, 0)) > 0}
     removed = {one: fewer for one, count in before.items() if (fewer := count - wanted.get(one, 0)) > 0}
     if added:
-        _require_more(event, wanted, added, returned=sum(removed.values()), by_organizer=by_organizer, now=now)
+        _require_more(
+            event,
+            wanted,
+            added,
+            returned=sum(removed.values()),
+            field="items" if "items" in changes else "ticket_count",
+            by_organizer=by_organizer,
+            now=now,
+        )
     # releases tickets first, because the event may be sold out
     for statement in [*release(event, removed), *take(event, added)]:
         run(statement)
@@ -87,16 +95,20 @@ def _require_more(
     added: Mapping[UUID, int],
     *,
     returned: int,
+    field: str,
     by_organizer: bool,
     now: datetime,
 ) -> None:
     ordered = [OrderedItem(one, count) for one, count in added.items()]
-    items = items_of(offered(ticket_types_of(event), by_organizer=by_organizer), ordered)
+    types = offered(ticket_types_of(event), by_organizer=by_organizer)
+    if field == "ticket_count" and added.keys().isdisjoint(one.id for one in types):
+        raise SalesClosed("Sales of the booking's ticket type have closed.")
+    items = items_of(types, ordered)
     if not by_organizer:
         require_open(event, now=now)
         require_on_sale(items, now=now)
     # existing tickets stay valid even if a limit is lowered
     grows = sum(added.values()) > returned
     as_wanted = [Item(item.ticket_type, wanted[item.ticket_type.id]) for item in items]
-    require_within_limits(event, as_wanted, total=sum(wanted.values()) if grows else 0)
+    require_within_limits(event, as_wanted, total=sum(wanted.values()) if grows else 0, field=field)
     require_available(event, items, returned=returned)

@@ -86,14 +86,17 @@ def _closed(ticket_type: TicketType, *, now: datetime) -> str | None:
     return None
 
 
-def require_within_limits(event: Event, items: Sequence[Item], *, total: int) -> None:
-    """Raise `TooManyTickets` if an item exceeds its type's limit, or `total` exceeds the event's limit per booking."""
+def require_within_limits(event: Event, items: Sequence[Item], *, total: int, field: str) -> None:
+    """Raise `TooManyTickets` if an item exceeds its type's limit, or `total` exceeds the event's limit per booking.
+
+    `field` is the request field that the error names.
+    """
     if total > event.max_tickets_per_booking:
-        raise TooManyTickets(event.max_tickets_per_booking)
+        raise TooManyTickets(event.max_tickets_per_booking, field=field)
     for item in items:
         limit = item.ticket_type.max_per_booking
         if limit is not None and item.count > limit:
-            raise TooManyTickets(limit, item.ticket_type.name)
+            raise TooManyTickets(limit, item.ticket_type.name, field=field)
 
 
 def require_available(event: Event, items: Sequence[Item], *, returned: int = 0) -> None:
@@ -104,7 +107,7 @@ def require_available(event: Event, items: Sequence[Item], *, returned: int = 0)
     left = event.tickets_available + returned
     for item in items:
         left_of_type = item.ticket_type.limited(left)
-        if item.count > left_of_type:
+        if item.count > left_of_type and left_of_type < left:
             raise SoldOut(left_of_type, item.ticket_type.name, item.ticket_type.id)
     if sum(item.count for item in items) > left:
         raise SoldOut(left)

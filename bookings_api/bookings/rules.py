@@ -144,7 +144,8 @@ def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Pla
         items = items_of(types, order.items)
     require_on_sale(items, now=facts.now)
     total = sum(item.count for item in items)
-    require_within_limits(facts.event, items, total=total)
+    field = "ticket_count" if order.items is None else "items"
+    require_within_limits(facts.event, items, total=total, field=field)
     require_within_person_limit(facts.event, total, booked=facts.tickets_of_person)
     require_available(facts.event, items)
     return Plan(facts.actor, facts.is_admitted is None, facts.event, items, facts.now)

@@ -105,7 +105,7 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
     errors.SoldOut: Problem(HTTPStatus.CONFLICT, "sold-out", "Not enough tickets left"),
     errors.TooManyForPerson: Problem(HTTPStatus.CONFLICT, "too-many-for-person", "Too many tickets for one person"),
     errors.TooManyTickets: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "too-many-tickets", "Too many tickets for one booking", field="ticket_count"
+        HTTPStatus.UNPROCESSABLE_ENTITY, "too-many-tickets", "Too many tickets for one booking"
     ),
 }
 

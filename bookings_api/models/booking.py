@@ -22,7 +22,7 @@ REFERENCE_ALPHABET = "34679ACDEFGHJKMNPQRTVWXY"
 REFERENCE_LENGTH = 10
 MAX_EXTERNAL_ID = 255
 # Addresses that differ only in case or after a `+` usually share a mailbox (RFC 5233).
-MAILBOX = r"regexp_replace(lower(guest_email), '\+[^@]*@', '@')"
+MAILBOX = r"regexp_replace(lower(guest_email), '(.)\+[^@]*@', '\1@')"
 
 
 def new_reference() -> str:
@@ -37,13 +37,13 @@ def mailbox_of(address: str) -> str:
     `mailbox` is the same in SQL.
     """
     local, _, domain = address.lower().rpartition("@")
-    return f"{local.partition('+')[0]}@{domain}"
+    return f"{local[:1]}{local[1:].partition('+')[0]}@{domain}"
 
 
 def mailbox(address: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
     """Convert `Uri+tickets@example.com` to `uri@example.com`. Must match `MAILBOX`, the expression of an index."""
     return sa.func.regexp_replace(
-        sa.func.lower(address), sa.literal_column(r"'\+[^@]*@'"), sa.literal_column("'@'"), type_=sa.Text
+        sa.func.lower(address), sa.literal_column(r"'(.)\+[^@]*@'"), sa.literal_column(r"'\1@'"), type_=sa.Text
     )
 
 

@@ -22,18 +22,19 @@ _CAPACITY = Prepared(
 _EVENT = len(Event.__table__.c)
 
 _TYPES = sa.select(TicketType).where(TicketType.event_id == sa.bindparam("event_id"), TicketType.deleted_at.is_(None))
-_ORDER = Order(TicketType.position, TicketType.id)
-_ALL_TYPES = ListQuery(_TYPES, filters={}, orders=[_ORDER])
-_PUBLIC_TYPES = ListQuery(_TYPES.where(~TicketType.is_hidden), filters={}, orders=[_ORDER])
+# Cursors need an order that never changes.
+_ORDERS = [Order(TicketType.position, TicketType.id, name="position"), Order(TicketType.id, name="id")]
+_ALL_TYPES = ListQuery(_TYPES, filters={}, orders=_ORDERS)
+_PUBLIC_TYPES = ListQuery(_TYPES.where(~TicketType.is_hidden), filters={}, orders=_ORDERS)
 
 
-def types_of(event_id: UUID, *, viewer: Actor | None) -> Listing:
+def types_of(event_id: UUID, *, viewer: Actor | None, sort: str) -> Listing:
     """Return an event's ticket types, sorted by position. Omits hidden types unless `viewer` may see them.
 
     Raises `EventNotFound`.
     """
     event = get_event(event_id, viewer=viewer)
-    return (_ALL_TYPES if may(viewer, Action.SEE_HIDDEN_TYPES, event) else _PUBLIC_TYPES)(event_id=event_id)
+    return (_ALL_TYPES if may(viewer, Action.SEE_HIDDEN_TYPES, event) else _PUBLIC_TYPES)(sort, event_id=event_id)
 
 
 def get_type(event_id: UUID, type_id: UUID, *, viewer: Actor | None) -> TicketType:

@@ -21,7 +21,6 @@ from bookings_api.http.conditional import if_match
 from bookings_api.http.idempotency import REPLAYED
 from bookings_api.http.openapi.examples import FRONT_ROW_ID
 from bookings_api.http.rate_limiting.limits import by_account
-from bookings_api.http.schemas import PageQuerySchema
 from bookings_api.idempotency import IdempotentRequest
 from bookings_api.models import TicketType
 from bookings_api.permissions import Action
@@ -30,6 +29,7 @@ from bookings_api.ticket_types.schemas import (
     CapacitySchema,
     TicketTypeChangeSchema,
     TicketTypeCreateSchema,
+    TicketTypeQuerySchema,
     TicketTypeSchema,
 )
 
@@ -42,14 +42,14 @@ _FRONT_ROW = {"id": FRONT_ROW_ID, "name": "Front row", "capacity": 2, "tickets_a
 @blp.doc(operationId="listTicketTypes")
 @blp.login_optional()
 @blp.problems(EventNotFound)
-@blp.listing(PageQuerySchema, TicketTypeSchema)
-def list_ticket_types(event_id: UUID) -> Listing:
+@blp.listing(TicketTypeQuerySchema, TicketTypeSchema)
+def list_ticket_types(event_id: UUID, sort: str) -> Listing:
     """List the ticket types of an event.
 
-    The types are sorted by `position`. Includes types whose sales have not opened yet or have closed. Includes hidden
-    types only if you manage the event.
+    The types are sorted by `position` or, with `after`, by the time of creation. Includes types whose sales have not
+    opened yet or have closed. Includes hidden types only if you manage the event.
     """
-    return queries.types_of(event_id, viewer=viewer())
+    return queries.types_of(event_id, viewer=viewer(), sort=sort)
 
 
 @blp.route("/<uuid:event_id>/ticket-types", methods=["POST"])

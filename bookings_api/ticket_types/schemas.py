@@ -6,7 +6,7 @@ import marshmallow as ma
 
 from bookings_api.http.fields import Boolean, EmailedText, Identifier, Instant, Integer, Text
 from bookings_api.http.openapi.examples import EVENT_ID, PUBLISHED_AT, TICKET_TYPE_ID
-from bookings_api.http.schemas import BaseSchema, ResponseSchema
+from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 from bookings_api.models.event import MAX_CAPACITY, MAX_TICKETS_PER_BOOKING
 from bookings_api.models.ticket_type import DEFAULT_TYPE_NAME, MAX_POSITION, MAX_TYPES_PER_EVENT
 
@@ -131,6 +131,14 @@ class TicketTypeChangeSchema(_TicketTypeFields):
     name = EmailedText(max_length=100, metadata={"description": _NAME, "example": "Front row"})
     description = Text(max_length=1_000, min_length=0, multiline=True, metadata={"description": _DESCRIPTION})
     position = Integer(minimum=0, maximum=MAX_POSITION, metadata={"description": _POSITION})
+
+
+class TicketTypeQuerySchema(PageQuerySchema):
+    """Parameters of the list of ticket types, which is sorted by position or, with `after`, by creation."""
+
+    @ma.post_load
+    def _sort(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {"sort": "id" if "after" in data else "position"} | data
 
 
 class ItemSchema(ResponseSchema):

@@ -44,6 +44,8 @@ LONGEST_BOOKING = timedelta(minutes=1)
 
 # The response fields that contain an address, each with the field that contains the person's name
 _ADDRESSES = {"email": "name", "guest_email": "guest_name", "contact_email": "contact_name", "recipient": "name"}
+# Shorter names occur in almost every text.
+_MIN_NAME = 3
 
 
 def delete_account(
@@ -190,7 +192,7 @@ def _erase_bookings(user: User, placeholder: str) -> None:
             .values(
                 client_metadata=None,
                 external_id=sa.case(
-                    (_names(user, Booking.external_id), sa.func.concat("erased-", Booking.id)),
+                    (_names(user, Booking.external_id), sa.func.concat("erased-", sa.func.gen_random_uuid())),
                     else_=Booking.external_id,
                 ),
                 guest_name=sa.func.coalesce(buyer.with_only_columns(name).scalar_subquery(), ERASED),
@@ -200,13 +202,17 @@ def _erase_bookings(user: User, placeholder: str) -> None:
 
 
 def _names(user: User, text: Any) -> sa.ColumnElement[bool]:
-    """Whether `text` contains one of the guest's names or emails, ignoring case, accents, spaces and punctuation."""
+    """Whether `text` contains one of the guest's names or emails, ignoring case, accents, spaces and punctuation.
+
+    A very short name counts only if it is the whole text.
+    """
 
     def bare(value: Any) -> sa.ColumnElement[str]:
         return sa.func.regexp_replace(folded(value), r"[\s_.:/+@-]", "", "g", type_=sa.Text)
 
-    names = [Booking.guest_name, *(sa.literal(name, sa.Text) for name in user.known_as)]
-    return sa.or_(*(sa.func.strpos(bare(text), bare(name)) > 0 for name in names))
+    names = [bare(name) for name in (Booking.guest_name, *(sa.literal(name, sa.Text) for name in user.known_as))]
+    contains = [(sa.func.length(name) >= _MIN_NAME) & (sa.func.strpos(bare(text), name) > 0) for name in names]
+    return sa.or_(*contains, *((name != "") & (bare(text) == name) for name in names))
 
 
 def _erase_contact(user: User) -> None:

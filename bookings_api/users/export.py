@@ -59,6 +59,8 @@ def personal_data(user: User) -> dict[str, Any]:
                 Booking.event_id,
                 Booking.ticket_count,
                 Booking.items,
+                Booking.external_id,
+                Booking.client_metadata.label("metadata"),
                 Booking.guest_name,
                 Booking.guest_email,
                 Booking.status,

@@ -199,6 +199,8 @@ class ExportSchema(ResponseSchema):
             "event_id": EVENT_ID,
             "ticket_count": 2,
             "items": [{"ticket_type_id": TICKET_TYPE_ID, "name": DEFAULT_TYPE_NAME, "count": 2}],
+            "external_id": None,
+            "metadata": None,
             "guest_name": "Grace",
             "guest_email": GRACE_EMAIL,
             "status": BookingStatus.CONFIRMED.value,

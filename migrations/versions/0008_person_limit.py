@@ -17,7 +17,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_bookings_event_id_mailbox",
         "bookings",
-        ["event_id", sa.literal_column(r"regexp_replace(lower(guest_email), '\+[^@]*@', '@')")],
+        ["event_id", sa.literal_column(r"regexp_replace(lower(guest_email), '(.)\+[^@]*@', '\1@')")],
         unique=False,
         postgresql_where=sa.text("api_key_id IS NOT NULL"),
     )

@@ -8,10 +8,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from bookings_api.bookings.locking import _FACTS_OF_KEY
-from tests.concurrency.harness import race
 from tests.factories import API, Account, Key, book, book_for_guest, make_event, make_key, make_organizer, make_user
-from tests.http_client import http_client
-from tests.service import Service
 
 pytestmark = pytest.mark.usefixtures("audited")
 
@@ -94,6 +91,8 @@ def test_with_an_api_key_the_limit_applies_to_each_mailbox(
         refused = book_for(address, 2)
         assert (refused.status_code, refused.json["code"]) == (409, "too-many-for-person"), address
     assert book_for("ada@example.com", 4).status_code == 201
+    for address in ("+ada@example.com", "+grace@example.com"):  # nothing before the plus sign
+        assert book_for(address, 3).status_code == 201, address
 
 
 def test_a_new_guest_of_a_booking_made_with_a_key_counts_as_a_new_person(
@@ -122,36 +121,6 @@ def test_another_address_of_the_same_mailbox_is_not_another_person(
     client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json={"max_tickets_per_person": 2})
 
     assert _change(client, key, booked, guest_email="Grace+tickets@example.com").status_code == 200
-
-
-def test_simultaneous_changes_of_one_account_cannot_exceed_the_limit(
-    client: FlaskClient, service: Service, user: Account, event: dict[str, Any]
-) -> None:
-    bookings = [book(client, user, event).json["id"] for _ in range(3)]
-
-    with http_client() as http:
-
-        def attempt(number: int) -> str:
-            path = f"{service.api}/bookings/{bookings[number]}"
-            return str(http.patch(path, headers=dict(user.headers), json={"ticket_count": 2}).status_code)
-
-        outcomes = race(attempt, clients=3)
-
-    assert outcomes == {"200": 1, "409": 2}
-
-
-def test_simultaneous_requests_of_one_account_cannot_exceed_the_limit(
-    client: FlaskClient, service: Service, user: Account, event: dict[str, Any]
-) -> None:
-    with http_client() as http:
-
-        def attempt(number: int) -> str:
-            response = http.post(f"{service.api}/bookings/", headers=dict(user.headers), json={"event_id": event["id"]})
-            return f"{response.status_code} {response.json().get('code', '')}"
-
-        outcomes = race(attempt, clients=20)
-
-    assert outcomes == {"201 ": 4, "409 too-many-for-person": 16}
 
 
 def test_the_bookings_of_a_mailbox_are_found_through_an_index(database: sa.Engine) -> None:

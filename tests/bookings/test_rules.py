@@ -23,7 +23,7 @@ def _require_bookable(event: Event, count: int, *, in_all: int) -> None:
     """Require that a booking can get `count` more tickets, so that it has `in_all`."""
     ticket_type = TicketType(name="General admission", tickets_booked=0)
     require_open(event, now=NOW)
-    require_within_limits(event, [Item(ticket_type, in_all)], total=in_all)
+    require_within_limits(event, [Item(ticket_type, in_all)], total=in_all, field="ticket_count")
     require_available(event, [Item(ticket_type, count)])
 
 

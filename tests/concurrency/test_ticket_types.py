@@ -85,3 +85,27 @@ def test_a_type_is_deleted_or_booked_but_never_both(client: FlaskClient, service
     assert outcomes.keys() <= {"201", "204", "409 ticket-type-in-use", "409 sold-out", "422 invalid-input"}
     assert outcomes["204"] + outcomes["409 ticket-type-in-use"] == 20
     assert outcomes["409 ticket-type-in-use"] == outcomes["201"]
+
+
+@pytest.mark.usefixtures("audited")
+def test_the_numbers_agree_while_tickets_are_booked(client: FlaskClient, service: Service) -> None:
+    organizer = make_organizer(client)
+    event = make_event(client, organizer)
+    types = [ticket_types_of(client, event)[0], make_ticket_type(client, organizer, event)]
+    users = [make_user(client) for _ in range(5)]
+
+    with http_client() as http:
+
+        def attempt(number: int) -> str:
+            if number % 2:
+                user, order = users[number % 5], {"event_id": event["id"], "items": items((types[number % 3 % 2], 1))}
+                return str(http.post(f"{service.api}/bookings/", headers=dict(user.headers), json=order).status_code)
+            path = f"{service.api}/events/{event['id']}/capacity"
+            seen = http.get(path, headers=dict(organizer.headers)).json()
+            booked = sum(one["tickets_booked"] for one in seen["ticket_types"])
+            assert seen["tickets_available"] == seen["capacity"] - seen["tickets_booked"]
+            return "agree" if booked == seen["tickets_booked"] else "differ"
+
+        outcomes = race(attempt, clients=60)
+
+    assert outcomes == {"201": 10, "409": 20, "agree": 30}

@@ -133,7 +133,9 @@ def test_a_type_can_limit_the_tickets_per_booking(
 
     assert (refused.status_code, refused.json["code"]) == (422, "too-many-tickets")
     assert refused.json["detail"] == "A booking can have at most 2 tickets of Front row."
-    assert change_booking(client, user, booked, ticket_count=3).status_code == 422
+    for change, field in (({"ticket_count": 3}, "ticket_count"), ({"items": items((front, 3))}, "items")):
+        response = change_booking(client, user, booked, **change)
+        assert (response.status_code, response.json["errors"][0]["field"]) == (422, field)
 
 
 def test_only_those_who_manage_bookings_can_book_a_hidden_type(

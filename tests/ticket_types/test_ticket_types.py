@@ -225,3 +225,21 @@ def test_a_repeated_request_creates_one_type(client: FlaskClient, organizer: Acc
     assert first.json == again.json
     assert first.headers["Location"] == again.headers["Location"]
     assert [one["name"] for one in ticket_types_of(client, event)] == ["General admission", "Balcony"]
+
+
+def test_cursors_neither_skip_nor_repeat_a_type_whose_position_changes(
+    client: FlaskClient, organizer: Account, event: dict[str, Any], add_type: AddType
+) -> None:
+    names = ["General admission", *(add_type(f"Row {number}")["name"] for number in range(4))]
+    first, *_, last = ticket_types_of(client, event)
+    seen, link = [], f"{types_path(event)}?page_size=1&after="
+
+    while link:
+        page = client.get(link)
+        seen += [one["name"] for one in page.json or []]
+        if len(seen) == 2:
+            _change(client, organizer, first, position=900)
+            _change(client, organizer, last, position=0)
+        link = page.headers.get("Link", "").partition(">")[0].lstrip("<")
+
+    assert seen == names
