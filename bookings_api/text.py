@@ -26,7 +26,7 @@ def one_line(text: str) -> str:
 
 
 def has_link(text: str) -> bool:
-    """Whether the text contains `://` or `www.`, so that mail programs may show part of the text as a link.
+    """Whether the text contains `://` or `www.`, which may cause mail programs to show part of the text as a link.
 
     Ignores case and invisible characters, and treats fullwidth characters as ASCII. Treats an ideographic full stop as
     a dot, as browsers do (UTS 46).

@@ -1,4 +1,4 @@
-"""Changes the password or verifies the email of a locked account."""
+"""Changes an account's password, or verifies its email. Lock the account first."""
 
 from uuid import UUID
 
@@ -28,13 +28,13 @@ def lock_verified_account(user_id: UUID, password_hash: str | None, password: st
 
 
 def set_password(user: User, password_hash: str) -> None:
-    """Set a locked account's password. Revokes the account's tokens for password resets and email changes."""
+    """Set an account's password. Revokes the account's tokens for password resets and email changes."""
     revoke_tokens(user, TokenPurpose.PASSWORD_RESET, TokenPurpose.EMAIL_CHANGE)
     user.password_hash = password_hash
 
 
 def verify_email(user: User) -> None:
-    """Mark a locked account's email as verified. Revokes the account's verification tokens."""
+    """Mark an account's email as verified. Revokes the account's verification tokens."""
     if not user.email_verified:
         revoke_tokens(user, TokenPurpose.EMAIL_VERIFICATION)
         user.email_verified_at = sa.func.now()

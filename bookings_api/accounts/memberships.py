@@ -32,7 +32,7 @@ def only_organization() -> UUID:
 
 
 def membership_of(user_id: UUID, organization_id: UUID) -> Membership | None:
-    """Return a locked account's current membership in an organization, or None."""
+    """Return an account's current membership in an organization, or None."""
     require_transaction()
     return db.session.get(Membership, (organization_id, user_id), populate_existing=True)
 
@@ -114,7 +114,7 @@ def name_in_invitation(organization_id: UUID) -> str | None:
 
 
 def withdraw_invitations(user: User) -> None:
-    """Delete a locked account's pending invitations. Call this when the account's email changes.
+    """Delete an account's pending invitations. Call this when the account's email changes.
 
     The invitations were sent to the previous email, which may belong to another person. Also deletes the account's
     memberships in organizations where the account has no role and no bookings.
@@ -133,7 +133,7 @@ def withdraw_invitations(user: User) -> None:
 
 
 def forget_if_uninvited(user: User, organization_id: UUID) -> None:
-    """Delete a locked account's pending membership if no invitation to the organization or its event teams remains.
+    """Delete an account's pending membership if no invitation to the organization or its event teams remains.
 
     Needed only with a single organization, where an invitation to an event's team also creates a membership.
     """
@@ -165,13 +165,13 @@ def pending_team_invitation(user_id: UUID) -> tuple[TeamMember, Event] | None:
 
 
 def team_member(event_id: UUID, user_id: UUID) -> TeamMember | None:
-    """Return a locked account's current membership in an event's team, or None."""
+    """Return an account's current membership in an event's team, or None."""
     require_transaction()
     return db.session.get(TeamMember, (event_id, user_id), populate_existing=True)
 
 
 def bump_versions(user: User) -> None:
-    """Increment the versions of a locked account and all its memberships."""
+    """Increment the versions of an account and all its memberships."""
     user.version += 1
     for membership in memberships_of(user.id):
         membership.version += 1

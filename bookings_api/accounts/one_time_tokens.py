@@ -1,7 +1,8 @@
 """Single-use tokens that are sent by email.
 
 A token is an HMAC of its row's ID under the secret key. The outbox contains only the ID, and the row contains only the
-token's hash. Therefore, access to the database is not enough to obtain a token.
+token's hash. Therefore, access to the database is not enough to obtain a token. Lock the account before you change its
+tokens.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ LIFETIMES = {
 def issue_token(
     user: User, purpose: TokenPurpose, *, subject_id: UUID | None = None, new_email: str | None = None
 ) -> UUID:
-    """Issue a token, and revoke the locked account's earlier token for the same purpose and subject.
+    """Issue a token, and revoke the account's earlier token for the same purpose and subject.
 
     Returns the new token's ID (see `token_of`). `OneTimeToken` describes `subject_id` and `new_email`.
     """
@@ -51,7 +52,7 @@ def issue_token(
 
 
 def revoke_tokens(user: User, *purposes: TokenPurpose, subject_id: UUID | None = None) -> None:
-    """Delete the locked account's tokens for these purposes. With `subject_id`, delete only tokens for that subject."""
+    """Delete the account's tokens for these purposes. With `subject_id`, delete only tokens for that subject."""
     require_transaction()
     tokens = sa.delete(OneTimeToken).where(OneTimeToken.user_id == user.id, OneTimeToken.purpose.in_(purposes))
     db.session.execute(tokens.where(OneTimeToken.subject_id == subject_id) if subject_id else tokens)

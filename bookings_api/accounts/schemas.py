@@ -31,8 +31,8 @@ class UserSchema(ResponseSchema):
     is_owner = ma.fields.Boolean(
         required=True,
         metadata={
-            "description": "Whether the user is an owner of the organization. In your own account, whether you are an"
-            " owner of at least one organization.",
+            "description": "Whether the user is an owner of the organization. In responses from `/users/me`, whether"
+            " you are an owner of at least one organization.",
             "example": False,
         },
     )

@@ -28,9 +28,9 @@ def violations(
 ) -> Iterator[Violation]:
     """Yield the violations of all rules, or only of the rules named in `only`.
 
-    `connection` must read a single snapshot. A change must have an email unless the change is older than
-    `emails_since`, because older emails may have been deleted. If a table or column is missing, only the schema is
-    checked.
+    `connection` must read a single snapshot. Missing emails are reported only for bookings and changes
+    newer than `emails_since`, because older emails may have been deleted. If a table or column is missing, only the
+    schema is checked.
     """
     found = list(schema.violations(connection))
     yield from (violation for violation in found if not only or violation.rule in only)

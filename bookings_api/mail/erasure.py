@@ -24,7 +24,7 @@ _RECIPIENT = {"name": None, "guest_name": None, "invited_by": None, **_BUYER}
 
 
 def erase_person(user: User) -> None:
-    """Erase a locked account's names and addresses from all emails, and drop pending emails about the account.
+    """Erase an account's names and addresses from all emails, and drop pending emails about it. Lock the account first.
 
     Unsent emails to the person keep the address until `finish` erases it. Emails caused by other accounts keep an
     unverified address, because the address may belong to another person.

@@ -113,8 +113,8 @@ _TEAM_ROLE = Prepared(
 def bring_up_to_date(email: OutboxEmail) -> str | None:
     """Compare a claimed email with the current data. Returns why the email is outdated, or None if it must be sent.
 
-    Updates the event's details in confirmations and in emails about changed bookings. Otherwise the guest could get
-    outdated details until the delayed notice about the event's change arrives.
+    Updates the event's details in confirmations and in emails about changed bookings. Otherwise the guest would have
+    outdated details until the notice of the event's change arrives, which is sent later.
     """
     if email.booking_id and email.kind in _ABOUT_BOOKING:
         return _changed_booking(email, email.booking_id)

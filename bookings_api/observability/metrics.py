@@ -1,7 +1,7 @@
 """Records the service's metrics, and serves them at `/metrics` in the Prometheus text format.
 
-Names and units follow https://prometheus.io/docs/practices/naming/. Clients cannot create label values, because routes
-are URL rules and unknown methods share one label.
+Names and units follow https://prometheus.io/docs/practices/naming/. Clients cannot create label values: the label
+`route` is the URL rule instead of the requested path, and all unknown methods share one value.
 
 gunicorn.conf.py enables prometheus_client's multiprocess mode, in which each process writes its values to files. A
 metric without labels opens its file when the metric is defined, but the file must be opened after the fork. All metrics
