@@ -101,7 +101,7 @@ class Facts:
 class Plan:
     """An accepted order, with the time of the decision.
 
-    `is_newcomer` is true if the account has no membership in the event's organization yet.
+    `is_newcomer` is true if an account has no membership in the event's organization yet.
     """
 
     actor: Actor
@@ -148,7 +148,7 @@ def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Pla
     require_within_limits(facts.event, items, total=total, field=field)
     require_within_person_limit(facts.event, total, booked=facts.tickets_of_person)
     require_available(facts.event, items)
-    return Plan(facts.actor, facts.is_admitted is None, facts.event, items, facts.now)
+    return Plan(facts.actor, user is not None and facts.is_admitted is None, facts.event, items, facts.now)
 
 
 def _require_fields(order: Order, *, is_by_key: bool) -> None:

@@ -260,7 +260,7 @@ class Blueprint(flask_smorest.Blueprint):
                 return json_response(rows, ok, headers | varying)
 
             documented = documented_by(document, page_of_view)
-            documented._apidoc["pagination"] = {  # noqa: SLF001 - as above
+            documented._apidoc["pagination"] = {  # noqa: SLF001 - where flask-smorest stores it
                 "parameters": {"in": "query", "schema": query_schema},
                 "response": {HTTPStatus.UNPROCESSABLE_ENTITY.value: HTTPStatus.UNPROCESSABLE_ENTITY.name},
             }

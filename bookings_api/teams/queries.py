@@ -28,28 +28,19 @@ def get_entry(actor: Actor, event_id: UUID, user_id: UUID) -> TeamEntry:
     return entry_of(actor, get_event(event_id, viewer=actor), user_id)
 
 
-def event_of_entry(actor: Actor, event_id: UUID, user_id: UUID) -> Event:
-    """Return the event if `actor` may manage its team or `user_id` is the actor's own account.
-
-    Raises `EventNotFound` or `PermissionDenied`.
-    """
-    event = get_event(event_id, viewer=actor)
-    _require_entry(actor, event, user_id)
-    return event
-
-
 def entry_of(actor: Actor, event: Event, user_id: UUID) -> TeamEntry:
     """Return a person's entry in an event's team.
 
     Raises `TeamMemberNotFound`, or `PermissionDenied` if `actor` may not see the entry.
     """
-    _require_entry(actor, event, user_id)
+    require_entry(actor, event, user_id)
     entry = db.session.get(TeamEntry, (event.id, user_id), populate_existing=True)
     if entry is None:
         raise TeamMemberNotFound
     return entry
 
 
-def _require_entry(actor: Actor, event: Event, user_id: UUID) -> None:
+def require_entry(actor: Actor, event: Event, user_id: UUID) -> None:
+    """Raise `PermissionDenied` unless `actor` may manage the event's team or `user_id` is the actor's own account."""
     if not is_self(actor, user_id):
         require(actor, Action.MANAGE_TEAM, event)

@@ -1,6 +1,7 @@
 """Services that manage event teams and transfer events to another organizer.
 
-Each change to a team locks the person's account. To prevent deadlocks, lock the account before the event.
+Each change to a team locks the person's account and then the event, and checks the permission again, because the event
+may have been transferred meanwhile. To prevent deadlocks, lock the account before the event.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ from bookings_api.accounts.one_time_tokens import issue_token, revoke_tokens
 from bookings_api.database.changes import apply_changes
 from bookings_api.database.transactions import Precondition, Transaction, no_precondition, transaction
 from bookings_api.errors import AccessRevoked, AlreadyOnTeam, EmailNotVerified, NotAnOrganizer, TeamMemberNotFound
-from bookings_api.events.queries import get_event_for, lock_event, require_visible
+from bookings_api.events.queries import get_event, get_event_for, lock_event, lock_event_for, require_visible
 from bookings_api.extensions import db
 from bookings_api.idempotency import IdempotentRequest, store_response
 from bookings_api.mail import outbox
@@ -27,8 +28,8 @@ from bookings_api.models import (
     TokenPurpose,
     User,
 )
-from bookings_api.permissions import Action, Actor, require
-from bookings_api.teams.queries import entry_of, event_of_entry
+from bookings_api.permissions import Action, Actor
+from bookings_api.teams.queries import entry_of, require_entry
 
 
 def add_team_member(
@@ -41,9 +42,10 @@ def add_team_member(
 
     Raises `EventNotFound`, `PermissionDenied`, `AccessRevoked`, `AlreadyOnTeam` or `IdempotencyKeyReused`.
     """
-    event = get_event_for(actor, Action.MANAGE_TEAM, event_id)
+    get_event_for(actor, Action.MANAGE_TEAM, event_id)
     with transaction() as tx:
         user = lock_or_create_account(email)
+        event, _ = lock_event_for(actor, Action.MANAGE_TEAM, event_id)
         membership = membership_of(user.id, event.organization_id)
         if membership is None and actor.tenancy.is_single:
             membership = Membership(
@@ -80,9 +82,10 @@ def change_team_member(
 
     Raises `EventNotFound`, `PermissionDenied` or `TeamMemberNotFound`.
     """
-    event = get_event_for(actor, Action.MANAGE_TEAM, event_id)
+    get_event_for(actor, Action.MANAGE_TEAM, event_id)
     with transaction() as tx:
         user, member = _lock_member(event_id, user_id)
+        event, _ = lock_event_for(actor, Action.MANAGE_TEAM, event_id)
         precondition(member)
         if apply_changes(member, changes):
             _announce(tx, actor, event, user, member)
@@ -96,9 +99,11 @@ def remove_team_member(
 
     People may also remove themselves. Raises `EventNotFound`, `PermissionDenied` or `TeamMemberNotFound`.
     """
-    event = event_of_entry(actor, event_id, user_id)
+    require_entry(actor, get_event(event_id, viewer=actor), user_id)
     with transaction() as tx:
         user, member = _lock_member(event_id, user_id)
+        event, _ = lock_event(event_id)
+        require_entry(actor, require_visible(event, viewer=actor), user_id)
         precondition(member)
         db.session.delete(member)
         revoke_tokens(user, TokenPurpose.INVITATION, subject_id=event_id)
@@ -125,9 +130,7 @@ def transfer_event(
     get_event_for(actor, Action.MANAGE_TEAM, event_id)
     with transaction() as tx:
         user = lock_account_by_email(email) if email else user_id and lock_account(user_id)
-        event, _ = lock_event(event_id)
-        require_visible(event, viewer=actor)
-        require(actor, Action.MANAGE_TEAM, event)
+        event, _ = lock_event_for(actor, Action.MANAGE_TEAM, event_id)
         if user and user.id == event.organizer_id:
             return event
         precondition(event)
