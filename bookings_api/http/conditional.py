@@ -65,7 +65,8 @@ def etag_of(resource: Versioned) -> str:
         return f"{resource.version}-{resource.tickets_booked}-{resource.updated_at.timestamp()}"
     if isinstance(resource, Booking):
         # the names and the order of ticket types can change without changing the booking
-        return f"{resource.version}-{resource.updated_at.timestamp()}-{crc32(orjson.dumps(resource.items)):x}"
+        items = crc32(orjson.dumps(resource.items, option=orjson.OPT_SORT_KEYS))
+        return f"{resource.version}-{resource.updated_at.timestamp()}-{items:x}"
     if isinstance(resource, TicketType):
         return f"{resource.version}-{resource.tickets_available}"
     return str(resource.version)
