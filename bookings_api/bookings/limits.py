@@ -70,8 +70,8 @@ def former_guest(changes: dict[str, Any], *, booking_id: UUID) -> str | None:
 def precondition() -> Callable[[Booking], None]:
     """Return a function that checks a locked booking against `If-Match`.
 
-    The function raises `StaleVersion` if the header does not match, or if the guest's email has changed since the rate
-    limit by `guest` was checked.
+    The function raises `StaleVersion` if the header does not match, or if the guest's email is no longer
+    the one that `guest` counted towards its rate limit.
     """
     matches, counted = if_match(), flask.g.get("counted_guest_email")
 

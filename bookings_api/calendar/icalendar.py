@@ -75,8 +75,8 @@ def booking_calendar(
 ) -> icalendar.Calendar:
     """Return a calendar with a booking.
 
-    `payload` merges `event_payload` and `booking_payload`. `attendee` is the guest's address. `stamped_at` is when the
-    data in `payload` was current.
+    `payload` merges `event_payload` and `booking_payload`. `attendee` is the guest's address. `stamped_at` becomes
+    the DTSTAMP: the time of the last change or, for an email, the time when it was queued.
     """
     payload = without_links_in(payload, FREE_TEXT)
     sequence = payload["booking_version"] + payload["event_version"] - 2  # both versions start at 1

@@ -68,8 +68,7 @@ def deactivate(email: str) -> None:
     """Revoke an account's access, log the person out everywhere and notify them by email.
 
     The account's data is kept, and `flask users activate` restores access. The last active owner of an
-    organization cannot be deactivated. If ORGANIZER_SIGNUP is open, they can be as long as another active organizer
-    remains.
+    organization cannot be deactivated, unless ORGANIZER_SIGNUP is open and another active organizer remains.
     """
     try:
         user = user_by_email(email)

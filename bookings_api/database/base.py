@@ -1,4 +1,4 @@
-"""Base classes of all models, with UUIDv7 primary keys and timestamps in UTC."""
+"""The base class of all models, and mixins that add UUIDv7 primary keys and timestamps in UTC."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -75,8 +75,8 @@ def list_upcoming_events(**filters: Any) -> Listing:
     Returns the published events that have not ended and match all filters. Includes events in progress, because booking
     can stay open until they end. Events are sorted by start time unless you send `sort` or `after`.
 
-    New and changed events are listed immediately. The ticket counts and the filter `min_available` can be up to one
-    second out of date. To get exact counts, retrieve the event by its ID.
+    New and changed events are listed immediately. Ticket counts, and therefore the results of `min_available`, can be
+    up to one second out of date. To get exact counts, retrieve the event by its ID.
     """
     return queries.upcoming_events(**filters)
 
@@ -92,8 +92,8 @@ def list_all_events(**filters: Any) -> Listing:
     Returns all events that match the filters, including past and cancelled events and the drafts that you may see.
     Events are sorted by start time unless you send `sort` or `after`.
 
-    New and changed events are listed immediately. The ticket counts and the filter `min_available` can be up to one
-    second out of date. To get exact counts, retrieve the event by its ID.
+    New and changed events are listed immediately. Ticket counts, and therefore the results of `min_available`, can be
+    up to one second out of date. To get exact counts, retrieve the event by its ID.
     """
     return queries.all_events(viewer=viewer(), **filters)
 

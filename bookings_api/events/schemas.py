@@ -47,8 +47,10 @@ _PERSON_LIMIT = (
     "The maximum number of tickets per account. For bookings made with API keys, the maximum number per guest email,"
     " ignoring case and anything between `+` and `@`. `null` means no limit."
 )
-_OPENS = "When booking opens. Must be before booking closes. `null` means as soon as the event is published."
-_CLOSES = "When booking closes. Must not be later than `ends_at`. `null` means when the event starts."
+_OPENS = (
+    "When booking opens. Must be before booking closes. If `null`, booking opens as soon as the event is published."
+)
+_CLOSES = "When booking closes. Must not be later than `ends_at`. If `null`, booking closes when the event starts."
 
 
 class EventSchema(ResponseSchema):

@@ -35,8 +35,8 @@ def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
     broadcast replaces a notice that is still waiting.
 
     A cancellation is sent for the bookings that were cancelled together with the event. A notice about a change is sent
-    for the confirmed bookings that were made before the change. The event's version, which is assigned under the
-    event's lock, determines these bookings. Times would be unreliable, because the clocks of machines may differ.
+    for the confirmed bookings that were made before the change. These bookings are selected by the event's version,
+    which is assigned under the event's lock. Times would be unreliable, because the clocks of machines may differ.
     """
     delay = timedelta(seconds=current_app.config["NOTICE_DELAY_SECONDS"])
     if kind is not EmailKind.EVENT_CHANGED or event.ends_at <= database_time() + delay:

@@ -101,7 +101,7 @@ def logging_config(log_format: str, level: str) -> dict[str, Any]:
 
 
 def init_logging(app: flask.Flask) -> None:
-    """Configure logging. Log each request, and count its response."""
+    """Configure logging, and have each request logged and counted in the metrics."""
     logging.config.dictConfig(logging_config(app.config["LOG_FORMAT"], app.config["LOG_LEVEL"]))
     logging.captureWarnings(capture=True)
     # collects only the data that log lines contain; see "Optimization" in Python's Logging HOWTO

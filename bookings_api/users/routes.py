@@ -273,8 +273,8 @@ def change_user(organization: dict[str, UUID], changes: dict[str, Any], user_id:
     only if they belong to no other organization. A member with an unverified email cannot get a higher role. Only
     owners can change owners.
 
-    The last active owner cannot be demoted or deactivated. If `ORGANIZER_SIGNUP` is `open`, they can be as long as
-    another active organizer remains.
+    The last active owner cannot be demoted or deactivated, unless `ORGANIZER_SIGNUP` is `open` and another active
+    organizer remains.
     """
     return services.change_person(
         actor=current_actor, user_id=user_id, changes=changes, precondition=if_match(), **organization
@@ -294,7 +294,7 @@ def deactivate_user(organization: dict[str, UUID], user_id: UUID) -> None:
     The person is logged out on all devices and cannot log in again. If `ORGANIZER_SIGNUP` is `own_organization`, they
     only lose access to your organization. They are notified by email, unless they have no password yet. Their bookings
     and events remain. Their API keys are revoked or taken over by another owner. To restore their access, set
-    `is_active` to `true`. The last active owner cannot be deactivated. If `ORGANIZER_SIGNUP` is `open`, they can
-    be as long as another active organizer remains.
+    `is_active` to `true`. The last active owner cannot be deactivated, unless `ORGANIZER_SIGNUP` is
+    `open` and another active organizer remains.
     """
     services.remove_access(actor=current_actor, user_id=user_id, precondition=if_match(), **organization)
