@@ -146,7 +146,7 @@ def require_key_may(actor: Actor, action: Action | None) -> None:
 
 
 def scope_for(action: Action) -> Scope:
-    """Return the scope that the documentation and error messages name for an action."""
+    """Return the scope that an action requires, as the documentation and error messages say."""
     return _SCOPES[action][0]
 
 

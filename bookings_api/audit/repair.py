@@ -1,4 +1,4 @@
-"""Repairs wrong ticket counters and missing emails. These repairs need no human decision.
+"""Corrects wrong ticket counters and adds missing emails. These repairs need no human decision.
 
 Each repair takes the same locks as a request, so that the service can keep running. After taking the locks, the repair
 checks again whether the data is wrong.

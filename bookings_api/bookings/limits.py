@@ -60,7 +60,7 @@ def guest_mailbox(*args: Any, **kwargs: Any) -> str | None:
 
 
 def former_guest(changes: dict[str, Any], *, booking_id: UUID) -> str | None:
-    """Return the rate limit key for the email to the former guest, or None if the guest stays the same."""
+    """Return the rate limit key for the email to the former guest, or None if the request sets no `guest_email`."""
     if "guest_email" not in changes:
         return None
     former, _ = queries.guest_of(booking_id, viewer=current_actor)

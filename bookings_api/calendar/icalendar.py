@@ -128,7 +128,7 @@ def _organizer(payload: dict[str, Any], mail_from: str) -> icalendar.vCalAddress
 
 
 def _person(name: str, address: str) -> icalendar.vCalAddress:
-    """Return a calendar user. Quotes the characters that a `mailto` URI cannot contain (RFC 6068, section 2)."""
+    """Return a calendar user. Percent-encodes the address for its `mailto` URI (RFC 6068, section 2)."""
     person = icalendar.vCalAddress("mailto:" + quote(address, safe="@!$'*+"))
     # the library escapes parameters (RFC 6868) but does not remove control characters
     if name := one_line(name):

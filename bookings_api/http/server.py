@@ -40,7 +40,7 @@ def check_request(worker: Any, request: Any) -> None:
 
 
 def write_problem(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
-    """Send an error as a problem, and count it. Replaces `gunicorn.util.write_error`, which sends HTML.
+    """Send an error as a problem (RFC 9457), and count it. Replaces `gunicorn.util.write_error`, which sends HTML.
 
     Ignores `mesg`, which quotes the request and may therefore contain a password, a token or markup.
     """

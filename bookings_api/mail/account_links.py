@@ -40,7 +40,7 @@ def needs_account(email: OutboxEmail) -> bool:
 
 
 def resolve_account(email: OutboxEmail) -> bool:
-    """Look up the account for a claimed password reset and issue a token.
+    """Look up the account for a password-reset email that a worker has claimed, and issue a token.
 
     If the person has a pending invitation and no password, replaces the email with a new invitation, because the
     earlier token may have expired. Commits the token, so that later attempts to send the email use the same token.

@@ -2,7 +2,7 @@
 
 Claims prevent two workers from sending the same email. The claim locks the row with `FOR UPDATE SKIP LOCKED` and gives
 the worker a lease. Only the holder of the current lease may record an outcome. All times come from the database,
-because the clocks of machines may differ.
+because clocks may differ between machines.
 """
 
 import random

@@ -26,8 +26,8 @@ _RECIPIENT = {"name": None, "guest_name": None, "invited_by": None, **_BUYER}
 def erase_person(user: User) -> None:
     """Erase an account's names and addresses from all emails, and drop pending emails about it. Lock the account first.
 
-    Unsent emails to the person keep the address until `finish` erases it. Emails caused by other accounts keep an
-    unverified address, because the address may belong to another person.
+    Unsent emails to the person keep the address until `finish` erases it. If the account's address was never
+    verified, emails that other accounts caused keep it, because it may belong to another person.
     """
     require_transaction()
     email, payload = user.email.lower(), OutboxEmail.payload

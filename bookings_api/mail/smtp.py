@@ -111,7 +111,7 @@ class TimedConnection(Connection):
         self.host.sendmail(sender, [recipient], message.as_bytes(), message.mail_options)
 
     def __exit__(self, *_: object) -> None:
-        """Close the connection. Ignores errors, because the server has already accepted the emails."""
+        """Close the connection. Ignores errors, because the outcome of each email is already known."""
         if self.host is not None:
             with suppress(*SMTP_ERRORS), _deadline(_timeout()):
                 self.host.quit()

@@ -23,7 +23,7 @@ def change_profile(
 ) -> Profile:
     """Change the user's name or email. A new email takes effect when the user verifies it with an emailed token.
 
-    Raises `WrongPassword`, `EmailTaken`, or `InvalidFields` if the changes contain a new email but no password.
+    Raises `WrongPassword` or `EmailTaken`. Raises `InvalidFields` if the changes contain a new email but no password.
     """
     email, password = changes.get("email"), changes.get("current_password")
     if email:

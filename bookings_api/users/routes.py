@@ -249,7 +249,7 @@ def invite_user(
 def get_user(organization: dict[str, UUID], user_id: UUID) -> Person:
     """Get a person in your organization.
 
-    Also returns people without access and people whose invitation is still pending.
+    The person may have no access, or an invitation that is still pending.
     """
     return queries.get_person(current_actor, user_id, **organization)
 

@@ -29,7 +29,7 @@ _ROUNDING_SECONDS = 0.5
 
 @dataclass
 class Window:
-    """The number of requests that count towards a limit until `ends_at`, a Unix time."""
+    """A rate-limit window: how many requests it has counted, and when it ends (a Unix time)."""
 
     key: str
     item: RateLimitItem
