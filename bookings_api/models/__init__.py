@@ -2,8 +2,8 @@
 
 from bookings_api.database.base import Base
 from bookings_api.models.api_key import ApiKey, Scope
-from bookings_api.models.booking import Booking, BookingStatus
-from bookings_api.models.event import Event, EventCatalog, EventSort, EventStatus
+from bookings_api.models.booking import ACTIVE, Booking, BookingStatus
+from bookings_api.models.event import Event, EventCatalog, EventSort, EventStatus, Waitlist, WaitlistPolicy
 from bookings_api.models.idempotency_key import IdempotencyKey
 from bookings_api.models.organization import (
     MemberRole,
@@ -17,10 +17,12 @@ from bookings_api.models.organization import (
     TeamRole,
 )
 from bookings_api.models.outbox import UNSENT, EmailKind, EmailStatus, EventBroadcast, OutboxEmail
+from bookings_api.models.payment import Payment, PaymentRefusal
 from bookings_api.models.ticket_type import BookingItem, TicketType
 from bookings_api.models.user import Login, OneTimeToken, Role, TokenPurpose, User
 
 __all__ = [
+    "ACTIVE",
     "UNSENT",
     "ApiKey",
     "Base",
@@ -43,6 +45,8 @@ __all__ = [
     "OutboxEmail",
     "OwnOrganization",
     "OwnPerson",
+    "Payment",
+    "PaymentRefusal",
     "Person",
     "Role",
     "Scope",
@@ -52,4 +56,6 @@ __all__ = [
     "TicketType",
     "TokenPurpose",
     "User",
+    "Waitlist",
+    "WaitlistPolicy",
 ]

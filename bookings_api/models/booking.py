@@ -9,11 +9,12 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from bookings_api.database.base import Base, Identified, Timestamped, choice
 from bookings_api.models.api_key import ApiKey
-from bookings_api.models.event import MAX_TICKETS_PER_BOOKING, Event
+from bookings_api.models.event import MAX_HOLD_MINUTES, MAX_TICKETS_PER_BOOKING, Event
 from bookings_api.models.ticket_type import BookingItem, TicketType
 from bookings_api.models.user import User
 
@@ -46,10 +47,35 @@ def mailbox(address: sa.SQLColumnExpression[str]) -> sa.ColumnElement[str]:
 
 
 class BookingStatus(StrEnum):
-    """A confirmed booking holds its tickets. A cancelled booking has released its tickets and cannot be restored."""
+    """The status of a booking. Clients should treat unknown values like a booking that is not confirmed.
+
+    A `confirmed` booking has its tickets. A `held` booking keeps its tickets until `held_until`, for example while the
+    buyer pays. A `waitlisted` booking waits for tickets. An `expired` booking has lost its hold or its place on the
+    waiting list. A `cancelled` booking has released its tickets, and the cancellation is final.
+    """
 
     CONFIRMED = "confirmed"
     CANCELLED = "cancelled"
+    HELD = "held"
+    EXPIRED = "expired"
+    WAITLISTED = "waitlisted"
+
+
+# Bookings that have tickets or wait for tickets. The others are over, except for late payments.
+ACTIVE = (BookingStatus.CONFIRMED, BookingStatus.HELD, BookingStatus.WAITLISTED)
+
+
+def _of_parties_ahead(aggregate: str) -> sa.ColumnElement[int | None]:
+    """Return an aggregate over the parties ahead on the waiting list. PostgreSQL computes it only for waiting parties.
+
+    The aggregate has the type bigint, because large parties could exceed an integer.
+    """
+    return sa.literal_column(
+        f"(CASE WHEN bookings.status = 'waitlisted' THEN (SELECT {aggregate} FROM bookings AS ahead"
+        " WHERE ahead.event_id = bookings.event_id AND ahead.status = 'waitlisted'"
+        " AND (ahead.waitlisted_at, ahead.id) < (bookings.waitlisted_at, bookings.id)) END)",
+        sa.BigInteger,
+    )
 
 
 class Booking(Identified, Timestamped, Base):
@@ -60,6 +86,13 @@ class Booking(Identified, Timestamped, Base):
         sa.UniqueConstraint("reference"),
         sa.CheckConstraint(f"ticket_count BETWEEN 1 AND {MAX_TICKETS_PER_BOOKING}", name="ticket_count_in_range"),
         sa.CheckConstraint("(status = 'cancelled') = (cancelled_at IS NOT NULL)", name="cancelled_at_if_cancelled"),
+        sa.CheckConstraint("status <> 'confirmed' OR confirmed_at IS NOT NULL", name="confirmed_at_if_confirmed"),
+        sa.CheckConstraint("status <> 'waitlisted' OR waitlisted_at IS NOT NULL", name="waitlisted_at_if_waitlisted"),
+        sa.CheckConstraint("status <> 'held' OR hold_minutes IS NOT NULL", name="hold_minutes_if_held"),
+        sa.CheckConstraint("status <> 'held' OR held_until IS NOT NULL", name="held_until_if_held"),
+        sa.CheckConstraint(f"hold_minutes BETWEEN 1 AND {MAX_HOLD_MINUTES}", name="hold_minutes_in_range"),
+        sa.CheckConstraint("amount_due = 0 OR currency IS NOT NULL", name="currency_if_amount_due"),
+        sa.CheckConstraint("accept_fewer BETWEEN 1 AND ticket_count", name="accept_fewer_in_range"),
         sa.CheckConstraint("(user_id IS NULL) = (api_key_id IS NOT NULL)", name="booked_by_account_or_key"),
         sa.CheckConstraint("(api_key_id IS NULL) = (organization_id IS NULL)", name="organization_if_booked_by_key"),
         sa.CheckConstraint("external_id IS NULL OR organization_id IS NOT NULL", name="external_id_of_organization"),
@@ -89,6 +122,17 @@ class Booking(Identified, Timestamped, Base):
             "reminded_for",
             postgresql_where=sa.text("status = 'confirmed'"),
         ),
+        sa.Index(
+            "ix_bookings_event_id_held_until", "event_id", "held_until", postgresql_where=sa.text("status = 'held'")
+        ),
+        sa.Index(
+            "ix_bookings_waiting_list",
+            "event_id",
+            "waitlisted_at",
+            "id",
+            postgresql_include=["ticket_count"],
+            postgresql_where=sa.text("status = 'waitlisted'"),
+        ),
     )
 
     reference: Mapped[str] = mapped_column(sa.String(REFERENCE_LENGTH), default=new_reference)
@@ -116,6 +160,22 @@ class Booking(Identified, Timestamped, Base):
     # the event's version when the booking was made or, if the event was cancelled, when it was cancelled
     event_version: Mapped[int] = mapped_column(server_default="1")
     cancelled_at: Mapped[datetime | None]
+    confirmed_at: Mapped[datetime | None]
+    # the price of the tickets in minor units of `currency`, fixed when the tickets are booked
+    amount_due: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
+    currency: Mapped[str | None] = mapped_column(sa.String(3))
+    # the accepted payment, in minor units of `currency`
+    amount_paid: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
+    has_refused_payment: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    # when the hold ends or, if the booking has expired, ended
+    held_until: Mapped[datetime | None]
+    # the original duration of the hold or, while the booking is on the waiting list, the requested duration
+    hold_minutes: Mapped[int | None]
+    is_extended: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    # determines the place on the waiting list; set by the database's clock under the event's lock
+    waitlisted_at: Mapped[datetime | None]
+    # the smallest number of tickets that a party on the waiting list accepts; None if it needs all of them
+    accept_fewer: Mapped[int | None]
     # the event's start in the latest reminder; if the start changes, the guest gets another reminder
     reminded_for: Mapped[datetime | None]
 
@@ -135,7 +195,14 @@ class Booking(Identified, Timestamped, Base):
                 sa.func.jsonb_agg(
                     postgresql.aggregate_order_by(
                         sa.func.jsonb_build_object(
-                            "ticket_type_id", TicketType.id, "name", TicketType.name, "count", BookingItem.count
+                            "ticket_type_id",
+                            TicketType.id,
+                            "name",
+                            TicketType.name,
+                            "count",
+                            BookingItem.count,
+                            "price",
+                            BookingItem.price,
                         ),
                         TicketType.position,
                         TicketType.id,
@@ -153,6 +220,31 @@ class Booking(Identified, Timestamped, Base):
         # otherwise it would be read again after the commit, without the lock
         expire_on_flush=False,
     )
+
+    # The place on the event's waiting list, and the tickets that the parties ahead wait for. None if not waiting.
+    position: Mapped[int | None] = column_property(
+        _of_parties_ahead("count(*) + 1").label("position"), expire_on_flush=False
+    )
+    tickets_ahead: Mapped[int | None] = column_property(
+        _of_parties_ahead("coalesce(sum(ahead.ticket_count), 0)").label("tickets_ahead"), expire_on_flush=False
+    )
+
+    @hybrid_property
+    def refund_due(self) -> bool:
+        """Whether money has to be refunded: a refused payment, or more than the price of the confirmed tickets."""
+        owed = self.amount_due if self.status is BookingStatus.CONFIRMED else 0
+        return self.has_refused_payment or self.amount_paid > owed
+
+    @refund_due.inplace.expression
+    @classmethod
+    def _refund_due(cls) -> sa.ColumnElement[bool]:
+        owed = sa.case((cls.status == BookingStatus.CONFIRMED, cls.amount_due), else_=0)
+        return sa.or_(cls.has_refused_payment, cls.amount_paid > owed)
+
+    @property
+    def was_announced(self) -> bool:
+        """Whether the guest got an email about this booking. A hold is announced only once it is confirmed."""
+        return self.confirmed_at is not None or self.waitlisted_at is not None
 
     @property
     def sender(self) -> User | None:

@@ -14,6 +14,9 @@ MAX_CAPACITY = 1_000_000
 MAX_TICKETS_PER_BOOKING = 1_000
 DEFAULT_TICKETS_PER_BOOKING = 10
 SUMMARY_LENGTH = 200
+# Hosted checkout pages stay open for at least 30 minutes, so a hold outlives them.
+DEFAULT_HOLD_MINUTES = 35
+MAX_HOLD_MINUTES = 24 * 60
 
 # Indexed expressions for sorting and searching lists. Lists are sorted by only the first 100 characters of the title,
 # which keeps cursors short.
@@ -33,6 +36,24 @@ class EventStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Waitlist(StrEnum):
+    """Whether people can join the event's waiting list."""
+
+    OFF = "off"
+    ON = "on"
+
+
+class WaitlistPolicy(StrEnum):
+    """How an event's waiting list is served. Both policies follow the order of arrival.
+
+    `first_fit` skips a party that needs more tickets than are available. `strict` makes later parties that compete for
+    the same tickets wait behind it.
+    """
+
+    FIRST_FIT = "first_fit"
+    STRICT = "strict"
+
+
 class EventSort(StrEnum):
     """The sort order of events. A leading minus sign means descending order."""
 
@@ -45,19 +66,26 @@ class EventSort(StrEnum):
 
 
 class Event(Identified, Timestamped, Base):
-    """An event. `tickets_booked` is the number of tickets in its confirmed bookings.
+    """An event. `tickets_booked` counts the tickets in its confirmed bookings, and `tickets_held` those in its holds.
 
-    `tickets_booked` changes only while the row is locked and, except in `audit --repair`, in the same transaction as
-    the bookings. A CHECK constraint prevents overselling.
+    Both change only while the row is locked and, except in `audit --repair`, in the same transaction as the bookings. A
+    CHECK constraint prevents overselling. Prices are in the event's `currency`, an ISO 4217 code.
 
-    When any column except `tickets_booked` and `updated_at` changes, a trigger increments `EventCatalog.version`. A
+    When any column except `tickets_booked`, `tickets_held` and `updated_at` changes, a trigger increments `EventCatalog.version`. A
     migration that adds a column must also add the column to the trigger.
     """
 
     __tablename__ = "events"
     __table_args__ = (
         sa.CheckConstraint(f"capacity BETWEEN 1 AND {MAX_CAPACITY}", name="capacity_in_range"),
-        sa.CheckConstraint("tickets_booked BETWEEN 0 AND capacity", name="not_oversold"),
+        sa.CheckConstraint(
+            "tickets_booked >= 0 AND tickets_held >= 0 AND tickets_booked + tickets_held <= capacity",
+            name="not_oversold",
+        ),
+        sa.CheckConstraint(f"hold_minutes BETWEEN 1 AND {MAX_HOLD_MINUTES}", name="hold_minutes_in_range"),
+        sa.CheckConstraint(
+            f"waitlist_offer_minutes BETWEEN 1 AND {MAX_HOLD_MINUTES}", name="waitlist_offer_minutes_in_range"
+        ),
         sa.CheckConstraint(
             f"max_tickets_per_booking BETWEEN 1 AND {MAX_TICKETS_PER_BOOKING}", name="booking_limit_in_range"
         ),
@@ -103,6 +131,20 @@ class Event(Identified, Timestamped, Base):
     ends_at: Mapped[datetime]
     capacity: Mapped[int]
     tickets_booked: Mapped[int] = mapped_column(default=0, server_default="0")
+    tickets_held: Mapped[int] = mapped_column(default=0, server_default="0")
+    currency: Mapped[str | None] = mapped_column(sa.String(3))
+    # how long a booking that must be paid holds its tickets
+    hold_minutes: Mapped[int] = mapped_column(default=DEFAULT_HOLD_MINUTES, server_default=str(DEFAULT_HOLD_MINUTES))
+    waitlist: Mapped[Waitlist] = mapped_column(
+        choice(Waitlist, "waitlist"), default=Waitlist.OFF, server_default=Waitlist.OFF
+    )
+    waitlist_policy: Mapped[WaitlistPolicy] = mapped_column(
+        choice(WaitlistPolicy, "waitlist_policy"),
+        default=WaitlistPolicy.FIRST_FIT,
+        server_default=WaitlistPolicy.FIRST_FIT,
+    )
+    # how long a promoted guest can accept the tickets; None if free bookings are confirmed immediately
+    waitlist_offer_minutes: Mapped[int | None]
     max_tickets_per_booking: Mapped[int] = mapped_column(
         default=DEFAULT_TICKETS_PER_BOOKING, server_default=str(DEFAULT_TICKETS_PER_BOOKING)
     )
@@ -115,7 +157,12 @@ class Event(Identified, Timestamped, Base):
 
     @hybrid_property
     def tickets_available(self) -> int:
-        return self.capacity - self.tickets_booked
+        return self.capacity - self.tickets_booked - self.tickets_held
+
+    @property
+    def booking_ends_at(self) -> datetime:
+        """When booking closes: at `booking_closes_at` or, by default, at the start of the event."""
+        return self.booking_closes_at or self.starts_at
 
 
 class EventCatalog(Base):
