@@ -7,24 +7,17 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from bookings_api.bookings.items import (
-    Item,
-    OrderedItem,
-    counts_of,
-    items_of,
-    offered,
-    require_available,
-    require_on_sale,
-    require_within_limits,
-)
-from bookings_api.bookings.person_limit import require_within_person_limit, tickets_of_person
+from bookings_api.bookings.items import OrderedItem, exceeded_limits, items_of, offered, raise_first, sales_closed
 from bookings_api.bookings.rules import require_open
-from bookings_api.bookings.writes import insert_items, release, take
+from bookings_api.bookings.writes import insert_items
 from bookings_api.database.prepared import run
-from bookings_api.errors import InvalidFields, SalesClosed
-from bookings_api.events.queries import ticket_types_of
+from bookings_api.errors import InvalidFields, OthersWaiting, PaymentRequired, SalesClosed
 from bookings_api.extensions import db
-from bookings_api.models import Booking, BookingItem, Event
+from bookings_api.inventory.availability import Item, shortages, ticket_types_of
+from bookings_api.inventory.counters import release, take
+from bookings_api.inventory.person_limit import require_within_person_limit, tickets_of_person
+from bookings_api.inventory.queue import queue_of
+from bookings_api.models import Booking, BookingItem, BookingStatus, Event
 from bookings_api.models.booking import mailbox_of
 
 
@@ -33,16 +26,19 @@ def change_tickets(
 ) -> bool:
     """Change a locked booking's tickets to the `items` or `ticket_count` in `changes`. Returns whether they changed.
 
-    Added tickets must be available and, unless `by_organizer` is true, on sale. Tickets can always be removed. Raises
-    `EventNotOpen`, `InvalidFields`, `SalesClosed`, `TooManyTickets` or `SoldOut`.
+    Added tickets must be available and, unless `by_organizer` is true, on sale. Tickets can always be removed. On the
+    waiting list, added tickets need not be available, but move the booking to the end of the list. Raises
+    `EventNotOpen`, `InvalidFields`, `SalesClosed`, `TooManyTickets`, `PaymentRequired`, `OthersWaiting` or `SoldOut`.
     """
-    before, wanted = counts_of(booking), _wanted(booking, changes)
+    before, wanted = booking.counts, _wanted(booking, changes)
     if wanted == before:
         return False
     added = {one: more for one, count in wanted.items() if (more := count - before.get(one, 0)) > 0}
     removed = {one: fewer for one, count in before.items() if (fewer := count - wanted.get(one, 0)) > 0}
+    types = {one.id: one for one in ticket_types_of(event)}
     if added:
         _require_more(
+            booking,
             event,
             wanted,
             added,
@@ -51,13 +47,25 @@ def change_tickets(
             by_organizer=by_organizer,
             now=now,
         )
+    paid = {UUID(item["ticket_type_id"]): item["price"] for item in booking.items}
+    items = [Item(types[one], count, types[one].price if one in added else paid[one]) for one, count in wanted.items()]
+    amount_due = sum(item.count * item.price for item in items)
+    if booking.status is BookingStatus.CONFIRMED and amount_due > booking.amount_due:
+        raise PaymentRequired(
+            "A confirmed booking cannot become more expensive. Book the additional tickets separately."
+        )
+    if booking.status is BookingStatus.WAITLISTED and added:
+        booking.waitlisted_at = now
     # releases tickets first, because the event may be sold out
-    for statement in [*release(event, removed), *take(event, added)]:
+    for statement in [*release(event, removed, booking.status), *take(event, added, booking.status)]:
         run(statement)
     db.session.execute(sa.delete(BookingItem).where(BookingItem.booking_id == booking.id))
-    for statement in insert_items(booking.id, wanted):
+    for statement in insert_items(booking.id, items):
         run(statement)
     booking.ticket_count = sum(wanted.values())
+    booking.amount_due = amount_due
+    booking.currency = booking.currency or (event.currency if amount_due else None)
+    _adjust_accept_fewer(booking, wanted)
     db.session.flush()
     db.session.refresh(booking, ["items"])
     return True
@@ -66,21 +74,34 @@ def change_tickets(
 def require_allowed_for_person(booking: Booking, event: Event, *, former_count: int, former_guest: str) -> None:
     """Raise `TooManyForPerson` if a changed booking gives a person more tickets than the event allows.
 
-    A booking made with an API key counts for its guest, so replacing the guest can exceed the limit as well.
+    A booking made with an API key counts for its guest, so replacing the guest can exceed the limit as well. A booking
+    on the waiting list has no tickets yet, so all of its tickets are additional.
     """
+    if event.max_tickets_per_person is None:
+        return
     has_new_person = booking.user_id is None and mailbox_of(former_guest) != mailbox_of(booking.guest_email)
     more = booking.ticket_count - (0 if has_new_person else former_count)
-    if event.max_tickets_per_person is None or more <= 0:
+    if more <= 0:
         return
     db.session.flush()
-    require_within_person_limit(event, more, booked=tickets_of_person(booking) - more)
+    booked = tickets_of_person(booking)
+    if booking.status is BookingStatus.WAITLISTED:
+        require_within_person_limit(event, booking.ticket_count, booked=booked)
+    else:
+        require_within_person_limit(event, more, booked=booked - more)
+
+
+def _adjust_accept_fewer(booking: Booking, wanted: Mapping[UUID, int]) -> None:
+    """Keep `accept_fewer` possible. A party with tickets of several types needs all of them."""
+    if booking.accept_fewer is not None:
+        booking.accept_fewer = None if len(wanted) > 1 else min(booking.accept_fewer, booking.ticket_count)
 
 
 def _wanted(booking: Booking, changes: Mapping[str, Any]) -> dict[UUID, int]:
     """Return the requested number of tickets of each type, by the ID of the type."""
     if "items" in changes:
         return {item.ticket_type_id: item.count for item in changes["items"]}
-    before = counts_of(booking)
+    before = booking.counts
     count = changes.get("ticket_count", booking.ticket_count)
     if count == booking.ticket_count:
         return before
@@ -90,6 +111,7 @@ def _wanted(booking: Booking, changes: Mapping[str, Any]) -> dict[UUID, int]:
 
 
 def _require_more(
+    booking: Booking,
     event: Event,
     wanted: Mapping[UUID, int],
     added: Mapping[UUID, int],
@@ -106,9 +128,13 @@ def _require_more(
     items = items_of(types, ordered)
     if not by_organizer:
         require_open(event, now=now)
-        require_on_sale(items, now=now)
+        raise_first(sales_closed(items, now=now))
     # existing tickets stay valid even if a limit is lowered
     grows = sum(added.values()) > returned
-    as_wanted = [Item(item.ticket_type, wanted[item.ticket_type.id]) for item in items]
-    require_within_limits(event, as_wanted, total=sum(wanted.values()) if grows else 0, field=field)
-    require_available(event, items, returned=returned)
+    as_wanted = [Item(item.ticket_type, wanted[item.ticket_type.id], item.price) for item in items]
+    raise_first(exceeded_limits(event, as_wanted, total=sum(wanted.values()) if grows else 0, field=field))
+    if booking.status is BookingStatus.WAITLISTED:
+        return
+    if queue_of(event).blocks(event, added.keys()):
+        raise OthersWaiting
+    raise_first(shortages(event, items, returned=returned))

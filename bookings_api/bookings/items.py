@@ -1,13 +1,14 @@
-"""The rules for the tickets in an order: ticket types, sales windows, limits and availability."""
+"""The rules for the tickets in an order: ticket types, sales windows and limits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from bookings_api.errors import InvalidFields, SalesClosed, SoldOut, TooManyTickets
-from bookings_api.models import Booking, Event, TicketType
+from bookings_api.errors import DomainError, InvalidFields, SalesClosed, TooManyTickets
+from bookings_api.inventory.availability import Item
+from bookings_api.models import Event, TicketType
 
 
 @dataclass(frozen=True)
@@ -16,19 +17,6 @@ class OrderedItem:
 
     ticket_type_id: UUID
     count: int
-
-
-@dataclass(frozen=True)
-class Item:
-    """A number of tickets of an existing type."""
-
-    ticket_type: TicketType
-    count: int
-
-
-def counts_of(booking: Booking) -> dict[UUID, int]:
-    """Return a booking's number of tickets of each type, by the ID of the type."""
-    return {UUID(item["ticket_type_id"]): item["count"] for item in booking.items}
 
 
 def with_items(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +50,7 @@ def items_of(types: Sequence[TicketType], ordered: Sequence[OrderedItem]) -> lis
     if unknown:
         raise InvalidFields({"items": f"The event has no ticket type {unknown[0]}."})
     counts = {item.ticket_type_id: item.count for item in ordered}
-    return [Item(one, counts[one.id]) for one in types if one.id in counts]
+    return [Item(one, counts[one.id], one.price) for one in types if one.id in counts]
 
 
 def is_on_sale(ticket_type: TicketType, *, now: datetime) -> bool:
@@ -70,11 +58,30 @@ def is_on_sale(ticket_type: TicketType, *, now: datetime) -> bool:
     return _closed(ticket_type, now=now) is None
 
 
-def require_on_sale(items: Sequence[Item], *, now: datetime) -> None:
-    """Raise `SalesClosed` unless the ticket types of all items are on sale."""
+def sales_closed(items: Iterable[Item], *, now: datetime) -> Iterator[SalesClosed]:
+    """Yield an error for each item whose ticket type is not on sale."""
     for item in items:
         if reason := _closed(item.ticket_type, now=now):
-            raise SalesClosed(reason)
+            yield SalesClosed(reason)
+
+
+def exceeded_limits(event: Event, items: Iterable[Item], *, total: int, field: str) -> Iterator[TooManyTickets]:
+    """Yield an error if `total` exceeds the event's limit per booking, and for each item that exceeds its type's limit.
+
+    `field` is the request field that the errors name.
+    """
+    if total > event.max_tickets_per_booking:
+        yield TooManyTickets(event.max_tickets_per_booking, field=field)
+    for item in items:
+        limit = item.ticket_type.max_per_booking
+        if limit is not None and item.count > limit:
+            yield TooManyTickets(limit, item.ticket_type.name, field=field)
+
+
+def raise_first(errors: Iterable[DomainError]) -> None:
+    """Raise the first error, if there is one."""
+    for error in errors:
+        raise error
 
 
 def _closed(ticket_type: TicketType, *, now: datetime) -> str | None:
@@ -84,30 +91,3 @@ def _closed(ticket_type: TicketType, *, now: datetime) -> str | None:
     if ticket_type.sales_close_at and now >= ticket_type.sales_close_at:
         return f"Sales of {ticket_type.name} have closed."
     return None
-
-
-def require_within_limits(event: Event, items: Sequence[Item], *, total: int, field: str) -> None:
-    """Raise `TooManyTickets` if an item exceeds its type's limit, or `total` exceeds the event's limit per booking.
-
-    `field` is the request field that the error names.
-    """
-    if total > event.max_tickets_per_booking:
-        raise TooManyTickets(event.max_tickets_per_booking, field=field)
-    for item in items:
-        limit = item.ticket_type.max_per_booking
-        if limit is not None and item.count > limit:
-            raise TooManyTickets(limit, item.ticket_type.name, field=field)
-
-
-def require_available(event: Event, items: Sequence[Item], *, returned: int = 0) -> None:
-    """Raise `SoldOut` unless each ticket type and the event have enough tickets left.
-
-    `returned` is the number of tickets of other types that the same booking gives back.
-    """
-    left = event.tickets_available + returned
-    for item in items:
-        left_of_type = item.ticket_type.limited(left)
-        if item.count > left_of_type and left_of_type < left:
-            raise SoldOut(left_of_type, item.ticket_type.name, item.ticket_type.id)
-    if sum(item.count for item in items) > left:
-        raise SoldOut(left)

@@ -18,17 +18,20 @@ from bookings_api.models import Booking
 def guest(
     body: dict[str, Any] | None = None,
     header: dict[str, str] | None = None,
+    query: dict[str, bool] | None = None,
     *,
     booking_id: UUID | None = None,
     **_: Any,
 ) -> str | None:
     """Return the key for `GUEST_MAIL_LIMIT`: one per account and guest email (without `+` suffix).
 
-    Returns None for API keys, for repeated requests (which send no email), and for emails to the caller's own address,
-    unless the address contains a `+`. Also sets `flask.g.guest_mailbox`, which `guest_mailbox` returns, and
-    `flask.g.counted_guest_email`, which `precondition` checks.
+    Returns None for API keys, for dry runs and repeated requests (which send no email), and for emails to the caller's
+    own address, unless the address contains a `+`. Also sets `flask.g.guest_mailbox`, which `guest_mailbox` returns,
+    and `flask.g.counted_guest_email`, which `precondition` checks.
     """
     flask.g.guest_mailbox, is_organizer = None, False
+    if query and query["dry_run"]:
+        return None
     address: str | None = (body or {}).get("guest_email")
     if address is None and booking_id is not None:
         address, is_organizer = queries.guest_of(booking_id, viewer=current_actor)

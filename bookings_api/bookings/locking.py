@@ -1,6 +1,7 @@
 """Locks an event and reads the facts that determine whether an order can be booked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -9,14 +10,16 @@ import sqlalchemy as sa
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
-from bookings_api.bookings.person_limit import COUNTED, IS_OF_MAILBOX, tickets_where
-from bookings_api.bookings.rules import Facts
+from bookings_api.bookings.orders import Facts
 from bookings_api.database.prepared import BoundStatement, Prepared, read_row, run
 from bookings_api.database.transactions import RowLockedTransaction
 from bookings_api.errors import InvalidApiKey
+from bookings_api.inventory.person_limit import COUNTED, IS_OF_MAILBOX, tickets_where
+from bookings_api.inventory.queue import queue_from, read_queue
 from bookings_api.models import (
     ApiKey,
     Booking,
+    BookingStatus,
     Event,
     IdempotencyKey,
     Login,
@@ -26,6 +29,7 @@ from bookings_api.models import (
     TeamRole,
     TicketType,
     User,
+    WaitlistPolicy,
 )
 from bookings_api.models.api_key import is_usable
 from bookings_api.models.user import is_logged_in
@@ -49,13 +53,22 @@ class Inquiry(NamedTuple):
 def lock_and_read_facts(tx: RowLockedTransaction, inquiry: Inquiry) -> Facts:
     """Lock the event, then read the facts about the order. Raises `InvalidApiKey`."""
     rows = tx.lock_and_read(_LOCK_EVENT.with_values(event_id=inquiry.event_id), _statement(inquiry))
-    return _facts_of_login(rows) if inquiry.key_hash is None else _facts_of_key(rows)
+    return _facts_from(rows, inquiry, tx.read)
 
 
 def peek_at_facts(inquiry: Inquiry) -> Facts:
     """Read the facts about an order without a lock. These suffice to refuse the order, but not to book it."""
-    rows = run(_statement(inquiry))
-    return _facts_of_login(rows) if inquiry.key_hash is None else _facts_of_key(rows)
+    return _facts_from(run(_statement(inquiry)), inquiry, run)
+
+
+def _facts_from(
+    rows: list[tuple[Any, ...]], inquiry: Inquiry, read: Callable[[BoundStatement], list[tuple[Any, ...]]]
+) -> Facts:
+    facts = _facts_of_login(rows) if inquiry.key_hash is None else _facts_of_key(rows)
+    is_strict = facts.event is not None and facts.event.waitlist_policy is WaitlistPolicy.STRICT
+    if is_strict and facts.has_waiting:
+        return replace(facts, queue=queue_from(read(read_queue(inquiry.event_id))))
+    return facts
 
 
 def _statement(inquiry: Inquiry) -> BoundStatement:
@@ -71,7 +84,10 @@ def _statement(inquiry: Inquiry) -> BoundStatement:
 
 
 def _facts_of_key(rows: list[tuple[Any, ...]]) -> Facts:
-    [now, tickets], stored, key, event, [items], booking, _ = _split(rows[0], 2, 2, _KEY, _EVENT, 1, _BOOKING, _TYPE)
+    situation, stored, key, event, computed, booking, _ = _split(
+        rows[0], _SITUATION, 2, _KEY, _EVENT, len(_COMPUTED), _BOOKING, _TYPE
+    )
+    now, tickets, first_hold_ends, has_waiting = situation
     if not key[0]:
         raise InvalidApiKey
     return Facts(
@@ -82,12 +98,15 @@ def _facts_of_key(rows: list[tuple[Any, ...]]) -> Facts:
         now,
         _ticket_types(rows),
         tickets,
-        read_row(Booking, booking, items=items) if booking[0] else None,
+        first_hold_ends,
+        has_waiting,
+        read_row(Booking, booking, **dict(zip(_COMPUTED, computed, strict=True))) if booking[0] else None,
     )
 
 
 def _facts_of_login(rows: list[tuple[Any, ...]]) -> Facts:
-    [now, tickets], stored, membership, user, columns, _ = _split(rows[0], 2, 2, 3, _USER, _EVENT, _TYPE)
+    situation, stored, membership, user, columns, _ = _split(rows[0], _SITUATION, 2, 3, _USER, _EVENT, _TYPE)
+    now, tickets, first_hold_ends, has_waiting = situation
     role, is_admitted, team_role = membership
     event = read_row(Event, columns) if columns[0] else None
     actor = None
@@ -95,7 +114,8 @@ def _facts_of_login(rows: list[tuple[Any, ...]]) -> Facts:
         roles = {event.organization_id: MemberRole(role)} if event and role and is_admitted else {}
         team = {event.id: TeamRole(team_role)} if event and team_role and is_admitted is not False else {}
         actor = Actor(user=read_row(User, user), roles=roles, team=team)
-    return Facts(actor, is_admitted, _stored_response(*stored), event, now, _ticket_types(rows), tickets)
+    stored_response, types = _stored_response(*stored), _ticket_types(rows)
+    return Facts(actor, is_admitted, stored_response, event, now, types, tickets, first_hold_ends, has_waiting)
 
 
 def _split(row: Sequence[Any], *widths: int) -> list[list[Any]]:
@@ -133,6 +153,25 @@ _users, _logins, _stored, _events, _api_keys, _bookings, _types = (
 )
 _members, _team = Membership.__table__, TeamMember.__table__
 _USER, _KEY, _EVENT, _BOOKING, _TYPE = (len(table.c) for table in (_users, _api_keys, _events, _bookings, _types))
+_SITUATION = 4  # the time, the person's tickets, the first end of a hold, and whether anyone waits
+# the attributes of a booking that are not columns of its table
+_COMPUTED = ("items", "position", "tickets_ahead")
+
+_of_event = [_bookings.c.event_id == _event_id]
+_first_hold_ends = sa.case(
+    (
+        _events.c.tickets_held > 0,
+        sa.select(sa.func.min(_bookings.c.held_until))
+        .where(*_of_event, _bookings.c.status == sa.literal_column(f"'{BookingStatus.HELD}'"))
+        .correlate(None)
+        .scalar_subquery(),
+    )
+)
+_has_waiting = (
+    sa.exists()
+    .where(*_of_event, _bookings.c.status == sa.literal_column(f"'{BookingStatus.WAITLISTED}'"))
+    .correlate(None)
+)
 
 
 def _facts(
@@ -165,8 +204,9 @@ def _facts(
         (_types, sa.and_(_types.c.event_id == _event_id, _types.c.deleted_at.is_(None))),
     ):
         joined = joined.outerjoin(joined_table, condition)
+    situation = (sa.func.clock_timestamp(), person.c.tickets, _first_hold_ends, _has_waiting)
     stored = (_stored.c.request_hash, _stored.c.response)
-    columns = (sa.func.clock_timestamp(), person.c.tickets, *stored, *first, *_events.c, *last, *_types.c)
+    columns = (*situation, *stored, *first, *_events.c, *last, *_types.c)
     return Prepared(name, sa.select(*columns).select_from(joined).order_by(_types.c.position, _types.c.id))
 
 
@@ -194,5 +234,5 @@ _FACTS_OF_KEY = _facts(
         ),
     ),
     first=tuple(_api_keys.c),
-    last=(Booking.items.expression, *_bookings.c),
+    last=(*(getattr(Booking, name).expression for name in _COMPUTED), *_bookings.c),
 )

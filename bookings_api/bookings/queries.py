@@ -1,6 +1,5 @@
 """Queries that read and lock bookings."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +9,20 @@ from sqlalchemy.orm import joinedload
 from bookings_api.database.listing import Listing, ListQuery, Order, array_of, folded, is_one_of, search, words_in
 from bookings_api.database.prepared import PLAN_ONCE, Prepared
 from bookings_api.errors import BookingNotFound, PermissionDenied
-from bookings_api.events.queries import get_event_for, lock_event
+from bookings_api.events.queries import get_event_for
 from bookings_api.extensions import db
-from bookings_api.models import ApiKey, Booking, EmailStatus, Event, IdempotencyKey, Login, OutboxEmail, User
+from bookings_api.models import (
+    ApiKey,
+    Booking,
+    BookingStatus,
+    EmailStatus,
+    Event,
+    IdempotencyKey,
+    Login,
+    OutboxEmail,
+    Payment,
+    User,
+)
 from bookings_api.models.api_key import is_usable
 from bookings_api.models.user import is_logged_in
 from bookings_api.permissions import Action, Actor, may, may_manage_booking, may_see_booking, reach_of_key
@@ -69,9 +79,20 @@ _BOOKINGS_FOR_EVENT = ListQuery(
         "status": _WITH_STATUS,
         **words_in(folded(sa.func.concat_ws(" ", Booking.guest_name, Booking.guest_email, Booking.reference))),
         "reference": Booking.reference == sa.func.upper(sa.bindparam("reference", type_=sa.String)),
+        "refund_due": Booking.refund_due == sa.bindparam("refund_due", type_=sa.Boolean),
         "email_status": _latest_email_status == sa.bindparam("email_status"),
     },
     orders=[Order(Booking.id)],
+)
+_WAITING_LIST = ListQuery(
+    sa.select(Booking).where(_OF_EVENT, Booking.status == BookingStatus.WAITLISTED),
+    filters={},
+    orders=[Order(Booking.waitlisted_at, Booking.id)],
+)
+_PAYMENTS = ListQuery(
+    sa.select(Payment).where(Payment.booking.has(_OF_EVENT)),
+    filters={"refund_due": (Payment.amount_to_refund > 0) == sa.bindparam("refund_due", type_=sa.Boolean)},
+    orders=[Order(Payment.id)],
 )
 _EMAILS_OF_BOOKING = ListQuery(
     sa.select(OutboxEmail).where(OutboxEmail.booking_id == sa.bindparam("booking_id")),
@@ -128,6 +149,22 @@ def bookings_for(actor: Actor, event_id: UUID, *, q: str | None = None, **filter
     return _BOOKINGS_FOR_EVENT(event_id=event.id, **search(q), **filters)
 
 
+def waiting_list_of(actor: Actor, event_id: UUID) -> Listing:
+    """Return the bookings on an event's waiting list, in order of their position.
+
+    Raises `EventNotFound` or `PermissionDenied`.
+    """
+    return _WAITING_LIST(event_id=get_event_for(actor, Action.SEE_BOOKINGS, event_id).id)
+
+
+def payments_for(actor: Actor, event_id: UUID, **filters: Any) -> Listing:
+    """Return the payments for an event's bookings, oldest first. The filters are those of `PaymentQuerySchema`.
+
+    Raises `EventNotFound` or `PermissionDenied`.
+    """
+    return _PAYMENTS(event_id=get_event_for(actor, Action.SEE_BOOKINGS, event_id).id, **filters)
+
+
 def emails_of(actor: Actor, booking_id: UUID) -> Listing:
     """Return the emails about a booking, newest first. Raises `BookingNotFound`."""
     return _EMAILS_OF_BOOKING(booking_id=get_booking(booking_id, viewer=actor).id)
@@ -148,16 +185,14 @@ def guest_of(booking_id: UUID, *, viewer: Actor) -> tuple[str, bool]:
     return booking.guest_email, may(viewer, Action.MANAGE_BOOKINGS, booking.event)
 
 
-def lock_booking(actor: Actor, booking_id: UUID, *, event_id: UUID) -> tuple[Booking, Event, datetime]:
-    """Lock a booking and its event, and return their current state and the time when the event was locked.
+def lock_booking(actor: Actor, booking_id: UUID, *, event: Event) -> Booking:
+    """Lock a booking of a locked event and return its current state.
 
-    Locks the event first, like all transactions, to prevent deadlocks. Raises `PermissionDenied` if `actor` may not
-    change the booking.
+    Raises `PermissionDenied` if `actor` may not change the booking.
     """
-    event, now = lock_event(event_id, include_deleted=True)
     locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update(of=Booking)
     locked = locked.options(joinedload(Booking.user))
     booking = db.session.scalars(locked.execution_options(populate_existing=True)).one()
     if not may_manage_booking(actor, booking, event):
         raise PermissionDenied("You can see this booking but cannot change it.")
-    return booking, event, now
+    return booking

@@ -4,30 +4,20 @@ The rules only evaluate data that the caller has already read, usually under the
 fixed order, so that the same situation always gets the same response.
 """
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
-from uuid import UUID
 
-from bookings_api.bookings.items import (
-    Item,
-    OrderedItem,
-    items_of,
-    offered,
-    only_type,
-    require_available,
-    require_on_sale,
-    require_within_limits,
-)
-from bookings_api.bookings.person_limit import require_within_person_limit
+from bookings_api.bookings.items import exceeded_limits, items_of, offered, only_type, sales_closed
+from bookings_api.bookings.orders import Facts, Order, Plan
 from bookings_api.errors import (
+    DomainError,
     EventNotFound,
     EventNotOpen,
     ExternalIdTaken,
     InvalidFields,
     LoginEnded,
+    OthersWaiting,
     PermissionDenied,
     SalesClosed,
     SoldOut,
@@ -36,119 +26,133 @@ from bookings_api.errors import (
     UnverifiedBuyer,
 )
 from bookings_api.idempotency import IdempotentRequest
-from bookings_api.models import Booking, Event, EventStatus, IdempotencyKey, TicketType
+from bookings_api.inventory.availability import Item, TicketsLeft, shortages
+from bookings_api.inventory.person_limit import exceeds_person_limit
+from bookings_api.models import Booking, BookingStatus, Event, EventStatus, IdempotencyKey, Waitlist
 from bookings_api.permissions import Action, Actor, may, may_see, require, require_key_may
 
 # Why tickets cannot be booked or added to a booking
-REFUSALS = (EventNotOpen, SalesClosed, SoldOut, TooManyTickets, TooManyForPerson)
+REFUSALS = (EventNotOpen, SalesClosed, SoldOut, OthersWaiting, TooManyTickets, TooManyForPerson)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """A request for tickets: for `items`, or for `ticket_count` tickets of the only type on sale.
-
-    The guest defaults to the account's owner. With an API key, `guest_name` and `guest_email` are required. Only API
-    keys can set `external_id` and `metadata`. `requires_verified_email` is true if only accounts with a verified email
-    may book.
-    """
-
-    event_id: UUID
-    ticket_count: int = 1
-    items: Sequence[OrderedItem] | None = None
-    guest_name: str | None = None
-    guest_email: str | None = None
-    external_id: str | None = None
-    metadata: Mapping[str, str] | None = None
-    requires_verified_email: bool = False
-
-    @property
-    def hash(self) -> bytes:
-        """The SHA-256 hash of the order, used to recognize repeated orders with the same external ID.
-
-        Omits fields that have their default value. A later release can therefore add fields without changing the
-        hashes of existing orders.
-        """
-        values = asdict(self)
-        order = {field.name: values[field.name] for field in fields(self) if values[field.name] != field.default}
-        order.pop("requires_verified_email", None)  # not part of the order
-        if "items" in order:
-            order["items"] = sorted(order["items"], key=str)
-        return hashlib.sha256(json.dumps(order, sort_keys=True, default=str).encode()).digest()
-
-
-@dataclass(frozen=True)
-class Facts:
-    """The data that determines whether an order can be booked.
-
-    `actor` is None if the login has ended or the account is inactive. `is_admitted` is true if the account has an
-    active membership in the event's organization, false if the organization has revoked its access, and None if the
-    account has no membership yet or the actor is an API key. `stored` is the response to an earlier request with the
-    same `Idempotency-Key`. `now` is the database's time. `same_external_id` is the booking that already has the order's
-    external ID.
-    """
-
-    actor: Actor | None
-    is_admitted: bool | None
-    stored: IdempotencyKey | None
-    event: Event | None
-    now: datetime
-    ticket_types: Sequence[TicketType]
-    tickets_of_person: int
-    same_external_id: Booking | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """An accepted order, with the time of the decision.
-
-    `is_newcomer` is true if an account has no membership in the event's organization yet.
-    """
-
-    actor: Actor
-    is_newcomer: bool
-    event: Event
-    items: Sequence[Item]
-    now: datetime
+class HoldsExpired(Exception):
+    """Expired holds have tickets that could serve the order or someone who waits. They must be ended first."""
 
 
 def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Plan | IdempotencyKey | Booking:
     """Return a plan to book the order, or the result of an earlier identical request.
 
-    The earlier result is a stored response (same `Idempotency-Key`) or a booking (same external ID). Raises
-    `LoginEnded`, `PermissionDenied`, `IdempotencyKeyReused`, `InvalidFields`, `EventNotFound`, `ExternalIdTaken`,
-    `UnverifiedBuyer`, `EventNotOpen`, `SalesClosed`, `TooManyTickets`, `TooManyForPerson` or `SoldOut`.
+    The earlier result is a stored response (same `Idempotency-Key`) or a booking (same external ID). Raises the errors
+    of `evaluate`, the first error that `evaluate` returns, `LoginEnded` or `IdempotencyKeyReused`.
     """
     if facts.actor is None:
         raise LoginEnded
     require_key_may(facts.actor, Action.MANAGE_BOOKINGS)
     if request and facts.stored:
         return request.replay(facts.stored)
-    _require_fields(order, is_by_key=facts.actor.key is not None)
-    if facts.event is None or not may_see(facts.actor, facts.event):
+    outcome = evaluate(facts, facts.actor, order)
+    if isinstance(outcome, list):
+        raise outcome[0]
+    return outcome
+
+
+def evaluate(facts: Facts, actor: Actor, order: Order) -> Plan | Booking | list[DomainError]:
+    """Return a plan to book the order, an existing booking with the same external ID, or why the order is refused.
+
+    Raises `InvalidFields`, `EventNotFound`, `PermissionDenied`, `ExternalIdTaken` or `UnverifiedBuyer` if the order
+    itself is not acceptable. Raises `HoldsExpired` if expired holds must be ended first.
+    """
+    _require_fields(order, is_by_key=actor.key is not None)
+    event = facts.event
+    if event is None or not may_see(actor, event):
         raise EventNotFound
-    user = facts.actor.user
-    if order.requires_verified_email and user and not user.email_verified:
+    if order.requires_verified_email and actor.user and not actor.user.email_verified:
         raise UnverifiedBuyer
-    if facts.actor.key is not None:
-        require(facts.actor, Action.MANAGE_BOOKINGS, facts.event)
+    if actor.key is not None:
+        require(actor, Action.MANAGE_BOOKINGS, event)
         if facts.same_external_id is not None:
             return _same_booking(facts.same_external_id, order)
     if facts.is_admitted is False:
         raise PermissionDenied("The organization does not accept bookings from your account.")
-    require_open(facts.event, now=facts.now)
-    by_organizer = may(facts.actor, Action.MANAGE_BOOKINGS, facts.event)
+    by_organizer = may(actor, Action.MANAGE_BOOKINGS, event)
+    _require_short_hold(event, order, by_organizer=by_organizer)
+    items, closed = _ordered(facts, event, order, by_organizer=by_organizer)
+    refusals: list[DomainError] = [*closed]
+    refusals += _violations(facts, event, order, items)
+    granted = _granted(facts, event, order, items)
+    if not refusals and facts.has_expired_holds and (granted is None or facts.has_waiting):
+        raise HoldsExpired
+    if granted is None and not _may_wait(event, order, items):
+        is_blocked = facts.queue.blocks(event, [item.ticket_type.id for item in items])
+        refusals += [OthersWaiting()] if is_blocked else shortages(event, items)
+    return refusals or _plan(facts, actor, event, order, granted or items, is_waiting=granted is None)
+
+
+def _ordered(
+    facts: Facts, event: Event, order: Order, *, by_organizer: bool
+) -> tuple[list[Item], list[EventNotOpen | SalesClosed]]:
+    """Return the ordered items, and why none can be booked. Raises `InvalidFields` only if the event is open."""
+    refusals: list[EventNotOpen | SalesClosed] = []
+    try:
+        require_open(event, now=facts.now)
+    except EventNotOpen as error:
+        refusals.append(error)
     types = offered(facts.ticket_types, by_organizer=by_organizer)
-    if order.items is None:
-        items = [Item(only_type(types, now=facts.now), order.ticket_count)]
-    else:
-        items = items_of(types, order.items)
-    require_on_sale(items, now=facts.now)
+    try:
+        if order.items is not None:
+            return items_of(types, order.items), refusals
+        only = only_type(types, now=facts.now)
+        return [Item(only, order.ticket_count, only.price)], refusals
+    except SalesClosed as error:
+        return [], [*refusals, error]
+    except InvalidFields:
+        if not refusals:
+            raise
+        return [], refusals
+
+
+def _violations(facts: Facts, event: Event, order: Order, items: list[Item]) -> Iterator[DomainError]:
+    """Yield an error for each ticket type that is not on sale, and for each limit that the order exceeds."""
     total = sum(item.count for item in items)
-    field = "ticket_count" if order.items is None else "items"
-    require_within_limits(facts.event, items, total=total, field=field)
-    require_within_person_limit(facts.event, total, booked=facts.tickets_of_person)
-    require_available(facts.event, items)
-    return Plan(facts.actor, user is not None and facts.is_admitted is None, facts.event, items, facts.now)
+    yield from sales_closed(items, now=facts.now)
+    yield from exceeded_limits(event, items, total=total, field="ticket_count" if order.items is None else "items")
+    if exceeds_person_limit(event, total, booked=facts.tickets_of_person):
+        yield TooManyForPerson(event.max_tickets_per_person or 0, facts.tickets_of_person)
+
+
+def _granted(facts: Facts, event: Event, order: Order, items: list[Item]) -> list[Item] | None:
+    """Return the tickets that the order gets now, or None if it would have to wait."""
+    counts = {item.ticket_type.id: item.count for item in items}
+    if facts.queue.blocks(event, counts):
+        return None
+    granted = TicketsLeft(event, facts.ticket_types).most(counts, smallest=order.accept_fewer)
+    return None if granted is None else [replace(item, count=granted[item.ticket_type.id]) for item in items]
+
+
+def _may_wait(event: Event, order: Order, items: list[Item]) -> bool:
+    """Whether the order joins the waiting list. Excludes parties that are too large for the event or a type."""
+    if not order.waitlist or event.waitlist is Waitlist.OFF:
+        return False
+    if order.accept_fewer is not None:
+        items = [replace(item, count=order.accept_fewer) for item in items]
+    fits_types = all(item.count <= (item.ticket_type.capacity or event.capacity) for item in items)
+    return fits_types and sum(item.count for item in items) <= event.capacity
+
+
+def _plan(facts: Facts, actor: Actor, event: Event, order: Order, items: list[Item], *, is_waiting: bool) -> Plan:
+    is_newcomer = actor.user is not None and facts.is_admitted is None
+    plan = Plan(actor, is_newcomer, event, items, facts.now, BookingStatus.CONFIRMED, order.hold_minutes)
+    if is_waiting:
+        return replace(plan, status=BookingStatus.WAITLISTED)
+    if plan.amount_due or order.hold_minutes:
+        return replace(plan, status=BookingStatus.HELD, hold_minutes=order.hold_minutes or event.hold_minutes)
+    return plan
+
+
+def _require_short_hold(event: Event, order: Order, *, by_organizer: bool) -> None:
+    """Raise `InvalidFields` if a buyer asks for a longer hold than the event allows."""
+    if order.hold_minutes is not None and order.hold_minutes > event.hold_minutes and not by_organizer:
+        raise InvalidFields({"hold_minutes": f"Must be at most {event.hold_minutes}, the event's hold_minutes."})
 
 
 def _require_fields(order: Order, *, is_by_key: bool) -> None:
@@ -180,7 +184,7 @@ def require_open(event: Event, *, now: datetime) -> None:
         raise EventNotOpen("The event is cancelled.")
     if event.booking_opens_at and now < event.booking_opens_at:
         raise EventNotOpen(f"Booking opens at {event.booking_opens_at:%Y-%m-%dT%H:%M:%SZ}.")
-    if now >= _closes_at(event):
+    if now >= event.booking_ends_at:
         raise _closed(event)
 
 
@@ -193,12 +197,8 @@ def require_changeable(event: Event, *, by_organizer: bool, now: datetime) -> No
     if by_organizer:
         if now >= event.ends_at:
             raise EventNotOpen("The event has ended.")
-    elif now >= max(event.starts_at, _closes_at(event)):
+    elif now >= max(event.starts_at, event.booking_ends_at):
         raise _closed(event)
-
-
-def _closes_at(event: Event) -> datetime:
-    return event.booking_closes_at or event.starts_at
 
 
 def _closed(event: Event) -> EventNotOpen:

@@ -1,41 +1,23 @@
-"""The statements that take and release tickets, and that write bookings.
+"""The statements that insert bookings, items and emails."""
 
-Apart from `take` and `release`, only the cancellation of an event and `audit --repair` change `tickets_booked`.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Iterable
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from bookings_api.database.prepared import BoundStatement, Prepared, insert_into
-from bookings_api.models import Booking, BookingItem, Event, Membership, OutboxEmail, TicketType
+from bookings_api.inventory.availability import Item
+from bookings_api.models import Booking, BookingItem, Membership, OutboxEmail
 
 
-def take(event: Event, counts: Mapping[UUID, int]) -> list[BoundStatement]:
-    """Return the statements that take tickets from a locked event. The caller must check that enough tickets are left.
-
-    `counts` maps the IDs of ticket types to the number of tickets of each type.
-    """
-    if not counts:
-        return []
-    return [
-        _COUNT_TICKETS.with_values(event_id=event.id, count=sum(counts.values())),
-        *(_COUNT_TICKETS_OF_TYPE.with_values(ticket_type_id=one, count=count) for one, count in counts.items()),
-    ]
-
-
-def release(event: Event, counts: Mapping[UUID, int]) -> list[BoundStatement]:
-    """Return the statements that give tickets back to a locked event."""
-    return take(event, {ticket_type_id: -count for ticket_type_id, count in counts.items()})
-
-
-def insert_items(booking_id: UUID, counts: Mapping[UUID, int]) -> list[BoundStatement]:
+def insert_items(booking_id: UUID, items: Iterable[Item]) -> list[BoundStatement]:
     """Return the statements that insert a booking's items. The booking must not have any yet."""
     return [
-        _INSERT_ITEM.with_values(booking_id=booking_id, ticket_type_id=one, count=count)
-        for one, count in counts.items()
+        _INSERT_ITEM.with_values(
+            booking_id=booking_id, ticket_type_id=item.ticket_type.id, count=item.count, price=item.price
+        )
+        for item in items
     ]
 
 
@@ -57,23 +39,3 @@ INSERT_EMAIL = insert_into(
 )
 
 _INSERT_ITEM = insert_into(BookingItem)
-
-
-_event_id = sa.bindparam("event_id", type_=sa.Uuid())
-
-_COUNT_TICKETS = Prepared(
-    "count_tickets",
-    sa.update(Event)
-    .where(Event.id == _event_id)
-    .values(
-        tickets_booked=Event.tickets_booked + sa.bindparam("count", type_=sa.Integer),
-        updated_at=sa.func.clock_timestamp(),
-    ),
-)
-
-_COUNT_TICKETS_OF_TYPE = Prepared(
-    "count_tickets_of_type",
-    sa.update(TicketType)
-    .where(TicketType.id == sa.bindparam("ticket_type_id", type_=sa.Uuid()))
-    .values(tickets_booked=TicketType.tickets_booked + sa.bindparam("count", type_=sa.Integer)),
-)

@@ -49,7 +49,7 @@ class Transaction:
 
 
 class RowLockedTransaction(Transaction):
-    """A transaction with two round trips: the first locks and reads, and the second writes and commits."""
+    """A transaction that normally has two round trips: one locks and reads, and the other writes and commits."""
 
     def __init__(self, connection: sa.Connection) -> None:
         super().__init__()
@@ -62,6 +62,10 @@ class RowLockedTransaction(Transaction):
         the wait.
         """
         return send(self._connection, lock, facts, begin="BEGIN")
+
+    def read(self, statement: BoundStatement) -> list[tuple[Any, ...]]:
+        """Run a further statement under the lock and return its rows. This costs another round trip."""
+        return send(self._connection, statement)
 
     def write_and_commit(self, *writes: BoundStatement) -> None:
         """Run `writes` and commit. If the connection is lost, the transaction may or may not have been committed."""

@@ -12,7 +12,8 @@ from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.database.transactions import require_transaction
 from bookings_api.errors import EventNotFound
 from bookings_api.extensions import db
-from bookings_api.models import Event, EventSort, EventStatus, TicketType
+from bookings_api.inventory.waiting_list import has_waiting
+from bookings_api.models import Event, EventSort, EventStatus
 from bookings_api.models.event import SEARCHED, TITLE_ORDER
 from bookings_api.permissions import Action, Actor, may_see, require, visible_drafts
 
@@ -111,11 +112,12 @@ def get_event_for(actor: Actor, action: Action, event_id: UUID) -> Event:
 
 
 def has_guests(actor: Actor, event_id: UUID) -> bool:
-    """Whether any tickets for the event are booked.
+    """Whether the event has any guests, including those who wait for tickets.
 
     Raises `EventNotFound`, or `PermissionDenied` if `actor` may not edit the event.
     """
-    return get_event_for(actor, Action.EDIT_EVENT, event_id).tickets_booked > 0
+    event = get_event_for(actor, Action.EDIT_EVENT, event_id)
+    return event.tickets_booked + event.tickets_held > 0 or has_waiting(event)
 
 
 def lock_event(event_id: UUID, *, include_deleted: bool = False) -> tuple[Event, datetime]:
@@ -144,10 +146,3 @@ def lock_event_for(actor: Actor, action: Action, event_id: UUID) -> tuple[Event,
     require_visible(event, viewer=actor)
     require(actor, action, event)
     return event, now
-
-
-def ticket_types_of(event: Event) -> list[TicketType]:
-    """Return an event's current ticket types, sorted by position."""
-    query = sa.select(TicketType).where(TicketType.event_id == event.id, TicketType.deleted_at.is_(None))
-    query = query.order_by(TicketType.position, TicketType.id).execution_options(populate_existing=True)
-    return list(db.session.scalars(query))

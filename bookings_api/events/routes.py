@@ -20,13 +20,8 @@ from bookings_api.errors import (
     PermissionDenied,
 )
 from bookings_api.events import queries, services
-from bookings_api.events.schemas import (
-    EventChangeSchema,
-    EventCreateSchema,
-    EventQuerySchema,
-    EventSchema,
-    ListedEventSchema,
-)
+from bookings_api.events.schemas.requests import EventChangeSchema, EventCreateSchema, EventQuerySchema
+from bookings_api.events.schemas.responses import EventSchema, ListedEventSchema
 from bookings_api.http.authentication import current_actor, current_actor_id, viewer
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import if_match

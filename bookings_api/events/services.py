@@ -13,7 +13,6 @@ from bookings_api.database.transactions import (
     Precondition,
     Transaction,
     no_precondition,
-    require_transaction,
     transaction,
 )
 from bookings_api.errors import (
@@ -24,11 +23,15 @@ from bookings_api.errors import (
     EventStarted,
     InvalidFields,
 )
-from bookings_api.events.queries import lock_event_for, ticket_types_of
+from bookings_api.events.queries import lock_event_for
 from bookings_api.extensions import db
 from bookings_api.idempotency import IdempotentRequest, store_response
+from bookings_api.inventory.availability import ticket_types_of
+from bookings_api.inventory.cancellation import cancel_bookings_of
+from bookings_api.inventory.holds import end_expired_holds
+from bookings_api.inventory.waiting_list import has_waiting, serve_waiting_list
 from bookings_api.mail import broadcasts
-from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus, TicketType
+from bookings_api.models import Booking, EmailKind, Event, EventStatus, TicketType
 from bookings_api.models.ticket_type import DEFAULT_TYPE_NAME
 from bookings_api.permissions import Action, Actor, organization_for
 
@@ -75,6 +78,7 @@ def change_event(
         precondition(event)
         if event.status is EventStatus.CANCELLED:
             raise EventCancelled
+        end_expired_holds(tx, event, now=now)
         had_started = _has_passed(event, event.starts_at, now=now)
         had_ended = _has_passed(event, event.ends_at, now=now)
         changed = apply_changes(event, changes)
@@ -82,14 +86,17 @@ def change_event(
             raise EventEnded("The event has ended. Its times can no longer be changed.")
         if "starts_at" in changed and had_started:
             raise EventStarted
-        if event.capacity < event.tickets_booked:
-            raise CapacityBelowBooked(event.tickets_booked)
+        if event.capacity < event.tickets_booked + event.tickets_held:
+            raise CapacityBelowBooked(event.tickets_booked, event.tickets_held)
         if changed & _TIMES:
             _require_consistent_times(event, changed, now=now)
         if "capacity" in changed:
             _require_capacity_of_types(event)
-        if changed & NOTIFIED and event.tickets_booked and not had_ended:
+        if "currency" in changed:
+            _require_unused_currency(event)
+        if changed & NOTIFIED and not had_ended and (event.tickets_booked or event.tickets_held or has_waiting(event)):
             broadcasts.queue_broadcast(tx, event, EmailKind.EVENT_CHANGED)
+        serve_waiting_list(tx, event, now=now)
     return event
 
 
@@ -143,27 +150,6 @@ def delete_event(*, actor: Actor, event_id: UUID, precondition: Precondition = n
         event.deleted_at = now
 
 
-def _cancel_bookings_of(event: Event, *, now: datetime) -> None:
-    """Cancel all bookings of a locked event in one statement. The caller must notify the guests.
-
-    Stores the event's version in each booking, so that the broadcast includes only these bookings.
-    """
-    require_transaction()
-    db.session.execute(
-        sa.update(Booking)
-        .where(Booking.event_id == event.id, Booking.status == BookingStatus.CONFIRMED)
-        .values(
-            status=BookingStatus.CANCELLED,
-            cancelled_at=now,
-            event_version=event.version,
-            version=Booking.version + 1,
-        ),
-        execution_options={"synchronize_session": False},
-    )
-    event.tickets_booked = 0
-    db.session.execute(sa.update(TicketType).where(TicketType.event_id == event.id).values(tickets_booked=0))
-
-
 def _has_passed(event: Event, time: datetime, *, now: datetime) -> bool:
     """Whether `time` of a published event has passed. Always false for drafts, which never start or end."""
     return event.status is EventStatus.PUBLISHED and time <= now
@@ -174,8 +160,7 @@ def _cancel(tx: Transaction, event: Event, *, now: datetime) -> None:
         raise EventEnded("The event has ended and cannot be cancelled.")
     event.status = EventStatus.CANCELLED
     event.version += 1
-    if event.tickets_booked:
-        _cancel_bookings_of(event, now=now)
+    if cancel_bookings_of(event, now=now):
         broadcasts.queue_broadcast(tx, event, EmailKind.EVENT_CANCELLED)
 
 
@@ -185,6 +170,14 @@ def _require_capacity_of_types(event: Event) -> None:
     if largest.capacity is not None and largest.capacity > event.capacity:
         message = f"Must be at least {largest.capacity}, the capacity of the ticket type {largest.name}."
         raise InvalidFields({"capacity": message})
+
+
+def _require_unused_currency(event: Event) -> None:
+    """Raise `InvalidFields` if prices or bookings already refer to the event's former currency."""
+    has_price = any(one.price for one in ticket_types_of(event))
+    priced = sa.select(Booking.id).where(Booking.event_id == event.id, Booking.currency.is_not(None)).limit(1)
+    if has_price or db.session.scalars(priced).one_or_none():
+        raise InvalidFields({"currency": "Cannot be changed once tickets have a price or have been sold."})
 
 
 def _require_consistent_times(event: Event, changed: Collection[str], *, now: datetime) -> None:

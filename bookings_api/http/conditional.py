@@ -64,9 +64,11 @@ def etag_of(resource: Versioned) -> str:
     if isinstance(resource, Event):
         return f"{resource.version}-{resource.tickets_booked}-{resource.updated_at.timestamp()}"
     if isinstance(resource, Booking):
-        # the names and the order of ticket types can change without changing the booking
+        # the names and the order of ticket types, and the place on the waiting list, can change without the booking
         items = crc32(orjson.dumps(resource.items, option=orjson.OPT_SORT_KEYS))
-        return f"{resource.version}-{resource.updated_at.timestamp()}-{items:x}"
+        tag = f"{resource.version}-{resource.updated_at.timestamp()}-{items:x}"
+        is_waiting = resource.position is not None
+        return f"{tag}-{resource.position}-{resource.tickets_ahead}" if is_waiting else tag
     if isinstance(resource, TicketType):
         return f"{resource.version}-{resource.tickets_available}"
     return str(resource.version)

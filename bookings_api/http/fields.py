@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 import flask
+import iso4217
 import marshmallow as ma
 
 from bookings_api.email_addresses import checked_address
@@ -34,6 +35,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.I
 _MAX_MARKS = 30
 _ASCII_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
+_CURRENCIES = frozenset(currency.code for currency in iso4217.Currency if currency.exponent is not None)
 # Cached, because `available_timezones` walks the file system.
 _time_zones = cache(available_timezones)
 
@@ -241,6 +243,21 @@ class TimeZone(ma.fields.String):
         if name in _PSEUDO_ZONES or name not in _time_zones():
             raise self.make_error("zone")
         return name
+
+
+class Currency(ma.fields.String):
+    """The ISO 4217 code of a currency with minor units, such as `EUR`. Excludes codes for metals and for testing."""
+
+    default_error_messages = {"currency": "Must be the ISO 4217 code of a currency, such as EUR."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=[ma.validate.Length(3, 3)], **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        code = super()._deserialize(value, attr, data, **kwargs)
+        if code not in _CURRENCIES:
+            raise self.make_error("currency")
+        return code
 
 
 class EmailAddress(ma.fields.Email):

@@ -71,7 +71,7 @@ def _of_parties_ahead(aggregate: str) -> sa.ColumnElement[int | None]:
     The aggregate has the type bigint, because large parties could exceed an integer.
     """
     return sa.literal_column(
-        f"(CASE WHEN bookings.status = 'waitlisted' THEN (SELECT {aggregate} FROM bookings AS ahead"
+        f"(CASE WHEN bookings.status = 'waitlisted' THEN (SELECT {aggregate} FROM bookings AS ahead"  # noqa: S608 - ours
         " WHERE ahead.event_id = bookings.event_id AND ahead.status = 'waitlisted'"
         " AND (ahead.waitlisted_at, ahead.id) < (bookings.waitlisted_at, bookings.id)) END)",
         sa.BigInteger,
@@ -240,6 +240,16 @@ class Booking(Identified, Timestamped, Base):
     def _refund_due(cls) -> sa.ColumnElement[bool]:
         owed = sa.case((cls.status == BookingStatus.CONFIRMED, cls.amount_due), else_=0)
         return sa.or_(cls.has_refused_payment, cls.amount_paid > owed)
+
+    @property
+    def counts(self) -> dict[UUID, int]:
+        """The number of tickets of each type, by the ID of the type."""
+        return {UUID(item["ticket_type_id"]): item["count"] for item in self.items}
+
+    @property
+    def smallest_count(self) -> int:
+        """The smallest number of tickets that the booking accepts while it is on the waiting list."""
+        return self.ticket_count if self.accept_fewer is None else self.accept_fewer
 
     @property
     def was_announced(self) -> bool:

@@ -71,8 +71,8 @@ class Event(Identified, Timestamped, Base):
     Both change only while the row is locked and, except in `audit --repair`, in the same transaction as the bookings. A
     CHECK constraint prevents overselling. Prices are in the event's `currency`, an ISO 4217 code.
 
-    When any column except `tickets_booked`, `tickets_held` and `updated_at` changes, a trigger increments `EventCatalog.version`. A
-    migration that adds a column must also add the column to the trigger.
+    When any column except `tickets_booked`, `tickets_held` and `updated_at` changes, a trigger increments
+    `EventCatalog.version`. A migration that adds a column must also add the column to the trigger.
     """
 
     __tablename__ = "events"

@@ -16,7 +16,7 @@ from bookings_api.errors import (
     PermissionDenied,
     TeamMemberNotFound,
 )
-from bookings_api.events.schemas import EventSchema
+from bookings_api.events.schemas.responses import EventSchema
 from bookings_api.http.authentication import current_actor
 from bookings_api.http.blueprint import LOCATION, Blueprint
 from bookings_api.http.conditional import ETAG, if_match

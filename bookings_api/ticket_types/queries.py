@@ -8,13 +8,28 @@ import sqlalchemy as sa
 from bookings_api.database.listing import Listing, ListQuery, Order
 from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.errors import TicketTypeNotFound
-from bookings_api.events.queries import get_event, require_visible, ticket_types_of
-from bookings_api.models import Event, TicketType
+from bookings_api.events.queries import get_event, require_visible
+from bookings_api.inventory.availability import ticket_types_of
+from bookings_api.models import Booking, BookingItem, BookingStatus, Event, TicketType
 from bookings_api.permissions import Action, Actor, may, require
 
+_waiting = (Booking.event_id == sa.bindparam("event_id", type_=sa.Uuid()), Booking.status == BookingStatus.WAITLISTED)
+_waiting_for_event = sa.select(sa.func.coalesce(sa.func.sum(Booking.ticket_count), 0, type_=sa.BigInteger)).where(
+    *_waiting
+)
+_waiting_for_type = (
+    sa.select(sa.func.coalesce(sa.func.sum(BookingItem.count), 0, type_=sa.BigInteger))
+    .join(Booking, Booking.id == BookingItem.booking_id)
+    .where(*_waiting, BookingItem.ticket_type_id == TicketType.id)
+)
 _CAPACITY = Prepared(
     "capacity_of_event",
-    sa.select(*Event.__table__.c, *TicketType.__table__.c)
+    sa.select(
+        _waiting_for_event.scalar_subquery(),
+        _waiting_for_type.correlate(TicketType).scalar_subquery(),
+        *Event.__table__.c,
+        *TicketType.__table__.c,
+    )
     .join_from(Event.__table__, TicketType.__table__, TicketType.event_id == Event.id)
     .where(Event.id == sa.bindparam("event_id", type_=sa.Uuid()), TicketType.deleted_at.is_(None))
     .order_by(TicketType.position, TicketType.id),
@@ -56,22 +71,26 @@ def capacity_of(actor: Actor, event_id: UUID) -> dict[str, Any]:
     Raises `EventNotFound` or `PermissionDenied`.
     """
     rows = _CAPACITY(event_id=event_id)
-    event = require_visible(read_row(Event, rows[0][:_EVENT]) if rows else None, viewer=actor)
+    event = require_visible(read_row(Event, rows[0][2 : _EVENT + 2]) if rows else None, viewer=actor)
     require(actor, Action.SEE_BOOKINGS, event)
     left = event.tickets_available
-    types = [read_row(TicketType, row[_EVENT:]) for row in rows]
+    types = [(read_row(TicketType, row[_EVENT + 2 :]), row[1]) for row in rows]
     return {
         "capacity": event.capacity,
         "tickets_booked": event.tickets_booked,
+        "tickets_held": event.tickets_held,
         "tickets_available": left,
+        "tickets_waiting": rows[0][0],
         "ticket_types": [
             {
                 "ticket_type_id": one.id,
                 "name": one.name,
                 "capacity": one.capacity,
                 "tickets_booked": one.tickets_booked,
+                "tickets_held": one.tickets_held,
                 "tickets_available": one.limited(left),
+                "tickets_waiting": waiting,
             }
-            for one in types
+            for one, waiting in types
         ],
     }

@@ -8,10 +8,11 @@ from bookings_api.http.fields import Boolean, EmailedText, Identifier, Instant, 
 from bookings_api.http.openapi.examples import EVENT_ID, PUBLISHED_AT, TICKET_TYPE_ID
 from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchema
 from bookings_api.models.event import MAX_CAPACITY, MAX_TICKETS_PER_BOOKING
-from bookings_api.models.ticket_type import DEFAULT_TYPE_NAME, MAX_POSITION, MAX_TYPES_PER_EVENT
+from bookings_api.models.ticket_type import DEFAULT_TYPE_NAME, MAX_POSITION, MAX_PRICE, MAX_TYPES_PER_EVENT
 
 _NAME = "The name of the ticket type. Cannot contain links."
 _DESCRIPTION = "The description of the ticket type, in plain text."
+_PRICE = "The price of a ticket in minor units of the event's `currency`, such as cents. 0 if the ticket is free."
 _CAPACITY = (
     "The total number of tickets of this type, at most the event's capacity. `null` means that only the event's"
     " capacity applies."
@@ -34,6 +35,7 @@ class TicketTypeSchema(ResponseSchema):
         required=True, metadata={"description": "The name of the ticket type.", "example": DEFAULT_TYPE_NAME}
     )
     description = ma.fields.String(required=True, metadata={"description": _DESCRIPTION, "example": ""})
+    price = ma.fields.Integer(required=True, metadata={"description": _PRICE, "example": 0})
     capacity = ma.fields.Integer(required=True, allow_none=True, metadata={"description": _CAPACITY, "example": None})
     tickets_available = ma.fields.Integer(
         required=True,
@@ -78,8 +80,15 @@ class TypeCapacitySchema(ResponseSchema):
     tickets_booked = ma.fields.Integer(
         required=True, metadata={"description": "The number of tickets in confirmed bookings.", "example": 2}
     )
+    tickets_held = ma.fields.Integer(
+        required=True,
+        metadata={"description": "The number of tickets held for bookings that are not confirmed yet.", "example": 0},
+    )
     tickets_available = ma.fields.Integer(
         required=True, metadata={"description": "The number of tickets left.", "example": 1}
+    )
+    tickets_waiting = ma.fields.Integer(
+        required=True, metadata={"description": "The number of tickets that people wait for.", "example": 0}
     )
 
 
@@ -90,8 +99,15 @@ class CapacitySchema(ResponseSchema):
     tickets_booked = ma.fields.Integer(
         required=True, metadata={"description": "The number of tickets in confirmed bookings.", "example": 2}
     )
+    tickets_held = ma.fields.Integer(
+        required=True,
+        metadata={"description": "The number of tickets held for bookings that are not confirmed yet.", "example": 0},
+    )
     tickets_available = ma.fields.Integer(
         required=True, metadata={"description": "The number of tickets left.", "example": 1}
+    )
+    tickets_waiting = ma.fields.Integer(
+        required=True, metadata={"description": "The number of tickets that people wait for.", "example": 0}
     )
     ticket_types = ma.fields.List(
         ma.fields.Nested(TypeCapacitySchema),
@@ -101,6 +117,9 @@ class CapacitySchema(ResponseSchema):
 
 
 class _TicketTypeFields(BaseSchema):
+    price = Integer(
+        minimum=0, maximum=MAX_PRICE, metadata={"description": f"{_PRICE} Existing bookings are unaffected."}
+    )
     capacity = Integer(
         minimum=1,
         maximum=MAX_CAPACITY,
@@ -151,6 +170,10 @@ class ItemSchema(ResponseSchema):
         required=True, metadata={"description": "The name of the ticket type.", "example": DEFAULT_TYPE_NAME}
     )
     count = ma.fields.Integer(required=True, metadata={"description": "The number of tickets.", "example": 2})
+    price = ma.fields.Integer(
+        required=True,
+        metadata={"description": "The price of one ticket, in minor units of the booking's `currency`.", "example": 0},
+    )
 
 
 class OrderedItemSchema(BaseSchema):

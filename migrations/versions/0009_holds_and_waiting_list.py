@@ -11,13 +11,25 @@ down_revision = "0008"
 branch_labels = None
 depends_on = None
 
-EMAIL_KINDS = (
-    "booking_confirmed booking_changed booking_cancelled booking_reassigned event_changed event_cancelled"
-    " event_reminder invitation password_reset role_changed access_changed email_verification email_change"
-    " email_changed team_invitation team_changed"
-).split()
+EMAIL_KINDS = [
+    "booking_confirmed",
+    "booking_changed",
+    "booking_cancelled",
+    "booking_reassigned",
+    "event_changed",
+    "event_cancelled",
+    "event_reminder",
+    "invitation",
+    "password_reset",
+    "role_changed",
+    "access_changed",
+    "email_verification",
+    "email_change",
+    "email_changed",
+    "team_invitation",
+    "team_changed",
+]
 NEW_EMAIL_KINDS = ["booking_waitlisted", "booking_offered", "booking_expired"]
-COUNTERS = ("tickets_booked", "tickets_held", "updated_at")
 
 
 def upgrade() -> None:
@@ -82,7 +94,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("payments")
-    op.execute(f"DELETE FROM outbox_emails WHERE kind IN ({_listed(*NEW_EMAIL_KINDS)})")
+    emails = sa.table("outbox_emails", sa.column("kind", sa.String))
+    op.execute(emails.delete().where(emails.c.kind.in_(NEW_EMAIL_KINDS)))
     for table in ("outbox_emails", "event_broadcasts"):
         _allow(table, "kind", *EMAIL_KINDS)
     op.execute("""
@@ -178,7 +191,7 @@ def _recreate_trigger() -> None:
     columns = op.get_bind().scalars(
         sa.text(
             "SELECT attname FROM pg_attribute WHERE attrelid = 'events'::regclass AND attnum > 0 AND NOT attisdropped"
-            f" AND attname NOT IN ({_listed(*COUNTERS)}) ORDER BY attnum"
+            " AND attname NOT IN ('tickets_booked', 'tickets_held', 'updated_at') ORDER BY attnum"
         )
     )
     op.execute("DROP TRIGGER IF EXISTS event_catalog_changed ON events")

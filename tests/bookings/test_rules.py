@@ -9,9 +9,11 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from bookings_api.bookings.items import Item, require_available, require_within_limits
-from bookings_api.bookings.rules import Order, require_changeable, require_open
+from bookings_api.bookings.items import exceeded_limits, raise_first
+from bookings_api.bookings.orders import Order
+from bookings_api.bookings.rules import require_changeable, require_open
 from bookings_api.errors import DomainError, EventNotOpen, SoldOut, TooManyTickets
+from bookings_api.inventory.availability import Item, shortages
 from bookings_api.models import Event, EventStatus, TicketType
 from tests.factories import API, book, make_event, make_user
 
@@ -21,10 +23,10 @@ INSTANT = timedelta(microseconds=1)
 
 def _require_bookable(event: Event, count: int, *, in_all: int) -> None:
     """Require that a booking can get `count` more tickets, so that it has `in_all`."""
-    ticket_type = TicketType(name="General admission", tickets_booked=0)
+    ticket_type = TicketType(name="General admission", tickets_booked=0, tickets_held=0)
     require_open(event, now=NOW)
-    require_within_limits(event, [Item(ticket_type, in_all)], total=in_all, field="ticket_count")
-    require_available(event, [Item(ticket_type, count)])
+    raise_first(exceeded_limits(event, [Item(ticket_type, in_all, 0)], total=in_all, field="ticket_count"))
+    raise_first(shortages(event, [Item(ticket_type, count, 0)]))
 
 
 def _event(**changes: Any) -> Event:
@@ -33,6 +35,7 @@ def _event(**changes: Any) -> Event:
         "starts_at": NOW + INSTANT,
         "capacity": 10,
         "tickets_booked": 0,
+        "tickets_held": 0,
         "max_tickets_per_booking": 4,
     }
     return Event(**{**fields, **changes})

@@ -13,10 +13,10 @@ from flask_smorest.pagination import PaginationMixin, PaginationParameters
 from bookings_api.accounts.schemas import UserSchema
 from bookings_api.api_keys.schemas import ApiKeySchema, ApiKeyWithSecretSchema
 from bookings_api.auth.schemas import TokenSchema
-from bookings_api.bookings.schemas import BookingSchema, EmailSchema
+from bookings_api.bookings.schemas.bookings import BookingSchema, EmailSchema
 from bookings_api.check_in.schemas import DoorListEntrySchema
 from bookings_api.database.listing import Listing, Order
-from bookings_api.events.schemas import EventSchema, ListedEventSchema
+from bookings_api.events.schemas.responses import EventSchema, ListedEventSchema
 from bookings_api.extensions import db
 from bookings_api.http.json import json_body
 from bookings_api.http.pagination import fetch_page, page_headers

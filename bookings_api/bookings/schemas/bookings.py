@@ -2,8 +2,6 @@
 
 import marshmallow as ma
 
-from bookings_api.http.csv import CsvQuerySchema
-from bookings_api.http.fields import Choice, EmailAddress, Identifier, Integer, Name, QueryBoolean, StringMap, Text
 from bookings_api.http.openapi.examples import (
     BOOKED_AT,
     BOOKING_ID,
@@ -14,13 +12,9 @@ from bookings_api.http.openapi.examples import (
     REFERENCE,
     URI_ID,
 )
-from bookings_api.http.schemas import PageQuerySchema, ResponseSchema
+from bookings_api.http.schemas import ResponseSchema
 from bookings_api.models import BookingStatus, EmailKind, EmailStatus
-from bookings_api.models.booking import MAX_EXTERNAL_ID, REFERENCE_LENGTH
-from bookings_api.models.event import MAX_TICKETS_PER_BOOKING
-from bookings_api.ticket_types.schemas import ItemSchema, TicketsSchema
-
-_STATUS = "Return only bookings with this status."
+from bookings_api.ticket_types.schemas import ItemSchema
 
 
 class BookingSchema(ResponseSchema):
@@ -67,7 +61,7 @@ class BookingSchema(ResponseSchema):
     cancelled_at = ma.fields.AwareDateTime(
         required=True,
         allow_none=True,
-        metadata={"description": "When the booking was cancelled. `null` if it is confirmed.", "example": None},
+        metadata={"description": "When the booking was cancelled. `null` if it is not cancelled.", "example": None},
     )
     api_key_id = ma.fields.UUID(
         required=True,
@@ -101,71 +95,54 @@ class BookingSchema(ResponseSchema):
     items = ma.fields.List(
         ma.fields.Nested(ItemSchema),
         required=True,
-        metadata={"description": "The number of tickets of each type.", "example": [ItemSchema.example()]},
-    )
-
-
-class BookingCreateSchema(TicketsSchema):
-    """The tickets to book. You are the guest unless you name another person. API keys must name the guest."""
-
-    event_id = Identifier(required=True, metadata={"description": "The ID of the event.", "example": EVENT_ID})
-    ticket_count = Integer(
-        minimum=1,
-        maximum=MAX_TICKETS_PER_BOOKING,
         metadata={
-            "description": (
-                "The number of tickets, at most the event's `max_tickets_per_booking`. Defaults to 1. If several ticket"
-                " types are on sale, send `items` instead."
-            ),
-            "example": 2,
+            "description": "The number of tickets of each type, and their prices at the time of booking.",
+            "example": [ItemSchema.example()],
         },
     )
-    guest_name = Name(
+    amount_due = ma.fields.Integer(
+        required=True,
         metadata={
-            "description": "The name of the guest. Defaults to your name, or to your email if you have no name."
-            " Required if you use an API key.",
-            "example": "Grace",
-        }
-    )
-    guest_email = EmailAddress(
-        metadata={
-            "description": "The email of the guest. Defaults to your email. Required if you use an API key.",
-            "example": GRACE_EMAIL,
-        }
-    )
-    external_id = Text(
-        max_length=MAX_EXTERNAL_ID,
-        metadata={
-            "description": (
-                "Your identifier for the booking, such as an order number. Only API keys can set it. Must be unique in"
-                " your organization. If you repeat the same request, you get the existing booking."
-            )
+            "description": "The price of all tickets in minor units of `currency`, such as cents. It does not"
+            " change with the prices of the event.",
+            "example": 0,
         },
     )
-    metadata = StringMap(
-        max_pairs=20,
-        max_key_length=40,
-        max_value_length=500,
-        metadata={"description": "Your own data about the booking. Only API keys can set it."},
+    currency = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The ISO 4217 code of the currency. `null` if the tickets are free.", "example": None},
     )
-
-
-class BookingChangeSchema(TicketsSchema):
-    """The fields to change. Omitted fields keep their values."""
-
-    ticket_count = Integer(
-        minimum=1,
-        maximum=MAX_TICKETS_PER_BOOKING,
+    held_until = ma.fields.AwareDateTime(
+        required=True,
+        allow_none=True,
         metadata={
-            "description": (
-                "The number of tickets, at most the event's `max_tickets_per_booking`. If the booking contains several"
-                " ticket types, send `items` instead."
-            ),
-            "example": 1,
+            "description": "When the hold ends or, if the booking has expired, ended. `null` if the booking was never"
+            " held.",
+            "example": None,
         },
     )
-    guest_name = Name(metadata={"description": "The name of the guest."})
-    guest_email = EmailAddress(metadata={"description": "The email of the guest, who receives all further emails."})
+    position = ma.fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The place on the waiting list, starting at 1. Otherwise `null`.", "example": None},
+    )
+    tickets_ahead = ma.fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "The number of tickets for which others ahead on the waiting list wait. Otherwise `null`.",
+            "example": None,
+        },
+    )
+    refund_due = ma.fields.Boolean(
+        required=True,
+        metadata={
+            "description": "Whether money must be refunded, because a payment was refused or the booking was reduced or"
+            " cancelled. The event's payments show the amounts.",
+            "example": False,
+        },
+    )
 
 
 class EmailSchema(ResponseSchema):
@@ -215,49 +192,4 @@ class EmailSchema(ResponseSchema):
             "description": "Why the last attempt failed, or why the email was dropped. Otherwise `null`.",
             "example": None,
         },
-    )
-
-
-class AttendeeQuerySchema(CsvQuerySchema):
-    """Filters for an event's bookings."""
-
-    status = Choice(*BookingStatus, metadata={"description": _STATUS})
-    q = Text(
-        max_length=100,
-        metadata={
-            "description": (
-                "Return only bookings with each of these words in the guest name, guest email or reference. Ignores"
-                " case, accents and word order. Only the 5 longest words are used."
-            )
-        },
-    )
-    reference = Text(
-        max_length=REFERENCE_LENGTH,
-        metadata={"description": "Return only the booking with this reference.", "example": REFERENCE},
-    )
-    email_status = Choice(
-        EmailStatus.PENDING,
-        EmailStatus.SENT,
-        EmailStatus.FAILED,
-        metadata={
-            "description": (
-                "Return only bookings whose latest email to the guest has this status. An email that is being sent"
-                " counts as `pending`. Use `failed` to find guests who could not be reached."
-            )
-        },
-    )
-
-
-class BookingQuerySchema(PageQuerySchema):
-    """Filters for your bookings."""
-
-    status = Choice(*BookingStatus, metadata={"description": _STATUS})
-    event_id = Identifier(metadata={"description": "Return only bookings for this event."})
-    external_id = Text(
-        max_length=MAX_EXTERNAL_ID, metadata={"description": "Return only the booking with this external ID."}
-    )
-    upcoming = QueryBoolean(
-        metadata={
-            "description": "Return only bookings for events that have not ended (`true`) or that have ended (`false`)."
-        }
     )

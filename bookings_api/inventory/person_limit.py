@@ -19,20 +19,29 @@ IS_OF_MAILBOX = sa.and_(
 
 
 def require_within_person_limit(event: Event, count: int, *, booked: int) -> None:
-    """Raise `TooManyForPerson` if a person who has booked `booked` tickets cannot book `count` more."""
-    if event.max_tickets_per_person is not None and booked + count > event.max_tickets_per_person:
-        raise TooManyForPerson(event.max_tickets_per_person, booked)
+    """Raise `TooManyForPerson` if a person who has `booked` tickets cannot get `count` more."""
+    if exceeds_person_limit(event, count, booked=booked):
+        raise TooManyForPerson(event.max_tickets_per_person or 0, booked)
+
+
+def exceeds_person_limit(event: Event, count: int, *, booked: int) -> bool:
+    """Whether a person who has `booked` tickets would have too many with `count` more."""
+    return event.max_tickets_per_person is not None and booked + count > event.max_tickets_per_person
 
 
 def tickets_where(*conditions: sa.ColumnElement[bool]) -> sa.Select[tuple[int]]:
-    """Return the query for the number of tickets in confirmed bookings that meet the conditions."""
-    confirmed: sa.ColumnElement[str] = sa.literal_column(f"'{BookingStatus.CONFIRMED}'")
+    """Return the query for the number of tickets in bookings that meet the conditions and have tickets."""
+    confirmed, held = (
+        COUNTED.c.status == sa.literal_column(f"'{status}'", sa.Text)
+        for status in (BookingStatus.CONFIRMED, BookingStatus.HELD)
+    )
+    has_tickets = confirmed | (held & (COUNTED.c.held_until > sa.func.clock_timestamp()))
     tickets = sa.func.coalesce(sa.func.sum(COUNTED.c.ticket_count), 0, type_=sa.BigInteger)
-    return sa.select(tickets.label("tickets")).where(COUNTED.c.status == confirmed, *conditions)
+    return sa.select(tickets.label("tickets")).where(has_tickets, *conditions)
 
 
 def tickets_of_person(booking: Booking) -> int:
-    """Return the number of tickets in the person's confirmed bookings for the event, including this booking."""
+    """Return how many tickets the booking's person has for the event, in confirmed bookings and in holds."""
     if booking.user_id is not None:
         [(tickets,)] = run(_TICKETS_OF_ACCOUNT.with_values(event_id=booking.event_id, user_id=booking.user_id))
     else:

@@ -1,0 +1,171 @@
+"""Confirms bookings, with or without a payment.
+
+The service takes no money itself. A program that does, such as a checkout page, reports the payment. A payment that
+cannot confirm its booking is recorded all the same, in the transaction that refuses it, so that no refund is forgotten.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from bookings_api.bookings.emails import email_about
+from bookings_api.bookings.locked import locked_booking
+from bookings_api.database.prepared import run
+from bookings_api.database.transactions import Transaction
+from bookings_api.errors import (
+    AlreadyPaid,
+    BookingCancelled,
+    DomainError,
+    HoldExpired,
+    OthersWaiting,
+    PaymentMismatch,
+    PaymentRequired,
+    PermissionDenied,
+)
+from bookings_api.extensions import db
+from bookings_api.inventory.availability import TicketsLeft, ticket_types_of
+from bookings_api.inventory.counters import take, turn_held_into_booked
+from bookings_api.inventory.person_limit import exceeds_person_limit, tickets_of_person
+from bookings_api.inventory.queue import queue_of
+from bookings_api.mail import outbox
+from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus, Payment, PaymentRefusal
+from bookings_api.permissions import Action, Actor, may
+
+_ERRORS: dict[PaymentRefusal, type[DomainError]] = {
+    PaymentRefusal.HOLD_EXPIRED: HoldExpired,
+    PaymentRefusal.BOOKING_CANCELLED: BookingCancelled,
+    PaymentRefusal.ALREADY_PAID: AlreadyPaid,
+    PaymentRefusal.PAYMENT_MISMATCH: PaymentMismatch,
+    PaymentRefusal.WAITING_LIST: OthersWaiting,
+}
+
+_USED = "This payment was already used for another booking."
+
+
+@dataclass(frozen=True)
+class ReportedPayment:
+    """A payment that a customer has made. `amount` is in minor units of `currency`, an ISO 4217 code."""
+
+    provider: str
+    reference: str
+    amount: int
+    currency: str
+
+
+def confirm_booking(*, actor: Actor, booking_id: UUID, payment: ReportedPayment | None = None) -> Booking:
+    """Confirm a held booking. Repeating the request with the same payment changes nothing.
+
+    If the hold has expired, the tickets are taken again if they are still available. Raises `BookingNotFound`,
+    `PermissionDenied`, `PaymentRequired`, `PaymentMismatch`, `AlreadyPaid`, `BookingCancelled`, `HoldExpired` or
+    `OthersWaiting`. If it raises one of the last five for a new payment, the payment is recorded and must be refunded.
+    """
+    with locked_booking(actor, booking_id) as (tx, booking, event, now):
+        _require_may_confirm(actor, booking, event, payment)
+        refusal = (
+            _confirm_free(tx, booking, event, now=now)
+            if payment is None
+            else _confirm_paid(tx, booking, event, payment, now=now)
+        )
+    # raised only after the commit, which records the payment
+    if refusal is not None:
+        raise _ERRORS[refusal]
+    return booking
+
+
+def _require_may_confirm(actor: Actor, booking: Booking, event: Event, payment: ReportedPayment | None) -> None:
+    """Raise `PermissionDenied` if a buyer reports a payment, and `PaymentRequired` if a payment is missing."""
+    if payment is not None and not may(actor, Action.MANAGE_BOOKINGS, event):
+        raise PermissionDenied("Only organizers and API keys can confirm a booking with a payment.")
+    if payment is None and booking.amount_due and booking.status in {BookingStatus.HELD, BookingStatus.EXPIRED}:
+        raise PaymentRequired
+
+
+def _confirm_free(tx: Transaction, booking: Booking, event: Event, *, now: datetime) -> PaymentRefusal | None:
+    if booking.status is BookingStatus.CONFIRMED:
+        return None
+    return _confirm(tx, booking, event, now=now)
+
+
+def _confirm_paid(
+    tx: Transaction, booking: Booking, event: Event, payment: ReportedPayment, *, now: datetime
+) -> PaymentRefusal | None:
+    """Record the payment and confirm the booking. Returns why the payment is refused, or None."""
+    known = db.session.scalars(
+        sa.select(Payment).where(
+            Payment.organization_id == event.organization_id,
+            Payment.provider == payment.provider,
+            Payment.reference == payment.reference,
+        )
+    ).one_or_none()
+    if known is not None:
+        if known.booking_id != booking.id:
+            raise PaymentMismatch(_USED)
+        if (known.amount, known.currency) != (payment.amount, payment.currency):
+            raise PaymentMismatch("This payment was already recorded with a different amount or currency.")
+        return known.refusal
+    if booking.status is BookingStatus.CONFIRMED:
+        refusal: PaymentRefusal | None = PaymentRefusal.ALREADY_PAID
+    elif (payment.amount, payment.currency) != (booking.amount_due, booking.currency):
+        refusal = PaymentRefusal.PAYMENT_MISMATCH
+    else:
+        refusal = _confirm(tx, booking, event, now=now)
+    db.session.add(
+        Payment(
+            organization_id=event.organization_id,
+            booking_id=booking.id,
+            provider=payment.provider,
+            reference=payment.reference,
+            amount=payment.amount,
+            currency=payment.currency,
+            refusal=refusal,
+        )
+    )
+    try:
+        db.session.flush()
+    except IntegrityError:  # at the same time, the payment was reported for a booking of another event
+        raise PaymentMismatch(_USED) from None
+    if refusal is None:
+        booking.amount_paid = payment.amount
+    else:
+        booking.has_refused_payment = True
+        booking.version += 1
+    return refusal
+
+
+def _confirm(tx: Transaction, booking: Booking, event: Event, *, now: datetime) -> PaymentRefusal | None:
+    """Confirm a held or expired booking and email the guest. Returns why that is not possible, or None."""
+    if booking.status is BookingStatus.CANCELLED:
+        return PaymentRefusal.BOOKING_CANCELLED
+    if booking.status is BookingStatus.WAITLISTED:
+        return PaymentRefusal.WAITING_LIST
+    if booking.status is BookingStatus.HELD:
+        writes = turn_held_into_booked(event, booking.counts)
+    elif _can_take_again(booking, event, now=now):
+        writes = take(event, booking.counts, BookingStatus.CONFIRMED)
+        booking.event_version = event.version
+    else:
+        return PaymentRefusal.HOLD_EXPIRED
+    for statement in writes:
+        run(statement)
+    booking.status = BookingStatus.CONFIRMED
+    booking.confirmed_at = now
+    booking.version += 1
+    db.session.flush()
+    outbox.queue_email(tx, **email_about(EmailKind.BOOKING_CONFIRMED, booking, event, booking.sender))
+    return None
+
+
+def _can_take_again(booking: Booking, event: Event, *, now: datetime) -> bool:
+    """Whether the tickets of an expired booking are still available to it, as they would be to a newcomer."""
+    if event.status is not EventStatus.PUBLISHED or event.ends_at <= now or booking.held_until is None:
+        return False
+    if exceeds_person_limit(event, booking.ticket_count, booked=tickets_of_person(booking)):
+        return False
+    db.session.refresh(event, ["tickets_booked", "tickets_held"])
+    types = ticket_types_of(event)
+    if not booking.counts.keys() <= {one.id for one in types} or queue_of(event).blocks(event, booking.counts):
+        return False
+    return TicketsLeft(event, types).most(booking.counts) is not None

@@ -1,0 +1,82 @@
+"""Confirm and extend holds."""
+
+from typing import Any
+from uuid import UUID
+
+from bookings_api.bookings import services
+from bookings_api.bookings.payments import ReportedPayment, confirm_booking
+from bookings_api.bookings.routes.blueprint import blp
+from bookings_api.bookings.schemas.bookings import BookingSchema
+from bookings_api.bookings.schemas.payments import ConfirmationSchema
+from bookings_api.errors import (
+    AlreadyExtended,
+    AlreadyPaid,
+    BookingCancelled,
+    BookingNotFound,
+    BookingNotHeld,
+    HoldExpired,
+    OthersWaiting,
+    PaymentMismatch,
+    PaymentRequired,
+    PermissionDenied,
+)
+from bookings_api.http.authentication import current_actor
+from bookings_api.http.conditional import if_match
+from bookings_api.http.openapi.examples import BOOKED_AT, CHANGED_AT
+from bookings_api.http.rate_limiting.limits import by_account
+from bookings_api.models import Booking, BookingStatus
+from bookings_api.permissions import Action
+from bookings_api.ticket_types.schemas import ItemSchema
+
+_PAID = {"items": [ItemSchema.example(price=1800)], "amount_due": 3600, "currency": "EUR", "held_until": CHANGED_AT}
+
+
+@blp.route("/<uuid:booking_id>/confirm", methods=["POST"])
+@blp.doc(operationId="confirmBooking")
+@blp.login_required(with_key=Action.MANAGE_BOOKINGS)
+@blp.limited("BOOKING_LIMIT", by=by_account())
+@blp.problems(
+    PermissionDenied,
+    BookingNotFound,
+    PaymentRequired,
+    PaymentMismatch,
+    AlreadyPaid,
+    BookingCancelled,
+    HoldExpired,
+    OthersWaiting,
+)
+@blp.arguments(ConfirmationSchema)
+@blp.response(200, BookingSchema, example=BookingSchema.example(**_PAID, version=2, updated_at=BOOKED_AT))
+def confirm(body: dict[str, Any], booking_id: UUID) -> Booking:
+    """Confirm a held booking.
+
+    The guest gets a confirmation by email. If no amount is due, the buyer can confirm the booking. Otherwise, only the
+    event's organizers and API keys can confirm it, and must send the payment. Repeating the request with the same
+    payment changes nothing and returns the same response.
+
+    After the hold has expired, the booking is confirmed if its tickets are still available. If a payment cannot confirm
+    the booking, because the tickets are gone, the booking is cancelled or already paid, or the amount or currency is
+    wrong, the response is 409. The payment is recorded nevertheless, and the booking's `refund_due` is true.
+    """
+    reported = body.get("payment")
+    payment = ReportedPayment(**reported) if reported else None
+    return confirm_booking(actor=current_actor, booking_id=booking_id, payment=payment)
+
+
+@blp.route("/<uuid:booking_id>/extend", methods=["POST"])
+@blp.doc(operationId="extendBooking")
+@blp.login_required(with_key=Action.MANAGE_BOOKINGS)
+@blp.limited("BOOKING_LIMIT", by=by_account())
+@blp.if_match()
+@blp.problems(PermissionDenied, BookingNotFound, BookingCancelled, HoldExpired, BookingNotHeld, AlreadyExtended)
+@blp.response(
+    200,
+    BookingSchema,
+    example=BookingSchema.example(**_PAID, status=BookingStatus.HELD.value, version=2, updated_at=BOOKED_AT),
+)
+def extend(booking_id: UUID) -> Booking:
+    """Extend a held booking.
+
+    Moves `held_until` by the original duration of the hold. This is possible once.
+    """
+    return services.extend_hold(actor=current_actor, booking_id=booking_id, precondition=if_match())

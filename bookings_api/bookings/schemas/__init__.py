@@ -1,0 +1,1 @@
+"""Schemas for bookings, their emails and their payments."""

@@ -1,0 +1,230 @@
+"""The waiting list of an event: parties that wait for tickets, in order of arrival.
+
+Every release of tickets serves the list in the same transaction, so no party waits that could be served.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import joinedload
+from sqlalchemy.orm.attributes import set_committed_value
+
+from bookings_api.database.prepared import run
+from bookings_api.database.transactions import Transaction, require_transaction
+from bookings_api.extensions import db
+from bookings_api.inventory.availability import TicketsLeft, ticket_types_of
+from bookings_api.inventory.counters import take
+from bookings_api.inventory.notices import notify
+from bookings_api.inventory.person_limit import tickets_of_person
+from bookings_api.models import (
+    Booking,
+    BookingItem,
+    BookingStatus,
+    EmailKind,
+    Event,
+    EventStatus,
+    WaitlistPolicy,
+)
+from bookings_api.models.booking import mailbox_of
+
+BATCH = 500
+
+_IS_WAITING = Booking.status == BookingStatus.WAITLISTED
+_IN_ORDER = (Booking.waitlisted_at, Booking.id)
+_smallest_count = sa.func.coalesce(Booking.accept_fewer, Booking.ticket_count)
+
+
+class _Grant(NamedTuple):
+    """Tickets for a waiting party."""
+
+    booking: Booking
+    counts: Mapping[UUID, int]
+
+
+def serve_waiting_list(tx: Transaction, event: Event, *, now: datetime) -> None:
+    """Give the tickets that are left of a locked event to its waiting list, and notify the guests.
+
+    A promoted booking is confirmed or, if it has to be paid or the event makes offers, held.
+    """
+    require_transaction()
+    if event.status is not EventStatus.PUBLISHED or event.booking_ends_at <= now or not has_waiting(event):
+        return
+    db.session.flush()
+    db.session.refresh(event, ["tickets_booked", "tickets_held"])
+    grants = list(_grants(event, TicketsLeft(event, ticket_types_of(event))))
+    for start in range(0, len(grants), BATCH):
+        _promote(tx, event, grants[start : start + BATCH], now=now)
+    if grants:
+        db.session.refresh(event, ["tickets_booked", "tickets_held", "updated_at"])
+
+
+def close_waiting_list(tx: Transaction, event: Event) -> bool:
+    """End the waiting of the first parties on the list, and notify the guests. Returns false if nobody waits."""
+    require_transaction()
+    query = sa.select(Booking).where(Booking.event_id == event.id, _IS_WAITING).options(joinedload(Booking.user))
+    parties = db.session.scalars(query.order_by(*_IN_ORDER).limit(BATCH)).all()
+    for party in parties:
+        party.status = BookingStatus.EXPIRED
+        party.version += 1
+    notify(tx, EmailKind.BOOKING_EXPIRED, event, parties)
+    return bool(parties)
+
+
+def has_waiting(event: Event) -> bool:
+    """Whether any party waits for tickets."""
+    query = sa.select(Booking.id).where(Booking.event_id == event.id, _IS_WAITING).limit(1)
+    return db.session.scalars(query).one_or_none() is not None
+
+
+def _grants(event: Event, left: TicketsLeft) -> Iterator[_Grant]:
+    """Yield what each party gets, in order of arrival.
+
+    With the policy `strict`, a party that cannot be served blocks later parties that want the same types of tickets or,
+    if the event itself has too few tickets left, all later parties.
+    """
+    is_strict = event.waitlist_policy is WaitlistPolicy.STRICT
+    blocked: set[UUID] = set()
+    people = _People(event)
+    for party in _parties(event, left, is_strict=is_strict):
+        allowed = people.allowed(party)
+        if allowed is not None and allowed < party.smallest_count:
+            continue
+        wanted = party.counts
+        counts = left.most(wanted, smallest=party.accept_fewer, at_most=allowed)
+        if counts and blocked.isdisjoint(wanted):
+            left.take(counts)
+            people.count(party, sum(counts.values()))
+            yield _Grant(party, counts)
+        elif is_strict:
+            blocked |= wanted.keys()
+            if party.smallest_count > left.total:
+                return
+        if left.total <= 0:
+            return
+
+
+def _parties(event: Event, left: TicketsLeft, *, is_strict: bool) -> Iterator[Booking]:
+    """Yield the waiting parties in order of arrival, in batches.
+
+    Unless the policy is `strict`, omits parties that need more than what is left when their batch is read.
+    """
+    query = sa.select(Booking).where(Booking.event_id == event.id, _IS_WAITING).options(joinedload(Booking.user))
+    query = query.order_by(*_IN_ORDER).limit(BATCH)
+    after = None
+    while True:
+        batch = query if after is None else query.where(sa.tuple_(*_IN_ORDER) > after)
+        if not is_strict:
+            needs_sold_out = sa.exists().where(
+                BookingItem.booking_id == Booking.id, BookingItem.ticket_type_id.in_(left.sold_out_types)
+            )
+            batch = batch.where(_smallest_count <= left.total, ~needs_sold_out)
+        parties = db.session.scalars(batch, execution_options={"populate_existing": True}).all()
+        yield from parties
+        if len(parties) < BATCH:
+            return
+        last = parties[-1]
+        after = sa.tuple_(sa.literal(last.waitlisted_at), sa.literal(last.id))
+
+
+class _People:
+    """Counts the tickets of the people on the waiting list, if the event has a limit per person."""
+
+    def __init__(self, event: Event) -> None:
+        self._limit = event.max_tickets_per_person
+        self._promoted: Counter[UUID | str] = Counter()
+
+    def allowed(self, party: Booking) -> int | None:
+        """Return how many tickets the party may get, or None if there is no limit."""
+        if self._limit is None:
+            return None
+        return self._limit - tickets_of_person(party) - self._promoted[_person(party)]
+
+    def count(self, party: Booking, tickets: int) -> None:
+        """Remember tickets that the party gets."""
+        self._promoted[_person(party)] += tickets
+
+
+def _person(booking: Booking) -> UUID | str:
+    return booking.user_id or mailbox_of(booking.guest_email)
+
+
+def _promote(tx: Transaction, event: Event, grants: list[_Grant], *, now: datetime) -> None:
+    """Take the tickets and write all changes of a batch with a few statements."""
+    fewer = [grant for grant in grants if grant.counts != grant.booking.counts]
+    taken: dict[BookingStatus, Counter[UUID]] = {BookingStatus.CONFIRMED: Counter(), BookingStatus.HELD: Counter()}
+    for booking, counts in grants:
+        _apply(event, booking, counts, now=now)
+        taken[booking.status].update(counts)
+    for status, total in taken.items():
+        for statement in take(event, total, status):
+            run(statement)
+    _update_bookings([grant.booking for grant in grants], now=now)
+    if fewer:
+        _update_items([(booking.id, sum(counts.values())) for booking, counts in fewer])
+    for status, kind in (
+        (BookingStatus.CONFIRMED, EmailKind.BOOKING_CONFIRMED),
+        (BookingStatus.HELD, EmailKind.BOOKING_OFFERED),
+    ):
+        if promoted := [booking for booking, _ in grants if booking.status is status]:
+            notify(tx, kind, event, promoted)
+
+
+def _apply(event: Event, booking: Booking, counts: Mapping[UUID, int], *, now: datetime) -> None:
+    """Set what the promotion changes on the object, without having the session write it row by row."""
+    items = [{**item, "count": counts[UUID(item["ticket_type_id"])]} for item in booking.items]
+    amount_due = sum(item["count"] * item["price"] for item in items)
+    minutes = event.waitlist_offer_minutes or booking.hold_minutes or (event.hold_minutes if amount_due else None)
+    for name, value in {
+        "items": items,
+        "ticket_count": sum(counts.values()),
+        "accept_fewer": None,
+        "amount_due": amount_due,
+        "status": BookingStatus.HELD if minutes else BookingStatus.CONFIRMED,
+        "hold_minutes": minutes,
+        "held_until": now + timedelta(minutes=minutes) if minutes else None,
+        "confirmed_at": None if minutes else now,
+        "version": booking.version + 1,
+        "event_version": event.version,
+        "position": None,
+        "tickets_ahead": None,
+    }.items():
+        set_committed_value(booking, name, value)
+
+
+_WRITTEN = (
+    "ticket_count",
+    "accept_fewer",
+    "amount_due",
+    "status",
+    "hold_minutes",
+    "held_until",
+    "confirmed_at",
+    "version",
+    "event_version",
+)
+
+
+def _update_bookings(bookings: list[Booking], *, now: datetime) -> None:
+    columns = [Booking.__table__.c[name] for name in ("id", *_WRITTEN)]
+    rows = [tuple(getattr(booking, column.key) for column in columns) for booking in bookings]
+    new = sa.values(*(sa.column(column.key, column.type) for column in columns), name="new").data(rows)
+    # PostgreSQL would otherwise take columns that contain only NULLs for text
+    written = {name: sa.cast(new.c[name], Booking.__table__.c[name].type) for name in _WRITTEN}
+    db.session.execute(
+        sa.update(Booking).where(Booking.id == sa.cast(new.c.id, sa.Uuid)).values(**written, updated_at=now),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def _update_items(counts: list[tuple[UUID, int]]) -> None:
+    new = sa.values(sa.column("booking_id", sa.Uuid), sa.column("count", sa.Integer), name="new").data(counts)
+    db.session.execute(
+        sa.update(BookingItem)
+        .where(BookingItem.booking_id == sa.cast(new.c.booking_id, sa.Uuid))
+        .values(count=new.c.count),
+        execution_options={"synchronize_session": False},
+    )
