@@ -22,8 +22,16 @@ from bookings_api.text import one_line, without_links_in
 
 PRODID = "-//Event Booking//Event Booking API//EN"
 
-CONFIRMED, CANCELLED = "CONFIRMED", "CANCELLED"
-_STATUSES = {EventStatus.DRAFT: "TENTATIVE", EventStatus.PUBLISHED: CONFIRMED, EventStatus.CANCELLED: CANCELLED}
+# RFC 5545, section 3.8.1.11
+TENTATIVE, CONFIRMED, CANCELLED = "TENTATIVE", "CONFIRMED", "CANCELLED"
+_STATUSES = {EventStatus.DRAFT: TENTATIVE, EventStatus.PUBLISHED: CONFIRMED, EventStatus.CANCELLED: CANCELLED}
+_STATUSES_OF_BOOKINGS = {
+    BookingStatus.CONFIRMED: CONFIRMED,
+    BookingStatus.HELD: TENTATIVE,
+    BookingStatus.WAITLISTED: TENTATIVE,
+    BookingStatus.EXPIRED: CANCELLED,
+    BookingStatus.CANCELLED: CANCELLED,
+}
 
 
 class Text(icalendar.vText):
@@ -53,14 +61,17 @@ def calendar_of_event(event: Event, *, mail_from: str) -> icalendar.Calendar:
 
 
 def calendar_of_booking(booking: Booking, *, mail_from: str) -> icalendar.Calendar:
-    """Return a calendar with the current state of a booking. The booking's event must be loaded."""
+    """Return a calendar with the current state of a booking. The booking's event must be loaded.
+
+    The status of a booking that is held or on the waiting list is `TENTATIVE`.
+    """
     return booking_calendar(
         event_payload(booking.event) | booking_payload(booking),
         booking_id=booking.id,
         attendee=booking.guest_email,
         mail_from=mail_from,
         stamped_at=max(booking.updated_at, booking.event.updated_at),
-        is_cancelled=booking.status is BookingStatus.CANCELLED,
+        status=_STATUSES_OF_BOOKINGS[booking.status],
     )
 
 
@@ -71,12 +82,12 @@ def booking_calendar(
     attendee: str,
     mail_from: str,
     stamped_at: datetime,
-    is_cancelled: bool,
+    status: str,
 ) -> icalendar.Calendar:
     """Return a calendar with a booking.
 
     `payload` merges `event_payload` and `booking_payload`. `attendee` is the guest's address. `stamped_at` becomes
-    the DTSTAMP: the time of the last change or, for an email, the time when it was queued.
+    the DTSTAMP: the time of the last change or, for an email, the time when it was queued. `status` is the STATUS.
     """
     payload = without_links_in(payload, FREE_TEXT)
     sequence = payload["booking_version"] + payload["event_version"] - 2  # both versions start at 1
@@ -87,7 +98,7 @@ def booking_calendar(
     }
     entry = _entry(payload, f"{booking_id}@{_domain(mail_from)}", sequence, stamped_at)
     entry.add("description", Text("\n".join(f"{label}: {value}" for label, value in description.items())))
-    entry.add("status", CANCELLED if is_cancelled else CONFIRMED)
+    entry.add("status", status)
     entry.add("organizer", _organizer(payload, mail_from))
     guest = _person(payload["guest_name"], attendee)
     guest.params |= {"ROLE": "REQ-PARTICIPANT", "PARTSTAT": "ACCEPTED", "RSVP": "FALSE"}

@@ -2,7 +2,7 @@
 
 import icalendar
 
-from bookings_api.calendar.icalendar import booking_calendar
+from bookings_api.calendar.icalendar import CANCELLED, CONFIRMED, booking_calendar
 from bookings_api.models import EmailKind, OutboxEmail
 
 # RFC 5546, sections 3.2.2 and 3.2.5
@@ -24,10 +24,13 @@ _METHODS = {
 def invitation(email: OutboxEmail, *, mail_from: str) -> tuple[str, bytes] | None:
     """Return the method and the calendar to send with an email, or None for emails without a calendar.
 
-    Only emails to guests have a calendar, because an account that booked only for other people does not attend.
+    Only emails to guests have a calendar, because an account that booked only for other people does not attend. Emails
+    about a booking that was never confirmed have no calendar, because the guest's calendar has no entry for it.
     """
     method = _METHODS.get(email.kind)
     if method is None or email.booking_id is None or email.payload["reference"] is None:
+        return None
+    if not email.payload.get("was_confirmed", True):
         return None
     calendar = booking_calendar(
         email.payload,
@@ -35,7 +38,7 @@ def invitation(email: OutboxEmail, *, mail_from: str) -> tuple[str, bytes] | Non
         attendee=email.recipient,
         mail_from=mail_from,
         stamped_at=email.created_at,
-        is_cancelled=method == CANCEL,
+        status=CANCELLED if method == CANCEL else CONFIRMED,
     )
     calendar.add("method", method)
     return method, _serialize(calendar)

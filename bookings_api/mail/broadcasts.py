@@ -21,7 +21,7 @@ from bookings_api.database.clock import database_time
 from bookings_api.database.transactions import Transaction, require_transaction
 from bookings_api.extensions import db
 from bookings_api.mail import outbox
-from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventBroadcast, OutboxEmail, User
+from bookings_api.models import ACTIVE, Booking, BookingStatus, EmailKind, Event, EventBroadcast, OutboxEmail, User
 from bookings_api.models.payloads import buyer_payload, event_payload, guest_payload
 from bookings_api.observability.logging import current_request_id
 
@@ -35,8 +35,9 @@ def queue_broadcast(tx: Transaction, event: Event, kind: EmailKind) -> None:
     broadcast replaces a notice that is still waiting.
 
     A cancellation is sent for the bookings that were cancelled together with the event. A notice about a change is sent
-    for the confirmed bookings that were made before the change. These bookings are selected by the event's version,
-    which is assigned under the event's lock. Times would be unreliable, because the clocks of machines may differ.
+    for the confirmed, held and waiting bookings that were made before the change. These bookings are selected by the
+    event's version, which is assigned under the event's lock. Times would be unreliable, because the clocks of machines
+    may differ.
     """
     delay = timedelta(seconds=current_app.config["NOTICE_DELAY_SECONDS"])
     if kind is not EmailKind.EVENT_CHANGED or event.ends_at <= database_time() + delay:
@@ -136,7 +137,7 @@ def _is_affected(broadcast: EventBroadcast) -> sa.ColumnElement[bool]:
     if broadcast.kind is EmailKind.EVENT_CANCELLED:
         affected = (Booking.status == BookingStatus.CANCELLED) & (Booking.event_version == broadcast.event_version)
     else:
-        affected = (Booking.status == BookingStatus.CONFIRMED) & (Booking.event_version < broadcast.event_version)
+        affected = Booking.status.in_(ACTIVE) & (Booking.event_version < broadcast.event_version)
     return (Booking.event_id == broadcast.event_id) & affected
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import jinja2
 
+from bookings_api.mail.prices import format_price
 from bookings_api.models import EmailKind
 from bookings_api.models.payloads import FREE_TEXT
 from bookings_api.text import one_line, without_links_in
@@ -37,12 +38,17 @@ def render(kind: EmailKind, payload: dict[str, Any], joined: Sequence[dict[str, 
 
     `joined` contains the payloads about the guest's other bookings for the event.
     """
-    payload, *joined = (without_links_in(each, FREE_TEXT) for each in (payload, *joined))
+    payload, *joined = (_without_links(each) for each in (payload, *joined))
     payload["bookings"] = [payload, *joined]
     text = _templates.get_template(f"{kind}.txt").make_module(payload)
     subject = one_line(str(vars(text)["subject"]))
     html = _templates.get_template(f"{kind}.html").render(payload, subject=subject)
     return RenderedEmail(subject=subject, text=str(text).lstrip(), html=html)
+
+
+def _without_links(payload: dict[str, Any]) -> dict[str, Any]:
+    items = [without_links_in(item, FREE_TEXT) for item in payload.get("items", [])]
+    return without_links_in(payload, FREE_TEXT) | {"items": items}
 
 
 def _local_time(iso: str, timezone: str) -> str:
@@ -62,3 +68,4 @@ def _person(name: str | None, email: str | None) -> str:
 
 _templates.filters["local_time"] = _local_time
 _templates.filters["person"] = _person
+_templates.filters["price"] = format_price

@@ -13,6 +13,7 @@ from sqlalchemy.orm import aliased
 
 from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.models import (
+    ACTIVE,
     UNSENT,
     Booking,
     BookingStatus,
@@ -27,8 +28,19 @@ from bookings_api.models import (
 )
 from bookings_api.models.payloads import event_payload
 
-_DESCRIBE_BOOKING = (EmailKind.BOOKING_CONFIRMED, EmailKind.BOOKING_CHANGED)
-_ABOUT_BOOKING = (*_DESCRIBE_BOOKING, EmailKind.EVENT_CHANGED, EmailKind.EVENT_REMINDER)
+# An email of one of these kinds is outdated if the booking has another status.
+_STATUSES = {
+    EmailKind.BOOKING_CONFIRMED: (BookingStatus.CONFIRMED,),
+    EmailKind.BOOKING_CHANGED: (BookingStatus.CONFIRMED,),
+    EmailKind.BOOKING_WAITLISTED: (BookingStatus.WAITLISTED,),
+    EmailKind.BOOKING_OFFERED: (BookingStatus.HELD,),
+    EmailKind.BOOKING_EXPIRED: (BookingStatus.EXPIRED,),
+    EmailKind.EVENT_CHANGED: ACTIVE,
+    EmailKind.EVENT_REMINDER: (BookingStatus.CONFIRMED,),
+}
+# The first email about a booking to each guest has one of these kinds.
+_FIRST = (EmailKind.BOOKING_CONFIRMED, EmailKind.BOOKING_WAITLISTED, EmailKind.BOOKING_OFFERED)
+_DESCRIBE_BOOKING = (*_FIRST, EmailKind.BOOKING_CHANGED)
 _VERSIONS = ("booking_version", "event_version")
 _DETAILS = ("timezone", "location", "event_title")
 _EVENT_COLUMNS = sa.inspect(Event).local_table.c
@@ -63,6 +75,8 @@ _BOOKING = Prepared(
     sa.select(
         Booking.status,
         Booking.version,
+        Booking.held_until,
+        sa.func.coalesce(Booking.held_until <= sa.func.now(), sa.false()),
         sa.func.lower(_recipient) == sa.func.lower(Booking.guest_email),
         _described_later,
         _announced_later,
@@ -113,10 +127,11 @@ _TEAM_ROLE = Prepared(
 def bring_up_to_date(email: OutboxEmail) -> str | None:
     """Compare a claimed email with the current data. Returns why the email is outdated, or None if it must be sent.
 
-    Updates the event's details in confirmations and in emails about changed bookings. Otherwise the guest would have
-    outdated details until the notice of the event's change arrives, which is sent later.
+    Updates the event's details in emails that describe a booking. Otherwise the guest would have outdated details until
+    the notice of the event's change arrives, which is sent later. Also updates the deadline of an offer, because
+    extending an offer causes no email.
     """
-    if email.booking_id and email.kind in _ABOUT_BOOKING:
+    if email.booking_id and email.kind in _STATUSES:
         return _changed_booking(email, email.booking_id)
     if email.booking_id and email.kind is EmailKind.BOOKING_REASSIGNED:
         return _unknown_booking(email, email.booking_id)
@@ -138,19 +153,16 @@ def bring_up_to_date(email: OutboxEmail) -> str | None:
 def _unknown_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
     others = _OTHERS(booking_id=booking_id, recipient=email.recipient, email_id=email.id)
     was_reached = any(status == EmailStatus.SENT for _, status in others)
-    # if the confirmation is missing, it was sent and then deleted after the retention period
-    has_confirmation = any(kind == EmailKind.BOOKING_CONFIRMED for kind, _ in others)
-    return "No email about the booking reached this address." if has_confirmation and not was_reached else None
+    # if the first email is missing, it was sent and then deleted after the retention period
+    has_first = any(kind in _FIRST for kind, _ in others)
+    return "No email about the booking reached this address." if has_first and not was_reached else None
 
 
 def _changed_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
     kind, payload = email.kind, email.payload
-    [(status, version, is_recipient, is_described_later, is_announced_later, *columns)] = _BOOKING(
-        booking_id=booking_id,
-        email_id=email.id,
-        recipient=email.recipient,
-        **{name: payload.get(name) for name in _VERSIONS},
-    )
+    versions = {name: payload.get(name) for name in _VERSIONS}
+    [row] = _BOOKING(booking_id=booking_id, email_id=email.id, recipient=email.recipient, **versions)
+    status, version, held_until, is_hold_over, is_recipient, is_described_later, is_announced_later, *columns = row
     is_guest = payload["reference"] is not None  # otherwise the recipient booked for other people
     times = [datetime.fromisoformat(payload[name]) for name in ("starts_at", "ends_at")]
     event = read_row(Event, columns)
@@ -158,8 +170,13 @@ def _changed_booking(email: OutboxEmail, booking_id: UUID) -> str | None:
     is_changed = details != [payload.get("booking_version"), *times, *(payload[name] for name in _DETAILS)]
     if kind in _DESCRIBE_BOOKING:
         email.payload |= event_payload(event)
+    is_offer = kind is EmailKind.BOOKING_OFFERED
+    if is_offer and held_until:
+        email.payload["held_until"] = held_until.isoformat()
     reasons = {
         "The booking was cancelled.": is_guest and status == BookingStatus.CANCELLED,
+        "The status of the booking has changed.": is_guest and status not in _STATUSES[kind],
+        "The offer has expired.": is_offer and is_hold_over,
         "The booking now has another guest.": is_guest and not is_recipient,
         "A later email describes the booking.": kind in _DESCRIBE_BOOKING and is_described_later,
         "A later email describes the event.": kind is EmailKind.EVENT_CHANGED and is_announced_later,

@@ -8,7 +8,7 @@ from bookings_api.models.ticket_type import DEFAULT_TYPE_NAME
 from bookings_api.models.user import User
 
 # Payload values that users enter. Links in these values are disabled, because recipients might trust a link in an email
-# from the service.
+# from the service. The names of ticket types are in `tickets` and, as `name`, in each of the `items`.
 FREE_TEXT = (
     "event_title",
     "location",
@@ -36,11 +36,23 @@ def event_payload(event: Event) -> dict[str, Any]:
 
 
 def booking_payload(booking: Booking) -> dict[str, Any]:
+    """Return the values of a booking. `amount_due` and prices are in minor units of `currency`.
+
+    Emails that an earlier release has queued lack `items` and the values after it, except `booking_version`.
+    """
     return {
         "reference": booking.reference,
         "guest_name": booking.guest_name,
         "ticket_count": booking.ticket_count,
         "tickets": _tickets_by_type(booking),
+        "items": [{name: item[name] for name in ("name", "count", "price")} for item in booking.items or []],
+        "amount_due": booking.amount_due,
+        "currency": booking.currency,
+        "held_until": booking.held_until and booking.held_until.isoformat(),
+        "position": booking.position,
+        "tickets_ahead": booking.tickets_ahead,
+        "was_waitlisted": booking.waitlisted_at is not None,
+        "was_confirmed": booking.confirmed_at is not None,
         "booking_version": booking.version,
     }
 
@@ -75,6 +87,14 @@ def buyer_payload(buyer: User) -> dict[str, Any]:
         "reference": None,
         "ticket_count": None,
         "tickets": None,
+        "items": [],
+        "amount_due": 0,
+        "currency": None,
+        "held_until": None,
+        "position": None,
+        "tickets_ahead": None,
+        "was_waitlisted": None,
+        "was_confirmed": None,
         "guest_name": buyer.name or buyer.email,
         "buyer_name": None,
         "buyer_email": None,

@@ -4,11 +4,14 @@ from typing import Any
 
 import icalendar
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from bookings_api.mail import tasks
+from bookings_api.models import BookingStatus
 from tests.factories import API, EVENT, Account, book, make_event, make_organizer, make_user
+from tests.mail.bookings import set_status
 from tests.mailbox import Mailbox
 
 
@@ -106,6 +109,26 @@ def test_a_downloaded_booking_equals_the_emailed_entry(
     assert _properties(_entry(response)) == _properties(mailed)
     assert _entry(response)["STATUS"] == ("CANCELLED" if is_cancelled else "CONFIRMED")
     assert response.headers["Content-Disposition"] == f'attachment; filename="booking-{booking["reference"]}.ics"'
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        (BookingStatus.HELD, "TENTATIVE"),
+        (BookingStatus.WAITLISTED, "TENTATIVE"),
+        (BookingStatus.EXPIRED, "CANCELLED"),
+        (BookingStatus.CANCELLED, "CANCELLED"),
+    ],
+)
+def test_only_a_confirmed_booking_is_a_confirmed_entry(
+    client: FlaskClient, user: Account, database: sa.Engine, status: BookingStatus, shown: str
+) -> None:
+    booking = book(client, user, make_event(client)).json
+    assert _entry(_booking_file(client, booking, user))["STATUS"] == "CONFIRMED"
+
+    set_status(database, booking, status)
+
+    assert _entry(_booking_file(client, booking, user))["STATUS"] == shown
 
 
 def test_a_booking_follows_its_event_even_after_deletion(client: FlaskClient) -> None:

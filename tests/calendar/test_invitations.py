@@ -76,6 +76,22 @@ def test_a_cancelled_booking_arrives_as_a_cancellation(kind: EmailKind) -> None:
     assert b"\r\nSTATUS:CANCELLED\r\n" in raw
 
 
+@pytest.mark.parametrize("kind", [*REQUESTS, *CANCELLATIONS], ids=str)
+def test_a_booking_that_was_never_confirmed_has_no_calendar(kind: EmailKind) -> None:
+    message = received(composed(row(kind, was_confirmed=False)))
+
+    assert calendar_body(message) is None
+    assert not list(message.iter_attachments())
+
+
+@pytest.mark.parametrize("kind", [*REQUESTS, *CANCELLATIONS], ids=str)
+def test_an_email_queued_by_an_earlier_release_has_a_calendar(kind: EmailKind) -> None:
+    email = row(kind)
+    del email.payload["was_confirmed"]
+
+    assert calendar_body(received(composed(email))) is not None
+
+
 @pytest.mark.parametrize(("kind", "name"), [(REQUESTS[0], "invite.ics"), (CANCELLATIONS[0], "cancelled.ics")], ids=str)
 def test_outlook_processes_the_calendar_and_other_programs_can_save_it(kind: EmailKind, name: str) -> None:
     message = received(composed(row(kind)))

@@ -17,6 +17,14 @@ PAYLOAD: dict[str, Any] = {
     "reference": "K7M3PTW9XA",
     "guest_name": "Grace Hopper",
     "ticket_count": 2,
+    "items": [{"name": "General admission", "count": 2, "price": 0}],
+    "amount_due": 0,
+    "currency": None,
+    "held_until": "2099-05-01T10:00:00+00:00",
+    "position": 3,
+    "tickets_ahead": 5,
+    "was_waitlisted": False,
+    "was_confirmed": True,
     "booking_version": 1,
     "buyer_name": "Uri Levin",
     "buyer_email": "uri@example.com",
@@ -30,6 +38,14 @@ PAYLOAD: dict[str, Any] = {
     "event_version": 1,
 }
 
+# Values for a booking that costs money.
+PRICED: dict[str, Any] = {
+    "ticket_count": 3,
+    "tickets": "2 Balcony, 1 Front row",
+    "items": [{"name": "Balcony", "count": 2, "price": 3000}, {"name": "Front row", "count": 1, "price": 4550}],
+    "amount_due": 10550,
+    "currency": "EUR",
+}
 
 # Additional values in emails about an account.
 ACCOUNT_PAYLOAD: dict[str, Any] = {

@@ -9,8 +9,9 @@ from flask.testing import FlaskClient
 
 from bookings_api.database.transactions import transaction
 from bookings_api.mail import broadcasts, tasks
-from bookings_api.models import Booking, Event, EventBroadcast, OutboxEmail
+from bookings_api.models import Booking, BookingStatus, Event, EventBroadcast, OutboxEmail
 from tests.factories import API, Account, book, make_event, make_user
+from tests.mail.bookings import set_status
 from tests.mailbox import Mailbox, part
 from tests.service import Service
 
@@ -33,9 +34,7 @@ def _recipients(database: sa.Engine, kind: str) -> list[str]:
         return sorted(connection.scalars(emails))
 
 
-def test_each_guest_with_a_confirmed_booking_gets_one_email(
-    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
-) -> None:
+def test_each_guest_gets_one_email(app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine) -> None:
     event = make_event(client, organizer)
     early, cancelled, late = (make_user(client) for _ in range(3))
     book(client, early, event)
@@ -48,6 +47,21 @@ def test_each_guest_with_a_confirmed_booking_gets_one_email(
         _expand_all(app)
 
     assert _recipients(database, "event_changed") == [early.email]
+
+
+def test_guests_with_a_hold_or_on_the_waiting_list_are_notified_of_a_change(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
+) -> None:
+    event = make_event(client, organizer)
+    users = {status: make_user(client) for status in BookingStatus}
+    for status, user in users.items():
+        set_status(database, book(client, user, event).json, status)
+    _change(client, organizer, event, location="Philharmonie")
+
+    _expand_all(app)
+
+    notified = {users[status].email for status in ("confirmed", "held", "waitlisted")}
+    assert set(_recipients(database, "event_changed")) == notified
 
 
 def test_a_later_change_replaces_one_that_was_not_emailed_yet(
@@ -172,8 +186,10 @@ def test_cancelling_an_event_with_50_000_bookings_writes_one_row(
     with database.begin() as connection:
         connection.execute(
             sa.text(
-                "INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email)"
-                " SELECT gen_random_uuid(), lpad(n::text, 10, '0'), event_id, user_id, 1, guest_name, n || guest_email"
+                "INSERT INTO bookings"
+                " (id, reference, event_id, user_id, ticket_count, guest_name, guest_email, confirmed_at)"
+                " SELECT gen_random_uuid(), lpad(n::text, 10, '0'), event_id, user_id, 1, guest_name, n || guest_email,"
+                " confirmed_at"
                 " FROM bookings, generate_series(2, :count) AS n"
             ),
             {"count": BOOKINGS},

@@ -15,9 +15,12 @@ from tests.mail.composing import ACCOUNT_PAYLOAD, PAYLOAD, row
 _LINK = re.compile(r"(?<![\w@.-])[\w-]+[^\s@]*[.\u3002\uff0e\uff61][^\s\d.,;:!?]|\w://", re.IGNORECASE)
 
 
-def _parts(kind: EmailKind, text: str) -> list[str]:
+def _parts(kind: EmailKind, text: str, *, with_prices: bool = False) -> list[str]:
     """Return everything of an email that shows text, except the link of an invitation or a password reset."""
     entered: dict[str, Any] = dict.fromkeys(FREE_TEXT, text)
+    if with_prices:
+        items = [{"name": text, "count": 2, "price": 500}]
+        entered |= {"items": items, "amount_due": 1000, "currency": "EUR"}
     payload = PAYLOAD | ACCOUNT_PAYLOAD | {"url": "URL"} | entered
     email = render(kind, payload, joined=[payload])
     calendar = invitation(row(kind, **entered), mail_from="tickets@localhost")
@@ -34,9 +37,10 @@ def _parts(kind: EmailKind, text: str) -> list[str]:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", list(EmailKind), ids=str)
-def test_text_that_people_enter_contains_no_link(kind: EmailKind, link: str) -> None:
+@pytest.mark.parametrize("with_prices", [False, True], ids=["free", "priced"])
+def test_text_that_people_enter_contains_no_link(kind: EmailKind, link: str, *, with_prices: bool) -> None:
     assert _LINK.search(f"PayPal Support {link}")
-    for part in _parts(kind, f"PayPal Support {link}"):
+    for part in _parts(kind, f"PayPal Support {link}", with_prices=with_prices):
         assert not _LINK.search(part)
 
 

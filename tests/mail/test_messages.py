@@ -11,6 +11,13 @@ from tests.mail.composing import ACCOUNT_PAYLOAD, PAYLOAD
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 
+# Values and kinds that releases without prices and waiting lists did not have
+NEW_VALUES = {
+    "items", "amount_due", "currency", "held_until", "position", "tickets_ahead", "was_waitlisted", "was_confirmed",
+}  # fmt: skip
+NEW_KINDS = {EmailKind.BOOKING_WAITLISTED, EmailKind.BOOKING_OFFERED, EmailKind.BOOKING_EXPIRED}
+OLD_KINDS = [kind for kind in EmailKind if kind.startswith(("booking", "event")) and kind not in NEW_KINDS]
+
 
 def _rendered(**payload: Any) -> Any:
     return render(EmailKind.BOOKING_CONFIRMED, {**PAYLOAD, **payload})
@@ -22,6 +29,13 @@ def test_the_wording_matches_the_snapshot(kind: EmailKind) -> None:
 
     assert f"{email.subject}\n\n{email.text}" == (SNAPSHOTS / f"{kind}.txt").read_text()
     assert email.html == (SNAPSHOTS / f"{kind}.html").read_text()
+
+
+@pytest.mark.parametrize("kind", OLD_KINDS, ids=str)
+def test_an_email_queued_by_an_earlier_release_can_be_sent(kind: EmailKind) -> None:
+    old = {name: value for name, value in PAYLOAD.items() if name not in NEW_VALUES}
+
+    assert render(kind, old, joined=[old]) == render(kind, PAYLOAD, joined=[PAYLOAD])
 
 
 def test_emails_about_access_mention_logins_only_where_there_is_a_single_organization() -> None:
