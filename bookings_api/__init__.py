@@ -19,6 +19,7 @@
     accounts/        shared by several features: passwords, tokens, logins, actors, memberships
     auth/ users/ organizations/ api_keys/ events/ ticket_types/ teams/ bookings/ check_in/
                      one package per feature: routes, schemas, services, queries
+    inventory/       takes and releases tickets, ends holds, serves the waiting list
     calendar/        events and bookings as iCalendar and iTIP
     mail/            emails: outbox, messages, Celery tasks, SMTP
     observability/   logs, metrics, traces, health checks
@@ -55,6 +56,7 @@ from bookings_api.http.openapi.document import API_PREFIX, init_openapi
 from bookings_api.http.proxies import init_proxies
 from bookings_api.http.rate_limiting.limits import init_limits
 from bookings_api.http.response_cache.cache import init_response_cache
+from bookings_api.inventory.sweep import BEAT_SCHEDULE as INVENTORY_SCHEDULE
 from bookings_api.mail.metrics import OutboxCollector
 from bookings_api.mail.notifier import WorkerNotifier
 from bookings_api.mail.tasks import BEAT_SCHEDULE as MAIL_SCHEDULE
@@ -86,7 +88,7 @@ def create_app(config: object) -> Flask:
     init_proxies(app)
     init_limits(app)
     init_mail(app)
-    init_celery(app, MAIL_SCHEDULE | CLEANUP_SCHEDULE)
+    init_celery(app, MAIL_SCHEDULE | CLEANUP_SCHEDULE | INVENTORY_SCHEDULE)
     init_openapi(app)
     init_headers(app)
     for blueprint in (auth, users, organizations, api_keys, events, ticket_types, teams, bookings, check_in):

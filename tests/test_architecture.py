@@ -78,7 +78,6 @@ READ_WITHOUT_ACTOR = {
     "users/queries.py:all_people": "for operators",
     "events/queries.py:upcoming_events": "published events are public",
     "events/queries.py:read_public_event": "for anonymous clients",
-    "events/queries.py:lock_event": "its callers check the locked event, because it may have changed",
     "bookings/ordering.py:_end_holds": "expired holds end, whoever asks",
     "bookings/payments.py:_confirm_paid": "its caller has locked the booking for the actor",
     "events/services.py:_require_unused_currency": "its caller has locked the event for the actor",

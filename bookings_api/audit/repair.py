@@ -11,8 +11,8 @@ from sqlalchemy.orm import joinedload
 
 from bookings_api.database.transactions import transaction
 from bookings_api.errors import EventNotFound
-from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
+from bookings_api.inventory.locking import lock_event
 from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingItem, BookingStatus, EmailKind, OutboxEmail, TicketType
 from bookings_api.models.payloads import event_payload, guest_payload

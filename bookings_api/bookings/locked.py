@@ -8,8 +8,8 @@ from uuid import UUID
 from bookings_api.bookings.queries import get_booking, lock_booking
 from bookings_api.bookings.turns import turns
 from bookings_api.database.transactions import Transaction, end_reading, transaction
-from bookings_api.events.queries import lock_event
 from bookings_api.inventory.holds import end_expired_holds
+from bookings_api.inventory.locking import lock_event
 from bookings_api.models import Booking, Event
 from bookings_api.permissions import Actor
 

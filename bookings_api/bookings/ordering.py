@@ -24,10 +24,10 @@ from bookings_api.errors import (
     OthersWaiting,
     SoldOut,
 )
-from bookings_api.events.queries import lock_event
 from bookings_api.idempotency import IdempotentRequest, is_key_taken
 from bookings_api.inventory.counters import take
 from bookings_api.inventory.holds import end_expired_holds
+from bookings_api.inventory.locking import lock_event
 from bookings_api.inventory.queue import Queue, queue_from, read_queue
 from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, IdempotencyKey

@@ -5,13 +5,11 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
 from bookings_api.database.listing import Listing, ListQuery, Order, array_of, is_one_of, search, words_in
 from bookings_api.database.prepared import Prepared, read_row
-from bookings_api.database.transactions import require_transaction
 from bookings_api.errors import EventNotFound
-from bookings_api.extensions import db
+from bookings_api.inventory.locking import lock_event
 from bookings_api.inventory.waiting_list import has_waiting
 from bookings_api.models import Event, EventSort, EventStatus
 from bookings_api.models.event import SEARCHED, TITLE_ORDER
@@ -118,23 +116,6 @@ def has_guests(actor: Actor, event_id: UUID) -> bool:
     """
     event = get_event_for(actor, Action.EDIT_EVENT, event_id)
     return event.tickets_booked + event.tickets_held > 0 or has_waiting(event)
-
-
-def lock_event(event_id: UUID, *, include_deleted: bool = False) -> tuple[Event, datetime]:
-    """Lock an event until the transaction ends, and return its current state and the time when it was locked.
-
-    Raises `EventNotFound` if the event does not exist, or if it is deleted and `include_deleted` is false. Raises
-    `RuntimeError` outside a transaction.
-    """
-    require_transaction()
-    # PostgreSQL evaluates the subquery first, and therefore reads its clock after waiting for the lock
-    event = aliased(Event, sa.select(Event).where(Event.id == event_id).with_for_update().subquery())
-    locked = sa.select(event, sa.func.clock_timestamp())
-    # populate_existing refreshes an object that the session read before the lock was acquired
-    row = db.session.execute(locked, execution_options={"populate_existing": True}).one_or_none()
-    if row is None or (row[0].deleted_at is not None and not include_deleted):
-        raise EventNotFound
-    return row[0], row[1]
 
 
 def lock_event_for(actor: Actor, action: Action, event_id: UUID) -> tuple[Event, datetime]:

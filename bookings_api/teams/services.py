@@ -13,9 +13,10 @@ from bookings_api.accounts.one_time_tokens import issue_token, revoke_tokens
 from bookings_api.database.changes import apply_changes
 from bookings_api.database.transactions import Precondition, Transaction, no_precondition, transaction
 from bookings_api.errors import AccessRevoked, AlreadyOnTeam, EmailNotVerified, NotAnOrganizer, TeamMemberNotFound
-from bookings_api.events.queries import get_event, get_event_for, lock_event, lock_event_for, require_visible
+from bookings_api.events.queries import get_event, get_event_for, lock_event_for, require_visible
 from bookings_api.extensions import db
 from bookings_api.idempotency import IdempotentRequest, store_response
+from bookings_api.inventory.locking import lock_event
 from bookings_api.mail import outbox
 from bookings_api.models import (
     EmailKind,

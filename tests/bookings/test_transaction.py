@@ -18,8 +18,8 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from bookings_api.bookings.locking import Inquiry, lock_and_read_facts
 from bookings_api.database.timeouts import IDLE_IN_TRANSACTION_SECONDS
 from bookings_api.database.transactions import row_locked, transaction
-from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
+from bookings_api.inventory.locking import lock_event
 from bookings_api.models import Booking, Event
 from tests.concurrency.harness import count_of, counter_of
 from tests.factories import API, Account, book, make_event, make_organizer, make_user

@@ -5,8 +5,8 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from bookings_api.database.transactions import transaction
-from bookings_api.events.queries import lock_event
 from bookings_api.extensions import db
+from bookings_api.inventory.locking import lock_event
 from bookings_api.models import User
 from tests.factories import new_email
 

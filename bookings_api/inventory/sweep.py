@@ -1,0 +1,60 @@
+"""The periodic task that ends expired holds and serves or closes waiting lists.
+
+Correctness does not depend on it, because a request that needs the tickets of expired holds ends them itself. The task
+keeps the public numbers fresh, and offers tickets to people who wait even if nobody else asks for them.
+"""
+
+import logging
+from datetime import timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from celery import shared_task
+from sqlalchemy.exc import OperationalError
+
+from bookings_api.database.transactions import end_reading, transaction
+from bookings_api.extensions import db
+from bookings_api.inventory.holds import IS_OVER, end_expired_holds
+from bookings_api.inventory.locking import lock_event
+from bookings_api.inventory.waiting_list import close_waiting_list, serve_waiting_list
+from bookings_api.models import Booking, BookingStatus, Event, EventStatus
+
+logger = logging.getLogger(__name__)
+
+SWEEP_EVERY = timedelta(seconds=10)
+BEAT_SCHEDULE = {
+    "sweep-holds": {"task": "inventory.sweep", "schedule": SWEEP_EVERY, "options": {"expires": 3600}},
+}
+
+_is_waiting = Booking.status == BookingStatus.WAITLISTED
+_is_closed = sa.func.coalesce(Event.booking_closes_at, Event.starts_at) <= sa.func.clock_timestamp()
+_DUE = sa.union(
+    sa.select(Booking.event_id).where(IS_OVER),
+    sa.select(Booking.event_id)
+    .join(Event, Event.id == Booking.event_id)
+    .where(_is_waiting, sa.or_(_is_closed, Event.tickets_available > 0)),
+)
+
+
+@shared_task(name="inventory.sweep")
+def sweep() -> None:
+    """Bring all events up to date that have expired holds, or people who wait although tickets are left."""
+    event_ids = db.session.scalars(_DUE).all()
+    end_reading()
+    for event_id in event_ids:
+        try:
+            while _sweep(event_id):
+                pass
+        except OperationalError as error:  # for example, the event is busy; the next run tries again
+            logger.warning("event %s was not swept: %s", event_id, error.orig)
+
+
+def _sweep(event_id: UUID) -> bool:
+    """Bring an event up to date. Returns whether its waiting list is closing and has more parties."""
+    with transaction() as tx:
+        event, now = lock_event(event_id, include_deleted=True)
+        end_expired_holds(tx, event, now=now)
+        if event.status is not EventStatus.PUBLISHED or event.booking_ends_at <= now:
+            return close_waiting_list(tx, event)
+        serve_waiting_list(tx, event, now=now)
+    return False
