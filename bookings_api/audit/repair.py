@@ -24,10 +24,15 @@ REPAIR_EMAILS = {
 }
 
 
-_BOOKED_OF_TYPES = (
-    sa.select(BookingItem.ticket_type_id, sa.func.sum(BookingItem.count).label("booked"))
+_BOOKED, _HELD = (Booking.status == status for status in (BookingStatus.CONFIRMED, BookingStatus.HELD))
+_COUNTS_OF_TYPES = (
+    sa.select(
+        BookingItem.ticket_type_id,
+        sa.func.coalesce(sa.func.sum(BookingItem.count).filter(_BOOKED), 0),
+        sa.func.coalesce(sa.func.sum(BookingItem.count).filter(_HELD), 0),
+    )
     .join(Booking, Booking.id == BookingItem.booking_id)
-    .where(Booking.event_id == sa.bindparam("event_id"), Booking.status == BookingStatus.CONFIRMED)
+    .where(Booking.event_id == sa.bindparam("event_id"))
     .group_by(BookingItem.ticket_type_id)
 )
 
@@ -42,28 +47,28 @@ def recount_tickets(event_id: UUID) -> str | None:
             event, _ = lock_event(event_id, include_deleted=True)
         except EventNotFound:
             return None
-        booked = sa.select(sa.func.coalesce(sa.func.sum(Booking.ticket_count), 0)).where(
-            Booking.event_id == event_id, Booking.status == BookingStatus.CONFIRMED
-        )
         # only a separate statement after the lock sees the commits of earlier lock holders
-        actual, counted = db.session.scalars(booked).one(), event.tickets_booked
-        counts = {
-            row.ticket_type_id: row.booked for row in db.session.execute(_BOOKED_OF_TYPES, {"event_id": event_id})
-        }
+        rows = db.session.execute(_COUNTS_OF_TYPES, {"event_id": event_id})
+        of_types = {ticket_type_id: (booked, held) for ticket_type_id, booked, held in rows}
+        counted = event.tickets_booked, event.tickets_held
+        actual = sum(booked for booked, _ in of_types.values()), sum(held for _, held in of_types.values())
         types = db.session.scalars(sa.select(TicketType).where(TicketType.event_id == event_id)).all()
-        if actual == counted and all(one.tickets_booked == counts.get(one.id, 0) for one in types):
+        is_correct = all((one.tickets_booked, one.tickets_held) == of_types.get(one.id, (0, 0)) for one in types)
+        if actual == counted and is_correct:
             return None
-        if actual > event.capacity:
-            return f"event {event_id}: not repaired, because {actual} of {event.capacity} tickets are booked"
+        if sum(actual) > event.capacity:
+            return f"event {event_id}: not repaired, because {sum(actual)} of {event.capacity} tickets are booked"
         for one in types:
-            if one.capacity is not None and counts.get(one.id, 0) > one.capacity:
+            if one.capacity is not None and sum(of_types.get(one.id, (0, 0))) > one.capacity:
                 return f"event {event_id}: not repaired, because tickets of type {one.id} are oversold"
-        event.tickets_booked = actual
+        event.tickets_booked, event.tickets_held = actual
         for one in types:
-            one.tickets_booked = counts.get(one.id, 0)
+            one.tickets_booked, one.tickets_held = of_types.get(one.id, (0, 0))
     if actual == counted:
-        return f"event {event_id}: corrected tickets_booked of its ticket types"
-    return f"event {event_id}: corrected tickets_booked from {counted} to {actual}"
+        return f"event {event_id}: corrected the counters of its ticket types"
+    counters = zip(("tickets_booked", "tickets_held"), counted, actual, strict=True)
+    changes = [f"{name} from {before} to {after}" for name, before, after in counters if before != after]
+    return f"event {event_id}: corrected {' and '.join(changes)}"
 
 
 def write_missing_email(rule: str, booking_id: UUID) -> str | None:
@@ -82,9 +87,9 @@ def write_missing_email(rule: str, booking_id: UUID) -> str | None:
         locked = sa.select(Booking).where(Booking.id == booking_id).with_for_update(of=Booking)
         locked = locked.options(joinedload(Booking.user))
         booking = db.session.scalars(locked, execution_options={"populate_existing": True}).one()
-        is_cancelled = booking.status is BookingStatus.CANCELLED
+        status = BookingStatus.CANCELLED if kind is EmailKind.BOOKING_CANCELLED else BookingStatus.CONFIRMED
         of_kind = sa.select(OutboxEmail.id).where(OutboxEmail.booking_id == booking_id, OutboxEmail.kind == kind)
-        if is_cancelled != (kind is EmailKind.BOOKING_CANCELLED) or db.session.scalars(of_kind.limit(1)).one_or_none():
+        if booking.status is not status or db.session.scalars(of_kind.limit(1)).one_or_none():
             return None
         if event.ends_at <= now:
             return f"booking {booking_id}: no email written, because its event has ended"

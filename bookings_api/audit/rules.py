@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 import sqlalchemy as sa
 from email_validator import SPECIAL_USE_DOMAIN_NAMES
 
+from bookings_api.audit.ticket_rules import TICKET_RULES
 from bookings_api.models.booking import REFERENCE_ALPHABET, REFERENCE_LENGTH
 
 # The clocks of the machines that create bookings and delete emails may differ.
@@ -20,67 +21,7 @@ _NOT_PUBLIC = rf"^[^.]*$|(^|\.)({'|'.join(SPECIAL_USE_DOMAIN_NAMES)})$"
 
 # The name of each rule, and a query that returns the ID of each row that violates the rule, with a message.
 RULES = {
-    "tickets_booked": """
-        SELECT id::text, format('event %s: tickets_booked is %s, but its confirmed bookings have %s tickets',
-                                id, tickets_booked, coalesce(booked, 0))
-        FROM events LEFT JOIN (
-            SELECT event_id, sum(ticket_count) AS booked FROM bookings WHERE status = 'confirmed' GROUP BY event_id
-        ) AS sums ON event_id = id
-        WHERE tickets_booked <> coalesce(booked, 0)
-        UNION ALL
-        SELECT event_id::text, format('ticket type %s: tickets_booked is %s, but %s of its tickets are booked',
-                                      id, tickets_booked, coalesce(booked, 0))
-        FROM ticket_types LEFT JOIN (
-            SELECT ticket_type_id, sum(count) AS booked
-            FROM booking_items JOIN bookings ON bookings.id = booking_id AND status = 'confirmed'
-            GROUP BY ticket_type_id
-        ) AS sums ON ticket_type_id = id
-        WHERE tickets_booked <> coalesce(booked, 0)
-        """,
-    "booking_items": """
-        SELECT bookings.id::text, format('booking %s has %s tickets, but its items have %s',
-                                         bookings.id, ticket_count, coalesce(sum(count), 0))
-        FROM bookings LEFT JOIN booking_items ON booking_id = bookings.id
-        GROUP BY bookings.id HAVING ticket_count <> coalesce(sum(count), 0)
-        """,
-    "item_of_other_event": """
-        SELECT booking_id::text, format('booking %s has tickets of type %s of another event', booking_id, types.id)
-        FROM booking_items JOIN bookings ON bookings.id = booking_id
-        JOIN ticket_types AS types ON types.id = ticket_type_id WHERE types.event_id <> bookings.event_id
-        """,
-    "event_without_type": """
-        SELECT id::text, format('event %s has no ticket type', id)
-        FROM events WHERE id NOT IN (SELECT event_id FROM ticket_types WHERE ticket_types.deleted_at IS NULL)
-        """,
-    "oversold": """
-        SELECT id::text, format('event %s: capacity is %s, but its confirmed bookings have %s tickets',
-                                id, capacity, booked)
-        FROM events JOIN (
-            SELECT event_id, sum(ticket_count) AS booked FROM bookings WHERE status = 'confirmed' GROUP BY event_id
-        ) AS sums ON event_id = id
-        WHERE booked > capacity
-        UNION ALL
-        SELECT event_id::text, format('ticket type %s: capacity is %s, but its confirmed bookings have %s tickets',
-                                      id, capacity, booked)
-        FROM ticket_types JOIN (
-            SELECT ticket_type_id, sum(count) AS booked
-            FROM booking_items JOIN bookings ON bookings.id = booking_id AND status = 'confirmed'
-            GROUP BY ticket_type_id
-        ) AS sums ON ticket_type_id = id
-        WHERE booked > capacity
-        """,
-    "type_larger_than_event": """
-        SELECT types.id::text, format('ticket type %s: capacity is %s, but the capacity of its event %s is %s',
-                                      types.id, types.capacity, events.id, events.capacity)
-        FROM ticket_types AS types JOIN events ON events.id = event_id
-        WHERE types.capacity > events.capacity AND types.deleted_at IS NULL
-        """,
-    "confirmed_for_unpublished_event": """
-        SELECT bookings.id::text, format('booking %s is confirmed, but its event %s is %s',
-                                         bookings.id, events.id, events.status)
-        FROM bookings JOIN events ON events.id = event_id
-        WHERE bookings.status = 'confirmed' AND events.status <> 'published'
-        """,
+    **TICKET_RULES,
     "deleted_but_published": """
         SELECT id::text, format('event %s is deleted but was not cancelled', id)
         FROM events WHERE deleted_at IS NOT NULL AND status = 'published'
@@ -134,14 +75,15 @@ RULES = {
     "confirmation_email_missing": """
         SELECT id::text, format('booking %s is confirmed, but the confirmation email is missing', id)
         FROM bookings
-        WHERE status = 'confirmed' AND created_at > now() - :emails_since AND NOT EXISTS (
+        WHERE status = 'confirmed' AND confirmed_at > now() - :emails_since AND NOT EXISTS (
             SELECT FROM outbox_emails WHERE kind = 'booking_confirmed' AND booking_id = bookings.id)
         """,
-    # an unfinished broadcast may still write the email
+    # Guests hear nothing of a hold that was never confirmed. An unfinished broadcast may still write the email.
     "cancellation_email_missing": """
         SELECT id::text, format('booking %s is cancelled, but the cancellation email is missing', id)
         FROM bookings
-        WHERE status = 'cancelled' AND cancelled_at > now() - :emails_since AND NOT EXISTS (
+        WHERE status = 'cancelled' AND cancelled_at > now() - :emails_since
+        AND (confirmed_at IS NOT NULL OR waitlisted_at IS NOT NULL) AND NOT EXISTS (
             SELECT FROM outbox_emails
             WHERE kind IN ('booking_cancelled', 'event_cancelled') AND booking_id = bookings.id
         ) AND NOT EXISTS (
@@ -152,7 +94,7 @@ RULES = {
         )
         """,
     # Each change and the cancellation increment the version. A change sends booking_changed to the guest or, if the
-    # guest is replaced, booking_reassigned to the former guest.
+    # guest is replaced, booking_reassigned to the former guest. The versions of other bookings also count their steps.
     "change_email_count": """
         SELECT bookings.id::text, format('booking %s was changed %s times, but has %s change emails',
                                          bookings.id, changes, count(emails.id))
@@ -161,6 +103,7 @@ RULES = {
         LEFT JOIN outbox_emails AS emails ON booking_id = bookings.id
             AND kind IN ('booking_changed', 'booking_reassigned')
         WHERE bookings.created_at > now() - :emails_since
+        AND hold_minutes IS NULL AND waitlisted_at IS NULL AND NOT has_refused_payment
         GROUP BY bookings.id, changes HAVING count(emails.id) <> changes
         """,
     "duplicate_cancellation_email": """
@@ -201,7 +144,7 @@ RULES = {
                                          bookings.id, broadcast.id, broadcast.event_id)
         FROM event_broadcasts AS broadcast JOIN bookings ON bookings.event_id = broadcast.event_id
         WHERE broadcast.kind = 'event_changed' AND finished_at IS NOT NULL
-        AND broadcast.created_at > now() - :emails_since AND bookings.status = 'confirmed'
+        AND broadcast.created_at > now() - :emails_since AND bookings.status IN ('confirmed', 'held', 'waitlisted')
         AND bookings.event_version < broadcast.event_version AND NOT EXISTS (
             SELECT FROM event_broadcasts AS later
             WHERE later.event_id = broadcast.event_id AND later.event_version > broadcast.event_version

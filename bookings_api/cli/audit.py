@@ -52,7 +52,7 @@ def audit(context: click.Context, *, repair: bool, repair_emails: bool, email_da
     check = partial(violations, emails_since=timedelta(days=days))
     try:
         if repair:
-            _repair(check, ["tickets_booked"], lambda rule, event_id: recount_tickets(event_id))
+            _repair(check, ["tickets_booked", "tickets_held"], lambda rule, event_id: recount_tickets(event_id))
         if repair_emails:
             _repair(check, REPAIR_EMAILS, write_missing_email)
         status = _report(check)

@@ -20,6 +20,7 @@ DAYS = timedelta(days=90)
 # What breaks each rule, given the data of the fixture.
 PLANTED = {
     "tickets_booked": "UPDATE events SET tickets_booked = tickets_booked + 1",
+    "tickets_held": "UPDATE ticket_types SET tickets_held = tickets_held + 1",
     "booking_items": "DELETE FROM booking_items",
     "item_of_other_event": """
         INSERT INTO events (id, organization_id, organizer_id, title, location, timezone, starts_at, ends_at, status,
@@ -30,7 +31,17 @@ PLANTED = {
     "type_larger_than_event": "UPDATE ticket_types SET capacity = 11",
     "event_without_type": "UPDATE ticket_types SET deleted_at = now()",
     "oversold": "UPDATE bookings SET ticket_count = 11",
-    "confirmed_for_unpublished_event": "UPDATE events SET status = 'draft'",
+    "active_for_unpublished_event": "UPDATE events SET status = 'draft'",
+    "waiting_although_available": """
+        UPDATE bookings SET status = 'waitlisted', waitlisted_at = now() WHERE status = 'confirmed'""",
+    "amount_due": "UPDATE booking_items SET price = 1",
+    "unpaid": "UPDATE bookings SET amount_due = 1, currency = 'EUR'",
+    "payments": "UPDATE bookings SET amount_paid = 1",
+    "payment_of_other_organization": """
+        INSERT INTO organizations (id, name) VALUES (gen_random_uuid(), 'Another organization');
+        INSERT INTO payments (id, organization_id, booking_id, provider, reference, amount, currency)
+        SELECT gen_random_uuid(), organizations.id, bookings.id, 'stripe', bookings.id, 1, 'EUR'
+        FROM bookings, organizations WHERE organizations.name = 'Another organization'""",
     "deleted_but_published": "UPDATE events SET deleted_at = now()",
     "time_zone": "UPDATE events SET timezone = 'Europe/Atlantis'",
     "event_times": "UPDATE events SET starts_at = '9999-12-31T23:59:59-12:00', ends_at = '10000-02-02T00:00:00Z'",
@@ -185,6 +196,7 @@ def test_a_missing_table_or_column_skips_the_row_rules(valid_data: sa.Connection
 def test_emails_are_expected_only_within_their_retention_period(valid_data: sa.Connection) -> None:
     valid_data.execute(sa.text("DELETE FROM outbox_emails"))
     valid_data.execute(sa.text("UPDATE bookings SET created_at = now() - interval '30 days'"))
+    valid_data.execute(sa.text("UPDATE bookings SET confirmed_at = created_at"))
     valid_data.execute(sa.text("UPDATE bookings SET cancelled_at = created_at WHERE cancelled_at IS NOT NULL"))
     valid_data.execute(sa.text("UPDATE event_broadcasts SET created_at = now() - interval '30 days'"))
 

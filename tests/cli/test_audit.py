@@ -95,7 +95,7 @@ def test_repair_corrects_counters_of_ticket_types(app: Flask, database: sa.Engin
 
     assert done.exit_code == 0
     assert done.output.splitlines() == [
-        f"repair: event {booking['event_id']}: corrected tickets_booked of its ticket types",
+        f"repair: event {booking['event_id']}: corrected the counters of its ticket types",
         "No violations.",
     ]
 
@@ -110,7 +110,7 @@ def test_repair_does_not_change_an_oversold_ticket_type(app: Flask, database: sa
     assert done.output.splitlines() == [
         f"repair: event {booking['event_id']}: not repaired, because tickets of type {ticket_type} are oversold",
         f"tickets_booked: ticket type {ticket_type}: tickets_booked is 0, but 2 of its tickets are booked",
-        f"oversold: ticket type {ticket_type}: capacity is 1, but its confirmed bookings have 2 tickets",
+        f"oversold: ticket type {ticket_type}: capacity is 1, but its bookings have 2 tickets",
         "Violations: 2 (tickets_booked 1, oversold 1)",
     ]
 
@@ -143,7 +143,7 @@ def test_repair_does_not_change_an_oversold_event(app: Flask, database: sa.Engin
         f"repair: event {booking['event_id']}: not repaired, because 12 of 10 tickets are booked",
         f"tickets_booked: event {booking['event_id']}: tickets_booked is 2, but its confirmed bookings have 12 tickets",
         f"tickets_booked: ticket type {ticket_type}: tickets_booked is 2, but 12 of its tickets are booked",
-        f"oversold: event {booking['event_id']}: capacity is 10, but its confirmed bookings have 12 tickets",
+        f"oversold: event {booking['event_id']}: capacity is 10, but its bookings have 12 tickets",
         "Violations: 3 (tickets_booked 2, oversold 1)",
     ]
 
@@ -196,7 +196,7 @@ def test_repair_emails_skips_deleted_events(app: Flask, database: sa.Engine, boo
 
 def test_email_days_limits_the_age_of_expected_emails(app: Flask, database: sa.Engine, booking: Any) -> None:
     _execute(database, "DELETE FROM outbox_emails")
-    _execute(database, "UPDATE bookings SET created_at = now() - interval '20 days'")
+    _execute(database, "UPDATE bookings SET confirmed_at = now() - interval '20 days', created_at = confirmed_at")
 
     assert _audit(app).exit_code == 1
     assert _audit(app, "--email-days", "10").exit_code == 0
