@@ -33,7 +33,9 @@ def rules() -> Iterator[Rule]:
                 yield _unique(name, table, list(constraint.columns))
         for index in table.indexes:
             if index.unique:
-                yield _unique(str(index.name), table, list(index.expressions))
+                yield _unique(
+                    str(index.name), table, list(index.expressions), only=index.dialect_kwargs["postgresql_where"]
+                )
 
 
 def _rule(name: str, table: sa.Table, is_violated: sa.ColumnElement[bool], problem: str) -> Rule:
@@ -50,14 +52,15 @@ def _foreign_keys(name: str, table: sa.Table, constraint: sa.ForeignKeyConstrain
         yield _rule(name, table, key.parent.is_not(None) & ~exists, problem)
 
 
-def _unique(name: str, table: sa.Table, columns: Sequence[Any]) -> Rule:
+def _unique(name: str, table: sa.Table, columns: Sequence[Any], *, only: Any = None) -> Rule:
+    """Return the rule for unique columns. `only` is the condition of a partial index."""
     # SQLAlchemy represents index expressions as text
     keys = [sa.literal_column(str(column)) if isinstance(column, sa.TextClause) else column for column in columns]
     key = _key_of(table)
     count, first, last = sa.func.count(), sa.func.min(key), sa.func.max(key)
     message = sa.func.concat(count, f" rows of {table.name} are duplicates, for example ", first, " and ", last)
     is_known = [column.is_not(None) for column in keys]
-    duplicates = sa.select(sa.null(), message).select_from(table).where(*is_known)
+    duplicates = sa.select(sa.null(), message).select_from(table).where(*is_known, *([] if only is None else [only]))
     return name, duplicates.group_by(*keys).having(count > 1)
 
 

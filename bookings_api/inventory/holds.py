@@ -36,6 +36,7 @@ def end_expired_holds(tx: Transaction, event: Event, *, now: datetime) -> None:
     released = _counts_where(BookingItem.booking_id.in_([row.id for row in ended]))
     for statement in release(event, released, BookingStatus.HELD):
         run(statement)
+    db.session.refresh(event, ["tickets_held", "updated_at"])
     offers = [row.id for row in ended if row.waitlisted_at]
     if offers:
         query = sa.select(Booking).where(Booking.id.in_(offers)).options(joinedload(Booking.user))
@@ -52,4 +53,4 @@ def expired_counts(event: Event) -> dict[UUID, int]:
 
 def _counts_where(condition: sa.ColumnElement[bool]) -> dict[UUID, int]:
     counts = sa.select(BookingItem.ticket_type_id, sa.func.sum(BookingItem.count)).where(condition)
-    return dict(db.session.execute(counts.group_by(BookingItem.ticket_type_id)).tuples().all())
+    return {row[0]: row[1] for row in db.session.execute(counts.group_by(BookingItem.ticket_type_id))}

@@ -1,0 +1,1 @@
+"""Tests of holds, payments and the waiting list."""

@@ -1,0 +1,95 @@
+"""Fixtures for holds, payments and waiting lists, and the requests that the tests share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from bookings_api.inventory.sweep import sweep
+from tests.factories import API, Account, Key, make_event, make_key
+from tests.sql import execute
+
+pytestmark = pytest.mark.usefixtures("audited")
+
+Event = dict[str, Any]
+
+
+@pytest.fixture
+def key(client: FlaskClient, organizer: Account) -> Key:
+    return make_key(client, organizer)
+
+
+@pytest.fixture
+def priced(client: FlaskClient, organizer: Account) -> Event:
+    """An event whose tickets cost 18 euros."""
+    event = make_event(client, organizer, currency="EUR", capacity=5)
+    set_price(client, organizer, event, 1800)
+    return event
+
+
+@pytest.fixture
+def waiting(client: FlaskClient, organizer: Account) -> Event:
+    """A free event with four tickets and a waiting list."""
+    return make_event(client, organizer, capacity=4, waitlist="on")
+
+
+@pytest.fixture
+def run_sweep(app: Flask) -> Callable[[], None]:
+    """Run the periodic task, as the worker does."""
+
+    def run() -> None:
+        with app.app_context():
+            sweep()
+
+    return run
+
+
+def set_price(client: FlaskClient, organizer: Account, event: Event, price: int) -> None:
+    path = f"{API}/events/{event['id']}/ticket-types"
+    [general] = client.get(path).json
+    changed = client.patch(f"{path}/{general['id']}", headers=organizer.headers, json={"price": price})
+    assert changed.status_code == 200, changed.text
+
+
+def confirm(client: FlaskClient, sender: Account | Key, booking: Any, **payment: Any) -> Any:
+    """Confirm a booking, with a payment if fields of it are given."""
+    paid = {
+        "provider": "stripe",
+        "reference": f"pi_{booking['id']}",
+        "amount": booking["amount_due"],
+        "currency": "EUR",
+    }
+    body = {"payment": {**paid, **payment}} if payment or booking["amount_due"] else {}
+    return client.post(f"{API}/bookings/{booking['id']}/confirm", headers=sender.headers, json=body)
+
+
+def extend(client: FlaskClient, sender: Account | Key, booking: Any) -> Any:
+    return client.post(f"{API}/bookings/{booking['id']}/extend", headers=sender.headers)
+
+
+def cancel(client: FlaskClient, sender: Account | Key, booking: Any) -> Any:
+    return client.delete(f"{API}/bookings/{booking['id']}", headers=sender.headers)
+
+
+def get(client: FlaskClient, sender: Account | Key, booking: Any) -> Any:
+    return client.get(f"{API}/bookings/{booking['id']}", headers=sender.headers).json
+
+
+def let_holds_expire(database: sa.Engine) -> None:
+    """Move the holds of all bookings into the past, as if a day had passed."""
+    execute(database, "UPDATE bookings SET held_until = held_until - interval '1 day' WHERE status = 'held'")
+
+
+def emails_about(database: sa.Engine, booking: Any) -> list[str]:
+    """Return the kinds of the emails about a booking, oldest first."""
+    query = sa.text("SELECT kind FROM outbox_emails WHERE booking_id = :id ORDER BY id")
+    with database.connect() as connection:
+        return list(connection.scalars(query, {"id": booking["id"]}))
+
+
+def code_of(response: Any) -> tuple[int, str | None]:
+    """Return the status and, for a problem, the code."""
+    return response.status_code, response.json.get("code")
