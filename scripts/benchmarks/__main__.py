@@ -6,7 +6,8 @@ Runs of the service alternate with runs of its counterpart, because the machine 
 medians. PostgreSQL keeps its durability settings, and the worker sends the emails for bookings at the same time. After
 each round, the script checks that no event is oversold and that each booking has its email.
 
-The load `on sale` measures readers and buyers, alone and together. `--large` adds measurements with 1,000,000 bookings
+The load `on sale` measures readers and buyers, alone and together. `inventory` measures single requests that move many
+bookings, such as a release that promotes 1,000 waiting parties. `--large` adds measurements with 1,000,000 bookings
 and 100,000 events. `--requests` adds the time that processes take to start, and their memory over N requests.
 
 Writes Markdown tables to FILE. Exits with status 1 if a check fails, and with 2 if wrk is not installed.
@@ -19,6 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from scripts.benchmarks.inventory import measure_inventory
 from scripts.benchmarks.loads import READING, Load, loads
 from scripts.benchmarks.measure import Figures, body_size, missing_wrk, run_pgbench, run_wrk
 from scripts.benchmarks.on_sale import Sale, measure_sale, sale_table
@@ -58,6 +60,9 @@ def main() -> int:
                 tables.append(table(results[name], small=results["small"] if name == "large" else None))
         if _is_wanted("on sale", options):
             tables.append(_measure_sales(service, options, Path(directory), found))
+        if _is_wanted("inventory", options):
+            tables.append(measure_inventory(service, rounds=options.rounds))
+            found += violations(service)
         mark_emails_sent(service)
         if options.requests:
             tables.append(_measure_processes(service, Path(directory), requests=options.requests))

@@ -123,11 +123,14 @@ BEGIN;
 SELECT users.* FROM users JOIN logins ON logins.user_id = users.id
     WHERE logins.id = {user} AND logins.revoked_at IS NULL AND users.is_active;
 SELECT * FROM events WHERE id = {event} FOR UPDATE;
-SELECT * FROM ticket_types WHERE event_id = {event};
-UPDATE events SET tickets_booked = tickets_booked + 1, updated_at = now() WHERE id = {event};
-UPDATE ticket_types SET tickets_booked = tickets_booked + 1 WHERE id = {event};
-INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email)
-    VALUES ({booking}, upper(lpad(to_hex(:key::bigint), 10, '0')), {event}, {user}, 1, 'User', 'user@example.com');
+SELECT *, EXISTS (SELECT FROM bookings WHERE event_id = {event} AND status = 'waitlisted')
+    FROM ticket_types WHERE event_id = {event};
+UPDATE events SET tickets_booked = tickets_booked + 1, tickets_held = tickets_held + 0, updated_at = now()
+    WHERE id = {event};
+UPDATE ticket_types SET tickets_booked = tickets_booked + 1, tickets_held = tickets_held + 0 WHERE id = {event};
+INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email, confirmed_at)
+    VALUES ({booking}, upper(lpad(to_hex(:key::bigint), 10, '0')), {event}, {user}, 1, 'User', 'user@example.com',
+            now());
 INSERT INTO booking_items (booking_id, ticket_type_id, count) VALUES ({booking}, {event}, 1);
 INSERT INTO outbox_emails (id, kind, recipient, payload, booking_id, user_id, message_id)
     VALUES ({booking}, 'booking_confirmed', 'user@example.com', '{_PAYLOAD}', {booking}, {user},

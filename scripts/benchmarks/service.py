@@ -170,9 +170,11 @@ _FIXED_EVENTS = f"""
        'Europe/Berlin', now() + interval '20 years', now() + interval '20 years 2 hours', capacity, booked, 'published'
 FROM (VALUES (%(hot)s::uuid, 1000000, 0), (%(sold_out)s::uuid, 1, 1)) AS fixed (id, capacity, booked),
      (SELECT organization_id, user_id AS organizer FROM memberships WHERE role = 'organizer') AS organizers;
-INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email, created_at)
-SELECT uuidv7(), 'SOLDOUT', %(sold_out)s::uuid, id, 1, name, email, now() - interval '300 days'
-FROM users WHERE email = 'user1@example.com';
+INSERT INTO bookings (
+    id, reference, event_id, user_id, ticket_count, guest_name, guest_email, created_at, confirmed_at
+)
+SELECT uuidv7(), 'SOLDOUT', %(sold_out)s::uuid, id, 1, name, email, created, created
+FROM users, (VALUES (now() - interval '300 days')) AS times (created) WHERE email = 'user1@example.com';
 {_TYPES};
 INSERT INTO booking_items (booking_id, ticket_type_id, count) SELECT bookings.id, event_id, 1 FROM bookings;
 UPDATE ticket_types SET tickets_booked = 1 WHERE id = %(sold_out)s::uuid;
@@ -189,10 +191,13 @@ ON CONFLICT DO NOTHING;
 {_TYPES}
 """  # noqa: S608 - as above
 _INSERT_BOOKINGS = """
-INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email, created_at)
+INSERT INTO bookings (
+    id, reference, event_id, user_id, ticket_count, guest_name, guest_email, created_at, confirmed_at
+)
 SELECT uuidv7(- interval '300 days' + n * interval '1 second'), upper(lpad(to_hex(n), 10, '0')),
        ('00000000-0000-7000-8000-' || lpad(to_hex(1 + n %% %(events)s), 12, '0'))::uuid,
-       accounts.ids[1 + n %% %(users)s], 1, 'Grace Hopper', 'grace@example.com', now() - interval '300 days'
+       accounts.ids[1 + n %% %(users)s], 1, 'Grace Hopper', 'grace@example.com', now() - interval '300 days',
+       now() - interval '300 days'
 FROM generate_series((SELECT count(*) FROM bookings WHERE guest_name = 'Grace Hopper') + 1, %(bookings)s) AS n,
      (SELECT array_agg(id) AS ids FROM users) AS accounts;
 INSERT INTO booking_items (booking_id, ticket_type_id, count)
