@@ -1,4 +1,4 @@
-"""Migration 0007 gives existing events a ticket type with which they sell as before, and can be reverted."""
+"""Migrations from 0007 on keep what existing events sell and what is booked, and can be reverted."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,7 +14,18 @@ from config import Config
 from tests.conftest import NO_ENV_FILE
 from tests.database.migrating import connected, flask_db
 from tests.documented import DocumentedClient
-from tests.factories import API, EVENT, book, make_event, make_organizer, make_user, ticket_types_of
+from tests.factories import (
+    API,
+    EVENT,
+    book,
+    items,
+    make_event,
+    make_organizer,
+    make_ticket_type,
+    make_user,
+    ticket_types_of,
+    types_path,
+)
 
 EVENT_ID, ORGANIZER_ID, BUYER_ID, BOOKING_ID = (str(uuid4()) for _ in range(4))
 
@@ -79,3 +90,31 @@ def test_reverting_the_migration_keeps_events_and_bookings(migrated: Flask, empt
         cursor.execute("SELECT (SELECT count(*) FROM events), (SELECT sum(ticket_count) FROM bookings)")
         assert cursor.fetchall() == [(2, 5)]
     assert flask_db("upgrade", empty_database).returncode == 0
+
+
+def test_reverting_ends_holds_and_waiting_lists(migrated: Flask, empty_database: dict[str, str]) -> None:
+    client = migrated.test_client()
+    organizer, user = make_organizer(client), make_user(client)
+    event = make_event(client, organizer, capacity=3, currency="EUR", waitlist="on")
+    make_ticket_type(client, organizer, event, name="Free", price=0)
+    [general, free] = ticket_types_of(client, event)
+    path = f"{types_path(event)}/{general['id']}"
+    client.patch(path, headers=organizer.headers, json={"price": 1800})
+    held, confirmed = (book(client, user, event, items=items((one, 1))).json for one in (general, free))
+    waiting = book(client, user, event, items=items((free, 2)), waitlist=True).json
+    payment = {"provider": "stripe", "reference": "pi_1", "amount": 1, "currency": "EUR"}
+    paid = client.post(f"{API}/bookings/{held['id']}/confirm", headers=organizer.headers, json={"payment": payment})
+    assert [held["status"], waiting["status"], paid.status_code] == ["held", "waitlisted", 409]
+
+    down = flask_db("downgrade 0008", empty_database)
+
+    assert down.returncode == 0, down.stderr
+    with connected(empty_database) as cursor:
+        cursor.execute("SELECT status, ticket_count FROM bookings WHERE event_id = %s ORDER BY id", [event["id"]])
+        assert cursor.fetchall() == [("cancelled", 1), ("confirmed", 1), ("cancelled", 2)]
+        cursor.execute("SELECT tickets_booked FROM events WHERE id = %s", [event["id"]])
+        assert cursor.fetchone() == (confirmed["ticket_count"],)
+    assert flask_db("upgrade", empty_database).returncode == 0
+    engine = sa.create_engine(migrated.config["DATABASE_URL"], poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        assert [str(one) for one in audit.violations(connection, emails_since=timedelta(0))] == []
