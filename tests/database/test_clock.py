@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from flask.testing import FlaskClient
 
 from bookings_api.accounts.one_time_tokens import token_of
 from bookings_api.cleanup import delete_expired
+from bookings_api.inventory.sweep import sweep
 from bookings_api.mail.tasks import drain, remind
 from bookings_api.models import (
     Base,
@@ -28,6 +30,9 @@ from tests.factories import API, PASSWORD, Account, book, log_in, make_event, ma
 _MINUTE = timedelta(minutes=1)
 # The columns with times that the service itself writes.
 _STORED = {"created_at", "updated_at", "cancelled_at", "deleted_at", "revoked_at", "sent_at", "finished_at"}
+
+# The clock of an API machine may be this wrong without anybody noticing.
+ALMOST_RIGHT = [timedelta(minutes=3), timedelta(minutes=-3)]
 
 ERRORS = {
     "25 hours fast": timedelta(hours=25),
@@ -186,3 +191,33 @@ def test_all_stored_times_come_from_the_databases_clock(
                 times = connection.scalars(sa.select(table.c[column]).where(table.c[column].is_not(None)))
                 wrong = [time for time in times if abs(time - datetime.now(UTC)) > _MINUTE]
                 assert not wrong, f"{table.name}.{column}"
+
+
+@pytest.mark.parametrize("error", ALMOST_RIGHT, ids=["3 minutes fast", "3 minutes slow"])
+def test_holds_last_as_long_and_parties_wait_in_the_same_order_on_a_machine_with_a_wrong_clock(
+    app: Flask, client: FlaskClient, database: sa.Engine, error: timedelta
+) -> None:
+    organizer, users = make_organizer(client), [make_user(client) for _ in range(3)]
+    event = make_event(client, organizer, capacity=1, waitlist="on")
+    wrong_clock = time_machine.travel(datetime.now(UTC) + error, tick=True)
+    with wrong_clock:
+        users[:2] = [log_in(client, user) for user in users[:2]]
+        held = book(client, users[0], event, hold_minutes=2).json
+        second = book(client, users[1], event, waitlist=True).json
+    first = book(client, users[2], event, waitlist=True).json
+    with wrong_clock, app.app_context():
+        sweep()
+        assert book(client, users[1], event).json["code"] == "sold-out"
+    assert (second["position"], first["position"]) == (1, 2)
+    created, until = (datetime.fromisoformat(held[name]) for name in ("created_at", "held_until"))
+    assert until - created == timedelta(minutes=2)
+    assert abs(created - datetime.now(UTC)) < timedelta(minutes=2)
+
+    with database.begin() as connection:
+        connection.execute(sa.text("UPDATE bookings SET held_until = clock_timestamp() WHERE status = 'held'"))
+    with wrong_clock, app.app_context():
+        sweep()
+
+    with database.connect() as connection:
+        statuses = sa.select(Booking.status).where(Booking.event_id == UUID(event["id"])).order_by(Booking.created_at)
+        assert connection.scalars(statuses).all() == ["expired", "confirmed", "waitlisted"]

@@ -173,14 +173,15 @@ class Scenario:
 def new_scenario(cluster: Cluster) -> Iterator[Scenario]:
     """Create an event with enough tickets, and a logged-in user who books."""
     with http_client(f"{cluster.url}/api/v1") as http:
-        organizer = _log_in(http, is_organizer=True)
+        organizer = log_in(http, is_organizer=True)
         event = http.post("/events/", json={**EVENT, "capacity": 100_000}, headers=organizer)
         assert event.status_code == 201, event.text
-        http.headers.update(_log_in(http, is_organizer=False))
+        http.headers.update(log_in(http, is_organizer=False))
         yield Scenario(cluster, http, event.json()["id"])
 
 
-def _log_in(http: httpx.Client, *, is_organizer: bool) -> dict[str, str]:
+def log_in(http: httpx.Client, *, is_organizer: bool) -> dict[str, str]:
+    """Create an account, and return the headers of its requests."""
     account = {"email": new_email(), "password": PASSWORD}
     signup = http.post("/auth/signup", json={**account, "name": "Ada Lovelace", "is_organizer": is_organizer})
     assert signup.status_code == 201, signup.text

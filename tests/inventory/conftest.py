@@ -49,7 +49,7 @@ def run_sweep(app: Flask) -> Callable[[], None]:
 
 def set_price(client: FlaskClient, organizer: Account, event: Event, price: int) -> None:
     path = f"{API}/events/{event['id']}/ticket-types"
-    [general] = client.get(path).json
+    [general] = client.get(path).json or []
     changed = client.patch(f"{path}/{general['id']}", headers=organizer.headers, json={"price": price})
     assert changed.status_code == 200, changed.text
 

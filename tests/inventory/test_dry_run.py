@@ -54,7 +54,7 @@ def test_a_preview_names_every_reason_to_refuse(
     front = make_ticket_type(
         client, organizer, event, capacity=1, max_per_booking=1, sales_open_at="2098-02-01T00:00:00Z"
     )
-    [general, _] = client.get(f"{API}/events/{event['id']}/ticket-types").json
+    [general, _] = client.get(f"{API}/events/{event['id']}/ticket-types").json or []
 
     preview = _preview(client, user, event, items=items((general, 3), (front, 2)))
 

@@ -100,7 +100,7 @@ def test_a_strict_list_lets_others_buy_tickets_that_nobody_waits_for(
 ) -> None:
     event = make_event(client, organizer, capacity=10, waitlist="on", waitlist_policy="strict")
     front = make_ticket_type(client, organizer, event, capacity=2)
-    [general, _] = client.get(f"{API}/events/{event['id']}/ticket-types").json
+    [general, _] = client.get(f"{API}/events/{event['id']}/ticket-types").json or []
     book(client, user, event, items=items((front, 2)))
     waiting = book(client, user, event, items=items((front, 1)), waitlist=True).json
     assert waiting["status"] == "waitlisted"
