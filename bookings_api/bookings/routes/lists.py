@@ -59,6 +59,6 @@ def list_payments(event_id: UUID, **filters: Any) -> Listing:
     """List the payments for an event's bookings.
 
     Returns the oldest payments first. Use `refund_due=true` to find the payments that must be refunded, fully or in
-    part. The service does not refund money itself.
+    part. The service does not refund money itself. The list remains available after the event is deleted.
     """
     return queries.payments_for(current_actor, event_id, **filters)
