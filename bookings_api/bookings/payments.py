@@ -71,8 +71,14 @@ def confirm_booking(*, actor: Actor, booking_id: UUID, payment: ReportedPayment 
         )
     # raised only after the commit, which records the payment
     if refusal is not None:
-        raise _ERRORS[refusal]
+        raise _error(refusal, is_recorded=payment is not None)
     return booking
+
+
+def _error(refusal: PaymentRefusal, *, is_recorded: bool) -> DomainError:
+    error = _ERRORS[refusal]
+    message = "The booking is still on the waiting list." if error is OthersWaiting else error.message
+    return error(f"{message} The payment was recorded and must be refunded." if is_recorded else message)
 
 
 def _require_may_confirm(actor: Actor, booking: Booking, event: Event, payment: ReportedPayment | None) -> None:

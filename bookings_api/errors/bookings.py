@@ -43,11 +43,11 @@ class PaymentRequired(DomainError):
 class PaymentMismatch(DomainError):
     """The payment does not match the booking. The message says why."""
 
-    message = "The payment differs from the amount due. It was recorded and must be refunded."
+    message = "The payment differs from the amount due."
 
 
 class AlreadyPaid(DomainError):
-    message = "The booking was already confirmed. This payment was recorded and must be refunded."
+    message = "The booking was already confirmed."
 
 
 class OthersWaiting(DomainError):
