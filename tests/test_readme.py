@@ -1,4 +1,4 @@
-"""The commands in the README and the tour work, and the tables of settings and operations are complete."""
+"""The commands in the documentation work, and the tables of settings and operations are complete."""
 
 import re
 import shutil
@@ -8,10 +8,12 @@ from pathlib import Path
 import httpx
 import pytest
 import sqlalchemy as sa
+from flask.testing import FlaskClient
 
 from bookings_api.http.openapi.document import API_PREFIX
 from bookings_api.models import OutboxEmail
 from config import Config
+from tests.factories import make_key, make_owner
 from tests.mailbox import Mailbox
 from tests.service import Service
 
@@ -19,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 TOUR = README.split("\n## Tour\n")[1].split("\n## ")[0] + (ROOT / "docs" / "tour.md").read_text()
 DOMAIN = "tour.example.com"
+PAYMENTS = (ROOT / "docs" / "payments.md").read_text()
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
 INTERFACE = (ROOT / "docs" / "api.md").read_text()
 
@@ -59,6 +62,8 @@ def test_every_command_of_the_tour_works(
         "BEGIN:VCALENDAR",
         '"description":"Doors open at 19:00."',
         '"booked_by":"Website","external_id":"order-1797"',
+        "on\nwaitlisted\ncancelled\n",
+        f'"guest_name":"Mary","guest_email":"mary@{DOMAIN}","status":"confirmed"',
         '"code":"stale-version"',
         f'"email":"colleague@{DOMAIN}"',
         '"code":"unauthenticated"',
@@ -80,6 +85,28 @@ def test_every_command_of_the_tour_works(
     assert set(dropped) <= {"A later email describes the booking.", "The booking was cancelled."}
     assert len(mailbox.to(f"colleague@{DOMAIN}")) == 1
     assert "\nSubject: Cancelled: Schubert by Candlelight" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_every_command_of_the_payments_page_works(service: Service, client: FlaskClient) -> None:
+    key = make_key(client, make_owner(client), scopes=["events:write", "bookings:read", "bookings:write"])
+    blocks = re.findall(r"```sh\n(.*?)```", PAYMENTS, re.DOTALL)
+    script = "\n".join([f"API={service.api}", f"KEY={key.token}", *blocks])
+
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    for expected in (
+        '"price":1800',
+        '"status":"held"',
+        '"amount_due":3600,"currency":"EUR"',
+        "confirmed\nconfirmed\nalready-paid\nTrue\n",
+        '"refusal":null,"amount_to_refund":1800',
+        '"refusal":"already_paid","amount_to_refund":3600',
+    ):
+        assert expected in done.stdout
 
 
 def _documented() -> set[str]:
