@@ -42,7 +42,7 @@ from bookings_api.extensions import db
 from bookings_api.http.fields import Choice
 from bookings_api.http.files import FILE_NAME, file_name
 from bookings_api.http.json import JSON
-from bookings_api.http.schemas import DEFAULT_PAGE_SIZE, BaseSchema, PageQuerySchema
+from bookings_api.http.schemas import DEFAULT_PAGE_SIZE, PageQuerySchema, ResponseSchema
 from bookings_api.observability.logging import bound_request_id, current_request_id
 
 logger = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ def is_preferred() -> bool:
 
 
 def csv_file(
-    query: sa.Select[Any], schema: BaseSchema, file: CsvFile, separator: Separator, **path: Any
+    query: sa.Select[Any], schema: ResponseSchema, file: CsvFile, separator: Separator, **path: Any
 ) -> flask.Response:
     """Return a CSV response with all rows of `query`, and a column for each member of `schema`.
 
@@ -136,18 +136,19 @@ def csv_file(
     )
 
 
-def example(schema: BaseSchema) -> str:
+def example(schema: ResponseSchema) -> str:
     """Return an example CSV file for the OpenAPI document."""
     row = schema.example()
     return _BYTE_ORDER_MARK + _lines([row, row.values()])
 
 
 def _batches(
-    engine: sa.Engine, query: sa.Select[Any], schema: BaseSchema, key: InstrumentedAttribute[Any], separator: str
+    engine: sa.Engine, query: sa.Select[Any], schema: ResponseSchema, key: InstrumentedAttribute[Any], separator: str
 ) -> Iterator[bytes]:
     """Yield the CSV lines in batches, sorted by `key`. Holds no connection or lock between batches."""
-    names = [field.data_key or name for name, field in schema.dump_fields.items()]
-    header = _BYTE_ORDER_MARK + _lines([names], separator)
+    model = query.column_descriptions[0]["entity"]
+    query = query.with_only_columns(*(getattr(model, name).label(name) for name in schema.members.values()))
+    header = _BYTE_ORDER_MARK + _lines([schema.members], separator)
     batch_query = query.limit(BATCH)
     while True:
         with _locked():
@@ -192,6 +193,8 @@ def _field(value: Any) -> str:
     """Format a value. Times are in RFC 3339, None becomes an empty field, and formulas are escaped."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, dict | list):

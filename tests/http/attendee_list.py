@@ -36,8 +36,10 @@ def add_bookings(
 ) -> None:
     """Insert bookings of the owner directly, without counting their tickets."""
     statement = sa.text("""
-        INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email)
-        SELECT gen_random_uuid(), left(md5(random()::text || n), 10), :event_id, :user_id, 1, :name, 'g@example.com'
+        INSERT INTO bookings
+            (id, reference, event_id, user_id, ticket_count, guest_name, guest_email, confirmed_at)
+        SELECT
+            gen_random_uuid(), left(md5(random()::text || n), 10), :event_id, :user_id, 1, :name, 'g@example.com', now()
         FROM generate_series(1, :count) n
     """)
     with database.begin() as connection:
