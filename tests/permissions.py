@@ -37,7 +37,7 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 
 @dataclass(frozen=True)
 class Scene:
-    """An organizer's event, a user's booking for it, and the account that sends the request."""
+    """An organizer's event, a user's booking for it (a hold), and the account that sends the request."""
 
     client: FlaskClient
     database: sa.Engine
@@ -96,7 +96,7 @@ def make_scenes(client: FlaskClient, database: sa.Engine, *callers: str) -> Mapp
     """Create one scene, as seen by each of `callers`."""
     user, responsible = verify_email(client, make_user(client)), make_organizer(client)
     event = make_event(client, responsible)
-    booking, key = book(client, user, event).json, make_key(client, responsible)
+    booking, key = book(client, user, event, hold_minutes=10).json, make_key(client, responsible)
     # not on sale, so that an order needs no items
     early = make_ticket_type(client, responsible, event, name="Early bird", sales_close_at="2020-01-01T00:00:00Z")
     scene = Scene(client, database, user, responsible, None, event, booking, key, early)
@@ -112,6 +112,14 @@ def _user_on_team(scene: Scene) -> Mapping[str, Any]:
     member = {"email": scene.user.email, "role": "check_in"}
     path = f"{API}/events/{scene.event['id']}/team"
     assert scene.client.post(path, headers=scene.responsible.headers, json=member).status_code in {201, 409}
+    return {}
+
+
+def _confirmed(scene: Scene) -> Mapping[str, Any]:
+    """Confirm the scene's booking, unless an earlier request has done so."""
+    path = f"{API}/bookings/{scene.booking['id']}/confirm"
+    confirmed = scene.client.post(path, headers=scene.responsible.headers, json={})
+    assert confirmed.status_code == 200, confirmed.text
     return {}
 
 
@@ -145,6 +153,8 @@ REQUESTS: Mapping[str, Callable[[Scene], Mapping[str, Any]]] = {
     "transferEvent": lambda scene: {"json": {"email": verify_email(scene.client, make_organizer(scene.client)).email}},
     "createBooking": lambda scene: {"json": {"event_id": scene.event["id"], **GUEST}},
     "changeBooking": lambda scene: {"json": {"ticket_count": 2}},
+    "confirmBooking": lambda scene: {"json": {}},
+    "resendConfirmation": _confirmed,
 }
 
 

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 
 from tests.permissions import CALLERS, REQUESTS, Operations, documented_operations, make_scene, make_scenes, send
 
-# The booking is the user's. The responsible organizer created the event, and the helper and the co-organizer are on its
-# team. The inactive account was an organizer's. The stranger owns another organization.
+# The user's booking is held. The responsible organizer created the event, and the helper and the co-organizer are on
+# its team. The inactive account was an organizer's. The stranger owns another organization.
 TABLE = """
                       anon  user  other  helper  co-org  organizer  responsible  owner  stranger  inactive
 
@@ -73,6 +73,8 @@ changeTeamMember      401   403   403    403     403     403        200         
 removeTeamMember      401   204   403    403     403     403        204          204    403       401
 transferEvent         401   403   403    403     403     403        200          200    403       401
 getDoorList           401   403   403    200     200     403        200          200    403       401
+listWaitingList       401   403   403    403     200     403        200          200    403       401
+listPayments          401   403   403    403     200     403        200          200    403       401
 
 createBooking         401   201   201    201     201     201        201          201    201       401
 listBookings          401   200   200    200     200     200        200          200    200       401
@@ -80,6 +82,8 @@ getBooking            401   200   404    404     200     404        200         
 getBookingCalendar    401   200   404    404     200     404        200          200    404       401
 changeBooking         401   200   404    404     200     404        200          200    404       401
 cancelBooking         401   200   404    404     200     404        200          200    404       401
+confirmBooking        401   200   404    404     200     404        200          200    404       401
+extendBooking         401   200   404    404     200     404        200          200    404       401
 listBookingEmails     401   200   404    404     200     404        200          200    404       401
 resendConfirmation    401   202   404    404     202     404        202          202    404       401
 """
@@ -89,7 +93,7 @@ CHANGE_THE_SCENE = {
     "confirmPasswordReset", "changeUser", "deactivateUser", "changeEvent", "publishEvent", "cancelEvent", "deleteEvent",
     "changeTicketType", "deleteTicketType",
     "changeTeamMember", "removeTeamMember", "transferEvent", "revokeApiKey", "changeBooking", "cancelBooking",
-    "resendConfirmation",
+    "confirmBooking", "extendBooking", "resendConfirmation",
 }  # fmt: skip
 
 CODES = {401: "unauthenticated", 403: "permission-denied"}

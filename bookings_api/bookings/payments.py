@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from bookings_api.bookings.emails import email_about
 from bookings_api.bookings.locked import locked_booking
 from bookings_api.database.prepared import run
-from bookings_api.database.transactions import Transaction
+from bookings_api.database.transactions import Precondition, Transaction, no_precondition
 from bookings_api.errors import (
     AlreadyPaid,
     BookingCancelled,
@@ -55,7 +55,13 @@ class ReportedPayment:
     currency: str
 
 
-def confirm_booking(*, actor: Actor, booking_id: UUID, payment: ReportedPayment | None = None) -> Booking:
+def confirm_booking(
+    *,
+    actor: Actor,
+    booking_id: UUID,
+    payment: ReportedPayment | None = None,
+    precondition: Precondition = no_precondition,
+) -> Booking:
     """Confirm a held booking. Repeating the request with the same payment changes nothing.
 
     If the hold has expired, the tickets are taken again if they are still available. Raises `BookingNotFound`,
@@ -63,6 +69,7 @@ def confirm_booking(*, actor: Actor, booking_id: UUID, payment: ReportedPayment 
     `OthersWaiting`. If it raises one of the last five for a new payment, the payment is recorded and must be refunded.
     """
     with locked_booking(actor, booking_id) as (tx, booking, event, now):
+        precondition(booking)
         _require_may_confirm(actor, booking, event, payment)
         refusal = (
             _confirm_free(tx, booking, event, now=now)

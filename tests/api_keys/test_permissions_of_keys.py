@@ -33,6 +33,8 @@ deleteTicketType        204   403                 403
 getCapacity             200   403                 403
 listAttendees           200   403                 403
 getDoorList             200   403                 403
+listWaitingList         200   403                 403
+listPayments            200   403                 403
 
 createBooking           201   403                 403
 listBookings            200   403                 200
@@ -40,6 +42,8 @@ getBooking              200   403                 404
 getBookingCalendar      200   403                 404
 changeBooking           200   403                 404
 cancelBooking           200   403                 404
+confirmBooking          200   403                 404
+extendBooking           200   403                 404
 listBookingEmails       200   403                 404
 resendConfirmation      202   403                 404
 """

@@ -75,6 +75,8 @@ def test_the_document_has_the_expected_reads_and_changes(operations: Operations)
         "deleteTicketType": "getTicketType",
         "changeBooking": "getBooking",
         "cancelBooking": "getBooking",
+        "confirmBooking": "getBooking",
+        "extendBooking": "getBooking",
         "changeUser": "getUser",
         "deactivateUser": "getUser",
         "changeProfile": "getProfile",

@@ -113,7 +113,7 @@ def _organization(client: FlaskClient, database: sa.Engine, name: str) -> Scene:
     event = make_event(client, owner, capacity=1000)
     add_to_team(client, owner, event, organizer)
     customer = make_account(client, name=name)
-    booking, key = book(client, customer, event).json, make_key(client, owner)
+    booking, key = book(client, customer, event, hold_minutes=10).json, make_key(client, owner)
     front_row = make_ticket_type(client, owner, event, sales_close_at="2020-01-01T00:00:00Z")
     return Scene(client, database, organizer, owner, owner, event, booking, key, front_row)
 

@@ -35,6 +35,7 @@ _PAID = {"items": [ItemSchema.example(price=1800)], "amount_due": 3600, "currenc
 @blp.doc(operationId="confirmBooking")
 @blp.login_required(with_key=Action.MANAGE_BOOKINGS)
 @blp.limited("BOOKING_LIMIT", by=by_account())
+@blp.if_match()
 @blp.problems(
     PermissionDenied,
     BookingNotFound,
@@ -56,11 +57,12 @@ def confirm(body: dict[str, Any], booking_id: UUID) -> Booking:
 
     After the hold has expired, the booking is confirmed if its tickets are still available. If a payment cannot confirm
     the booking, because the tickets are gone, the booking is cancelled or already paid, or the amount or currency is
-    wrong, the response is 409. The payment is recorded nevertheless, and the booking's `refund_due` is true.
+    wrong, the response is 409. The payment is recorded nevertheless, and the booking's `refund_due` is true. If the
+    response is 412, the payment is not recorded. Fetch the booking, and send the payment again.
     """
     reported = body.get("payment")
     payment = ReportedPayment(**reported) if reported else None
-    return confirm_booking(actor=current_actor, booking_id=booking_id, payment=payment)
+    return confirm_booking(actor=current_actor, booking_id=booking_id, payment=payment, precondition=if_match())
 
 
 @blp.route("/<uuid:booking_id>/extend", methods=["POST"])
