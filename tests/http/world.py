@@ -4,7 +4,7 @@ import json
 import re
 from email.message import EmailMessage
 from typing import Any, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from bookings_api.http.openapi.examples import (
     GRACE_EMAIL,
     OLIVIA_ID,
     ORGANIZATION_ID,
+    PAYMENT_REFERENCE,
     REFERENCE,
     REFRESH_TOKEN,
     TICKET_TYPE_ID,
@@ -27,6 +28,7 @@ from bookings_api.http.openapi.examples import (
     URI_ID,
 )
 from bookings_api.models import MemberRole, Membership
+from bookings_api.models.ticket_type import DEFAULT_TYPE_NAME
 from tests.documented import OPERATIONS, Operation
 from tests.factories import new_email
 from tests.mailbox import Mailbox, part
@@ -36,6 +38,7 @@ from tests.polling import wait_until
 ORGANIZER_OPERATIONS = {
     "listUsers", "inviteUser", "getUser", "changeUser", "deactivateUser",
     "createEvent", "changeEvent", "deleteEvent", "publishEvent", "cancelEvent", "listAttendees",
+    "listWaitingList", "listPayments", "confirmBooking",
     "listTicketTypes", "createTicketType", "changeTicketType", "deleteTicketType", "getCapacity",
     "listOrganizations", "getOrganization", "changeOrganization",
     "listTeam", "addTeamMember", "getTeamMember", "changeTeamMember", "removeTeamMember",
@@ -45,6 +48,10 @@ ORGANIZER_OPERATIONS = {
 
 # Operations whose example precedes the booking.
 BEFORE_BOOKING = {"createBooking", "publishEvent", "createTicketType"}
+
+# Operations and examples that need a booking with a price, and those that need a waiting list.
+PRICED = {"held", "listPayments", "confirmBooking", "extendBooking"}
+WAITING = {"waitlisted", "listWaitingList"}
 
 # Operations whose example needs a person on the team.
 TEAM_OPERATIONS = {"listTeam", "getTeamMember", "changeTeamMember", "removeTeamMember"}
@@ -75,7 +82,10 @@ class World:
         self._mailbox = mailbox
         self._database = database
         self._real = {address: new_email() for address in (URI_EMAIL, GRACE_EMAIL, COLLEAGUE_EMAIL)}
+        self._real[PAYMENT_REFERENCE] = uuid4().hex
         self._secret: str | None = None  # of the API key that books, if any
+        self._order: dict[str, Any] = {}  # added to the example of a booking
+        self._query: dict[str, str] = {}
         self._logins: dict[str, dict[str, str]] = {}
 
     def real(self, part: T) -> T:
@@ -86,8 +96,8 @@ class World:
         result: T = json.loads(text)
         return result
 
-    def prepare_for(self, operation_id: str, status: int) -> None:
-        """Create the accounts, event and booking, and whatever else the operation needs."""
+    def prepare_for(self, operation_id: str, status: int, example: str | None) -> None:
+        """Create the accounts, event and booking, and whatever else the operation and its named example need."""
         if operation_id == "signup":
             return
         self._real[URI_ID] = self._run("signup")["id"]
@@ -97,24 +107,49 @@ class World:
         self._log_in("Olivia", olivia)
         [organization] = self._run("listOrganizations")
         self._real[ORGANIZATION_ID] = organization["id"]
-        draft = {"status": "draft"} if operation_id == "publishEvent" else {}
-        event = self._run("createEvent", **draft)
-        self._real |= {EVENT_ID: event["id"], ORGANIZATION_ID: event["organization_id"]}
-        [ticket_type] = self._run("listTicketTypes")
-        self._real[TICKET_TYPE_ID] = ticket_type["id"]
-        is_by_key = operation_id == "createBooking" and status == httpx.codes.OK
+        purpose = example or operation_id
+        self._create_event(purpose)
+        is_by_key = purpose == "existing"
         if operation_id in KEY_OPERATIONS or is_by_key:
             key = self._run("createApiKey")
             self._real[API_KEY_ID] = key["id"]
-            self._secret = key["secret"] if is_by_key else None
-        if operation_id not in BEFORE_BOOKING or is_by_key:
-            booking = self._run("createBooking")
-            self._real |= {BOOKING_ID: booking["id"], REFERENCE: booking["reference"]}
+            if is_by_key:
+                self._secret, self._order = key["secret"], ORDER_OF_KEY
+        if operation_id not in BEFORE_BOOKING or is_by_key or purpose == "waitlisted":
+            self._book()
         if operation_id in TEAM_OPERATIONS or (operation_id == "addTeamMember" and status == httpx.codes.OK):
             self._run("addTeamMember")
         if operation_id == "deleteTicketType":
             self._real[TICKET_TYPE_ID] = self._run("createTicketType")["id"]
+        self._prepare_order(purpose)
         self._prepare_rest(operation_id, status)
+
+    def _create_event(self, purpose: str) -> None:
+        """Create an event with a single ticket type, which has a price if the purpose needs one."""
+        draft = {"status": "draft"} if purpose == "publishEvent" else {}
+        sales = {"currency": "EUR"} if purpose in PRICED else {"waitlist": "on"} if purpose in WAITING else {}
+        event = self._run("createEvent", **draft, **sales)
+        self._real |= {EVENT_ID: event["id"], ORGANIZATION_ID: event["organization_id"]}
+        [ticket_type] = self._run("listTicketTypes")
+        self._real[TICKET_TYPE_ID] = ticket_type["id"]
+        if purpose in PRICED:
+            self._run("changeTicketType", name=DEFAULT_TYPE_NAME, capacity=None, price=1800)
+
+    def _book(self) -> None:
+        booking = self._run("createBooking")
+        self._real |= {BOOKING_ID: booking["id"], REFERENCE: booking["reference"]}
+
+    def _prepare_order(self, purpose: str) -> None:
+        match purpose:
+            case "preview":
+                self._query = {"dry_run": "true"}
+            case "waitlisted":
+                self._order = {"waitlist": True}
+            case "listWaitingList":
+                self._order = {"waitlist": True}
+                self._book()
+            case "listPayments":
+                self._run("confirmBooking")
 
     def _prepare_rest(self, operation_id: str, status: int) -> None:
         match operation_id:
@@ -150,9 +185,11 @@ class World:
             request["headers"]["Accept"] = accept
         for kind, body in operation.doc.get("requestBody", {}).get("content", {}).items():
             request["json" if kind == "application/json" else "data"] = self.real(body["example"]) | changes
-        if self._secret and operation.id == "createBooking":
-            request["headers"]["Authorization"] = f"Bearer {self._secret}"
-            request["json"] |= ORDER_OF_KEY
+        if operation.id == "createBooking":
+            request["json"] |= self._order
+            request["params"] = self._query
+            if self._secret:
+                request["headers"]["Authorization"] = f"Bearer {self._secret}"
         path = operation.path.format_map({name: self._real[PATH_PARAMETERS[name]] for name in names})
         return self._client.request(operation.method, path, **request)
 

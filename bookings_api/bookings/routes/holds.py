@@ -6,7 +6,7 @@ from uuid import UUID
 from bookings_api.bookings import services
 from bookings_api.bookings.payments import ReportedPayment, confirm_booking
 from bookings_api.bookings.routes.blueprint import blp
-from bookings_api.bookings.schemas.bookings import BookingSchema
+from bookings_api.bookings.schemas.bookings import BookingSchema, priced_example
 from bookings_api.bookings.schemas.payments import ConfirmationSchema
 from bookings_api.errors import (
     AlreadyExtended,
@@ -22,13 +22,10 @@ from bookings_api.errors import (
 )
 from bookings_api.http.authentication import current_actor
 from bookings_api.http.conditional import if_match
-from bookings_api.http.openapi.examples import BOOKED_AT, CHANGED_AT
+from bookings_api.http.openapi.examples import BOOKED_AT, EXTENDED_UNTIL
 from bookings_api.http.rate_limiting.limits import by_account
 from bookings_api.models import Booking, BookingStatus
 from bookings_api.permissions import Action
-from bookings_api.ticket_types.schemas import ItemSchema
-
-_PAID = {"items": [ItemSchema.example(price=1800)], "amount_due": 3600, "currency": "EUR", "held_until": CHANGED_AT}
 
 
 @blp.route("/<uuid:booking_id>/confirm", methods=["POST"])
@@ -47,7 +44,7 @@ _PAID = {"items": [ItemSchema.example(price=1800)], "amount_due": 3600, "currenc
     OthersWaiting,
 )
 @blp.arguments(ConfirmationSchema)
-@blp.response(200, BookingSchema, example=BookingSchema.example(**_PAID, version=2, updated_at=BOOKED_AT))
+@blp.response(200, BookingSchema, example=priced_example(version=2, updated_at=BOOKED_AT))
 def confirm(body: dict[str, Any], booking_id: UUID) -> Booking:
     """Confirm a held booking.
 
@@ -74,7 +71,7 @@ def confirm(body: dict[str, Any], booking_id: UUID) -> Booking:
 @blp.response(
     200,
     BookingSchema,
-    example=BookingSchema.example(**_PAID, status=BookingStatus.HELD.value, version=2, updated_at=BOOKED_AT),
+    example=priced_example(status=BookingStatus.HELD.value, version=2, updated_at=BOOKED_AT, held_until=EXTENDED_UNTIL),
 )
 def extend(booking_id: UUID) -> Booking:
     """Extend a held booking.

@@ -1,10 +1,11 @@
 """Lists of an event's bookings, waiting list and payments."""
 
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 from bookings_api.bookings import queries
-from bookings_api.bookings.schemas.bookings import BookingSchema
+from bookings_api.bookings.schemas.bookings import BookingSchema, waiting_example
 from bookings_api.bookings.schemas.payments import PaymentQuerySchema, PaymentSchema
 from bookings_api.bookings.schemas.requests import AttendeeQuerySchema, WaitingListQuerySchema
 from bookings_api.database.listing import Listing
@@ -12,6 +13,7 @@ from bookings_api.errors import EventNotFound, PermissionDenied
 from bookings_api.events.routes import blp as events
 from bookings_api.http.authentication import current_actor
 from bookings_api.http.csv import CsvFile
+from bookings_api.http.json import JSON
 from bookings_api.models import Booking
 from bookings_api.permissions import Action
 
@@ -38,7 +40,9 @@ def list_attendees(event_id: UUID, **filters: Any) -> Listing:
 
 
 @events.route("/<uuid:event_id>/waiting-list", methods=["GET"])
-@events.doc(operationId="listWaitingList")
+@events.doc(
+    operationId="listWaitingList", responses={HTTPStatus.OK: {"content": {JSON: {"example": [waiting_example()]}}}}
+)
 @events.login_required(with_key=Action.SEE_BOOKINGS)
 @events.problems(PermissionDenied, EventNotFound)
 @events.listing(WaitingListQuerySchema, BookingSchema)

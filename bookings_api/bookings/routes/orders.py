@@ -14,7 +14,7 @@ from bookings_api.bookings.orders import Order, Plan
 from bookings_api.bookings.previews import preview_order
 from bookings_api.bookings.routes.blueprint import blp
 from bookings_api.bookings.rules import REFUSALS
-from bookings_api.bookings.schemas.bookings import BookingSchema
+from bookings_api.bookings.schemas.bookings import BookingSchema, priced_example, waiting_example
 from bookings_api.bookings.schemas.previews import BookingPreviewSchema
 from bookings_api.bookings.schemas.requests import BookingCreateQuerySchema, BookingCreateSchema
 from bookings_api.errors import (
@@ -34,17 +34,26 @@ from bookings_api.http.openapi.examples import API_KEY_ID, API_KEY_NAME
 from bookings_api.http.problems import DOMAIN_PROBLEMS, problem_code
 from bookings_api.http.rate_limiting.limits import by_account, successes
 from bookings_api.idempotency import IdempotentRequest
-from bookings_api.models import Booking
+from bookings_api.models import Booking, BookingStatus
 from bookings_api.observability import metrics
 from bookings_api.permissions import Action
 
 _BOOKING, _PREVIEW = BookingSchema(), BookingPreviewSchema()
-_EXAMPLE_WITH_KEY = {
-    "user_id": None,
-    "api_key_id": API_KEY_ID,
-    "booked_by": API_KEY_NAME,
-    "external_id": "order-1797",
-    "metadata": {"source": "website"},
+_BOOKED_WITH_KEY = BookingSchema.example(
+    user_id=None,
+    api_key_id=API_KEY_ID,
+    booked_by=API_KEY_NAME,
+    external_id="order-1797",
+    metadata={"source": "website"},
+)
+_EXISTING_OR_PREVIEW = {
+    "existing": {"summary": "An existing booking", "value": _BOOKED_WITH_KEY},
+    "preview": {"summary": "A preview", "value": BookingPreviewSchema.example()},
+}
+_NEW = {
+    "confirmed": {"summary": "Free tickets", "value": BookingSchema.example()},
+    "held": {"summary": "Tickets with a price", "value": priced_example(status=BookingStatus.HELD.value)},
+    "waitlisted": {"summary": "A place on the waiting list", "value": waiting_example()},
 }
 
 
@@ -62,11 +71,11 @@ _EXAMPLE_WITH_KEY = {
     200,
     schema={"oneOf": [BookingSchema, BookingPreviewSchema]},
     headers=LOCATION | REPLAYED | ETAG,
-    example=BookingSchema.example(**_EXAMPLE_WITH_KEY),
+    examples=_EXISTING_OR_PREVIEW,
     description="The existing booking with the same `external_id` or, with `dry_run=true`, a preview.",
     success=True,
 )
-@blp.response(201, BookingSchema, headers=LOCATION | REPLAYED)
+@blp.response(201, BookingSchema, headers=LOCATION | REPLAYED, examples=_NEW)
 def create_booking(body: dict[str, Any], header: dict[str, str], query: dict[str, bool]) -> Any:
     """Book tickets for an event.
 

@@ -1,5 +1,7 @@
 """Schemas for bookings and their emails."""
 
+from typing import Any
+
 import marshmallow as ma
 
 from bookings_api.http.openapi.examples import (
@@ -9,6 +11,7 @@ from bookings_api.http.openapi.examples import (
     EMAILED_AT,
     EVENT_ID,
     GRACE_EMAIL,
+    HELD_UNTIL,
     REFERENCE,
     URI_ID,
 )
@@ -143,6 +146,17 @@ class BookingSchema(ResponseSchema):
             "example": False,
         },
     )
+
+
+def priced_example(**changes: Any) -> dict[str, Any]:
+    """Return an example of a booking for two tickets with a price."""
+    price = {"items": [ItemSchema.example(price=1800)], "amount_due": 3600, "currency": "EUR"}
+    return BookingSchema.example(**price | {"held_until": HELD_UNTIL} | changes)
+
+
+def waiting_example() -> dict[str, Any]:
+    """Return an example of a booking on the waiting list."""
+    return BookingSchema.example(status=BookingStatus.WAITLISTED.value, position=1, tickets_ahead=0)
 
 
 class EmailSchema(ResponseSchema):

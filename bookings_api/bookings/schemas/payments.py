@@ -34,6 +34,7 @@ class ConfirmationSchema(BaseSchema):
         ReportedPaymentSchema,
         metadata={
             "description": "The payment. Required if an amount is due. Only organizers and API keys can send it.",
+            "example": ReportedPaymentSchema.example(),
         },
     )
 
@@ -55,7 +56,6 @@ class PaymentSchema(ResponseSchema):
         required=True,
         allow_none=True,
         metadata={
-            "title": "PaymentRefusal",
             "description": "Why the payment did not confirm the booking. `null` if it did.",
             "example": None,
         },

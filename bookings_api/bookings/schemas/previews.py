@@ -29,7 +29,6 @@ class BookingPreviewSchema(ResponseSchema):
         required=True,
         allow_none=True,
         metadata={
-            "title": "PreviewedStatus",
             "description": "The status that the booking would have. `null` if the request would be refused.",
             "example": BookingStatus.CONFIRMED.value,
         },

@@ -73,10 +73,14 @@ class _Converter(OpenAPIConverter):
         if name not in self.spec.components.schemas:
             about = unwrapped(getdoc(enumeration) or "")
             self.spec.components.schema(name, {"description": about, "type": "string", "enum": values})
+        reference = {"$ref": f"#/components/schemas/{name}"}
         found.pop("type")
+        if None in found["enum"]:
+            del found["enum"]
+            return {"anyOf": [reference, {"type": "null"}], **found}
         if found["enum"] == values:
             del found["enum"]  # needed only if the field does not allow all members
-        return {"$ref": f"#/components/schemas/{name}", **found}
+        return {**reference, **found}
 
 
 class DocumentPlugin(MarshmallowPlugin):

@@ -46,6 +46,7 @@ def test_operations_document_their_business_and_input_errors() -> None:
         "event-not-open",
         "sales-closed",
         "sold-out",
+        "waiting-list",
         "too-many-for-person",
         "external-id-taken",
     ]

@@ -23,30 +23,40 @@ from tests.service import Service
 UNPREDICTABLE = {
     "id", "reference", "created_at", "updated_at", "cancelled_at", "sent_at", "next_attempt_at",
     "expires_at", "organization_id", "access_token", "refresh_token", "DTSTAMP", "secret", "hint",
-    "previous_secret_expires_at",
+    "previous_secret_expires_at", "held_until", "confirmed_at",
 }  # fmt: skip
 
-# Every success of every operation in each of its formats; None means no body.
+# Every success of every operation in each of its formats, with the name of each example. The format is None if there is
+# no body, and the name is None if there is only one example.
 SUCCESSES = [
-    (operation, int(status), media)
+    (operation, int(status), media, name)
     for operation in OPERATIONS.values()
     for status, response in operation.responses.items()
     if status.startswith("2")
-    for media in response.get("content", {None: None})
+    for media, content in response.get("content", {None: {}}).items()
+    for name in content.get("examples", {None: None})
 ]
 
 
 def test_every_operation_documents_a_success() -> None:
-    assert {operation.id for operation, _, _ in SUCCESSES} == OPERATIONS.keys()
+    assert {operation.id for operation, *_ in SUCCESSES} == OPERATIONS.keys()
 
 
-@pytest.mark.parametrize(("operation", "status", "media"), SUCCESSES, ids=lambda part: getattr(part, "id", None))
+@pytest.mark.parametrize(
+    ("operation", "status", "media", "name"), SUCCESSES, ids=lambda part: getattr(part, "id", None)
+)
 def test_every_example_request_gets_the_documented_response(
-    service: Service, mailbox: Mailbox, database: sa.Engine, operation: Operation, status: int, media: str | None
+    service: Service,
+    mailbox: Mailbox,
+    database: sa.Engine,
+    operation: Operation,
+    status: int,
+    media: str | None,
+    name: str | None,
 ) -> None:
     with http_client(service.url) as client:
         world = World(client, mailbox, database)
-        world.prepare_for(operation.id, status)
+        world.prepare_for(operation.id, status, name)
 
         response = world.send(operation, accept=media)
 
@@ -57,7 +67,7 @@ def test_every_example_request_gets_the_documented_response(
         return
     assert response.headers["Content-Type"].partition(";")[0] == media
     content = documented["content"][media]
-    example = world.real(content["example"])
+    example = world.real(content["examples"][name]["value"] if name else content["example"])
     if media == "application/json":
         validate(response.json(), content["schema"])
     expected, actual = _items(media, example), _items(media, response.text)

@@ -50,7 +50,7 @@ def test_each_custom_rule_finds_its_violation(tmp_path: Path) -> None:
     signup = paths["/api/v1/auth/signup"]["post"]
     created = signup["responses"]["201"]
     body = signup["requestBody"]["content"]["application/json"]
-    sold_out = components["responses"]["409-event-not-open-sales-closed-sold-out-too-many-for-person-external-id-taken"]
+    [sold_out] = [response for name, response in components["responses"].items() if name.endswith("external-id-taken")]
     del signup["summary"]  # operation-summary
     del signup["security"]  # operation-security
     del components["headers"]["ETag"]["description"]  # header-description
