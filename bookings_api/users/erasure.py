@@ -18,9 +18,9 @@ from bookings_api.errors import BookingsOpen, EventNotOpen, ResponsibleForEvents
 from bookings_api.extensions import db
 from bookings_api.mail import erasure
 from bookings_api.models import (
+    ACTIVE,
     ApiKey,
     Booking,
-    BookingStatus,
     Event,
     EventStatus,
     IdempotencyKey,
@@ -104,9 +104,9 @@ def erase_late_bookings() -> None:
 
 
 def _open_bookings(user_id: UUID) -> Sequence[UUID]:
-    """Return the IDs of the account's confirmed bookings that can still be cancelled."""
+    """Return the IDs of the account's bookings that are confirmed, held or waiting, and can still be cancelled."""
     ends = sa.func.greatest(Event.starts_at, Event.booking_closes_at)
-    is_open = (Booking.user_id == user_id) & (Booking.status == BookingStatus.CONFIRMED) & (ends > sa.func.now())
+    is_open = (Booking.user_id == user_id) & Booking.status.in_(ACTIVE) & (ends > sa.func.now())
     return db.session.scalars(sa.select(Booking.id).join(Event).where(is_open).order_by(Booking.id)).all()
 
 

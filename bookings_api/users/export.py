@@ -13,6 +13,7 @@ from bookings_api.models import (
     Membership,
     Organization,
     OutboxEmail,
+    Payment,
     TeamMember,
     User,
 )
@@ -22,6 +23,7 @@ def personal_data(user: User) -> dict[str, Any]:
     """Return the fields of `ExportSchema`, except `account`.
 
     If the account's email is verified, includes bookings that others made for this email and all emails sent to it.
+    Payments for bookings that another account made belong to that account.
     """
     bookings = Booking.user_id == user.id
     emails = (OutboxEmail.user_id == user.id) | OutboxEmail.booking_id.in_(sa.select(Booking.id).where(bookings))
@@ -64,11 +66,33 @@ def personal_data(user: User) -> dict[str, Any]:
                 Booking.guest_name,
                 Booking.guest_email,
                 Booking.status,
+                Booking.amount_due,
+                Booking.currency,
+                Booking.held_until,
+                Booking.position,
+                Booking.refund_due.label("refund_due"),
                 Booking.created_at,
+                Booking.confirmed_at,
                 Booking.cancelled_at,
             )
             .where(bookings)
             .order_by(Booking.id)
+        ),
+        "payments": _rows(
+            sa.select(
+                Payment.id,
+                Payment.booking_id,
+                Payment.provider,
+                Payment.reference,
+                Payment.amount,
+                Payment.currency,
+                Payment.refusal,
+                Payment.amount_to_refund,
+                Payment.created_at,
+            )
+            .join(Payment.booking)
+            .where(bookings, (Booking.user_id == user.id) | Booking.user_id.is_(None))
+            .order_by(Payment.id)
         ),
         "emails": _rows(
             sa.select(

@@ -45,6 +45,24 @@ def _end_event(database: sa.Engine, event: Mapping[str, Any]) -> None:
         connection.execute(sa.text(ended), {"id": event["id"]})
 
 
+def test_held_and_waiting_bookings_are_cancelled_before_the_account_is_deleted(
+    client: FlaskClient, person: Account
+) -> None:
+    owner = make_owner(client)
+    event = make_event(client, owner, capacity=2, waitlist="on")
+    held = book(client, person, event, ticket_count=2, hold_minutes=10).json
+    waiting = book(client, person, event, waitlist=True).json
+    body = {"current_password": PASSWORD}
+
+    refused = client.delete(f"{API}/users/me", headers=person.headers, json=body)
+    deleted = client.delete(f"{API}/users/me", headers=person.headers, json=body | {"cancel_bookings": True})
+
+    assert (held["status"], waiting["status"]) == ("held", "waitlisted")
+    assert (refused.status_code, set(refused.json["booking_ids"])) == (409, {held["id"], waiting["id"]})
+    assert deleted.status_code == 204
+    assert [_read(client, booking, owner).json["status"] for booking in (held, waiting)] == ["cancelled"] * 2
+
+
 def test_erasure_changes_the_etags_of_bookings(client: FlaskClient, database: sa.Engine, person: Account) -> None:
     owner, friend = make_owner(client), make_user(client)
     event = make_event(client, owner)
