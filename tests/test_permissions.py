@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.factories import API, Account, add_to_team, make_organizer, make_user
+from tests.payments import book_priced, pay
 from tests.permissions import CALLERS, REQUESTS, Operations, documented_operations, make_scene, make_scenes, send
 
 # The user's booking is held. The responsible organizer created the event, and the helper and the co-organizer are on
@@ -96,6 +98,9 @@ CHANGE_THE_SCENE = {
     "confirmBooking", "extendBooking", "resendConfirmation",
 }  # fmt: skip
 
+# sends no valid token
+NOBODY = Account("", "", "", "")
+
 CODES = {401: "unauthenticated", 403: "permission-denied"}
 CONFLICTS = {"responsible": "responsible-for-events", "stranger": "last-organizer"}
 
@@ -151,6 +156,31 @@ def test_each_caller_gets_the_status_in_the_permission_table(
         caller: CONFLICTS[caller] if status == 409 else CODES.get(status, f"{_named_first(path)}-not-found")
         for caller, status in refusals.items()
     }
+
+
+def test_only_people_who_manage_the_event_can_confirm_with_a_payment(client: FlaskClient, database: sa.Engine) -> None:
+    statuses = {}
+    for caller in CALLERS:
+        scene = make_scene(client, database, caller)
+        booking = book_priced(client, scene.user, scene.responsible)
+        if caller == "co-org":
+            assert isinstance(scene.caller, Account)
+            add_to_team(client, scene.responsible, {"id": booking["event_id"]}, scene.caller)
+        statuses[caller] = pay(client, scene.caller or NOBODY, booking).status_code
+
+    assert statuses == {
+        "anon": 401, "user": 403, "other": 404, "helper": 404, "co-org": 200, "organizer": 404, "responsible": 200,
+        "owner": 200, "stranger": 404, "inactive": 401,
+    }  # fmt: skip
+
+
+def test_a_buyer_cannot_confirm_a_booking_that_must_be_paid(client: FlaskClient) -> None:
+    buyer = make_user(client)
+    booking = book_priced(client, buyer, make_organizer(client))
+
+    refused = client.post(f"{API}/bookings/{booking['id']}/confirm", headers=buyer.headers, json={})
+
+    assert (refused.status_code, refused.json["code"]) == (409, "payment-required")
 
 
 def _named_first(path: str) -> str:

@@ -13,6 +13,7 @@ from bookings_api.models import ApiKey, Organization
 from bookings_api.models.api_key import HINT_LENGTH, hash_secret, new_secret
 from tests.documented import OPERATIONS
 from tests.factories import ALL_SCOPES, Key, make_key
+from tests.payments import book_priced, pay
 from tests.permissions import Scene, make_scene, send
 from tests.test_permissions import EXPECTED
 
@@ -100,6 +101,18 @@ def test_each_key_gets_the_status_in_the_table(client: FlaskClient, database: sa
         assert str(status) in operation.responses
         if status >= 400:
             assert response.json["code"] == CODES[status]
+
+
+def test_only_keys_that_may_manage_bookings_can_confirm_with_a_payment(
+    client: FlaskClient, database: sa.Engine
+) -> None:
+    statuses = {}
+    for caller in ("key", "key-without-scope", "foreign-key"):
+        scene = _scene(client, database, caller)
+        assert isinstance(scene.caller, Key)
+        statuses[caller] = pay(client, scene.caller, book_priced(client, scene.user, scene.responsible)).status_code
+
+    assert statuses == {"key": 200, "key-without-scope": 403, "foreign-key": 404}
 
 
 def test_the_documented_scopes_match_the_table() -> None:

@@ -14,6 +14,8 @@ from bookings_api.accounts.schemas import UserSchema
 from bookings_api.api_keys.schemas import ApiKeySchema, ApiKeyWithSecretSchema
 from bookings_api.auth.schemas import TokenSchema
 from bookings_api.bookings.schemas.bookings import BookingSchema, EmailSchema
+from bookings_api.bookings.schemas.payments import PaymentSchema
+from bookings_api.bookings.schemas.previews import BookingPreviewSchema, RefusalSchema
 from bookings_api.check_in.schemas import DoorListEntrySchema
 from bookings_api.database.listing import Listing, Order
 from bookings_api.events.schemas.responses import EventSchema, ListedEventSchema
@@ -22,17 +24,29 @@ from bookings_api.http.json import json_body
 from bookings_api.http.pagination import fetch_page, page_headers
 from bookings_api.http.problems import FieldErrorSchema, ProblemSchema
 from bookings_api.http.schemas import ResponseSchema
-from bookings_api.models import ApiKey, Booking, Event, OutboxEmail, OwnOrganization, Person, TeamEntry, TicketType
+from bookings_api.models import (
+    ApiKey,
+    Booking,
+    Event,
+    OutboxEmail,
+    OwnOrganization,
+    Payment,
+    Person,
+    TeamEntry,
+    TicketType,
+)
 from bookings_api.organizations.schemas import OrganizationSchema
 from bookings_api.teams.schemas import TeamMemberSchema
 from bookings_api.ticket_types.schemas import CapacitySchema, ItemSchema, TicketTypeSchema, TypeCapacitySchema
 from bookings_api.users.schemas import ExportSchema
 from tests.factories import add_to_team, book, book_for_guest, make_event, make_key, make_organizer, make_user
+from tests.payments import book_priced, pay
 
 ROWS = [
     (EventSchema, Event), (ListedEventSchema, Event), (BookingSchema, Booking), (EmailSchema, OutboxEmail),
     (UserSchema, Person), (ApiKeySchema, ApiKey), (OrganizationSchema, OwnOrganization),
     (TeamMemberSchema, TeamEntry), (TicketTypeSchema, TicketType), (DoorListEntrySchema, Booking),
+    (PaymentSchema, Payment),
 ]  # fmt: skip
 
 
@@ -46,6 +60,7 @@ def test_rows_and_pages_are_serialized_exactly_as_by_marshmallow(
     make_key(client, organizer, event_ids=[event["id"]])
     book_for_guest(client, make_key(client, organizer), event, external_id="order-1", metadata={"seat": "12"})
     add_to_team(client, organizer, event, make_user(client), "check_in")
+    pay(client, organizer, book_priced(client, user, organizer))
     booking = book(client, user, event).json
     client.delete(f"/api/v1/bookings/{booking['id']}", headers=user.headers)
     items, selected = schema(many=True), sa.select(model).order_by(*sa.inspect(model).primary_key)
@@ -67,6 +82,8 @@ def test_every_row_schema_is_tested() -> None:
     ours = {schema for schema in below(ResponseSchema) if schema.__module__.startswith("bookings_api.")}
     without_rows = {
         ItemSchema,
+        BookingPreviewSchema,
+        RefusalSchema,
         CapacitySchema,
         TypeCapacitySchema,
         TokenSchema,
