@@ -1,5 +1,5 @@
 /**
- * Create an event, book tickets and cancel the booking with openapi-fetch and the types of openapi-typescript.
+ * Create an event, book, cancel, sell and wait for tickets with openapi-fetch and the types of openapi-typescript.
  *
  *     node flow.mts http://localhost:8000 olivia@example.com uri@example.com
  *
@@ -11,6 +11,7 @@ import createClient, { type Client } from "openapi-fetch";
 import type { components, paths } from "./api.d.ts";
 
 type Booking = components["schemas"]["Booking"];
+type Preview = components["schemas"]["BookingPreview"];
 type Event = components["schemas"]["Event"];
 type Problem = components["schemas"]["Problem"];
 type Result<T> = { data?: T; error?: Problem; response: Response };
@@ -22,6 +23,13 @@ const DAY = 24 * 60 * 60 * 1000;
 /** Return the data of a successful response. */
 function unwrap<T>({ data, error }: Result<T>): T {
   assert.ok(data !== undefined, `failed: ${JSON.stringify(error)}`);
+  return data;
+}
+
+/** Return the booking in a response to `createBooking`, which contains a preview if `dry_run` is true. */
+function booked(result: Result<Booking | Preview>): Booking {
+  const data = unwrap(result);
+  assert.ok("id" in data, "a preview");
   return data;
 }
 
@@ -50,6 +58,8 @@ async function createAndListEvent(organizer: Api): Promise<Event> {
         starts_at: new Date(start).toISOString(),
         ends_at: new Date(start + DAY / 12).toISOString(),
         capacity: 3,
+        currency: "EUR",
+        waitlist: "on",
       },
     }),
   );
@@ -60,14 +70,22 @@ async function createAndListEvent(organizer: Api): Promise<Event> {
   return created;
 }
 
-/** Book two of three tickets, repeat the request with the same key, then fail to book two more. */
+/** Check the order, book two of three tickets, repeat the request with the same key, then fail to book two more. */
 async function book(user: Api, event: Event): Promise<Booking> {
   const order = (key: string) =>
     user.POST("/api/v1/bookings/", {
       params: { header: { "Idempotency-Key": key } },
       body: { event_id: event.id, ticket_count: 2 },
     });
-  const booking = unwrap(await order("first-booking"));
+  const preview = unwrap(
+    await user.POST("/api/v1/bookings/", {
+      params: { query: { dry_run: true } },
+      body: { event_id: event.id, ticket_count: 2 },
+    }),
+  );
+  assert.ok("refusals" in preview);
+  assert.deepEqual([preview.status, preview.refusals], ["confirmed", []]);
+  const booking = booked(await order("first-booking"));
   assert.equal(booking.ticket_count, 2);
 
   const again = await order("first-booking");
@@ -109,10 +127,47 @@ async function bookWithKey(baseUrl: string, organizer: Api, event: Event): Promi
     guest_email: "grace@example.com",
     external_id: "order-1",
   };
-  const booking = unwrap(await program.POST("/api/v1/bookings/", { body }));
+  const booking = booked(await program.POST("/api/v1/bookings/", { body }));
   assert.deepEqual([booking.user_id, booking.booked_by, booking.external_id], [null, "Website", "order-1"]);
   assert.deepEqual(unwrap(await program.POST("/api/v1/bookings/", { body })), booking);
   assert.deepEqual(unwrap(await program.GET("/api/v1/bookings/")), [booking]);
+  await sellLastTickets(organizer, program, event);
+}
+
+/** Set a price, hold and sell the last two tickets, and join the waiting list. */
+async function sellLastTickets(organizer: Api, program: Api, event: Event): Promise<void> {
+  const ofEvent = { params: { path: { event_id: event.id } } };
+  const [type] = unwrap(await organizer.GET("/api/v1/events/{event_id}/ticket-types", ofEvent));
+  assert.ok(type);
+  unwrap(
+    await organizer.PATCH("/api/v1/events/{event_id}/ticket-types/{type_id}", {
+      params: { path: { event_id: event.id, type_id: type.id } },
+      body: { price: 1800 },
+    }),
+  );
+  const guest = { guest_name: "Grace", guest_email: "grace@example.com" };
+  const body = { event_id: event.id, ticket_count: 2, waitlist: true, ...guest };
+  const held = booked(await program.POST("/api/v1/bookings/", { body }));
+  assert.deepEqual([held.status, held.amount_due, held.currency], ["held", 3600, "EUR"]);
+  const ofBooking = { params: { path: { booking_id: held.id } } };
+  const extended = unwrap(await program.POST("/api/v1/bookings/{booking_id}/extend", ofBooking));
+  assert.ok(held.held_until && extended.held_until && extended.held_until > held.held_until);
+
+  const waiting = booked(await program.POST("/api/v1/bookings/", { body }));
+  assert.deepEqual([waiting.status, waiting.position, waiting.tickets_ahead], ["waitlisted", 1, 0]);
+  assert.deepEqual(unwrap(await organizer.GET("/api/v1/events/{event_id}/waiting-list", ofEvent)), [waiting]);
+
+  const pay = (amount: number) =>
+    program.POST("/api/v1/bookings/{booking_id}/confirm", {
+      ...ofBooking,
+      body: { payment: { provider: "stripe", reference: `${held.id}-${amount}`, amount, currency: "EUR" } },
+    });
+  assert.equal(codeOf(await pay(1)), "payment-mismatch");
+  const confirmed = unwrap(await pay(3600));
+  assert.deepEqual([confirmed.status, confirmed.refund_due], ["confirmed", true]);
+  const payments = unwrap(await organizer.GET("/api/v1/events/{event_id}/payments", ofEvent));
+  const refunds = payments.map(({ refusal, amount_to_refund }) => [refusal, amount_to_refund]);
+  assert.deepEqual(refunds, [["payment_mismatch", 1], [null, 0]]);
 }
 
 /** Log out. The token is then rejected. */
