@@ -23,7 +23,7 @@ def get_door_list(event_id: UUID, **filters: Any) -> Listing:
     """List an event's bookings for check-in.
 
     The event's organizer, the event's team and the organization's owners can see this list. The bookings are sorted by
-    guest name. If a guest has no name, their email is shown instead. Includes cancelled bookings unless
+    guest name. If a guest has no name, their email is shown instead. Includes bookings that are not confirmed unless
     you filter by `status`.
     """
     return queries.door_list(current_actor, event_id, **filters)

@@ -45,9 +45,9 @@ from bookings_api.ticket_types.schemas import ItemSchema
 def list_bookings(**filters: Any) -> Listing:
     """List your bookings.
 
-    Returns the newest bookings first. Includes cancelled bookings unless you filter by `status`. With an API key,
-    returns the bookings that were made with any of your organization's API keys. If the key is restricted to certain
-    events, returns only bookings for these events.
+    Returns the newest bookings first. Includes cancelled and expired bookings unless you filter by `status`. With an
+    API key, returns the bookings that were made with any of your organization's API keys. If the key is restricted to
+    certain events, returns only bookings for these events.
     """
     if current_key_hash() is None:
         return queries.bookings_of(login_id=current_login_id(), **filters)

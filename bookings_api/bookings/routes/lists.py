@@ -26,8 +26,9 @@ from bookings_api.permissions import Action
 def list_attendees(event_id: UUID, **filters: Any) -> Listing:
     """List the bookings for an event.
 
-    Returns the oldest bookings first. Includes cancelled bookings unless you filter by `status`. Use `q` or `reference`
-    to find a guest, and `email_status=failed` to find guests whose latest email could not be delivered.
+    Returns the oldest bookings first. Includes cancelled and expired bookings unless you filter by `status`. Use `q` or
+    `reference` to find a guest, `email_status=failed` to find guests whose latest email could not be delivered, and
+    `refund_due=true` to find bookings for which money must be refunded.
 
     With `Accept: text/csv`, returns the whole list as a spreadsheet file (RFC 4180: UTF-8 with a byte order mark, a
     header row, every field quoted). Omit `page` and `page_size`, because the file has no pages. The file may lack
