@@ -116,8 +116,8 @@ def change_ticket_type(changes: dict[str, Any], event_id: UUID, type_id: UUID) -
 def delete_ticket_type(event_id: UUID, type_id: UUID) -> None:
     """Delete a ticket type.
 
-    You can delete a type only if none of its tickets are booked, held or waited for, and the event has
-    another type. Otherwise, hide the type or close its sales. Cancelled bookings still show the deleted type.
+    You can delete a type only if none of its tickets are booked, held or waited for, and the event has another type.
+    Otherwise, hide the type or close its sales. Cancelled bookings still show the deleted type.
     """
     services.delete_type(actor=current_actor, event_id=event_id, type_id=type_id, precondition=if_match())
 

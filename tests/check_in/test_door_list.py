@@ -51,6 +51,16 @@ def test_the_door_list_can_be_filtered(
     assert names("page_size=1&page=3") == ["Grace Hopper"]
 
 
+def test_the_door_list_shows_which_bookings_are_only_held(
+    client: FlaskClient, organizer: Account, user: Account, event: dict[str, Any]
+) -> None:
+    held = book(client, user, event, guest_name="Hedy Lamarr", hold_minutes=10).json
+
+    [entry] = _door_list(client, organizer, event, "status=held")
+
+    assert (entry["reference"], entry["status"]) == (held["reference"], "held")
+
+
 def test_the_door_list_can_be_read_completely_with_cursors(
     client: FlaskClient, organizer: Account, event: dict[str, Any]
 ) -> None:
