@@ -79,7 +79,7 @@ READ_WITHOUT_ACTOR = {
     "events/queries.py:upcoming_events": "published events are public",
     "events/queries.py:read_public_event": "for anonymous clients",
     "bookings/ordering.py:_end_holds": "expired holds end, whoever asks",
-    "bookings/payments.py:_confirm_paid": "its caller has locked the booking for the actor",
+    "bookings/payments.py:_known_payment": "its caller has locked the booking for the actor",
     "events/services.py:_require_unused_currency": "its caller has locked the event for the actor",
     "bookings/locking.py": "the statements start from the login or the key, and `decide` checks the locked event",
     "bookings/queries.py:bookings_of": "starts from the login, which saves a query",

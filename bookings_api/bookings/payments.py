@@ -6,6 +6,7 @@ cannot confirm its booking is recorded all the same, in the transaction that ref
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -69,13 +70,16 @@ def confirm_booking(
     `OthersWaiting`. If it raises one of the last five for a new payment, the payment is recorded and must be refunded.
     """
     with locked_booking(actor, booking_id) as (tx, booking, event, now):
-        precondition(booking)
         _require_may_confirm(actor, booking, event, payment)
-        refusal = (
-            _confirm_free(tx, booking, event, now=now)
-            if payment is None
-            else _confirm_paid(tx, booking, event, payment, now=now)
-        )
+        # repeated requests get the same response, even if their precondition is no longer met
+        if payment is None and booking.status is BookingStatus.CONFIRMED:
+            return booking
+        if payment is not None and (known := _known_payment(booking, event, payment)):
+            refusal = known.refusal
+        else:
+            precondition(booking)
+            confirm = _confirm if payment is None else partial(_confirm_paid, payment=payment)
+            refusal = confirm(tx, booking, event, now=now)
     # raised only after the commit, which records the payment
     if refusal is not None:
         raise _error(refusal, is_recorded=payment is not None)
@@ -96,16 +100,8 @@ def _require_may_confirm(actor: Actor, booking: Booking, event: Event, payment: 
         raise PaymentRequired
 
 
-def _confirm_free(tx: Transaction, booking: Booking, event: Event, *, now: datetime) -> PaymentRefusal | None:
-    if booking.status is BookingStatus.CONFIRMED:
-        return None
-    return _confirm(tx, booking, event, now=now)
-
-
-def _confirm_paid(
-    tx: Transaction, booking: Booking, event: Event, payment: ReportedPayment, *, now: datetime
-) -> PaymentRefusal | None:
-    """Record the payment and confirm the booking. Returns why the payment is refused, or None."""
+def _known_payment(booking: Booking, event: Event, payment: ReportedPayment) -> Payment | None:
+    """Return the payment if it was reported before. Raises `PaymentMismatch` if that report was different."""
     known = db.session.scalars(
         sa.select(Payment).where(
             Payment.organization_id == event.organization_id,
@@ -118,7 +114,13 @@ def _confirm_paid(
             raise PaymentMismatch(_USED)
         if (known.amount, known.currency) != (payment.amount, payment.currency):
             raise PaymentMismatch("This payment was already recorded with a different amount or currency.")
-        return known.refusal
+    return known
+
+
+def _confirm_paid(
+    tx: Transaction, booking: Booking, event: Event, *, payment: ReportedPayment, now: datetime
+) -> PaymentRefusal | None:
+    """Record the payment and confirm the booking. Returns why the payment is refused, or None."""
     if booking.status is BookingStatus.CONFIRMED:
         refusal: PaymentRefusal | None = PaymentRefusal.ALREADY_PAID
     elif (payment.amount, payment.currency) != (booking.amount_due, booking.currency):

@@ -9,7 +9,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.inventory.sweep import sweep
-from tests.factories import API, Account, Key, make_event, make_key
+from tests.factories import API, Account, Key, book, make_event, make_key, make_user
+from tests.payments import make_priced_event
 from tests.sql import execute
 
 pytestmark = pytest.mark.usefixtures("audited")
@@ -25,15 +26,19 @@ def key(client: FlaskClient, organizer: Account) -> Key:
 @pytest.fixture
 def priced(client: FlaskClient, organizer: Account) -> Event:
     """An event whose tickets cost 18 euros."""
-    event = make_event(client, organizer, currency="EUR", capacity=5)
-    set_price(client, organizer, event, 1800)
-    return event
+    return make_priced_event(client, organizer, capacity=5)
 
 
 @pytest.fixture
 def waiting(client: FlaskClient, organizer: Account) -> Event:
     """A free event with four tickets and a waiting list."""
     return make_event(client, organizer, capacity=4, waitlist="on")
+
+
+@pytest.fixture
+def full(client: FlaskClient, user: Account, waiting: Event) -> Any:
+    """The booking that takes all tickets of the event."""
+    return book(client, user, waiting, ticket_count=4).json
 
 
 @pytest.fixture
@@ -93,3 +98,19 @@ def emails_about(database: sa.Engine, booking: Any) -> list[str]:
 def code_of(response: Any) -> tuple[int, str | None]:
     """Return the status and, for a problem, the code."""
     return response.status_code, response.json.get("code")
+
+
+def join(client: FlaskClient, event: Event, count: int, **order: Any) -> tuple[Account, Any]:
+    account = make_user(client)
+    joined = book(client, account, event, ticket_count=count, waitlist=True, **order)
+    assert joined.status_code == 201, joined.text
+    return account, joined.json
+
+
+def change(client: FlaskClient, organizer: Account, event: Event, **changes: Any) -> None:
+    changed = client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json=changes)
+    assert changed.status_code == 200, changed.text
+
+
+def statuses(client: FlaskClient, *parties: tuple[Account, Any]) -> list[str]:
+    return [get(client, account, booking)["status"] for account, booking in parties]

@@ -8,39 +8,28 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from tests.factories import API, Account, Key, book, book_for_guest, items, make_event, make_ticket_type, make_user
-from tests.inventory.conftest import Event, cancel, code_of, confirm, emails_about, get, let_holds_expire
+from tests.inventory.conftest import (
+    Event,
+    cancel,
+    change,
+    code_of,
+    confirm,
+    emails_about,
+    get,
+    join,
+    let_holds_expire,
+    statuses,
+)
 from tests.sql import execute
 
 pytestmark = pytest.mark.usefixtures("audited")
 
 
-@pytest.fixture
-def full(client: FlaskClient, user: Account, waiting: Event) -> Any:
-    """The booking that takes all tickets of the event."""
-    return book(client, user, waiting, ticket_count=4).json
-
-
-def _join(client: FlaskClient, event: Event, count: int, **order: Any) -> tuple[Account, Any]:
-    account = make_user(client)
-    joined = book(client, account, event, ticket_count=count, waitlist=True, **order)
-    assert joined.status_code == 201, joined.text
-    return account, joined.json
-
-
-def _change(client: FlaskClient, organizer: Account, event: Event, **changes: Any) -> None:
-    changed = client.patch(f"{API}/events/{event['id']}", headers=organizer.headers, json=changes)
-    assert changed.status_code == 200, changed.text
-
-
-def _statuses(client: FlaskClient, *parties: tuple[Account, Any]) -> list[str]:
-    return [get(client, account, booking)["status"] for account, booking in parties]
-
-
 def test_those_who_join_learn_their_place(
     client: FlaskClient, waiting: Event, full: Any, organizer: Account, database: sa.Engine
 ) -> None:
-    _, first = _join(client, waiting, 3)
-    account, second = _join(client, waiting, 2)
+    _, first = join(client, waiting, 3)
+    account, second = join(client, waiting, 2)
 
     assert [(one["status"], one["position"], one["tickets_ahead"]) for one in (first, second)] == [
         ("waitlisted", 1, 0),
@@ -69,52 +58,20 @@ def test_without_a_waiting_list_or_the_wish_to_wait_the_event_is_sold_out(
 def test_a_cancellation_promotes_the_first_who_fit(
     client: FlaskClient, user: Account, waiting: Event, full: Any, database: sa.Engine
 ) -> None:
-    large, small, late = (_join(client, waiting, count) for count in (4, 2, 1))
+    large, small, late = (join(client, waiting, count) for count in (4, 2, 1))
 
     client.patch(f"{API}/bookings/{full['id']}", headers=user.headers, json={"ticket_count": 1})
 
-    assert _statuses(client, large, small, late) == ["waitlisted", "confirmed", "confirmed"]
+    assert statuses(client, large, small, late) == ["waitlisted", "confirmed", "confirmed"]
     assert emails_about(database, small[1]) == ["booking_waitlisted", "booking_confirmed"]
     assert (get(client, *large)["position"], get(client, *small)["position"]) == (1, None)
 
 
-def test_a_strict_list_does_not_skip_a_large_party(
-    client: FlaskClient, user: Account, organizer: Account, waiting: Event, full: Any
-) -> None:
-    _change(client, organizer, waiting, waitlist_policy="strict")
-    large, small = (_join(client, waiting, count) for count in (3, 1))
-
-    client.patch(f"{API}/bookings/{full['id']}", headers=user.headers, json={"ticket_count": 2})
-
-    assert _statuses(client, large, small) == ["waitlisted", "waitlisted"]
-    newcomer = book(client, make_user(client), waiting)
-    assert code_of(newcomer) == (409, "waiting-list")
-    _, joined = _join(client, waiting, 1)
-    assert joined["position"] == 3
-    _change(client, organizer, waiting, waitlist_policy="first_fit")
-    assert _statuses(client, large, small) == ["waitlisted", "confirmed"]
-
-
-def test_a_strict_list_lets_others_buy_tickets_that_nobody_waits_for(
-    client: FlaskClient, user: Account, organizer: Account
-) -> None:
-    event = make_event(client, organizer, capacity=10, waitlist="on", waitlist_policy="strict")
-    front = make_ticket_type(client, organizer, event, capacity=2)
-    [general, _] = client.get(f"{API}/events/{event['id']}/ticket-types").json or []
-    book(client, user, event, items=items((front, 2)))
-    waiting = book(client, user, event, items=items((front, 1)), waitlist=True).json
-    assert waiting["status"] == "waitlisted"
-
-    assert book(client, make_user(client), event, items=items((general, 1))).status_code == 201
-    both = book(client, make_user(client), event, items=items((general, 1), (front, 1)))
-    assert code_of(both) == (409, "waiting-list")
-
-
 def test_those_who_accept_fewer_get_what_is_left(client: FlaskClient, user: Account, waiting: Event, full: Any) -> None:
-    flexible = _join(client, waiting, 4, accept_fewer=2)
+    flexible = join(client, waiting, 4, accept_fewer=2)
 
     client.patch(f"{API}/bookings/{full['id']}", headers=user.headers, json={"ticket_count": 3})
-    assert _statuses(client, flexible) == ["waitlisted"]
+    assert statuses(client, flexible) == ["waitlisted"]
     client.patch(f"{API}/bookings/{full['id']}", headers=user.headers, json={"ticket_count": 1})
 
     promoted = get(client, *flexible)
@@ -125,17 +82,17 @@ def test_those_who_accept_fewer_get_what_is_left(client: FlaskClient, user: Acco
 def test_a_newcomer_who_accepts_fewer_gets_them_immediately(client: FlaskClient, user: Account, waiting: Event) -> None:
     book(client, user, waiting, ticket_count=2)
 
-    _, booked = _join(client, waiting, 4, accept_fewer=1)
+    _, booked = join(client, waiting, 4, accept_fewer=1)
 
     assert (booked["status"], booked["ticket_count"]) == ("confirmed", 2)
 
 
 def test_more_capacity_promotes(client: FlaskClient, organizer: Account, waiting: Event, full: Any) -> None:
-    parties = [_join(client, waiting, 2) for _ in range(3)]
+    parties = [join(client, waiting, 2) for _ in range(3)]
 
-    _change(client, organizer, waiting, capacity=8)
+    change(client, organizer, waiting, capacity=8)
 
-    assert _statuses(client, *parties) == ["confirmed", "confirmed", "waitlisted"]
+    assert statuses(client, *parties) == ["confirmed", "confirmed", "waitlisted"]
 
 
 def test_an_expired_hold_promotes(
@@ -143,14 +100,14 @@ def test_an_expired_hold_promotes(
 ) -> None:
     book(client, user, waiting, ticket_count=3, hold_minutes=5)
     book(client, user, waiting)
-    party = _join(client, waiting, 3)
+    party = join(client, waiting, 3)
     let_holds_expire(database)
 
     assert code_of(book(client, make_user(client), waiting)) == (409, "sold-out")
 
-    assert _statuses(client, party) == ["confirmed"]
+    assert statuses(client, party) == ["confirmed"]
     run_sweep()
-    assert _statuses(client, party) == ["confirmed"]
+    assert statuses(client, party) == ["confirmed"]
 
 
 def test_a_newcomer_never_gets_what_a_waiting_party_could_have_had(
@@ -158,20 +115,20 @@ def test_a_newcomer_never_gets_what_a_waiting_party_could_have_had(
 ) -> None:
     book(client, user, waiting, ticket_count=2, hold_minutes=5)
     book(client, user, waiting)
-    party = _join(client, waiting, 3)
+    party = join(client, waiting, 3)
     let_holds_expire(database)
 
     newcomer = book(client, make_user(client), waiting)
 
     assert code_of(newcomer) == (409, "sold-out")
-    assert _statuses(client, party) == ["confirmed"]
+    assert statuses(client, party) == ["confirmed"]
 
 
 def test_an_offer_must_be_accepted_in_time(
     client: FlaskClient, user: Account, organizer: Account, waiting: Event, full: Any, database: sa.Engine
 ) -> None:
-    _change(client, organizer, waiting, waitlist_offer_minutes=60)
-    first, second = _join(client, waiting, 4), _join(client, waiting, 4)
+    change(client, organizer, waiting, waitlist_offer_minutes=60)
+    first, second = join(client, waiting, 4), join(client, waiting, 4)
     cancel(client, user, full)
     offered = get(client, *first)
     assert (offered["status"], offered["position"]) == ("held", None)
@@ -180,7 +137,7 @@ def test_an_offer_must_be_accepted_in_time(
 
     assert code_of(confirm(client, *first)) == (409, "hold-expired")
     # the refusal ended the offer and made one to the next party
-    assert _statuses(client, first, second) == ["expired", "held"]
+    assert statuses(client, first, second) == ["expired", "held"]
     assert emails_about(database, first[1])[-1] == "booking_expired"
     assert confirm(client, *second).json["status"] == "confirmed"
     assert emails_about(database, second[1])[-1] == "booking_confirmed"
@@ -189,7 +146,7 @@ def test_an_offer_must_be_accepted_in_time(
 def test_priced_tickets_are_offered_and_not_confirmed(
     client: FlaskClient, key: Key, organizer: Account, priced: Event
 ) -> None:
-    _change(client, organizer, priced, waitlist="on")
+    change(client, organizer, priced, waitlist="on")
     sold = book_for_guest(client, key, priced, ticket_count=5).json
     waiting = book_for_guest(client, key, priced, ticket_count=4, waitlist=True, accept_fewer=1).json
 
@@ -203,7 +160,7 @@ def test_priced_tickets_are_offered_and_not_confirmed(
 def test_those_who_leave_make_room_for_others_behind_them(
     client: FlaskClient, organizer: Account, waiting: Event, full: Any, database: sa.Engine
 ) -> None:
-    first, second = _join(client, waiting, 4), _join(client, waiting, 1)
+    first, second = join(client, waiting, 4), join(client, waiting, 1)
 
     assert cancel(client, *first).json["status"] == "cancelled"
 
@@ -214,7 +171,7 @@ def test_those_who_leave_make_room_for_others_behind_them(
 def test_a_changed_party_keeps_its_place_unless_it_grows(
     client: FlaskClient, waiting: Event, full: Any, database: sa.Engine
 ) -> None:
-    first, second = _join(client, waiting, 3), _join(client, waiting, 1)
+    first, second = join(client, waiting, 3), join(client, waiting, 1)
     path = f"{API}/bookings/{first[1]['id']}"
 
     fewer = client.patch(path, headers=first[0].headers, json={"ticket_count": 2}).json
@@ -230,7 +187,7 @@ def test_a_party_that_becomes_small_enough_is_promoted_at_once(
     client: FlaskClient, user: Account, waiting: Event, database: sa.Engine
 ) -> None:
     book(client, user, waiting, ticket_count=2)
-    account, party = _join(client, waiting, 3)
+    account, party = join(client, waiting, 3)
 
     changed = client.patch(f"{API}/bookings/{party['id']}", headers=account.headers, json={"ticket_count": 2}).json
 
@@ -242,38 +199,38 @@ def test_nobody_is_promoted_beyond_the_limit_per_person(client: FlaskClient, use
     event = make_event(client, organizer, capacity=4, waitlist="on", max_tickets_per_person=3)
     full = [book(client, make_user(client), event, ticket_count=2).json for _ in range(2)]
     own = [book(client, user, event, ticket_count=2, waitlist=True).json for _ in range(2)]
-    other = _join(client, event, 1)
+    other = join(client, event, 1)
 
     for booking in full:
         client.delete(f"{API}/bookings/{booking['id']}", headers=organizer.headers)
 
-    statuses = [get(client, user, booking)["status"] for booking in own]
-    assert statuses == ["confirmed", "waitlisted"]
-    assert _statuses(client, other) == ["confirmed"]
-    _change(client, organizer, event, max_tickets_per_person=4, capacity=5)
+    own_statuses = [get(client, user, booking)["status"] for booking in own]
+    assert own_statuses == ["confirmed", "waitlisted"]
+    assert statuses(client, other) == ["confirmed"]
+    change(client, organizer, event, max_tickets_per_person=4, capacity=5)
     assert get(client, user, own[1])["status"] == "confirmed"
 
 
 def test_when_booking_closes_the_waiting_ends(
     client: FlaskClient, waiting: Event, full: Any, database: sa.Engine, run_sweep: Callable[[], None]
 ) -> None:
-    party = _join(client, waiting, 1)
+    party = join(client, waiting, 1)
     execute(database, f"UPDATE events SET booking_closes_at = now() WHERE id = '{waiting['id']}'")
 
     run_sweep()
 
-    assert _statuses(client, party) == ["expired"]
+    assert statuses(client, party) == ["expired"]
     assert emails_about(database, party[1]) == ["booking_waitlisted", "booking_expired"]
 
 
 def test_cancelling_the_event_ends_the_waiting(
     client: FlaskClient, organizer: Account, waiting: Event, full: Any
 ) -> None:
-    party = _join(client, waiting, 1)
+    party = join(client, waiting, 1)
 
     client.post(f"{API}/events/{waiting['id']}/cancel", headers=organizer.headers)
 
-    assert _statuses(client, party) == ["cancelled"]
+    assert statuses(client, party) == ["cancelled"]
 
 
 def test_a_type_that_people_wait_for_cannot_be_deleted(client: FlaskClient, user: Account, organizer: Account) -> None:
