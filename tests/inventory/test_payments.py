@@ -35,6 +35,28 @@ def test_a_payment_confirms_a_booking_and_can_be_reported_again(
     assert _payments(client, key, priced) == [(3600, None, 0)]
 
 
+def test_a_repeated_confirmation_gets_the_same_response_even_with_an_old_etag(
+    client: FlaskClient, key: Key, priced: Event, held: Any
+) -> None:
+    path = f"{API}/bookings/{held['id']}"
+    etag = client.get(path, headers=key.headers).headers["ETag"]
+    payment = {"provider": "stripe", "reference": "pi_1", "amount": 3600, "currency": "EUR"}
+    requests = [
+        client.post(f"{path}/confirm", headers={**key.headers, "If-Match": etag}, json={"payment": payment})
+        for _ in range(2)
+    ]
+    other = client.post(
+        f"{path}/confirm",
+        headers={**key.headers, "If-Match": etag},
+        json={"payment": {**payment, "reference": "pi_2"}},
+    )
+
+    assert [response.status_code for response in requests] == [200, 200]
+    assert requests[0].json == requests[1].json
+    assert code_of(other) == (412, "stale-version")
+    assert _payments(client, key, priced) == [(3600, None, 0)]
+
+
 def test_priced_tickets_must_be_paid(client: FlaskClient, key: Key, user: Account, priced: Event, held: Any) -> None:
     own = book(client, user, priced).json
     without = client.post(f"{API}/bookings/{held['id']}/confirm", headers=key.headers, json={})
