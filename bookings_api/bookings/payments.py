@@ -89,7 +89,9 @@ def confirm_booking(
 def _error(refusal: PaymentRefusal, *, is_recorded: bool) -> DomainError:
     error = _ERRORS[refusal]
     message = "The booking is still on the waiting list." if error is OthersWaiting else error.message
-    return error(f"{message} The payment was recorded and must be refunded." if is_recorded else message)
+    if not is_recorded:
+        return error(message)
+    return error(f"{message} The payment was recorded and must be refunded.", refund_due=True)
 
 
 def _require_may_confirm(actor: Actor, booking: Booking, event: Event, payment: ReportedPayment | None) -> None:
@@ -111,9 +113,10 @@ def _known_payment(booking: Booking, event: Event, payment: ReportedPayment) -> 
     ).one_or_none()
     if known is not None:
         if known.booking_id != booking.id:
-            raise PaymentMismatch(_USED)
+            raise PaymentMismatch(_USED, refund_due=False)
         if (known.amount, known.currency) != (payment.amount, payment.currency):
-            raise PaymentMismatch("This payment was already recorded with a different amount or currency.")
+            message = "This payment was already recorded with a different amount or currency."
+            raise PaymentMismatch(message, refund_due=False)
     return known
 
 
@@ -141,7 +144,7 @@ def _confirm_paid(
     try:
         db.session.flush()
     except IntegrityError:  # at the same time, the payment was reported for a booking of another event
-        raise PaymentMismatch(_USED) from None
+        raise PaymentMismatch(_USED, refund_due=False) from None
     if refusal is None:
         booking.amount_paid = payment.amount
     else:
