@@ -80,7 +80,7 @@ def evaluate(facts: Facts, actor: Actor, order: Order) -> Plan | Booking | list[
     refusals: list[DomainError] = [*closed]
     refusals += _violations(facts, event, order, items)
     granted = _granted(facts, event, order, items)
-    if not refusals and facts.has_expired_holds and (granted is None or facts.has_waiting):
+    if not refusals and facts.has_expired_holds and (granted != items or facts.has_waiting):
         raise HoldsExpired
     if granted is None and not _may_wait(event, order, items):
         is_blocked = facts.queue.blocks(event, [item.ticket_type.id for item in items])
