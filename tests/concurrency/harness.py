@@ -13,7 +13,7 @@ import httpx
 import sqlalchemy as sa
 
 from bookings_api.models import Base, Booking, BookingStatus, Event
-from tests.factories import Account
+from tests.factories import Account, Key
 
 # One attempt of one client: takes the client's number and returns the outcome.
 Attempt = Callable[[int], str]
@@ -88,7 +88,7 @@ class Call:
     """A request that takes part in a collision; its outcome is counted under `name`."""
 
     name: str
-    account: Account
+    account: Account | Key
     method: str
     path: str
     body: Mapping[str, Any] | None = None
