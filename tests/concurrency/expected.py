@@ -1,111 +1,112 @@
-"""The expected state of events and bookings, and the outcomes of operations on them."""
+"""The expected state of bookings and payments."""
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from tests.factories import Account
 
+if TYPE_CHECKING:
+    from tests.concurrency.expected_event import ExpectedEvent
+
 # The maximum number of tickets per booking
-LIMIT = 4
+LIMIT = 3
+# How long a booking that must be paid holds its tickets
+HOLD_MINUTES = 35
 
 # Numbers of tickets: of general admission, and in the front row
 Counts = tuple[int, int]
 
 
+def part_of(counts: Counts, tickets: int) -> Counts:
+    """Return a part of the counts. Only counts of a single type have smaller parts."""
+    if tickets == sum(counts):
+        return counts
+    return (tickets, 0) if counts[0] else (0, tickets)
+
+
+def types_in(counts: Counts) -> set[int]:
+    return {position for position, count in enumerate(counts) if count}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The settings of an event that do not change."""
+
+    prices: Counts
+    person_limit: int | None
+    has_waiting_list: bool
+    is_strict: bool
+    offer_minutes: int | None
+
+
+@dataclass(frozen=True)
+class Order:
+    """A request for tickets."""
+
+    counts: Counts
+    hold_minutes: int | None
+    waitlist: bool
+    accept_fewer: int | None
+
+
+@dataclass(eq=False)
+class ExpectedPayment:
+    """A payment for a booking, with the outcome of reporting it."""
+
+    booking: "ExpectedBooking"
+    amount: int
+    outcome: str
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.outcome == "200"
+
+    @property
+    def amount_to_refund(self) -> int:
+        is_earned = self.is_accepted and self.booking.status == "confirmed"
+        return self.amount - self.booking.amount_due if is_earned else self.amount
+
+
 @dataclass(eq=False)
 class ExpectedBooking:
-    """The expected state of a booking."""
+    """The expected state of a booking. `id` is set from the response."""
 
-    id: UUID
     event: "ExpectedEvent"
     user: Account
     counts: Counts
-    status: str = "confirmed"
+    accept_fewer: int | None
+    hold_minutes: int | None
+    id: UUID = field(default_factory=lambda: UUID(int=0))
+    status: str = "new"
+    minutes_left: int = 0
+    is_extended: bool = False
+    had_to_wait: bool = False
+    was_confirmed: bool = False
     # emails about the booking itself; workers write those about its event
-    emails: Counter[str] = field(default_factory=lambda: Counter(booking_confirmed=1))
+    emails: Counter[str] = field(default_factory=Counter)
 
     @property
     def tickets(self) -> int:
         return sum(self.counts)
 
-
-@dataclass(eq=False)
-class ExpectedEvent:
-    """The expected state of an event."""
-
-    id: UUID
-    types: tuple[str, str]
-    capacity: int
-    front_capacity: int
-    status: str = "published"
-    is_deleted: bool = False
-    bookings: list[ExpectedBooking] = field(default_factory=list)
+    @property
+    def smallest(self) -> int:
+        return self.accept_fewer or self.tickets
 
     @property
-    def booked(self) -> int:
-        return sum(self.booked_of_types)
+    def amount_due(self) -> int:
+        return self.event.price_of(self.counts)
 
     @property
-    def booked_of_types(self) -> Counts:
-        confirmed = [booking.counts for booking in self.bookings if booking.status == "confirmed"]
-        return sum(general for general, _ in confirmed), sum(front for _, front in confirmed)
+    def has_tickets(self) -> bool:
+        return self.status in {"confirmed", "held"}
 
-    @property
-    def front_free(self) -> int:
-        return self.front_capacity - self.booked_of_types[1]
+    def confirm(self) -> None:
+        self.status, self.was_confirmed = "confirmed", True
+        self.emails["booking_confirmed"] += 1
 
-    def items(self, counts: Counts) -> list[dict[str, Any]]:
-        """The items of an order, without types of which it has no tickets."""
-        pairs = zip(self.types, counts, strict=True)
-        return [{"ticket_type_id": ticket_type, "count": count} for ticket_type, count in pairs if count]
-
-    @property
-    def free(self) -> int:
-        return self.capacity - self.booked
-
-    def cancel(self) -> None:
-        self.status = "cancelled"
-        for booking in self.bookings:
-            booking.status = "cancelled"
-
-
-def outcome_of_booking(event: ExpectedEvent, counts: Counts) -> str:
-    if event.is_deleted:
-        return "404 event-not-found"
-    if event.status == "cancelled":
-        return "409 event-not-open"
-    if sum(counts) > LIMIT:
-        return "422 too-many-tickets"
-    return "201" if sum(counts) <= event.free and counts[1] <= event.front_free else "409 sold-out"
-
-
-def outcome_of_change(booking: ExpectedBooking, counts: Counts) -> str:
-    if booking.status == "cancelled":
-        return "409 booking-cancelled"
-    if sum(counts) > LIMIT:
-        return "422 too-many-tickets"
-    event, more = booking.event, [new - old for new, old in zip(counts, booking.counts, strict=True)]
-    is_sold_out = max(more) > 0 and sum(more) > event.free
-    return "409 sold-out" if is_sold_out or more[1] > max(event.front_free, 0) else "200"
-
-
-def outcome_of_new_capacity(event: ExpectedEvent, capacity: int) -> str:
-    if event.is_deleted:
-        return "404 event-not-found"
-    if event.status == "cancelled":
-        return "409 event-cancelled"
-    if capacity < event.booked:
-        return "409 capacity-below-booked"
-    return "200" if capacity >= event.front_capacity else "422 invalid-input"
-
-
-def outcome_of_new_front_row(event: ExpectedEvent, capacity: int) -> str:
-    if event.is_deleted:
-        return "404 event-not-found"
-    if event.status == "cancelled":
-        return "409 event-cancelled"
-    if capacity < event.booked_of_types[1]:
-        return "409 capacity-below-booked"
-    return "200" if capacity <= event.capacity else "422 invalid-input"
+    def hold(self, minutes: int) -> None:
+        self.status = "held"
+        self.hold_minutes = self.minutes_left = minutes

@@ -1,0 +1,287 @@
+"""Random operations on tickets, whose outcomes must be the ones that the model expects."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, MultipleResults, initialize, multiple, precondition, rule
+
+from bookings_api.inventory.sweep import sweep
+from tests.concurrency.expected import LIMIT, Counts, ExpectedBooking, ExpectedPayment, Order, Terms, types_in
+from tests.concurrency.expected_event import ExpectedEvent
+from tests.concurrency.harness import outcome_of
+from tests.concurrency.stored import StoredState
+from tests.factories import API, Account, book, make_event, make_ticket_type, ticket_types_of, types_path
+from tests.sql import execute
+
+PROVIDER = "stripe"
+# when an event has so many bookings, it may end, or another one may open
+MANY = 10
+
+# enough for short holds to end, and for all holds
+_MINUTES = st.sampled_from([15, 40])
+_USERS = st.integers(min_value=0, max_value=2)
+_CAPACITIES = st.integers(min_value=1, max_value=4)
+# with one more than allowed per booking, so the limit is exercised
+_COUNTS = st.sampled_from([(1, 0), (2, 0), (0, 1), (0, 2), (1, 1), (3, 0), (2, 1), (0, 3), (LIMIT, 1)])
+_TERMS = st.builds(
+    Terms,
+    prices=st.sampled_from([(0, 0), (0, 700), (500, 500)]),
+    person_limit=st.sampled_from([None, None, LIMIT + 1]),
+    has_waiting_list=st.sampled_from([True, True, True, False]),
+    is_strict=st.booleans(),
+    offer_minutes=st.sampled_from([None, 20]),
+)
+
+
+def _order(counts: Counts, hold_minutes: int | None, fewer: int | None, *, waitlist: bool) -> Order:
+    """Return a valid order: only a party that would wait for tickets of one type can accept fewer."""
+    accepts_fewer = waitlist and fewer is not None and len(types_in(counts)) == 1 and fewer <= sum(counts)
+    return Order(counts, hold_minutes, waitlist, fewer if accepts_fewer else None)
+
+
+_ORDERS = st.builds(
+    _order,
+    counts=_COUNTS,
+    hold_minutes=st.sampled_from([None, 10]),
+    waitlist=st.sampled_from([True, True, True, False]),
+    fewer=st.sampled_from([None, 1, 2]),
+)
+
+
+class BookingMachine(StoredState):
+    """Several users book several events. Each response must be the one that the model expects."""
+
+    events: Bundle[ExpectedEvent] = Bundle("events")
+    bookings: Bundle[ExpectedBooking] = Bundle("bookings")
+
+    def __init__(
+        self,
+        *,
+        client: FlaskClient,
+        database: sa.Engine,
+        connection: sa.Connection,
+        organizer: Account,
+        accounts: list[Account],
+    ) -> None:
+        super().__init__(connection)
+        self.client, self.database = client, database
+        self.organizer, self.accounts = organizer, accounts
+        self.prefix = uuid4().hex  # keeps the payments of examples apart
+
+    @initialize(target=events, terms=_TERMS, capacity=_CAPACITIES, front=_CAPACITIES)
+    def open_first_event(self, terms: Terms, capacity: int, front: int) -> ExpectedEvent:
+        return self._open(terms, capacity, front)
+
+    @precondition(lambda self: len(self.all_events) == 1 and len(self.all_events[0].bookings) >= MANY)
+    @rule(target=events, terms=_TERMS, capacity=_CAPACITIES, front=_CAPACITIES)
+    def open_another_event(self, terms: Terms, capacity: int, front: int) -> ExpectedEvent:
+        return self._open(terms, capacity, front)
+
+    def _open(self, terms: Terms, capacity: int, front: int) -> ExpectedEvent:
+        created = make_event(
+            self.client,
+            self.organizer,
+            capacity=capacity,
+            currency="EUR",
+            max_tickets_per_booking=LIMIT,
+            max_tickets_per_person=terms.person_limit,
+            waitlist="on" if terms.has_waiting_list else "off",
+            waitlist_policy="strict" if terms.is_strict else "first_fit",
+            waitlist_offer_minutes=terms.offer_minutes,
+        )
+        [general] = ticket_types_of(self.client, created)
+        prices, front = terms.prices, min(front, capacity)
+        front_row = make_ticket_type(self.client, self.organizer, created, capacity=front, price=prices[1])
+        event = ExpectedEvent(UUID(created["id"]), (general["id"], front_row["id"]), terms, capacity, front)
+        if prices[0]:
+            path = f"{types_path(created)}/{general['id']}"
+            assert self._as_organizer("PATCH", path, {"price": prices[0]}) == "200"
+        self.all_events.append(event)
+        return event
+
+    def teardown(self) -> None:
+        """Keep the sweep of later examples away from overdue holds of this one."""
+        execute(
+            self.database,
+            "UPDATE bookings SET held_until = now() + interval '1 day' WHERE status = 'held' AND held_until <= now()",
+        )
+
+    @rule(target=bookings, event=events, orders=st.lists(st.tuples(_USERS, _ORDERS), min_size=2, max_size=5))
+    def book(self, event: ExpectedEvent, orders: list[tuple[int, Order]]) -> MultipleResults[ExpectedBooking]:
+        return self._book_all(event, orders)
+
+    def _book_all(self, event: ExpectedEvent, orders: list[tuple[int, Order]]) -> MultipleResults[ExpectedBooking]:
+        booked = [self._book(event, self.accounts[user], order) for user, order in orders]
+        return multiple(*filter(None, booked))
+
+    def _book(self, event: ExpectedEvent, account: Account, order: Order) -> ExpectedBooking | None:
+        had_line = bool(event.line)
+        expected = event.book(account, order)
+        optional = {"hold_minutes": order.hold_minutes, "accept_fewer": order.accept_fewer}
+        response = book(
+            self.client,
+            account,
+            {"id": str(event.id)},
+            items=_items(event, order.counts),
+            waitlist=order.waitlist,
+            **{name: value for name, value in optional.items() if value is not None},
+        )
+        if isinstance(expected, str):
+            assert outcome_of(response) == expected
+            if expected in {"409 sold-out", "409 waiting-list"}:
+                event.may_have_overdue_holds = False
+            return None
+        assert outcome_of(response) == "201"
+        expected.id = UUID(response.json["id"])
+        if had_line or expected in event.line:
+            event.may_have_overdue_holds = False
+        return expected
+
+    @rule(booking=bookings, counts=_COUNTS)
+    def change(self, booking: ExpectedBooking, counts: Counts) -> None:
+        expected = booking.event.change(booking, counts)
+        self._send(booking, expected, booking.user, "PATCH", body={"items": _items(booking.event, counts)})
+
+    @rule(booking=bookings)
+    def cancel(self, booking: ExpectedBooking) -> None:
+        booking.event.cancel_booking(booking)
+        self._send(booking, "200", booking.user, "DELETE")
+
+    @rule(booking=bookings)
+    def confirm(self, booking: ExpectedBooking) -> None:
+        expected = booking.event.confirm(booking)
+        self._send(booking, expected, booking.user, "POST", "/confirm", {})
+
+    @rule(booking=bookings, number=st.integers(1, 5), is_exact=st.sampled_from([True, True, True, False]))
+    def pay(self, booking: ExpectedBooking, number: int, *, is_exact: bool) -> None:
+        reference = f"{self.prefix}-{number}"
+        known = self.payments.get(reference)
+        amount = booking.amount_due if is_exact and booking.amount_due else booking.amount_due + 100
+        if known is None:
+            known = self.payments[reference] = booking.event.pay(booking, amount)
+            expected, is_recorded = known.outcome, True
+        else:
+            is_recorded = (known.booking, known.amount) == (booking, amount)
+            expected = known.outcome if is_recorded else "409 payment-mismatch"
+        payment = {"provider": PROVIDER, "reference": reference, "amount": amount, "currency": "EUR"}
+        self._send(booking, expected, self.organizer, "POST", "/confirm", {"payment": payment}, commits=is_recorded)
+
+    @precondition(lambda self: self.payments)
+    @rule(booking=bookings)
+    def repeat_a_payment(self, booking: ExpectedBooking) -> None:
+        for reference, payment in self.payments.items():
+            if payment.booking is booking:
+                self._report(reference, payment)
+
+    def _report(self, reference: str, payment: ExpectedPayment) -> None:
+        body = {"provider": PROVIDER, "reference": reference, "amount": payment.amount, "currency": "EUR"}
+        self._send(
+            payment.booking, payment.outcome, self.organizer, "POST", "/confirm", {"payment": body}, commits=True
+        )
+
+    @rule(booking=bookings)
+    def extend(self, booking: ExpectedBooking) -> None:
+        expected = booking.event.extend(booking)
+        self._send(booking, expected, booking.user, "POST", "/extend")
+
+    @rule(event=events, minutes=_MINUTES)
+    def move_clock(self, event: ExpectedEvent, minutes: int) -> None:
+        if not any(booking.status == "held" for booking in event.bookings):
+            return
+        self.sweep()
+        execute(
+            self.database,
+            f"UPDATE bookings SET held_until = held_until - interval '{minutes} minutes'"
+            f" WHERE event_id = '{event.id}' AND status = 'held'",
+        )
+        event.move_clock(minutes)
+        event.may_have_overdue_holds = True
+
+    # the first requests that notice the end of holds
+
+    @rule(target=bookings, event=events, minutes=_MINUTES, user=_USERS, order=_ORDERS)
+    def book_after_holds(
+        self, event: ExpectedEvent, minutes: int, user: int, order: Order
+    ) -> MultipleResults[ExpectedBooking]:
+        self.move_clock(event, minutes)
+        return self._book_all(event, [(user, order)])
+
+    @rule(booking=bookings, minutes=_MINUTES, counts=_COUNTS)
+    def change_after_holds(self, booking: ExpectedBooking, minutes: int, counts: Counts) -> None:
+        self.move_clock(booking.event, minutes)
+        self.change(booking, counts)
+
+    @rule(event=events, minutes=_MINUTES, capacity=_CAPACITIES)
+    def change_capacity_after_holds(self, event: ExpectedEvent, minutes: int, capacity: int) -> None:
+        self.move_clock(event, minutes)
+        self.change_capacity(event, capacity)
+
+    @precondition(lambda self: any(event.may_have_overdue_holds for event in self.all_events))
+    @rule()
+    def sweep(self) -> None:
+        with self.client.application.app_context():
+            sweep()
+        for event in self.all_events:
+            event.may_have_overdue_holds = False
+
+    @precondition(lambda self: self.all_events[0].bookings)
+    @rule(event=events, capacity=_CAPACITIES)
+    def change_capacity(self, event: ExpectedEvent, capacity: int) -> None:
+        self._set_capacity(event, f"{API}/events/{event.id}", capacity, event.set_capacity)
+
+    @precondition(lambda self: self.all_events[0].bookings)
+    @rule(event=events, capacity=_CAPACITIES)
+    def change_front_row(self, event: ExpectedEvent, capacity: int) -> None:
+        path = f"{types_path({'id': event.id})}/{event.types[1]}"
+        self._set_capacity(event, path, capacity, event.set_front_capacity)
+
+    def _set_capacity(self, event: ExpectedEvent, path: str, capacity: int, change: Callable[[int], str]) -> None:
+        expected = change(capacity)
+        assert self._as_organizer("PATCH", path, {"capacity": capacity}) == expected
+        if expected == "200":
+            event.may_have_overdue_holds = False
+
+    @precondition(lambda self: sum(len(event.bookings) for event in self.all_events) >= MANY)
+    @rule(event=events, is_deleted=st.booleans())
+    def end(self, event: ExpectedEvent, *, is_deleted: bool) -> None:
+        self.sweep()
+        path = f"{API}/events/{event.id}"
+        if is_deleted:
+            outcome, expected = self._as_organizer("DELETE", path), "204"
+        else:
+            outcome, expected = self._as_organizer("POST", f"{path}/cancel"), "200"
+        assert outcome == ("404 event-not-found" if event.is_deleted else expected)
+        event.cancel()
+        event.is_deleted |= is_deleted
+
+    def _send(
+        self,
+        booking: ExpectedBooking,
+        expected: str,
+        account: Account,
+        method: str,
+        path: str = "",
+        body: dict[str, Any] | None = None,
+        *,
+        commits: bool = False,
+    ) -> None:
+        """Send a request about a booking. A request that succeeds, or `commits`, ends the event's overdue holds."""
+        url = f"{API}/bookings/{booking.id}{path}"
+        response = self.client.open(url, method=method, headers=dict(account.headers), json=body)
+        assert outcome_of(response) == expected
+        if expected == "200" or commits:
+            booking.event.may_have_overdue_holds = False
+
+    def _as_organizer(self, method: str, path: str, body: dict[str, Any] | None = None) -> str:
+        headers = dict(self.organizer.headers)
+        return outcome_of(self.client.open(path, method=method, headers=headers, json=body))
+
+
+def _items(event: ExpectedEvent, counts: Counts) -> list[dict[str, Any]]:
+    """Return the items of an order, without types of which it has no tickets."""
+    pairs = zip(event.types, counts, strict=True)
+    return [{"ticket_type_id": ticket_type, "count": count} for ticket_type, count in pairs if count]
