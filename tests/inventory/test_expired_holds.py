@@ -45,6 +45,20 @@ def test_a_buyer_who_accepts_fewer_gets_all_of_them(
     assert (booked.json["status"], booked.json["ticket_count"]) == ("confirmed", 3)
 
 
+def test_a_party_that_waits_for_them_comes_before_a_newcomer_who_needs_none_of_them(
+    client: FlaskClient, database: sa.Engine, user: Account, event: dict[str, Any]
+) -> None:
+    held = _hold(client, event, ticket_count=2)
+    waiting = book(client, user, event, ticket_count=3, waitlist=True).json
+    assert waiting["status"] == "waitlisted"
+    _expire(database, held)
+
+    refused = book(client, make_user(client), event)
+
+    assert (refused.status_code, refused.json["code"]) == (409, "sold-out")
+    assert client.get(f"{API}/bookings/{waiting['id']}", headers=user.headers).json["status"] == "confirmed"
+
+
 def test_a_booking_can_grow_into_them(
     client: FlaskClient, database: sa.Engine, user: Account, event: dict[str, Any]
 ) -> None:
