@@ -11,9 +11,9 @@ from bookings_api.bookings.items import OrderedItem, exceeded_limits, items_of, 
 from bookings_api.bookings.rules import require_open
 from bookings_api.bookings.writes import insert_items
 from bookings_api.database.prepared import run
-from bookings_api.errors import InvalidFields, OthersWaiting, PaymentRequired, SalesClosed
+from bookings_api.errors import InvalidFields, OthersWaiting, PaymentRequired, SalesClosed, SoldOut
 from bookings_api.extensions import db
-from bookings_api.inventory.availability import Item, shortages, ticket_types_of
+from bookings_api.inventory.availability import Item, TicketsLeft, shortages, ticket_types_of
 from bookings_api.inventory.counters import release, take
 from bookings_api.inventory.person_limit import require_within_person_limit, tickets_of_person
 from bookings_api.inventory.queue import queue_of
@@ -134,6 +134,8 @@ def _require_more(
     as_wanted = [Item(item.ticket_type, wanted[item.ticket_type.id], item.price) for item in items]
     raise_first(exceeded_limits(event, as_wanted, total=sum(wanted.values()) if grows else 0, field=field))
     if booking.status is BookingStatus.WAITLISTED:
+        if not TicketsLeft(event, types).could_ever_serve(wanted):
+            raise SoldOut(event.tickets_available)
         return
     if queue_of(event).blocks(event, added.keys()):
         raise OthersWaiting

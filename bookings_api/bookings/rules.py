@@ -82,7 +82,7 @@ def evaluate(facts: Facts, actor: Actor, order: Order) -> Plan | Booking | list[
     granted = _granted(facts, event, order, items)
     if not refusals and facts.has_expired_holds and (granted != items or facts.has_waiting):
         raise HoldsExpired
-    if granted is None and not _may_wait(event, order, items):
+    if granted is None and not _may_wait(facts, event, order, items):
         is_blocked = facts.queue.blocks(event, [item.ticket_type.id for item in items])
         refusals += [OthersWaiting()] if is_blocked else shortages(event, items)
     return refusals or _plan(facts, actor, event, order, granted or items, is_waiting=granted is None)
@@ -129,14 +129,12 @@ def _granted(facts: Facts, event: Event, order: Order, items: list[Item]) -> lis
     return None if granted is None else [replace(item, count=granted[item.ticket_type.id]) for item in items]
 
 
-def _may_wait(event: Event, order: Order, items: list[Item]) -> bool:
+def _may_wait(facts: Facts, event: Event, order: Order, items: list[Item]) -> bool:
     """Whether the order joins the waiting list. Excludes parties that are too large for the event or a type."""
     if not order.waitlist or event.waitlist is Waitlist.OFF:
         return False
-    if order.accept_fewer is not None:
-        items = [replace(item, count=order.accept_fewer) for item in items]
-    fits_types = all(item.count <= (item.ticket_type.capacity or event.capacity) for item in items)
-    return fits_types and sum(item.count for item in items) <= event.capacity
+    counts = {item.ticket_type.id: item.count for item in items}
+    return TicketsLeft(event, facts.ticket_types).could_ever_serve(counts, smallest=order.accept_fewer)
 
 
 def _plan(facts: Facts, actor: Actor, event: Event, order: Order, items: list[Item], *, is_waiting: bool) -> Plan:

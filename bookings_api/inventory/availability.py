@@ -36,6 +36,8 @@ class TicketsLeft:
 
     def __init__(self, event: Event, types: Sequence[TicketType]) -> None:
         self.total = event.tickets_available
+        self._capacity = event.capacity
+        self._capacity_of_types = {one.id: one.capacity for one in types if one.capacity is not None}
         self._of_limited_type = {
             one.id: one.capacity - one.tickets_booked - one.tickets_held for one in types if one.capacity is not None
         }
@@ -54,6 +56,13 @@ class TicketsLeft:
         self.total -= sum(counts.values())
         for ticket_type_id in counts.keys() & self._of_limited_type.keys():
             self._of_limited_type[ticket_type_id] -= counts[ticket_type_id]
+
+    def could_ever_serve(self, counts: Mapping[UUID, int], *, smallest: int | None = None) -> bool:
+        """Whether an order fits the capacity of the event and of its types. `smallest` is as in `most`."""
+        if smallest is not None:
+            counts = dict.fromkeys(counts, smallest)
+        fits_types = all(count <= self._capacity_of_types.get(one, count) for one, count in counts.items())
+        return fits_types and sum(counts.values()) <= self._capacity
 
     def most(
         self, counts: Mapping[UUID, int], *, smallest: int | None = None, at_most: int | None = None

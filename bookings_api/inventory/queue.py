@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from bookings_api.database.prepared import BoundStatement, Prepared, run
 from bookings_api.inventory.person_limit import COUNTED, tickets_where
-from bookings_api.models import Booking, BookingItem, BookingStatus, Event, WaitlistPolicy
+from bookings_api.models import Booking, BookingItem, BookingStatus, Event, TicketType, WaitlistPolicy
 from bookings_api.models.booking import mailbox
 
 
@@ -16,7 +16,7 @@ class Queue(NamedTuple):
     """The parties on a waiting list: their number, their tickets and the types that they want.
 
     `largest_need` and `claimed_types` describe only the parties that others must wait behind. They omit people who have
-    as many tickets as a person can have.
+    as many tickets as a person can have, and parties that have become too large for the event or a type.
     """
 
     parties: int
@@ -72,14 +72,23 @@ _tickets_of_person = sa.case(
         mailbox(COUNTED.c.guest_email) == mailbox(Booking.guest_email),
     ).scalar_subquery(),
 )
+_exceeds_type = sa.exists().where(
+    BookingItem.booking_id == Booking.id,
+    TicketType.id == BookingItem.ticket_type_id,
+    TicketType.capacity < sa.func.coalesce(Booking.accept_fewer, BookingItem.count),
+)
 _waiting = (
     sa.select(
         Booking.id,
         Booking.ticket_count,
         _need.label("need"),
-        sa.case(
-            (Event.max_tickets_per_person.is_(None), sa.true()),
-            else_=_tickets_of_person + _need <= Event.max_tickets_per_person,
+        sa.and_(
+            _need <= Event.capacity,
+            ~_exceeds_type,
+            sa.case(
+                (Event.max_tickets_per_person.is_(None), sa.true()),
+                else_=_tickets_of_person + _need <= Event.max_tickets_per_person,
+            ),
         ).label("has_claim"),
     )
     .join(Event, Event.id == Booking.event_id)

@@ -96,9 +96,10 @@ def _grants(event: Event, left: TicketsLeft) -> Iterator[_Grant]:
     people = _People(event)
     for party in _parties(event, left, is_strict=is_strict):
         allowed = people.allowed(party)
-        if allowed is not None and allowed < party.smallest_count:
-            continue
         wanted = party.counts
+        is_too_large = not left.could_ever_serve(wanted, smallest=party.accept_fewer)
+        if is_too_large or (allowed is not None and allowed < party.smallest_count):
+            continue  # nobody else waits for a party that cannot be served
         counts = left.most(wanted, smallest=party.accept_fewer, at_most=allowed)
         if counts and blocked.isdisjoint(wanted):
             left.take(counts)

@@ -81,7 +81,7 @@ class ExpectedEvent:
         general, front = self.taken
         for party in line:
             promised = sum(sum(counts) for other, counts in grants.items() if other.user is party.user)
-            if self.is_too_many(party.user, promised + party.smallest):
+            if not self._could_fit(party) or self.is_too_many(party.user, promised + party.smallest):
                 continue
             parts = [part_of(party.counts, tickets) for tickets in range(party.tickets, party.smallest - 1, -1)]
             allowed = [part for part in parts if not self.is_too_many(party.user, promised + sum(part))]
@@ -168,6 +168,8 @@ class ExpectedEvent:
         is_waiting = booking.status == "waitlisted"
         if any(more) and sum(counts) > LIMIT:
             return "422 too-many-tickets"
+        if any(more) and is_waiting and not self.fits(counts, (0, 0)):
+            return "409 sold-out"
         if any(more) and not is_waiting:
             if self.walk(self.line)[1] & types_in(more):
                 return "409 waiting-list"
