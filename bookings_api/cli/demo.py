@@ -1,4 +1,4 @@
-"""Demo data: two accounts and twelve events. Not for production."""
+"""Demo data: two accounts and twelve events, some with prices and waiting lists. Not for production."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime, time, timedelta
@@ -11,8 +11,10 @@ from bookings_api.accounts.queries import user_by_email
 from bookings_api.auth.services import sign_up
 from bookings_api.events.services import create_event
 from bookings_api.extensions import db
-from bookings_api.models import Event, EventStatus, MemberRole, User
+from bookings_api.inventory.availability import ticket_types_of
+from bookings_api.models import Event, EventStatus, MemberRole, User, Waitlist
 from bookings_api.permissions import Actor, Tenancy
+from bookings_api.ticket_types.services import change_type
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,10 @@ ACCOUNTS = (ORGANIZER, USER)
 
 @dataclass(frozen=True)
 class Plan:
-    """A demo event. It starts in `days_ahead` days at `starts`, in the time zone `timezone`, and lasts `hours`."""
+    """A demo event. It starts in `days_ahead` days at `starts`, in the time zone `timezone`, and lasts `hours`.
+
+    `price` is in minor units of `currency`.
+    """
 
     days_ahead: int
     starts: time
@@ -43,6 +48,9 @@ class Plan:
     timezone: str
     capacity: int
     max_tickets_per_booking: int = 6
+    currency: str | None = None
+    price: int = 0
+    waitlist: Waitlist = Waitlist.OFF
 
 
 PLANS = (
@@ -53,7 +61,7 @@ PLANS = (
     Plan(6, time(20, 0), 2, "Improv Night: The Unscripted", "You shout, they play.",
          "The Loft Theatre, London", "Europe/London", 90),
     Plan(8, time(18, 30), 3, "Sourdough from Scratch", "Take home a starter and a loaf.",
-         "Backstube am Fluss, Basel", "Europe/Zurich", 12, 2),
+         "Backstube am Fluss, Basel", "Europe/Zurich", 12, 2, waitlist=Waitlist.ON),
     Plan(11, time(10, 0), 6.5, "Sunday Trail Run, 21 km", "Start number and soup included.",
          "Parque do Monsanto, Lisboa", "Europe/Lisbon", 350),
     Plan(13, time(20, 30), 3, "Salsa Social with Live Band", "Beginners' lesson in the first hour.",
@@ -65,9 +73,9 @@ PLANS = (
     Plan(21, time(8, 30), 9, "Data Structures Olympiad", "For schools; teams of three.",
          "IIT Bombay, Mumbai", "Asia/Kolkata", 300, 3),
     Plan(24, time(19, 0), 4, "Harbour Jazz Cruise", "Boarding ends ten minutes before we cast off.",
-         "King Street Wharf, Sydney", "Australia/Sydney", 110),
+         "King Street Wharf, Sydney", "Australia/Sydney", 110, currency="AUD", price=8900, waitlist=Waitlist.ON),
     Plan(30, time(20, 0), 2.5, "Handel: Messiah", "With the Choir of St. Mary's.",
-         "St. Mary's Cathedral, Edinburgh", "Europe/London", 600),
+         "St. Mary's Cathedral, Edinburgh", "Europe/London", 600, currency="GBP", price=2500),
     Plan(45, time(13, 0), 5, "Repair Café", "Bring what is broken; leave with it mended, or wiser.",
          "Maker Space, New York", "America/New_York", 25, 2),
 )  # fmt: skip
@@ -88,4 +96,7 @@ def create_demo_data(tenancy: Tenancy) -> None:
         day = datetime.now(zone).date() + timedelta(days=event.pop("days_ahead"))
         starts_at = datetime.combine(day, event.pop("starts"), zone)
         ends_at = starts_at + timedelta(hours=event.pop("hours"))
-        create_event(actor=actor, status=EventStatus.PUBLISHED, starts_at=starts_at, ends_at=ends_at, **event)
+        price = {"price": event.pop("price")}
+        created = create_event(actor=actor, status=EventStatus.PUBLISHED, starts_at=starts_at, ends_at=ends_at, **event)
+        [general] = ticket_types_of(created)
+        change_type(actor=actor, event_id=created.id, type_id=general.id, changes=price)
