@@ -10,11 +10,11 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
 from bookings_api.database.prepared import BoundStatement, Prepared, insert_into, run
 from bookings_api.database.transactions import require_transaction
+from bookings_api.database.violations import violated_unique_constraint
 from bookings_api.errors import IdempotencyKeyReused
 from bookings_api.extensions import db
 from bookings_api.models import IdempotencyKey
@@ -67,7 +67,7 @@ def store_response(request: IdempotentRequest | None, actor_id: UUID, created: A
 
 def is_key_taken(error: IntegrityError) -> bool:
     """Whether the error means that a concurrent request has stored a response with the same key."""
-    return isinstance(error.orig, UniqueViolation) and error.orig.diag.constraint_name == "pk_idempotency_keys"
+    return violated_unique_constraint(error) == "pk_idempotency_keys"
 
 
 _STORE = insert_into(IdempotencyKey, "actor_id", "key", "request_hash", "response")

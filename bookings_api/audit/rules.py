@@ -84,6 +84,8 @@ RULES = {
         FROM bookings
         WHERE status = 'cancelled' AND cancelled_at > now() - :emails_since
         AND (confirmed_at IS NOT NULL OR waitlisted_at IS NOT NULL) AND NOT EXISTS (
+            SELECT FROM outbox_emails WHERE kind = 'booking_expired' AND booking_id = bookings.id
+        ) AND NOT EXISTS (
             SELECT FROM outbox_emails
             WHERE kind IN ('booking_cancelled', 'event_cancelled') AND booking_id = bookings.id
         ) AND NOT EXISTS (

@@ -77,7 +77,8 @@ TICKET_RULES = {
         FROM bookings JOIN events ON events.id = event_id
         WHERE bookings.status IN ('confirmed', 'held', 'waitlisted') AND events.status <> 'published'
         """,
-    # Events with a limit per person are exempt, because a person may wait although they have too many tickets.
+    # Events with a limit per person are exempt, because a person may wait although they have too many tickets. So are
+    # people whose access was revoked.
     "waiting_although_available": """
         SELECT waiting.id::text, format('booking %s waits for tickets of event %s, although they are available',
                                         waiting.id, waiting.event_id)
@@ -87,6 +88,11 @@ TICKET_RULES = {
         ) AS waiting ON place = 1 OR waitlist_policy = 'first_fit'
         WHERE events.status = 'published' AND coalesce(booking_closes_at, starts_at) > now()
         AND max_tickets_per_person IS NULL
+        AND NOT EXISTS (SELECT FROM users WHERE users.id = waiting.user_id AND NOT users.is_active)
+        AND NOT EXISTS (
+            SELECT FROM memberships WHERE memberships.user_id = waiting.user_id
+            AND memberships.organization_id = events.organization_id AND NOT memberships.is_active
+        )
         AND capacity - tickets_booked - tickets_held >= coalesce(accept_fewer, ticket_count) AND NOT EXISTS (
             SELECT FROM booking_items JOIN ticket_types AS types ON types.id = ticket_type_id
             WHERE booking_id = waiting.id

@@ -8,6 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from bookings_api.bookings.items import OrderedItem, exceeded_limits, items_of, offered, raise_first, sales_closed
+from bookings_api.bookings.locked import require_admitted
 from bookings_api.bookings.rules import require_open
 from bookings_api.bookings.writes import insert_items
 from bookings_api.database.prepared import run
@@ -50,7 +51,7 @@ def change_tickets(
     paid = {UUID(item["ticket_type_id"]): item["price"] for item in booking.items}
     items = [Item(types[one], count, types[one].price if one in added else paid[one]) for one, count in wanted.items()]
     amount_due = sum(item.count * item.price for item in items)
-    if booking.status is BookingStatus.CONFIRMED and amount_due > booking.amount_due:
+    if booking.status is BookingStatus.CONFIRMED and any(types[one].price or paid.get(one) for one in added):
         raise PaymentRequired(
             "A confirmed booking cannot become more expensive. Book the additional tickets separately."
         )
@@ -65,7 +66,7 @@ def change_tickets(
     booking.ticket_count = sum(wanted.values())
     booking.amount_due = amount_due
     booking.currency = booking.currency or (event.currency if amount_due else None)
-    _adjust_accept_fewer(booking, wanted)
+    booking.accept_fewer = _smallest(booking, wanted)
     db.session.flush()
     db.session.refresh(booking, ["items"])
     return True
@@ -91,10 +92,11 @@ def require_allowed_for_person(booking: Booking, event: Event, *, former_count: 
         require_within_person_limit(event, more, booked=booked - more)
 
 
-def _adjust_accept_fewer(booking: Booking, wanted: Mapping[UUID, int]) -> None:
-    """Keep `accept_fewer` possible. A party with tickets of several types needs all of them."""
-    if booking.accept_fewer is not None:
-        booking.accept_fewer = None if len(wanted) > 1 else min(booking.accept_fewer, booking.ticket_count)
+def _smallest(booking: Booking, wanted: Mapping[UUID, int]) -> int | None:
+    """Return the new `accept_fewer`. A party with tickets of several types needs all of them."""
+    if booking.accept_fewer is None or len(wanted) > 1:
+        return None
+    return min(booking.accept_fewer, sum(wanted.values()))
 
 
 def _wanted(booking: Booking, changes: Mapping[str, Any]) -> dict[UUID, int]:
@@ -121,6 +123,8 @@ def _require_more(
     by_organizer: bool,
     now: datetime,
 ) -> None:
+    if not by_organizer:
+        require_admitted(booking, event)
     ordered = [OrderedItem(one, count) for one, count in added.items()]
     types = offered(ticket_types_of(event), by_organizer=by_organizer)
     if field == "ticket_count" and added.keys().isdisjoint(one.id for one in types):
@@ -133,10 +137,12 @@ def _require_more(
     grows = sum(added.values()) > returned
     as_wanted = [Item(item.ticket_type, wanted[item.ticket_type.id], item.price) for item in items]
     raise_first(exceeded_limits(event, as_wanted, total=sum(wanted.values()) if grows else 0, field=field))
+    left = TicketsLeft(event, ticket_types_of(event), returned=returned)
     if booking.status is BookingStatus.WAITLISTED:
-        if not TicketsLeft(event, types).could_ever_serve(wanted):
+        if not left.could_ever_serve(wanted, smallest=_smallest(booking, wanted)):
             raise SoldOut(event.tickets_available)
         return
-    if queue_of(event).blocks(event, added.keys()):
-        raise OthersWaiting
     raise_first(shortages(event, items, returned=returned))
+    left.set_aside(queue_of(event).claims)
+    if left.most(added) is None:
+        raise OthersWaiting

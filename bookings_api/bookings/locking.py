@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
-from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 
 from bookings_api.bookings.orders import Facts
 from bookings_api.database.prepared import BoundStatement, Prepared, read_row, run
 from bookings_api.database.transactions import RowLockedTransaction
+from bookings_api.database.violations import violated_unique_constraint
 from bookings_api.errors import InvalidApiKey
 from bookings_api.inventory.person_limit import COUNTED, IS_OF_MAILBOX, tickets_where
 from bookings_api.inventory.queue import queue_from, read_queue
@@ -138,10 +138,7 @@ def is_external_id_taken(error: IntegrityError) -> bool:
 
     This happens when two requests for different events run at the same time.
     """
-    return (
-        isinstance(error.orig, UniqueViolation)
-        and error.orig.diag.constraint_name == "uq_bookings_organization_id_external_id"
-    )
+    return violated_unique_constraint(error) == "uq_bookings_organization_id_external_id"
 
 
 _event_id = sa.bindparam("event_id", type_=sa.Uuid())

@@ -4,6 +4,7 @@ The service takes no money itself. A program that does, such as a checkout page,
 cannot confirm its booking is recorded all the same, in the transaction that refuses it, so that no refund is forgotten.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,9 +14,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from bookings_api.bookings.emails import email_about
+from bookings_api.bookings.items import is_on_sale
 from bookings_api.bookings.locked import locked_booking
 from bookings_api.database.prepared import run
 from bookings_api.database.transactions import Precondition, Transaction, no_precondition
+from bookings_api.database.violations import violated_unique_constraint
 from bookings_api.errors import (
     AlreadyPaid,
     BookingCancelled,
@@ -27,12 +30,22 @@ from bookings_api.errors import (
     PermissionDenied,
 )
 from bookings_api.extensions import db
+from bookings_api.inventory.access import is_admitted
 from bookings_api.inventory.availability import TicketsLeft, ticket_types_of
 from bookings_api.inventory.counters import take, turn_held_into_booked
 from bookings_api.inventory.person_limit import exceeds_person_limit, tickets_of_person
 from bookings_api.inventory.queue import queue_of
 from bookings_api.mail import outbox
-from bookings_api.models import Booking, BookingStatus, EmailKind, Event, EventStatus, Payment, PaymentRefusal
+from bookings_api.models import (
+    Booking,
+    BookingStatus,
+    EmailKind,
+    Event,
+    EventStatus,
+    Payment,
+    PaymentRefusal,
+    TicketType,
+)
 from bookings_api.permissions import Action, Actor, may
 
 _ERRORS: dict[PaymentRefusal, type[DomainError]] = {
@@ -43,6 +56,10 @@ _ERRORS: dict[PaymentRefusal, type[DomainError]] = {
     PaymentRefusal.WAITING_LIST: OthersWaiting,
 }
 
+_MESSAGES = {
+    PaymentRefusal.HOLD_EXPIRED: "The hold has expired, and the tickets are no longer available.",
+    PaymentRefusal.WAITING_LIST: "The booking is still on the waiting list.",
+}
 _USED = "This payment was already used for another booking."
 
 
@@ -88,7 +105,7 @@ def confirm_booking(
 
 def _error(refusal: PaymentRefusal, *, is_recorded: bool) -> DomainError:
     error = _ERRORS[refusal]
-    message = "The booking is still on the waiting list." if error is OthersWaiting else error.message
+    message = _MESSAGES.get(refusal, error.message)
     if not is_recorded:
         return error(message)
     return error(f"{message} The payment was recorded and must be refunded.", refund_due=True)
@@ -124,8 +141,11 @@ def _confirm_paid(
     tx: Transaction, booking: Booking, event: Event, *, payment: ReportedPayment, now: datetime
 ) -> PaymentRefusal | None:
     """Record the payment and confirm the booking. Returns why the payment is refused, or None."""
+    refusal: PaymentRefusal | None
     if booking.status is BookingStatus.CONFIRMED:
-        refusal: PaymentRefusal | None = PaymentRefusal.ALREADY_PAID
+        refusal = PaymentRefusal.ALREADY_PAID
+    elif booking.status is BookingStatus.CANCELLED:
+        refusal = PaymentRefusal.BOOKING_CANCELLED
     elif (payment.amount, payment.currency) != (booking.amount_due, booking.currency):
         refusal = PaymentRefusal.PAYMENT_MISMATCH
     else:
@@ -143,8 +163,11 @@ def _confirm_paid(
     )
     try:
         db.session.flush()
-    except IntegrityError:  # at the same time, the payment was reported for a booking of another event
-        raise PaymentMismatch(_USED, refund_due=False) from None
+    except IntegrityError as error:
+        # at the same time, the payment was reported for a booking of another event
+        if violated_unique_constraint(error) == "uq_payments_organization_id_provider_reference":
+            raise PaymentMismatch(_USED, refund_due=False) from None
+        raise
     if refusal is None:
         booking.amount_paid = payment.amount
     else:
@@ -159,6 +182,8 @@ def _confirm(tx: Transaction, booking: Booking, event: Event, *, now: datetime) 
         return PaymentRefusal.BOOKING_CANCELLED
     if booking.status is BookingStatus.WAITLISTED:
         return PaymentRefusal.WAITING_LIST
+    if event.ends_at <= now:
+        return PaymentRefusal.HOLD_EXPIRED
     if booking.status is BookingStatus.HELD:
         writes = turn_held_into_booked(event, booking.counts)
     elif _can_take_again(booking, event, now=now):
@@ -177,13 +202,27 @@ def _confirm(tx: Transaction, booking: Booking, event: Event, *, now: datetime) 
 
 
 def _can_take_again(booking: Booking, event: Event, *, now: datetime) -> bool:
-    """Whether the tickets of an expired booking are still available to it, as they would be to a newcomer."""
-    if event.status is not EventStatus.PUBLISHED or event.ends_at <= now or booking.held_until is None:
+    """Whether an expired booking can still get its tickets.
+
+    The tickets must be left, and nobody may wait for them. Customers who have paid get them even after sales have
+    closed. Free tickets must still be on sale, and still be free.
+    """
+    if event.status is not EventStatus.PUBLISHED or booking.held_until is None or not is_admitted(booking, event):
         return False
     if exceeds_person_limit(event, booking.ticket_count, booked=tickets_of_person(booking)):
         return False
-    db.session.refresh(event, ["tickets_booked", "tickets_held"])
-    types = ticket_types_of(event)
-    if not booking.counts.keys() <= {one.id for one in types} or queue_of(event).blocks(event, booking.counts):
+    types = {one.id: one for one in ticket_types_of(event)}
+    if not booking.counts.keys() <= types.keys():
         return False
-    return TicketsLeft(event, types).most(booking.counts) is not None
+    if not booking.amount_due and not _is_still_free(event, [types[one] for one in booking.counts], now=now):
+        return False
+    left = TicketsLeft(event, list(types.values()))
+    left.set_aside(queue_of(event).claims)
+    return left.most(booking.counts) is not None
+
+
+def _is_still_free(event: Event, types: Sequence[TicketType], *, now: datetime) -> bool:
+    """Whether anyone could book free tickets of these types now."""
+    is_open = event.booking_opens_at is None or event.booking_opens_at <= now
+    on_sale = all(is_on_sale(one, now=now) and not one.is_hidden and one.price == 0 for one in types)
+    return is_open and now < event.booking_ends_at and on_sale

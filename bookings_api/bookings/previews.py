@@ -1,14 +1,15 @@
 """Checks what an order would do, without booking anything."""
 
-from dataclasses import replace
 from uuid import UUID
 
-from bookings_api.bookings.locking import peek_at_facts
+from bookings_api.bookings.locking import Inquiry, peek_at_facts
 from bookings_api.bookings.ordering import inquiry_about
 from bookings_api.bookings.orders import Facts, Order, Plan
 from bookings_api.bookings.rules import evaluate
+from bookings_api.database.transactions import rolled_back_transaction
 from bookings_api.errors import DomainError, LoginEnded
-from bookings_api.inventory.holds import expired_counts
+from bookings_api.inventory.holds import end_expired_holds
+from bookings_api.inventory.locking import lock_event
 from bookings_api.models import Booking
 from bookings_api.permissions import Action, require_key_may
 
@@ -18,21 +19,24 @@ def preview_order(
 ) -> Plan | Booking | list[DomainError]:
     """Return the plan for an order, the existing booking with its external ID, or all reasons to refuse the order.
 
-    Takes no lock, so the outcome can differ a moment later. Raises `InvalidApiKey`, `LoginEnded`, `PermissionDenied`
-    and the errors of `evaluate`.
+    The outcome can differ a moment later. Raises `InvalidApiKey`, `LoginEnded`, `PermissionDenied` and the errors of
+    `evaluate`.
     """
-    facts = peek_at_facts(inquiry_about(order, login_id, key_hash, None))
+    inquiry = inquiry_about(order, login_id, key_hash, None)
+    facts = peek_at_facts(inquiry)
     if facts.actor is None:
         raise LoginEnded
     require_key_may(facts.actor, Action.MANAGE_BOOKINGS)
-    return evaluate(_without_expired_holds(facts), facts.actor, order)
+    if facts.has_expired_holds:
+        facts = _facts_without_expired_holds(inquiry)
+    if facts.actor is None:
+        raise LoginEnded
+    return evaluate(facts, facts.actor, order)
 
 
-def _without_expired_holds(facts: Facts) -> Facts:
-    """Return the facts as if expired holds had ended. Their tickets go to people who wait, or else are available."""
-    if facts.event is not None and facts.has_expired_holds and not facts.has_waiting:
-        counts = expired_counts(facts.event)
-        facts.event.tickets_held -= sum(counts.values())
-        for ticket_type in facts.ticket_types:
-            ticket_type.tickets_held -= counts.get(ticket_type.id, 0)
-    return replace(facts, first_hold_ends=None)
+def _facts_without_expired_holds(inquiry: Inquiry) -> Facts:
+    """Return the facts as they would be once expired holds have ended and the waiting list has been served."""
+    with rolled_back_transaction() as tx:
+        event, now = lock_event(inquiry.event_id)
+        end_expired_holds(tx, event, now=now)
+        return peek_at_facts(inquiry)

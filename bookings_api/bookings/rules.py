@@ -28,6 +28,7 @@ from bookings_api.errors import (
 from bookings_api.idempotency import IdempotentRequest
 from bookings_api.inventory.availability import Item, TicketsLeft, shortages
 from bookings_api.inventory.person_limit import exceeds_person_limit
+from bookings_api.inventory.queue import NOBODY
 from bookings_api.models import Booking, BookingStatus, Event, EventStatus, IdempotencyKey, Waitlist
 from bookings_api.permissions import Action, Actor, may, may_see, require, require_key_may
 
@@ -83,8 +84,8 @@ def evaluate(facts: Facts, actor: Actor, order: Order) -> Plan | Booking | list[
     if not refusals and facts.has_expired_holds and (granted != items or facts.has_waiting):
         raise HoldsExpired
     if granted is None and not _may_wait(facts, event, order, items):
-        is_blocked = facts.queue.blocks(event, [item.ticket_type.id for item in items])
-        refusals += [OthersWaiting()] if is_blocked else shortages(event, items)
+        is_left = _granted(replace(facts, queue=NOBODY), event, order, items) is not None
+        refusals += [OthersWaiting()] if is_left else shortages(event, items)
     return refusals or _plan(facts, actor, event, order, granted or items, is_waiting=granted is None)
 
 
@@ -123,9 +124,9 @@ def _violations(facts: Facts, event: Event, order: Order, items: list[Item]) -> 
 def _granted(facts: Facts, event: Event, order: Order, items: list[Item]) -> list[Item] | None:
     """Return the tickets that the order gets now, or None if it would have to wait."""
     counts = {item.ticket_type.id: item.count for item in items}
-    if facts.queue.blocks(event, counts):
-        return None
-    granted = TicketsLeft(event, facts.ticket_types).most(counts, smallest=order.accept_fewer)
+    left = TicketsLeft(event, facts.ticket_types)
+    left.set_aside(facts.queue.claims)
+    granted = left.most(counts, smallest=order.accept_fewer)
     return None if granted is None else [replace(item, count=granted[item.ticket_type.id]) for item in items]
 
 

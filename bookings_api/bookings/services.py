@@ -6,7 +6,7 @@ from uuid import UUID
 
 from bookings_api.bookings.changes import change_tickets, require_allowed_for_person
 from bookings_api.bookings.emails import announcement_of, email_about
-from bookings_api.bookings.locked import locked_booking
+from bookings_api.bookings.locked import locked_booking, require_admitted
 from bookings_api.bookings.rules import require_changeable
 from bookings_api.database.changes import apply_changes
 from bookings_api.database.prepared import run
@@ -73,12 +73,14 @@ def change_booking(
 def extend_hold(*, actor: Actor, booking_id: UUID, precondition: Precondition = no_precondition) -> Booking:
     """Extend a hold by its original duration. Possible once.
 
-    Raises `BookingNotFound`, `PermissionDenied`, `BookingCancelled`, `HoldExpired`, `BookingNotHeld` or
-    `AlreadyExtended`.
+    Raises `BookingNotFound`, `PermissionDenied`, `BookingCancelled`, `HoldExpired`, `EventNotOpen`, `BookingNotHeld`
+    or `AlreadyExtended`.
     """
-    with locked_booking(actor, booking_id) as (tx, booking, event, _):
+    with locked_booking(actor, booking_id) as (_, booking, event, now):
         precondition(booking)
         _require_active(booking)
+        require_changeable(event, by_organizer=True, now=now)
+        require_admitted(booking, event)
         if booking.status is not BookingStatus.HELD or booking.held_until is None or booking.hold_minutes is None:
             raise BookingNotHeld
         if booking.is_extended:
@@ -86,29 +88,28 @@ def extend_hold(*, actor: Actor, booking_id: UUID, precondition: Precondition = 
         booking.held_until += timedelta(minutes=booking.hold_minutes)
         booking.is_extended = True
         booking.version += 1
-        if kind := announcement_of(booking):
-            outbox.queue_email(tx, **email_about(kind, booking, event, booking.sender))
     return booking
 
 
 def cancel_booking(*, actor: Actor, booking_id: UUID, precondition: Precondition = no_precondition) -> Booking:
     """Cancel a booking, release its tickets or its place on the waiting list, and email the guest.
 
-    A guest who was never told about a hold gets no email. Cancelling again changes nothing. Raises `BookingNotFound`,
-    `PermissionDenied`, or `EventNotOpen` if bookings can no longer change.
+    The guest gets no email if they were never notified of the hold, or if the booking has expired. Cancelling again
+    changes nothing. Raises `BookingNotFound`, `PermissionDenied`, or `EventNotOpen` if bookings can no longer change.
     """
     with locked_booking(actor, booking_id) as (tx, booking, event, now):
         if booking.status is BookingStatus.CANCELLED:
             return booking
         precondition(booking)
         require_changeable(event, by_organizer=may(actor, Action.MANAGE_BOOKINGS, event), now=now)
+        was_expired = booking.status is BookingStatus.EXPIRED
         for statement in release(event, booking.counts, booking.status):
             run(statement)
         booking.status = BookingStatus.CANCELLED
         booking.cancelled_at = now
         booking.version += 1
         _refresh_position(booking)
-        if booking.was_announced:
+        if booking.was_announced and not was_expired:
             outbox.queue_email(tx, **email_about(EmailKind.BOOKING_CANCELLED, booking, event, booking.sender))
         serve_waiting_list(tx, event, now=now)
     return booking
@@ -148,4 +149,4 @@ def _require_active(booking: Booking) -> None:
 
 def _refresh_position(booking: Booking) -> None:
     db.session.flush()
-    db.session.refresh(booking, ["position", "tickets_ahead"])
+    db.session.refresh(booking, ["position", "tickets_ahead", "updated_at"])

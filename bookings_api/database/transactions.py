@@ -109,6 +109,21 @@ def transaction() -> Iterator[Transaction]:
 
 
 @contextmanager
+def rolled_back_transaction() -> Iterator[Transaction]:
+    """Open a transaction that is rolled back at the end of the block, to find out what changes would lead to."""
+    _require_no_transaction()
+    session = db.session()
+    session.commit()
+    tx = session.info[_ACTIVE] = Transaction()
+    try:
+        begin(session.connection())
+        yield tx
+    finally:
+        session.rollback()
+        del session.info[_ACTIVE]
+
+
+@contextmanager
 def row_locked() -> Iterator[RowLockedTransaction]:
     """Open a `RowLockedTransaction`. Rolls back at the end of the block unless `write_and_commit` has committed.
 

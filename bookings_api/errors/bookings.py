@@ -19,7 +19,7 @@ class BookingCancelled(DomainError):
 
 
 class HoldExpired(DomainError):
-    message = "The hold has expired, and the tickets are no longer available."
+    message = "The booking has expired."
 
 
 class BookingNotHeld(DomainError):
@@ -53,7 +53,7 @@ class AlreadyPaid(DomainError):
 class OthersWaiting(DomainError):
     """Other people wait for these tickets, so they are not for sale."""
 
-    message = "Others are waiting for these tickets. Join the waiting list."
+    message = "Others are waiting for these tickets."
 
 
 class EventNotOpen(DomainError):

@@ -34,8 +34,9 @@ class Item:
 class TicketsLeft:
     """The numbers of tickets left of a locked event and of its types. `take` keeps them up to date."""
 
-    def __init__(self, event: Event, types: Sequence[TicketType]) -> None:
-        self.total = event.tickets_available
+    def __init__(self, event: Event, types: Sequence[TicketType], *, returned: int = 0) -> None:
+        """`returned` is the number of tickets of other types that the same booking gives back."""
+        self.total = event.tickets_available + returned
         self._capacity = event.capacity
         self._capacity_of_types = {one.id: one.capacity for one in types if one.capacity is not None}
         self._of_limited_type = {
@@ -56,6 +57,11 @@ class TicketsLeft:
         self.total -= sum(counts.values())
         for ticket_type_id in counts.keys() & self._of_limited_type.keys():
             self._of_limited_type[ticket_type_id] -= counts[ticket_type_id]
+
+    def set_aside(self, counts: Mapping[UUID, int]) -> None:
+        """Keep tickets, as far as they are left, for a party that comes first but cannot be served yet."""
+        self.take({one: min(count, self._of_limited_type.get(one, count)) for one, count in counts.items()})
+        self.total = max(self.total, 0)
 
     def could_ever_serve(self, counts: Mapping[UUID, int], *, smallest: int | None = None) -> bool:
         """Whether an order fits the capacity of the event and of its types. `smallest` is as in `most`."""

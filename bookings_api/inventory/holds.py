@@ -45,12 +45,6 @@ def end_expired_holds(tx: Transaction, event: Event, *, now: datetime) -> None:
     serve_waiting_list(tx, event, now=now)
 
 
-def expired_counts(event: Event) -> dict[UUID, int]:
-    """Return how many tickets of each type are in holds whose time is up."""
-    over = sa.select(Booking.id).where(Booking.event_id == event.id, IS_OVER)
-    return _counts_where(BookingItem.booking_id.in_(over))
-
-
 def _counts_where(condition: sa.ColumnElement[bool]) -> dict[UUID, int]:
     counts = sa.select(BookingItem.ticket_type_id, sa.func.sum(BookingItem.count)).where(condition)
     return {row[0]: row[1] for row in db.session.execute(counts.group_by(BookingItem.ticket_type_id))}

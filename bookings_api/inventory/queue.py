@@ -1,42 +1,33 @@
 """What a newcomer must know about the parties that wait for an event's tickets."""
 
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from bookings_api.database.prepared import BoundStatement, Prepared, run
+from bookings_api.inventory.access import IS_REVOKED
 from bookings_api.inventory.person_limit import COUNTED, tickets_where
 from bookings_api.models import Booking, BookingItem, BookingStatus, Event, TicketType, WaitlistPolicy
 from bookings_api.models.booking import mailbox
 
 
 class Queue(NamedTuple):
-    """The parties on a waiting list: their number, their tickets and the types that they want.
+    """The parties on a waiting list: their number, their tickets, and the types that they want.
 
-    `largest_need` and `claimed_types` describe only the parties that others must wait behind. They omit people who have
-    as many tickets as a person can have, and parties that have become too large for the event or a type.
+    `claims` are the tickets of each type that newcomers must leave to those who wait. With the policy `first_fit`,
+    there are none, because whatever is left was already offered to everyone who waits. People who can get no more
+    tickets and parties that have become too large have no claims.
     """
 
     parties: int
     tickets: int
     types: Collection[UUID]
-    largest_need: int
-    claimed_types: Collection[UUID]
-
-    def blocks(self, event: Event, counts: Collection[UUID]) -> bool:
-        """Whether a newcomer who wants tickets of these types must wait behind others.
-
-        With the policy `first_fit`, never: whatever is left was already offered to everyone who waits. With `strict`, a
-        party that waits for the same types comes first, as does a party for which the whole event has too few tickets.
-        """
-        if event.waitlist_policy is not WaitlistPolicy.STRICT:
-            return False
-        return self.largest_need > event.tickets_available or not set(counts).isdisjoint(self.claimed_types)
+    claims: Mapping[UUID, int]
 
 
-NOBODY = Queue(0, 0, (), 0, ())
+NOBODY = Queue(0, 0, (), {})
 
 
 def queue_of(event: Event) -> Queue:
@@ -49,13 +40,9 @@ def read_queue(event_id: UUID) -> BoundStatement:
     return _QUEUE.with_values(event_id=event_id)
 
 
-def queue_from(rows: list[tuple[int, int, list[str], int, list[str]]]) -> Queue:
-    [(parties, tickets, types, largest_need, claimed_types)] = rows
-    return Queue(parties, tickets, _ids(types), largest_need, _ids(claimed_types))
-
-
-def _ids(types: Collection[str]) -> list[UUID]:
-    return [UUID(one) for one in types]
+def queue_from(rows: list[tuple[Any, ...]]) -> Queue:
+    [(parties, tickets, types, claims)] = rows
+    return Queue(parties, tickets, [UUID(one) for one in types], {UUID(one): count for one, count in claims.items()})
 
 
 _need = sa.func.coalesce(Booking.accept_fewer, Booking.ticket_count)
@@ -81,14 +68,14 @@ _waiting = (
     sa.select(
         Booking.id,
         Booking.ticket_count,
-        _need.label("need"),
-        sa.and_(
-            _need <= Event.capacity,
-            ~_exceeds_type,
-            sa.case(
-                (Event.max_tickets_per_person.is_(None), sa.true()),
-                else_=_tickets_of_person + _need <= Event.max_tickets_per_person,
-            ),
+        Booking.accept_fewer,
+        # evaluated in this order, because the last condition is expensive
+        sa.case(
+            (Event.waitlist_policy != sa.literal_column(f"'{WaitlistPolicy.STRICT}'"), sa.false()),
+            (_need > Event.capacity, sa.false()),
+            (_exceeds_type | IS_REVOKED, sa.false()),
+            (Event.max_tickets_per_person.is_(None), sa.true()),
+            else_=_tickets_of_person + _need <= Event.max_tickets_per_person,
         ).label("has_claim"),
     )
     .join(Event, Event.id == Booking.event_id)
@@ -100,19 +87,33 @@ _waiting = (
 )
 
 
-def _types_where(*conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[list[str]]:
-    types = sa.select(sa.cast(BookingItem.ticket_type_id, sa.Text)).distinct()
-    types = types.join(_waiting, _waiting.c.id == BookingItem.booking_id).where(*conditions)
-    return sa.func.array(types.correlate(None).scalar_subquery())
-
-
+# the tickets that each type must keep for those who wait
+_by_type = (
+    sa.select(
+        BookingItem.ticket_type_id.label("type"),
+        sa.func.sum(sa.func.coalesce(_waiting.c.accept_fewer, BookingItem.count))
+        .filter(_waiting.c.has_claim)
+        .label("claimed"),
+    )
+    .join(_waiting, _waiting.c.id == BookingItem.booking_id)
+    .group_by(BookingItem.ticket_type_id)
+    .cte("by_type")
+)
 _QUEUE = Prepared(
     "waiting_parties",
     sa.select(
         sa.func.count(),
         sa.func.coalesce(sa.func.sum(_waiting.c.ticket_count), 0, type_=sa.BigInteger),
-        _types_where(),
-        sa.func.coalesce(sa.func.max(_waiting.c.need).filter(_waiting.c.has_claim), 0),
-        _types_where(_waiting.c.has_claim),
-    ),
+        sa.select(sa.func.coalesce(sa.func.array_agg(sa.cast(_by_type.c.type, sa.Text)), sa.text("'{}'::text[]")))
+        .correlate(None)
+        .scalar_subquery(),
+        sa.select(
+            sa.func.coalesce(
+                sa.func.jsonb_object_agg(_by_type.c.type, _by_type.c.claimed).filter(_by_type.c.claimed.is_not(None)),
+                sa.text("'{}'::jsonb"),
+            )
+        )
+        .correlate(None)
+        .scalar_subquery(),
+    ).select_from(_waiting),
 )

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from celery import shared_task
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from bookings_api.database.transactions import end_reading, transaction
 from bookings_api.extensions import db
@@ -45,8 +45,8 @@ def sweep() -> None:
         try:
             while _sweep(event_id):
                 pass
-        except OperationalError as error:  # for example, the event is busy; the next run tries again
-            logger.warning("event %s was not swept: %s", event_id, error.orig)
+        except SQLAlchemyError:  # for example, the event is busy; the next run tries again
+            logger.exception("event %s was not swept", event_id)
 
 
 def _sweep(event_id: UUID) -> bool:

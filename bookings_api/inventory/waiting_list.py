@@ -17,6 +17,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from bookings_api.database.prepared import Prepared, run
 from bookings_api.database.transactions import Transaction, require_transaction
 from bookings_api.extensions import db
+from bookings_api.inventory.access import IS_REVOKED
 from bookings_api.inventory.availability import TicketsLeft, ticket_types_of
 from bookings_api.inventory.counters import take
 from bookings_api.inventory.notices import notify
@@ -88,11 +89,9 @@ def has_waiting(event: Event) -> bool:
 def _grants(event: Event, left: TicketsLeft) -> Iterator[_Grant]:
     """Yield what each party gets, in order of arrival.
 
-    With the policy `strict`, a party that cannot be served blocks later parties that want the same types of tickets or,
-    if the event itself has too few tickets left, all later parties.
+    With the policy `strict`, tickets are set aside for a party that cannot be served yet, as far as they are left.
     """
     is_strict = event.waitlist_policy is WaitlistPolicy.STRICT
-    blocked: set[UUID] = set()
     people = _People(event)
     for party in _parties(event, left, is_strict=is_strict):
         allowed = people.allowed(party)
@@ -101,14 +100,12 @@ def _grants(event: Event, left: TicketsLeft) -> Iterator[_Grant]:
         if is_too_large or (allowed is not None and allowed < party.smallest_count):
             continue  # nobody else waits for a party that cannot be served
         counts = left.most(wanted, smallest=party.accept_fewer, at_most=allowed)
-        if counts and blocked.isdisjoint(wanted):
+        if counts:
             left.take(counts)
             people.count(party, sum(counts.values()))
             yield _Grant(party, counts)
         elif is_strict:
-            blocked |= wanted.keys()
-            if party.smallest_count > left.total:
-                return
+            left.set_aside(wanted if party.accept_fewer is None else dict.fromkeys(wanted, party.accept_fewer))
         if left.total <= 0:
             return
 
@@ -118,8 +115,8 @@ def _parties(event: Event, left: TicketsLeft, *, is_strict: bool) -> Iterator[Bo
 
     Unless the policy is `strict`, omits parties that need more than what is left when their batch is read.
     """
-    query = sa.select(Booking).where(Booking.event_id == event.id, _IS_WAITING).options(*_WITHOUT_PLACE)
-    query = query.order_by(*_IN_ORDER).limit(BATCH)
+    query = sa.select(Booking).join(Booking.event).options(*_WITHOUT_PLACE)
+    query = query.where(Booking.event_id == event.id, _IS_WAITING, ~IS_REVOKED).order_by(*_IN_ORDER).limit(BATCH)
     after = None
     while True:
         batch = query if after is None else query.where(sa.tuple_(*_IN_ORDER) > after)
@@ -141,17 +138,21 @@ class _People:
 
     def __init__(self, event: Event) -> None:
         self._limit = event.max_tickets_per_person
-        self._promoted: Counter[UUID | str] = Counter()
+        self._tickets: dict[UUID | str, int] = {}
 
     def allowed(self, party: Booking) -> int | None:
         """Return how many tickets the party may get, or None if there is no limit."""
         if self._limit is None:
             return None
-        return self._limit - tickets_of_person(party) - self._promoted[_person(party)]
+        person = _person(party)
+        if person not in self._tickets:
+            self._tickets[person] = tickets_of_person(party)
+        return self._limit - self._tickets[person]
 
     def count(self, party: Booking, tickets: int) -> None:
         """Remember tickets that the party gets."""
-        self._promoted[_person(party)] += tickets
+        if self._limit is not None:
+            self._tickets[_person(party)] += tickets
 
 
 def _person(booking: Booking) -> UUID | str:

@@ -74,10 +74,9 @@ class ExpectedEvent:
         is_front_full = more[1] > 0 and taken[1] + more[1] > self.front_capacity
         return sum(taken) + sum(more) <= self.capacity and not is_front_full
 
-    def walk(self, line: Sequence[ExpectedBooking]) -> tuple[dict[ExpectedBooking, Counts], set[int]]:
-        """Walk along a line from its start. Returns who gets which tickets, and the types that others wait for."""
+    def walk(self, line: Sequence[ExpectedBooking]) -> tuple[dict[ExpectedBooking, Counts], Counts]:
+        """Walk along a line from its start. Returns who gets which tickets, and what is taken or kept for others."""
         grants: dict[ExpectedBooking, Counts] = {}
-        blocked: set[int] = set()
         general, front = self.taken
         for party in line:
             promised = sum(sum(counts) for other, counts in grants.items() if other.user is party.user)
@@ -86,13 +85,13 @@ class ExpectedEvent:
             parts = [part_of(party.counts, tickets) for tickets in range(party.tickets, party.smallest - 1, -1)]
             allowed = [part for part in parts if not self.is_too_many(party.user, promised + sum(part))]
             possible = [part for part in allowed if self.fits(part, (general, front))]
-            if possible and blocked.isdisjoint(types_in(party.counts)):
+            if possible:
                 grants[party] = possible[0]
                 general, front = general + possible[0][0], front + possible[0][1]
             elif self.terms.is_strict:
-                is_too_large = general + front + party.smallest > self.capacity
-                blocked |= {0, 1} if is_too_large else types_in(party.counts)
-        return grants, blocked
+                kept = part_of(party.counts, party.smallest)
+                general, front = general + kept[0], front + min(kept[1], max(0, self.front_capacity - front))
+        return grants, (general, front)
 
     def serve(self) -> None:
         """Promote everyone on the waiting list who can be served."""
@@ -129,16 +128,17 @@ class ExpectedEvent:
             party.emails["booking_waitlisted"] += 1
             self.line.append(party)
         else:
-            return self._refusal(order.counts)
+            return self._refusal(party)
         self.bookings.append(party)
         return party
 
     def _could_fit(self, party: ExpectedBooking) -> bool:
         return self.fits(part_of(party.counts, party.smallest), (0, 0))
 
-    def _refusal(self, counts: Counts) -> str:
-        is_blocked = self.walk(self.line)[1] & types_in(counts)
-        return "409 waiting-list" if is_blocked else "409 sold-out"
+    def _refusal(self, party: ExpectedBooking) -> str:
+        parts = [part_of(party.counts, tickets) for tickets in range(party.smallest, party.tickets + 1)]
+        is_left = any(self.fits(part, self.taken) for part in parts)
+        return "409 waiting-list" if is_left else "409 sold-out"
 
     def change(self, booking: ExpectedBooking, counts: Counts) -> str:
         """Change a booking's tickets, and return the outcome."""
@@ -171,11 +171,12 @@ class ExpectedEvent:
         if any(more) and is_waiting and not self.fits(counts, (0, 0)):
             return "409 sold-out"
         if any(more) and not is_waiting:
-            if self.walk(self.line)[1] & types_in(more):
-                return "409 waiting-list"
             if not self.fits(more, (self.taken[0] - fewer[0], self.taken[1] - fewer[1])):
                 return "409 sold-out"
-        if booking.status == "confirmed" and self.price_of(counts) > booking.amount_due:
+            general, front = self.walk(self.line)[1]
+            if not self.fits(more, (general - fewer[0], front - fewer[1])):
+                return "409 waiting-list"
+        if booking.status == "confirmed" and self.price_of(more) > 0:
             return "409 payment-required"
         growth = sum(counts) if is_waiting else sum(counts) - booking.tickets
         is_too_many = sum(counts) > booking.tickets and self.is_too_many(booking.user, growth)
@@ -186,8 +187,8 @@ class ExpectedEvent:
             return
         if booking in self.line:
             self.line.remove(booking)
-        booking.status = "cancelled"
-        if booking.had_to_wait or booking.was_confirmed:
+        was_expired, booking.status = booking.status == "expired", "cancelled"
+        if not was_expired and (booking.had_to_wait or booking.was_confirmed):
             booking.emails["booking_cancelled"] += 1
         self.serve()
 
@@ -232,8 +233,6 @@ class ExpectedEvent:
             return "409 already-extended"
         booking.is_extended = True
         booking.minutes_left += booking.hold_minutes
-        if booking.had_to_wait:
-            booking.emails["booking_offered"] += 1
         return "200"
 
     def move_clock(self, minutes: int) -> None:

@@ -55,6 +55,7 @@ def test_the_harness_detects_overselling_without_the_lock(client: FlaskClient, d
                     ticket_count=1,
                     guest_name="Ada",
                     guest_email=user.email,
+                    confirmed_at=sa.func.now(),
                 )
             )
             return "confirmed"

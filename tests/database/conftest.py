@@ -20,5 +20,6 @@ def empty_database(
     with connection.cursor() as cursor:
         cursor.execute(SQL("CREATE DATABASE {} {}").format(Identifier(name), SQL(getattr(request, "param", ""))))
         yield settings | {"DATABASE_URL": url.set(database=name).render_as_string(False)}
-        cursor.execute(SQL("DROP DATABASE {}").format(Identifier(name)))
+        # on a busy machine, closed sessions may take longer to end than DROP DATABASE waits
+        cursor.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
     connection.close()

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.factories import API, Account, book, items, make_event, make_ticket_type, make_user
-from tests.inventory.conftest import Event, change, code_of, join, statuses
+from tests.inventory.conftest import Event, cancel, change, code_of, join, statuses
 
 pytestmark = pytest.mark.usefixtures("audited")
 
@@ -40,4 +40,22 @@ def test_a_strict_list_lets_others_buy_tickets_that_nobody_waits_for(
 
     assert book(client, make_user(client), event, items=items((general, 1))).status_code == 201
     both = book(client, make_user(client), event, items=items((general, 1), (front, 1)))
-    assert code_of(both) == (409, "waiting-list")
+    assert code_of(both) == (409, "sold-out")
+
+
+def test_only_the_tickets_that_a_party_wants_are_kept_for_it(
+    client: FlaskClient, user: Account, organizer: Account
+) -> None:
+    event = make_event(client, organizer, capacity=10, waitlist="on", waitlist_policy="strict")
+    front = make_ticket_type(client, organizer, event, capacity=1)
+    [general, _] = client.get(f"{API}/events/{event['id']}/ticket-types").json or []
+    sold = book(client, user, event, items=items((front, 1))).json
+    account = make_user(client)
+    party = book(client, account, event, items=items((front, 1), (general, 3)), waitlist=True).json
+
+    first = book(client, make_user(client), event, items=items((general, 6)))
+    second = book(client, make_user(client), event, items=items((general, 1)))
+
+    assert (first.status_code, code_of(second)) == (201, (409, "waiting-list"))
+    cancel(client, user, sold)
+    assert statuses(client, (account, party)) == ["confirmed"]

@@ -52,7 +52,7 @@ def test_each_guest_gets_one_email(app: Flask, client: FlaskClient, organizer: A
 def test_guests_with_a_hold_or_on_the_waiting_list_are_notified_of_a_change(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
 ) -> None:
-    event = make_event(client, organizer)
+    event = make_event(client, organizer, capacity=len(BookingStatus))
     users = {status: make_user(client) for status in BookingStatus}
     for status, user in users.items():
         set_status(database, book(client, user, event).json, status)

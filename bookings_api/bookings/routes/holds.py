@@ -14,6 +14,7 @@ from bookings_api.errors import (
     BookingCancelled,
     BookingNotFound,
     BookingNotHeld,
+    EventNotOpen,
     HoldExpired,
     OthersWaiting,
     PaymentMismatch,
@@ -67,7 +68,9 @@ def confirm(body: dict[str, Any], booking_id: UUID) -> Booking:
 @blp.login_required(with_key=Action.MANAGE_BOOKINGS)
 @blp.limited("BOOKING_LIMIT", by=by_account())
 @blp.if_match()
-@blp.problems(PermissionDenied, BookingNotFound, BookingCancelled, HoldExpired, BookingNotHeld, AlreadyExtended)
+@blp.problems(
+    PermissionDenied, BookingNotFound, BookingCancelled, HoldExpired, EventNotOpen, BookingNotHeld, AlreadyExtended
+)
 @blp.response(
     200,
     BookingSchema,

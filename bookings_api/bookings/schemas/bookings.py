@@ -107,7 +107,7 @@ class BookingSchema(ResponseSchema):
         required=True,
         metadata={
             "description": "The price of all tickets in minor units of `currency`, such as cents. It does not"
-            " change with the prices of the event.",
+            " change with the prices of the event, unless you add tickets before the booking is confirmed.",
             "example": 0,
         },
     )
