@@ -1,4 +1,4 @@
-"""Acts as a checkout page: customers book and pay in every possible way. Then reconciles the money with the tickets.
+"""Acts as a checkout page whose customers pay on time, late, twice, wrongly or never. Then reconciles the money.
 
     scripts/checkout [--url http://localhost:8000] [--api-key ebk_...] [--customers 2]
 
@@ -42,7 +42,7 @@ EVENT = {
 
 
 class Service:
-    """Sends requests with an API key. Repeats them after timeouts and outages, which is safe for all of them."""
+    """Sends requests with an API key. Repeats them after timeouts and outages, because all are safe to repeat."""
 
     def __init__(self, url: str, api_key: str) -> None:
         headers = {"Authorization": f"Bearer {api_key}"}

@@ -78,7 +78,7 @@ RULES = {
         WHERE status = 'confirmed' AND confirmed_at > now() - :emails_since AND NOT EXISTS (
             SELECT FROM outbox_emails WHERE kind = 'booking_confirmed' AND booking_id = bookings.id)
         """,
-    # Guests hear nothing of a hold that was never confirmed. An unfinished broadcast may still write the email.
+    # Holds are announced only if they are offers or are confirmed. An unfinished broadcast may still write the email.
     "cancellation_email_missing": """
         SELECT id::text, format('booking %s is cancelled, but the cancellation email is missing', id)
         FROM bookings
@@ -96,7 +96,8 @@ RULES = {
         )
         """,
     # Each change and the cancellation increment the version. A change sends booking_changed to the guest or, if the
-    # guest is replaced, booking_reassigned to the former guest. The versions of other bookings also count their steps.
+    # guest is replaced, booking_reassigned to the former guest. Excludes bookings that were held or waitlisted or had a
+    # refused payment, because these steps also increment the version.
     "change_email_count": """
         SELECT bookings.id::text, format('booking %s was changed %s times, but has %s change emails',
                                          bookings.id, changes, count(emails.id))

@@ -28,7 +28,8 @@ def change_tickets(
     """Change a locked booking's tickets to the `items` or `ticket_count` in `changes`. Returns whether they changed.
 
     Added tickets must be available and, unless `by_organizer` is true, on sale. Tickets can always be removed. On the
-    waiting list, added tickets need not be available, but move the booking to the end of the list. Raises
+    waiting list, added tickets need not be available, but move the booking to the end of the list. If tickets of a type
+    are added, all tickets of the type get its current price. Raises
     `EventNotOpen`, `InvalidFields`, `SalesClosed`, `TooManyTickets`, `PaymentRequired`, `OthersWaiting` or `SoldOut`.
     """
     before, wanted = booking.counts, _wanted(booking, changes)
@@ -48,10 +49,11 @@ def change_tickets(
             by_organizer=by_organizer,
             now=now,
         )
-    paid = {UUID(item["ticket_type_id"]): item["price"] for item in booking.items}
-    items = [Item(types[one], count, types[one].price if one in added else paid[one]) for one, count in wanted.items()]
+    former = {UUID(item["ticket_type_id"]): item["price"] for item in booking.items}
+    prices = {one: types[one].price if one in added else former[one] for one in wanted}
+    items = [Item(types[one], count, prices[one]) for one, count in wanted.items()]
     amount_due = sum(item.count * item.price for item in items)
-    if booking.status is BookingStatus.CONFIRMED and any(types[one].price or paid.get(one) for one in added):
+    if booking.status is BookingStatus.CONFIRMED and any(types[one].price or former.get(one) for one in added):
         raise PaymentRequired(
             "A confirmed booking cannot become more expensive. Book the additional tickets separately."
         )
@@ -144,5 +146,5 @@ def _require_more(
         return
     raise_first(shortages(event, items, returned=returned))
     left.set_aside(queue_of(event).claims)
-    if left.most(added) is None:
+    if left.largest_part(added) is None:
         raise OthersWaiting

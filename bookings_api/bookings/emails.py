@@ -4,7 +4,7 @@ from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, EmailKind, Event, User
 from bookings_api.models.payloads import event_payload, guest_payload
 
-# What tells the guest about a booking with this status
+# The kind of email that announces a booking with each status
 _ANNOUNCEMENTS = {
     BookingStatus.CONFIRMED: EmailKind.BOOKING_CONFIRMED,
     BookingStatus.WAITLISTED: EmailKind.BOOKING_WAITLISTED,
@@ -13,7 +13,7 @@ _ANNOUNCEMENTS = {
 
 
 def announcement_of(booking: Booking) -> EmailKind | None:
-    """Return the kind of email that announces a booking. None for a hold that nobody was told about."""
+    """Return the kind of email that announces a booking. None for bookings that are over, and for unannounced holds."""
     if booking.status is BookingStatus.HELD and not booking.was_announced:
         return None
     return _ANNOUNCEMENTS.get(booking.status)

@@ -1,7 +1,7 @@
 """Confirms bookings, with or without a payment.
 
-The service takes no money itself. A program that does, such as a checkout page, reports the payment. A payment that
-cannot confirm its booking is recorded all the same, in the transaction that refuses it, so that no refund is forgotten.
+The service takes no money. Programs that take payments, such as checkout pages, report them. A payment that cannot
+confirm its booking is recorded in the transaction that refuses it, so that no refund is forgotten.
 """
 
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ _MESSAGES = {
     PaymentRefusal.HOLD_EXPIRED: "The hold has expired, and the tickets are no longer available.",
     PaymentRefusal.WAITING_LIST: "The booking is still on the waiting list.",
 }
-_USED = "This payment was already used for another booking."
+_USED = "This payment was already reported for another booking."
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def confirm_booking(
 
     If the hold has expired, the tickets are taken again if they are still available. Raises `BookingNotFound`,
     `PermissionDenied`, `PaymentRequired`, `PaymentMismatch`, `AlreadyPaid`, `BookingCancelled`, `HoldExpired` or
-    `OthersWaiting`. If it raises one of the last five for a new payment, the payment is recorded and must be refunded.
+    `OthersWaiting`. If the error's `refund_due` is true, the payment is recorded and must be refunded.
     """
     with locked_booking(actor, booking_id) as (tx, booking, event, now):
         _require_may_confirm(actor, booking, event, payment)
@@ -218,7 +218,7 @@ def _can_take_again(booking: Booking, event: Event, *, now: datetime) -> bool:
         return False
     left = TicketsLeft(event, list(types.values()))
     left.set_aside(queue_of(event).claims)
-    return left.most(booking.counts) is not None
+    return left.largest_part(booking.counts) is not None
 
 
 def _is_still_free(event: Event, types: Sequence[TicketType], *, now: datetime) -> bool:

@@ -126,7 +126,7 @@ def _granted(facts: Facts, event: Event, order: Order, items: list[Item]) -> lis
     counts = {item.ticket_type.id: item.count for item in items}
     left = TicketsLeft(event, facts.ticket_types)
     left.set_aside(facts.queue.claims)
-    granted = left.most(counts, smallest=order.accept_fewer)
+    granted = left.largest_part(counts, smallest=order.accept_fewer)
     return None if granted is None else [replace(item, count=granted[item.ticket_type.id]) for item in items]
 
 

@@ -37,17 +37,17 @@
     ├── EventNotPublished        the event is a draft
     ├── EventCancelled
     ├── BookingCancelled
-    ├── HoldExpired              the hold or the wait has ended, and the tickets are no longer available
+    ├── HoldExpired              the hold or the wait for tickets has ended
     ├── BookingNotHeld           only a hold can be extended
     ├── AlreadyExtended          a hold can be extended only once
     ├── BookingNotConfirmed      there is no confirmation to send again
     ├── PaymentRequired          the booking must be paid before it is confirmed
     ├── PaymentMismatch          the payment has the wrong amount or currency, or belongs to another booking
-    ├── AlreadyPaid              the booking was confirmed by another payment
-    ├── OthersWaiting            other people wait for these tickets
+    ├── AlreadyPaid              the booking was already confirmed, usually by another payment
+    ├── OthersWaiting            other people wait for these tickets, or the booking itself still waits
     ├── SalesClosed              a ticket type is not on sale now
     ├── SoldOut                  fewer tickets are left than requested
-    ├── CapacityBelowBooked      the new capacity is below the number of booked tickets
+    ├── CapacityBelowBooked      the new capacity is below the number of booked and held tickets
     ├── TooManyTickets           the booking has more tickets than the event or the type allows per booking
     ├── TooManyForPerson         the person would have more tickets than the event allows
     ├── TicketTypeInUse          the ticket type cannot be deleted

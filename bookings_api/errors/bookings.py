@@ -47,7 +47,7 @@ class PaymentMismatch(DomainError):
 
 
 class AlreadyPaid(DomainError):
-    message = "The booking was already confirmed."
+    message = "The booking was already confirmed, so it needs no payment."
 
 
 class OthersWaiting(DomainError):
@@ -85,7 +85,7 @@ class TooManyForPerson(DomainError):
 
     def __init__(self, limit: int, booked: int) -> None:
         tickets = f"{limit} {'ticket' if limit == 1 else 'tickets'}"
-        already = f"{booked} {'is' if booked == 1 else 'are'} already booked"
+        already = f"{booked} {'is' if booked == 1 else 'are'} already booked or held"
         message = f"A person can have at most {tickets} for this event. {already}."
         super().__init__(message, max_tickets_per_person=limit, tickets_booked=booked)
 

@@ -90,14 +90,14 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
     errors.EventNotPublished: Problem(HTTPStatus.CONFLICT, "event-not-published", "Event is a draft"),
     errors.EventCancelled: Problem(HTTPStatus.CONFLICT, "event-cancelled", "Event is cancelled"),
     errors.BookingCancelled: Problem(HTTPStatus.CONFLICT, "booking-cancelled", "Booking is cancelled"),
-    errors.HoldExpired: Problem(HTTPStatus.CONFLICT, "hold-expired", "Hold has expired"),
+    errors.HoldExpired: Problem(HTTPStatus.CONFLICT, "hold-expired", "Booking has expired"),
     errors.BookingNotHeld: Problem(HTTPStatus.CONFLICT, "booking-not-held", "Booking is not held"),
     errors.AlreadyExtended: Problem(HTTPStatus.CONFLICT, "already-extended", "Hold already extended"),
     errors.BookingNotConfirmed: Problem(HTTPStatus.CONFLICT, "booking-not-confirmed", "Booking is not confirmed"),
     errors.PaymentRequired: Problem(HTTPStatus.CONFLICT, "payment-required", "Payment required"),
     errors.PaymentMismatch: Problem(HTTPStatus.CONFLICT, "payment-mismatch", "Payment does not match"),
     errors.AlreadyPaid: Problem(HTTPStatus.CONFLICT, "already-paid", "Booking already paid"),
-    errors.OthersWaiting: Problem(HTTPStatus.CONFLICT, "waiting-list", "Others are waiting"),
+    errors.OthersWaiting: Problem(HTTPStatus.CONFLICT, "waiting-list", "Waiting list"),
     errors.CapacityBelowBooked: Problem(
         HTTPStatus.CONFLICT, "capacity-below-booked", "Capacity below booked tickets", field="capacity"
     ),

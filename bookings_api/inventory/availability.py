@@ -64,19 +64,19 @@ class TicketsLeft:
         self.total = max(self.total, 0)
 
     def could_ever_serve(self, counts: Mapping[UUID, int], *, smallest: int | None = None) -> bool:
-        """Whether an order fits the capacity of the event and of its types. `smallest` is as in `most`."""
+        """Whether an order fits the capacity of the event and of its types. `smallest` is as in `largest_part`."""
         if smallest is not None:
             counts = dict.fromkeys(counts, smallest)
         fits_types = all(count <= self._capacity_of_types.get(one, count) for one, count in counts.items())
         return fits_types and sum(counts.values()) <= self._capacity
 
-    def most(
+    def largest_part(
         self, counts: Mapping[UUID, int], *, smallest: int | None = None, at_most: int | None = None
     ) -> Mapping[UUID, int] | None:
         """Return the largest part of `counts` that is left, or None if the order cannot be served.
 
-        An order with a `smallest` count has tickets of one type only, and accepts any number from there on. All other
-        orders need all of their tickets. `at_most` limits the total.
+        An order with a `smallest` count has tickets of one type only, and accepts that number or more. All other orders
+        need all of their tickets. `at_most` limits the total.
         """
         total = sum(counts.values())
         is_allowed = at_most is None or total <= at_most

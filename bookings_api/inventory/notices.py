@@ -1,4 +1,4 @@
-"""Emails to the guests of bookings that change without a request of theirs."""
+"""Emails about bookings that the service itself has changed: promotions, and offers or waits that have expired."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a newcomer must know about the parties that wait for an event's tickets."""
+"""A summary of an event's waiting list, which decides whether a new order must wait as well."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple

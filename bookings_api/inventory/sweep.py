@@ -1,7 +1,7 @@
 """The periodic task that ends expired holds and serves or closes waiting lists.
 
 Correctness does not depend on it, because a request that needs the tickets of expired holds ends them itself. The task
-keeps the public numbers fresh, and offers tickets to people who wait even if nobody else asks for them.
+keeps the public numbers current, and offers tickets to the waiting list even if there are no other requests.
 """
 
 import logging
@@ -50,7 +50,7 @@ def sweep() -> None:
 
 
 def _sweep(event_id: UUID) -> bool:
-    """Bring an event up to date. Returns whether its waiting list is closing and has more parties."""
+    """Bring an event up to date. Returns true if its waiting list is closing and may have more parties."""
     with transaction() as tx:
         event, now = lock_event(event_id, include_deleted=True)
         end_expired_holds(tx, event, now=now)

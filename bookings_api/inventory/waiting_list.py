@@ -37,8 +37,8 @@ BATCH = 500
 
 _IS_WAITING = Booking.status == BookingStatus.WAITLISTED
 _IN_ORDER = (Booking.waitlisted_at, Booking.id)
-# the cost of reading the place of every party grows with the square of the length of the list
-_WITHOUT_PLACE = (joinedload(Booking.user), defer(Booking.position), defer(Booking.tickets_ahead))
+# the cost of reading the position of every party grows with the square of the length of the list
+_WITHOUT_POSITION = (joinedload(Booking.user), defer(Booking.position), defer(Booking.tickets_ahead))
 _smallest_count = sa.func.coalesce(Booking.accept_fewer, Booking.ticket_count)
 
 
@@ -67,9 +67,9 @@ def serve_waiting_list(tx: Transaction, event: Event, *, now: datetime) -> None:
 
 
 def close_waiting_list(tx: Transaction, event: Event) -> bool:
-    """End the waiting of the first parties on the list, and notify the guests. Returns false if nobody waits."""
+    """Expire the first batch of waiting bookings, and notify the guests. Returns false if the list was empty."""
     require_transaction()
-    query = sa.select(Booking).where(Booking.event_id == event.id, _IS_WAITING).options(*_WITHOUT_PLACE)
+    query = sa.select(Booking).where(Booking.event_id == event.id, _IS_WAITING).options(*_WITHOUT_POSITION)
     parties = db.session.scalars(query.order_by(*_IN_ORDER).limit(BATCH)).all()
     for party in parties:
         party.status = BookingStatus.EXPIRED
@@ -98,8 +98,8 @@ def _grants(event: Event, left: TicketsLeft) -> Iterator[_Grant]:
         wanted = party.counts
         is_too_large = not left.could_ever_serve(wanted, smallest=party.accept_fewer)
         if is_too_large or (allowed is not None and allowed < party.smallest_count):
-            continue  # nobody else waits for a party that cannot be served
-        counts = left.most(wanted, smallest=party.accept_fewer, at_most=allowed)
+            continue  # a party that cannot be served blocks no other party
+        counts = left.largest_part(wanted, smallest=party.accept_fewer, at_most=allowed)
         if counts:
             left.take(counts)
             people.count(party, sum(counts.values()))
@@ -115,7 +115,7 @@ def _parties(event: Event, left: TicketsLeft, *, is_strict: bool) -> Iterator[Bo
 
     Unless the policy is `strict`, omits parties that need more than what is left when their batch is read.
     """
-    query = sa.select(Booking).join(Booking.event).options(*_WITHOUT_PLACE)
+    query = sa.select(Booking).join(Booking.event).options(*_WITHOUT_POSITION)
     query = query.where(Booking.event_id == event.id, _IS_WAITING, ~IS_REVOKED).order_by(*_IN_ORDER).limit(BATCH)
     after = None
     while True:

@@ -128,8 +128,7 @@ def bring_up_to_date(email: OutboxEmail) -> str | None:
     """Compare a claimed email with the current data. Returns why the email is outdated, or None if it must be sent.
 
     Updates the event's details in emails that describe a booking. Otherwise the guest would have outdated details until
-    the notice of the event's change arrives, which is sent later. Also updates the deadline of an offer, because
-    extending an offer causes no email.
+    the notice of the event's change arrives, which is sent later. Also updates the deadline of an offer.
     """
     if email.booking_id and email.kind in _STATUSES:
         return _changed_booking(email, email.booking_id)

@@ -167,12 +167,12 @@ class Booking(Identified, Timestamped, Base):
     # the accepted payment, in minor units of `currency`
     amount_paid: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
     has_refused_payment: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
-    # when the hold ends or, if the booking has expired, ended
+    # when the hold ends; kept when the booking is confirmed, is cancelled or expires
     held_until: Mapped[datetime | None]
     # the original duration of the hold or, while the booking is on the waiting list, the requested duration
     hold_minutes: Mapped[int | None]
     is_extended: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
-    # determines the place on the waiting list; set by the database's clock under the event's lock
+    # determines the position on the waiting list; set by the database's clock under the event's lock
     waitlisted_at: Mapped[datetime | None]
     # the smallest number of tickets that a party on the waiting list accepts; None if it needs all of them
     accept_fewer: Mapped[int | None]
@@ -221,7 +221,7 @@ class Booking(Identified, Timestamped, Base):
         expire_on_flush=False,
     )
 
-    # The place on the event's waiting list, and the tickets that the parties ahead wait for. None if not waiting.
+    # The position on the event's waiting list, and the tickets that the parties ahead wait for. None if not waiting.
     position: Mapped[int | None] = column_property(
         _of_parties_ahead("count(*) + 1").label("position"), expire_on_flush=False
     )
@@ -253,7 +253,7 @@ class Booking(Identified, Timestamped, Base):
 
     @property
     def was_announced(self) -> bool:
-        """Whether the guest got an email about this booking. A hold is announced only once it is confirmed."""
+        """Whether an email announced this booking. A hold is announced if it is an offer, or when it is confirmed."""
         return self.confirmed_at is not None or self.waitlisted_at is not None
 
     @property

@@ -46,8 +46,8 @@ class Waitlist(StrEnum):
 class WaitlistPolicy(StrEnum):
     """How an event's waiting list is served. Both policies follow the order of arrival.
 
-    `first_fit` skips a party that needs more tickets than are available. `strict` makes later parties that compete for
-    the same tickets wait behind it.
+    `first_fit` skips a party that needs more tickets than are left. `strict` sets the tickets that are left aside for
+    such a party.
     """
 
     FIRST_FIT = "first_fit"
@@ -143,7 +143,7 @@ class Event(Identified, Timestamped, Base):
         default=WaitlistPolicy.FIRST_FIT,
         server_default=WaitlistPolicy.FIRST_FIT,
     )
-    # how long a promoted guest can accept the tickets; None if free bookings are confirmed immediately
+    # how long a promoted guest can accept the tickets; None if free tickets without `hold_minutes` need no acceptance
     waitlist_offer_minutes: Mapped[int | None]
     max_tickets_per_booking: Mapped[int] = mapped_column(
         default=DEFAULT_TICKETS_PER_BOOKING, server_default=str(DEFAULT_TICKETS_PER_BOOKING)

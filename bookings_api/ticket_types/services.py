@@ -72,7 +72,7 @@ def delete_type(*, actor: Actor, event_id: UUID, type_id: UUID, precondition: Pr
     """Delete a ticket type. Cancelled bookings still show it.
 
     Raises `EventNotFound`, `TicketTypeNotFound`, `PermissionDenied`, `EventCancelled`, or `TicketTypeInUse` if tickets
-    of the type are booked or the event has no other type.
+    of the type are booked, held or waited for, or the event has no other type.
     """
     with transaction() as tx:
         event, now = lock_event_for(actor, Action.EDIT_EVENT, event_id)
@@ -81,7 +81,7 @@ def delete_type(*, actor: Actor, event_id: UUID, type_id: UUID, precondition: Pr
         precondition(deleted)
         _require_not_cancelled(event)
         if deleted.tickets_booked or deleted.tickets_held:
-            raise TicketTypeInUse("Tickets of this type are booked. Hide the type instead.")
+            raise TicketTypeInUse("Tickets of this type are booked or held. Hide the type instead.")
         if deleted.id in queue_of(event).types:
             raise TicketTypeInUse("People wait for tickets of this type. Hide the type instead.")
         if ticket_types_of(event) == [deleted]:

@@ -1,6 +1,7 @@
 """Add prices, holds, payments and waiting lists.
 
-Every existing booking counts as confirmed when it was made.
+Sets `confirmed_at` of existing bookings to the time when they were made. The downgrade deletes all payments and cancels
+all bookings that are held, expired or on the waiting list.
 """
 
 import sqlalchemy as sa
@@ -51,7 +52,7 @@ def upgrade() -> None:
     op.add_column("booking_items", sa.Column("price", sa.Integer(), server_default="0", nullable=False))
     for table in ("ticket_types", "booking_items"):
         op.create_check_constraint(op.f(f"ck_{table}_price_in_range"), table, "price BETWEEN 0 AND 100000000")
-    _count_holds(
+    _prevent_overselling(
         events="tickets_booked >= 0 AND tickets_held >= 0 AND tickets_booked + tickets_held <= capacity",
         ticket_types="tickets_booked >= 0 AND tickets_held >= 0"
         " AND tickets_booked + tickets_held <= coalesce(capacity, 1000000)",
@@ -115,7 +116,7 @@ def downgrade() -> None:
         op.drop_column("events", column)
     for table in ("events", "ticket_types"):
         op.drop_column(table, "tickets_held")
-    _count_holds(
+    _prevent_overselling(
         events="tickets_booked BETWEEN 0 AND capacity",
         ticket_types="tickets_booked BETWEEN 0 AND coalesce(capacity, 1000000)",
     )
@@ -167,7 +168,7 @@ def _add_columns_of_bookings() -> None:
     )
 
 
-def _count_holds(**conditions: str) -> None:
+def _prevent_overselling(**conditions: str) -> None:
     for table, condition in conditions.items():
         op.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS ck_{table}_not_oversold")
         op.create_check_constraint(op.f(f"ck_{table}_not_oversold"), table, condition)
@@ -187,7 +188,7 @@ def _listed(*values: str) -> str:
 
 
 def _recreate_trigger() -> None:
-    """Raise the catalog's version for changes to all columns but the counters; see 0001."""
+    """Increment the catalog's version when any column except the counters changes; see 0001."""
     columns = op.get_bind().scalars(
         sa.text(
             "SELECT attname FROM pg_attribute WHERE attrelid = 'events'::regclass AND attnum > 0 AND NOT attisdropped"

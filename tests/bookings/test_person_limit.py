@@ -37,7 +37,7 @@ def test_an_account_gets_no_more_tickets_than_a_person_can_have(
 
     assert (first.status_code, second.status_code) == (201, 201)
     assert (refused.status_code, refused.json["code"]) == (409, "too-many-for-person")
-    assert refused.json["detail"] == "A person can have at most 4 tickets for this event. 3 are already booked."
+    assert refused.json["detail"] == "A person can have at most 4 tickets for this event. 3 are already booked or held."
     assert (refused.json["max_tickets_per_person"], refused.json["tickets_booked"]) == (4, 3)
     assert book(client, make_user(client), event, ticket_count=4).status_code == 201
 

@@ -37,7 +37,7 @@ def waiting(client: FlaskClient, organizer: Account) -> Event:
 
 @pytest.fixture
 def full(client: FlaskClient, user: Account, waiting: Event) -> Any:
-    """The booking that takes all tickets of the event."""
+    """A booking that takes all tickets of the event `waiting`."""
     return book(client, user, waiting, ticket_count=4).json
 
 
@@ -60,7 +60,7 @@ def set_price(client: FlaskClient, organizer: Account, event: Event, price: int)
 
 
 def confirm(client: FlaskClient, sender: Account | Key, booking: Any, **payment: Any) -> Any:
-    """Confirm a booking, with a payment if fields of it are given."""
+    """Confirm a booking, with a payment if an amount is due or fields of the payment are given."""
     paid = {
         "provider": "stripe",
         "reference": f"pi_{booking['id']}",

@@ -19,7 +19,7 @@ def event(client: FlaskClient, organizer: Account) -> dict[str, Any]:
 
 
 def _hold(client: FlaskClient, event: dict[str, Any], **order: Any) -> str:
-    """Let somebody else hold tickets. Returns the ID of the booking."""
+    """Hold tickets for another person. Returns the ID of the booking."""
     held = book(client, make_user(client), event, hold_minutes=10, **order)
     assert held.status_code == 201, held.text
     return str(held.json["id"])
@@ -29,13 +29,15 @@ def _expire(database: sa.Engine, booking_id: str) -> None:
     execute(database, f"UPDATE bookings SET held_until = now() WHERE id = '{booking_id}'")
 
 
-def test_a_buyer_gets_them(client: FlaskClient, database: sa.Engine, user: Account, event: dict[str, Any]) -> None:
+def test_a_buyer_gets_the_tickets_of_an_expired_hold(
+    client: FlaskClient, database: sa.Engine, user: Account, event: dict[str, Any]
+) -> None:
     _expire(database, _hold(client, event, ticket_count=3))
 
     assert book(client, user, event, ticket_count=3).status_code == 201
 
 
-def test_a_buyer_who_accepts_fewer_gets_all_of_them(
+def test_a_buyer_who_accepts_fewer_gets_all_tickets_if_expired_holds_have_them(
     client: FlaskClient, database: sa.Engine, user: Account, event: dict[str, Any]
 ) -> None:
     _expire(database, _hold(client, event, ticket_count=2))
@@ -45,7 +47,7 @@ def test_a_buyer_who_accepts_fewer_gets_all_of_them(
     assert (booked.json["status"], booked.json["ticket_count"]) == ("confirmed", 3)
 
 
-def test_a_party_that_waits_for_them_comes_before_a_newcomer_who_needs_none_of_them(
+def test_a_new_order_for_other_tickets_comes_after_the_party_that_waits_for_an_expired_hold(
     client: FlaskClient, database: sa.Engine, user: Account, event: dict[str, Any]
 ) -> None:
     held = _hold(client, event, ticket_count=2)
@@ -59,7 +61,7 @@ def test_a_party_that_waits_for_them_comes_before_a_newcomer_who_needs_none_of_t
     assert client.get(f"{API}/bookings/{waiting['id']}", headers=user.headers).json["status"] == "confirmed"
 
 
-def test_a_booking_can_grow_into_them(
+def test_a_booking_can_grow_by_the_tickets_of_an_expired_hold(
     client: FlaskClient, database: sa.Engine, user: Account, event: dict[str, Any]
 ) -> None:
     booked = book(client, user, event)
@@ -70,7 +72,7 @@ def test_a_booking_can_grow_into_them(
     assert (changed.status_code, changed.json["ticket_count"]) == (200, 3)
 
 
-def test_the_capacity_of_the_event_can_be_reduced_by_them(
+def test_the_capacity_of_the_event_can_be_reduced_by_the_tickets_of_an_expired_hold(
     client: FlaskClient, database: sa.Engine, organizer: Account, event: dict[str, Any]
 ) -> None:
     _expire(database, _hold(client, event, ticket_count=2))
@@ -80,7 +82,7 @@ def test_the_capacity_of_the_event_can_be_reduced_by_them(
     assert changed.status_code == 200, changed.text
 
 
-def test_the_capacity_of_a_type_can_be_reduced_by_them(
+def test_the_capacity_of_a_type_can_be_reduced_by_the_tickets_of_an_expired_hold(
     client: FlaskClient, database: sa.Engine, organizer: Account, event: dict[str, Any]
 ) -> None:
     front = make_ticket_type(client, organizer, event, capacity=2)
@@ -92,7 +94,7 @@ def test_the_capacity_of_a_type_can_be_reduced_by_them(
     assert changed.status_code == 200, changed.text
 
 
-def test_their_type_can_be_deleted(
+def test_a_type_whose_holds_have_expired_can_be_deleted(
     client: FlaskClient, database: sa.Engine, organizer: Account, event: dict[str, Any]
 ) -> None:
     front = make_ticket_type(client, organizer, event)
@@ -101,7 +103,7 @@ def test_their_type_can_be_deleted(
     assert client.delete(f"{types_path(event)}/{front['id']}", headers=organizer.headers).status_code == 204
 
 
-def test_those_given_to_the_waiting_list_keep_their_type(
+def test_a_type_whose_released_tickets_go_to_the_waiting_list_cannot_be_deleted(
     client: FlaskClient, database: sa.Engine, organizer: Account, user: Account, event: dict[str, Any]
 ) -> None:
     front = make_ticket_type(client, organizer, event, capacity=2)

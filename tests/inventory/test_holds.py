@@ -79,7 +79,7 @@ def test_held_tickets_cannot_be_booked_by_others(client: FlaskClient, user: Acco
     assert refused.json["tickets_available"] == 1
 
 
-def test_expired_holds_are_reclaimed_before_a_buyer_is_refused(
+def test_expired_holds_are_ended_before_a_buyer_is_refused(
     client: FlaskClient, user: Account, priced: Event, database: sa.Engine
 ) -> None:
     holds = [book(client, user, priced).json for _ in range(5)]
@@ -160,7 +160,7 @@ def test_changing_a_hold_changes_the_amount_due(
     assert _counts(client, priced) == (0, 4, 1)
 
 
-def test_expired_bookings_cannot_be_changed_or_confirmed_again(
+def test_an_expired_booking_whose_tickets_are_gone_cannot_be_changed_or_confirmed(
     client: FlaskClient, user: Account, organizer: Account, database: sa.Engine
 ) -> None:
     event = make_event(client, organizer, capacity=1)
@@ -208,7 +208,7 @@ def test_cancelling_an_event_cancels_its_holds(
     assert _counts(client, priced) == (0, 0, 5)
 
 
-def test_capacity_cannot_be_cut_below_the_held_tickets(
+def test_capacity_cannot_be_reduced_below_the_held_tickets(
     client: FlaskClient, user: Account, organizer: Account, priced: Event, database: sa.Engine
 ) -> None:
     book(client, user, priced, ticket_count=3)

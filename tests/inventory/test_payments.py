@@ -35,9 +35,7 @@ def test_a_payment_confirms_a_booking_and_can_be_reported_again(
     assert _payments(client, key, priced) == [(3600, None, 0)]
 
 
-def test_a_repeated_confirmation_gets_the_same_response_even_with_an_old_etag(
-    client: FlaskClient, key: Key, priced: Event, held: Any
-) -> None:
+def test_a_repeated_confirmation_ignores_if_match(client: FlaskClient, key: Key, priced: Event, held: Any) -> None:
     path = f"{API}/bookings/{held['id']}"
     etag = client.get(path, headers=key.headers).headers["ETag"]
     payment = {"provider": "stripe", "reference": "pi_1", "amount": 3600, "currency": "EUR"}
@@ -192,7 +190,7 @@ def test_a_confirmed_booking_cannot_become_more_expensive(
     ],
     ids=str,
 )
-def test_an_invalid_payment_is_refused_by_field(
+def test_an_error_names_the_invalid_field_of_a_payment(
     client: FlaskClient, key: Key, held: Any, payment: dict[str, Any], field: str
 ) -> None:
     refused = confirm(client, key, held, **payment)
@@ -201,7 +199,7 @@ def test_an_invalid_payment_is_refused_by_field(
     assert [error["field"] for error in refused.json["errors"]] == [field]
 
 
-def test_prices_need_a_currency_that_stays(client: FlaskClient, organizer: Account) -> None:
+def test_a_price_needs_a_currency_and_fixes_it(client: FlaskClient, organizer: Account) -> None:
     event = make_event(client, organizer)
     types = f"{API}/events/{event['id']}/ticket-types"
     without = client.post(types, headers=organizer.headers, json={"name": "Front row", "price": 100})

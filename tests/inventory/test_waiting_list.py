@@ -25,7 +25,7 @@ from tests.sql import execute
 pytestmark = pytest.mark.usefixtures("audited")
 
 
-def test_those_who_join_learn_their_place(
+def test_a_waiting_booking_shows_its_position(
     client: FlaskClient, waiting: Event, full: Any, organizer: Account, database: sa.Engine
 ) -> None:
     _, first = join(client, waiting, 3)
@@ -44,7 +44,7 @@ def test_those_who_join_learn_their_place(
     assert [one["tickets_waiting"] for one in capacity["ticket_types"]] == [5]
 
 
-def test_without_a_waiting_list_or_the_wish_to_wait_the_event_is_sold_out(
+def test_an_order_that_cannot_wait_is_refused_as_sold_out(
     client: FlaskClient, user: Account, organizer: Account, waiting: Event, full: Any
 ) -> None:
     off = make_event(client, organizer, capacity=1)
@@ -55,7 +55,7 @@ def test_without_a_waiting_list_or_the_wish_to_wait_the_event_is_sold_out(
     assert code_of(book(client, user, waiting, ticket_count=5, waitlist=True)) == (409, "sold-out")
 
 
-def test_a_cancellation_promotes_the_first_who_fit(
+def test_released_tickets_promote_the_first_parties_that_fit(
     client: FlaskClient, user: Account, waiting: Event, full: Any, database: sa.Engine
 ) -> None:
     large, small, late = (join(client, waiting, count) for count in (4, 2, 1))
@@ -67,7 +67,9 @@ def test_a_cancellation_promotes_the_first_who_fit(
     assert (get(client, *large)["position"], get(client, *small)["position"]) == (1, None)
 
 
-def test_those_who_accept_fewer_get_what_is_left(client: FlaskClient, user: Account, waiting: Event, full: Any) -> None:
+def test_a_party_that_accepts_fewer_gets_what_is_left(
+    client: FlaskClient, user: Account, waiting: Event, full: Any
+) -> None:
     flexible = join(client, waiting, 4, accept_fewer=2)
 
     client.patch(f"{API}/bookings/{full['id']}", headers=user.headers, json={"ticket_count": 3})
@@ -79,7 +81,9 @@ def test_those_who_accept_fewer_get_what_is_left(client: FlaskClient, user: Acco
     assert [item["count"] for item in promoted["items"]] == [3]
 
 
-def test_a_newcomer_who_accepts_fewer_gets_them_immediately(client: FlaskClient, user: Account, waiting: Event) -> None:
+def test_a_new_order_that_accepts_fewer_gets_them_immediately(
+    client: FlaskClient, user: Account, waiting: Event
+) -> None:
     book(client, user, waiting, ticket_count=2)
 
     _, booked = join(client, waiting, 4, accept_fewer=1)
@@ -87,7 +91,9 @@ def test_a_newcomer_who_accepts_fewer_gets_them_immediately(client: FlaskClient,
     assert (booked["status"], booked["ticket_count"]) == ("confirmed", 2)
 
 
-def test_more_capacity_promotes(client: FlaskClient, organizer: Account, waiting: Event, full: Any) -> None:
+def test_more_capacity_promotes_waiting_parties(
+    client: FlaskClient, organizer: Account, waiting: Event, full: Any
+) -> None:
     parties = [join(client, waiting, 2) for _ in range(3)]
 
     change(client, organizer, waiting, capacity=8)
@@ -95,7 +101,7 @@ def test_more_capacity_promotes(client: FlaskClient, organizer: Account, waiting
     assert statuses(client, *parties) == ["confirmed", "confirmed", "waitlisted"]
 
 
-def test_an_expired_hold_promotes(
+def test_an_expired_hold_promotes_a_waiting_party(
     client: FlaskClient, user: Account, waiting: Event, database: sa.Engine, run_sweep: Callable[[], None]
 ) -> None:
     book(client, user, waiting, ticket_count=3, hold_minutes=5)
@@ -110,7 +116,7 @@ def test_an_expired_hold_promotes(
     assert statuses(client, party) == ["confirmed"]
 
 
-def test_a_newcomer_never_gets_what_a_waiting_party_could_have_had(
+def test_a_new_order_never_gets_tickets_that_a_waiting_party_could_use(
     client: FlaskClient, user: Account, waiting: Event, database: sa.Engine
 ) -> None:
     book(client, user, waiting, ticket_count=2, hold_minutes=5)
@@ -157,7 +163,7 @@ def test_priced_tickets_are_offered_and_not_confirmed(
     assert confirm(client, key, offered).json["status"] == "confirmed"
 
 
-def test_those_who_leave_make_room_for_others_behind_them(
+def test_leaving_the_waiting_list_moves_later_parties_up(
     client: FlaskClient, organizer: Account, waiting: Event, full: Any, database: sa.Engine
 ) -> None:
     first, second = join(client, waiting, 4), join(client, waiting, 1)
@@ -195,7 +201,7 @@ def test_a_party_that_becomes_small_enough_is_promoted_at_once(
     assert emails_about(database, party) == ["booking_waitlisted", "booking_confirmed"]
 
 
-def test_nobody_is_promoted_beyond_the_limit_per_person(client: FlaskClient, user: Account, organizer: Account) -> None:
+def test_promotions_respect_the_limit_per_person(client: FlaskClient, user: Account, organizer: Account) -> None:
     event = make_event(client, organizer, capacity=4, waitlist="on", max_tickets_per_person=3)
     full = [book(client, make_user(client), event, ticket_count=2).json for _ in range(2)]
     own = [book(client, user, event, ticket_count=2, waitlist=True).json for _ in range(2)]
@@ -211,7 +217,7 @@ def test_nobody_is_promoted_beyond_the_limit_per_person(client: FlaskClient, use
     assert get(client, user, own[1])["status"] == "confirmed"
 
 
-def test_when_booking_closes_the_waiting_ends(
+def test_waiting_bookings_expire_when_booking_closes(
     client: FlaskClient, waiting: Event, full: Any, database: sa.Engine, run_sweep: Callable[[], None]
 ) -> None:
     party = join(client, waiting, 1)
@@ -223,7 +229,7 @@ def test_when_booking_closes_the_waiting_ends(
     assert emails_about(database, party[1]) == ["booking_waitlisted", "booking_expired"]
 
 
-def test_cancelling_the_event_ends_the_waiting(
+def test_cancelling_the_event_cancels_waiting_bookings(
     client: FlaskClient, organizer: Account, waiting: Event, full: Any
 ) -> None:
     party = join(client, waiting, 1)
@@ -239,8 +245,7 @@ def test_a_type_that_people_wait_for_cannot_be_deleted(client: FlaskClient, user
     sold = book(client, user, event, items=items((front, 1))).json
     party = book(client, user, event, items=items((front, 1)), waitlist=True).json
     path = f"{API}/events/{event['id']}/ticket-types/{front['id']}"
-    execute_cancel = cancel(client, user, sold)
-    assert execute_cancel.status_code == 200
+    assert cancel(client, user, sold).status_code == 200
 
     assert get(client, user, party)["status"] == "confirmed"
     again = book(client, user, event, items=items((front, 1)), waitlist=True).json
@@ -256,7 +261,7 @@ def test_a_type_that_people_wait_for_cannot_be_deleted(client: FlaskClient, user
     ],
     ids=["without waitlist", "too many"],
 )
-def test_invalid_wishes_are_refused(
+def test_an_invalid_accept_fewer_is_refused(
     client: FlaskClient, user: Account, waiting: Event, order: dict[str, Any], message: str
 ) -> None:
     refused = book(client, user, waiting, **order)

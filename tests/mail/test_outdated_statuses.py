@@ -131,7 +131,7 @@ def test_the_notice_of_a_changed_event_is_dropped_once_the_booking_has_expired(
     client: FlaskClient, organizer: Account, user: Account, database: sa.Engine, delivery: Delivery,
     status: BookingStatus,
 ) -> None:  # fmt: skip
-    event = make_event(client, organizer)
+    event = make_event(client, organizer, capacity=1)
     booking = book(client, user, event).json
     _forget_emails(database)
     set_status(database, booking, status)

@@ -106,9 +106,10 @@ def get_booking_calendar(booking_id: UUID) -> flask.Response:
 def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     """Change a booking's tickets or guest.
 
-    Omitted fields keep their values. The guest is notified by email. If you change the guest's email, the new guest
-    gets a confirmation, and the former guest is notified that the booking is no longer theirs. Additional tickets are
-    booked only if all of them are available. Released tickets are available immediately.
+    Omitted fields keep their values. The guest is notified by email, unless the booking is a hold that was not offered
+    to the waiting list. If you change the guest's email, the new guest gets an email with the booking, and the former
+    guest is notified that the booking is no longer theirs. Additional tickets are booked only if all of them are
+    available. Released tickets are available immediately.
 
     A confirmed booking cannot become more expensive. Book additional tickets separately. On the waiting list, you keep
     your place if you remove tickets, and move to the end of the list if you add any.
@@ -137,9 +138,9 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
 def cancel_booking(booking_id: UUID) -> Booking:
     """Cancel a booking.
 
-    Releases the tickets immediately and notifies the guest by email. On the waiting list, gives up the place. Guests of
-    a hold get no email, because they got none about the hold. Cancelling again changes nothing and returns the same
-    response.
+    Releases the tickets, or the place on the waiting list, immediately and notifies the guest by email. The guest of a
+    hold gets no email, unless the tickets were offered to them from the waiting list. Cancelling again changes nothing
+    and returns the same response.
 
     You can cancel your own booking until the event starts or booking closes, whichever comes later. If you manage the
     event, you can cancel any of its bookings until the event ends.

@@ -51,12 +51,14 @@ def confirm(body: dict[str, Any], booking_id: UUID) -> Booking:
 
     The guest gets a confirmation by email. If no amount is due, the buyer can confirm the booking. Otherwise, only the
     event's organizers and API keys can confirm it, and must send the payment. Repeating the request with the same
-    payment changes nothing and returns the same response.
+    payment changes nothing. It returns the same status code, with the current state of the booking.
 
-    After the hold has expired, the booking is confirmed if its tickets are still available. If a payment cannot confirm
-    the booking, because the tickets are gone, the booking is cancelled or already paid, or the amount or currency is
-    wrong, the response is 409. The payment is recorded nevertheless, and the booking's `refund_due` is true. If the
-    response is 412, the payment is not recorded. Fetch the booking, and send the payment again.
+    After the hold has expired, the booking is confirmed if its tickets are still available. A payment cannot confirm
+    the booking if the tickets are gone, the amount or currency is wrong, or the booking is cancelled, already confirmed
+    or on the waiting list. The response is then 409 with `refund_due` true: the payment is recorded and must be
+    refunded. If `refund_due` is false, the payment was reported before, for another booking or with a different amount
+    or currency, and nothing is recorded. If the response is 412, the payment is not recorded. Fetch the booking, and
+    send the payment again.
     """
     reported = body.get("payment")
     payment = ReportedPayment(**reported) if reported else None

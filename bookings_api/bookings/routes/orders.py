@@ -91,8 +91,8 @@ def create_booking(body: dict[str, Any], header: dict[str, str], query: dict[str
     set an `external_id`, you can repeat the request at any time. The response then contains the current state of the
     existing booking.
 
-    With `dry_run=true`, the response shows the status that the booking would have, and all reasons that would prevent
-    it.
+    With `dry_run=true`, nothing is booked. The response shows the status that the booking would have, or all reasons to
+    refuse it. Invalid fields and missing permissions still get an error.
     """
     order = Order(
         **with_items(body), requires_verified_email=flask.current_app.config["BOOKING_REQUIRES_VERIFIED_EMAIL"]

@@ -99,7 +99,8 @@ class BookingSchema(ResponseSchema):
         ma.fields.Nested(ItemSchema),
         required=True,
         metadata={
-            "description": "The number of tickets of each type, and their prices at the time of booking.",
+            "description": "The number of tickets of each type, and their prices when they were booked. Adding tickets"
+            " of a type applies its current price to all of them.",
             "example": [ItemSchema.example()],
         },
     )
@@ -120,21 +121,21 @@ class BookingSchema(ResponseSchema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "When the hold ends or, if the booking has expired, ended. `null` if the booking was never"
-            " held.",
+            "description": "When the hold ends. Keeps its value when the booking is confirmed, is cancelled or expires."
+            " `null` if the booking was never held.",
             "example": None,
         },
     )
     position = ma.fields.Integer(
         required=True,
         allow_none=True,
-        metadata={"description": "The place on the waiting list, starting at 1. Otherwise `null`.", "example": None},
+        metadata={"description": "The place on the waiting list, from 1. `null` if not waiting.", "example": None},
     )
     tickets_ahead = ma.fields.Integer(
         required=True,
         allow_none=True,
         metadata={
-            "description": "The number of tickets for which others ahead on the waiting list wait. Otherwise `null`.",
+            "description": "The number of tickets in the bookings ahead on the waiting list. `null` if not waiting.",
             "example": None,
         },
     )

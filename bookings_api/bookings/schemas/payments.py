@@ -28,7 +28,7 @@ class ReportedPaymentSchema(BaseSchema):
 
 
 class ConfirmationSchema(BaseSchema):
-    """What confirms a booking."""
+    """The confirmation of a booking, with the payment if an amount is due."""
 
     payment = ma.fields.Nested(
         ReportedPaymentSchema,
@@ -73,5 +73,7 @@ class PaymentQuerySchema(PageQuerySchema):
     """Filters for an event's payments."""
 
     refund_due = QueryBoolean(
-        metadata={"description": "Return only payments of which an amount must be refunded (`true`) or none (`false`)."}
+        metadata={
+            "description": "Return only payments that must be refunded, fully or partly (`true`), or not (`false`)."
+        }
     )

@@ -20,7 +20,7 @@ class RefusalSchema(ResponseSchema):
 
 
 class BookingPreviewSchema(ResponseSchema):
-    """What a request would do now. Nothing is reserved."""
+    """The result of a dry run: what the request would do now. Nothing is reserved."""
 
     event_id = ma.fields.UUID(required=True, metadata={"description": "The ID of the event.", "example": EVENT_ID})
     status = ma.fields.Enum(
@@ -34,7 +34,8 @@ class BookingPreviewSchema(ResponseSchema):
         },
     )
     ticket_count = ma.fields.Integer(
-        required=True, metadata={"description": "The number of tickets of the booking.", "example": 2}
+        required=True,
+        metadata={"description": "The number of tickets that the booking would have. 0 if refused.", "example": 2},
     )
     items = ma.fields.List(
         ma.fields.Nested(ItemSchema),
@@ -42,7 +43,8 @@ class BookingPreviewSchema(ResponseSchema):
         metadata={"description": "The number of tickets of each type.", "example": [ItemSchema.example()]},
     )
     amount_due = ma.fields.Integer(
-        required=True, metadata={"description": "The price of all tickets in minor units of `currency`.", "example": 0}
+        required=True,
+        metadata={"description": "The price of all tickets in minor units of `currency`. 0 if refused.", "example": 0},
     )
     currency = ma.fields.String(
         required=True,

@@ -67,9 +67,10 @@ class BookingCreateSchema(TicketsSchema):
         minimum=1,
         maximum=MAX_HOLD_MINUTES,
         metadata={
-            "description": "How long to hold the tickets until you confirm the booking, in minutes. Bookings that must"
-            " be paid are always held, by default for the event's `hold_minutes`. Buyers cannot ask for more than that."
-            " Free bookings are held only if you set this.",
+            "description": "How long to hold the tickets, in minutes. Confirm the booking within this time. Bookings"
+            " that must be paid are always held, by default for the event's `hold_minutes`. Buyers cannot ask for more"
+            " than that. Free bookings are held only if you set this. After waiting, the event's"
+            " `waitlist_offer_minutes` applies instead, if set.",
         },
     )
     waitlist = Boolean(

@@ -134,8 +134,8 @@ class EventChangeSchema(BaseSchema):
         minimum=1,
         maximum=MAX_CAPACITY,
         metadata={
-            "description": f"{CAPACITY} Cannot be less than the number of booked tickets or the capacity of a ticket"
-            " type.",
+            "description": f"{CAPACITY} Cannot be less than the number of booked and held tickets or the capacity of a"
+            " ticket type.",
             "example": 5,
         },
     )

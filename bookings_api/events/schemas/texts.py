@@ -23,15 +23,16 @@ OPENS = "When booking opens. Must be before booking closes. If `null`, booking o
 CLOSES = "When booking closes. Must not be later than `ends_at`. If `null`, booking closes when the event starts."
 CURRENCY = "The ISO 4217 code of the currency of all prices. `null` if all tickets are free."
 HOLD = (
-    "How long a booking that must be paid holds its tickets, in minutes. Hosted checkout pages stay open for at least"
-    " 30 minutes."
+    "How long a booking that must be paid holds its tickets, in minutes. Buyers cannot ask for longer holds. Choose"
+    " more than the time for which your checkout page stays open, often at least 30 minutes."
 )
 WAITLIST = "Whether people can join a waiting list when too few tickets are left."
 POLICY = (
-    "How the waiting list is served, always in order of arrival. `first_fit` skips a party that needs more tickets than"
-    " are left. `strict` does not. While such a party waits, nobody else gets tickets of the types that it wants."
+    "How the waiting list is served, always in order of arrival. `first_fit` skips a booking that needs more tickets"
+    " than are left. With `strict`, the tickets that are left are set aside for such a booking, and later bookings can"
+    " get only the others."
 )
 OFFER = (
-    "How long guests from the waiting list can accept the tickets, in minutes. If `null`, their bookings are confirmed"
-    " immediately, unless they must be paid. Those are held for `hold_minutes`."
+    "How long guests from the waiting list have to accept the tickets, in minutes. If `null`, bookings that must be"
+    " paid or that set their own `hold_minutes` are held for `hold_minutes`. All others are confirmed immediately."
 )
