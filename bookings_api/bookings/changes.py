@@ -7,8 +7,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from bookings_api.bookings.booking_lock import require_admitted
 from bookings_api.bookings.items import OrderedItem, exceeded_limits, items_of, offered, raise_first, sales_closed
-from bookings_api.bookings.locked import require_admitted
 from bookings_api.bookings.rules import require_open
 from bookings_api.bookings.writes import insert_items
 from bookings_api.database.prepared import run

@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from bookings_api.bookings.orders import Facts
+from bookings_api.bookings.order import Facts
 from bookings_api.database.prepared import BoundStatement, Prepared, read_row, run
 from bookings_api.database.transactions import RowLockedTransaction
 from bookings_api.database.violations import violated_unique_constraint

@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 from bookings_api.accounts.actors import record_use, use_to_record
 from bookings_api.bookings.emails import announcement_of, email_about
 from bookings_api.bookings.locking import Inquiry, is_external_id_taken, lock_and_read_facts, peek_at_facts
-from bookings_api.bookings.orders import Facts, Order, Plan
+from bookings_api.bookings.order import Facts, Order, Plan
 from bookings_api.bookings.rules import HoldsExpired, decide
 from bookings_api.bookings.turns import recent_refusals, turns
 from bookings_api.bookings.writes import ADMIT, INSERT_BOOKING, INSERT_EMAIL, insert_items

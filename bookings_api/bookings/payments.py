@@ -13,9 +13,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from bookings_api.bookings.booking_lock import locked_booking
 from bookings_api.bookings.emails import email_about
 from bookings_api.bookings.items import is_on_sale
-from bookings_api.bookings.locked import locked_booking
 from bookings_api.database.prepared import run
 from bookings_api.database.transactions import Precondition, Transaction, no_precondition
 from bookings_api.database.violations import violated_unique_constraint

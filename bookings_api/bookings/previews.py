@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from bookings_api.bookings.locking import Inquiry, peek_at_facts
+from bookings_api.bookings.order import Facts, Order, Plan
 from bookings_api.bookings.ordering import inquiry_about
-from bookings_api.bookings.orders import Facts, Order, Plan
 from bookings_api.bookings.rules import evaluate
 from bookings_api.database.transactions import rolled_back_transaction
 from bookings_api.errors import DomainError, LoginEnded

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from bookings_api.bookings.items import exceeded_limits, items_of, offered, only_type, sales_closed
-from bookings_api.bookings.orders import Facts, Order, Plan
+from bookings_api.bookings.order import Facts, Order, Plan
 from bookings_api.errors import (
     DomainError,
     EventNotFound,

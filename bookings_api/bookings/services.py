@@ -4,9 +4,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from bookings_api.bookings.booking_lock import locked_booking, require_admitted
 from bookings_api.bookings.changes import change_tickets, require_allowed_for_person
 from bookings_api.bookings.emails import announcement_of, email_about
-from bookings_api.bookings.locked import locked_booking, require_admitted
 from bookings_api.bookings.rules import require_changeable
 from bookings_api.database.changes import apply_changes
 from bookings_api.database.prepared import run

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from bookings_api.bookings.items import exceeded_limits, raise_first
-from bookings_api.bookings.orders import Order
+from bookings_api.bookings.order import Order
 from bookings_api.bookings.rules import require_changeable, require_open
 from bookings_api.errors import DomainError, EventNotOpen, SoldOut, TooManyTickets
 from bookings_api.inventory.availability import Item, shortages

@@ -9,8 +9,8 @@ import flask
 
 from bookings_api.bookings.items import with_items
 from bookings_api.bookings.limits import guest, guest_mailbox
+from bookings_api.bookings.order import Order, Plan
 from bookings_api.bookings.ordering import book_tickets
-from bookings_api.bookings.orders import Order, Plan
 from bookings_api.bookings.previews import preview_order
 from bookings_api.bookings.routes.blueprint import blp
 from bookings_api.bookings.rules import REFUSALS
