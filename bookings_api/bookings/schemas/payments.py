@@ -8,7 +8,7 @@ from bookings_api.http.schemas import BaseSchema, PageQuerySchema, ResponseSchem
 from bookings_api.models import PaymentRefusal
 from bookings_api.models.payment import MAX_PAYMENT, MAX_PAYMENT_REFERENCE, MAX_PROVIDER
 
-_PROVIDER = "The payment provider, such as `stripe`."
+_PROVIDER = "The payment provider, such as `stripe`, in lower case."
 _REFERENCE = "The provider's identifier of the payment."
 _AMOUNT = "The amount that was paid, in minor units of `currency`, such as cents."
 _CURRENCY = "The ISO 4217 code of the currency that was paid."
@@ -17,7 +17,11 @@ _CURRENCY = "The ISO 4217 code of the currency that was paid."
 class ReportedPaymentSchema(BaseSchema):
     """A payment that a customer has made."""
 
-    provider = Text(max_length=MAX_PROVIDER, required=True, metadata={"description": _PROVIDER, "example": "stripe"})
+    provider = Text(
+        max_length=MAX_PROVIDER,
+        required=True,
+        metadata={"description": "The payment provider, such as `stripe`. Case does not matter.", "example": "stripe"},
+    )
     reference = Text(
         max_length=MAX_PAYMENT_REFERENCE,
         required=True,
