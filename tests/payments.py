@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
 from flask.testing import FlaskClient
 
@@ -14,11 +13,16 @@ PRICE = 1800
 def make_priced_event(client: FlaskClient, organizer: Account, **changes: Any) -> dict[str, Any]:
     """Create an event whose only ticket type has a price."""
     event = make_event(client, organizer, currency="EUR", **changes)
+    set_price(client, organizer, event, PRICE)
+    return event
+
+
+def set_price(client: FlaskClient, organizer: Account, event: Mapping[str, Any], price: int) -> None:
+    """Set the price of the event's only ticket type."""
     [ticket_type] = ticket_types_of(client, event)
     path = f"{types_path(event)}/{ticket_type['id']}"
-    changed = client.patch(path, headers=organizer.headers, json={"price": PRICE})
+    changed = client.patch(path, headers=organizer.headers, json={"price": price})
     assert changed.status_code == 200, changed.text
-    return event
 
 
 def book_priced(client: FlaskClient, buyer: Account | Key, organizer: Account, **order: Any) -> dict[str, Any]:
@@ -29,13 +33,13 @@ def book_priced(client: FlaskClient, buyer: Account | Key, organizer: Account, *
     return booking
 
 
-def payment_for(booking: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
-    """Return a new payment of the amount due."""
-    due = {"amount": booking["amount_due"], "currency": booking["currency"]}
-    return {"provider": "stripe", "reference": uuid4().hex, **due, **changes}
-
-
 def pay(client: FlaskClient, sender: Account | Key, booking: Mapping[str, Any], **changes: Any) -> Any:
-    """Report a payment of the amount due, and return the response."""
+    """Report the payment of the amount due, and return the response."""
     path = f"{API}/bookings/{booking['id']}/confirm"
     return client.post(path, headers=sender.headers, json={"payment": payment_for(booking, **changes)})
+
+
+def payment_for(booking: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+    """Return the payment of the amount due. Its reference is always the same for the same booking."""
+    due = {"amount": booking["amount_due"], "currency": booking["currency"]}
+    return {"provider": "stripe", "reference": f"pi_{booking['id']}", **due, **changes}

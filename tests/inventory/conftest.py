@@ -10,7 +10,8 @@ from flask.testing import FlaskClient
 
 from bookings_api.inventory.sweep import sweep
 from tests.factories import API, Account, Key, book, make_event, make_key, make_user
-from tests.payments import make_priced_event
+from tests.payments import make_priced_event, pay
+from tests.payments import set_price as set_price  # noqa: PLC0414 - tests.concurrency imports it from here
 from tests.sql import execute
 
 pytestmark = pytest.mark.usefixtures("audited")
@@ -52,23 +53,11 @@ def run_sweep(app: Flask) -> Callable[[], None]:
     return run
 
 
-def set_price(client: FlaskClient, organizer: Account, event: Event, price: int) -> None:
-    path = f"{API}/events/{event['id']}/ticket-types"
-    [general] = client.get(path).json or []
-    changed = client.patch(f"{path}/{general['id']}", headers=organizer.headers, json={"price": price})
-    assert changed.status_code == 200, changed.text
-
-
 def confirm(client: FlaskClient, sender: Account | Key, booking: Any, **payment: Any) -> Any:
-    """Confirm a booking, with a payment if an amount is due or fields of the payment are given."""
-    paid = {
-        "provider": "stripe",
-        "reference": f"pi_{booking['id']}",
-        "amount": booking["amount_due"],
-        "currency": "EUR",
-    }
-    body = {"payment": {**paid, **payment}} if payment or booking["amount_due"] else {}
-    return client.post(f"{API}/bookings/{booking['id']}/confirm", headers=sender.headers, json=body)
+    """Confirm a booking, with a payment if one is due or fields of one are given."""
+    if payment or booking["amount_due"]:
+        return pay(client, sender, booking, **payment)
+    return client.post(f"{API}/bookings/{booking['id']}/confirm", headers=sender.headers, json={})
 
 
 def extend(client: FlaskClient, sender: Account | Key, booking: Any) -> Any:

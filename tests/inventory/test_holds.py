@@ -17,8 +17,8 @@ from tests.inventory.conftest import (
     extend,
     get,
     let_holds_expire,
-    set_price,
 )
+from tests.payments import set_price
 
 pytestmark = pytest.mark.usefixtures("audited")
 

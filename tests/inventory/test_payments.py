@@ -7,9 +7,12 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from tests.factories import API, Account, Key, book, book_for_guest, make_event
-from tests.inventory.conftest import Event, cancel, code_of, confirm, emails_about, get, let_holds_expire, set_price
+from tests.inventory.conftest import Event, cancel, code_of, confirm, emails_about, get, let_holds_expire
+from tests.payments import payment_for, set_price
 
 pytestmark = pytest.mark.usefixtures("audited")
+
+RECORDED = "The payment was recorded and must be refunded."
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def test_a_payment_confirms_a_booking_and_can_be_reported_again(
 def test_a_repeated_confirmation_ignores_if_match(client: FlaskClient, key: Key, priced: Event, held: Any) -> None:
     path = f"{API}/bookings/{held['id']}"
     etag = client.get(path, headers=key.headers).headers["ETag"]
-    payment = {"provider": "stripe", "reference": "pi_1", "amount": 3600, "currency": "EUR"}
+    payment = payment_for(held)
     requests = [
         client.post(f"{path}/confirm", headers={**key.headers, "If-Match": etag}, json={"payment": payment})
         for _ in range(2)
@@ -46,7 +49,7 @@ def test_a_repeated_confirmation_ignores_if_match(client: FlaskClient, key: Key,
     other = client.post(
         f"{path}/confirm",
         headers={**key.headers, "If-Match": etag},
-        json={"payment": {**payment, "reference": "pi_2"}},
+        json={"payment": payment_for(held, reference="pi_2")},
     )
 
     assert [response.status_code for response in requests] == [200, 200]
@@ -136,7 +139,11 @@ def test_a_payment_for_a_cancelled_booking_must_be_refunded(
 ) -> None:
     cancel(client, key, held)
 
-    assert code_of(confirm(client, key, held)) == (409, "booking-cancelled")
+    refused, repeated = confirm(client, key, held), confirm(client, key, held)
+
+    assert code_of(refused) == (409, "booking-cancelled")
+    assert refused.json["detail"] == f"The booking is cancelled. {RECORDED}"
+    assert repeated.json == refused.json
     assert _payments(client, key, priced) == [(3600, "booking_cancelled", 3600)]
 
 
@@ -147,8 +154,12 @@ def test_a_payment_for_a_waiting_booking_must_be_refunded(
     waiting = book_for_guest(client, key, priced, ticket_count=4, waitlist=True).json
     assert (waiting["status"], waiting["amount_due"]) == ("waitlisted", 7200)
 
-    assert code_of(confirm(client, key, waiting)) == (409, "waiting-list")
+    refused = confirm(client, key, waiting)
+
+    assert code_of(refused) == (409, "waiting-list")
+    assert refused.json["detail"] == f"The booking is still on the waiting list. {RECORDED}"
     assert get(client, key, waiting)["refund_due"] is True
+    assert _payments(client, key, priced) == [(7200, "waiting_list", 7200)]
 
 
 def test_cancelling_a_paid_booking_makes_a_refund_due(
