@@ -11,12 +11,15 @@ from tests.factories import API, Account, Key, book, book_for_guest, make_event,
 from tests.inventory.conftest import (
     Event,
     cancel,
+    change,
     code_of,
     confirm,
     emails_about,
     extend,
     get,
+    join,
     let_holds_expire,
+    statuses,
 )
 from tests.payments import set_price
 
@@ -183,6 +186,19 @@ def test_a_late_confirmation_succeeds_while_tickets_are_left(
 
     assert confirm(client, user, held).json["status"] == "confirmed"
     assert _counts(client, event) == (1, 0, 1)
+
+
+def test_a_late_confirmation_takes_no_tickets_that_a_strict_list_keeps(
+    client: FlaskClient, user: Account, organizer: Account, waiting: Event, database: sa.Engine
+) -> None:
+    change(client, organizer, waiting, waitlist_policy="strict")
+    held = book(client, user, waiting, hold_minutes=5).json
+    book(client, user, waiting, ticket_count=3)
+    party = join(client, waiting, 2)
+    let_holds_expire(database)
+
+    assert code_of(confirm(client, user, held)) == (409, "hold-expired")
+    assert statuses(client, party) == ["waitlisted"]
 
 
 def test_holds_count_towards_the_limit_per_person_until_they_expire(

@@ -109,10 +109,19 @@ def test_an_expired_hold_promotes_a_waiting_party(
     party = join(client, waiting, 3)
     let_holds_expire(database)
 
-    assert code_of(book(client, make_user(client), waiting)) == (409, "sold-out")
+    run_sweep()
 
     assert statuses(client, party) == ["confirmed"]
+
+
+def test_the_sweep_promotes_waiting_parties_while_tickets_are_left(
+    client: FlaskClient, waiting: Event, full: Any, database: sa.Engine, run_sweep: Callable[[], None]
+) -> None:
+    party = join(client, waiting, 2)
+    execute(database, f"UPDATE events SET capacity = 6 WHERE id = '{waiting['id']}'")
+
     run_sweep()
+
     assert statuses(client, party) == ["confirmed"]
 
 

@@ -64,6 +64,21 @@ def test_guests_with_a_hold_or_on_the_waiting_list_are_notified_of_a_change(
     assert set(_recipients(database, "event_changed")) == notified
 
 
+def test_a_guest_promoted_by_a_change_is_not_notified_of_it(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
+) -> None:
+    event = make_event(client, organizer, capacity=1, waitlist="on")
+    guest, promoted = make_user(client), make_user(client)
+    book(client, guest, event)
+    book(client, promoted, event, waitlist=True)
+    _change(client, organizer, event, capacity=2, location="Philharmonie")
+
+    _expand_all(app)
+
+    assert _recipients(database, "event_changed") == [guest.email]
+    assert _recipients(database, "booking_confirmed") == sorted([guest.email, promoted.email])
+
+
 def test_a_later_change_replaces_one_that_was_not_emailed_yet(
     app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
 ) -> None:

@@ -8,7 +8,17 @@ from flask.testing import FlaskClient
 
 from bookings_api.models import TicketType
 from bookings_api.models.ticket_type import MAX_TYPES_PER_EVENT
-from tests.factories import Account, book, items, make_event, make_ticket_type, make_user, ticket_types_of, types_path
+from tests.factories import (
+    API,
+    Account,
+    book,
+    items,
+    make_event,
+    make_ticket_type,
+    make_user,
+    ticket_types_of,
+    types_path,
+)
 from tests.ticket_types.conftest import AddType
 
 
@@ -105,6 +115,21 @@ def test_the_capacity_of_a_type_cannot_be_below_its_booked_tickets(
 
     assert (refused.status_code, refused.json["code"]) == (409, "capacity-below-booked")
     assert (accepted.status_code, accepted.json["tickets_available"]) == (200, 0)
+
+
+@pytest.mark.usefixtures("audited")
+def test_a_larger_type_promotes_waiting_parties(client: FlaskClient, organizer: Account, user: Account) -> None:
+    event = make_event(client, organizer, waitlist="on")
+    front = make_ticket_type(client, organizer, event, capacity=1)
+    book(client, make_user(client), event, items=items((front, 1)))
+    waiting = book(client, user, event, items=items((front, 1)), waitlist=True).json
+    assert waiting["status"] == "waitlisted"
+
+    changed = _change(client, organizer, front, capacity=2)
+
+    assert (changed.status_code, changed.json["tickets_available"]) == (200, 0)
+    promoted: Any = client.get(f"{API}/bookings/{waiting['id']}", headers=user.headers).json
+    assert promoted["status"] == "confirmed"
 
 
 def test_a_type_with_booked_tickets_cannot_be_deleted(
