@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from bookings_api.models import Booking, BookingStatus, Payment
 from tests.concurrency.harness import Call, collide
 from tests.factories import Account, Key, book_for_guest, make_event, make_key, make_user
-from tests.inventory.conftest import set_price
+from tests.payments import set_price
 from tests.sql import execute
 
 pytestmark = pytest.mark.usefixtures("audited")

@@ -11,7 +11,6 @@ from flask.testing import FlaskClient
 from bookings_api.inventory.sweep import sweep
 from tests.factories import API, Account, Key, book, make_event, make_key, make_user
 from tests.payments import make_priced_event, pay
-from tests.payments import set_price as set_price  # noqa: PLC0414 - tests.concurrency imports it from here
 from tests.sql import execute
 
 pytestmark = pytest.mark.usefixtures("audited")
