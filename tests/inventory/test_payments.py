@@ -34,6 +34,7 @@ def test_a_payment_confirms_a_booking_and_can_be_reported_again(
     assert (confirmed.status_code, confirmed.json["status"]) == (200, "confirmed")
     assert (confirmed.json["amount_due"], confirmed.json["refund_due"]) == (3600, False)
     assert confirm(client, key, held).json == confirmed.json
+    assert confirm(client, key, held, provider="Stripe").json == confirmed.json
     assert emails_about(database, held) == ["booking_confirmed"]
     assert _payments(client, key, priced) == [(3600, None, 0)]
 

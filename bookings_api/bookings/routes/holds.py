@@ -53,12 +53,14 @@ def confirm(body: dict[str, Any], booking_id: UUID) -> Booking:
     event's organizers and API keys can confirm it, and must send the payment. Repeating the request with the same
     payment changes nothing. It returns the same status code, with the current state of the booking.
 
-    After the hold has expired, the booking is confirmed if its tickets are still available. A payment cannot confirm
-    the booking if the tickets are gone, the amount or currency is wrong, or the booking is cancelled, already confirmed
-    or on the waiting list. The response is then 409 with `refund_due` true: the payment is recorded and must be
-    refunded. If `refund_due` is false, the payment was reported before, for another booking or with a different amount
-    or currency, and nothing is recorded. If the response is 412, the payment is not recorded. Fetch the booking, and
-    send the payment again.
+    After the hold has expired, the booking is confirmed if its tickets are still available and, if they are free, still
+    on sale. After the event has ended, no booking is confirmed.
+
+    A payment cannot confirm the booking if the tickets are gone, the amount or currency is wrong, or the booking is
+    cancelled, already confirmed or on the waiting list. The response is then 409 with `refund_due` true: the payment is
+    recorded and must be refunded. If `refund_due` is false, the payment was reported before, for another booking or
+    with a different amount or currency, and nothing is recorded. If the response is 412, the payment is not recorded.
+    Fetch the booking, and send the payment again.
     """
     reported = body.get("payment")
     payment = ReportedPayment(**reported | {"provider": reported["provider"].lower()}) if reported else None
