@@ -168,8 +168,11 @@ class ExpectedEvent:
         is_waiting = booking.status == "waitlisted"
         if any(more) and sum(counts) > LIMIT:
             return "422 too-many-tickets"
-        if any(more) and is_waiting and not self.fits(counts, (0, 0)):
-            return "409 sold-out"
+        if any(more) and is_waiting:
+            is_flexible = booking.accept_fewer is not None and len(types_in(counts)) == 1
+            smallest = min(booking.accept_fewer or 0, sum(counts)) if is_flexible else sum(counts)
+            if not self.fits(part_of(counts, smallest), (0, 0)):
+                return "409 sold-out"
         if any(more) and not is_waiting:
             if not self.fits(more, (self.taken[0] - fewer[0], self.taken[1] - fewer[1])):
                 return "409 sold-out"
@@ -204,6 +207,8 @@ class ExpectedEvent:
         """Confirm a booking with a new payment, and return the payment."""
         if booking.status == "confirmed":
             outcome = "409 already-paid"
+        elif booking.status == "cancelled":
+            outcome = "409 booking-cancelled"
         elif amount != booking.amount_due:
             outcome = "409 payment-mismatch"
         else:

@@ -33,7 +33,7 @@ def test_no_sequence_of_operations_oversells_an_event_or_loses_an_email(
 def test_no_longer_sequence_does_either(
     client: FlaskClient, database: sa.Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _run(client, database, caplog, settings(SETTINGS, max_examples=300, stateful_step_count=60))
+    _run(client, database, caplog, settings(SETTINGS, max_examples=120, stateful_step_count=50))
 
 
 def _run(client: FlaskClient, database: sa.Engine, caplog: pytest.LogCaptureFixture, chosen: settings) -> None:
