@@ -1,6 +1,6 @@
 """Changes the number and the types of a booking's tickets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from bookings_api.inventory.availability import Item, TicketsLeft, shortages, ti
 from bookings_api.inventory.counters import release, take
 from bookings_api.inventory.person_limit import require_within_person_limit, tickets_of_person
 from bookings_api.inventory.queue import queue_of
-from bookings_api.models import Booking, BookingItem, BookingStatus, Event
+from bookings_api.models import Booking, BookingItem, BookingStatus, Event, TicketType
 from bookings_api.models.booking import mailbox_of
 
 
@@ -42,6 +42,7 @@ def change_tickets(
         _require_more(
             booking,
             event,
+            list(types.values()),
             wanted,
             added,
             returned=sum(removed.values()),
@@ -54,9 +55,7 @@ def change_tickets(
     items = [Item(types[one], count, prices[one]) for one, count in wanted.items()]
     amount_due = sum(item.count * item.price for item in items)
     if booking.status is BookingStatus.CONFIRMED and any(types[one].price or former.get(one) for one in added):
-        raise PaymentRequired(
-            "A confirmed booking cannot become more expensive. Book the additional tickets separately."
-        )
+        raise PaymentRequired("A confirmed booking cannot get more tickets that have a price. Book them separately.")
     if booking.status is BookingStatus.WAITLISTED and added:
         booking.waitlisted_at = now
     # releases tickets first, because the event may be sold out
@@ -117,6 +116,7 @@ def _wanted(booking: Booking, changes: Mapping[str, Any]) -> dict[UUID, int]:
 def _require_more(
     booking: Booking,
     event: Event,
+    types: Sequence[TicketType],
     wanted: Mapping[UUID, int],
     added: Mapping[UUID, int],
     *,
@@ -128,10 +128,10 @@ def _require_more(
     if not by_organizer:
         require_admitted(booking, event)
     ordered = [OrderedItem(one, count) for one, count in added.items()]
-    types = offered(ticket_types_of(event), by_organizer=by_organizer)
-    if field == "ticket_count" and added.keys().isdisjoint(one.id for one in types):
+    on_offer = offered(types, by_organizer=by_organizer)
+    if field == "ticket_count" and added.keys().isdisjoint(one.id for one in on_offer):
         raise SalesClosed("Sales of the booking's ticket type have closed.")
-    items = items_of(types, ordered)
+    items = items_of(on_offer, ordered)
     if not by_organizer:
         require_open(event, now=now)
         raise_first(sales_closed(items, now=now))
@@ -139,7 +139,7 @@ def _require_more(
     grows = sum(added.values()) > returned
     as_wanted = [Item(item.ticket_type, wanted[item.ticket_type.id], item.price) for item in items]
     raise_first(exceeded_limits(event, as_wanted, total=sum(wanted.values()) if grows else 0, field=field))
-    left = TicketsLeft(event, ticket_types_of(event), returned=returned)
+    left = TicketsLeft(event, types, returned=returned)
     if booking.status is BookingStatus.WAITLISTED:
         if not left.could_ever_serve(wanted, smallest=_smallest(booking, wanted)):
             raise SoldOut(event.tickets_available)

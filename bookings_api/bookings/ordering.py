@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from bookings_api.accounts.actors import record_use, use_to_record
-from bookings_api.bookings.emails import announcement_of, email_about
+from bookings_api.bookings.emails import announcement_of
 from bookings_api.bookings.locking import Inquiry, is_external_id_taken, lock_and_read_facts, peek_at_facts
 from bookings_api.bookings.order import Facts, Order, Plan
 from bookings_api.bookings.rules import HoldsExpired, decide
@@ -28,7 +28,8 @@ from bookings_api.idempotency import IdempotentRequest, is_key_taken
 from bookings_api.inventory.counters import take
 from bookings_api.inventory.holds import end_expired_holds
 from bookings_api.inventory.locking import lock_event
-from bookings_api.inventory.queue import Queue, queue_from, read_queue
+from bookings_api.inventory.notices import email_about
+from bookings_api.inventory.queue import queue_from, read_queue
 from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, IdempotencyKey
 from bookings_api.models.booking import new_reference
@@ -110,7 +111,7 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
     items = [item.as_json() for item in plan.items]
     booking = Booking.from_row(**columns, items=items, position=None, tickets_ahead=None)
     if plan.status is BookingStatus.WAITLISTED:
-        queue: Queue = queue_from(tx.read(read_queue(event.id)))
+        queue = queue_from(tx.read(read_queue(event.id)))
         booking.position, booking.tickets_ahead = queue.parties + 1, queue.tickets
     counts = {item.ticket_type.id: item.count for item in plan.items}
     writes = [

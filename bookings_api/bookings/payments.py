@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from bookings_api.bookings.booking_lock import locked_booking
-from bookings_api.bookings.emails import email_about
 from bookings_api.bookings.items import is_on_sale
+from bookings_api.bookings.rules import require_open
 from bookings_api.database.prepared import run
 from bookings_api.database.transactions import Precondition, Transaction, no_precondition
 from bookings_api.database.violations import violated_unique_constraint
@@ -23,6 +23,7 @@ from bookings_api.errors import (
     AlreadyPaid,
     BookingCancelled,
     DomainError,
+    EventNotOpen,
     HoldExpired,
     OthersWaiting,
     PaymentMismatch,
@@ -33,6 +34,7 @@ from bookings_api.extensions import db
 from bookings_api.inventory.access import is_admitted
 from bookings_api.inventory.availability import TicketsLeft, ticket_types_of
 from bookings_api.inventory.counters import take, turn_held_into_booked
+from bookings_api.inventory.notices import email_about
 from bookings_api.inventory.person_limit import exceeds_person_limit, tickets_of_person
 from bookings_api.inventory.queue import queue_of
 from bookings_api.mail import outbox
@@ -204,8 +206,8 @@ def _confirm(tx: Transaction, booking: Booking, event: Event, *, now: datetime) 
 def _can_take_again(booking: Booking, event: Event, *, now: datetime) -> bool:
     """Whether an expired booking can still get its tickets.
 
-    The tickets must be left, and nobody may wait for them. Customers who have paid get them even after sales have
-    closed. Free tickets must still be on sale, and still be free.
+    The tickets must be left, and not set aside for the waiting list. Customers who have paid get them even after sales
+    have closed. Free tickets must still be on sale, and still be free.
     """
     if event.status is not EventStatus.PUBLISHED or booking.held_until is None or not is_admitted(booking, event):
         return False
@@ -223,6 +225,8 @@ def _can_take_again(booking: Booking, event: Event, *, now: datetime) -> bool:
 
 def _is_still_free(event: Event, types: Sequence[TicketType], *, now: datetime) -> bool:
     """Whether anyone could book free tickets of these types now."""
-    is_open = event.booking_opens_at is None or event.booking_opens_at <= now
-    on_sale = all(is_on_sale(one, now=now) and not one.is_hidden and one.price == 0 for one in types)
-    return is_open and now < event.booking_ends_at and on_sale
+    try:
+        require_open(event, now=now)
+    except EventNotOpen:
+        return False
+    return all(is_on_sale(one, now=now) and not one.is_hidden and one.price == 0 for one in types)

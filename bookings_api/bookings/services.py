@@ -6,7 +6,7 @@ from uuid import UUID
 
 from bookings_api.bookings.booking_lock import locked_booking, require_admitted
 from bookings_api.bookings.changes import change_tickets, require_allowed_for_person
-from bookings_api.bookings.emails import announcement_of, email_about
+from bookings_api.bookings.emails import announcement_of
 from bookings_api.bookings.rules import require_changeable
 from bookings_api.database.changes import apply_changes
 from bookings_api.database.prepared import run
@@ -22,6 +22,7 @@ from bookings_api.errors import (
 from bookings_api.extensions import db
 from bookings_api.idempotency import IdempotentRequest, store_response
 from bookings_api.inventory.counters import release
+from bookings_api.inventory.notices import email_about
 from bookings_api.inventory.waiting_list import serve_waiting_list
 from bookings_api.mail import outbox
 from bookings_api.models import ACTIVE, Booking, BookingStatus, EmailKind, OutboxEmail

@@ -5,7 +5,7 @@ Services write through the session inside `transaction()`, or with prepared stat
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg2
@@ -46,6 +46,10 @@ class Transaction:
                 hook()
             except Exception:  # the data is committed, so the request must not fail
                 logger.exception("after-commit hook failed")
+
+
+class _RollBack(Exception):
+    """Rolls back a transaction whose changes are not wanted."""
 
 
 class RowLockedTransaction(Transaction):
@@ -111,16 +115,9 @@ def transaction() -> Iterator[Transaction]:
 @contextmanager
 def rolled_back_transaction() -> Iterator[Transaction]:
     """Open a transaction that is rolled back at the end of the block, to find out what changes would lead to."""
-    _require_no_transaction()
-    session = db.session()
-    session.commit()
-    tx = session.info[_ACTIVE] = Transaction()
-    try:
-        begin(session.connection())
+    with suppress(_RollBack), transaction() as tx:
         yield tx
-    finally:
-        session.rollback()
-        del session.info[_ACTIVE]
+        raise _RollBack
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Ends holds whose time is up, and gives their tickets to the waiting list."""
 
 from datetime import datetime
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
@@ -33,7 +32,9 @@ def end_expired_holds(tx: Transaction, event: Event, *, now: datetime) -> None:
     ).all()
     if not ended:
         return
-    released = _counts_where(BookingItem.booking_id.in_([row.id for row in ended]))
+    of_ended = BookingItem.booking_id.in_([row.id for row in ended])
+    counts = sa.select(BookingItem.ticket_type_id, sa.func.sum(BookingItem.count)).where(of_ended)
+    released = {row[0]: row[1] for row in db.session.execute(counts.group_by(BookingItem.ticket_type_id))}
     for statement in release(event, released, BookingStatus.HELD):
         run(statement)
     db.session.refresh(event, ["tickets_held", "updated_at"])
@@ -43,8 +44,3 @@ def end_expired_holds(tx: Transaction, event: Event, *, now: datetime) -> None:
         expired = db.session.scalars(query.order_by(Booking.id), execution_options={"populate_existing": True}).all()
         notify(tx, EmailKind.BOOKING_EXPIRED, event, expired)
     serve_waiting_list(tx, event, now=now)
-
-
-def _counts_where(condition: sa.ColumnElement[bool]) -> dict[UUID, int]:
-    counts = sa.select(BookingItem.ticket_type_id, sa.func.sum(BookingItem.count)).where(condition)
-    return {row[0]: row[1] for row in db.session.execute(counts.group_by(BookingItem.ticket_type_id))}

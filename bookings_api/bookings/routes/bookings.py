@@ -111,7 +111,7 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     guest is notified that the booking is no longer theirs. Additional tickets are booked only if all of them are
     available. Released tickets are available immediately.
 
-    A confirmed booking cannot become more expensive. Book additional tickets separately. On the waiting list, you keep
+    A confirmed booking cannot get more tickets that have a price. Book them separately. On the waiting list, you keep
     your place if you remove tickets, and move to the end of the list if you add any.
 
     You can change your own booking until the event starts or booking closes, whichever comes later. You can add tickets
