@@ -84,7 +84,7 @@ TICKET_RULES = {
                                         waiting.id, waiting.event_id)
         FROM events JOIN LATERAL (
             SELECT *, row_number() OVER (ORDER BY waitlisted_at, id) AS place
-            FROM bookings WHERE event_id = events.id AND bookings.status = 'waitlisted'
+            FROM bookings WHERE event_id = events.id AND is_waiting
         ) AS waiting ON place = 1 OR waitlist_policy = 'first_fit'
         WHERE events.status = 'published' AND coalesce(booking_closes_at, starts_at) > now()
         AND max_tickets_per_person IS NULL

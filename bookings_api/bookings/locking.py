@@ -19,7 +19,6 @@ from bookings_api.inventory.queue import queue_from, read_queue
 from bookings_api.models import (
     ApiKey,
     Booking,
-    BookingStatus,
     Event,
     IdempotencyKey,
     Login,
@@ -159,16 +158,12 @@ _first_hold_ends = sa.case(
     (
         _events.c.tickets_held > 0,
         sa.select(sa.func.min(_bookings.c.held_until))
-        .where(*_of_event, _bookings.c.status == sa.literal_column(f"'{BookingStatus.HELD}'"))
+        .where(*_of_event, _bookings.c.is_held)
         .correlate(None)
         .scalar_subquery(),
     )
 )
-_has_waiting = (
-    sa.exists()
-    .where(*_of_event, _bookings.c.status == sa.literal_column(f"'{BookingStatus.WAITLISTED}'"))
-    .correlate(None)
-)
+_has_waiting = sa.exists().where(*_of_event, _bookings.c.is_waiting).correlate(None)
 
 
 def _facts(

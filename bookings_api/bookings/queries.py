@@ -14,7 +14,6 @@ from bookings_api.extensions import db
 from bookings_api.models import (
     ApiKey,
     Booking,
-    BookingStatus,
     EmailStatus,
     Event,
     IdempotencyKey,
@@ -85,7 +84,7 @@ _BOOKINGS_FOR_EVENT = ListQuery(
     orders=[Order(Booking.id)],
 )
 _WAITING_LIST = ListQuery(
-    sa.select(Booking).where(_OF_EVENT, Booking.status == BookingStatus.WAITLISTED),
+    sa.select(Booking).where(_OF_EVENT, Booking.is_waiting),
     filters={},
     orders=[Order(Booking.waitlisted_at, Booking.id)],
 )

@@ -109,12 +109,13 @@ class BoundStatement(NamedTuple):
 
 
 def insert_into(model: type[Base], *columns: str) -> Prepared:
-    """Return a statement that inserts a row with the given columns, or with all columns if none are given.
+    """Return a statement that inserts a row with the given columns, by default all except generated columns.
 
-    All other columns must be nullable or have a default in the database.
+    All other columns must be nullable, generated, or have a default in the database.
     """
     table: Any = model.__table__
-    types = {name: table.c[name].type for name in columns or table.c.keys()}
+    names = columns or [column.key for column in table.c if column.computed is None]
+    types = {name: table.c[name].type for name in names}
     # a table without the model's Python defaults, which would become parameters
     target = sa.table(table.name, *(sa.column(name, type_) for name, type_ in types.items()))
     values = {name: sa.bindparam(name, type_=type_) for name, type_ in types.items()}

@@ -14,7 +14,7 @@ from bookings_api.inventory.waiting_list import serve_waiting_list
 from bookings_api.models import Booking, BookingItem, BookingStatus, EmailKind, Event
 
 # holds whose time is up, according to the database's clock
-IS_OVER = sa.and_(Booking.status == BookingStatus.HELD, Booking.held_until <= sa.func.clock_timestamp())
+IS_OVER = sa.and_(Booking.is_held, Booking.held_until <= sa.func.clock_timestamp())
 
 
 def end_expired_holds(tx: Transaction, event: Event, *, now: datetime) -> None:
@@ -25,7 +25,7 @@ def end_expired_holds(tx: Transaction, event: Event, *, now: datetime) -> None:
     require_transaction()
     ended = db.session.execute(
         sa.update(Booking)
-        .where(Booking.event_id == event.id, Booking.status == BookingStatus.HELD, Booking.held_until <= now)
+        .where(Booking.event_id == event.id, Booking.is_held, Booking.held_until <= now)
         .values(status=BookingStatus.EXPIRED, version=Booking.version + 1)
         .returning(Booking.id, Booking.waitlisted_at),
         execution_options={"synchronize_session": False},

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from bookings_api.database.prepared import BoundStatement, Prepared, run
 from bookings_api.inventory.access import IS_REVOKED
 from bookings_api.inventory.person_limit import COUNTED, tickets_where
-from bookings_api.models import Booking, BookingItem, BookingStatus, Event, TicketType, WaitlistPolicy
+from bookings_api.models import Booking, BookingItem, Event, TicketType, WaitlistPolicy
 from bookings_api.models.booking import mailbox
 
 
@@ -79,10 +79,7 @@ _waiting = (
         ).label("has_claim"),
     )
     .join(Event, Event.id == Booking.event_id)
-    .where(
-        Booking.event_id == sa.bindparam("event_id", type_=sa.Uuid()),
-        Booking.status == sa.literal_column(f"'{BookingStatus.WAITLISTED}'"),
-    )
+    .where(Booking.event_id == sa.bindparam("event_id", type_=sa.Uuid()), Booking.is_waiting)
     .cte("waiting")
 )
 

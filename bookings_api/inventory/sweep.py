@@ -17,7 +17,7 @@ from bookings_api.extensions import db
 from bookings_api.inventory.holds import IS_OVER, end_expired_holds
 from bookings_api.inventory.locking import lock_event
 from bookings_api.inventory.waiting_list import close_waiting_list, serve_waiting_list
-from bookings_api.models import Booking, BookingStatus, Event, EventStatus
+from bookings_api.models import Booking, Event, EventStatus
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +26,12 @@ BEAT_SCHEDULE = {
     "sweep-holds": {"task": "inventory.sweep", "schedule": SWEEP_EVERY, "options": {"expires": 3600}},
 }
 
-_is_waiting = Booking.status == BookingStatus.WAITLISTED
 _is_closed = sa.func.coalesce(Event.booking_closes_at, Event.starts_at) <= sa.func.clock_timestamp()
 _DUE = sa.union(
     sa.select(Booking.event_id).where(IS_OVER),
     sa.select(Booking.event_id)
     .join(Event, Event.id == Booking.event_id)
-    .where(_is_waiting, sa.or_(_is_closed, Event.tickets_available > 0)),
+    .where(Booking.is_waiting, sa.or_(_is_closed, Event.tickets_available > 0)),
 )
 
 

@@ -35,7 +35,6 @@ from bookings_api.models.booking import mailbox_of
 
 BATCH = 500
 
-_IS_WAITING = Booking.status == BookingStatus.WAITLISTED
 _IN_ORDER = (Booking.waitlisted_at, Booking.id)
 # the cost of reading the position of every party grows with the square of the length of the list
 _WITHOUT_POSITION = (joinedload(Booking.user), defer(Booking.position), defer(Booking.tickets_ahead))
@@ -69,7 +68,7 @@ def serve_waiting_list(tx: Transaction, event: Event, *, now: datetime) -> None:
 def close_waiting_list(tx: Transaction, event: Event) -> bool:
     """Expire the first batch of waiting bookings, and notify the guests. Returns false if the list was empty."""
     require_transaction()
-    query = sa.select(Booking).where(Booking.event_id == event.id, _IS_WAITING).options(*_WITHOUT_POSITION)
+    query = sa.select(Booking).where(Booking.event_id == event.id, Booking.is_waiting).options(*_WITHOUT_POSITION)
     parties = db.session.scalars(query.order_by(*_IN_ORDER).limit(BATCH)).all()
     for party in parties:
         party.status = BookingStatus.EXPIRED
@@ -82,7 +81,7 @@ def close_waiting_list(tx: Transaction, event: Event) -> bool:
 
 def has_waiting(event: Event) -> bool:
     """Whether any party waits for tickets."""
-    query = sa.select(Booking.id).where(Booking.event_id == event.id, _IS_WAITING).limit(1)
+    query = sa.select(Booking.id).where(Booking.event_id == event.id, Booking.is_waiting).limit(1)
     return db.session.scalars(query).one_or_none() is not None
 
 
@@ -116,7 +115,7 @@ def _parties(event: Event, left: TicketsLeft, *, is_strict: bool) -> Iterator[Bo
     Unless the policy is `strict`, omits parties that need more than what is left when their batch is read.
     """
     query = sa.select(Booking).join(Booking.event).options(*_WITHOUT_POSITION)
-    query = query.where(Booking.event_id == event.id, _IS_WAITING, ~IS_REVOKED).order_by(*_IN_ORDER).limit(BATCH)
+    query = query.where(Booking.event_id == event.id, Booking.is_waiting, ~IS_REVOKED).order_by(*_IN_ORDER).limit(BATCH)
     after = None
     while True:
         batch = query if after is None else query.where(sa.tuple_(*_IN_ORDER) > after)

@@ -10,10 +10,10 @@ from bookings_api.database.prepared import Prepared, read_row
 from bookings_api.errors import TicketTypeNotFound
 from bookings_api.events.queries import get_event, require_visible
 from bookings_api.inventory.availability import ticket_types_of
-from bookings_api.models import Booking, BookingItem, BookingStatus, Event, TicketType
+from bookings_api.models import Booking, BookingItem, Event, TicketType
 from bookings_api.permissions import Action, Actor, may, require
 
-_waiting = (Booking.event_id == sa.bindparam("event_id", type_=sa.Uuid()), Booking.status == BookingStatus.WAITLISTED)
+_waiting = (Booking.event_id == sa.bindparam("event_id", type_=sa.Uuid()), Booking.is_waiting)
 _waiting_for_event = sa.select(sa.func.coalesce(sa.func.sum(Booking.ticket_count), 0, type_=sa.BigInteger)).where(
     *_waiting
 )

@@ -123,7 +123,7 @@ BEGIN;
 SELECT users.* FROM users JOIN logins ON logins.user_id = users.id
     WHERE logins.id = {user} AND logins.revoked_at IS NULL AND users.is_active;
 SELECT * FROM events WHERE id = {event} FOR UPDATE;
-SELECT *, EXISTS (SELECT FROM bookings WHERE event_id = {event} AND status = 'waitlisted')
+SELECT *, EXISTS (SELECT FROM bookings WHERE event_id = {event} AND is_waiting)
     FROM ticket_types WHERE event_id = {event};
 UPDATE events SET tickets_booked = tickets_booked + 1, tickets_held = tickets_held + 0, updated_at = now()
     WHERE id = {event};
