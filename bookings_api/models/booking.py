@@ -151,7 +151,7 @@ class Booking(Identified, Timestamped, Base):
     status: Mapped[BookingStatus] = mapped_column(
         choice(BookingStatus, "status"), default=BookingStatus.CONFIRMED, server_default=BookingStatus.CONFIRMED
     )
-    # the same as `status`, for partial indexes
+    # generated from `status` for the partial indexes, which must not mention `status` itself
     is_held: Mapped[bool] = mapped_column(sa.Computed("status = 'held'"))
     is_waiting: Mapped[bool] = mapped_column(sa.Computed("status = 'waitlisted'"))
     version: Mapped[int] = mapped_column(default=1, server_default="1")

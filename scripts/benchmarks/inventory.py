@@ -142,7 +142,9 @@ _REQUESTS: dict[str, Callable[[Service], tuple[float, float]]] = {
     f"cancelling an event with {BOOKINGS:,} bookings and {WAITING:,} waiting": _cancel,
 }
 
+# The first statement waits until the worker has written a batch of emails, and keeps it from writing the next.
 _DELETE = """
+UPDATE event_broadcasts SET finished_at = now() WHERE event_id = %(event)s::uuid;
 DELETE FROM outbox_emails USING bookings WHERE booking_id = bookings.id AND bookings.event_id = %(event)s::uuid;
 DELETE FROM event_broadcasts WHERE event_id = %(event)s::uuid;
 DELETE FROM booking_items USING bookings WHERE booking_id = bookings.id AND event_id = %(event)s::uuid;
