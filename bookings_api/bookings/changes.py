@@ -29,8 +29,8 @@ def change_tickets(
 
     Added tickets must be available and, unless `by_organizer` is true, on sale. Tickets can always be removed. On the
     waiting list, added tickets need not be available, but move the booking to the end of the list. If tickets of a type
-    are added, all tickets of the type get its current price. Raises
-    `EventNotOpen`, `InvalidFields`, `SalesClosed`, `TooManyTickets`, `PaymentRequired`, `OthersWaiting` or `SoldOut`.
+    are added, all tickets of the type get its current price. Raises `PermissionDenied`, `EventNotOpen`,
+    `InvalidFields`, `SalesClosed`, `TooManyTickets`, `PaymentRequired`, `OthersWaiting` or `SoldOut`.
     """
     before, wanted = booking.counts, _wanted(booking, changes)
     if wanted == before:

@@ -1,4 +1,4 @@
-"""What determines whether tickets can be booked: an order, the facts about it, and the resulting plan."""
+"""An order, the facts that determine whether it can be booked, and the resulting plan."""
 
 import hashlib
 import json
@@ -84,12 +84,12 @@ class Facts:
 class Plan:
     """An accepted order, with the time of the decision.
 
-    `is_newcomer` is true if an account has no membership in the event's organization yet. `status` is the status of the
-    new booking, and `items` are the tickets that it gets or waits for.
+    `is_new_customer` is true if an account has no membership in the event's organization yet. `status` is the status of
+    the new booking, and `items` are the tickets that it gets or waits for.
     """
 
     actor: Actor
-    is_newcomer: bool
+    is_new_customer: bool
     event: Event
     items: Sequence[Item]
     now: datetime

@@ -90,7 +90,7 @@ def inquiry_about(order: Order, login_id: UUID | None, key_hash: bytes | None, k
 
 
 def _decide_early(facts: Facts, order: Order, request: IdempotentRequest | None) -> Booking | IdempotencyKey | None:
-    """Refuse or repeat without the lock, from facts that were read without it. Otherwise returns None."""
+    """Refuse the order or return its earlier result, without the lock. Returns None if the lock is needed."""
     try:
         plan = decide(facts, order, request)
     except HoldsExpired:
@@ -122,7 +122,7 @@ def _book(tx: RowLockedTransaction, plan: Plan, order: Order, request: Idempoten
     if kind := announcement_of(booking):
         writes.append(INSERT_EMAIL.with_values(**outbox.email_columns(**email_about(kind, booking, event, user))))
         tx.after_commit(outbox.wake_worker)
-    if plan.is_newcomer and user:
+    if plan.is_new_customer and user:
         writes.append(ADMIT.with_values(organization_id=event.organization_id, user_id=user.id))
     if request:
         writes.append(request.record(actor.id, booking))

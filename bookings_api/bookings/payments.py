@@ -59,7 +59,7 @@ _ERRORS: dict[PaymentRefusal, type[DomainError]] = {
 }
 
 _MESSAGES = {
-    PaymentRefusal.HOLD_EXPIRED: "The hold has expired, and the tickets are no longer available.",
+    PaymentRefusal.HOLD_EXPIRED: "The hold has expired, and the tickets can no longer be booked.",
     PaymentRefusal.WAITING_LIST: "The booking is still on the waiting list.",
 }
 _USED = "This payment was already reported for another booking."

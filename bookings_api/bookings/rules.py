@@ -37,7 +37,7 @@ REFUSALS = (EventNotOpen, SalesClosed, SoldOut, OthersWaiting, TooManyTickets, T
 
 
 class HoldsExpired(Exception):
-    """Expired holds have tickets that could serve the order or someone who waits. They must be ended first."""
+    """Expired holds have tickets that could serve the order or a waiting party. They must be ended first."""
 
 
 def decide(facts: Facts, order: Order, request: IdempotentRequest | None) -> Plan | IdempotencyKey | Booking:
@@ -139,8 +139,8 @@ def _may_wait(facts: Facts, event: Event, order: Order, items: list[Item]) -> bo
 
 
 def _plan(facts: Facts, actor: Actor, event: Event, order: Order, items: list[Item], *, is_waiting: bool) -> Plan:
-    is_newcomer = actor.user is not None and facts.is_admitted is None
-    plan = Plan(actor, is_newcomer, event, items, facts.now, BookingStatus.CONFIRMED, order.hold_minutes)
+    is_new_customer = actor.user is not None and facts.is_admitted is None
+    plan = Plan(actor, is_new_customer, event, items, facts.now, BookingStatus.CONFIRMED, order.hold_minutes)
     if is_waiting:
         return replace(plan, status=BookingStatus.WAITLISTED)
     if plan.amount_due or order.hold_minutes:

@@ -114,7 +114,7 @@ def transaction() -> Iterator[Transaction]:
 
 @contextmanager
 def rolled_back_transaction() -> Iterator[Transaction]:
-    """Open a transaction that is rolled back at the end of the block, to find out what changes would lead to."""
+    """Open a transaction that is rolled back at the end of the block, to see the effect of changes."""
     with suppress(_RollBack), transaction() as tx:
         yield tx
         raise _RollBack

@@ -1,4 +1,4 @@
-"""Tells which constraint a statement has violated."""
+"""Identifies the constraint that a statement has violated."""
 
 from psycopg2.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError

@@ -97,7 +97,7 @@ DOMAIN_PROBLEMS: dict[type[errors.DomainError], Problem] = {
     errors.PaymentRequired: Problem(HTTPStatus.CONFLICT, "payment-required", "Payment required"),
     errors.PaymentMismatch: Problem(HTTPStatus.CONFLICT, "payment-mismatch", "Payment does not match"),
     errors.AlreadyPaid: Problem(HTTPStatus.CONFLICT, "already-paid", "Booking already paid"),
-    errors.OthersWaiting: Problem(HTTPStatus.CONFLICT, "waiting-list", "Waiting list"),
+    errors.OthersWaiting: Problem(HTTPStatus.CONFLICT, "waiting-list", "Others are waiting"),
     errors.CapacityBelowBooked: Problem(
         HTTPStatus.CONFLICT, "capacity-below-booked", "Capacity below booked tickets", field="capacity"
     ),

@@ -1,11 +1,11 @@
-"""Whether people may still get tickets. An organization can revoke a customer's access, and people delete accounts."""
+"""Whether people may still get tickets. Organizations can revoke a customer's access, and accounts can be deleted."""
 
 import sqlalchemy as sa
 
 from bookings_api.extensions import db
 from bookings_api.models import Booking, Event, Membership, User
 
-# Of a booking, as part of a query that also reads its event
+# whether the account that made a booking has lost its access; for queries that also read the event
 IS_REVOKED = sa.or_(
     sa.exists().where(
         Membership.user_id == Booking.user_id,

@@ -32,7 +32,7 @@ class Item:
 
 
 class TicketsLeft:
-    """The numbers of tickets left of a locked event and of its types. `take` keeps them up to date."""
+    """How many tickets a locked event and its types have left. `take` keeps the numbers up to date."""
 
     def __init__(self, event: Event, types: Sequence[TicketType], *, returned: int = 0) -> None:
         """`returned` is the number of tickets of other types that the same booking gives back."""
@@ -45,7 +45,7 @@ class TicketsLeft:
 
     @property
     def sold_out_types(self) -> list[UUID]:
-        """The IDs of the types of which no tickets are left, although the event may have some."""
+        """The IDs of the types that have no tickets left, even if the event still has some."""
         return [ticket_type_id for ticket_type_id, left in self._of_limited_type.items() if left <= 0]
 
     def of_type(self, ticket_type_id: UUID) -> int:
@@ -59,7 +59,7 @@ class TicketsLeft:
             self._of_limited_type[ticket_type_id] -= counts[ticket_type_id]
 
     def set_aside(self, counts: Mapping[UUID, int]) -> None:
-        """Keep tickets, as far as they are left, for a party that comes first but cannot be served yet."""
+        """Subtract tickets for a party that comes first but cannot be served yet, at most as many as are left."""
         self.take({one: min(count, self._of_limited_type.get(one, count)) for one, count in counts.items()})
         self.total = max(self.total, 0)
 
@@ -90,7 +90,7 @@ class TicketsLeft:
 
 
 def shortages(event: Event, items: Sequence[Item], *, returned: int = 0) -> list[SoldOut]:
-    """Return why an order cannot be served: each ticket type of which not enough is left, and the event.
+    """Return why an order cannot be served: an error for each type, and for the event, with too few tickets left.
 
     `returned` is the number of tickets of other types that the same booking gives back.
     """

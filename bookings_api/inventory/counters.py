@@ -23,7 +23,7 @@ def take(event: Event, counts: Mapping[UUID, int], status: BookingStatus) -> lis
 
 
 def release(event: Event, counts: Mapping[UUID, int], status: BookingStatus) -> list[BoundStatement]:
-    """Return the statements that give the tickets of a booking with this status back."""
+    """Return the statements that give back the tickets of a booking with this status."""
     return take(event, {ticket_type_id: -count for ticket_type_id, count in counts.items()}, status)
 
 

@@ -16,9 +16,9 @@ from bookings_api.models.booking import mailbox
 class Queue(NamedTuple):
     """The parties on a waiting list: their number, their tickets, and the types that they want.
 
-    `claims` are the tickets of each type that newcomers must leave to those who wait. With the policy `first_fit`,
-    there are none, because whatever is left was already offered to everyone who waits. People who can get no more
-    tickets and parties that have become too large have no claims.
+    `claims` are the tickets of each type that new orders must leave to waiting parties. With the policy `first_fit`,
+    there are no claims, because no waiting party can use the tickets that are left. People who can get no more tickets
+    and parties that have become too large have no claims either.
     """
 
     parties: int
@@ -47,7 +47,7 @@ def queue_from(rows: list[tuple[Any, ...]]) -> Queue:
 
 _need = sa.func.coalesce(Booking.accept_fewer, Booking.ticket_count)
 _of_event = COUNTED.c.event_id == Booking.event_id
-# one or the other, so that each can use an index
+# two subqueries instead of one with OR, so that each can use an index
 _tickets_of_person = sa.case(
     (
         Booking.user_id.is_not(None),
@@ -84,7 +84,7 @@ _waiting = (
 )
 
 
-# the tickets that each type must keep for those who wait
+# the tickets of each type that are kept for waiting parties
 _by_type = (
     sa.select(
         BookingItem.ticket_type_id.label("type"),

@@ -37,7 +37,7 @@ _DUE = sa.union(
 
 @shared_task(name="inventory.sweep")
 def sweep() -> None:
-    """Bring all events up to date that have expired holds, or people who wait although tickets are left."""
+    """Bring each event up to date that has expired holds, or a waiting list to be served or closed."""
     event_ids = db.session.scalars(_DUE).all()
     end_reading()
     for event_id in event_ids:

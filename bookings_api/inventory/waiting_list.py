@@ -1,6 +1,6 @@
 """The waiting list of an event: parties that wait for tickets, in order of arrival.
 
-Every release of tickets serves the list in the same transaction, so no party waits that could be served.
+Every release of tickets serves the list in the same transaction, so no party that could be served has to wait.
 """
 
 from collections import Counter
@@ -49,9 +49,10 @@ class _Grant(NamedTuple):
 
 
 def serve_waiting_list(tx: Transaction, event: Event, *, now: datetime) -> None:
-    """Give the tickets that are left of a locked event to its waiting list, and notify the guests.
+    """Give a locked event's remaining tickets to its waiting list, and notify the guests.
 
-    A promoted booking is confirmed or, if it has to be paid or the event makes offers, held.
+    A promoted booking is held if it must be paid, if it has `hold_minutes`, or if the event has
+    `waitlist_offer_minutes`. Otherwise, it is confirmed.
     """
     require_transaction()
     if event.status is not EventStatus.PUBLISHED or event.booking_ends_at <= now or not has_waiting(event):
@@ -180,7 +181,7 @@ def _promote(tx: Transaction, event: Event, grants: list[_Grant], *, now: dateti
 
 
 def _apply(event: Event, booking: Booking, counts: Mapping[UUID, int], *, now: datetime) -> None:
-    """Set what the promotion changes on the object, without having the session write it row by row."""
+    """Change the object without marking it as changed, because the session would write the rows one by one."""
     items = [{**item, "count": counts[UUID(item["ticket_type_id"])]} for item in booking.items]
     amount_due = sum(item["count"] * item["price"] for item in items)
     minutes = event.waitlist_offer_minutes or booking.hold_minutes or (event.hold_minutes if amount_due else None)

@@ -116,8 +116,8 @@ class Booking(Identified, Timestamped, Base):
         sa.Index("ix_bookings_user_id_id", "user_id", "id"),
         sa.Index("ix_bookings_event_id_id", "event_id", "id"),
         sa.Index("ix_bookings_guest_email", sa.text("lower(guest_email)")),
-        # No index mentions a column that changes when a confirmed booking is cancelled, and the fillfactor of 50 leaves
-        # space for a second version of each row. So cancelling an event with 50,000 bookings writes no index entries.
+        # Cancelling a confirmed booking changes no indexed column, and the table's fillfactor of 50 leaves space for a
+        # second version of each row. So cancelling an event with 50,000 confirmed bookings writes no index entries.
         sa.Index("ix_bookings_event_id_reminded_for", "event_id", "reminded_for"),
         sa.Index("ix_bookings_event_id_held_until", "event_id", "held_until", postgresql_where=sa.text("is_held")),
         sa.Index(

@@ -52,7 +52,7 @@ class Payment(Identified, Timestamped, Base):
 
     booking: Mapped[Booking] = relationship(lazy="raise")
 
-    # the whole amount of a refused payment, or what an accepted payment exceeds the price of the confirmed tickets by
+    # the whole amount of a refused payment, or an accepted payment minus the price of the confirmed tickets
     amount_to_refund: Mapped[int] = column_property(
         sa.select(
             sa.case(

@@ -1,7 +1,8 @@
 """Cancel the bookings of an event without writing index entries.
 
-PostgreSQL can update a row in place (a heap-only update) if there is space left in its page and if no index mentions a
-changed column. Rewrites the table, because the new columns are stored.
+PostgreSQL writes no index entries for the new version of a row (a heap-only update) if no index mentions a changed
+column and the row's page has space left. Rewrites the table and blocks access to it meanwhile, because the new columns
+are stored.
 """
 
 import sqlalchemy as sa

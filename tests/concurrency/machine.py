@@ -18,7 +18,7 @@ from tests.factories import API, Account, book, make_event, make_ticket_type, ti
 from tests.sql import execute
 
 PROVIDER = "stripe"
-# when an event has so many bookings, it may end, or another one may open
+# from this number of bookings on, the event may end, and another event may open
 MANY = 10
 
 # enough for short holds to end, and for all holds

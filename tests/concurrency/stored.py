@@ -85,7 +85,7 @@ class StoredState(RuleBasedStateMachine):
         return booking.status, items, booking.amount_due, *place, is_refund_due, booking.emails
 
     @invariant()
-    def nobody_waits_who_could_be_served(self) -> None:
+    def no_party_that_could_be_served_waits(self) -> None:
         for event in self.all_events:
             able = [party for party in event.line if not event.is_too_many(party.user, party.smallest)]
             for party in able[:1] if event.terms.is_strict else able:

@@ -84,7 +84,7 @@ def test_a_ticket_passes_people_who_leave_the_list_when_it_is_released(
 
 
 @pytest.mark.parametrize("policy", ["first_fit", "strict"])
-def test_newcomers_never_get_a_ticket_that_is_released_to_the_list(
+def test_new_orders_never_get_a_ticket_that_is_released_to_the_list(
     client: FlaskClient, database: sa.Engine, http: httpx.Client, organizer: Account, users: list[Account], policy: str
 ) -> None:
     for _ in range(ROUNDS):
@@ -101,7 +101,7 @@ def test_newcomers_never_get_a_ticket_that_is_released_to_the_list(
         assert _emails_about(database, first) == ["booking_waitlisted", "booking_confirmed"]
 
 
-def test_newcomers_never_get_the_tickets_of_expired_holds_for_which_others_wait(
+def test_new_orders_never_get_the_tickets_of_expired_holds_for_which_others_wait(
     client: FlaskClient, database: sa.Engine, http: httpx.Client, organizer: Account, users: list[Account]
 ) -> None:
     for _ in range(ROUNDS):

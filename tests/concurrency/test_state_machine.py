@@ -30,7 +30,7 @@ def test_no_sequence_of_operations_oversells_an_event_or_loses_an_email(
 
 
 @pytest.mark.long
-def test_no_longer_sequence_does_either(
+def test_long_sequences_of_operations_do_not_either(
     client: FlaskClient, database: sa.Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     _run(client, database, caplog, settings(SETTINGS, max_examples=120, stateful_step_count=50))

@@ -31,7 +31,7 @@ _MINUTE = timedelta(minutes=1)
 # The columns with times that the service itself writes.
 _STORED = {"created_at", "updated_at", "cancelled_at", "deleted_at", "revoked_at", "sent_at", "finished_at"}
 
-# The clock of an API machine may be this wrong without anybody noticing.
+# errors of an API machine's clock that are too small to be noticed
 ALMOST_RIGHT = [timedelta(minutes=3), timedelta(minutes=-3)]
 
 ERRORS = {

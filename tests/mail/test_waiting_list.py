@@ -26,9 +26,9 @@ def _parts(kind: EmailKind, *joined: dict[str, Any], **payload: Any) -> tuple[st
 @pytest.mark.parametrize(
     ("position", "tickets_ahead", "expected"),
     [
-        (1, 0, "you are first on the waiting list."),
-        (2, 1, "you are number 2 on the waiting list. The bookings ahead of you are for 1 ticket."),
-        (3, 5, "you are number 3 on the waiting list. The bookings ahead of you are for 5 tickets."),
+        (1, 0, "you were first on the waiting list."),
+        (2, 1, "you were number 2 on the waiting list. The bookings ahead of you were for 1 ticket."),
+        (3, 5, "you were number 3 on the waiting list. The bookings ahead of you were for 5 tickets."),
     ],
 )
 def test_a_waiting_guest_sees_their_position(position: int, tickets_ahead: int, expected: str) -> None:

@@ -107,8 +107,8 @@ def change_booking(changes: dict[str, Any], booking_id: UUID) -> Booking:
     """Change a booking's tickets or guest.
 
     Omitted fields keep their values. The guest is notified by email, unless the booking is a hold that was not offered
-    to the waiting list. If you change the guest's email, the new guest gets an email with the booking, and the former
-    guest is notified that the booking is no longer theirs. Additional tickets are booked only if all of them are
+    from the waiting list. If you change the guest's email, both guests are notified: the new guest of the booking, and
+    the former guest that the booking is no longer theirs. Additional tickets are booked only if all of them are
     available. Released tickets are available immediately.
 
     A confirmed booking cannot get more tickets that have a price. Book them separately. On the waiting list, you keep

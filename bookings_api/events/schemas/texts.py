@@ -23,8 +23,8 @@ OPENS = "When booking opens. Must be before booking closes. If `null`, booking o
 CLOSES = "When booking closes. Must not be later than `ends_at`. If `null`, booking closes when the event starts."
 CURRENCY = "The ISO 4217 code of the currency of all prices. `null` if all tickets are free."
 HOLD = (
-    "How long a booking that must be paid holds its tickets, in minutes. Buyers cannot ask for longer holds. Choose"
-    " more than the time for which your checkout page stays open, often at least 30 minutes."
+    "How long a booking that must be paid holds its tickets, in minutes. Buyers cannot ask for longer holds. Choose a"
+    " longer time than your checkout page stays open, which is often at least 30 minutes."
 )
 WAITLIST = "Whether people can join a waiting list when too few tickets are left."
 POLICY = (

@@ -119,7 +119,7 @@ def test_a_transaction_counts_once_and_blocks_no_other_commit(database: sa.Engin
     assert _version(database) == version + 2
 
 
-def test_changing_any_column_except_ticket_counts_and_update_time_counts(database: sa.Engine) -> None:
+def test_changing_any_column_except_counts_and_updated_at_increments_the_version(database: sa.Engine) -> None:
     not_counted = {"tickets_booked", "tickets_held", "updated_at"}
     with database.connect() as connection:
         columns = connection.scalars(
