@@ -17,7 +17,7 @@ _INDEXES = ("ix_bookings_event_id_reminded_for", "ix_bookings_event_id_held_unti
 
 
 def upgrade() -> None:
-    op.execute("ALTER TABLE bookings SET (fillfactor = 50)")
+    op.execute("ALTER TABLE bookings SET (fillfactor = 45)")
     for index in _INDEXES:
         op.drop_index(index, table_name="bookings")
     op.execute("""
@@ -25,6 +25,7 @@ def upgrade() -> None:
                              ADD is_waiting boolean GENERATED ALWAYS AS (status = 'waitlisted') STORED NOT NULL
     """)
     _create_indexes(reminded_for=None, held="is_held", waiting="is_waiting")
+    op.execute("ANALYZE bookings")
 
 
 def downgrade() -> None:

@@ -199,7 +199,8 @@ _INSERT = sa.text("""
     INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email, confirmed_at,
                           waitlisted_at, status)
     SELECT gen_random_uuid(), lpad(n::text, 10, '0'), event_id, user_id, 1, guest_name, n || guest_email, confirmed_at,
-           confirmed_at, CASE WHEN n > :confirmed THEN 'waitlisted' ELSE 'confirmed' END
+           CASE WHEN n > :confirmed THEN confirmed_at END,
+           CASE WHEN n > :confirmed THEN 'waitlisted' ELSE 'confirmed' END
     FROM bookings, generate_series(2, :count) AS n
 """)
 
