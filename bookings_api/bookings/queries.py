@@ -14,6 +14,7 @@ from bookings_api.extensions import db
 from bookings_api.models import (
     ApiKey,
     Booking,
+    BookingStatus,
     EmailStatus,
     Event,
     IdempotencyKey,
@@ -27,7 +28,8 @@ from bookings_api.models.user import is_logged_in
 from bookings_api.permissions import Action, Actor, may, may_manage_booking, may_see_booking, reach_of_key
 
 _OF_EVENT = Booking.event_id == sa.bindparam("event_id")
-_WITH_STATUS = Booking.status == sa.bindparam("status")
+_status = sa.bindparam("status", type_=Booking.status.type)
+_WITH_STATUS = Booking.status == _status
 
 # An email that is being sent counts as pending. Dropped emails are ignored because the guest never received them.
 _latest_email_status = (
@@ -75,7 +77,10 @@ _BOOKINGS_OF_KEYS = ListQuery(
 _BOOKINGS_FOR_EVENT = ListQuery(
     sa.select(Booking).where(_OF_EVENT),
     filters={
-        "status": _WITH_STATUS,
+        # PostgreSQL evaluates the comparisons with `_status` while planning, and can then use the partial indexes
+        "status": _WITH_STATUS
+        & ((_status != BookingStatus.HELD) | Booking.is_held)
+        & ((_status != BookingStatus.WAITLISTED) | Booking.is_waiting),
         **words_in(folded(sa.func.concat_ws(" ", Booking.guest_name, Booking.guest_email, Booking.reference))),
         "reference": Booking.reference == sa.func.upper(sa.bindparam("reference", type_=sa.String)),
         "refund_due": Booking.refund_due == sa.bindparam("refund_due", type_=sa.Boolean),

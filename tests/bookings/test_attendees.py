@@ -1,12 +1,24 @@
 """How an organizer finds guests in the attendee list."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.factories import API, Account, book, make_event, make_organizer, make_user
+from bookings_api.bookings.queries import bookings_for
+from bookings_api.extensions import db
+from bookings_api.models import BookingStatus, MemberRole
+from bookings_api.permissions import Actor
+from tests.factories import API, Account, book, make_event, make_organizer, make_user, organization_of
+
+_MANY_BOOKINGS = sa.text("""
+    INSERT INTO bookings (id, reference, event_id, user_id, ticket_count, guest_name, guest_email, confirmed_at)
+    SELECT gen_random_uuid(), lpad(n::text, 10, '0'), event_id, user_id, 1, guest_name, n || guest_email, confirmed_at
+    FROM bookings, generate_series(1, 10000) AS n
+""")
 
 
 class Attendees:
@@ -55,6 +67,29 @@ def attendees(client: FlaskClient) -> Attendees:
 )
 def test_guests_are_found_by_name_and_email(attendees: Attendees, q: str, found: list[str]) -> None:
     assert attendees.find(q=q) == found
+
+
+@pytest.mark.parametrize(
+    ("status", "index"), [("held", "ix_bookings_event_id_held_until"), ("waitlisted", "ix_bookings_waiting_list")]
+)
+def test_an_index_finds_the_few_bookings_that_are_held_or_waiting(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine, status: str, index: str
+) -> None:
+    event = make_event(client, organizer)
+    book(client, make_user(client), event)
+    with database.begin() as connection:
+        connection.execute(_MANY_BOOKINGS)
+        connection.execute(sa.text("ANALYZE bookings"))
+    owner = Actor(roles={UUID(organization_of(client, organizer)): MemberRole.OWNER})
+    with app.app_context():
+        listing = bookings_for(owner, UUID(event["id"]), status=BookingStatus(status)).with_values()
+        count = listing.with_only_columns(sa.func.count(), maintain_column_froms=True).order_by(None)
+        compiled = count.compile(db.engine, compile_kwargs={"literal_binds": True})
+
+    with database.connect() as connection:
+        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {compiled}".replace("%", "%%")).scalars())
+
+    assert index in plan, plan
 
 
 def test_a_guest_is_found_by_reference(attendees: Attendees) -> None:
