@@ -144,7 +144,7 @@ def _require_more(
         if not left.could_ever_serve(wanted, smallest=_smallest(booking, wanted)):
             raise SoldOut(event.tickets_available)
         return
-    raise_first(shortages(event, items, returned=returned))
+    raise_first(shortages(event, items, total=sum(added.values()), returned=returned))
     left.set_aside(queue_of(event).claims)
     if left.largest_part(added) is None:
         raise OthersWaiting

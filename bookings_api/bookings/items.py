@@ -31,11 +31,15 @@ def offered(types: Sequence[TicketType], *, by_organizer: bool) -> list[TicketTy
 
 
 def only_type(types: Sequence[TicketType], *, now: datetime) -> TicketType:
-    """Return the only ticket type on sale. Ignores hidden types.
+    """Return the only ticket type on sale or, even if it is not on sale, the only type. Ignores hidden types.
 
-    Raises `SalesClosed` if there is none, and `InvalidFields` if there are several.
+    Raises `SalesClosed` if several types exist but none is on sale, or if there is no type at all. Raises
+    `InvalidFields` if several are on sale.
     """
-    on_sale = [one for one in types if not one.is_hidden and is_on_sale(one, now=now)]
+    visible = [one for one in types if not one.is_hidden]
+    if len(visible) == 1:
+        return visible[0]
+    on_sale = [one for one in visible if is_on_sale(one, now=now)]
     if not on_sale:
         raise SalesClosed("No tickets are on sale.")
     if len(on_sale) > 1:

@@ -37,6 +37,11 @@ class Order:
     requires_verified_email: bool = False
 
     @property
+    def total(self) -> int:
+        """The number of ordered tickets."""
+        return self.ticket_count if self.items is None else sum(item.count for item in self.items)
+
+    @property
     def hash(self) -> bytes:
         """The SHA-256 hash of the order, used to recognize repeated orders with the same external ID.
 

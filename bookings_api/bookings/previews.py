@@ -1,11 +1,13 @@
 """Checks what an order would do, without booking anything."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from bookings_api.bookings.locking import Inquiry, peek_at_facts
 from bookings_api.bookings.order import Facts, Order, Plan
 from bookings_api.bookings.ordering import inquiry_about
 from bookings_api.bookings.rules import evaluate
+from bookings_api.bookings.turns import turns
 from bookings_api.database.transactions import rolled_back_transaction
 from bookings_api.errors import DomainError, LoginEnded
 from bookings_api.inventory.holds import end_expired_holds
@@ -36,7 +38,7 @@ def preview_order(
 
 def _facts_without_expired_holds(inquiry: Inquiry) -> Facts:
     """Return the facts as they would be once expired holds have ended and the waiting list has been served."""
-    with rolled_back_transaction() as tx:
+    with turns.turn(inquiry.event_id), rolled_back_transaction() as tx:
         event, now = lock_event(inquiry.event_id)
         end_expired_holds(tx, event, now=now)
-        return peek_at_facts(inquiry)
+        return replace(peek_at_facts(inquiry), now=now)  # as of the lock, even if another hold has expired since

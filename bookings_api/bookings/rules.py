@@ -80,19 +80,24 @@ def evaluate(facts: Facts, actor: Actor, order: Order) -> Plan | Booking | list[
     items, closed = _ordered(facts, event, order, by_organizer=by_organizer)
     refusals: list[DomainError] = [*closed]
     refusals += _violations(facts, event, order, items)
+    if not items:
+        return [*refusals, *shortages(event, items, total=order.total)]
     granted = _granted(facts, event, order, items)
     if not refusals and facts.has_expired_holds and (granted != items or facts.has_waiting):
         raise HoldsExpired
     if granted is None and not _may_wait(facts, event, order, items):
         is_left = _granted(replace(facts, queue=NOBODY), event, order, items) is not None
-        refusals += [OthersWaiting()] if is_left else shortages(event, items)
+        refusals += [OthersWaiting()] if is_left else shortages(event, items, total=order.total)
     return refusals or _plan(facts, actor, event, order, granted or items, is_waiting=granted is None)
 
 
 def _ordered(
     facts: Facts, event: Event, order: Order, *, by_organizer: bool
 ) -> tuple[list[Item], list[EventNotOpen | SalesClosed]]:
-    """Return the ordered items, and why none can be booked. Raises `InvalidFields` only if the event is open."""
+    """Return the ordered items, and why none can be booked. The items are empty if it is unclear which are meant.
+
+    Raises `InvalidFields` only if the event is open.
+    """
     refusals: list[EventNotOpen | SalesClosed] = []
     try:
         require_open(event, now=facts.now)
@@ -114,10 +119,11 @@ def _ordered(
 
 def _violations(facts: Facts, event: Event, order: Order, items: list[Item]) -> Iterator[DomainError]:
     """Yield an error for each ticket type that is not on sale, and for each limit that the order exceeds."""
-    total = sum(item.count for item in items)
     yield from sales_closed(items, now=facts.now)
-    yield from exceeded_limits(event, items, total=total, field="ticket_count" if order.items is None else "items")
-    if exceeds_person_limit(event, total, booked=facts.tickets_of_person):
+    yield from exceeded_limits(
+        event, items, total=order.total, field="ticket_count" if order.items is None else "items"
+    )
+    if exceeds_person_limit(event, order.total, booked=facts.tickets_of_person):
         yield TooManyForPerson(event.max_tickets_per_person or 0, facts.tickets_of_person)
 
 

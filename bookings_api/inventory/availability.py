@@ -89,8 +89,8 @@ class TicketsLeft:
         return {ticket_type_id: possible} if possible >= smallest else None
 
 
-def shortages(event: Event, items: Sequence[Item], *, returned: int = 0) -> list[SoldOut]:
-    """Return why an order cannot be served: an error for each type, and for the event, with too few tickets left.
+def shortages(event: Event, items: Sequence[Item], *, total: int, returned: int = 0) -> list[SoldOut]:
+    """Return why `total` tickets cannot be booked: an error for each type, and for the event, with too few left.
 
     `returned` is the number of tickets of other types that the same booking gives back.
     """
@@ -100,7 +100,7 @@ def shortages(event: Event, items: Sequence[Item], *, returned: int = 0) -> list
         for item in items
         if item.count > (of_type := item.ticket_type.limited(left)) and of_type < left
     ]
-    return [*short, SoldOut(left)] if sum(item.count for item in items) > left else short
+    return [*short, SoldOut(left)] if total > left else short
 
 
 def ticket_types_of(event: Event) -> list[TicketType]:

@@ -26,7 +26,7 @@ def _require_bookable(event: Event, count: int, *, in_all: int) -> None:
     ticket_type = TicketType(name="General admission", tickets_booked=0, tickets_held=0)
     require_open(event, now=NOW)
     raise_first(exceeded_limits(event, [Item(ticket_type, in_all, 0)], total=in_all, field="ticket_count"))
-    raise_first(shortages(event, [Item(ticket_type, count, 0)]))
+    raise_first(shortages(event, [Item(ticket_type, count, 0)], total=count))
 
 
 def _event(**changes: Any) -> Event:

@@ -1,13 +1,27 @@
 """Requests that only check whether tickets can be booked."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from tests.factories import API, Account, Key, book, items, make_event, make_ticket_type, new_email
+from tests.factories import (
+    API,
+    Account,
+    Key,
+    book,
+    items,
+    make_event,
+    make_ticket_type,
+    new_email,
+    ticket_types_of,
+    types_path,
+)
 from tests.inventory.conftest import Event, let_holds_expire
+from tests.polling import wait_until
+from tests.sql import execute, waiting_sessions
 
 pytestmark = pytest.mark.usefixtures("audited")
 
@@ -71,6 +85,27 @@ def test_a_preview_names_every_reason_to_refuse(
     assert preview["refusals"][-2]["detail"] == "Only 1 ticket is left of Front row."
 
 
+@pytest.mark.parametrize(
+    ("types", "closed"),
+    [(1, "Sales of General admission open at 2098-02-01T00:00:00Z."), (2, "No tickets are on sale.")],
+)
+def test_a_preview_names_every_reason_even_if_no_tickets_are_on_sale(
+    client: FlaskClient, user: Account, organizer: Account, types: int, closed: str
+) -> None:
+    event = make_event(client, organizer, capacity=1, max_tickets_per_booking=2, max_tickets_per_person=1)
+    if types > 1:
+        make_ticket_type(client, organizer, event)
+    for ticket_type in ticket_types_of(client, event):
+        path, changes = f"{types_path(event)}/{ticket_type['id']}", {"sales_open_at": "2098-02-01T00:00:00Z"}
+        assert client.patch(path, headers=organizer.headers, json=changes).status_code == 200
+
+    refusals = _preview(client, user, event, ticket_count=3)["refusals"]
+
+    codes = [refusal["code"] for refusal in refusals]
+    assert codes == ["sales-closed", "too-many-tickets", "too-many-for-person", "sold-out"]
+    assert refusals[0]["detail"] == closed
+
+
 def test_a_preview_counts_expired_holds_as_available(
     client: FlaskClient, user: Account, priced: Event, database: sa.Engine
 ) -> None:
@@ -81,6 +116,21 @@ def test_a_preview_counts_expired_holds_as_available(
     assert _preview(client, user, priced, ticket_count=5)["status"] == "held"
     with database.connect() as connection:
         assert connection.scalar(sa.text("SELECT status FROM bookings")) == "held"
+
+
+def test_a_hold_that_expires_during_a_preview_still_counts_as_held(
+    client: FlaskClient, user: Account, priced: Event, database: sa.Engine
+) -> None:
+    book(client, user, priced, ticket_count=4)
+    let_holds_expire(database)
+    book(client, user, priced, ticket_count=1)
+    with ThreadPoolExecutor(1) as pool, database.begin() as connection:
+        connection.execute(sa.text("SELECT 1 FROM bookings WHERE held_until <= now() FOR UPDATE"))
+        preview = pool.submit(_preview, client, user, priced, ticket_count=5)
+        wait_until(lambda: waiting_sessions(database) == 1)
+        execute(database, "UPDATE bookings SET held_until = clock_timestamp() WHERE held_until > now()")
+
+    assert [refusal["code"] for refusal in preview.result()["refusals"]] == ["sold-out"]
 
 
 def test_a_preview_with_a_known_external_id_shows_the_booking(client: FlaskClient, key: Key, priced: Event) -> None:
