@@ -198,6 +198,7 @@ def test_a_confirmed_booking_cannot_become_more_expensive(
         ({"currency": "XYZ"}, "payment.currency"),
         ({"currency": "eur"}, "payment.currency"),
         ({"provider": ""}, "payment.provider"),
+        ({"provider": "\u0130" * 26}, "payment.provider"),  # 52 characters in lower case
         ({"reference": "x" * 256}, "payment.reference"),
     ],
     ids=str,

@@ -63,7 +63,7 @@ def confirm(body: dict[str, Any], booking_id: UUID) -> Booking:
     Fetch the booking, and send the payment again.
     """
     reported = body.get("payment")
-    payment = ReportedPayment(**reported | {"provider": reported["provider"].lower()}) if reported else None
+    payment = ReportedPayment(**reported) if reported else None
     return confirm_booking(actor=current_actor, booking_id=booking_id, payment=payment, precondition=if_match())
 
 

@@ -1,5 +1,7 @@
 """Schemas for confirming bookings, and for payments."""
 
+from typing import Any
+
 import marshmallow as ma
 
 from bookings_api.http.fields import Currency, Integer, QueryBoolean, Text
@@ -14,10 +16,17 @@ _AMOUNT = "The amount that was paid, in minor units of `currency`, such as cents
 _CURRENCY = "The ISO 4217 code of the currency that was paid."
 
 
+class _LowerCase(Text):
+    """Text that is converted to lower case before its length is checked."""
+
+    def _deserialize(self, *args: Any, **kwargs: Any) -> str:
+        return super()._deserialize(*args, **kwargs).lower()
+
+
 class ReportedPaymentSchema(BaseSchema):
     """A payment that a customer has made."""
 
-    provider = Text(
+    provider = _LowerCase(
         max_length=MAX_PROVIDER,
         required=True,
         metadata={"description": "The payment provider, such as `stripe`. Case does not matter.", "example": "stripe"},
