@@ -5,6 +5,7 @@ Every release of tickets serves the list in the same transaction, so no party th
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -20,6 +21,7 @@ from bookings_api.extensions import db
 from bookings_api.inventory.access import IS_REVOKED
 from bookings_api.inventory.availability import TicketsLeft, ticket_types_of
 from bookings_api.inventory.counters import take
+from bookings_api.inventory.locking import lock_event
 from bookings_api.inventory.notices import notify
 from bookings_api.inventory.person_limit import tickets_of_person
 from bookings_api.models import (
@@ -78,6 +80,23 @@ def close_waiting_list(tx: Transaction, event: Event) -> bool:
             set_committed_value(party, name, None)
     notify(tx, EmailKind.BOOKING_EXPIRED, event, parties)
     return bool(parties)
+
+
+@contextmanager
+def access_restored(tx: Transaction, user_id: UUID, organization_id: UUID | None = None) -> Iterator[None]:
+    """Lock the events that a person waits for, in one organization or in all, and serve their waiting lists afterwards.
+
+    The block restores the person's access. Without this, a new order could get tickets that were left only because the
+    person had no access.
+    """
+    query = sa.select(Booking.event_id).where(Booking.user_id == user_id, Booking.is_waiting)
+    if organization_id is not None:
+        query = query.where(Booking.event.has(Event.organization_id == organization_id))
+    event_ids = db.session.scalars(query.distinct().order_by(Booking.event_id)).all()
+    locked = [lock_event(event_id, include_deleted=True) for event_id in event_ids]
+    yield
+    for event, now in locked:
+        serve_waiting_list(tx, event, now=now)
 
 
 def has_waiting(event: Event) -> bool:

@@ -8,6 +8,7 @@ from bookings_api.accounts.memberships import bump_versions, memberships_of, set
 from bookings_api.accounts.one_time_tokens import revoke_tokens
 from bookings_api.database.transactions import Transaction, transaction
 from bookings_api.errors import UserNotFound
+from bookings_api.inventory.waiting_list import access_restored
 from bookings_api.mail import outbox
 from bookings_api.models import EmailKind, TokenPurpose, User
 from bookings_api.permissions import Tenancy
@@ -37,7 +38,7 @@ def activate_account(user_id: UUID, *, tenancy: Tenancy) -> None:
     Notifies the person by email, unless they have no password yet. With a single organization, also restores the
     account's access to the organization. Otherwise, access that an organization has revoked stays revoked.
     """
-    with transaction() as tx:
+    with transaction() as tx, access_restored(tx, user_id):
         _set_access(tx, user_id, tenancy, is_active=True)
     log_change(None, user_id, {"is_active": "True"})
 

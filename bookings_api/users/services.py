@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection
+from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from bookings_api.errors import (
 )
 from bookings_api.extensions import db
 from bookings_api.idempotency import IdempotentRequest, store_response
+from bookings_api.inventory.waiting_list import access_restored
 from bookings_api.mail import outbox
 from bookings_api.models import EmailKind, MemberRole, Membership, Person, TokenPurpose, User
 from bookings_api.permissions import Action, Actor, Tenancy, may, organization_for
@@ -107,7 +109,10 @@ def change_person(
     `LastOwner` or `LastOrganizer` (no other owner or organizer would remain), and the errors of `organization_for`.
     """
     organization_id = organization_for(actor, Action.MANAGE_PEOPLE, organization_id)
-    with transaction() as tx:
+    with (
+        transaction() as tx,
+        access_restored(tx, user_id, organization_id) if changes.get("is_active") else nullcontext(),
+    ):
         changes_rights = changes.keys() & {"role", "is_active"}
         leaders = lock_leaders(organization_id, _leading_roles(actor.tenancy)) if changes_rights else ()
         user, membership = _lock_person(user_id, organization_id)
@@ -130,10 +135,7 @@ def change_person(
             user.version += 1
             membership.version += 1
         if not user.is_invited:  # invited users have never logged in
-            if "role" in changed:
-                _notify(tx, EmailKind.ROLE_CHANGED, user, membership)
-            if "is_active" in changed:
-                _notify(tx, EmailKind.ACCESS_CHANGED, user, membership)
+            _notify(tx, user, membership, changed)
     if changed:
         # names are personal data and stay out of the log
         log_change(actor, user_id, {field: "changed" if field == "name" else str(changes[field]) for field in changed})
@@ -263,17 +265,16 @@ def _revoke_invitations(user: User, organization_id: UUID, *, tenancy: Tenancy) 
         revoke_tokens(user, TokenPurpose.INVITATION, subject_id=organization_id)
 
 
-def _notify(tx: Transaction, kind: EmailKind, user: User, membership: Membership) -> None:
-    role = membership.role or MemberRole.USER
-    _mail(
-        tx,
-        kind,
-        user,
-        role=role.value,
-        is_active=membership.is_active,
-        organization_id=str(membership.organization_id),
-        organization=name_in_invitation(membership.organization_id),
-    )
+def _notify(tx: Transaction, user: User, membership: Membership, changed: Collection[str]) -> None:
+    about = {
+        "role": (membership.role or MemberRole.USER).value,
+        "is_active": membership.is_active,
+        "organization_id": str(membership.organization_id),
+        "organization": name_in_invitation(membership.organization_id),
+    }
+    for field, kind in (("role", EmailKind.ROLE_CHANGED), ("is_active", EmailKind.ACCESS_CHANGED)):
+        if field in changed:
+            _mail(tx, kind, user, **about)
 
 
 def _mail(tx: Transaction, kind: EmailKind, user: User, **payload: Any) -> None:

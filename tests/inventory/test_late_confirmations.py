@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
+from bookings_api.permissions import Tenancy
+from bookings_api.users.operators import activate_account, deactivate_account
 from tests.factories import API, Account, Key, book, book_for_guest, make_event, make_owner, make_user
 from tests.inventory.conftest import Event, cancel, code_of, confirm, extend, get, join, let_holds_expire
 from tests.inventory.conftest import statuses as statuses_of
@@ -78,11 +82,11 @@ def revoked(own_organizations: FlaskClient, database: sa.Engine) -> Any:
     booked["waiting"] = book(client, customer, event, ticket_count=2, waitlist=True).json
     removed = client.delete(f"{API}/users/{customer.id}", headers=owner.headers)
     assert removed.status_code == 204, removed.text
-    return client, customer, booked, (other, others)
+    return client, customer, booked, (other, others), owner
 
 
 def test_a_customer_whose_access_is_revoked_gets_no_more_tickets(revoked: Any, run_sweep: Callable[[], None]) -> None:
-    client, customer, booked, (other, others) = revoked
+    client, customer, booked, (other, others), _ = revoked
     path = f"{API}/bookings/{booked['confirmed']['id']}"
 
     more = client.patch(path, headers=customer.headers, json={"ticket_count": 2})
@@ -93,6 +97,31 @@ def test_a_customer_whose_access_is_revoked_gets_no_more_tickets(revoked: Any, r
     run_sweep()
     assert get(client, customer, booked["waiting"])["status"] == "waitlisted"
     assert cancel(client, customer, booked["confirmed"]).json["status"] == "cancelled"
+
+
+def test_a_customer_whose_access_is_restored_is_served_at_once(revoked: Any) -> None:
+    client, customer, booked, (other, others), owner = revoked
+    cancel(client, other, others)
+
+    restored = client.patch(f"{API}/users/{customer.id}", headers=owner.headers, json={"is_active": True})
+
+    assert restored.status_code == 200
+    assert get(client, customer, booked["waiting"])["status"] == "confirmed"
+
+
+def test_an_account_that_is_activated_again_is_served_at_once(
+    app: Flask, client: FlaskClient, user: Account, waiting: Event, full: Any, organizer: Account
+) -> None:
+    account, party = join(client, waiting, 1)
+    with app.app_context():
+        deactivate_account(UUID(account.id), tenancy=Tenancy.OPEN)
+    assert cancel(client, user, full).status_code == 200
+    assert get(client, organizer, party)["status"] == "waitlisted"
+
+    with app.app_context():
+        activate_account(UUID(account.id), tenancy=Tenancy.OPEN)
+
+    assert get(client, organizer, party)["status"] == "confirmed"
 
 
 def test_one_broken_event_does_not_stop_the_sweep(
