@@ -18,7 +18,10 @@ _CAPACITY = (
     " capacity applies."
 )
 _OPENS = "When sales of this type open. If `null`, sales open when booking for the event opens."
-_CLOSES = "When sales of this type close. If `null`, sales close when booking for the event closes."
+_CLOSES = (
+    "When sales of this type close. If `null`, sales close when booking for the event closes. Guests who are already on"
+    " the waiting list can still be promoted."
+)
 _LIMIT = "The maximum number of tickets of this type per booking. `null` means that only the event's limit applies."
 _HIDDEN = "Whether the type is hidden. You can see and book hidden types only if you manage the event."
 _POSITION = "The position of the type in lists. Types with a lower position come first."

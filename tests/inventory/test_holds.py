@@ -21,7 +21,7 @@ from tests.inventory.conftest import (
     let_holds_expire,
     statuses,
 )
-from tests.payments import set_price
+from tests.payments import make_priced_event, set_price
 
 pytestmark = pytest.mark.usefixtures("audited")
 
@@ -29,6 +29,10 @@ pytestmark = pytest.mark.usefixtures("audited")
 def _counts(client: FlaskClient, event: Event) -> tuple[int, int, int]:
     found = client.get(f"{API}/events/{event['id']}").json
     return found["tickets_booked"], found["tickets_held"], found["tickets_available"]
+
+
+def _minutes_between(before: str, after: str) -> float:
+    return (datetime.fromisoformat(after) - datetime.fromisoformat(before)) / timedelta(minutes=1)
 
 
 def test_priced_tickets_are_held_for_35_minutes_without_an_email(
@@ -39,8 +43,7 @@ def test_priced_tickets_are_held_for_35_minutes_without_an_email(
     assert held.status_code == 201
     assert (held.json["status"], held.json["amount_due"], held.json["currency"]) == ("held", 3600, "EUR")
     assert [item["price"] for item in held.json["items"]] == [1800]
-    created, until = (datetime.fromisoformat(held.json[name]) for name in ("created_at", "held_until"))
-    assert until - created == timedelta(minutes=35)
+    assert _minutes_between(held.json["created_at"], held.json["held_until"]) == 35
     assert _counts(client, priced) == (0, 2, 3)
     assert emails_about(database, held.json) == []
 
@@ -58,6 +61,21 @@ def test_free_tickets_are_held_only_on_request_and_their_buyer_confirms_them(
     assert emails_about(database, held) == ["booking_confirmed"]
     assert confirm(client, user, held).json == confirmed.json
     assert _counts(client, event) == (1, 0, 9)
+
+
+def test_priced_tickets_are_held_and_offered_for_the_minutes_that_the_event_sets(
+    client: FlaskClient, user: Account, organizer: Account
+) -> None:
+    event = make_priced_event(client, organizer, capacity=1, hold_minutes=20, waitlist="on")
+    held = book(client, user, event).json
+    party = book(client, user, event, waitlist=True).json
+    cancelled = cancel(client, user, held).json
+
+    offered = get(client, user, party)
+
+    assert _minutes_between(held["created_at"], held["held_until"]) == 20
+    assert offered["status"] == "held"
+    assert _minutes_between(cancelled["cancelled_at"], offered["held_until"]) == 20
 
 
 def test_buyers_cannot_hold_tickets_longer_than_the_event_allows(
@@ -118,8 +136,7 @@ def test_a_hold_can_be_extended_once_by_its_duration(client: FlaskClient, user: 
     extended = extend(client, user, held)
 
     assert extended.status_code == 200
-    before, after = (datetime.fromisoformat(one["held_until"]) for one in (held, extended.json))
-    assert after - before == timedelta(minutes=35)
+    assert _minutes_between(held["held_until"], extended.json["held_until"]) == 35
     assert code_of(extend(client, user, held)) == (409, "already-extended")
 
 

@@ -10,8 +10,9 @@ from flask.testing import FlaskClient
 
 from bookings_api.database.transactions import transaction
 from bookings_api.mail import reminders, tasks
-from bookings_api.models import Event, OutboxEmail
+from bookings_api.models import BookingStatus, Event, OutboxEmail
 from tests.factories import API, Account, book, make_event, make_user
+from tests.mail.bookings import set_status
 from tests.mailbox import Mailbox, part
 from tests.service import Service
 from tests.times import utcnow
@@ -45,6 +46,24 @@ def test_a_guest_is_reminded_once_per_booking_however_often_the_task_runs(
         _remind(app)
 
     assert _reminded(database) == [user.email] * 2  # one per booking
+
+
+def test_only_confirmed_bookings_are_reminded(
+    app: Flask, client: FlaskClient, organizer: Account, database: sa.Engine
+) -> None:
+    event = _event_in(client, organizer, hours=1)
+    users = {status: make_user(client) for status in BookingStatus}
+    buyer = users.pop(BookingStatus.HELD)
+    held = book(client, buyer, event, hold_minutes=10).json
+    for status, user in users.items():
+        set_status(database, book(client, user, event).json, status)
+    _remind(app)
+    assert _reminded(database) == [users[BookingStatus.CONFIRMED].email]
+
+    client.post(f"{API}/bookings/{held['id']}/confirm", headers=buyer.headers, json={})
+    _remind(app)
+
+    assert _reminded(database) == sorted([users[BookingStatus.CONFIRMED].email, buyer.email])
 
 
 def test_guests_are_reminded_again_after_the_event_has_moved(
