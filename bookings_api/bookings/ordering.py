@@ -30,6 +30,7 @@ from bookings_api.inventory.holds import end_expired_holds
 from bookings_api.inventory.locking import lock_event
 from bookings_api.inventory.notices import email_about
 from bookings_api.inventory.queue import queue_from, read_queue
+from bookings_api.inventory.sweep import bring_up_to_date
 from bookings_api.mail import outbox
 from bookings_api.models import Booking, BookingStatus, IdempotencyKey
 from bookings_api.models.booking import new_reference
@@ -73,7 +74,11 @@ def book_tickets(
                         plan = decide(facts, order, request)
                         if not isinstance(plan, Plan):
                             return Booked(plan, is_new=False)
-                        return Booked(_book(tx, plan, order, request), is_new=True)
+                        booking = _book(tx, plan, order, request)
+                    if facts.has_waiting and plan.event.max_tickets_per_person is not None:
+                        # the person may now have too many tickets to block those who wait behind them
+                        bring_up_to_date(order.event_id)
+                    return Booked(booking, is_new=True)
                 except HoldsExpired:
                     _end_holds(order.event_id)
     except DomainError as error:

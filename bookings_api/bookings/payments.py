@@ -37,6 +37,7 @@ from bookings_api.inventory.counters import take, turn_held_into_booked
 from bookings_api.inventory.notices import email_about
 from bookings_api.inventory.person_limit import exceeds_person_limit, tickets_of_person
 from bookings_api.inventory.queue import queue_of
+from bookings_api.inventory.waiting_list import serve_waiting_list
 from bookings_api.mail import outbox
 from bookings_api.models import (
     Booking,
@@ -200,6 +201,7 @@ def _confirm(tx: Transaction, booking: Booking, event: Event, *, now: datetime) 
     booking.version += 1
     db.session.flush()
     outbox.queue_email(tx, **email_about(EmailKind.BOOKING_CONFIRMED, booking, event, booking.sender))
+    serve_waiting_list(tx, event, now=now)  # the person may now have too many tickets to block those behind them
     return None
 
 

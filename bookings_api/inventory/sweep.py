@@ -41,11 +41,16 @@ def sweep() -> None:
     event_ids = db.session.scalars(_DUE).all()
     end_reading()
     for event_id in event_ids:
-        try:
-            while _sweep(event_id):
-                pass
-        except SQLAlchemyError:  # for example, the event is busy; the next run tries again
-            logger.exception("event %s was not swept", event_id)
+        bring_up_to_date(event_id)
+
+
+def bring_up_to_date(event_id: UUID) -> None:
+    """End an event's expired holds, and serve or close its waiting list. Only logs errors of the database."""
+    try:
+        while _sweep(event_id):
+            pass
+    except SQLAlchemyError:  # for example, the event is busy; the next run of the task tries again
+        logger.exception("event %s was not swept", event_id)
 
 
 def _sweep(event_id: UUID) -> bool:

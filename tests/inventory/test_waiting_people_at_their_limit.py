@@ -1,9 +1,24 @@
 """Waiting people who have as many tickets as a person can have, on lists with the policy `strict`."""
 
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from tests.factories import API, Account, Key, book, book_for_guest, make_event, make_key, make_user, new_email
+from tests.factories import (
+    API,
+    Account,
+    Key,
+    book,
+    book_for_guest,
+    items,
+    make_event,
+    make_key,
+    make_ticket_type,
+    make_user,
+    new_email,
+    ticket_types_of,
+)
+from tests.inventory.conftest import Event, confirm, get, let_holds_expire
 
 pytestmark = pytest.mark.usefixtures("audited")
 
@@ -55,3 +70,33 @@ def test_a_party_with_a_claim_makes_others_wait(client: FlaskClient, organizer: 
     refused = book(client, user, event)
 
     assert (refused.status_code, refused.json["code"]) == (409, "waiting-list")
+
+
+@pytest.fixture
+def event(client: FlaskClient, organizer: Account) -> Event:
+    """An event with a front row of three tickets, of which two are booked."""
+    made = make_event(client, organizer, waitlist="on", waitlist_policy="strict", max_tickets_per_person=3)
+    front = make_ticket_type(client, organizer, made, capacity=3)
+    assert book(client, make_user(client), made, items=items((front, 2))).status_code == 201
+    return made
+
+
+@pytest.mark.parametrize("case", ["order", "late confirmation"])
+def test_people_who_reach_their_limit_while_they_wait_let_others_pass_at_once(
+    client: FlaskClient, organizer: Account, user: Account, event: Event, database: sa.Engine, case: str
+) -> None:
+    is_late = case == "late confirmation"
+    general, front = ticket_types_of(client, event)
+    if is_late:
+        held = book(client, user, event, items=items((general, 2)), hold_minutes=5).json
+        let_holds_expire(database)
+    first = book(client, user, event, items=items((front, 2)), waitlist=True).json
+    other = make_user(client)
+    second = book(client, other, event, items=items((front, 1)), waitlist=True).json
+    assert [first["status"], second["status"]] == ["waitlisted", "waitlisted"]
+
+    taken = confirm(client, user, held) if is_late else book(client, user, event, items=items((general, 2)))
+
+    assert taken.json["status"] == "confirmed"
+    assert get(client, user, first)["status"] == "waitlisted"
+    assert get(client, other, second)["status"] == "confirmed"
