@@ -1,6 +1,7 @@
 """Random operations on tickets, whose outcomes must be the ones that the model expects."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,46 +11,26 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, initialize, multiple, precondition, rule
 
 from bookings_api.inventory.sweep import sweep
-from tests.concurrency.expected import LIMIT, Counts, ExpectedBooking, ExpectedPayment, Order, Terms, types_in
+from tests.concurrency.expected import LIMIT, Counts, ExpectedBooking, ExpectedPayment, Order, Terms, part_of
 from tests.concurrency.expected_event import ExpectedEvent
 from tests.concurrency.harness import outcome_of
 from tests.concurrency.stored import StoredState
+from tests.concurrency.strategies import (
+    CAPACITIES,
+    COUNTS,
+    FRONT_CAPACITIES,
+    MINUTES,
+    ORDERS,
+    SOME_ORDERS,
+    TERMS,
+    USERS,
+)
 from tests.factories import API, Account, book, make_event, make_ticket_type, ticket_types_of, types_path
 from tests.sql import execute
 
 PROVIDER = "stripe"
 # from this number of bookings on, the event may end, and another event may open
 MANY = 10
-
-# enough for short holds to end, and for all holds
-_MINUTES = st.sampled_from([15, 40])
-_USERS = st.integers(min_value=0, max_value=2)
-_CAPACITIES = st.integers(min_value=1, max_value=4)
-# with one more than allowed per booking, so the limit is exercised
-_COUNTS = st.sampled_from([(1, 0), (2, 0), (0, 1), (0, 2), (1, 1), (3, 0), (2, 1), (0, 3), (LIMIT, 1)])
-_TERMS = st.builds(
-    Terms,
-    prices=st.sampled_from([(0, 0), (0, 700), (500, 500)]),
-    person_limit=st.sampled_from([None, None, LIMIT + 1]),
-    has_waiting_list=st.sampled_from([True, True, True, False]),
-    is_strict=st.booleans(),
-    offer_minutes=st.sampled_from([None, 20]),
-)
-
-
-def _order(counts: Counts, hold_minutes: int | None, fewer: int | None, *, waitlist: bool) -> Order:
-    """Return a valid order: only a party that would wait for tickets of one type can accept fewer."""
-    accepts_fewer = waitlist and fewer is not None and len(types_in(counts)) == 1 and fewer <= sum(counts)
-    return Order(counts, hold_minutes, waitlist, fewer if accepts_fewer else None)
-
-
-_ORDERS = st.builds(
-    _order,
-    counts=_COUNTS,
-    hold_minutes=st.sampled_from([None, 10]),
-    waitlist=st.sampled_from([True, True, True, False]),
-    fewer=st.sampled_from([None, 1, 2]),
-)
 
 
 class BookingMachine(StoredState):
@@ -72,12 +53,12 @@ class BookingMachine(StoredState):
         self.organizer, self.accounts = organizer, accounts
         self.prefix = uuid4().hex  # keeps the payments of examples apart
 
-    @initialize(target=events, terms=_TERMS, capacity=_CAPACITIES, front=_CAPACITIES)
+    @initialize(target=events, terms=TERMS, capacity=CAPACITIES, front=FRONT_CAPACITIES)
     def open_first_event(self, terms: Terms, capacity: int, front: int) -> ExpectedEvent:
         return self._open(terms, capacity, front)
 
     @precondition(lambda self: len(self.all_events) == 1 and len(self.all_events[0].bookings) >= MANY)
-    @rule(target=events, terms=_TERMS, capacity=_CAPACITIES, front=_CAPACITIES)
+    @rule(target=events, terms=TERMS, capacity=CAPACITIES, front=FRONT_CAPACITIES)
     def open_another_event(self, terms: Terms, capacity: int, front: int) -> ExpectedEvent:
         return self._open(terms, capacity, front)
 
@@ -110,7 +91,7 @@ class BookingMachine(StoredState):
             "UPDATE bookings SET held_until = now() + interval '1 day' WHERE status = 'held' AND held_until <= now()",
         )
 
-    @rule(target=bookings, event=events, orders=st.lists(st.tuples(_USERS, _ORDERS), min_size=2, max_size=5))
+    @rule(target=bookings, event=events, orders=SOME_ORDERS)
     def book(self, event: ExpectedEvent, orders: list[tuple[int, Order]]) -> MultipleResults[ExpectedBooking]:
         return self._book_all(event, orders)
 
@@ -141,7 +122,7 @@ class BookingMachine(StoredState):
             event.may_have_overdue_holds = False
         return expected
 
-    @rule(booking=bookings, counts=_COUNTS)
+    @rule(booking=bookings, counts=COUNTS)
     def change(self, booking: ExpectedBooking, counts: Counts) -> None:
         expected = booking.event.change(booking, counts)
         self._send(booking, expected, booking.user, "PATCH", body={"items": _items(booking.event, counts)})
@@ -188,7 +169,7 @@ class BookingMachine(StoredState):
         expected = booking.event.extend(booking)
         self._send(booking, expected, booking.user, "POST", "/extend")
 
-    @rule(event=events, minutes=_MINUTES)
+    @rule(event=events, minutes=MINUTES)
     def move_clock(self, event: ExpectedEvent, minutes: int) -> None:
         if not any(booking.status == "held" for booking in event.bookings):
             return
@@ -203,19 +184,40 @@ class BookingMachine(StoredState):
 
     # the first requests that notice the end of holds
 
-    @rule(target=bookings, event=events, minutes=_MINUTES, user=_USERS, order=_ORDERS)
+    @rule(target=bookings, event=events, orders=SOME_ORDERS, minutes=MINUTES, user=USERS, order=ORDERS)
     def book_after_holds(
-        self, event: ExpectedEvent, minutes: int, user: int, order: Order
+        self, event: ExpectedEvent, orders: list[tuple[int, Order]], minutes: int, user: int, order: Order
     ) -> MultipleResults[ExpectedBooking]:
+        booked = self._book_all(event, orders)
+        waiting, left = self._wait_for_more_than_is_left(event)
         self.move_clock(event, minutes)
-        return self._book_all(event, [(user, order)])
+        if waiting.values:
+            order = replace(order, counts=(left, 0), accept_fewer=None)
+        newcomers = self._book_all(event, [(user, order)])
+        return multiple(*booked.values, *waiting.values, *newcomers.values)
 
-    @rule(booking=bookings, minutes=_MINUTES, counts=_COUNTS)
+    def _wait_for_more_than_is_left(self, event: ExpectedEvent) -> tuple[MultipleResults[ExpectedBooking], int]:
+        """Put a party on the waiting list, while smaller ones could be served. Also returns what is left."""
+        left = event.capacity - sum(event.taken)
+        larger = Order((left + 1, 0), hold_minutes=None, waitlist=True, accept_fewer=None)
+        return self._book_all(event, [(0, larger)] if 0 < left < LIMIT else []), left
+
+    @rule(target=bookings, event=events, orders=SOME_ORDERS, minutes=MINUTES)
+    def return_a_ticket_after_holds(
+        self, event: ExpectedEvent, orders: list[tuple[int, Order]], minutes: int
+    ) -> MultipleResults[ExpectedBooking]:
+        booked = self._book_all(event, orders)
+        self.move_clock(event, minutes)
+        for booking in [one for one in event.bookings if one.has_tickets and one.tickets > 1][:1]:
+            self.change(booking, part_of(booking.counts, booking.tickets - 1))
+        return booked
+
+    @rule(booking=bookings, minutes=MINUTES, counts=COUNTS)
     def change_after_holds(self, booking: ExpectedBooking, minutes: int, counts: Counts) -> None:
         self.move_clock(booking.event, minutes)
         self.change(booking, counts)
 
-    @rule(event=events, minutes=_MINUTES, capacity=_CAPACITIES)
+    @rule(event=events, minutes=MINUTES, capacity=CAPACITIES)
     def change_capacity_after_holds(self, event: ExpectedEvent, minutes: int, capacity: int) -> None:
         self.move_clock(event, minutes)
         self.change_capacity(event, capacity)
@@ -229,12 +231,12 @@ class BookingMachine(StoredState):
             event.may_have_overdue_holds = False
 
     @precondition(lambda self: self.all_events[0].bookings)
-    @rule(event=events, capacity=_CAPACITIES)
+    @rule(event=events, capacity=CAPACITIES)
     def change_capacity(self, event: ExpectedEvent, capacity: int) -> None:
         self._set_capacity(event, f"{API}/events/{event.id}", capacity, event.set_capacity)
 
     @precondition(lambda self: self.all_events[0].bookings)
-    @rule(event=events, capacity=_CAPACITIES)
+    @rule(event=events, capacity=FRONT_CAPACITIES)
     def change_front_row(self, event: ExpectedEvent, capacity: int) -> None:
         path = f"{types_path({'id': event.id})}/{event.types[1]}"
         self._set_capacity(event, path, capacity, event.set_front_capacity)
