@@ -11,20 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, initialize, multiple, precondition, rule
 
 from bookings_api.inventory.sweep import sweep
+from tests.concurrency import strategies as given
 from tests.concurrency.expected import LIMIT, Counts, ExpectedBooking, ExpectedPayment, Order, Terms, part_of
 from tests.concurrency.expected_event import ExpectedEvent
 from tests.concurrency.harness import outcome_of
 from tests.concurrency.stored import StoredState
-from tests.concurrency.strategies import (
-    CAPACITIES,
-    COUNTS,
-    FRONT_CAPACITIES,
-    MINUTES,
-    ORDERS,
-    SOME_ORDERS,
-    TERMS,
-    USERS,
-)
 from tests.factories import API, Account, book, make_event, make_ticket_type, ticket_types_of, types_path
 from tests.sql import execute
 
@@ -53,12 +44,12 @@ class BookingMachine(StoredState):
         self.organizer, self.accounts = organizer, accounts
         self.prefix = uuid4().hex  # keeps the payments of examples apart
 
-    @initialize(target=events, terms=TERMS, capacity=CAPACITIES, front=FRONT_CAPACITIES)
+    @initialize(target=events, terms=given.TERMS, capacity=given.CAPACITIES, front=given.FRONT_CAPACITIES)
     def open_first_event(self, terms: Terms, capacity: int, front: int) -> ExpectedEvent:
         return self._open(terms, capacity, front)
 
     @precondition(lambda self: len(self.all_events) == 1 and len(self.all_events[0].bookings) >= MANY)
-    @rule(target=events, terms=TERMS, capacity=CAPACITIES, front=FRONT_CAPACITIES)
+    @rule(target=events, terms=given.TERMS, capacity=given.CAPACITIES, front=given.FRONT_CAPACITIES)
     def open_another_event(self, terms: Terms, capacity: int, front: int) -> ExpectedEvent:
         return self._open(terms, capacity, front)
 
@@ -91,7 +82,7 @@ class BookingMachine(StoredState):
             "UPDATE bookings SET held_until = now() + interval '1 day' WHERE status = 'held' AND held_until <= now()",
         )
 
-    @rule(target=bookings, event=events, orders=SOME_ORDERS)
+    @rule(target=bookings, event=events, orders=given.SOME_ORDERS)
     def book(self, event: ExpectedEvent, orders: list[tuple[int, Order]]) -> MultipleResults[ExpectedBooking]:
         return self._book_all(event, orders)
 
@@ -122,7 +113,7 @@ class BookingMachine(StoredState):
             event.may_have_overdue_holds = False
         return expected
 
-    @rule(booking=bookings, counts=COUNTS)
+    @rule(booking=bookings, counts=given.COUNTS)
     def change(self, booking: ExpectedBooking, counts: Counts) -> None:
         expected = booking.event.change(booking, counts)
         self._send(booking, expected, booking.user, "PATCH", body={"items": _items(booking.event, counts)})
@@ -169,7 +160,7 @@ class BookingMachine(StoredState):
         expected = booking.event.extend(booking)
         self._send(booking, expected, booking.user, "POST", "/extend")
 
-    @rule(event=events, minutes=MINUTES)
+    @rule(event=events, minutes=given.MINUTES)
     def move_clock(self, event: ExpectedEvent, minutes: int) -> None:
         if not any(booking.status == "held" for booking in event.bookings):
             return
@@ -184,13 +175,14 @@ class BookingMachine(StoredState):
 
     # the first requests that notice the end of holds
 
-    @rule(target=bookings, event=events, orders=SOME_ORDERS, minutes=MINUTES, user=USERS, order=ORDERS)
+    @rule(target=bookings, event=events, orders=given.SOME_ORDERS, minutes=given.MINUTES, newcomer=given.NEWCOMERS)
     def book_after_holds(
-        self, event: ExpectedEvent, orders: list[tuple[int, Order]], minutes: int, user: int, order: Order
+        self, event: ExpectedEvent, orders: list[tuple[int, Order]], minutes: int, newcomer: tuple[int, Order]
     ) -> MultipleResults[ExpectedBooking]:
         booked = self._book_all(event, orders)
         waiting, left = self._wait_for_more_than_is_left(event)
         self.move_clock(event, minutes)
+        user, order = newcomer
         if waiting.values:
             order = replace(order, counts=(left, 0), accept_fewer=None)
         newcomers = self._book_all(event, [(user, order)])
@@ -202,7 +194,7 @@ class BookingMachine(StoredState):
         larger = Order((left + 1, 0), hold_minutes=None, waitlist=True, accept_fewer=None)
         return self._book_all(event, [(0, larger)] if 0 < left < LIMIT else []), left
 
-    @rule(target=bookings, event=events, orders=SOME_ORDERS, minutes=MINUTES)
+    @rule(target=bookings, event=events, orders=given.SOME_ORDERS, minutes=given.MINUTES)
     def return_a_ticket_after_holds(
         self, event: ExpectedEvent, orders: list[tuple[int, Order]], minutes: int
     ) -> MultipleResults[ExpectedBooking]:
@@ -212,12 +204,12 @@ class BookingMachine(StoredState):
             self.change(booking, part_of(booking.counts, booking.tickets - 1))
         return booked
 
-    @rule(booking=bookings, minutes=MINUTES, counts=COUNTS)
+    @rule(booking=bookings, minutes=given.MINUTES, counts=given.COUNTS)
     def change_after_holds(self, booking: ExpectedBooking, minutes: int, counts: Counts) -> None:
         self.move_clock(booking.event, minutes)
         self.change(booking, counts)
 
-    @rule(event=events, minutes=MINUTES, capacity=CAPACITIES)
+    @rule(event=events, minutes=given.MINUTES, capacity=given.CAPACITIES)
     def change_capacity_after_holds(self, event: ExpectedEvent, minutes: int, capacity: int) -> None:
         self.move_clock(event, minutes)
         self.change_capacity(event, capacity)
@@ -231,15 +223,32 @@ class BookingMachine(StoredState):
             event.may_have_overdue_holds = False
 
     @precondition(lambda self: self.all_events[0].bookings)
-    @rule(event=events, capacity=CAPACITIES)
+    @rule(event=events, capacity=given.CAPACITIES)
     def change_capacity(self, event: ExpectedEvent, capacity: int) -> None:
         self._set_capacity(event, f"{API}/events/{event.id}", capacity, event.set_capacity)
 
     @precondition(lambda self: self.all_events[0].bookings)
-    @rule(event=events, capacity=FRONT_CAPACITIES)
+    @rule(event=events, capacity=given.FRONT_CAPACITIES)
     def change_front_row(self, event: ExpectedEvent, capacity: int) -> None:
         path = f"{types_path({'id': event.id})}/{event.types[1]}"
         self._set_capacity(event, path, capacity, event.set_front_capacity)
+
+    @rule(target=bookings, event=events, user=given.USERS)
+    def enlarge_front_row_for_a_party(self, event: ExpectedEvent, user: int) -> MultipleResults[ExpectedBooking]:
+        left = event.front_capacity - event.taken[1]
+        party = Order((0, left + 1), hold_minutes=None, waitlist=True, accept_fewer=None)
+        booked = self._book_all(event, [(user, party)] if left < LIMIT else [])
+        self.change_front_row(event, event.front_capacity + 1)
+        return booked
+
+    @rule(target=bookings, event=events)
+    def enlarge_event_for_a_party(self, event: ExpectedEvent) -> MultipleResults[ExpectedBooking]:
+        """The person who waits also gets what is left, and may then have too many tickets for a promotion."""
+        waiting, left = self._wait_for_more_than_is_left(event)
+        rest = Order((left, 0), hold_minutes=None, waitlist=False, accept_fewer=None)
+        booked = self._book_all(event, [(0, rest)] if waiting.values else [])
+        self.change_capacity(event, min(given.MOST, event.capacity + left + 1))
+        return multiple(*waiting.values, *booked.values)
 
     def _set_capacity(self, event: ExpectedEvent, path: str, capacity: int, change: Callable[[int], str]) -> None:
         expected = change(capacity)
