@@ -130,6 +130,7 @@ class ExpectedEvent:
         else:
             return self._refusal(party)
         self.bookings.append(party)
+        self.serve()
         return party
 
     def _could_fit(self, party: ExpectedBooking) -> bool:
@@ -223,6 +224,7 @@ class ExpectedEvent:
         if booking.status == "expired" and not self._fits_at_the_end_of_the_line(booking):
             return "409 hold-expired"
         booking.confirm()
+        self.serve()
         return "200"
 
     def _fits_at_the_end_of_the_line(self, booking: ExpectedBooking) -> bool:

@@ -1,7 +1,5 @@
 """Random events and orders."""
 
-from typing import Any
-
 from hypothesis import strategies as st
 
 from tests.concurrency.expected import LIMIT, Counts, Order, Terms, types_in
@@ -19,14 +17,8 @@ FRONT_CAPACITIES = st.integers(min_value=1, max_value=3)
 COUNTS = st.sampled_from([(1, 0), (2, 0), (0, 1), (0, 2), (1, 1), (3, 0), (2, 1), (0, 3), (LIMIT, 1)])
 
 
-def _terms(*, is_strict: bool, person_limit: int | None, **terms: Any) -> Terms:
-    """Return the terms of an event. With the policy `strict`, the limit per person matters only for refusals."""
-    limit = MOST if is_strict and person_limit else person_limit
-    return Terms(is_strict=is_strict, person_limit=limit, **terms)
-
-
 TERMS = st.builds(
-    _terms,
+    Terms,
     prices=st.sampled_from([(0, 0), (0, 700), (500, 500)]),
     person_limit=st.sampled_from([None, LIMIT - 1, LIMIT]),
     has_waiting_list=st.sampled_from([True, True, True, False]),
