@@ -117,3 +117,16 @@ def test_a_type_whose_released_tickets_go_to_the_waiting_list_cannot_be_deleted(
     deleted = client.delete(path, headers=organizer.headers)
 
     assert (reduced.json["code"], deleted.json["code"]) == ("capacity-below-booked", "ticket-type-in-use")
+
+
+def test_a_waiting_party_gets_returned_tickets_together_with_those_of_expired_holds(
+    client: FlaskClient, database: sa.Engine, user: Account, event: dict[str, Any]
+) -> None:
+    own, held, other = book(client, user, event, ticket_count=2).json, _hold(client, event), make_user(client)
+    party = book(client, other, event, ticket_count=2, waitlist=True).json
+    _expire(database, held)
+
+    client.patch(f"{API}/bookings/{own['id']}", headers=user.headers, json={"ticket_count": 1})
+
+    served = client.get(f"{API}/bookings/{party['id']}", headers=other.headers).json
+    assert served["status"] == "confirmed"

@@ -226,6 +226,21 @@ def test_promotions_respect_the_limit_per_person(client: FlaskClient, user: Acco
     assert get(client, user, own[1])["status"] == "confirmed"
 
 
+def test_a_party_that_accepts_fewer_gets_as_many_as_its_person_may_have(
+    client: FlaskClient, user: Account, organizer: Account
+) -> None:
+    event = make_event(client, organizer, capacity=4, waitlist="on", max_tickets_per_person=3)
+    full = [book(client, make_user(client), event, ticket_count=2).json for _ in range(2)]
+    book(client, user, event, ticket_count=2, waitlist=True)
+    party = book(client, user, event, ticket_count=3, waitlist=True, accept_fewer=1).json
+
+    for booking in full:
+        client.delete(f"{API}/bookings/{booking['id']}", headers=organizer.headers)
+
+    promoted = get(client, user, party)
+    assert (promoted["status"], promoted["ticket_count"]) == ("confirmed", 1)
+
+
 def test_waiting_bookings_expire_when_booking_closes(
     client: FlaskClient, waiting: Event, full: Any, database: sa.Engine, run_sweep: Callable[[], None]
 ) -> None:
