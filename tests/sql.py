@@ -1,5 +1,7 @@
 """SQL that tests run directly on the database."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
 WAITING_SESSIONS = sa.text(
@@ -12,6 +14,13 @@ def execute(database: sa.Engine, *statements: str) -> None:
     with database.begin() as connection:
         for statement in statements:
             connection.execute(sa.text(statement))
+
+
+def plan_of(database: sa.Engine, statement: sa.Select[Any]) -> str:
+    """Return the plan of a statement with its values, which PostgreSQL knows while planning."""
+    compiled = statement.compile(database, compile_kwargs={"literal_binds": True})
+    with database.connect() as connection:
+        return "\n".join(connection.exec_driver_sql(f"EXPLAIN {compiled}".replace("%", "%%")).scalars())
 
 
 def waiting_sessions(database: sa.Engine) -> int:

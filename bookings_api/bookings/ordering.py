@@ -32,7 +32,7 @@ from bookings_api.inventory.notices import email_about
 from bookings_api.inventory.queue import queue_from, read_queue
 from bookings_api.inventory.sweep import bring_up_to_date
 from bookings_api.mail import outbox
-from bookings_api.models import Booking, BookingStatus, IdempotencyKey
+from bookings_api.models import Booking, BookingStatus, IdempotencyKey, WaitlistPolicy
 from bookings_api.models.booking import new_reference
 
 
@@ -75,8 +75,7 @@ def book_tickets(
                         if not isinstance(plan, Plan):
                             return Booked(plan, is_new=False)
                         booking = _book(tx, plan, order, request)
-                    if facts.has_waiting and plan.event.max_tickets_per_person is not None:
-                        # the person may now have too many tickets to block those who wait behind them
+                    if facts.has_waiting and _may_unblock_others(plan):
                         bring_up_to_date(order.event_id)
                     return Booked(booking, is_new=True)
                 except HoldsExpired:
@@ -101,6 +100,13 @@ def _decide_early(facts: Facts, order: Order, request: IdempotentRequest | None)
     except HoldsExpired:
         return None
     return None if isinstance(plan, Plan) else plan
+
+
+def _may_unblock_others(plan: Plan) -> bool:
+    """Whether the person may now have too many tickets for another party of theirs to block those behind it."""
+    event = plan.event
+    has_limit, is_strict = event.max_tickets_per_person is not None, event.waitlist_policy is WaitlistPolicy.STRICT
+    return plan.status is not BookingStatus.WAITLISTED and has_limit and is_strict
 
 
 def _end_holds(event_id: UUID) -> None:

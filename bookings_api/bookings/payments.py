@@ -187,6 +187,7 @@ def _confirm(tx: Transaction, booking: Booking, event: Event, *, now: datetime) 
         return PaymentRefusal.WAITING_LIST
     if event.ends_at <= now:
         return PaymentRefusal.HOLD_EXPIRED
+    was_expired = booking.status is BookingStatus.EXPIRED
     if booking.status is BookingStatus.HELD:
         writes = turn_held_into_booked(event, booking.counts)
     elif _can_take_again(booking, event, now=now):
@@ -201,7 +202,8 @@ def _confirm(tx: Transaction, booking: Booking, event: Event, *, now: datetime) 
     booking.version += 1
     db.session.flush()
     outbox.queue_email(tx, **email_about(EmailKind.BOOKING_CONFIRMED, booking, event, booking.sender))
-    serve_waiting_list(tx, event, now=now)  # the person may now have too many tickets to block those behind them
+    if was_expired:  # the person may now have too many tickets for another party of theirs to block those behind it
+        serve_waiting_list(tx, event, now=now)
     return None
 
 

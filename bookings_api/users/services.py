@@ -134,7 +134,7 @@ def change_person(
         if changed:  # the memberships in other organizations do not change
             user.version += 1
             membership.version += 1
-        if not user.is_invited:  # invited users have never logged in
+        if {"role", "is_active"} & changed and not user.is_invited:  # invited users have never logged in
             _notify(tx, user, membership, changed)
     if changed:
         # names are personal data and stay out of the log

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("audited")
 
 # As many steps as fit into some seconds, the same in every run, so that failures are reproducible.
 SETTINGS = settings(
-    max_examples=30,
+    max_examples=40,
     stateful_step_count=30,
     derandomize=True,
     database=None,

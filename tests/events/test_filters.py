@@ -7,14 +7,13 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
 from flask.testing import FlaskClient
 
 from bookings_api.database.listing import Listing
 from bookings_api.events.queries import all_events, upcoming_events
-from bookings_api.extensions import db
 from bookings_api.models import EventSort
 from tests.factories import API, Account, book, make_event, make_organizer, make_user
+from tests.sql import plan_of
 
 
 @pytest.fixture
@@ -145,7 +144,7 @@ EVENTS = 100_000
 
 
 @pytest.fixture
-def plans(app: Flask, client: FlaskClient, database: sa.Engine) -> Any:
+def plans(client: FlaskClient, database: sa.Engine) -> Any:
     """Explains a query on 100,000 events of 100 organizers, spread over 200 days, half of them past."""
     make_event(client)
     columns = (
@@ -178,10 +177,7 @@ def plans(app: Flask, client: FlaskClient, database: sa.Engine) -> Any:
         if position:
             parameters = [parameter.key for parameter in listing.order.parameters]
             statement = statement.where(listing.order.is_after()).params(dict(zip(parameters, position, strict=True)))
-        with app.app_context():
-            compiled = statement.limit(20).compile(db.engine, compile_kwargs={"literal_binds": True})
-        with database.connect() as connection:
-            return "\n".join(connection.exec_driver_sql(f"EXPLAIN {compiled}".replace("%", "%%")).scalars())
+        return plan_of(database, statement.limit(20))
 
     return explain
 
